@@ -1,0 +1,27 @@
+"""The run configuration: model, loading, content hash, JSON schema.
+
+What belongs here: everything that reads or judges a ``configs/*.json``, and the instrument spec and
+raw paths that follow from it. What does not: reading data, running anything, Nautilus or Dagster.
+"""
+
+from odum_assets.config.loading import LoadedConfig, load_config, load_configs
+from odum_assets.config.model import RunConfig
+from odum_assets.config.resolve import (
+    catalog_root,
+    effective_settings,
+    instrument_spec,
+    raw_path,
+)
+from odum_assets.config.schema import json_schema
+
+__all__ = [
+    "LoadedConfig",
+    "RunConfig",
+    "catalog_root",
+    "effective_settings",
+    "instrument_spec",
+    "json_schema",
+    "load_config",
+    "load_configs",
+    "raw_path",
+]

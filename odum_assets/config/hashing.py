@@ -1,0 +1,84 @@
+"""The content hash of a run configuration.
+
+The hash is over the meaning: defaults filled in, the instrument key in place of its spelling,
+contract size and raw file names resolved, times in nanoseconds, numbers by value. It leaves out
+what says where or when something runs but cannot change a result: ``$schema``, ``environment``,
+``data_source``, ``quality``, and of ``data_catalog`` ``parquet_root`` and ``auto_discover``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from odum_assets.config.model import RunConfig
+
+
+def content_hash(config: RunConfig) -> str:
+    """Return the SHA-256 of a configuration's meaning, as 64 hex digits."""
+    return hashlib.sha256(canonical_json(meaning(config)).encode()).hexdigest()
+
+
+def meaning(config: RunConfig) -> dict[str, Any]:
+    """Return what of a configuration can change a result, in one spelling."""
+    instrument = config.instrument
+    data = config.data_catalog
+    return {
+        "instrument": {
+            "key": str(config.key),
+            "price_precision": instrument.price_precision,
+            "size_precision": instrument.size_precision,
+            "multiplier": config.multiplier,
+            "margin_init": instrument.margin_init,
+            "margin_maint": instrument.margin_maint,
+        },
+        "venue": config.venue.model_dump(),
+        "data_catalog": {
+            data_type: data.template(data_type, config.key) for data_type in data.paths()
+        },
+        "time_window": {
+            "start_ns": config.time_window.start_ns,
+            "end_ns": config.time_window.end_ns,
+        },
+        "strategy": config.strategy.model_dump(),
+        "execution": config.execution.model_dump(),
+        "risk": config.risk.model_dump(),
+        "fx_stub": config.fx_stub,
+        "metrics": config.metrics.model_dump(),
+    }
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON with sorted keys, no spaces, and one spelling per number.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, lists, tuples, strings, whole numbers, Decimals, booleans and None.
+
+    Returns
+    -------
+    str
+        Numbers are written as digits and a power of ten (``2e-4``), so that ``0.0002``, ``0.00020``
+        and ``2E-4`` are the same text and none is rounded.
+    """
+    if isinstance(value, Mapping):
+        items = sorted((str(key), item) for key, item in value.items())
+        return "{" + ",".join(f"{json.dumps(k)}:{canonical_json(v)}" for k, v in items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(canonical_json, value)) + "]"
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return _canonical_number(Decimal(str(value)))
+    return json.dumps(value)
+
+
+def _canonical_number(value: Decimal) -> str:
+    # Not Decimal.normalize(): it rounds to the context's 28 digits.
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    if not text or not isinstance(exponent, int):
+        return "0"
+    short = text.rstrip("0")
+    exponent += len(text) - len(short)
+    return f"{'-' if sign else ''}{short}" + (f"e{exponent}" if exponent else "")

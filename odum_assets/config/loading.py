@@ -1,0 +1,263 @@
+"""Reading run configurations from files, with every problem reported at once.
+
+What belongs here: files, JSON text, and rules between files. What does not: rules within one
+configuration (``model``) and their wording (``problems``).
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from odum_assets.config.hashing import content_hash
+from odum_assets.config.model import CROSS_CHECKED, RunConfig, cross_problems
+from odum_assets.config.problems import Problem, find_problems
+from odum_assets.errors import ConfigError
+from odum_assets.instruments.keys import InstrumentKey
+
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A run configuration together with what follows from it.
+
+    Parameters
+    ----------
+    name : str
+        Stem of the file name: small letters, digits and ``_``.
+    path : Path
+        The file, as it was given.
+    config : RunConfig
+        The validated content.
+    content_hash : str
+        SHA-256 of the meaning, 64 hex digits; see `odum_assets.config.hashing`.
+    key : InstrumentKey
+        The instrument.
+    """
+
+    name: str
+    path: Path
+    config: RunConfig
+    content_hash: str
+    key: InstrumentKey
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object before its keys are known to be unique."""
+
+
+class _NotJson(str):
+    """A word that Python's parser takes for a number and JSON does not: NaN, Infinity."""
+
+    __slots__ = ()
+
+
+def load_config(path: str | Path) -> LoadedConfig:
+    """Read and validate one configuration.
+
+    Parameters
+    ----------
+    path : str or Path
+        A JSON file.
+
+    Returns
+    -------
+    LoadedConfig
+        The configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or used; one line per problem, each with the file, the path in
+        the file, what was found and what is allowed.
+    """
+    file = Path(path)
+    problems: list[Problem] = []
+    if not _NAME.fullmatch(file.stem):
+        text = f'found "{file.stem}", allowed small letters, digits and _'
+        problems.append(Problem("file name", text))
+    document = _parse(_read(file), file, problems)
+    noted = {problem.path for problem in problems}
+    problems += [problem for problem in _validate(document) if problem.path not in noted]
+    if problems:
+        raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
+    config = RunConfig.model_validate(document)
+    return LoadedConfig(file.stem, file, config, content_hash(config), config.key)
+
+
+def load_configs(folder: str | Path) -> list[LoadedConfig]:
+    """Read every configuration of a folder and check that they fit together.
+
+    Configurations of one instrument share its raw files and catalog, so they must say the same
+    about them. Files named ``*.schema.json`` are no configurations.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of ``*.json`` files; folders in it are not searched.
+
+    Returns
+    -------
+    list[LoadedConfig]
+        By name; empty when the folder has none.
+
+    Raises
+    ------
+    ConfigError
+        If the folder does not exist or any file cannot be used; the problems of all files at once.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConfigError(
+            f"{place}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+        )
+    loaded = []
+    errors = []
+    for file in sorted(place.glob("*.json")):
+        if file.name.endswith(".schema.json") or file.name.startswith("."):
+            continue
+        try:
+            loaded.append(load_config(file))
+        except ConfigError as error:
+            errors.append(str(error))
+    for first, second in combinations(loaded, 2):
+        errors += _conflicts(first, second)
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return loaded
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _parse(text: str, file: Path, problems: list[Problem]) -> dict[str, Any]:
+    """Return the document with exact decimals; note duplicate keys and non-JSON words."""
+    try:
+        value = json.loads(
+            text, parse_float=Decimal, parse_constant=_NotJson, object_pairs_hook=_Pairs
+        )
+        document = _plain(value, "", problems)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{file}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{file}: nested too deeply") from None
+    except ValueError as error:  # Python refuses whole numbers of more than some thousand digits
+        raise ConfigError(f"{file}: not usable: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: line 1, column 1: allowed one JSON object {{...}}")
+    return document
+
+
+def _plain(value: object, path: str, problems: list[Problem]) -> object:
+    if isinstance(value, _Pairs):
+        counts = Counter(key for key, _ in value)
+        problems += [
+            Problem(f"{path}.{key}".removeprefix("."), f"given {count} times, allowed once")
+            for key, count in counts.items()
+            if count > 1
+        ]
+        return {
+            key: _plain(item, f"{path}.{key}".removeprefix("."), problems) for key, item in value
+        }
+    if isinstance(value, list):
+        return [_plain(item, f"{path}[{i}]", problems) for i, item in enumerate(value)]
+    if isinstance(value, _NotJson):
+        problems.append(Problem(path, f"found {value}, which JSON does not have"))
+        return str(value)
+    return value
+
+
+def _validate(document: dict[str, Any]) -> list[Problem]:
+    try:
+        RunConfig.model_validate(document)
+    except ValidationError as error:
+        problems = find_problems(error, RunConfig)
+        if all(detail["loc"] for detail in error.errors(include_url=False)):
+            # Pydantic stops before the rules between sections: try them on the sections that hold.
+            problems += cross_problems(_usable_sections(document))
+        return problems
+    return []
+
+
+def _usable_sections(document: dict[str, Any]) -> dict[str, Any]:
+    usable = {}
+    for name in CROSS_CHECKED:
+        if name not in document:
+            continue
+        annotation: Any = RunConfig.model_fields[name].annotation
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        try:
+            usable[name] = adapter.validate_python(document[name])
+        except ValidationError:
+            continue
+    return usable
+
+
+def _conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
+    """Return what two configurations say differently about one instrument."""
+    if first.key != second.key:
+        return _name_clashes(first, second)
+    errors = []
+    for name, read in _SHARED.items():
+        one, other = read(first), read(second)
+        if one is not None and other is not None and one != other:
+            errors.append(
+                f"{second.path}: {name}: found {other}, but {first.path} has {one} for the same "
+                f"instrument {first.key}; they share its data, so make them agree"
+            )
+    return errors
+
+
+def _name_clashes(first: LoadedConfig, second: LoadedConfig) -> list[str]:
+    for one, other in (
+        (first.key.slug, second.key.slug),
+        (first.key.nautilus_id, second.key.nautilus_id),
+    ):
+        if one == other:
+            return [
+                f"{second.path}: instrument.id: {second.key} and {first.key} of {first.path} would "
+                f"both be stored as {one}; write both the same way"
+            ]
+    return []
+
+
+def _shared_path(data_type: str) -> Callable[[LoadedConfig], object]:
+    return lambda loaded: loaded.config.data_catalog.template(data_type, loaded.key)
+
+
+def _shared_variable(name: str) -> Callable[[LoadedConfig], object]:
+    return lambda loaded: loaded.config.environment.variables().get(name, "nothing")
+
+
+_SHARED: dict[str, Callable[[LoadedConfig], object]] = {
+    "instrument.price_precision": lambda loaded: loaded.config.instrument.price_precision,
+    "instrument.size_precision": lambda loaded: loaded.config.instrument.size_precision,
+    "instrument.multiplier": lambda loaded: loaded.config.multiplier,
+    # Nautilus reads the margins from the instrument definition in the catalog.
+    "instrument.margin_init": lambda loaded: loaded.config.instrument.margin_init,
+    "instrument.margin_maint": lambda loaded: loaded.config.instrument.margin_maint,
+    "data_catalog.trades_path": _shared_path("trades"),
+    "data_catalog.book_snapshot_5_path": _shared_path("book_snapshot_5"),
+    "data_catalog.derivative_ticker_path": _shared_path("derivative_ticker"),
+    "data_catalog.parquet_root": lambda c: c.config.data_catalog.parquet_root or "nothing",
+    "environment.DATA_CATALOG_PATH": _shared_variable("DATA_CATALOG_PATH"),
+    "environment.UNIFIED_CLOUD_LOCAL_PATH": _shared_variable("UNIFIED_CLOUD_LOCAL_PATH"),
+}

@@ -1,0 +1,144 @@
+"""Where a configuration's data lie on this machine, and what its instrument is.
+
+What belongs here: bringing a configuration and the settings together. What does not: looking
+whether anything is there (``raw``, ``catalog``).
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from odum_assets.config.loading import LoadedConfig
+from odum_assets.config.model import DataSource
+from odum_assets.errors import ConfigError
+from odum_assets.instruments.specs import InstrumentSpec
+from odum_assets.settings import (
+    CONFIG_VARIABLES,
+    Settings,
+    parse_boolean,
+    parse_folder,
+    parse_root,
+)
+
+
+def instrument_spec(loaded: LoadedConfig) -> InstrumentSpec:
+    """Return the spec of a configuration's instrument, defaults filled in."""
+    instrument = loaded.config.instrument
+    return InstrumentSpec(
+        key=loaded.key,
+        price_precision=instrument.price_precision,
+        size_precision=instrument.size_precision,
+        multiplier=loaded.config.multiplier,
+        margin_init=instrument.margin_init,
+        margin_maint=instrument.margin_maint,
+        settlement_currency=loaded.key.settlement_currency,
+    )
+
+
+def effective_settings(loaded: LoadedConfig, settings: Settings) -> Settings:
+    """Return the settings that count for one configuration.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    settings : Settings
+        The settings of the process; what was given there (environment or argument) stays.
+
+    Returns
+    -------
+    Settings
+        With what the configuration says in place of defaults: its ``environment`` section first,
+        then ``data_catalog.parquet_root``.
+    """
+    given: dict[str, Any] = {}
+    parquet_root = loaded.config.data_catalog.parquet_root
+    if parquet_root is not None:
+        given["catalog_path"] = parse_folder(parquet_root)
+    readers = {
+        "raw_root": parse_root,
+        "use_parquet": parse_boolean,
+        "use_direct_gcs": parse_boolean,
+        "catalog_path": parse_folder,
+    }
+    for variable, value in loaded.config.environment.variables().items():
+        field = CONFIG_VARIABLES[variable]
+        given[field] = readers[field](value)
+    update = {name: value for name, value in given.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update=update)
+
+
+def raw_path(loaded: LoadedConfig, data_type: str, day: date, settings: Settings) -> str:
+    """Return the raw file of one data type and day, whether it exists or not.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    data_type : str
+        ``trades``, ``book_snapshot_5`` or ``derivative_ticker``.
+    day : date
+        The UTC day.
+    settings : Settings
+        The settings of the process.
+
+    Returns
+    -------
+    str
+        An absolute path, or a URL when the raw root is one.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration has no path for this data type, or reads from Google Cloud Storage.
+    """
+    effective = effective_settings(loaded, settings)
+    _refuse_gcs(loaded, effective)
+    template = loaded.config.data_catalog.template(data_type, loaded.key)
+    if template is None:
+        raise ConfigError(
+            f"{loaded.path}: data_catalog.{data_type}_path: missing; {data_type} data are needed, "
+            "so give their path"
+        )
+    parts = [f"day-{day.isoformat()}" if part == "day-*" else part for part in template.split("/")]
+    return "/".join((effective.raw_root, *parts))
+
+
+def catalog_root(loaded: LoadedConfig, settings: Settings) -> Path:
+    """Return the folder of the catalog that a configuration reads and writes.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    settings : Settings
+        The settings of the process.
+
+    Returns
+    -------
+    Path
+        An absolute path: DATA_CATALOG_PATH of the process, else of the configuration, else
+        ``data_catalog.parquet_root``, else the default.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration reads from Google Cloud Storage.
+    """
+    effective = effective_settings(loaded, settings)
+    _refuse_gcs(loaded, effective)
+    return effective.catalog_path
+
+
+def _refuse_gcs(loaded: LoadedConfig, settings: Settings) -> None:
+    if loaded.config.data_source is DataSource.GCS:
+        cause, remedy = 'data_source is "gcs"', 'set data_source to "local"'
+    elif settings.use_direct_gcs:
+        cause = "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS is true"
+        remedy = "set it to false"
+    else:
+        return
+    raise ConfigError(
+        f"{loaded.path}: {cause}, but reading from Google Cloud Storage is not wired yet; copy the "
+        f"day folders to UNIFIED_CLOUD_LOCAL_PATH ({settings.raw_root}) and {remedy}"
+    )

@@ -1,0 +1,126 @@
+"""Nautilus instrument definitions, built from an `InstrumentSpec`.
+
+What belongs here: the one mapping from our instruments to Nautilus classes. What does not: parsing
+and checking, which come first: Nautilus ends the process on text that it cannot use.
+"""
+
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from odum_assets.instruments.keys import Product
+from odum_assets.instruments.specs import InstrumentSpec
+
+if TYPE_CHECKING:
+    from nautilus_trader.model import CryptoFuture, CryptoPerpetual, Currency, CurrencyPair
+
+EXPIRY_TIME = time(8, 0, tzinfo=UTC)
+"""Time of day at which dated futures settle on every venue known here."""
+
+
+def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual | CryptoFuture":
+    """Build the Nautilus instrument of a spec.
+
+    Spot becomes a `CurrencyPair`, a perpetual a `CryptoPerpetual`, a dated future a `CryptoFuture`
+    that expires at 08:00 UTC. Fees are not part of an instrument (the venue's fee model has them).
+
+    Parameters
+    ----------
+    spec : InstrumentSpec
+        A checked spec, as `odum_assets.config.instrument_spec` makes it.
+
+    Returns
+    -------
+    CurrencyPair or CryptoPerpetual or CryptoFuture
+        The definition, with price and size increments of one unit of the last decimal.
+    """
+    from nautilus_trader.model import (
+        CryptoFuture,
+        CryptoPerpetual,
+        CurrencyPair,
+        InstrumentId,
+        Price,
+        Quantity,
+        Symbol,
+    )
+
+    key = spec.key
+    instrument_id = InstrumentId.from_str(key.nautilus_id)
+    symbol = Symbol(key.symbol)
+    base = _currency(key.base)
+    quote = _currency(key.quote)
+    settlement = _currency(spec.settlement_currency)
+    price_increment = Price.from_str(_increment(spec.price_precision))
+    size_increment = Quantity.from_str(_increment(spec.size_precision))
+    multiplier = Quantity.from_str(format(spec.multiplier, "f"))
+    if key.product is Product.SPOT_PAIR:
+        return CurrencyPair(
+            instrument_id=instrument_id,
+            raw_symbol=symbol,
+            base_currency=base,
+            quote_currency=quote,
+            price_precision=spec.price_precision,
+            size_precision=spec.size_precision,
+            price_increment=price_increment,
+            size_increment=size_increment,
+            ts_event=0,
+            ts_init=0,
+            margin_init=spec.margin_init,
+            margin_maint=spec.margin_maint,
+        )
+    if key.product is Product.PERPETUAL:
+        return CryptoPerpetual(
+            instrument_id=instrument_id,
+            raw_symbol=symbol,
+            base_currency=base,
+            quote_currency=quote,
+            settlement_currency=settlement,
+            is_inverse=key.is_inverse,
+            price_precision=spec.price_precision,
+            size_precision=spec.size_precision,
+            price_increment=price_increment,
+            size_increment=size_increment,
+            ts_event=0,
+            ts_init=0,
+            multiplier=multiplier,
+            margin_init=spec.margin_init,
+            margin_maint=spec.margin_maint,
+        )
+    expiry = key.expiry
+    assert expiry is not None  # noqa: S101 - parsing admits no dated future without one
+    expires_at = datetime.combine(expiry, EXPIRY_TIME)
+    return CryptoFuture(
+        instrument_id=instrument_id,
+        raw_symbol=symbol,
+        underlying=base,
+        quote_currency=quote,
+        settlement_currency=settlement,
+        is_inverse=key.is_inverse,
+        activation_ns=0,
+        expiration_ns=int(expires_at.timestamp()) * 1_000_000_000,
+        price_precision=spec.price_precision,
+        size_precision=spec.size_precision,
+        price_increment=price_increment,
+        size_increment=size_increment,
+        ts_event=0,
+        ts_init=0,
+        multiplier=multiplier,
+        margin_init=spec.margin_init,
+        margin_maint=spec.margin_maint,
+    )
+
+
+def _increment(precision: int) -> str:
+    return format(Decimal(1).scaleb(-precision), "f")
+
+
+def _currency(code: str) -> "Currency":
+    """Return the currency, registering a coin that Nautilus does not know with 8 decimals."""
+    from nautilus_trader.model import Currency, CurrencyType
+
+    try:
+        return Currency.from_str(code, strict=True)
+    except ValueError:
+        coin = Currency(code, 8, 0, code, CurrencyType.CRYPTO)
+        Currency.register(coin)
+        return coin

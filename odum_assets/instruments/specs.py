@@ -1,0 +1,88 @@
+"""What a simulation needs to know of an instrument beyond its name.
+
+What belongs here: the `InstrumentSpec` record and the venues' contract sizes. What does not:
+Nautilus objects (``definitions``), the run configuration (``config`` fills the record).
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from odum_assets.errors import ConfigError
+from odum_assets.instruments.keys import InstrumentKey, Product
+
+# Contract sizes from the venues' public contract specifications: base units per contract for
+# linear, USD per contract for inverse. Only where the venue reports amounts in contracts; the
+# others report linear amounts in base units and inverse amounts in USD.
+_CONTRACT_SIZES = {
+    ("OKX", "BTC-USDT"): Decimal("0.01"),
+    ("OKX", "ETH-USDT"): Decimal("0.1"),
+    ("OKX", "BTC-USD"): Decimal(100),
+    ("OKX", "ETH-USD"): Decimal(10),
+    ("BINANCE-FUTURES", "BTC-USD"): Decimal(100),
+    ("BINANCE-FUTURES", "ETH-USD"): Decimal(10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentSpec:
+    """Describe an instrument as the simulation sees it.
+
+    Parameters
+    ----------
+    key : InstrumentKey
+        Which instrument.
+    price_precision : int
+        Decimals of a price, 0 to 16; the price increment is ``10 ** -price_precision``.
+    size_precision : int
+        Decimals of a size, 0 to 16; the size increment is ``10 ** -size_precision``.
+    multiplier : Decimal
+        Size of one unit: sizes times multiplier are base units (linear) or quote units (inverse).
+    margin_init : Decimal
+        Initial margin as a fraction of the notional value, 0 to 1.
+    margin_maint : Decimal
+        Maintenance margin as a fraction of the notional value, 0 to 1.
+    settlement_currency : str
+        Currency of profits and fees.
+    """
+
+    key: InstrumentKey
+    price_precision: int
+    size_precision: int
+    multiplier: Decimal
+    margin_init: Decimal
+    margin_maint: Decimal
+    settlement_currency: str
+
+
+def contract_multiplier(key: InstrumentKey) -> Decimal:
+    """Return the size of one contract by the venue's public specification.
+
+    Parameters
+    ----------
+    key : InstrumentKey
+        Which instrument.
+
+    Returns
+    -------
+    Decimal
+        Base units (linear) or USD (inverse) per unit of size; 1 where amounts are not in contracts.
+
+    Raises
+    ------
+    ConfigError
+        If the venue counts in contracts and this one's size is not known: a guess would scale every
+        position and profit.
+    """
+    counts_contracts = key.product is not Product.SPOT_PAIR and (
+        key.venue == "OKX" or (key.venue == "BINANCE-FUTURES" and key.is_inverse)
+    )
+    if not counts_contracts:
+        return Decimal(1)
+    size = _CONTRACT_SIZES.get((key.venue, f"{key.base}-{key.quote}"))
+    if size is None:
+        unit = key.quote if key.is_inverse else key.base
+        raise ConfigError(
+            f"{key.venue} reports {key} in contracts whose size is not known here; give it, "
+            f"in {unit} per contract"
+        )
+    return size

@@ -1,0 +1,189 @@
+"""Environment variables, read once and typed.
+
+What belongs here: where data, catalog, results and configurations lie on this machine. What does
+not: anything that changes what a result means (that is the run configuration).
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from odum_assets.errors import ConfigError
+
+CONFIG_VARIABLES = {
+    "UNIFIED_CLOUD_LOCAL_PATH": "raw_root",
+    "UNIFIED_CLOUD_SERVICES_USE_PARQUET": "use_parquet",
+    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS": "use_direct_gcs",
+    "DATA_CATALOG_PATH": "catalog_path",
+}
+"""Variables that a run configuration's ``environment`` section may also give, with their fields."""
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True}
+_BOOLEANS |= {"false": False, "0": False, "no": False, "off": False}
+
+
+def parse_boolean(value: object) -> bool:
+    """Return the truth of ``true/1/yes/on`` or ``false/0/no/off``, in any case.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these.
+    """
+    if isinstance(value, bool):
+        return value
+    truth = _BOOLEANS.get(str(value).strip().lower())
+    if truth is None:
+        raise ValueError(f"found {value!r}, allowed {', '.join(_BOOLEANS)}")
+    return truth
+
+
+def parse_root(value: object) -> str:
+    """Return a raw root as an absolute path, or as it is when it is a URL (``scheme://``).
+
+    Raises
+    ------
+    ValueError
+        If the text is empty.
+    """
+    text = str(value).strip()
+    if not text:
+        raise ValueError("found an empty path, allowed a folder or a URL")
+    if "://" in text:
+        return text.rstrip("/")
+    return str(_absolute(text))
+
+
+def parse_folder(value: object) -> Path:
+    """Return a local folder as an absolute path.
+
+    Raises
+    ------
+    ValueError
+        If the text is empty or a URL.
+    """
+    text = str(value).strip()
+    if not text or "://" in text:
+        raise ValueError(f"found {text!r}, allowed a local folder")
+    return _absolute(text)
+
+
+def _parse_true(value: object) -> bool:
+    if not parse_boolean(value):
+        raise ValueError(f"found {value!r}, allowed true: parquet is the only format there is")
+    return True
+
+
+def _parse_day(value: object) -> date:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value).strip())
+    except ValueError:
+        raise ValueError(f"found {value!r}, allowed a day such as 2017-01-01") from None
+
+
+def _absolute(text: str) -> Path:
+    # Not resolve(): a linked data folder should be shown as the user named it.
+    return Path(os.path.normpath(Path(text).expanduser().absolute()))
+
+
+_Folder = Annotated[Path, BeforeValidator(parse_folder)]
+
+
+class Settings(BaseSettings):
+    """Where everything lies on this machine.
+
+    Values come from arguments (by variable or field name), then from the process environment, then
+    from the defaults; relative paths are taken from the current folder. `model_fields_set` names
+    the values that were given, so that a run configuration can fill in only the others.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        case_sensitive=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        validate_default=True,
+    )
+
+    raw_root: Annotated[str, BeforeValidator(parse_root)] = Field(
+        default="data",
+        validation_alias="UNIFIED_CLOUD_LOCAL_PATH",
+        description="Folder or URL that holds raw_tick_data/by_date/day-YYYY-MM-DD/.",
+    )
+    catalog_path: _Folder = Field(
+        default=Path("data/catalog"),
+        validation_alias="DATA_CATALOG_PATH",
+        description="Folder of the converted NautilusTrader catalog.",
+    )
+    results_path: _Folder = Field(
+        default=Path("data/results"),
+        validation_alias="ODUM_RESULTS_PATH",
+        description="Folder of backtest results.",
+    )
+    configs_path: _Folder = Field(
+        default=Path("configs"),
+        validation_alias="ODUM_CONFIGS_PATH",
+        description="Folder of run configurations, one JSON file each.",
+    )
+    use_parquet: Annotated[bool, BeforeValidator(_parse_true)] = Field(
+        default=True,
+        validation_alias="UNIFIED_CLOUD_SERVICES_USE_PARQUET",
+        description="Raw files and catalog are parquet; false is refused.",
+    )
+    use_direct_gcs: Annotated[bool, BeforeValidator(parse_boolean)] = Field(
+        default=False,
+        validation_alias="UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
+        description="Read raw files from Google Cloud Storage; not wired yet.",
+    )
+    partitions_start: Annotated[date, BeforeValidator(_parse_day)] = Field(
+        default=date(2017, 1, 1),
+        validation_alias="ODUM_PARTITIONS_START",
+        description="First day of the daily partitions.",
+    )
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environment : Mapping[str, str], optional
+        Variables that count where the process environment has none, such as the ``environment``
+        section of a run configuration.
+
+    Returns
+    -------
+    Settings
+        The process environment first, then ``environment``, then the defaults.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be used; the message names every such variable, its value and what is
+        allowed.
+    """
+    given = environment or {}
+    fallback: dict[str, Any] = {
+        name: value for name, value in given.items() if value and not os.environ.get(name)
+    }
+    try:
+        return Settings(**fallback)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False):
+            name = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                text = "unknown variable"
+            else:
+                text = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"environment variable {name}: {text}")
+        raise ConfigError("\n".join(lines)) from None
