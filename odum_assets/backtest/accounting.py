@@ -1,0 +1,238 @@
+"""From recorded events to tables and figures: the ledger is run, checked and written down."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from odum_assets.backtest import tables
+from odum_assets.backtest.equity import LastPrices, Sample, before, replay, sample_times
+from odum_assets.backtest.ledger import ZERO, AccountRules, Fill, Ledger
+from odum_assets.backtest.metrics import (
+    drawdown,
+    percent_of,
+    ratios,
+    return_statistics,
+    trade_statistics,
+)
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.simulation import SimulationFacts
+from odum_assets.errors import BacktestError
+
+# Averages have no last decimal; the tables' 16 are shown.
+_FINEST = -16
+_SHOWN = Decimal("1e-16")
+_THROTTLE = "MAX_ORDER_SUBMIT_RATE"
+
+
+def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[str, Any]:
+    """Count a run's fills, write its tables and return its figures.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    prices : LastPrices
+        Trades of the window.
+    facts : SimulationFacts
+        What the engine said.
+
+    Returns
+    -------
+    dict[str, Any]
+        JSON-ready figures; amounts in the account currency as text, unknown ones None.
+
+    Raises
+    ------
+    BacktestError
+        If orders were denied by a limit that nobody set, or the accounts do not reconcile.
+    """
+    config = plan.config
+    counts = tables.write_orders(plan.work, plan.work / "orders.parquet")
+    _check_throttle(plan, counts["reasons"])
+    rules = AccountRules(
+        multiplier=config.multiplier,
+        is_inverse=config.key.is_inverse,
+        is_cash=config.venue.account_type == "CASH",
+        currency_precision=facts.currency_precision,
+    )
+    ledger = Ledger(rules, config.venue.starting_balance)
+    interval = config.metrics.equity_interval_secs
+    first = prices.span[0]
+    last = plan.close_at_ns
+    regular = sample_times(first, last, interval)
+    closing = [] if facts.closing_at_ns is None else [facts.closing_at_ns - 1]
+    moments = sorted({first - 1, *regular, *closing})
+    samples, fill_count = _count(plan, ledger, facts, moments, prices)
+    end = _final_sample(ledger, facts, last, prices)
+    tables.write_equity(plan.work / "equity.parquet", [*samples, end])
+    still_open = list(ledger.open_positions())
+    tables.write_positions(plan.work / "positions.parquet", ledger.round_trips, still_open)
+    reconciliation = _reconcile(ledger, facts)
+    wanted = set(regular)
+    equity = [each.equity for each in samples if each.ts in wanted]
+    worst, worst_pct = drawdown([*samples, end])
+    start = ledger.starting_balance
+    closed_at = None if facts.closing_at_ns is None else before(samples, facts.closing_at_ns - 1)
+    return _text(
+        {
+            "iterations": facts.iterations,
+            "fills": fill_count,
+            "counts": counts,
+            "first_ns": first,
+            "last_ns": prices.span[1],
+            "closed_at_ns": facts.closing_at_ns,
+            "skipped_no_aggressor": facts.skipped_no_aggressor,
+            "strategy_sha256": facts.strategy_sha256,
+            "account": {
+                "starting_balance": start,
+                "final_balance": ledger.cash,
+                "realized": ledger.realized,
+                "commissions": ledger.commissions,
+                "funding": ledger.funding,
+                "funding_payments": len(facts.funding),
+                "unrealized": end.unrealized,
+                "unrealized_before_closing": None if closed_at is None else closed_at.unrealized,
+                "final_equity": end.equity,
+                "lowest_equity": min(each.equity for each in [*samples, end]),
+            },
+            "reconciliation": reconciliation,
+            "position": {
+                "quantity": end.quantity,
+                "entry_price": end.entry,
+                "current_price": end.price,
+                "open_positions": len(still_open),
+                "realized_pnl": ledger.realized,
+                "unrealized_pnl": end.unrealized,
+            },
+            "trades": trade_statistics(ledger.round_trips, start),
+            "returns": {
+                "total_return_pct": percent_of(end.equity - start, start),
+                "realized_return_pct": percent_of(
+                    ledger.realized - ledger.commissions + ledger.funding, start
+                ),
+                "unrealized_return_pct": percent_of(end.unrealized, start),
+                **return_statistics(equity),
+            },
+            "drawdown": {"max_drawdown": worst, "max_drawdown_pct": worst_pct},
+            "ratios": ratios(equity, interval, config.metrics.annualization_days),
+        }
+    )
+
+
+def _count(
+    plan: RunPlan,
+    ledger: Ledger,
+    facts: SimulationFacts,
+    moments: list[int],
+    prices: LastPrices,
+) -> tuple[list[Sample], int]:
+    """Run the ledger over the recorded fills, write the fills table, return the samples."""
+    writer = tables.FillsWriter(plan.work / "fills.parquet")
+    batches = tables.read_fills(plan.work / "fill_events.parquet")
+    samples: list[Sample] = []
+    realized: list[Decimal] = []
+    balance: list[Decimal] = []
+    position: list[Decimal] = []
+    fill_count = 0
+
+    def entries() -> Iterator[Fill]:
+        nonlocal fill_count
+        for batch, fills in batches:
+            yield from fills
+            # Everything yielded has been counted by now, so the batch is complete.
+            writer.write(batch, realized, balance, position)
+            fill_count += len(fills)
+            for column in (realized, balance, position):
+                column.clear()
+
+    for step in replay(ledger, entries(), facts.funding, moments, prices):
+        if isinstance(step, Sample):
+            samples.append(step)
+        else:
+            realized.append(step[1])
+            balance.append(ledger.cash)
+            position.append(ledger.quantity)
+    writer.close()
+    return samples, fill_count
+
+
+def _final_sample(
+    ledger: Ledger, facts: SimulationFacts, last: int, prices: LastPrices
+) -> Sample:
+    price = prices.at([last])[0]
+    return Sample(
+        ts=max(last, facts.closing_at_ns or 0),
+        cash=ledger.cash,
+        realized=ledger.realized,
+        unrealized=ledger.unrealized(price),
+        equity=ledger.equity(price),
+        quantity=ledger.quantity,
+        entry=ledger.entry(),
+        price=price,
+    )
+
+
+def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:
+    denied = sum(count for reason, count in reasons.items() if _THROTTLE in reason)
+    if denied and plan.config.risk.throttling_per_sec is None:
+        raise BacktestError(
+            f"{denied} orders were denied by an order rate limit, but risk.throttling_per_sec is "
+            "not set; set it to the rate that you mean"
+        )
+
+
+def _reconcile(ledger: Ledger, facts: SimulationFacts) -> dict[str, Any]:
+    """Check the ledger against itself, to the last decimal, and against the engine's account.
+
+    The engine counts averages in binary floating point and rounds every amount, so its balance may
+    differ by one unit of the last decimal for each amount that was rounded, and no more.
+    """
+    trips = [*ledger.round_trips, *ledger.open_positions()]
+    realized = sum((trip.realized_pnl for trip in trips), ZERO)
+    commissions = sum((trip.commissions for trip in trips), ZERO)
+    problems = []
+    if (realized, commissions) != (ledger.realized, ledger.commissions):
+        problems.append(
+            f"round trips sum to realized {realized} and commissions {commissions}, the account to "
+            f"{ledger.realized} and {ledger.commissions}"
+        )
+    change = ledger.cash - ledger.starting_balance
+    expected = ledger.realized - ledger.commissions + ledger.funding
+    if ledger.rules.is_cash:
+        expected -= _cost_of_holdings(ledger)
+    if change != expected:
+        problems.append(f"the balance changed by {change}, its parts sum to {expected}")
+    difference = facts.engine_balance - ledger.cash
+    unit = Decimal(1).scaleb(-facts.currency_precision)
+    tolerance = unit * (ledger.rounded_amounts + len(facts.funding))
+    if abs(difference) > tolerance:
+        problems.append(
+            f"NautilusTrader's account ends at {facts.engine_balance}, the fills give {ledger.cash} "
+            f"(difference {difference}, allowed {tolerance})"
+        )
+    if problems:
+        raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
+    return {
+        "balance_change": change,
+        "engine_final_balance": facts.engine_balance,
+        "engine_difference": difference,
+        "engine_tolerance": tolerance,
+    }
+
+
+def _cost_of_holdings(ledger: Ledger) -> Decimal:
+    """Return what a cash account paid for what it holds: value bought less value sold, realized."""
+    return ledger.value_paid + ledger.realized
+
+
+def _text(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value
+    """Return a value with amounts as text and without exponents."""
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < _FINEST:
+            value = value.quantize(_SHOWN)
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, dict):
+        return {key: _text(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,166 @@
+"""Marking an account to the market at set times while its fills are replayed.
+
+What belongs here: merging fills, funding and sample times into one pass over a `Ledger`. What does
+not: statistics over the samples (``metrics``).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from odum_assets.backtest.ledger import Fill, Ledger
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """A funding payment: time (ns), amount in the account currency (negative when paid)."""
+
+    ts: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The account at one moment, marked at the last trade's price (None before the first)."""
+
+    ts: int
+    cash: Decimal
+    realized: Decimal
+    unrealized: Decimal
+    equity: Decimal
+    quantity: Decimal
+    entry: Decimal | None
+    price: Decimal | None
+
+
+class LastPrices:
+    """Price of the last trade at or before a time.
+
+    Parameters
+    ----------
+    times : array of int64, shape (n,)
+        ``ts_init`` of the trades in ns, ascending.
+    prices : pa.ChunkedArray
+        Their prices, decimal128, length n.
+    """
+
+    def __init__(self, times: npt.NDArray[np.int64], prices: "pa.ChunkedArray[pa.Scalar]") -> None:
+        self._times = times
+        self._prices = prices
+
+    @classmethod
+    def read(cls, files: Sequence[Path], bounds: tuple[int | None, int | None]) -> "LastPrices":
+        """Read the prices of trades partitions, merged in order of time and cut to a window."""
+        tables = [pq.read_table(file, columns=["ts_init", "price"]) for file in files]
+        table = pa.concat_tables(tables)
+        times = table["ts_init"].cast(pa.int64()).to_numpy()
+        if len(tables) > 1 and np.any(np.diff(times) < 0):
+            order = np.argsort(times, kind="stable")
+            times, table = times[order], table.take(pa.array(order))
+        low = 0 if bounds[0] is None else int(np.searchsorted(times, bounds[0]))
+        high = len(times) if bounds[1] is None else int(np.searchsorted(times, bounds[1]))
+        return cls(times[low:high], table["price"].slice(low, high - low))
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Return the first and last time (ns)."""
+        return int(self._times[0]), int(self._times[-1])
+
+    def at(self, moments: Sequence[int]) -> list[Decimal | None]:
+        """Return the price at each moment (ns), None before the first trade."""
+        index = np.searchsorted(self._times, np.asarray(moments, dtype=np.int64), side="right") - 1
+        taken = pc.take(self._prices, pa.array(np.maximum(index, 0)))
+        prices: list[Decimal | None] = taken.to_pylist()
+        return [price if at >= 0 else None for price, at in zip(prices, index, strict=True)]
+
+
+def sample_times(first: int, last: int, interval_secs: int) -> list[int]:
+    """Return whole multiples of an interval (ns since 1970) after `first` and up to `last`."""
+    step = interval_secs * _NS
+    return list(range((first // step + 1) * step, last + 1, step))
+
+
+def replay(
+    ledger: Ledger,
+    fills: Iterable[Fill],
+    funding: Sequence[Funding],
+    moments: Sequence[int],
+    prices: LastPrices,
+) -> Iterator[tuple[Fill, Decimal] | Sample]:
+    """Count fills and funding in order of time and mark the account at the moments.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The account; it is changed.
+    fills : iterable of Fill
+        In order of time.
+    funding : sequence of Funding
+        In order of time.
+    moments : sequence of int
+        Sample times (ns), ascending. What happens at a moment is in its sample.
+    prices : LastPrices
+        The market.
+
+    Yields
+    ------
+    tuple[Fill, Decimal] or Sample
+        Each fill with what it realized, after it was counted; each sample at its place in time.
+    """
+    marks = prices.at(moments) if moments else []
+    samples = iter(zip(moments, marks, strict=True))
+    sample = next(samples, None)
+    payments = iter(funding)
+    payment = next(payments, None)
+    for fill in fills:
+        while payment is not None and payment.ts <= fill.ts:
+            while sample is not None and sample[0] < payment.ts:
+                yield _mark(ledger, *sample)
+                sample = next(samples, None)
+            ledger.apply_funding(payment.amount)
+            payment = next(payments, None)
+        while sample is not None and sample[0] < fill.ts:
+            yield _mark(ledger, *sample)
+            sample = next(samples, None)
+        yield fill, ledger.apply(fill)
+    while payment is not None:
+        while sample is not None and sample[0] < payment.ts:
+            yield _mark(ledger, *sample)
+            sample = next(samples, None)
+        ledger.apply_funding(payment.amount)
+        payment = next(payments, None)
+    while sample is not None:
+        yield _mark(ledger, *sample)
+        sample = next(samples, None)
+
+
+def _mark(ledger: Ledger, ts: int, price: Decimal | None) -> Sample:
+    return Sample(
+        ts=ts,
+        cash=ledger.cash,
+        realized=ledger.realized,
+        unrealized=ledger.unrealized(price),
+        equity=ledger.equity(price),
+        quantity=ledger.quantity,
+        entry=ledger.entry(),
+        price=price,
+    )
+
+
+def before(samples: Sequence[Sample], ts: int) -> Sample | None:
+    """Return the last sample at or before a time."""
+    index = bisect_right(samples, ts, key=lambda each: each.ts)
+    return samples[index - 1] if index else None

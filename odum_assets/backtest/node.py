@@ -1,0 +1,149 @@
+"""Assembling the `BacktestNode`: venue, data, engine. One place for every simulation setting."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from nautilus_trader.backtest import (
+    BacktestDataConfig,
+    BacktestEngineConfig,
+    BacktestNode,
+    BacktestRunConfig,
+    BacktestVenueConfig,
+)
+from nautilus_trader.common import LoggerConfig, LogLevel
+from nautilus_trader.execution import (
+    DefaultFillModel,
+    ExecutionEngineConfig,
+    MakerTakerFeeModel,
+    StaticLatencyModel,
+)
+from nautilus_trader.model import Currency, InstrumentId, NautilusDataType
+from nautilus_trader.risk import RiskEngineConfig
+
+from odum_assets.backtest.request import SnapshotMode
+from odum_assets.config import RunConfig
+from odum_assets.raw.layout import DataType
+
+_NAUTILUS_TYPES = {
+    DataType.TRADES: NautilusDataType.TradeTick,
+    DataType.BOOK: NautilusDataType.OrderBookDepth,
+    DataType.FUNDING: NautilusDataType.FundingRateUpdate,
+}
+# The engine's own default denies orders above 100 a second; unlimited must be said with a number.
+_UNLIMITED_RATE = 1_000_000_000
+# Streamed by chunks, memory does not follow the day's size.
+CHUNK_ROWS = 50_000
+
+
+def build_node(
+    config: RunConfig,
+    catalog: Path,
+    data_types: tuple[DataType, ...],
+    snapshot_mode: SnapshotMode,
+    bounds: tuple[int | None, int | None],
+    run_until_ns: int,
+    chunk_rows: int = CHUNK_ROWS,
+) -> tuple[BacktestNode, str]:
+    """Build a node with one run.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run configuration.
+    catalog : Path
+        Absolute path of the catalog; a relative one is not found by Nautilus.
+    data_types : tuple[DataType, ...]
+        What is replayed.
+    snapshot_mode : {"trades", "book", "both"}
+        What moves the market.
+    bounds : tuple[int or None, int or None]
+        Replayed rows by ``ts_init`` (ns): first, and first excluded.
+    run_until_ns : int
+        Market time at which the run ends, after the last row.
+    chunk_rows : int
+        Rows that are loaded at a time.
+
+    Returns
+    -------
+    tuple[BacktestNode, str]
+        The built node and the id of its run.
+    """
+    instrument_id = InstrumentId.from_str(config.key.nautilus_id)
+    start, end = bounds
+    run = BacktestRunConfig(
+        venues=[_venue(config, snapshot_mode)],
+        data=[
+            BacktestDataConfig(
+                _NAUTILUS_TYPES[data_type],
+                str(catalog),
+                instrument_id=instrument_id,
+                start_time=start,
+                end_time=None if end is None else end - 1,
+            )
+            for data_type in data_types
+        ],
+        engine=_engine(config),
+        chunk_size=chunk_rows,
+        raise_exception=True,
+        dispose_on_completion=False,
+        end=run_until_ns,
+    )
+    node = BacktestNode([run])
+    node.build()
+    return node, run.id
+
+
+def _venue(config: RunConfig, snapshot_mode: SnapshotMode) -> BacktestVenueConfig:
+    venue, execution = config.venue, config.execution
+    latency = execution.latency
+    has_latency = latency.insert_ns or latency.update_ns or latency.cancel_ns
+    return BacktestVenueConfig(
+        name=config.key.nautilus_id.rpartition(".")[2],
+        oms_type=venue.oms_type.value,
+        account_type=venue.account_type.value,
+        starting_balances=[f"{venue.starting_balance:f} {venue.base_currency}"],
+        base_currency=Currency.from_str(venue.base_currency),
+        default_leverage=venue.leverage,
+        book_type="L1_MBP" if snapshot_mode == "trades" else venue.book_type.value,
+        trade_execution=snapshot_mode != "book",
+        liquidity_consumption=execution.liquidity_consumption,
+        queue_position=execution.queue_position,
+        fee_model=MakerTakerFeeModel(venue.maker_fee, venue.taker_fee),
+        fill_model=DefaultFillModel(
+            float(execution.fill_model.prob_fill_on_limit),
+            float(execution.fill_model.prob_slippage),
+            execution.fill_model.random_seed,
+        ),
+        latency_model=StaticLatencyModel(
+            insert_latency_nanos=latency.insert_ns,
+            update_latency_nanos=latency.update_ns,
+            cancel_latency_nanos=latency.cancel_ns,
+        )
+        if has_latency
+        else None,
+    )
+
+
+def _engine(config: RunConfig) -> BacktestEngineConfig:
+    rate = config.risk.throttling_per_sec or _UNLIMITED_RATE
+    return BacktestEngineConfig(
+        bypass_logging=True,
+        logging=LoggerConfig(stdout_level=LogLevel.ERROR),
+        run_analysis=False,
+        risk_engine=RiskEngineConfig(
+            max_order_submit_rate=f"{rate}/00:00:01", max_order_modify_rate=f"{rate}/00:00:01"
+        ),
+        exec_engine=ExecutionEngineConfig(
+            purge_closed_orders_interval_mins=1,
+            purge_closed_orders_buffer_mins=0,
+            purge_closed_positions_interval_mins=1,
+            purge_closed_positions_buffer_mins=0,
+            purge_account_events_interval_mins=1,
+            purge_account_events_lookback_mins=0,
+        ),
+    )
+
+
+def starting_balance(config: RunConfig) -> Decimal:
+    """Return the account's balance at the start of a run, in its base currency."""
+    return config.venue.starting_balance

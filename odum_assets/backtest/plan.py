@@ -1,0 +1,83 @@
+"""What the parent hands to the child process: one JSON file that holds the whole run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from odum_assets.backtest.request import SnapshotMode
+from odum_assets.config import RunConfig
+from odum_assets.config.model import ExecAlgorithm
+from odum_assets.raw.layout import DataType
+
+
+class RunPlan(BaseModel):
+    """A run in all its parts.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run configuration.
+    exec_algorithm : ExecAlgorithm
+        Execution algorithm that counts.
+    snapshot_mode : {"trades", "book", "both"}
+        What moves the market.
+    close_positions : bool
+        Whether positions are closed at the end.
+    data_types : tuple[DataType, ...]
+        What is replayed.
+    catalog : Path
+        Absolute path of the run's private catalog view; it has no instrument definition yet.
+    trade_files : tuple[Path, ...]
+        Trades partitions of the view, in order of days.
+    funding_files : tuple[Path, ...]
+        Funding partitions of the view.
+    start_ns, end_ns : int or None
+        Window, `end_ns` exclusive; None where nothing is cut off.
+    last_row_ns : int
+        ``ts_init`` of the last row of all partitions.
+    volume_curve : tuple[float, ...] or None
+        Cumulative volume over the day, for VWAP.
+    work : Path
+        Folder for tables and the outcome.
+    chunk_rows : int or None
+        Rows loaded at a time; None is the default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    config: RunConfig
+    exec_algorithm: ExecAlgorithm
+    snapshot_mode: SnapshotMode
+    close_positions: bool
+    data_types: tuple[DataType, ...]
+    catalog: Path
+    trade_files: tuple[Path, ...]
+    funding_files: tuple[Path, ...]
+    start_ns: int | None
+    end_ns: int | None
+    last_row_ns: int
+    volume_curve: tuple[float, ...] | None
+    work: Path
+    chunk_rows: int | None = None
+
+    @property
+    def bounds(self) -> tuple[int | None, int | None]:
+        """Return the window."""
+        return self.start_ns, self.end_ns
+
+    @property
+    def close_at_ns(self) -> int:
+        """Return the moment at which positions are closed: no row is replayed at or after it."""
+        after_last = self.last_row_ns + 1
+        return after_last if self.end_ns is None else min(self.end_ns, after_last)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: phase, share done (0 to 1), orders so far, market time (ns)."""
+
+    phase: str
+    done: float
+    orders: int = 0
+    market_time_ns: int | None = None

@@ -1,0 +1,193 @@
+"""What a caller asks for: one run over one or several days.
+
+What belongs here: the request, and finding out early that it cannot be served. What does not:
+running it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from odum_assets.config import LoadedConfig, catalog_root, raw_path
+from odum_assets.config.model import ExecAlgorithm
+from odum_assets.errors import BacktestError, DataError
+from odum_assets.raw.layout import DataType
+from odum_assets.settings import Settings
+
+Mode = Literal["fast", "report"]
+SnapshotMode = Literal["trades", "book", "both"]
+
+DAY_NS = 86_400_000_000_000
+_MODE_NEEDS_BOOK = ("book", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """Describe one backtest run.
+
+    Parameters
+    ----------
+    config : LoadedConfig
+        The run configuration.
+    days : tuple[date, ...]
+        Catalog days that are read, in order; several days are one continuous account.
+    partition : str
+        Name of the result: the day, or ``window``.
+    start_ns, end_ns : int or None
+        Window inside the days in nanoseconds since 1970 (UTC), `end_ns` exclusive. None: all rows
+        of the days that lie in the configuration's ``time_window``.
+    mode : {"fast", "report"}
+        Whether tables and documents are kept beside the summary.
+    snapshot_mode : {"trades", "book", "both"}
+        What moves the simulated market: the trades alone (best bid and ask follow the last trade),
+        the book snapshots alone (trades are only the strategy's signal), or both.
+    close_positions : bool
+        Whether positions are closed by market orders at the end of the window.
+    exec_algorithm : ExecAlgorithm or None
+        Execution algorithm in place of the configuration's.
+    """
+
+    config: LoadedConfig
+    days: tuple[date, ...]
+    partition: str
+    start_ns: int | None = None
+    end_ns: int | None = None
+    mode: Mode = "report"
+    snapshot_mode: SnapshotMode = "both"
+    close_positions: bool = True
+    exec_algorithm: ExecAlgorithm | None = None
+
+    @property
+    def data_types(self) -> tuple[DataType, ...]:
+        """Return the raw data types that the run reads; funding only where it is configured."""
+        kinds = [DataType.TRADES]
+        if self.snapshot_mode in _MODE_NEEDS_BOOK:
+            kinds.append(DataType.BOOK)
+        if self.config.config.data_catalog.derivative_ticker_path is not None:
+            kinds.append(DataType.FUNDING)
+        return tuple(kinds)
+
+    def bounds(self) -> tuple[int | None, int | None]:
+        """Return the effective window (ns, end exclusive): the request's inside the config's.
+
+        A bound that cuts nothing off is None: rows of a day that arrived a moment before or after
+        midnight belong to the day of their raw file and are read with it.
+        """
+        window = self.config.config.time_window
+        starts = [each for each in (self.start_ns, window.start_ns) if each is not None]
+        ends = [each for each in (self.end_ns, window.end_ns) if each is not None]
+        start = max(starts, default=None)
+        end = min(ends, default=None)
+        if start is not None and start <= day_start_ns(self.days[0]):
+            start = None
+        if end is not None and end >= day_start_ns(self.days[-1]) + DAY_NS:
+            end = None
+        return start, end
+
+    def normalized(self) -> Self:
+        """Return the request with its effective window written out."""
+        start, end = self.bounds()
+        return replace(self, start_ns=start, end_ns=end)
+
+
+def day_start_ns(day: date) -> int:
+    """Return the first nanosecond of a UTC day since 1970."""
+    return (day - date(1970, 1, 1)).days * DAY_NS
+
+
+def day_of_ns(moment: int) -> date:
+    """Return the UTC day of a nanosecond since 1970."""
+    return date(1970, 1, 1) + timedelta(days=moment // DAY_NS)
+
+
+def iso_ns(moment: int) -> str:
+    """Return a nanosecond since 1970 as ISO 8601 text in UTC, with its fraction when it has one."""
+    seconds, fraction = divmod(moment, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{fraction:09d}Z" if fraction else f"{text}Z"
+
+
+def check_request(request: RunRequest, settings: Settings) -> Path:
+    """Refuse at once what cannot be run.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The run.
+    settings : Settings
+        Where everything lies.
+
+    Returns
+    -------
+    Path
+        The catalog that the run reads.
+
+    Raises
+    ------
+    BacktestError
+        If the window or the mode does not fit the configuration.
+    DataError
+        If catalog partitions are missing; each is named with its raw file and what to run.
+    ConfigError
+        If the configuration reads from a source that is not wired.
+    """
+    root = catalog_root(request.config, settings)
+    _check_window(request)
+    if (
+        request.snapshot_mode in _MODE_NEEDS_BOOK
+        and request.config.config.data_catalog.book_snapshot_5_path is None
+    ):
+        raise BacktestError(
+            f"{request.config.path}: snapshot_mode {request.snapshot_mode} needs book snapshots, "
+            "but data_catalog.book_snapshot_5_path is not set; set it, or run with snapshot_mode "
+            "trades"
+        )
+    _check_partitions(request, settings, root)
+    return root
+
+
+def _check_window(request: RunRequest) -> None:
+    window = request.config.config.time_window
+    outside = [day.isoformat() for day in request.days if not window.overlaps_day(day)]
+    if outside:
+        raise BacktestError(
+            f"{request.config.path}: {', '.join(outside)} lies outside time_window "
+            f"({_text(window.start_ns)} to {_text(window.end_ns)}); choose a day inside it, or "
+            "widen time_window"
+        )
+    given = (request.start_ns, request.end_ns)
+    first, last = day_start_ns(request.days[0]), day_start_ns(request.days[-1]) + DAY_NS
+    if given[0] is not None and given[1] is not None and given[0] >= given[1]:
+        raise BacktestError(
+            f"start {_text(given[0])} is not before end {_text(given[1])}; end is exclusive"
+        )
+    for name, moment in zip(("start", "end"), given, strict=True):
+        if moment is not None and not first <= moment <= last:
+            raise BacktestError(
+                f"{name} {_text(moment)} lies outside {_text(first)} to {_text(last)}, the days of "
+                f"partition {request.partition}; choose a time inside, or other days"
+            )
+
+
+def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> None:
+    from odum_assets.catalog import read_manifest
+
+    lines = []
+    for data_type in request.data_types:
+        for day in request.days:
+            if read_manifest(root, request.config.key, data_type, day) is None:
+                lines.append(
+                    f"  {data_type} {day}: raw file "
+                    f"{raw_path(request.config, data_type, day, settings)}; "
+                    f"run: odum convert {request.config.name} --day {day}"
+                )
+    if lines:
+        raise DataError(
+            f"{request.config.name} {request.partition}: catalog partitions are missing in {root}:\n"
+            + "\n".join(lines)
+        )
+
+
+def _text(moment: int | None) -> str:
+    return "open" if moment is None else iso_ns(moment)

@@ -1,0 +1,193 @@
+"""Replaying a plan through NautilusTrader and writing down what happened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from nautilus_trader.backtest import BacktestNode
+from nautilus_trader.model import Currency, Venue
+from nautilus_trader.persistence import ParquetDataCatalog
+
+from odum_assets.backtest.algorithms.iceberg import IcebergAlgorithm
+from odum_assets.backtest.algorithms.lots import Lots
+from odum_assets.backtest.algorithms.schedule import VolumeCurve
+from odum_assets.backtest.algorithms.timed import TimedAlgorithm
+from odum_assets.backtest.equity import Funding, LastPrices
+from odum_assets.backtest.node import CHUNK_ROWS, build_node
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.recorder import journal, recorded
+from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
+from odum_assets.backtest.strategies.loading import (
+    load_strategy_class,
+    source_fingerprint,
+    strategy_params,
+)
+from odum_assets.backtest.strategies.trade_replay import TradeReplay
+from odum_assets.backtest.watch import RunWatch
+from odum_assets.config.model import (
+    IcebergAlgorithm as IcebergConfig,
+)
+from odum_assets.config.model import (
+    TwapAlgorithm,
+    VwapAlgorithm,
+)
+from odum_assets.instruments import InstrumentSpec
+from odum_assets.instruments.definitions import nautilus_instrument
+
+_NS = 1_000_000_000
+# Orders sent at the close travel to the venue before the run ends.
+_SETTLE_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationFacts:
+    """What the engine and the strategy said at the end of a replay."""
+
+    engine_balance: Decimal
+    currency_precision: int
+    iterations: int
+    order_count: int
+    funding: list[Funding]
+    closing_at_ns: int | None
+    skipped_no_aggressor: int | None
+    strategy_sha256: str | None
+
+
+def simulate(
+    plan: RunPlan,
+    prices: LastPrices,
+    report: Callable[[str, float, int, int | None], None],
+) -> SimulationFacts:
+    """Replay a plan; order, fill and end events are written to the plan's work folder.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    prices : LastPrices
+        Trades of the window, for its span.
+    report : Callable
+        Called with phase, share done, orders and market time.
+
+    Returns
+    -------
+    SimulationFacts
+        Balance and counts at the end.
+    """
+    config = plan.config
+    ParquetDataCatalog(str(plan.catalog)).write_instruments([nautilus_instrument(_spec(plan))])
+    latency_ns = config.execution.latency.insert_ns
+    run_until = plan.close_at_ns + latency_ns + _SETTLE_NS
+    node, run_id = build_node(
+        config,
+        plan.catalog,
+        plan.data_types,
+        plan.snapshot_mode,
+        plan.bounds,
+        run_until,
+        plan.chunk_rows or CHUNK_ROWS,
+    )
+    venue = Venue(config.key.nautilus_id.rpartition(".")[2])
+    with journal(plan.work) as record:
+        strategy_class, params = _strategy(plan)
+        made = recorded(strategy_class, record, plan.close_at_ns if plan.close_positions else None)
+        strategy = made(_setup(plan), params)
+        node.add_strategy(run_id, strategy)
+        _add_algorithm(node, run_id, plan)
+        watch = RunWatch(
+            f"{venue}-001",
+            record,
+            (prices.span[0], plan.close_at_ns),
+            _settlements(plan, prices.span[0], run_until),
+            lambda done, orders, now: report("replay", done, orders, now),
+        )
+        node.add_actor(run_id, watch)
+        results = node.run()
+        account: Any = node.get_engine_cache(run_id).account_for_venue(venue)
+        currency = Currency.from_str(config.venue.base_currency)
+        facts = SimulationFacts(
+            engine_balance=account.balance_total(currency).as_decimal(),
+            currency_precision=currency.precision,
+            iterations=results[0].iterations,
+            order_count=record.order_count,
+            funding=watch.funding,
+            closing_at_ns=record.closing_at_ns,
+            skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
+            strategy_sha256=source_fingerprint(strategy_class),
+        )
+    node.dispose()
+    return facts
+
+
+def _spec(plan: RunPlan) -> InstrumentSpec:
+    instrument = plan.config.instrument
+    key = plan.config.key
+    return InstrumentSpec(
+        key=key,
+        price_precision=instrument.price_precision,
+        size_precision=instrument.size_precision,
+        multiplier=plan.config.multiplier,
+        margin_init=instrument.margin_init,
+        margin_maint=instrument.margin_maint,
+        settlement_currency=key.settlement_currency,
+    )
+
+
+def _setup(plan: RunPlan) -> StrategySetup:
+    from nautilus_trader.model import InstrumentId
+
+    return StrategySetup(
+        instrument_id=InstrumentId.from_str(plan.config.key.nautilus_id),
+        price_precision=plan.config.instrument.price_precision,
+        size_precision=plan.config.instrument.size_precision,
+        multiplier=plan.config.multiplier,
+        snapshot_mode=plan.snapshot_mode,
+    )
+
+
+def _strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
+    strategy = plan.config.strategy
+    if strategy.path is not None:
+        found = load_strategy_class(strategy.path)
+        return found, strategy_params(found, strategy.params, strategy.path)
+    algorithm = plan.exec_algorithm.type
+    values: dict[str, object] = {
+        "per_trade": strategy.submission_mode == "per_trade_tick",
+        "order_type": strategy.order_type.value,
+        "time_in_force": strategy.time_in_force.value,
+        "orders": [order.model_dump() for order in strategy.orders],
+        "exec_algorithm": None if algorithm == "NORMAL" else algorithm,
+    }
+    return TradeReplay, strategy_params(TradeReplay, values, "strategy")
+
+
+def _add_algorithm(node: BacktestNode, run_id: str, plan: RunPlan) -> None:
+    chosen = plan.exec_algorithm
+    lots = Lots(plan.config.instrument.size_precision)
+    if isinstance(chosen, TwapAlgorithm):
+        interval_ns = int(chosen.params.interval_secs * _NS)
+        intervals = max(int(chosen.params.horizon_secs // chosen.params.interval_secs), 1)
+        node.add_exec_algorithm(
+            run_id, TimedAlgorithm("TWAP", interval_ns, intervals, None, lots)
+        )
+    elif isinstance(chosen, VwapAlgorithm):
+        intervals = chosen.params.intervals
+        interval_ns = int(chosen.params.horizon_secs * _NS / intervals)
+        curve = None if plan.volume_curve is None else VolumeCurve(plan.volume_curve)
+        node.add_exec_algorithm(
+            run_id, TimedAlgorithm("VWAP", interval_ns, intervals, curve, lots)
+        )
+    elif isinstance(chosen, IcebergConfig):
+        node.add_exec_algorithm(run_id, IcebergAlgorithm(chosen.params.visible_pct, lots))
+
+
+def _settlements(plan: RunPlan, start: int, end: int) -> tuple[int, ...]:
+    """Return the times in the run at which the funding data say that funding is due."""
+    moments: set[int] = set()
+    for file in plan.funding_files:
+        column = pq.read_table(file, columns=["next_funding_ns"])["next_funding_ns"]
+        moments |= {each for each in pc.unique(column).cast("int64").to_pylist() if each}
+    return tuple(sorted(each for each in moments if start < each <= end))

@@ -1,0 +1,95 @@
+"""An actor beside the strategy: progress of the run, and funding as it is settled."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Self
+
+from nautilus_trader.common import DataActor, TimeEvent
+from nautilus_trader.model import AccountId, PositionAdjustmentType
+
+from odum_assets.backtest.equity import Funding
+from odum_assets.backtest.recorder import Journal
+
+_STEPS = 100
+
+
+class RunWatch(DataActor):
+    """Report progress a hundred times a run and write down every funding payment.
+
+    Parameters
+    ----------
+    account_id : str
+        The venue's account.
+    record : Journal
+        What is recorded of the run.
+    span : tuple[int, int]
+        First and last market time (ns).
+    settlements : tuple[int, ...]
+        Times (ns) at which funding may be settled.
+    report : Callable[[float, int, int], None]
+        Called with share done, orders so far and market time.
+    """
+
+    def __new__(cls, *_args: Any) -> Self:  # noqa: ANN401
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        account_id: str,
+        record: Journal,
+        span: tuple[int, int],
+        settlements: tuple[int, ...],
+        report: Callable[[float, int, int], None],
+    ) -> None:
+        super().__init__()
+        self.funding: list[Funding] = []
+        self._account_id = AccountId(account_id)
+        self._record = record
+        self._span = span
+        self._settlements = settlements
+        self._report = report
+        self._before: tuple[Decimal, int] | None = None
+
+    def on_start(self) -> None:
+        """Set the timers."""
+        first, last = self._span
+        step = max((last - first) // _STEPS, 1)
+        self.clock.set_timer_ns("odum.progress", step, first, last, self._on_progress)
+        for moment in self._settlements:
+            self.clock.set_time_alert_ns(f"odum.before.{moment}", moment - 1, self._on_before)
+            self.clock.set_time_alert_ns(f"odum.after.{moment}", moment + 1, self._on_after)
+
+    def _on_progress(self, event: TimeEvent) -> None:
+        first, last = self._span
+        done = (event.ts_event - first) / max(last - first, 1)
+        self._report(done, self._record.order_count, event.ts_event)
+
+    def _on_before(self, _event: TimeEvent) -> None:
+        self._before = (self._balance(), self._record.fill_count)
+
+    def _on_after(self, event: TimeEvent) -> None:
+        assert self._before is not None  # noqa: S101 - its alert is two nanoseconds earlier
+        balance, fills = self._before
+        moment = event.ts_event - 1
+        if fills == self._record.fill_count:
+            amount = self._balance() - balance
+        else:
+            # Fills in the same instant changed the balance too: ask the positions (copies them).
+            amount = self._adjustments_at(moment)
+        if amount:
+            self.funding.append(Funding(moment, amount))
+
+    def _balance(self) -> Decimal:
+        account: Any = self.cache.account(self._account_id)
+        return Decimal(account.balance_total(account.base_currency).as_decimal())
+
+    def _adjustments_at(self, moment: int) -> Decimal:
+        changes = [
+            adjustment.pnl_change.as_decimal()
+            for position in self.cache.positions()
+            for adjustment in position.adjustments()
+            if adjustment.ts_event == moment
+            and adjustment.adjustment_type == PositionAdjustmentType.FUNDING
+            and adjustment.pnl_change is not None
+        ]
+        return sum(changes, Decimal(0))

@@ -1,0 +1,85 @@
+"""The child process of a run: replay, count, write tables and the outcome, end.
+
+Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD``. The outcome is written last; an
+error that a person can act on is written to ``error.txt``, anything else ends in a traceback.
+"""
+
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from odum_assets.backtest.accounting import account
+from odum_assets.backtest.equity import LastPrices
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.simulation import simulate
+from odum_assets.errors import BacktestError, OdumError
+
+OUTCOME = "outcome.json"
+ERROR = "error.txt"
+EXIT_USER_ERROR = 3
+
+Report = Callable[[str, float, int, int | None], None]
+
+
+def main(arguments: list[str]) -> int:
+    """Run a plan and return the exit code."""
+    plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    try:
+        outcome = run(plan, _reporter(int(arguments[1])))
+    except OdumError as error:
+        (plan.work / ERROR).write_text(str(error), encoding="utf-8")
+        return EXIT_USER_ERROR
+    (plan.work / OUTCOME).write_text(json.dumps(outcome, indent=1), encoding="utf-8")
+    return 0
+
+
+def run(plan: RunPlan, report: Report) -> dict[str, Any]:
+    """Run a plan and return its outcome, JSON-ready: amounts as text, unknown figures as None.
+
+    Raises
+    ------
+    BacktestError
+        If the window holds no trades, orders were denied by a limit that nobody set, or the
+        accounts do not reconcile.
+    """
+    report("load", 0.0, 0, None)
+    prices = LastPrices.read(plan.trade_files, plan.bounds)
+    if not len(prices):
+        raise BacktestError(
+            "no trades lie in the window; choose a window inside the data (see odum data list)"
+        )
+    started = time.perf_counter()
+    facts = simulate(plan, prices, report)
+    replay_secs = time.perf_counter() - started
+    gc.collect()
+    report("finish", 0.0, facts.order_count, None)
+    outcome = account(plan, prices, facts)
+    outcome["resources"] = {
+        "replay_secs": round(replay_secs, 3),
+        "accounting_secs": round(time.perf_counter() - started - replay_secs, 3),
+        # Linux counts in KiB.
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    return outcome
+
+
+def _reporter(descriptor: int) -> Report:
+    def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
+        line = json.dumps([phase, done, orders, market_time_ns]) + "\n"
+        # Lines are shorter than a pipe's atomic write. A parent that is gone is no reason to stop.
+        try:
+            os.write(descriptor, line.encode())
+        except BrokenPipeError:
+            pass
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

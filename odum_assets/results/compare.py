@@ -1,0 +1,113 @@
+"""Stored results side by side: figures, and what of configuration and data differs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from odum_assets.results.store import ResultEntry
+
+_METRICS = (
+    "orders",
+    "fills",
+    "pnl",
+    "pnl_breakdown.realized",
+    "pnl_breakdown.unrealized",
+    "pnl_breakdown.commissions",
+    "pnl_breakdown.funding",
+    "account.final_balance",
+    "account.final_equity",
+    "returns.total_return_pct",
+    "trades.total_trades",
+    "trades.win_rate",
+    "trades.profit_factor",
+    "trades.expectancy",
+    "drawdown.max_drawdown",
+    "drawdown.max_drawdown_pct",
+    "ratios.sharpe",
+    "ratios.sortino",
+    "position.quantity",
+)
+_OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "exec_algorithm")
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One figure or setting: its dotted name, and a value per result (None where not known)."""
+
+    name: str
+    values: tuple[Any, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Return whether the results differ in it."""
+        return any(value != self.values[0] for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Results side by side.
+
+    Parameters
+    ----------
+    run_ids : tuple[str, ...]
+        The results, in the order of all values.
+    metrics : tuple[ComparisonRow, ...]
+        Figures, all of them.
+    config, inputs : tuple[ComparisonRow, ...]
+        Settings, and options and data, in which the results differ.
+    same_digest : bool
+        Whether all results are equal in every order, fill, position and balance.
+    """
+
+    run_ids: tuple[str, ...]
+    metrics: tuple[ComparisonRow, ...]
+    config: tuple[ComparisonRow, ...]
+    inputs: tuple[ComparisonRow, ...]
+    same_digest: bool
+
+
+def compare_results(entries: Sequence[ResultEntry]) -> Comparison:
+    """Compare stored results.
+
+    Parameters
+    ----------
+    entries : sequence of ResultEntry
+        Two or more.
+    """
+    summaries = [_flat(entry.summary()) for entry in entries]
+    configs = [_flat(entry.metadata()["config"]) for entry in entries]
+    inputs = [_inputs(entry.metadata()) for entry in entries]
+    return Comparison(
+        run_ids=tuple(entry.run_id for entry in entries),
+        metrics=tuple(_row(name, summaries) for name in _METRICS),
+        config=_differences(configs),
+        inputs=_differences(inputs),
+        same_digest=len({entry.digest for entry in entries}) == 1,
+    )
+
+
+def _inputs(metadata: dict[str, Any]) -> dict[str, Any]:
+    found = _flat({name: metadata[name] for name in _OPTIONS})
+    for partition in metadata["catalog"]:
+        found[f"data.{partition['data_type']}.{partition['day']}"] = partition["digest"][:12]
+    return found
+
+
+def _differences(sides: list[dict[str, Any]]) -> tuple[ComparisonRow, ...]:
+    names = sorted({name for side in sides for name in side})
+    rows = [_row(name, sides) for name in names]
+    return tuple(row for row in rows if row.differs)
+
+
+def _row(name: str, sides: list[dict[str, Any]]) -> ComparisonRow:
+    return ComparisonRow(name, tuple(side.get(name) for side in sides))
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, each in value.items():
+        if isinstance(each, dict):
+            found |= _flat(each, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = each
+    return found

@@ -1,0 +1,132 @@
+"""Arrow rows as JSON text, without a Python loop over rows, so that large documents are streams."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_UNSAFE = r'["\\\x00-\x1f]'
+_Column = Any  # pa.Array; pyarrow's stubs cannot say which compute functions accept which
+
+
+def json_objects(fields: Sequence[tuple[str, _Column]]) -> "pa.Array[Any]":
+    """Return one JSON object text per row.
+
+    Parameters
+    ----------
+    fields : sequence of (str, pa.Array)
+        Names and values. Texts become strings, decimals and integers numbers, timestamps ISO 8601
+        texts with nanoseconds, nulls ``null``; values made by `nested` stand as they are.
+
+    Returns
+    -------
+    pa.Array
+        Strings of the same length.
+    """
+    parts: list[Any] = []
+    opening = "{"
+    for name, values in fields:
+        parts += [f'{opening}"{name}":', _token(values)]
+        opening = ","
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+class Nested:
+    """Column whose texts are JSON already."""
+
+    def __init__(self, objects: "pa.Array[Any]") -> None:
+        self.objects = objects
+
+
+def nested(fields: Sequence[tuple[str, _Column]]) -> Nested:
+    """Return rows as objects to stand inside other objects."""
+    return Nested(json_objects(fields))
+
+
+def quoted_integers(values: _Column) -> "pa.Array[Any]":
+    """Return integers as texts, for numbers that JavaScript cannot hold."""
+    return values.cast(pa.string())
+
+
+def lines_of(objects: "pa.Array[Any]", ending: str) -> memoryview:
+    """Return all texts, each with an ending, as one run of bytes."""
+    joined = pc.binary_join_element_wise(objects, ending, "")
+    if isinstance(joined, pa.ChunkedArray):
+        joined = joined.combine_chunks()
+    joined = joined.cast(pa.large_string())
+    _, offsets, data = joined.buffers()
+    if data is None:
+        return memoryview(b"")
+    bounds = memoryview(offsets).cast("q")
+    first, last = bounds[joined.offset], bounds[joined.offset + len(joined)]
+    return memoryview(data)[first:last]
+
+
+def write_array(path: Path, batches: Iterable["pa.Array[Any]"]) -> int:
+    """Write a JSON array of objects, one a line, batch by batch.
+
+    Parameters
+    ----------
+    path : Path
+        The file, written in place; put it where nobody reads yet.
+    batches : iterable of pa.Array
+        Texts of `json_objects`.
+
+    Returns
+    -------
+    int
+        Number of objects.
+    """
+    count = 0
+    with path.open("wb") as file:
+        file.write(b"[")
+        for objects in batches:
+            if not len(objects):
+                continue
+            file.write(b",\n" if count else b"\n")
+            count += len(objects)
+            file.write(lines_of(objects, ",\n")[:-2])
+        file.write(b"\n]\n")
+    return count
+
+
+def _token(values: _Column) -> "pa.Array[Any]":
+    if isinstance(values, Nested):
+        return values.objects
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.cast(kind.value_type)
+        kind = values.type
+    if pa.types.is_decimal(kind):
+        text = _decimal_text(values)
+    elif pa.types.is_timestamp(kind):
+        text = _quote(pc.replace_substring(values.cast(pa.string()), " ", "T"))
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = _quote(_escape(values))
+    else:
+        text = values.cast(pa.string())
+    return pc.fill_null(text, "null")
+
+
+def _decimal_text(values: _Column) -> "pa.Array[Any]":
+    text = values.cast(pa.string())
+    text = pc.replace_substring_regex(text, r"(\.[0-9]*?)0+$", r"\1")
+    text = pc.replace_substring_regex(text, r"\.$", "")
+    zero = pa.scalar(0).cast(values.type)
+    return pc.if_else(pc.equal(values, zero), "0", text)
+
+
+def _quote(text: "pa.Array[Any]") -> "pa.Array[Any]":
+    return pc.binary_join_element_wise('"', text, '"', "")
+
+
+def _escape(text: "pa.Array[Any]") -> "pa.Array[Any]":
+    if not pc.any(pc.match_substring_regex(text, _UNSAFE)).as_py():
+        return text
+    text = pc.replace_substring(text, "\\", "\\\\")
+    text = pc.replace_substring(text, '"', '\\"')
+    for code in range(0x20):
+        text = pc.replace_substring(text, chr(code), f"\\u{code:04x}")
+    return text

@@ -1,0 +1,136 @@
+"""Running a backtest and storing its result: the one way by which results come to be."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.backtest.request import RunRequest
+from odum_assets.results.documents import write_orders_json, write_timeline_json
+from odum_assets.results.execution import Executed, ProgressCallback, executed
+from odum_assets.results.provenance import build_metadata
+from odum_assets.results.run_id import new_run_id
+from odum_assets.results.store import ResultStore, json_text
+from odum_assets.results.summary import build_summary, describe_window
+from odum_assets.settings import Settings
+
+_PREVIEW_POINTS = 200
+_TABLES = ("orders", "fills", "positions", "equity")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A stored result.
+
+    Parameters
+    ----------
+    run_id, digest : str
+        Name and content hash.
+    summary, metadata : dict[str, Any]
+        Figures and provenance, JSON-ready.
+    fast_path : Path
+        The summary file.
+    report_path : Path or None
+        The report folder, in report mode.
+    flags : tuple[str, ...]
+        What a reader must know.
+    equity_preview : list[tuple[int, float]]
+        Up to 200 points of time (ns) and equity.
+    """
+
+    run_id: str
+    digest: str
+    summary: dict[str, Any]
+    metadata: dict[str, Any]
+    fast_path: Path
+    report_path: Path | None
+    flags: tuple[str, ...]
+    equity_preview: list[tuple[int, float]]
+
+
+def run_backtest(
+    request: RunRequest, settings: Settings, progress: ProgressCallback | None = None
+) -> RunResult:
+    """Run a request and store its result.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The run.
+    settings : Settings
+        Where everything lies.
+    progress : callable, optional
+        Called as the run proceeds.
+
+    Returns
+    -------
+    RunResult
+        The stored result.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served or the run fails; nothing is stored then.
+    """
+    store = ResultStore(settings.results_path)
+    with executed(request, settings, progress) as run:
+        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        run_id = new_run_id(request.config, run.window_start_ns)
+        document = _document(run, run_id, created)
+        preview = _preview(run.work / "equity.parquet")
+        report = _report(run, document) if request.mode == "report" else None
+        entry = store.publish(document, report)
+    return RunResult(
+        run_id=run_id,
+        digest=run.digest,
+        summary=document["summary"],
+        metadata=document["metadata"],
+        fast_path=entry.fast_path,
+        report_path=entry.report_path,
+        flags=tuple(document["summary"]["flags"]),
+        equity_preview=preview,
+    )
+
+
+def _document(run: Executed, run_id: str, created: str) -> dict[str, Any]:
+    start, end = describe_window(run)
+    request = run.request
+    return {
+        "run_id": run_id,
+        "mode": request.mode,
+        "instrument": str(request.config.key),
+        "dataset": f"day-{request.days[0]}"
+        if len(request.days) == 1
+        else f"day-{request.days[0]}..day-{request.days[-1]}",
+        "start": start,
+        "end": end,
+        "execution_time": created,
+        "summary": build_summary(run),
+        "metadata": build_metadata(run, run_id, created),
+    }
+
+
+def _report(run: Executed, document: dict[str, Any]) -> Path:
+    """Make the report folder in the run's work folder."""
+    folder = run.work / "report"
+    folder.mkdir()
+    for name in _TABLES:
+        shutil.move(run.work / f"{name}.parquet", folder / f"{name}.parquet")
+    write_orders_json(folder)
+    write_timeline_json(folder)
+    (folder / "summary.json").write_text(json_text(document), encoding="utf-8")
+    (folder / "metadata.json").write_text(json_text(document["metadata"]), encoding="utf-8")
+    return folder
+
+
+def _preview(path: Path) -> list[tuple[int, float]]:
+    table = pq.read_table(path, columns=["timestamp", "portfolio_value"])
+    step = -(-table.num_rows // _PREVIEW_POINTS)
+    thin = table.take(pa.array(range(0, table.num_rows, step))) if step > 1 else table
+    times = thin["timestamp"].cast(pa.int64()).to_pylist()
+    values = thin["portfolio_value"].cast(pa.float64()).to_pylist()
+    return list(zip(times, values, strict=True))

@@ -1,0 +1,37 @@
+"""Run ids: ``VENUE_INSTRUMENT_YYYYMMDD_HHMMSSmm_CFG6_UUID6``."""
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+from odum_assets.config import LoadedConfig
+
+_PATTERN = re.compile(r"[A-Z]{2,4}_[A-Z0-9]{2,24}_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}")
+
+
+def new_run_id(config: LoadedConfig, window_start_ns: int) -> str:
+    """Return a fresh run id, such as ``BNF_BTC_20230523_19230000_018dd7_c54988``.
+
+    Parameters
+    ----------
+    config : LoadedConfig
+        Gives venue code, short instrument name and the first six digits of the content hash.
+    window_start_ns : int
+        Start of the window in ns since 1970; the id shows it to hundredths of a second.
+
+    Returns
+    -------
+    str
+        The id; its last six hex digits are random.
+    """
+    seconds, fraction = divmod(window_start_ns, 1_000_000_000)
+    start = datetime.fromtimestamp(seconds, UTC)
+    return (
+        f"{config.key.venue_code}_{config.key.short_name}_{start:%Y%m%d_%H%M%S}"
+        f"{fraction // 10_000_000:02d}_{config.content_hash[:6]}_{secrets.token_hex(3)}"
+    )
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a text has the form of a run id; such a text is safe as a file name."""
+    return _PATTERN.fullmatch(text) is not None

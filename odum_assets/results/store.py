@@ -1,0 +1,210 @@
+"""The store of finished runs on disk.
+
+Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
+without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
+for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run.
+"""
+
+import difflib
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from odum_assets.errors import OdumError
+from odum_assets.results.run_id import is_run_id
+
+
+class ResultError(OdumError):
+    """Report a result that is not there or cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultEntry:
+    """One finished run in the store.
+
+    Parameters
+    ----------
+    run_id, mode, config_name, partition, digest : str
+        What the run is.
+    created_at : str
+        Wall-clock time of its end, ISO 8601 (UTC).
+    fast_path : Path
+        The summary file.
+    report_path : Path or None
+        The report folder, for runs in report mode.
+    document : dict[str, Any]
+        Content of the summary file.
+    """
+
+    run_id: str
+    mode: str
+    config_name: str
+    partition: str
+    digest: str
+    created_at: str
+    fast_path: Path
+    report_path: Path | None
+    document: dict[str, Any]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the summary figures."""
+        found: dict[str, Any] = self.document["summary"]
+        return found
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the provenance record."""
+        found: dict[str, Any] = self.document["metadata"]
+        return found
+
+
+class ResultStore:
+    """Read and write finished runs.
+
+    Parameters
+    ----------
+    root : Path
+        The results path.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def entries(self) -> list[ResultEntry]:
+        """Return all runs, newest first.
+
+        Raises
+        ------
+        ResultError
+            If a summary file cannot be read; it is named.
+        """
+        found = [self._read(path) for path in (self.root / "fast").glob("*.json")]
+        return sorted(found, key=lambda each: (each.created_at, each.run_id), reverse=True)
+
+    def entry(self, run_id: str) -> ResultEntry:
+        """Return one run.
+
+        Raises
+        ------
+        ResultError
+            If there is no such run; similar ids are named.
+        """
+        path = self.fast_path(run_id)
+        if not path.is_file():
+            known = [each.stem for each in (self.root / "fast").glob("*.json")]
+            near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.5)
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; see odum results list"
+            raise ResultError(f"no result {run_id} in {self.root}{hint}")
+        return self._read(path)
+
+    def current(self, config_name: str, partition: str) -> ResultEntry | None:
+        """Return the latest run of a configuration's partition, None when there is none."""
+        pointer = self._pointer(config_name, partition)
+        if not pointer.is_file():
+            return None
+        run_id = json.loads(pointer.read_text(encoding="utf-8"))["run_id"]
+        return self.entry(run_id) if self.fast_path(run_id).is_file() else None
+
+    def fast_path(self, run_id: str) -> Path:
+        """Return where a run's summary lies.
+
+        Raises
+        ------
+        ResultError
+            If the text is no run id: it never becomes part of a path.
+        """
+        return self.root / "fast" / f"{_checked(run_id)}.json"
+
+    def report_path(self, run_id: str) -> Path:
+        """Return where a run's report folder lies."""
+        return self.root / "report" / _checked(run_id)
+
+    def ticks_path(self, run_id: str) -> Path:
+        """Return where a run's exported ticks lie."""
+        return self.root / "tickdata" / f"{_checked(run_id)}.json"
+
+    def publish(self, document: dict[str, Any], report: Path | None) -> ResultEntry:
+        """Store a finished run: whole, or not at all.
+
+        Parameters
+        ----------
+        document : dict[str, Any]
+            The summary file's content.
+        report : Path or None
+            A finished report folder on the same file system; it is moved.
+
+        Returns
+        -------
+        ResultEntry
+            The stored run.
+        """
+        run_id = document["run_id"]
+        if report is not None:
+            target = self.report_path(run_id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            report.replace(target)
+        try:
+            write_atomic(self.fast_path(run_id), json_text(document))
+        except BaseException:
+            shutil.rmtree(self.report_path(run_id), ignore_errors=True)
+            raise
+        metadata = document["metadata"]
+        pointer = self._pointer(metadata["config_name"], metadata["partition"])
+        write_atomic(pointer, json_text({"run_id": run_id}))
+        return self._read(self.fast_path(run_id))
+
+    def _pointer(self, config_name: str, partition: str) -> Path:
+        return self.root / "partitions" / config_name / f"{partition}.json"
+
+    def _read(self, path: Path) -> ResultEntry:
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            metadata = document["metadata"]
+            report = self.report_path(document["run_id"])
+            return ResultEntry(
+                run_id=document["run_id"],
+                mode=document["mode"],
+                config_name=metadata["config_name"],
+                partition=metadata["partition"],
+                digest=metadata["digest"],
+                created_at=metadata["created"],
+                fast_path=path,
+                report_path=report if document["mode"] == "report" else None,
+                document=document,
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ResultError(
+                f"{path}: not a result that this version can read ({type(error).__name__}: {error});"
+                " move it away or run the backtest again"
+            ) from error
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return indented JSON with a final newline; NaN is refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _checked(run_id: str) -> str:
+    if not is_run_id(run_id):
+        raise ResultError(
+            f"{run_id!r} is not a run id; one looks like BNF_BTC_20230523_19230000_018dd7_c54988"
+        )
+    return run_id

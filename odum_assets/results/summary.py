@@ -1,0 +1,216 @@
+"""The summary of a run: the seeds' fields with true figures, what was simulated, what to know.
+
+Amounts are JSON numbers with the digits they have; a figure that is not known is null.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from odum_assets.backtest.request import iso_ns
+from odum_assets.config.model import VwapAlgorithm
+from odum_assets.results.execution import Executed
+
+
+def build_summary(run: Executed) -> dict[str, Any]:
+    """Return the summary of a finished run.
+
+    Returns
+    -------
+    dict[str, Any]
+        JSON-ready. ``pnl`` is the change of the balance; ``pnl_breakdown.net`` is realized less
+        commissions plus funding, and equal to it on a margin account. Percentages are in percent of
+        the starting balance.
+    """
+    outcome = run.outcome
+    account, counts = outcome["account"], outcome["counts"]
+    reconciliation, trades = outcome["reconciliation"], outcome["trades"]
+    net = Decimal(account["realized"]) - Decimal(account["commissions"])
+    net += Decimal(account["funding"])
+    quantity = Decimal(outcome["position"]["quantity"])
+    summary = {
+        "orders": counts["orders"],
+        "fills": outcome["fills"],
+        "pnl": reconciliation["balance_change"],
+        "pnl_breakdown": {
+            "realized": account["realized"],
+            "unrealized": account["unrealized"],
+            "unrealized_before_closing": account["unrealized_before_closing"],
+            "commissions": account["commissions"],
+            "funding": account["funding"],
+            "net": net,
+        },
+        "account": {
+            "currency": run.request.config.config.venue.base_currency,
+            "starting_balance": account["starting_balance"],
+            "final_balance": account["final_balance"],
+            "balance_change": reconciliation["balance_change"],
+            "final_equity": account["final_equity"],
+            "lowest_equity": account["lowest_equity"],
+        },
+        "returns": outcome["returns"],
+        "position": {
+            "side": "FLAT" if not quantity else ("LONG" if quantity > 0 else "SHORT"),
+            **outcome["position"],
+        },
+        "position_stats": {
+            "buy_orders": counts["buy_orders"],
+            "buy_quantity": counts["buy_quantity"],
+            "sell_orders": counts["sell_orders"],
+            "sell_quantity": counts["sell_quantity"],
+            "market_orders": counts["orders_by_type"].get("MARKET", 0),
+            "limit_orders": counts["orders_by_type"].get("LIMIT", 0),
+        },
+        "trades": trades,
+        "drawdown": outcome["drawdown"],
+        "ratios": outcome["ratios"],
+        # The seeds show these three beside their sections; readers of old files look for them here.
+        "avg_return": outcome["returns"]["avg_return"],
+        "avg_loss": trades["avg_loss_pct"],
+        "max_drawdown": outcome["drawdown"]["max_drawdown"],
+        "orders_by_status": counts["orders_by_status"],
+        "orders_filled": counts["orders_filled"],
+        "refusals": counts["reasons"],
+        "skipped_no_aggressor": outcome["skipped_no_aggressor"],
+        "valuation": _valuation(run),
+        "simulated": simulated(run),
+        "flags": flags(run),
+    }
+    return _numbers(summary)  # type: ignore[no-any-return]
+
+
+def simulated(run: Executed) -> list[dict[str, Any]]:
+    """Return what of a real market the run simulated and what not, one entry per aspect."""
+    config = run.request.config.config
+    execution, venue = config.execution, config.venue
+    mode = run.request.snapshot_mode
+    latency = execution.latency
+    has_latency = bool(latency.insert_ns or latency.update_ns or latency.cancel_ns)
+    payments = run.outcome["account"]["funding_payments"]
+    has_funding = config.data_catalog.derivative_ticker_path is not None
+    refused = {
+        status: run.outcome["counts"]["orders_by_status"].get(status, 0)
+        for status in ("denied", "rejected")
+    }
+    market = {
+        "trades": "best bid and ask follow the last trade; there is no depth",
+        "book": "five-level book snapshots; trades are a signal only",
+        "both": "five-level book snapshots, and trades fill at their price too",
+    }[mode]
+    return [
+        _aspect("market", True, market),
+        _aspect("fees", True, f"maker {venue.maker_fee:f}, taker {venue.taker_fee:f} of the value"),
+        _aspect("funding", has_funding, f"{payments} payments" if has_funding else _NO_FUNDING),
+        _aspect(
+            "latency",
+            has_latency,
+            f"insert {latency.insert_ms:f} ms, update {latency.update_ms:f} ms, "
+            f"cancel {latency.cancel_ms:f} ms"
+            if has_latency
+            else "orders arrive at once",
+        ),
+        _aspect(
+            "queue_position",
+            execution.queue_position,
+            "resting orders wait behind the shown size"
+            if execution.queue_position
+            else "resting orders fill as soon as the market touches their price",
+        ),
+        _aspect(
+            "liquidity_consumption",
+            execution.liquidity_consumption,
+            "fills use up the book until its next snapshot"
+            if execution.liquidity_consumption
+            else "several orders can fill against the same shown size",
+        ),
+        _aspect("market_impact", False, "the recorded market does not react to orders"),
+        _aspect("margin_calls", False, "positions are never liquidated, the balance may go negative"),
+        _aspect(
+            "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
+        ),
+    ]
+
+
+_NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
+
+
+def flags(run: Executed) -> list[str]:
+    """Return what a reader of the result must know, in short sentences."""
+    outcome, config = run.outcome, run.request.config.config
+    account, position = outcome["account"], outcome["position"]
+    statuses = outcome["counts"]["orders_by_status"]
+    found = []
+    if Decimal(position["quantity"]) or position["open_positions"]:
+        why = (
+            "the book did not take all of the closing orders"
+            if run.request.close_positions
+            else "closing was switched off"
+        )
+        found.append(
+            f"A position of {position['quantity']} is still open ({why}); it is worth "
+            f"{account['unrealized']} {config.venue.base_currency} unrealized."
+        )
+    if Decimal(account["lowest_equity"]) < 0:
+        found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
+    for status in ("denied", "rejected"):
+        if statuses.get(status):
+            found.append(f"{statuses[status]} orders were {status}; see refusals for the reasons.")
+    if outcome["skipped_no_aggressor"]:
+        found.append(
+            f"{outcome['skipped_no_aggressor']} trade rows had no aggressor side and sent no order."
+        )
+    if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
+        found.append("Funding is not charged: no funding data are configured.")
+    if isinstance(run.exec_algorithm, VwapAlgorithm) and not run.curve_days:
+        found.append("VWAP split orders evenly: the catalog has no day before this one.")
+    if config.execution.fill_model.random_seed is None:
+        found.append("Fills draw on a random seed of their own: a re-run may differ.")
+    if not outcome["fills"]:
+        found.append("No order was filled.")
+    return found
+
+
+def _valuation(run: Executed) -> dict[str, Any] | None:
+    stub = run.request.config.config.fx_stub
+    if stub is None:
+        return None
+    account = run.outcome["account"]
+    pair, rate = next(iter(stub.items()))
+    change = run.outcome["reconciliation"]["balance_change"]
+    return {
+        "currency": pair.partition("_")[2],
+        "rate": rate,
+        "rate_source": f"fx_stub.{pair}",
+        "starting_balance": Decimal(account["starting_balance"]) * rate,
+        "final_balance": Decimal(account["final_balance"]) * rate,
+        "pnl": Decimal(change) * rate,
+        "final_equity": Decimal(account["final_equity"]) * rate,
+    }
+
+
+def _aspect(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:  # noqa: FBT001
+    return {"aspect": aspect, "simulated": is_simulated, "detail": detail}
+
+
+_TEXTS = frozenset({"side", "currency", "rate_source", "aspect", "detail"})
+
+
+def _numbers(value: Any, name: str = "") -> Any:  # noqa: ANN401 - any JSON-like value
+    """Turn amounts (texts and decimals) into floats; names and sentences stay."""
+    if isinstance(value, dict):
+        return {key: _numbers(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_numbers(each, name) if isinstance(each, dict) else each for each in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, str) and name not in _TEXTS:
+        return float(value)
+    return value
+
+
+def describe_window(run: Executed) -> tuple[str, str]:
+    """Return start and end of the replayed window as ISO 8601 texts."""
+    end = run.request.end_ns
+    return (
+        iso_ns(run.window_start_ns),
+        iso_ns(run.outcome["last_ns"] if end is None else end),
+    )

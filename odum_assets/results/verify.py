@@ -1,0 +1,119 @@
+"""Running a stored result again and comparing digests."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from odum_assets.backtest.request import RunRequest
+from odum_assets.config import LoadedConfig, RunConfig
+from odum_assets.config.hashing import content_hash
+from odum_assets.config.model import ExecAlgorithm
+from odum_assets.errors import ConfigError
+from odum_assets.results.execution import ProgressCallback, executed
+from odum_assets.results.store import ResultEntry, ResultStore
+from odum_assets.settings import Settings
+from pydantic import TypeAdapter, ValidationError
+
+_ALGORITHM: TypeAdapter[ExecAlgorithm] = TypeAdapter(ExecAlgorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether a result repeats itself.
+
+    Parameters
+    ----------
+    run_id : str
+        The stored run.
+    expected, found : str
+        Its digest, and that of the run just made.
+    changed_inputs : tuple[str, ...]
+        Inputs that differ from the stored run's, such as a reconverted catalog day.
+    """
+
+    run_id: str
+    expected: str
+    found: str
+    changed_inputs: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Return whether both digests are equal."""
+        return self.expected == self.found
+
+
+def verify_result(
+    run_id: str,
+    settings: Settings,
+    progress: ProgressCallback | None = None,
+    *,
+    chunk_rows: int | None = None,
+) -> Verification:
+    """Run a stored result again from its provenance and compare; nothing is stored.
+
+    Parameters
+    ----------
+    run_id : str
+        A stored run.
+    settings : Settings
+        Where everything lies.
+    progress : callable, optional
+        Called as the run proceeds.
+    chunk_rows : int, optional
+        Rows loaded at a time; the digest must not depend on it.
+
+    Raises
+    ------
+    OdumError
+        If there is no such run, or it cannot be run again.
+    """
+    entry = ResultStore(settings.results_path).entry(run_id)
+    metadata = entry.metadata()
+    with executed(request_of(entry), settings, progress, chunk_rows=chunk_rows) as run:
+        before = {_name(each): each["digest"] for each in metadata["catalog"]}
+        now = {f"{each.data_type.value} {each.day}": each.digest for each in run.manifests}
+        changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
+        if run.outcome["strategy_sha256"] != metadata["strategy_sha256"]:
+            changed.append("strategy source")
+        return Verification(run_id, entry.digest, run.digest, tuple(changed))
+
+
+def request_of(entry: ResultEntry) -> RunRequest:
+    """Return the request by which a stored result can be run again.
+
+    Raises
+    ------
+    ConfigError
+        If the recorded configuration is not valid for this version.
+    """
+    metadata = entry.metadata()
+    try:
+        config = RunConfig.model_validate(metadata["config"])
+    except ValidationError as error:
+        raise ConfigError(
+            f"{entry.run_id}: its recorded configuration is not valid for this version of odum: "
+            f"{error.error_count()} problems, the first at {error.errors()[0]['loc']}"
+        ) from error
+    window: dict[str, Any] = metadata["window"]
+    return RunRequest(
+        config=LoadedConfig(
+            name=metadata["config_name"],
+            path=Path(metadata["config_path"]),
+            config=config,
+            content_hash=content_hash(config),
+            key=config.key,
+        ),
+        days=tuple(date.fromisoformat(day) for day in metadata["days"]),
+        partition=metadata["partition"],
+        start_ns=None if window["start_ns"] is None else int(window["start_ns"]),
+        end_ns=None if window["end_ns"] is None else int(window["end_ns"]),
+        mode="fast",
+        snapshot_mode=metadata["snapshot_mode"],
+        close_positions=metadata["close_positions"],
+        exec_algorithm=_ALGORITHM.validate_python(metadata["exec_algorithm"]),
+    )
+
+
+def _name(partition: dict[str, Any]) -> str:
+    return f"{partition['data_type']} {partition['day']}"
