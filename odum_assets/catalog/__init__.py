@@ -1,0 +1,50 @@
+"""Raw rows become NautilusTrader catalog partitions: transform, quality figures, writer, manifest.
+
+One file per instrument, data type and day in Nautilus' own layout and schema, and next to it a
+manifest. A partition without a manifest does not exist. Raw files are only read here; backtests and
+Dagster are elsewhere.
+
+The public names live in :mod:`odum_assets.catalog.convert`, :mod:`odum_assets.catalog.manifest`,
+:mod:`odum_assets.catalog.view` and :mod:`odum_assets.catalog.instrument_file`; they are re-exported
+here on first use, so that importing the package alone stays cheap.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from odum_assets.catalog.convert import convert_partition
+    from odum_assets.catalog.instrument_file import write_instrument
+    from odum_assets.catalog.manifest import PartitionManifest, list_manifests, read_manifest
+    from odum_assets.catalog.rejects import Reject
+    from odum_assets.catalog.view import PartitionRequest, catalog_view
+
+__all__ = [
+    "PartitionManifest",
+    "PartitionRequest",
+    "Reject",
+    "catalog_view",
+    "convert_partition",
+    "list_manifests",
+    "read_manifest",
+    "write_instrument",
+]
+
+_HOMES = {
+    "PartitionManifest": "manifest",
+    "PartitionRequest": "view",
+    "Reject": "rejects",
+    "catalog_view": "view",
+    "convert_partition": "convert",
+    "list_manifests": "manifest",
+    "read_manifest": "manifest",
+    "write_instrument": "instrument_file",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found

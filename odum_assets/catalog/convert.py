@@ -1,0 +1,300 @@
+"""One raw file to one catalog partition, from the first look to the manifest."""
+
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.catalog.book import BookTransform
+from odum_assets.catalog.funding import FundingTransform
+from odum_assets.catalog.manifest import (
+    FileRecord,
+    PartitionManifest,
+    SourceRecord,
+    read_manifest,
+)
+from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
+from odum_assets.catalog.paths import PartitionPaths, data_file_name
+from odum_assets.catalog.publish import clear_staging, held, publish, write_synced
+from odum_assets.catalog.quality import quality_of
+from odum_assets.catalog.rejects import RejectLog
+from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
+from odum_assets.catalog.times import DayWindow
+from odum_assets.catalog.trades import TradesTransform
+from odum_assets.catalog.transform import Transform, TransformInput
+from odum_assets.errors import DataError
+from odum_assets.instruments import InstrumentKey, InstrumentSpec
+from odum_assets.raw.fingerprint import FileStat, hash_file, stat_source
+from odum_assets.raw.layout import DataType
+from odum_assets.raw.reading import RawReader, check_unchanged, fetch_source
+
+CONVERTER_VERSION = 1
+"""Raise it when the same raw rows would become other catalog rows."""
+
+Progress = Callable[[int, int], None]
+
+_TRANSFORMS: dict[DataType, type[Transform]] = {
+    DataType.TRADES: TradesTransform,
+    DataType.BOOK: BookTransform,
+    DataType.FUNDING: FundingTransform,
+}
+
+
+def convert_partition(
+    source: str,
+    key: InstrumentKey,
+    instrument: InstrumentSpec,
+    data_type: DataType,
+    day: date,
+    catalog_root: Path,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> PartitionManifest:
+    """Convert one raw file into one catalog partition, unless that is what the catalog holds.
+
+    Parameters
+    ----------
+    source : str
+        Raw file: local path or URL.
+    key : InstrumentKey
+        Instrument that its rows must belong to.
+    instrument : InstrumentSpec
+        Precisions of prices and sizes.
+    data_type : DataType
+        What the file holds.
+    day : date
+        UTC day of the partition.
+    catalog_root : Path
+        The catalog; made if it does not exist.
+    force : bool, default False
+        Convert even if nothing changed.
+    progress : callable, optional
+        Called with rows done and rows in all, at the latest after every 131,072 rows.
+
+    Returns
+    -------
+    PartitionManifest
+        Of the new partition, or of the one that was up to date.
+
+    Raises
+    ------
+    DataError
+        If the raw file is missing, damaged, changes while it is read, is not what it should be or
+        holds no usable row, or if the catalog cannot be written. An earlier partition stays intact.
+    """
+    paths = PartitionPaths(catalog_root, key, data_type, day)
+    job = _Job(source, instrument, paths)
+    with _explained(source, catalog_root), held(paths.partition_lock):
+        clear_staging(paths)
+        stat = stat_source(source)
+        current = None if force else _usable(job)
+        if current is not None and current.source == replace(
+            current.source, path=source, size=stat.size, mtime_ns=stat.mtime_ns
+        ):
+            return current
+        try:
+            local = fetch_source(source, paths.staged("raw"))
+            return _convert(job, local, stat, current, progress)
+        finally:
+            clear_staging(paths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    source: str
+    instrument: InstrumentSpec
+    paths: PartitionPaths
+
+
+def _usable(job: _Job) -> PartitionManifest | None:
+    """Return the partition's manifest if nothing but the raw file could have made it outdated."""
+    paths, instrument = job.paths, job.instrument
+    try:
+        manifest = read_manifest(paths.catalog_root, paths.key, paths.data_type, paths.day)
+    except DataError:
+        return None
+    if manifest is None or manifest.converter_version != CONVERTER_VERSION:
+        return None
+    precisions = (instrument.price_precision, instrument.size_precision)
+    if (manifest.price_precision, manifest.size_precision) != precisions:
+        return None
+    data = paths.data_folder / manifest.file.name
+    if not data.is_file() or data.stat().st_size != manifest.file.size:
+        return None
+    if bool(manifest.rejected) != paths.rejects.is_file():
+        return None
+    return manifest
+
+
+def _convert(
+    job: _Job,
+    local: Path,
+    stat: FileStat,
+    current: PartitionManifest | None,
+    progress: Progress | None,
+) -> PartitionManifest:
+    if current is not None:
+        sha256 = hash_file(local)
+        if sha256 == current.source.sha256:
+            return _retouch(job, current, stat)
+    with ThreadPoolExecutor(1, "raw-hash") as pool:
+        hashing = pool.submit(hash_file, local)
+        return _build(job, local, stat, hashing, progress)
+
+
+def _retouch(job: _Job, current: PartitionManifest, stat: FileStat) -> PartitionManifest:
+    """Record where the same bytes lie now; the data stay untouched."""
+    source = SourceRecord(job.source, stat.size, stat.mtime_ns, current.source.sha256)
+    manifest = replace(current, source=source)
+    check_unchanged(job.source, stat)
+    write_synced(job.paths.staged("manifest"), manifest.to_json()).replace(job.paths.manifest)
+    return manifest
+
+
+def _build(
+    job: _Job,
+    local: Path,
+    stat: FileStat,
+    hashing: Future[str],
+    progress: Progress | None,
+) -> PartitionManifest:
+    paths = job.paths
+    reader = RawReader(job.source, local, paths.data_type)
+    window = DayWindow(paths.day)
+    scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
+    given = TransformInput(reader.schema, scan.units, window, job.instrument)
+    transform = _TRANSFORMS[paths.data_type](given)
+    rejects = RejectLog(paths.staged("rejects"))
+    quality = quality_of(paths.data_type, job.instrument, window)
+    with PartitionWriter(paths.staged("data"), transform) as writer:
+        unchanged_rows = 0
+        for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
+            plain = transform.thin(ordered)
+            unchanged_rows += ordered.num_rows - plain.num_rows
+            quality.update(plain)
+            writer.write(plain)
+        has_rejects = rejects.close()
+        if writer.rows == 0 or writer.first_ts_init is None or writer.last_ts_init is None:
+            raise DataError(_no_rows_message(job.source, reader.rows, rejects.counts))
+        digest = writer.finish()
+    if reader.rows != writer.rows + rejects.total + unchanged_rows:
+        raise AssertionError(
+            f"{job.source}: {reader.rows} rows in, {writer.rows} written, "
+            f"{rejects.total} rejected, {unchanged_rows} unchanged"
+        )
+    figures = quality.figures()
+    data = paths.staged("data")
+    _verify(data, transform.schema, writer.rows)
+    name = data_file_name(writer.first_ts_init, writer.last_ts_init)
+    manifest = PartitionManifest(
+        key=str(paths.key),
+        nautilus_id=paths.key.nautilus_id,
+        data_type=paths.data_type,
+        day=paths.day,
+        source=SourceRecord(job.source, stat.size, stat.mtime_ns, hashing.result()),
+        rows_in=reader.rows,
+        rows_written=writer.rows,
+        rejected=rejects.counts,
+        unchanged=unchanged_rows,
+        unknown_sides=quality.unknown_sides,
+        first_ts_init=writer.first_ts_init,
+        last_ts_init=writer.last_ts_init,
+        first_ts_event=quality.first_ts_event,
+        last_ts_event=quality.last_ts_event,
+        sorted_source=scan.sorted,
+        time_units=scan.units,
+        price_precision=job.instrument.price_precision,
+        size_precision=job.instrument.size_precision,
+        quality={
+            "arrival_times": reader.schema.ts_init is not None,
+            "out_of_order_rows": scan.out_of_order,
+            **figures,
+            **({} if reader.schema.ts_init is not None else {"latency": None}),
+        },
+        file=FileRecord(name, data.stat().st_size, hash_file(data)),
+        digest=digest,
+        converter_version=CONVERTER_VERSION,
+        versions=_versions(),
+    )
+    check_unchanged(job.source, stat)
+    publish(paths, name, manifest.to_json(), rejects=has_rejects)
+    return manifest
+
+
+def _accepted(
+    reader: RawReader, transform: Transform, rejects: RejectLog, progress: Progress | None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the accepted rows as plain batches, in the order of the file."""
+    done = 0
+    for batch in reader.batches(ROW_GROUP_ROWS):
+        plain, codes = transform.apply(batch)
+        if codes is not None:
+            rejects.add(batch, codes, done)
+        done += batch.num_rows
+        yield plain
+        if progress is not None:
+            progress(done, reader.rows)
+
+
+def _in_order(batches: Iterator[pa.RecordBatch], scan: Scan) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in order of ``ts_init``; a file that is not in order is held as plain rows."""
+    if scan.sorted:
+        yield from batches
+        return
+    table = pa.Table.from_batches(list(batches)).combine_chunks()
+    if table.num_rows == 0:
+        return
+    order = order_by_arrival(table["ts_init"].to_numpy())
+    for start in range(0, len(order), ROW_GROUP_ROWS):
+        yield table.take(order[start : start + ROW_GROUP_ROWS]).to_batches()[0]
+
+
+def _verify(data: Path, schema: pa.Schema, rows: int) -> None:
+    """Open the finished file again and compare its schema and row count."""
+    with pq.ParquetFile(data) as file:
+        if file.metadata.num_rows != rows or not file.schema_arrow.equals(schema, True):
+            raise DataError(
+                f"{data}: what was written does not read back as it should; the disk may be "
+                "failing. Nothing was published."
+            )
+
+
+def _no_rows_message(source: str, rows: int, rejected: dict[str, int]) -> str:
+    if rows == 0:
+        return f"{source}: the raw file has no rows; there is nothing to make a partition of."
+    reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+    return (
+        f"{source}: none of its {rows} rows can be used ({reasons}). Nothing was written; check "
+        "that the file belongs to this day and instrument, and the precisions in the config."
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "odum_assets": version("odum-assets"),
+        "pyarrow": pa.__version__,
+        "python": platform.python_version(),
+    }
+
+
+@contextmanager
+def _explained(source: str, catalog_root: Path) -> Iterator[None]:
+    """Turn a catalog that cannot be written, and a value that Arrow refuses, into a `DataError`."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise DataError(f"{source}: a column cannot be converted ({error}).") from error
+    except OSError as error:
+        raise DataError(
+            f"{catalog_root}: the catalog cannot be written ({error.strerror or error}). "
+            "An earlier partition is untouched; free space or give write permission, "
+            "then run the conversion again."
+        ) from error

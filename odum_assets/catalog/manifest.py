@@ -1,0 +1,203 @@
+"""The manifest of a partition: what it was made of, what became of every row, and what is in it.
+
+It is written last; a data file that no manifest names is no data. It holds nothing about when or
+how fast it was made, so that the same input gives the same bytes. Nanosecond times are strings in
+JSON.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.errors import DataError
+from odum_assets.instruments import InstrumentKey, parse_instrument_key
+from odum_assets.raw.layout import DataType
+
+MANIFEST_VERSION = 1
+
+_TIMES = ("first_ts_init", "last_ts_init", "first_ts_event", "last_ts_event")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """The raw file: path as given, size in bytes, time of change (ns) and sha256 of its bytes."""
+
+    path: str
+    size: int
+    mtime_ns: int | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """The data file: name in the instrument's folder, size in bytes, sha256 of its bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionManifest:
+    """Describe one catalog partition.
+
+    Parameters
+    ----------
+    key : str
+        Instrument key.
+    nautilus_id : str
+        Nautilus instrument id.
+    data_type : DataType
+        Kind of data.
+    day : date
+        UTC day.
+    source : SourceRecord
+        The raw file.
+    rows_in, rows_written, unchanged : int
+        ``rows_in = rows_written + sum(rejected) + unchanged``; only funding has unchanged rows.
+    rejected : dict[str, int]
+        Rows by reject reason, without zeros.
+    unknown_sides : int or None
+        Written trades without a known side; None for other data.
+    first_ts_init, last_ts_init, first_ts_event, last_ts_event : int
+        Bounds of the written rows, ns.
+    sorted_source : bool
+        Whether the raw file was in order of arrival.
+    time_units : dict[str, str]
+        Unit found per raw time column.
+    price_precision, size_precision : int
+        Decimals of prices and sizes.
+    quality : dict[str, Any]
+        Figures of :mod:`odum_assets.catalog.quality`; a figure that cannot be known is None.
+    file : FileRecord
+        The data file.
+    digest : str
+        sha256 over the content, equal for equal rows whatever the raw file's shape.
+    converter_version : int
+        Version of the rules by which the rows were made.
+    versions : dict[str, str]
+        odum_assets, pyarrow and Python that made the file.
+    """
+
+    key: str
+    nautilus_id: str
+    data_type: DataType
+    day: date
+    source: SourceRecord
+    rows_in: int
+    rows_written: int
+    rejected: dict[str, int]
+    unchanged: int
+    unknown_sides: int | None
+    first_ts_init: int
+    last_ts_init: int
+    first_ts_event: int
+    last_ts_event: int
+    sorted_source: bool
+    time_units: dict[str, str]
+    price_precision: int
+    size_precision: int
+    quality: dict[str, Any]
+    file: FileRecord
+    digest: str
+    converter_version: int
+    versions: dict[str, str]
+
+    @property
+    def rows_rejected(self) -> int:
+        """All rejected rows."""
+        return sum(self.rejected.values())
+
+    def data_path(self, catalog_root: Path) -> Path:
+        """Return where the data file lies in a catalog."""
+        paths = PartitionPaths(
+            catalog_root, parse_instrument_key(self.key), self.data_type, self.day
+        )
+        return paths.data_folder / self.file.name
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON text with a final newline."""
+        content = {"manifest_version": MANIFEST_VERSION, **asdict(self)}
+        content["data_type"] = self.data_type.value
+        content["day"] = self.day.isoformat()
+        for name in _TIMES:
+            content[name] = str(content[name])
+        mtime = self.source.mtime_ns
+        content["source"]["mtime_ns"] = None if mtime is None else str(mtime)
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def load_manifest(path: Path) -> PartitionManifest:
+    """Read one manifest file.
+
+    Raises
+    ------
+    DataError
+        If the file is no manifest of this version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("manifest_version") != MANIFEST_VERSION:
+            raise ValueError("it was written by another version of odum")
+        return _from_json(content)
+    except FileNotFoundError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise DataError(
+            f"{path}: not a manifest that this version can use ({error}). "
+            "Convert the day again with `odum convert --force`."
+        ) from error
+
+
+def read_manifest(
+    catalog_root: Path, key: InstrumentKey, data_type: DataType, day: date
+) -> PartitionManifest | None:
+    """Return the manifest of a partition, or None when the partition does not exist.
+
+    Raises
+    ------
+    DataError
+        If there is a manifest that cannot be used.
+    """
+    try:
+        return load_manifest(PartitionPaths(catalog_root, key, data_type, day).manifest)
+    except FileNotFoundError:
+        return None
+
+
+def list_manifests(
+    catalog_root: Path, key: InstrumentKey | None = None, data_type: DataType | None = None
+) -> list[PartitionManifest]:
+    """Return the manifests of a catalog, ordered by key, data type and day.
+
+    Parameters
+    ----------
+    catalog_root : Path
+        The catalog.
+    key, data_type : optional
+        Keep only these.
+    """
+    slug = "*" if key is None else key.slug
+    kind = "*" if data_type is None else data_type.value
+    found = []
+    for path in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}/*.json")):
+        try:
+            found.append(load_manifest(path))
+        except FileNotFoundError:
+            continue
+    return sorted(found, key=lambda each: (each.key, each.data_type.value, each.day))
+
+
+def _from_json(content: dict[str, Any]) -> PartitionManifest:
+    values = {field.name: content[field.name] for field in fields(PartitionManifest)}
+    source = dict(values["source"])
+    source["mtime_ns"] = None if source["mtime_ns"] is None else int(source["mtime_ns"])
+    values |= {name: int(values[name]) for name in _TIMES}
+    values["data_type"] = DataType(values["data_type"])
+    values["day"] = date.fromisoformat(values["day"])
+    values["source"] = SourceRecord(**source)
+    values["file"] = FileRecord(**values["file"])
+    return PartitionManifest(**values)

@@ -1,0 +1,193 @@
+"""Prices and sizes as whole numbers of ticks, and ticks as the decimals that Nautilus stores.
+
+A tick is one unit of the last decimal (``10 ** -precision``), held in int64. Everything between the
+raw file and the written decimal is integer arithmetic, so nothing drifts. No row is dropped here:
+what cannot be held is marked with a `Problem`.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from odum_assets.catalog.arrow import Column, flags_of, kernels
+
+Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.uint8]
+
+STORED_SCALE = 16
+"""Decimals of the catalog's ``decimal128(38, 16)`` columns."""
+
+MAX_PRICE = 17_014_118_346_046
+"""Largest price that Nautilus holds."""
+
+MAX_SIZE = 34_028_236_692_093
+"""Largest quantity that Nautilus holds."""
+
+_EXACT = float(2**51)  # below it the rounded product of a double and 10**p is the right integer
+_NOISE = 8 * np.finfo(np.float64).eps  # what a few float operations upstream may have added
+_U32 = np.uint64(0xFFFFFFFF)
+_S32 = np.uint64(32)
+
+
+class Problem(IntEnum):
+    """Why a number cannot be held; 0 means that it can."""
+
+    NONE = 0
+    MISSING = 1
+    NOT_FINITE = 2
+    NEGATIVE = 3
+    ZERO = 4
+    TOO_LARGE = 5
+    TOO_MANY_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Numbers as ticks, with a problem per row (0 is none); a row with a problem has 0 ticks."""
+
+    values: Int64s
+    problems: Codes | None
+
+
+def to_ticks(column: Column, precision: int, limit: int) -> Ticks:
+    """Turn a numeric column into ticks.
+
+    Parameters
+    ----------
+    column : pa.Array
+        float16/32/64, any integer or any decimal type; n rows.
+    precision : int
+        Decimals of a tick.
+    limit : int
+        Largest number allowed (`MAX_PRICE` or `MAX_SIZE`); int64 sets a second bound.
+
+    Returns
+    -------
+    Ticks
+        n values, and n problems if there is any.
+    """
+    kind = column.type
+    if pa.types.is_decimal(kind) or pa.types.is_integer(kind):
+        return _from_exact(column, precision, limit)
+    if kind != pa.float64():
+        # The shortest text of a float32 is the number that was meant; its double is not.
+        text = kernels.cast(kernels.cast(column, pa.float32()), pa.string())
+        column = kernels.cast(text, pa.float64())
+    return _from_doubles(column.to_numpy(zero_copy_only=False), precision, limit)
+
+
+def _from_doubles(numbers: Float64s, precision: int, limit: int) -> Ticks:
+    scale = float(10**precision)
+    bound = min(limit * scale, float(2**63 - 1024))
+    with np.errstate(invalid="ignore", over="ignore"):
+        rounded = np.rint(numbers * scale)
+        good = (rounded > 0) & (rounded <= bound) & (rounded < _EXACT)
+        bad = (rounded / scale != numbers) | ~good
+    if not bad.any():
+        return Ticks(rounded.astype(np.int64), None)
+    ticks = np.where(bad, 0.0, rounded).astype(np.int64)
+    problems = np.zeros(len(numbers), np.uint8)
+    rows = np.flatnonzero(bad)
+    ticks[rows], problems[rows] = _judge(numbers[rows], precision, bound)
+    return Ticks(ticks, problems if problems.any() else None)
+
+
+def _judge(numbers: Float64s, precision: int, bound: float) -> tuple[Int64s, Codes]:
+    """Return ticks and problems of doubles that the fast path did not accept."""
+    scale = float(10**precision)
+    ticks = np.zeros(len(numbers), np.int64)
+    problems = np.full(len(numbers), Problem.TOO_MANY_DECIMALS, np.uint8)
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = numbers * scale
+        rounded = np.rint(scaled)
+        noise = (np.abs(rounded / scale - numbers) <= _NOISE * np.abs(numbers)) & (rounded > 0)
+        noise &= (scaled < _EXACT) & (scaled <= bound)
+        ticks[noise] = rounded[noise].astype(np.int64)
+        problems[noise] = Problem.NONE
+        # A double this large carries fewer decimals than asked for: take the fewest that give it.
+        for fewer in range(precision, -1, -1):
+            part = np.rint(numbers * 10.0**fewer)
+            match = (scaled >= _EXACT) & (scaled <= bound) & (part / 10.0**fewer == numbers)
+            match &= part < float(2**53)
+            ticks[match] = part[match].astype(np.int64) * 10 ** (precision - fewer)
+            problems[match] = Problem.NONE
+        problems[scaled > bound] = Problem.TOO_LARGE
+        problems[numbers == 0] = Problem.ZERO
+        problems[numbers < 0] = Problem.NEGATIVE
+    problems[np.isinf(numbers)] = Problem.NOT_FINITE
+    problems[np.isnan(numbers)] = Problem.MISSING
+    ticks[problems != Problem.NONE] = 0
+    return ticks, problems
+
+
+def _from_exact(column: Column, precision: int, limit: int) -> Ticks:
+    """Turn integers or decimals into ticks without passing through a double."""
+    values = kernels.cast(column, pa.decimal256(76, max(_scale(column.type), precision)))
+    scale = values.type.scale
+    zero = pa.scalar(Decimal(0), values.type)
+    largest = min(Decimal(limit), Decimal(2**63 - 1).scaleb(-precision).quantize(Decimal(1)) - 1)
+    top = pa.scalar(largest, pa.decimal256(76, 0)).cast(values.type)
+    problems = np.zeros(len(values), np.uint8)
+    in_range = kernels.if_else(
+        kernels.fill_null(
+            kernels.and_(kernels.greater(values, zero), kernels.less_equal(values, top)), False
+        ),
+        values,
+        zero,
+    )
+    held = kernels.cast(in_range, pa.decimal256(76, precision), safe=False)
+    finer = kernels.not_equal(kernels.cast(held, pa.decimal256(76, scale)), in_range)
+    problems[flags_of(finer)] = Problem.TOO_MANY_DECIMALS
+    problems[flags_of(kernels.greater(values, top))] = Problem.TOO_LARGE
+    problems[flags_of(kernels.equal(values, zero))] = Problem.ZERO
+    problems[flags_of(kernels.less(values, zero))] = Problem.NEGATIVE
+    problems[flags_of(kernels.is_null(values))] = Problem.MISSING
+    # The lowest 64 of the 256 bits; the bound above keeps every number within them.
+    words = np.frombuffer(held.buffers()[1], np.int64).reshape(-1, 4)
+    ticks = words[held.offset : held.offset + len(held), 0].copy()
+    ticks[problems != Problem.NONE] = 0
+    return Ticks(ticks, problems if problems.any() else None)
+
+
+def _scale(kind: pa.DataType) -> int:
+    return int(kind.scale) if pa.types.is_decimal(kind) else 0
+
+
+def to_decimals(ticks: Int64s, precision: int) -> Column:
+    """Turn ticks into ``decimal128(38, 16)``.
+
+    Parameters
+    ----------
+    ticks : ndarray of int64, shape (n,)
+        Zero or positive.
+    precision : int
+        Decimals of a tick, 0 to 16.
+
+    Returns
+    -------
+    pa.Array
+        n decimals, none null.
+    """
+    factor = 10 ** (STORED_SCALE - precision)
+    low_factor = np.uint64(factor & 0xFFFFFFFF)
+    high_factor = np.uint64(factor >> 32)
+    numbers = np.ascontiguousarray(ticks).view(np.uint64)
+    words = np.empty((len(numbers), 2), np.uint64)
+    np.multiply(numbers, np.uint64(factor), out=words[:, 0])  # the lower 64 bits wrap by design
+    low = numbers & _U32
+    carry = (low * low_factor) >> _S32
+    middle = low * high_factor
+    if len(numbers) == 0 or int(numbers.max()) <= 0xFFFFFFFF:
+        words[:, 1] = (middle + carry) >> _S32
+    else:
+        high = numbers >> _S32
+        cross = high * low_factor
+        carry += (middle & _U32) + (cross & _U32)
+        words[:, 1] = high * high_factor + (middle >> _S32) + (cross >> _S32) + (carry >> _S32)
+    kind = pa.decimal128(38, STORED_SCALE)
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(words)])

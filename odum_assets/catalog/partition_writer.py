@@ -1,0 +1,145 @@
+"""Writing the data file of a partition: fixed row groups, a digest of the content, one thread.
+
+The file's bytes and the digest depend on the rows alone, not on how they arrived in batches.
+"""
+
+import hashlib
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.catalog.arrow import Column, text_parts
+from odum_assets.catalog.transform import Transform
+
+ROW_GROUP_ROWS = 131_072
+"""Rows of a row group: about 10 MB of trades or 30 MB of five-level books in memory."""
+
+_PENDING = 2
+
+
+def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a parquet writer with the settings of catalog files.
+
+    Measured: without dictionaries trades are a fifth smaller and written a quarter faster, while
+    books are a quarter larger; a higher compression level costs more than it saves in reading.
+    """
+    dictionaries: Any = ["aggressor_side"] if "aggressor_side" in schema.names else True
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=dictionaries,
+        write_page_checksum=True,
+        use_compliant_nested_type=False,  # Nautilus names the items of a list "item"
+    )
+
+
+class PartitionWriter:
+    """Write plain batches, in the order given, as one catalog data file.
+
+    Encoding and writing run on a thread of their own while the caller prepares the next batch.
+
+    Parameters
+    ----------
+    path : Path
+        The unfinished file.
+    transform : Transform
+        Encodes plain batches.
+    """
+
+    def __init__(self, path: Path, transform: Transform) -> None:
+        self._path = path
+        self._transform = transform
+        self._writer = open_writer(path, transform.schema)
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        self._pool = ThreadPoolExecutor(1, "catalog-writer")
+        self._futures: deque[Future[None]] = deque()
+        self._digest = hashlib.sha256(repr(transform.schema.metadata).encode())
+        self.rows = 0
+        self.first_ts_init: int | None = None
+        self.last_ts_init: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._writer.is_open:
+            self._writer.close()
+
+    def write(self, plain: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        if plain.num_rows == 0:
+            return
+        times = plain["ts_init"]
+        if self.first_ts_init is None:
+            self.first_ts_init = times[0].as_py()
+        self.last_ts_init = times[-1].as_py()
+        self.rows += plain.num_rows
+        self._waiting.append(plain)
+        self._waiting_rows += plain.num_rows
+        while self._waiting_rows >= ROW_GROUP_ROWS:
+            self._submit(ROW_GROUP_ROWS)
+
+    def finish(self) -> str:
+        """Write what is waiting, close and sync the file; return the digest of the content (hex).
+
+        The digest covers the schema's metadata and, per row group, every plain column.
+        """
+        if self._waiting_rows:
+            self._submit(self._waiting_rows)
+        while self._futures:
+            self._futures.popleft().result()
+        self._writer.close()
+        sync(self._path)
+        return self._digest.hexdigest()
+
+    def _submit(self, rows: int) -> None:
+        merged = self._waiting[0]
+        if len(self._waiting) > 1:
+            merged = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()[0]
+        group, rest = merged.slice(0, rows), merged.slice(rows)
+        self._waiting = [rest] if rest.num_rows else []
+        self._waiting_rows = rest.num_rows
+        while len(self._futures) >= _PENDING:
+            self._futures.popleft().result()
+        self._futures.append(self._pool.submit(self._write_group, group))
+        # Here and not on the thread, which is the busier of the two.
+        self._digest.update(group.num_rows.to_bytes(8, "little"))
+        for column in group.columns:
+            _update(self._digest, column)
+
+    def _write_group(self, group: pa.RecordBatch) -> None:
+        self._writer.write_batch(self._transform.encode(group), row_group_size=ROW_GROUP_ROWS)
+
+
+def sync(path: Path) -> None:
+    """Wait until the file's bytes are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _update(digest: "hashlib._Hash", column: Column) -> None:
+    if pa.types.is_string(column.type):
+        ends, data = text_parts(column)
+        digest.update(np.diff(ends))
+        digest.update(data[ends[0] : ends[-1]])
+    else:
+        digest.update(np.ascontiguousarray(column.to_numpy(zero_copy_only=False)))

@@ -1,0 +1,82 @@
+"""Where everything of a catalog lies. Names only; nothing here touches the disk."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from odum_assets.instruments import InstrumentKey
+from odum_assets.raw.layout import DataType
+
+FOLDERS = {
+    DataType.TRADES: "trades",
+    DataType.BOOK: "order_book_depths",
+    DataType.FUNDING: "funding_rates",
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPaths:
+    """Paths of one partition: one instrument, data type and UTC day in one catalog."""
+
+    catalog_root: Path
+    key: InstrumentKey
+    data_type: DataType
+    day: date
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder in Nautilus' layout that holds the data files of all days."""
+        return self.catalog_root / "data" / FOLDERS[self.data_type] / self.key.nautilus_id
+
+    @property
+    def manifest_folder(self) -> Path:
+        """The folder of the manifests of all days."""
+        return self.catalog_root / "manifests" / self.key.slug / self.data_type.value
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest of the day."""
+        return self.manifest_folder / f"{self.day.isoformat()}.json"
+
+    @property
+    def rejects(self) -> Path:
+        """The side file of rejected rows; it exists only when there are any."""
+        return self.manifest_folder / f"{self.day.isoformat()}.rejects.parquet"
+
+    @property
+    def staging_folder(self) -> Path:
+        """The folder of unfinished files, on the file system of the catalog."""
+        return self.catalog_root / ".staging"
+
+    @property
+    def staging_prefix(self) -> str:
+        """How the names of this partition's unfinished files begin."""
+        return f"{self.key.slug}.{self.data_type.value}.{self.day.isoformat()}."
+
+    def staged(self, kind: str) -> Path:
+        """Return the unfinished file of a `kind` (``data``, ``rejects``, ``manifest``, ``raw``)."""
+        return self.staging_folder / f"{self.staging_prefix}{kind}.part"
+
+    @property
+    def partition_lock(self) -> Path:
+        """The lock that one conversion of this partition holds from start to end."""
+        return self.catalog_root / ".locks" / f"{self.staging_prefix}lock"
+
+    @property
+    def publish_lock(self) -> Path:
+        """The lock that is held while files of this instrument and type change places."""
+        name = f"{self.key.nautilus_id}.{FOLDERS[self.data_type]}.lock"
+        return self.catalog_root / ".locks" / name
+
+
+def data_file_name(first_ns: int, last_ns: int) -> str:
+    """Return Nautilus' name of a data file, from the first and last ``ts_init`` (ns)."""
+    return f"{_stamp(first_ns)}_{_stamp(last_ns)}.parquet"
+
+
+def _stamp(ns: int) -> str:
+    seconds, rest = divmod(ns, _NS)
+    moment = _EPOCH + timedelta(seconds=seconds)
+    return f"{moment:%Y-%m-%dT%H-%M-%S}-{rest:09d}Z"

@@ -1,0 +1,198 @@
+"""Small collectors that quality figures are made of; each takes arrays and gives numbers."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from odum_assets.catalog.arrow import Column, kernels, text_parts
+
+Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
+
+_SECOND = 1_000_000_000
+_GAPS_KEPT = 5
+_SKIPS_OF_A_SEQUENCE = 10
+"""Ids are taken for a sequence when at most one in this many is missing."""
+
+
+class Histogram:
+    """Count whole numbers from 0 to `size` - 1; larger ones share the last bin."""
+
+    def __init__(self, size: int) -> None:
+        self._counts = np.zeros(size, np.int64)
+
+    def update(self, values: Int64s) -> None:
+        """Count more values, none negative."""
+        if len(values) == 0:
+            return
+        top = int(values.max())
+        if top >= len(self._counts):
+            values = np.minimum(values, len(self._counts) - 1)
+        found = np.bincount(values)
+        self._counts[: len(found)] += found
+
+    def median(self) -> int | None:
+        """Return the lower median; None without values or if it is beyond the last bin."""
+        total = int(self._counts.sum())
+        if total == 0:
+            return None
+        middle = int(np.searchsorted(np.cumsum(self._counts), (total + 1) // 2))
+        return None if middle == len(self._counts) - 1 else middle
+
+    @property
+    def highest(self) -> int:
+        """Largest count of one bin."""
+        return int(self._counts.max())
+
+
+class Latency:
+    """Time from the exchange's clock to the recorder's: negative when the clocks disagree.
+
+    The median is known to a tenth of a millisecond, and only if it is within ten seconds.
+    """
+
+    _STEP_NS = 100_000
+    _REACH = 100_000
+
+    def __init__(self) -> None:
+        self._bins = Histogram(2 * self._REACH + 2)
+        self._low: int | None = None
+        self._high: int | None = None
+        self._negative = 0
+
+    def update(self, latency_ns: Int64s) -> None:
+        """Take ``ts_init - ts_event`` of more rows, ns."""
+        low, high = int(latency_ns.min()), int(latency_ns.max())
+        self._low = low if self._low is None else min(self._low, low)
+        self._high = high if self._high is None else max(self._high, high)
+        if low < 0:
+            self._negative += int(np.count_nonzero(latency_ns < 0))
+        steps = latency_ns // self._STEP_NS + (self._REACH + 1)
+        if low < -self._REACH * self._STEP_NS:
+            steps = np.maximum(steps, 0)
+        self._bins.update(steps)
+
+    def figures(self, rows: int) -> dict[str, Any]:
+        """Return minimum, median and maximum in ms, and the rows and share below zero."""
+        middle = self._bins.median()
+        return {
+            "min_ms": None if self._low is None else self._low / 1e6,
+            "median_ms": None if not middle else (middle - self._REACH - 1) / 10,
+            "max_ms": None if self._high is None else self._high / 1e6,
+            "negative_rows": self._negative,
+            "negative_share": self._negative / rows if rows else None,
+        }
+
+
+class Gaps:
+    """Times without rows, between neighbors in order of arrival."""
+
+    def __init__(self) -> None:
+        self._over_10s = 0
+        self._over_60s = 0
+        self._largest: list[tuple[int, int]] = []
+
+    def update(self, times: Int64s, steps: Int64s) -> None:
+        """Take more neighbors: n + 1 times and the n steps between them, ns."""
+        if len(steps) == 0:
+            return
+        if int(steps.max()) > 10 * _SECOND:
+            self._over_10s += int(np.count_nonzero(steps > 10 * _SECOND))
+            self._over_60s += int(np.count_nonzero(steps > 60 * _SECOND))
+        count = min(_GAPS_KEPT, len(steps))
+        rows = np.argpartition(steps, len(steps) - count)[-count:]
+        found = [(int(steps[row]), int(times[row])) for row in rows]
+        # Longest first; of equal ones the earliest, so that the answer does not depend on batches.
+        ranked = sorted([*self._largest, *found], key=lambda gap: (-gap[0], gap[1]))
+        self._largest = ranked[:_GAPS_KEPT]
+
+    def figures(self) -> dict[str, Any]:
+        """Return counts and the largest gaps with their start and end (ns as text)."""
+        return {
+            "max_s": self._largest[0][0] / _SECOND if self._largest else None,
+            "over_10s": self._over_10s,
+            "over_60s": self._over_60s,
+            "largest": [
+                {"start": str(start), "end": str(start + step), "seconds": step / _SECOND}
+                for step, start in self._largest
+                if step > _SECOND
+            ],
+        }
+
+
+class IdTracker:
+    """Count duplicate trade ids and, where ids are a sequence, the missing ones.
+
+    Eight bytes are kept per id: numbers as they are, other ids as a 64-bit hash (two of ten million
+    different ids share one with a chance of three in a million).
+    """
+
+    def __init__(self) -> None:
+        self._numeric = True
+        self._rising = True
+        self._chunks: list[Int64s] = []
+
+    def update(self, ids: Column) -> None:
+        """Take more ids (strings, none null or empty)."""
+        if self._numeric:
+            numbers = _as_numbers(ids)
+            if numbers is not None:
+                self._keep(numbers)
+                return
+            self._numeric = self._rising = False
+            earlier, self._chunks = self._chunks, []
+            for chunk in earlier:
+                self._chunks.append(hash_texts(kernels.cast(pa.array(chunk), pa.string())))
+        self._chunks.append(hash_texts(ids))
+
+    def figures(self) -> dict[str, Any]:
+        """Return duplicates, and skips and missing ids of a sequence (None if it is none)."""
+        ids = np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int64)
+        if not self._rising:
+            ids.sort()
+        steps = np.diff(ids)
+        duplicates = int(np.count_nonzero(steps == 0))
+        skips = missing = None
+        if self._numeric and len(ids):
+            gaps = int(ids[-1]) - int(ids[0]) + 1 - (len(ids) - duplicates)
+            if gaps * _SKIPS_OF_A_SEQUENCE <= len(ids):
+                skips, missing = int(np.count_nonzero(steps > 1)), gaps
+        return {"duplicate_ids": duplicates, "id_skips": skips, "ids_missing": missing}
+
+    def _keep(self, numbers: Int64s) -> None:
+        if self._rising:
+            joins = not self._chunks or self._chunks[-1][-1] < numbers[0]
+            self._rising = bool(joins and (numbers[1:] > numbers[:-1]).all())
+        self._chunks.append(numbers)
+
+
+def _as_numbers(ids: Column) -> Int64s | None:
+    try:
+        numbers: Int64s = kernels.cast(ids, pa.int64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    return numbers
+
+
+def hash_texts(texts: Column) -> Int64s:
+    """Return a 64-bit hash per text (ASCII, none null); shape (n,)."""
+    ends, data = text_parts(texts)
+    lengths = np.diff(ends)
+    hashes = np.zeros(len(texts), np.uint64)
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        words = -(-int(length) // 8)
+        letters = np.zeros((len(rows), words * 8), np.uint8)
+        letters[:, :length] = data[ends[rows][:, None] + np.arange(length)]
+        hashes[rows] = _mix(letters.view(np.uint64), int(length))
+    return hashes.view(np.int64)
+
+
+def _mix(words: UInt64s, seed: int) -> UInt64s:
+    mixed = np.full(len(words), seed + 1, np.uint64)
+    for index in range(words.shape[1]):
+        mixed = (mixed ^ words[:, index]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(32)
+    return mixed

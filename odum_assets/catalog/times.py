@@ -1,0 +1,102 @@
+"""Timestamps: which unit a column is in, and its values as nanoseconds since the epoch.
+
+The unit follows from the values against the day of the partition, never from a column's name.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from odum_assets.catalog.arrow import Column, kernels
+
+Int64s = npt.NDArray[np.int64]
+
+NS_PER_UNIT = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+DAY_NS = 86_400 * 1_000_000_000
+TOLERANCE_NS = 3_600 * 1_000_000_000
+MISSING = np.iinfo(np.int64).min
+"""Stands for a null in an int64 array of times; a raw file cannot mean it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayWindow:
+    """The nanoseconds that belong to a partition: its UTC day and one hour on either side."""
+
+    day: date
+    tolerance_ns: int = TOLERANCE_NS
+
+    @property
+    def day_start(self) -> int:
+        """Midnight at which the day begins, ns."""
+        start = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
+        return int(start.timestamp()) * 1_000_000_000
+
+    @property
+    def first(self) -> int:
+        """First nanosecond allowed."""
+        return self.day_start - self.tolerance_ns
+
+    @property
+    def last(self) -> int:
+        """Last nanosecond allowed."""
+        return self.day_start + DAY_NS + self.tolerance_ns
+
+    def holds(self, times: Int64s) -> npt.NDArray[np.bool_]:
+        """Return which of `times` (ns) lie inside."""
+        return (times >= self.first) & (times <= self.last)
+
+    def counts(self, raw: Int64s) -> dict[str, int]:
+        """Return per unit how many of the raw integers would lie inside."""
+        found = {}
+        for unit, factor in NS_PER_UNIT.items():
+            inside = (raw >= -(-self.first // factor)) & (raw <= self.last // factor)
+            found[unit] = int(np.count_nonzero(inside))
+        return found
+
+
+def wide_window(window: DayWindow) -> DayWindow:
+    """Return a month on either side of the day, for times that lie ahead (next funding)."""
+    return DayWindow(window.day, 31 * DAY_NS)
+
+
+def raw_integers(column: Column) -> Int64s:
+    """Return a time column's raw int64 values, nulls as `MISSING`; shape (n,)."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        column = column.view(pa.int64())
+    elif kind != pa.int64():
+        # Beyond int64 only unsigned numbers can be, and those are no time in any unit.
+        column = kernels.cast(column, pa.int64(), safe=False)
+    if column.null_count:
+        column = kernels.fill_null(column, int(MISSING))
+    values: Int64s = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def fixed_unit(kind: pa.DataType) -> str | None:
+    """Return the unit that an Arrow timestamp type states, None for integers."""
+    return str(kind.unit) if pa.types.is_timestamp(kind) else None
+
+
+def to_ns(raw: Int64s, unit: str, window: DayWindow) -> tuple[Int64s, npt.NDArray[np.bool_] | None]:
+    """Turn raw integers into ns.
+
+    Returns
+    -------
+    tuple
+        The times, and which rows lie outside `window` (None if all are inside). A time outside or
+        missing has no meaningful value.
+    """
+    factor = NS_PER_UNIT[unit]
+    outside = (raw < -(-window.first // factor)) | (raw > window.last // factor)
+    times = raw if factor == 1 else raw * np.int64(factor)  # what wraps is outside anyway
+    return times, outside if outside.any() else None
+
+
+def to_timestamps(times: Int64s) -> Column:
+    """Return int64 ns as the catalog's ``timestamp[ns, UTC]``."""
+    buffer = pa.py_buffer(np.ascontiguousarray(times))
+    return pa.Array.from_buffers(pa.timestamp("ns", "UTC"), len(times), [None, buffer])

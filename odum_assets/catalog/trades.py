@@ -1,0 +1,80 @@
+"""Trades: raw rows to Nautilus trade ticks, column by column."""
+
+import numpy as np
+import pyarrow as pa
+
+from odum_assets.catalog.arrow import Column, flags_of, kernels, text_parts
+from odum_assets.catalog.labels import judge_labels, side_code
+from odum_assets.catalog.nautilus_schema import SIDES
+from odum_assets.catalog.numbers import MAX_PRICE, MAX_SIZE, to_decimals, to_ticks
+from odum_assets.catalog.rejects import PRICE_PROBLEMS, SIZE_PROBLEMS, Findings, Reject
+from odum_assets.catalog.times import to_timestamps
+from odum_assets.catalog.transform import Transform
+
+MAX_ID_LENGTH = 36
+"""Longest trade id that Nautilus holds, in characters."""
+
+_SIDE_NAMES = pa.array(SIDES)
+
+
+class TradesTransform(Transform):
+    """Turn raw trades into plain trades (ticks, side code, id) and these into catalog columns."""
+
+    def _plain_schema(self) -> pa.Schema:
+        kinds: list[tuple[str, pa.DataType]] = [
+            *((name, pa.int64()) for name in ("ts_init", "ts_event", "price", "size")),
+            ("side", pa.int8()),
+            ("trade_id", pa.string()),
+        ]
+        return pa.schema(kinds)
+
+    def _columns(self, batch: pa.RecordBatch, findings: Findings) -> list[Column]:
+        named, spec = self._given.schema.named, self._given.spec
+        ids = _trade_ids(batch.column(named["trade_id"]), findings)
+        price = to_ticks(batch.column(named["price"]), spec.price_precision, MAX_PRICE)
+        findings.mark_problems(price.problems, PRICE_PROBLEMS)
+        size = to_ticks(batch.column(named["size"]), spec.size_precision, MAX_SIZE)
+        findings.mark_problems(size.problems, SIZE_PROBLEMS)
+        if "side" in named:
+            side = judge_labels(batch.column(named["side"]), side_code)
+        else:
+            side = np.zeros(batch.num_rows, np.int8)
+        return [pa.array(price.values), pa.array(size.values), pa.array(side), ids]
+
+    def encode(self, plain: pa.RecordBatch) -> pa.RecordBatch:
+        """Return trades in the catalog's schema, n rows to n rows."""
+        spec = self._given.spec
+        columns = [
+            to_decimals(plain["price"].to_numpy(), spec.price_precision),
+            to_decimals(plain["size"].to_numpy(), spec.size_precision),
+            pa.DictionaryArray.from_arrays(plain["side"], _SIDE_NAMES),
+            plain["trade_id"],
+            to_timestamps(plain["ts_event"].to_numpy()),
+            to_timestamps(plain["ts_init"].to_numpy()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _trade_ids(column: Column, findings: Findings) -> Column:
+    """Return ids as strings, and mark those that Nautilus would refuse."""
+    ids = column if column.type == pa.string() else kernels.cast(column, pa.string())
+    if ids.null_count:
+        findings.mark(flags_of(kernels.is_null(ids)), Reject.ID_MISSING)
+        ids = kernels.fill_null(ids, "")
+    if len(ids) == 0:
+        return ids
+    ends, data = text_parts(ids)
+    lengths = np.diff(ends)
+    if not lengths.all():
+        findings.mark(lengths == 0, Reject.ID_MISSING)
+    letters = data[ends[0] : ends[-1]]
+    if len(letters) and (letters.min() <= ord(" ") or letters.max() >= 0x7F):
+        # Nautilus refuses ids of blanks only and ids outside ASCII, some by ending the process.
+        blank = kernels.equal(kernels.utf8_trim_whitespace(ids), "")
+        findings.mark(flags_of(blank), Reject.ID_MISSING)
+        printable = kernels.match_substring_regex(ids, r"\A[\x20-\x7e]*\z")
+        findings.mark(~flags_of(printable), Reject.ID_NOT_ASCII)
+    if lengths.max() > MAX_ID_LENGTH:
+        too_long = kernels.greater(kernels.utf8_length(ids), MAX_ID_LENGTH)
+        findings.mark(flags_of(too_long), Reject.ID_TOO_LONG)
+    return ids

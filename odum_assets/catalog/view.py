@@ -1,0 +1,130 @@
+"""A catalog of exactly the partitions that one run asks for, checked against their manifests.
+
+Readers trust manifests, not listings: the view holds hard links (copies across file systems) to the
+data files that manifests name, and stays as it is when the catalog changes underneath.
+"""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from odum_assets.catalog.manifest import PartitionManifest, read_manifest
+from odum_assets.catalog.paths import FOLDERS, PartitionPaths
+from odum_assets.errors import DataError
+from odum_assets.instruments import InstrumentKey
+from odum_assets.raw.fingerprint import hash_file
+from odum_assets.raw.layout import BY_DATE, DataType
+
+_ATTEMPTS = 20
+_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRequest:
+    """Days of one instrument and data type that a run needs."""
+
+    key: InstrumentKey
+    data_type: DataType
+    days: tuple[date, ...]
+
+
+def catalog_view(
+    catalog_root: Path, requests: Sequence[PartitionRequest], destination: Path
+) -> list[PartitionManifest]:
+    """Make a folder that is a Nautilus catalog of exactly the partitions asked for.
+
+    Parameters
+    ----------
+    catalog_root : Path
+        The catalog.
+    requests : sequence of PartitionRequest
+        What is needed; every day of every request.
+    destination : Path
+        The view; made, must not hold data yet. Instrument definitions are the caller's to add.
+
+    Returns
+    -------
+    list of PartitionManifest
+        The manifests, in the order of requests and days.
+
+    Raises
+    ------
+    DataError
+        If partitions are missing (all of them are named, with what to run) or damaged.
+    """
+    missing = [
+        PartitionPaths(catalog_root, request.key, request.data_type, day)
+        for request in requests
+        for day in request.days
+        if not PartitionPaths(catalog_root, request.key, request.data_type, day).manifest.is_file()
+    ]
+    if missing:
+        raise DataError(_missing_message(catalog_root, missing))
+    return [
+        _link_partition(
+            PartitionPaths(catalog_root, request.key, request.data_type, day), destination
+        )
+        for request in requests
+        for day in request.days
+    ]
+
+
+def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManifest:
+    """Bring one partition into the view; try again while a conversion is just replacing it."""
+    folder = destination / "data" / FOLDERS[paths.data_type] / paths.key.nautilus_id
+    folder.mkdir(parents=True, exist_ok=True)
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_PAUSE_S)
+        manifest = read_manifest(paths.catalog_root, paths.key, paths.data_type, paths.day)
+        if manifest is None:
+            continue
+        linked = folder / manifest.file.name
+        linked.unlink(missing_ok=True)  # the same day may be asked for twice
+        if not _link(paths.data_folder / manifest.file.name, linked):
+            continue
+        if hash_file(linked) == manifest.file.sha256:
+            return manifest
+        linked.unlink()
+    raise DataError(
+        f"{paths.data_folder}: the data file of {paths.day.isoformat()} is missing or differs from "
+        f"its manifest {paths.manifest}. Run: {_command(paths)} --force"
+    )
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Link or copy a file; return False if it is not there."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        try:
+            shutil.copyfile(source, target)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _missing_message(catalog_root: Path, missing: list[PartitionPaths]) -> str:
+    lines = [
+        f"  {each.key} {each.data_type.value} {each.day.isoformat()}: expects "
+        f"{BY_DATE}/day-{each.day.isoformat()}/data_type-{each.data_type.value}/{each.key}.parquet "
+        f"under the raw root; run: {_command(each)}"
+        for each in missing
+    ]
+    return "\n".join([f"The catalog {catalog_root} lacks partitions:", *lines])
+
+
+def _command(paths: PartitionPaths) -> str:
+    return (
+        f"odum convert --instrument '{paths.key}' --data-type {paths.data_type.value} "
+        f"--day {paths.day.isoformat()}"
+    )

@@ -1,0 +1,76 @@
+"""What identifies a raw file: size and time of change (cheap), or a hash of its bytes (sure).
+
+The sensor and the fast path of a conversion compare stats; whatever is built from a file records
+the hash of its content, so that a touched but unchanged file is recognised.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from odum_assets.errors import DataError
+from odum_assets.raw.layout import RawFile, is_url, local_path
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """Size in bytes and time of change (nanoseconds, None where the store tells none) of a file."""
+
+    size: int
+    mtime_ns: int | None
+
+    def __str__(self) -> str:
+        return f"{self.size}-{self.mtime_ns if self.mtime_ns is not None else 'unknown'}"
+
+
+def stat_of(file: RawFile) -> FileStat:
+    """Return the stat that a listing already brought."""
+    return FileStat(file.size, file.mtime_ns)
+
+
+def stat_source(source: str) -> FileStat:
+    """Return the present stat of a raw file.
+
+    Raises
+    ------
+    DataError
+        If there is no such file or it cannot be looked at.
+    """
+    try:
+        if is_url(source):
+            return _stat_url(source)
+        found = local_path(source).stat()
+    except FileNotFoundError as error:
+        message = f"{source}: there is no such raw file. Check the day and the raw root."
+        raise DataError(message) from error
+    except OSError as error:
+        message = f"{source}: the raw file cannot be read ({error.strerror or error})."
+        raise DataError(message) from error
+    return FileStat(found.st_size, found.st_mtime_ns)
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a local file's bytes as hex."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        block = bytearray(_BLOCK)
+        view = memoryview(block)
+        while count := stream.readinto(block):
+            digest.update(view[:count])
+    return digest.hexdigest()
+
+
+def _stat_url(source: str) -> FileStat:
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+    fs, path = url_to_fs(source)
+    fs.invalidate_cache()
+    info: dict[str, Any] = fs.info(path)
+    try:
+        mtime_ns: int | None = int(fs.modified(path).timestamp() * 1_000_000_000)
+    except (NotImplementedError, AttributeError, KeyError):
+        mtime_ns = None
+    return FileStat(int(info["size"] or 0), mtime_ns)

@@ -1,0 +1,227 @@
+"""Where raw day files lie and how they are found.
+
+The layout is ``{raw_root}/raw_tick_data/by_date/day-YYYY-MM-DD/data_type-<type>/<KEY>.parquet``
+under a local path or any URL that fsspec opens. Names only: this module never opens a data file,
+and it imports nothing heavy because the command line and the Dagster code location load it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+BY_DATE = "raw_tick_data/by_date"
+MARKER = "_SUCCESS"
+_DAY_FOLDER = re.compile(r"day-(\d{4}-\d{2}-\d{2})$")
+_TYPE_FOLDER = re.compile(r"data_type-([a-z0-9_]+)$")
+_SUFFIX = ".parquet"
+
+
+class DataType(StrEnum):
+    """Name the kinds of raw data; the value is the folder's suffix."""
+
+    TRADES = "trades"
+    BOOK = "book_snapshot_5"
+    FUNDING = "derivative_ticker"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """One raw file as found.
+
+    Parameters
+    ----------
+    path : str
+        Local path or URL, as it is spelled on disk (the name may be percent-encoded).
+    day : date
+        The UTC day of the folder.
+    data_type : DataType
+        The kind of data, from the folder.
+    key_text : str
+        The instrument key, from the decoded file name. Not validated here.
+    size : int
+        Size in bytes.
+    mtime_ns : int or None
+        Time of last change in nanoseconds since the epoch; None where the store tells none.
+    """
+
+    path: str
+    day: date
+    data_type: DataType
+    key_text: str
+    size: int
+    mtime_ns: int | None
+
+
+def is_url(text: str) -> bool:
+    """Return whether `text` names a store other than the local disk (``scheme://...``)."""
+    return "://" in text and not text.startswith("file://")
+
+
+def local_path(text: str) -> Path:
+    """Return the local path behind a plain path or a ``file://`` URL."""
+    return Path(text.removeprefix("file://"))
+
+
+def day_folder(raw_root: str, day: date) -> str:
+    """Return the folder of one day under the raw root."""
+    return f"{raw_root.rstrip('/')}/{BY_DATE}/day-{day.isoformat()}"
+
+
+def raw_file_path(raw_root: str, day: date, data_type: DataType, key_text: str) -> str:
+    """Return where the file of one day, type and instrument belongs."""
+    folder = f"{day_folder(raw_root, day)}/data_type-{data_type.value}"
+    return f"{folder}/{key_text}{_SUFFIX}"
+
+
+def day_of_path(path: str) -> date | None:
+    """Return the day named by the ``day-YYYY-MM-DD`` folder in `path`, or None."""
+    for part in reversed(re.split(r"[\\/]", path)):
+        match = _DAY_FOLDER.match(part)
+        if match is not None:
+            return _parse_day(match.group(1))
+    return None
+
+
+def expand_pattern(pattern: str, day: date) -> str:
+    """Return a configured file pattern with its day folder set to `day`.
+
+    A ``day-*`` or ``day-<other date>`` folder in the pattern is replaced; a pattern without a day
+    folder is returned as it is.
+    """
+    return re.sub(r"day-(\*|\d{4}-\d{2}-\d{2}|\{[^}]*\})", f"day-{day.isoformat()}", pattern)
+
+
+def list_days(raw_root: str) -> list[date]:
+    """Return the days that have a folder under the raw root, in order."""
+    fs, root = _filesystem(raw_root)
+    days = (_match_day(entry) for entry in _entries(fs, f"{root}/{BY_DATE}", "directory"))
+    return sorted(day for day in days if day is not None)
+
+
+def list_raw_files(
+    raw_root: str, *, day: date | None = None, data_type: DataType | None = None
+) -> list[RawFile]:
+    """Return the raw data files under the root, ordered by day, type and key.
+
+    Hidden, temporary and marker files are not data. Percent-encoded names (``%3A``, ``%40``) are
+    decoded; where both spellings exist, the plain one wins.
+
+    Parameters
+    ----------
+    raw_root : str
+        Local path or URL.
+    day, data_type : optional
+        Keep only these.
+    """
+    fs, root = _filesystem(raw_root)
+    days = list_days(raw_root) if day is None else [day]
+    found: dict[tuple[date, str, str], RawFile] = {}
+    for each in days:
+        for file in _files_of_day(fs, root, each):
+            if data_type is not None and file.data_type is not data_type:
+                continue
+            slot = (file.day, file.data_type.value, file.key_text)
+            if slot not in found or "%" not in file.path.rsplit("/", 1)[-1]:
+                found[slot] = file
+    return [found[slot] for slot in sorted(found)]
+
+
+def find_raw_file(raw_root: str, day: date, data_type: DataType, key_text: str) -> RawFile | None:
+    """Return the raw file of one day, type and instrument, or None when there is none."""
+    for file in list_raw_files(raw_root, day=day, data_type=data_type):
+        if file.key_text == key_text:
+            return file
+    return None
+
+
+def matching_files(files: list[RawFile], name_pattern: str) -> list[RawFile]:
+    """Return the files whose decoded name matches a shell pattern such as ``BINANCE:*.parquet``."""
+    return [file for file in files if fnmatchcase(file.key_text + _SUFFIX, name_pattern)]
+
+
+def has_marker(raw_root: str, day: date) -> bool:
+    """Return whether the day folder holds the ``_SUCCESS`` marker of a finished delivery."""
+    fs, root = _filesystem(raw_root)
+    return bool(fs.exists(f"{day_folder(root, day)}/{MARKER}"))
+
+
+def _files_of_day(fs: "AbstractFileSystem", root: str, day: date) -> Iterator[RawFile]:
+    for folder in _entries(fs, day_folder(root, day), "directory"):
+        match = _TYPE_FOLDER.match(_name(folder))
+        if match is None or match.group(1) not in set(DataType):
+            continue
+        data_type = DataType(match.group(1))
+        for entry in _entries(fs, folder["name"], "file"):
+            name = _name(entry)
+            if is_data_file(name):
+                yield RawFile(
+                    path=_full_name(fs, entry["name"]),
+                    day=day,
+                    data_type=data_type,
+                    key_text=unquote(name.removesuffix(_SUFFIX)),
+                    size=int(entry["size"] or 0),
+                    mtime_ns=_mtime_ns(entry),
+                )
+
+
+def is_data_file(name: str) -> bool:
+    """Return whether a file name is that of a data file, not a hidden, temporary or marker one."""
+    return name.endswith(_SUFFIX) and not name.startswith((".", "_", "~"))
+
+
+def _filesystem(raw_root: str) -> "tuple[AbstractFileSystem, str]":
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+    fs, root = url_to_fs(raw_root)
+    # A listing must show what is there now, not what an earlier listing of this process saw.
+    fs.invalidate_cache()
+    return fs, str(root).rstrip("/")
+
+
+def _entries(fs: "AbstractFileSystem", folder: str, kind: str) -> list[dict[str, Any]]:
+    try:
+        listing = fs.ls(folder, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # A link to a file or folder counts as what it points to.
+    return [entry for entry in listing if entry["type"] == kind]
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _full_name(fs: "AbstractFileSystem", name: str) -> str:
+    protocols = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
+    return name if "file" in protocols else str(fs.unstrip_protocol(name))
+
+
+def _mtime_ns(entry: dict[str, Any]) -> int | None:
+    value = entry.get("mtime", entry.get("updated", entry.get("LastModified")))
+    if isinstance(value, int | float):
+        local = Path(entry["name"])
+        # fsspec hands out seconds as a float, which loses the nanoseconds.
+        return local.stat().st_mtime_ns if local.is_file() else int(value * 1_000_000_000)
+    timestamp = getattr(value, "timestamp", None)
+    return None if timestamp is None else int(timestamp() * 1_000_000_000)
+
+
+def _match_day(entry: dict[str, Any]) -> date | None:
+    match = _DAY_FOLDER.match(_name(entry))
+    return None if match is None else _parse_day(match.group(1))
+
+
+def _parse_day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

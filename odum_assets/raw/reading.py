@@ -1,0 +1,109 @@
+"""Reading a raw parquet file batch by batch, with errors that name it.
+
+A file behind a URL is first copied next to where it is needed; a local file is read in place.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.errors import DataError
+from odum_assets.raw.fingerprint import FileStat, stat_source
+from odum_assets.raw.layout import DataType, is_url, local_path
+from odum_assets.raw.schemas import RawSchema, recognise
+
+
+class RawReader:
+    """Read the columns of a raw file that have a role.
+
+    Parameters
+    ----------
+    source : str
+        Where the file came from, for messages.
+    path : Path
+        The local file with its bytes.
+    data_type : DataType
+        What it is expected to hold.
+
+    Raises
+    ------
+    DataError
+        If the file is no parquet file, is damaged, or has not the columns of its type.
+    """
+
+    def __init__(self, source: str, path: Path, data_type: DataType) -> None:
+        self._source = source
+        self._path = path
+        with _naming(source), pq.ParquetFile(path) as file:
+            self.rows: int = file.metadata.num_rows
+            self._schema: pa.Schema = file.schema_arrow
+        self.schema: RawSchema = recognise(self._schema, data_type, source)
+
+    def batches(
+        self, batch_rows: int, columns: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in file order, at most `batch_rows` at a time.
+
+        Parameters
+        ----------
+        batch_rows : int
+            Upper bound of a batch; batches may be smaller.
+        columns : list of str, optional
+            Only these; all with a role by default. Repeating texts come as dictionaries.
+        """
+        wanted = self.schema.columns if columns is None else columns
+        as_dictionary = [name for name in self.schema.text_columns if name in wanted]
+        with (
+            _naming(self._source),
+            pq.ParquetFile(
+                self._path, read_dictionary=as_dictionary, pre_buffer=False, buffer_size=1 << 20
+            ) as file,
+        ):
+            yield from file.iter_batches(batch_rows, columns=wanted)
+
+    def arrow_type(self, column: str) -> pa.DataType:
+        """Return the type that the file states for a column."""
+        kind: pa.DataType = self._schema.field(column).type
+        return kind
+
+
+def fetch_source(source: str, staged: Path) -> Path:
+    """Return a local path with the bytes of `source`, copied to `staged` when it is a URL."""
+    if not is_url(source):
+        return local_path(source)
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+    fs, path = url_to_fs(source)
+    try:
+        fs.get_file(path, str(staged))
+    except FileNotFoundError as error:
+        message = f"{source}: there is no such raw file. Check the day and the raw root."
+        raise DataError(message) from error
+    return staged
+
+
+def check_unchanged(source: str, before: FileStat) -> None:
+    """Raise `DataError` if the raw file's stat is not what it was before it was read."""
+    if stat_source(source) != before:
+        raise DataError(
+            f"{source}: the raw file changed while it was read; nothing was written. "
+            "Run the conversion again when its delivery is complete."
+        )
+
+
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"{source}: there is no such raw file. Check the day and the raw root."
+        raise DataError(message) from error
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{source}: cannot be read as parquet, it is damaged or not a parquet file ({reason}). "
+            "Fetch the raw file again."
+        ) from error

@@ -1,0 +1,211 @@
+"""The column layouts that raw files come in, recognised by their names and types.
+
+Two layouts are known for trades and book: the exchange's columns (Tardis style) and pre-converted
+ones; for funding the exchange's. This module says which column plays which role; it reads no rows.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from odum_assets.errors import DataError
+from odum_assets.raw.layout import DataType
+
+
+@dataclass(frozen=True, slots=True)
+class RawSchema:
+    """Which column of a raw file plays which role.
+
+    Parameters
+    ----------
+    data_type : DataType
+        The kind of data.
+    layout : str
+        ``exchange`` or ``converted``.
+    ts_event : str
+        Column with the exchange's time.
+    ts_init : str or None
+        Column with the time of arrival; None when the file has none.
+    named : dict[str, str]
+        Further roles: ``exchange``, ``symbol``, ``instrument_key`` (where present); for trades
+        ``price``, ``size``, ``side`` (where present), ``trade_id``; for funding ``rate``,
+        ``next_funding`` (where present).
+    asks, bids : tuple of (str, str)
+        Price and size columns per level, best first; only for books.
+    """
+
+    data_type: DataType
+    layout: str
+    ts_event: str
+    ts_init: str | None
+    named: dict[str, str]
+    asks: tuple[tuple[str, str], ...] = ()
+    bids: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns with a role."""
+        names = [self.ts_event, *([self.ts_init] if self.ts_init else []), *self.named.values()]
+        for level in (*self.asks, *self.bids):
+            names.extend(level)
+        return names
+
+    @property
+    def text_columns(self) -> list[str]:
+        """Columns that repeat few values, to be read as dictionaries when they are text."""
+        roles = ("exchange", "symbol", "instrument_key", "side")
+        return [self.named[role] for role in roles if role in self.named]
+
+
+_IDENTITY = ("exchange", "symbol", "instrument_key")
+_TRADES = {
+    "exchange": {"price": "price", "size": "amount", "trade_id": "id"},
+    "converted": {"price": "price", "size": "size", "trade_id": "trade_id"},
+}
+_SIDES = {"exchange": "side", "converted": "aggressor_side"}
+_TIMES = {
+    "exchange": ("timestamp", "local_timestamp"),
+    "converted": ("ts_event", "ts_init"),
+}
+_LEVELS = {
+    "exchange": re.compile(r"(?P<side>ask|bid)s\[(?P<level>\d+)\]\.(?P<part>price|amount)$"),
+    "converted": re.compile(r"(?P<side>ask|bid)_(?P<part>price|size)_(?P<level>\d+)$"),
+}
+
+
+def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
+    """Return the roles of a raw file's columns.
+
+    Parameters
+    ----------
+    schema : pa.Schema
+        As the file states it.
+    data_type : DataType
+        What the file is expected to hold.
+    source : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    DataError
+        If columns are missing, occur twice or have a type that cannot play their role.
+    """
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise DataError(f"{source}: columns occur more than once: {', '.join(twice)}.")
+    layout = _layout(schema, data_type, source)
+    ts_event, ts_init = _TIMES[layout]
+    named = {role: role for role in _IDENTITY if role in schema.names}
+    asks: tuple[tuple[str, str], ...] = ()
+    bids: tuple[tuple[str, str], ...] = ()
+    required: dict[str, str] = {}
+    if data_type is DataType.TRADES:
+        required = _TRADES[layout]
+        if _SIDES[layout] in schema.names:
+            named["side"] = _SIDES[layout]
+    elif data_type is DataType.FUNDING:
+        required = {"rate": "funding_rate"}
+        if "funding_timestamp" in schema.names:
+            named["next_funding"] = "funding_timestamp"
+    else:
+        asks = _levels(schema, layout, "ask", source)
+        bids = _levels(schema, layout, "bid", source)
+    missing = [name for name in required.values() if name not in schema.names]
+    if missing:
+        raise DataError(_missing_message(schema, data_type, source, missing))
+    found = RawSchema(
+        data_type=data_type,
+        layout=layout,
+        ts_event=ts_event,
+        ts_init=ts_init if ts_init in schema.names else None,
+        named={**named, **required},
+        asks=asks,
+        bids=bids,
+    )
+    _check_types(schema, found, source)
+    return found
+
+
+def _layout(schema: pa.Schema, data_type: DataType, source: str) -> str:
+    if "ts_event" in schema.names and data_type is not DataType.FUNDING:
+        return "converted"
+    if "timestamp" in schema.names:
+        return "exchange"
+    raise DataError(_missing_message(schema, data_type, source, ["timestamp (or ts_event)"]))
+
+
+def _levels(schema: pa.Schema, layout: str, side: str, source: str) -> tuple[tuple[str, str], ...]:
+    """Return the price and size columns of one side, level 0 first and none left out."""
+    found: dict[int, dict[str, str]] = {}
+    for name in schema.names:
+        match = _LEVELS[layout].match(name)
+        if match is not None and match["side"] == side:
+            part = "price" if match["part"] == "price" else "size"
+            found.setdefault(int(match["level"]), {})[part] = name
+    broken = [level for level in range(max(found, default=0) + 1) if len(found.get(level, {})) != 2]
+    if broken:
+        example = f"{side}s[{broken[0]}].price and .amount"
+        if layout == "converted":
+            example = f"{side}_price_{broken[0]} and {side}_size_{broken[0]}"
+        raise DataError(_missing_message(schema, DataType.BOOK, source, [example]))
+    return tuple((found[level]["price"], found[level]["size"]) for level in sorted(found))
+
+
+def _missing_message(
+    schema: pa.Schema, data_type: DataType, source: str, missing: list[str]
+) -> str:
+    return (
+        f"{source}: not a raw {data_type.value} file: missing {', '.join(missing)}. "
+        f"Columns found: {', '.join(schema.names) or 'none'}."
+    )
+
+
+def _check_types(schema: pa.Schema, found: RawSchema, source: str) -> None:
+    numbers = [name for level in (*found.asks, *found.bids) for name in level]
+    numbers += [found.named[role] for role in ("price", "size", "rate") if role in found.named]
+    times = [name for name in (found.ts_event, found.ts_init) if name is not None]
+    times += [found.named["next_funding"]] if "next_funding" in found.named else []
+    texts = [found.named[role] for role in _IDENTITY if role in found.named]
+    wrong = [
+        f"{name} is {schema.field(name).type}, needs {needs}"
+        for names, accepts, needs in (
+            (times, _is_time, "an integer or timestamp type"),
+            (numbers, _is_number, "a float, decimal or integer type"),
+            (texts, _is_text, "text"),
+            ([found.named["side"]] if "side" in found.named else [], _is_label, "text or integer"),
+            (
+                [found.named["trade_id"]] if "trade_id" in found.named else [],
+                _is_label,
+                "text or integer",
+            ),
+        )
+        for name in names
+        if not accepts(schema.field(name).type)
+    ]
+    if wrong:
+        raise DataError(f"{source}: columns of a type that cannot be used: {'; '.join(wrong)}.")
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def _is_label(kind: pa.DataType) -> bool:
+    return _is_text(kind) or pa.types.is_integer(kind)

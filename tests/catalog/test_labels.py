@@ -1,0 +1,55 @@
+import pyarrow as pa
+import pytest
+
+from odum_assets.catalog.labels import BUY, NO_AGGRESSOR, SELL, IdentityCheck, side_code
+from odum_assets.instruments import parse_instrument_key
+
+
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [
+        *((label, BUY) for label in ("buy", "BUYER", "B", "1", 1, "Aggressor_Buy", " buy ")),
+        *((label, SELL) for label in ("sell", "SELLER", "s", "2", 2, "AGGRESSOR_SELL")),
+        *((label, NO_AGGRESSOR) for label in (None, "", "unknown", 0, 3, "buyy")),
+    ],
+)
+def test_sides(label: object, code: int) -> None:
+    assert side_code(label) == code
+
+
+@pytest.mark.parametrize(
+    ("key", "exchange", "symbols", "others"),
+    [
+        (
+            "BINANCE:SPOT_PAIR:BTC-USDT",
+            "binance",
+            ["BTCUSDT", "btcusdt"],
+            ["BTCUSDC", "BTCUSDTPERP"],
+        ),
+        ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "binance-futures", ["BTCUSDT"], ["ETHUSDT", ""]),
+        ("BINANCE-FUTURES:PERPETUAL:BTC-USD", "binance-delivery", ["BTCUSD_PERP"], ["BTCUSDT"]),
+        ("BYBIT:PERPETUAL:BTC-USD", "bybit", ["BTCUSD"], ["BTCUSDT", "BTCUSDZ24"]),
+        ("OKX:PERPETUAL:BTC-USDT", "okex-swap", ["BTC-USDT-SWAP"], ["BTC-USD-SWAP"]),
+        ("DERIBIT:PERPETUAL:BTC-USD", "deribit", ["BTC-PERPETUAL"], ["ETH-PERPETUAL"]),
+        ("DERIBIT:FUTURE:BTC-USD-241227", "deribit", ["BTC-27DEC24"], ["BTC-28DEC24"]),
+        ("BYBIT:FUTURE:BTC-USD-241227", "bybit", ["BTCUSDZ24"], ["BTCUSDH25"]),
+        (
+            "BINANCE-FUTURES:FUTURE:BTC-USDT-241227",
+            "binance-futures",
+            ["BTCUSDT_241227"],
+            ["BTCUSDT"],
+        ),
+    ],
+)
+def test_symbols_as_exchanges_write_them(
+    key: str, exchange: str, symbols: list[str], others: list[str]
+) -> None:
+    check = IdentityCheck(parse_instrument_key(key))
+    assert check.strangers("exchange", pa.array([exchange, exchange.upper()])) is None
+    assert check.strangers("symbol", pa.array(symbols)) is None
+    strangers = check.strangers("symbol", pa.array([*symbols, *others, None]))
+    assert strangers is not None
+    assert list(strangers) == [False] * len(symbols) + [True] * (len(others) + 1)
+    wrong = check.strangers("exchange", pa.array([exchange, "kraken"]))
+    assert wrong is not None
+    assert list(wrong) == [False, True]

@@ -1,0 +1,104 @@
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from fsspec import filesystem
+
+from odum_assets.raw.layout import (
+    DataType,
+    day_of_path,
+    expand_pattern,
+    find_raw_file,
+    has_marker,
+    list_days,
+    list_raw_files,
+    matching_files,
+    raw_file_path,
+)
+
+KEY = "BINANCE-FUTURES:PERPETUAL:BTC-USDT"
+DAY = date(2024, 7, 19)
+
+
+def put(root: Path, relative: str) -> Path:
+    path = root / "raw_tick_data" / "by_date" / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"12345")
+    return path
+
+
+def test_files_are_listed_and_everything_else_is_not(tmp_path: Path) -> None:
+    wanted = [
+        put(tmp_path, f"day-2024-07-18/data_type-trades/{KEY}.parquet"),
+        put(tmp_path, f"day-2024-07-19/data_type-book_snapshot_5/{KEY}.parquet"),
+        put(tmp_path, "day-2024-07-19/data_type-trades/BYBIT%3APERPETUAL%3ABTC-USDT%40LIN.parquet"),
+    ]
+    for name in (
+        f"day-2024-07-19/data_type-trades/.{KEY}.parquet",
+        f"day-2024-07-19/data_type-trades/{KEY}.parquet.tmp",
+        "day-2024-07-19/data_type-trades/_metadata.parquet",
+        f"day-2024-07-19/data_type-quotes/{KEY}.parquet",
+        f"day-2024-13-40/data_type-trades/{KEY}.parquet",
+        f"day-2024-07-20x/data_type-trades/{KEY}.parquet",
+        "day-2024-07-21",
+    ):
+        put(tmp_path, name)
+
+    files = list_raw_files(str(tmp_path))
+
+    assert [file.path for file in files] == [str(path) for path in wanted]
+    assert [file.key_text for file in files] == [KEY, KEY, "BYBIT:PERPETUAL:BTC-USDT@LIN"]
+    assert files[0].mtime_ns == wanted[0].stat().st_mtime_ns
+    assert {file.size for file in files} == {5}
+    assert list_days(str(tmp_path)) == [date(2024, 7, 18), DAY]
+
+
+def test_the_plain_spelling_wins_over_the_encoded_one(tmp_path: Path) -> None:
+    put(tmp_path, f"day-2024-07-19/data_type-trades/{KEY.replace(':', '%3A')}.parquet")
+    plain = put(tmp_path, f"day-2024-07-19/data_type-trades/{KEY}.parquet")
+    found = find_raw_file(str(tmp_path), DAY, DataType.TRADES, KEY)
+    assert found is not None
+    assert found.path == str(plain) == raw_file_path(str(tmp_path), DAY, DataType.TRADES, KEY)
+    assert find_raw_file(str(tmp_path), DAY, DataType.BOOK, KEY) is None
+    assert matching_files([found], "BINANCE-FUTURES:*.parquet") == [found]
+    assert matching_files([found], "OKX:*.parquet") == []
+
+
+def test_a_root_that_is_not_there_has_no_days(tmp_path: Path) -> None:
+    assert list_days(str(tmp_path / "nowhere")) == []
+    assert list_raw_files(str(tmp_path / "nowhere"), day=DAY) == []
+
+
+def test_a_url_is_listed_like_a_folder() -> None:
+    store = filesystem("memory")
+    store.pipe(raw_file_path("/raw-layout", DAY, DataType.TRADES, KEY), b"123")
+    (file,) = list_raw_files("memory://raw-layout")
+    assert (file.day, file.key_text, file.size) == (DAY, KEY, 3)
+    assert file.path == raw_file_path("memory://raw-layout", DAY, DataType.TRADES, KEY).replace(
+        "memory://", "memory:///"
+    )
+
+
+def test_the_marker_of_a_finished_delivery_is_seen(tmp_path: Path) -> None:
+    assert not has_marker(str(tmp_path), DAY)
+    put(tmp_path, "day-2024-07-19/_SUCCESS")
+    assert has_marker(str(tmp_path), DAY)
+
+
+@pytest.mark.parametrize("folder", ["day-*", "day-2023-05-23", "day-{day}"])
+def test_a_pattern_is_expanded_for_a_day(folder: str) -> None:
+    path = f"raw_tick_data/by_date/{folder}/data_type-trades/{KEY}.parquet"
+    assert expand_pattern(path, DAY) == raw_file_path("", DAY, DataType.TRADES, KEY).lstrip("/")
+    assert day_of_path(expand_pattern(path, DAY)) == DAY
+    assert day_of_path("somewhere/else") is None
+
+
+def test_the_layout_is_imported_without_heavy_libraries() -> None:
+    code = (
+        "import sys, odum_assets.raw.layout, odum_assets.raw.fingerprint, odum_assets.catalog;"
+        "print([n for n in ('pyarrow', 'numpy', 'fsspec', 'nautilus_trader') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
