@@ -21,7 +21,7 @@ from odum_assets.errors import BacktestError
 # Averages have no last decimal; the tables' 16 are shown.
 _FINEST = -16
 _SHOWN = Decimal("1e-16")
-_THROTTLE = "MAX_ORDER_SUBMIT_RATE"
+_THROTTLE = "RATE_LIMIT"
 
 
 def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[str, Any]:
@@ -82,6 +82,7 @@ def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[s
             "last_ns": prices.span[1],
             "closed_at_ns": facts.closing_at_ns,
             "skipped_no_aggressor": facts.skipped_no_aggressor,
+            "orders_without_curve": facts.orders_without_curve,
             "strategy_sha256": facts.strategy_sha256,
             "account": {
                 "starting_balance": start,

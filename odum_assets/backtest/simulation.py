@@ -53,6 +53,7 @@ class SimulationFacts:
     funding: list[Funding]
     closing_at_ns: int | None
     skipped_no_aggressor: int | None
+    orders_without_curve: int
     strategy_sha256: str | None
 
 
@@ -96,12 +97,15 @@ def simulate(
         made = recorded(strategy_class, record, plan.close_at_ns if plan.close_positions else None)
         strategy = made(_setup(plan), params)
         node.add_strategy(run_id, strategy)
-        _add_algorithm(node, run_id, plan)
+        algorithm = _algorithm(plan)
+        if algorithm is not None:
+            node.add_exec_algorithm(run_id, algorithm)
         watch = RunWatch(
             f"{venue}-001",
             record,
             (prices.span[0], plan.close_at_ns),
             _settlements(plan, prices.span[0], run_until),
+            run_until - _SETTLE_NS // 2,
             lambda done, orders, now: report("replay", done, orders, now),
         )
         node.add_actor(run_id, watch)
@@ -116,6 +120,7 @@ def simulate(
             funding=watch.funding,
             closing_at_ns=record.closing_at_ns,
             skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
+            orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
             strategy_sha256=source_fingerprint(strategy_class),
         )
     node.dispose()
@@ -164,24 +169,21 @@ def _strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     return TradeReplay, strategy_params(TradeReplay, values, "strategy")
 
 
-def _add_algorithm(node: BacktestNode, run_id: str, plan: RunPlan) -> None:
+def _algorithm(plan: RunPlan) -> TimedAlgorithm | IcebergAlgorithm | None:
     chosen = plan.exec_algorithm
     lots = Lots(plan.config.instrument.size_precision)
     if isinstance(chosen, TwapAlgorithm):
         interval_ns = int(chosen.params.interval_secs * _NS)
         intervals = max(int(chosen.params.horizon_secs // chosen.params.interval_secs), 1)
-        node.add_exec_algorithm(
-            run_id, TimedAlgorithm("TWAP", interval_ns, intervals, None, lots)
-        )
-    elif isinstance(chosen, VwapAlgorithm):
+        return TimedAlgorithm("TWAP", interval_ns, intervals, None, lots)
+    if isinstance(chosen, VwapAlgorithm):
         intervals = chosen.params.intervals
         interval_ns = int(chosen.params.horizon_secs * _NS / intervals)
         curve = None if plan.volume_curve is None else VolumeCurve(plan.volume_curve)
-        node.add_exec_algorithm(
-            run_id, TimedAlgorithm("VWAP", interval_ns, intervals, curve, lots)
-        )
-    elif isinstance(chosen, IcebergConfig):
-        node.add_exec_algorithm(run_id, IcebergAlgorithm(chosen.params.visible_pct, lots))
+        return TimedAlgorithm("VWAP", interval_ns, intervals, curve, lots)
+    if isinstance(chosen, IcebergConfig):
+        return IcebergAlgorithm(chosen.params.visible_pct, lots)
+    return None
 
 
 def _settlements(plan: RunPlan, start: int, end: int) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ class RunWatch(DataActor):
         First and last market time (ns).
     settlements : tuple[int, ...]
         Times (ns) at which funding may be settled.
+    settle_at_ns : int
+        Time (ns) by which the last orders have reached the venue; market time is taken this far.
     report : Callable[[float, int, int], None]
         Called with share done, orders so far and market time.
     """
@@ -39,6 +41,7 @@ class RunWatch(DataActor):
         record: Journal,
         span: tuple[int, int],
         settlements: tuple[int, ...],
+        settle_at_ns: int,
         report: Callable[[float, int, int], None],
     ) -> None:
         super().__init__()
@@ -47,6 +50,7 @@ class RunWatch(DataActor):
         self._record = record
         self._span = span
         self._settlements = settlements
+        self._settle_at_ns = settle_at_ns
         self._report = report
         self._before: tuple[Decimal, int] | None = None
 
@@ -55,13 +59,15 @@ class RunWatch(DataActor):
         first, last = self._span
         step = max((last - first) // _STEPS, 1)
         self.clock.set_timer_ns("odum.progress", step, first, last, self._on_progress)
+        # Orders on their way arrive only when market time passes: rows alone would stop short.
+        self.clock.set_time_alert_ns("odum.settle", self._settle_at_ns, self._on_progress)
         for moment in self._settlements:
             self.clock.set_time_alert_ns(f"odum.before.{moment}", moment - 1, self._on_before)
             self.clock.set_time_alert_ns(f"odum.after.{moment}", moment + 1, self._on_after)
 
     def _on_progress(self, event: TimeEvent) -> None:
         first, last = self._span
-        done = (event.ts_event - first) / max(last - first, 1)
+        done = min((event.ts_event - first) / max(last - first, 1), 1.0)
         self._report(done, self._record.order_count, event.ts_event)
 
     def _on_before(self, _event: TimeEvent) -> None:

@@ -162,6 +162,11 @@ def flags(run: Executed) -> list[str]:
         found.append("Funding is not charged: no funding data are configured.")
     if isinstance(run.exec_algorithm, VwapAlgorithm) and not run.curve_days:
         found.append("VWAP split orders evenly: the catalog has no day before this one.")
+    if outcome["orders_without_curve"]:
+        found.append(
+            f"VWAP split {outcome['orders_without_curve']} orders evenly: the days before had no "
+            "volume at those times of day."
+        )
     if config.execution.fill_model.random_seed is None:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")
     if not outcome["fills"]:

@@ -70,10 +70,9 @@ class VolumeCurve:
         return days + low + (high - low) * (position - index)
 
     def shares(self, start_second: float, interval_secs: float, intervals: int) -> list[float]:
-        """Return the volume of consecutive intervals; equal shares where the curve has none."""
+        """Return the share of volume in each of consecutive intervals; all 0.0 where there is none."""
         edges = [self.traded_by(start_second + k * interval_secs) for k in range(intervals + 1)]
-        found = [max(high - low, 0.0) for low, high in zip(edges, edges[1:], strict=False)]
-        return found if sum(found) > 0 else [1.0] * intervals
+        return [max(high - low, 0.0) for low, high in zip(edges, edges[1:], strict=False)]
 
 
 def curve_from_volumes(volumes: Sequence[float]) -> VolumeCurve | None:

@@ -28,6 +28,11 @@ class TimedAlgorithm(ExecutionAlgorithm):
         Volume over the day; None splits evenly.
     lots : Lots
         Size increment of the instrument.
+
+    Attributes
+    ----------
+    orders_without_curve : int
+        Orders that were split evenly because the curve has no volume at their time.
     """
 
     def __new__(cls, name: str, *_args: Any) -> Self:  # noqa: ANN401
@@ -41,6 +46,7 @@ class TimedAlgorithm(ExecutionAlgorithm):
         self._intervals = intervals
         self._curve = curve
         self._lots = lots
+        self.orders_without_curve = 0
         self._waiting: dict[str, tuple[Any, list[Slice], int]] = {}
 
     def on_order(self, order: Any) -> None:  # noqa: ANN401 - Nautilus' orders have no common type
@@ -53,9 +59,15 @@ class TimedAlgorithm(ExecutionAlgorithm):
         self._send_due(str(order.client_order_id), now)
 
     def _shares(self, now: int) -> list[float]:
+        even = [1.0] * self._intervals
         if self._curve is None:
-            return [1.0] * self._intervals
-        return self._curve.shares((now % _DAY_NS) / _NS, self._interval_ns / _NS, self._intervals)
+            return even
+        second = (now % _DAY_NS) / _NS
+        shares = self._curve.shares(second, self._interval_ns / _NS, self._intervals)
+        if sum(shares) > 0:
+            return shares
+        self.orders_without_curve += 1
+        return even
 
     def _send_due(self, order_id: str, now: int) -> None:
         order, slices, arrived = self._waiting[order_id]
