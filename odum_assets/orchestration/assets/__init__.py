@@ -1,0 +1,1 @@
+"""Assets by factory, one module per stage: raw (external), catalog, backtest, export."""

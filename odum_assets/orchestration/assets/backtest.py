@@ -1,0 +1,269 @@
+"""Backtest results: of one day, and of a window that runs as one continuous account."""
+
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from odum_assets.config import LoadedConfig
+from odum_assets.errors import DataError
+from odum_assets.orchestration.automation import ON_NEW_DATA
+from odum_assets.orchestration.checks import (
+    RESULT_CHECKS,
+    check_result,
+    check_specs,
+    judge_partition,
+)
+from odum_assets.orchestration.failures import failing
+from odum_assets.orchestration.metadata import Materialized, bullet_list, to_metadata
+from odum_assets.orchestration.names import (
+    OWNERS,
+    POOL_BACKTEST,
+    backtest_code_version,
+    backtest_key,
+)
+from odum_assets.orchestration.plot import equity_plot
+from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
+from odum_assets.raw.layout import DataType
+
+if TYPE_CHECKING:
+    from odum_assets.backtest.plan import Progress
+    from odum_assets.backtest.request import RunRequest
+    from odum_assets.results.run import RunResult
+
+_LOG_EVERY_S = 10.0
+
+
+def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
+    """Return the asset that runs one configuration over one day."""
+    key = backtest_key(loaded.name, "result")
+
+    @dg.asset(
+        key=key,
+        deps=[source.catalog_key for source in project.sources_of(loaded)],
+        partitions_def=project.partitions,
+        group_name="backtest",
+        kinds={"nautilus", "json"},
+        owners=OWNERS,
+        tags=config_tags("backtest", loaded),
+        code_version=backtest_code_version(loaded),
+        pool=POOL_BACKTEST,
+        check_specs=check_specs(key, RESULT_CHECKS, project.partitions),
+        automation_condition=ON_NEW_DATA,
+        metadata=config_metadata(loaded),
+        description=(
+            f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
+            "UTC day, from the configured starting balance. Fails at once when a catalog partition "
+            "is missing or the day lies outside time_window. The data version is a hash of orders, "
+            "fills, positions and balances: equal inputs give an equal one."
+        ),
+    )
+    def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
+        with failing({"partition": context.partition_key, "config": loaded.name}):
+            request = config.day_request(loaded, date.fromisoformat(context.partition_key))
+            return run(context, request, project)
+
+    return result
+
+
+def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
+    """Return the asset that runs one configuration over all of its window at once."""
+    key = backtest_key(loaded.name, "window")
+
+    @dg.asset(
+        key=key,
+        deps=[
+            dg.AssetDep(source.catalog_key, partition_mapping=dg.AllPartitionMapping())
+            for source in project.sources_of(loaded)
+        ],
+        group_name="backtest",
+        kinds={"nautilus", "json"},
+        owners=OWNERS,
+        tags=config_tags("backtest", loaded),
+        code_version=backtest_code_version(loaded),
+        pool=POOL_BACKTEST,
+        check_specs=check_specs(key, RESULT_CHECKS, None),
+        metadata=config_metadata(loaded),
+        description=(
+            f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
+            "config) as one continuous account, across midnight. Uses the days of the window that "
+            "the catalog holds and says which ones it lacks. Runs on request only."
+        ),
+    )
+    def window(context: dg.AssetExecutionContext, config: WindowConfig) -> Materialized:
+        with failing({"config": loaded.name}):
+            bounds = config.bounds(loaded)
+            days, missing = window_days(project, loaded, bounds)
+            if missing:
+                context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
+            request = config.request(loaded, days, "window", bounds)
+            return run(context, request, project, {"days": len(days), "days_missing": missing})
+
+    return window
+
+
+def window_days(
+    project: Project, loaded: LoadedConfig, bounds: tuple[int, int]
+) -> tuple[tuple[date, ...], list[str]]:
+    """Return the days of a window that the catalog holds, and the ones that it lacks.
+
+    Raises
+    ------
+    DataError
+        If it holds none of them.
+    """
+    from odum_assets.backtest.request import day_of_ns
+    from odum_assets.catalog import list_manifests
+
+    first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
+    root = project.catalog_root(loaded)
+    there = {manifest.day for manifest in list_manifests(root, loaded.key, DataType.TRADES)}
+    wanted = [first + timedelta(days=index) for index in range((last - first).days + 1)]
+    days = tuple(day for day in wanted if day in there)
+    if not days:
+        raise DataError(
+            f"{loaded.name} window: {root} holds no trades of {loaded.key} from {first} to {last}. "
+            f"Convert those days first: odum convert {loaded.name} --day {first}"
+        )
+    return days, [day.isoformat() for day in wanted if day not in there]
+
+
+def run(
+    context: dg.AssetExecutionContext,
+    request: "RunRequest",
+    project: Project,
+    facts: dict[str, object] | None = None,
+) -> Materialized:
+    """Check the inputs of a request, run it and report the result.
+
+    Raises
+    ------
+    OdumError
+        If it cannot be run, or not to a trustworthy end.
+    """
+    from odum_assets.backtest.request import check_request
+    from odum_assets.results.run import run_backtest
+
+    check_request(request, project.settings)
+    refuse_unusable(project, request)
+    result = run_backtest(request, project.settings, log_run_progress(context))
+    for flag in result.flags:
+        context.log.warning(flag)
+    return Materialized(
+        metadata=result_metadata(result, request) | to_metadata(facts or {}),
+        data_version=dg.DataVersion(result.digest),
+        check_results=[
+            check_result(check, check.evaluate(result.summary, result.metadata))
+            for check in RESULT_CHECKS
+        ],
+    )
+
+
+def refuse_unusable(project: Project, request: "RunRequest") -> None:
+    """Refuse partitions that fail a blocking check.
+
+    Inside one run Dagster holds a backtest back behind a failed blocking check; a run or backfill
+    of the backtest alone would go ahead.
+
+    Raises
+    ------
+    DataError
+        If there are any; the message names each with the figures.
+    """
+    from odum_assets.catalog import read_manifest
+
+    root = project.catalog_root(request.config)
+    lines = []
+    for data_type in request.data_types:
+        for day in request.days:
+            manifest = read_manifest(root, request.config.key, data_type, day)
+            if manifest is None:
+                continue
+            lines += [
+                f"  {data_type} {day}: {check.name}: {verdict.text}"
+                for check, verdict in judge_partition(manifest, [request.config])
+                if check.blocking and not verdict.passed
+            ]
+    if lines:
+        raise DataError(
+            f"{request.config.name} {request.partition}: the catalog is not good enough for a "
+            "backtest:\n" + "\n".join(lines) + "\nRepair the raw file and convert the day again, "
+            f"or raise the threshold in {request.config.path}."
+        )
+
+
+def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.MetadataValue[Any]]:
+    """Return what a person wants to know of a result: PnL, orders, fills, drawdown, files, plot."""
+    summary = result.summary
+    account, parts = summary["account"], summary["pnl_breakdown"]
+    trades, drawdown, ratios = summary["trades"], summary["drawdown"], summary["ratios"]
+    currency = account.get("currency")
+    plot = equity_plot(result.equity_preview, currency or "")
+    return to_metadata(
+        {
+            "run_id": result.run_id,
+            "mode": request.mode,
+            "snapshot_mode": request.snapshot_mode,
+            "currency": currency,
+            "pnl": summary["pnl"],
+            "realized_pnl": parts["realized"],
+            "unrealized_pnl": parts["unrealized"],
+            "commissions": parts["commissions"],
+            "funding": parts["funding"],
+            "final_balance": account["final_balance"],
+            "orders": summary["orders"],
+            "fills": summary["fills"],
+            "round_trips": trades["total_trades"],
+            "win_rate": trades["win_rate"],
+            "profit_factor": trades["profit_factor"],
+            "max_drawdown": drawdown["max_drawdown"],
+            "max_drawdown_pct": drawdown["max_drawdown_pct"],
+            "sharpe": ratios["sharpe"],
+            "sortino": ratios["sortino"],
+            "orders_by_status": summary["orders_by_status"],
+            "equity": None if plot is None else dg.MetadataValue.md(plot),
+            "what_to_know": bullet_list(result.flags) if result.flags else None,
+            "summary_file": dg.MetadataValue.path(str(result.fast_path)),
+            "report_folder": None
+            if result.report_path is None
+            else dg.MetadataValue.path(str(result.report_path)),
+            "digest": result.digest,
+        }
+    )
+
+
+def log_run_progress(context: dg.AssetExecutionContext) -> "Callable[[Progress], None]":
+    """Return a progress callback that logs each phase, and every ten seconds within one."""
+    phase, last = "", 0.0
+
+    def report(progress: "Progress") -> None:
+        nonlocal phase, last
+        now = time.monotonic()
+        if progress.phase == phase and now - last < _LOG_EVERY_S:
+            return
+        phase, last = progress.phase, now
+        context.log.info(f"{phase}: {progress.done:.0%}, {progress.orders:,} orders")
+
+    return report
+
+
+def config_tags(stage: str, loaded: LoadedConfig) -> dict[str, str]:
+    """Return tags by which the UI can select across configurations."""
+    return {
+        "stage": stage,
+        "config": loaded.name[:63],
+        "venue": loaded.key.venue,
+        "symbol": loaded.key.symbol,
+    }
+
+
+def config_metadata(loaded: LoadedConfig) -> dict[str, Any]:
+    """Return where a configuration lies and which one it is."""
+    return {
+        "config_file": dg.MetadataValue.path(str(loaded.path)),
+        "config_hash": loaded.content_hash,
+        "instrument": str(loaded.key),
+    }

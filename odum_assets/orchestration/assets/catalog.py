@@ -1,0 +1,165 @@
+"""Catalog partitions: one raw day file becomes one file of the NautilusTrader catalog."""
+
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from odum_assets.config import instrument_spec, raw_path
+from odum_assets.errors import DataError
+from odum_assets.orchestration.assets.raw import stage_tags
+from odum_assets.orchestration.automation import ON_NEW_DATA
+from odum_assets.orchestration.checks import (
+    CATALOG_CHECKS,
+    check_result,
+    check_specs,
+    judge_partition,
+)
+from odum_assets.orchestration.failures import failing
+from odum_assets.orchestration.metadata import (
+    Materialized,
+    gaps_table,
+    rejects_table,
+    timestamp,
+    to_metadata,
+)
+from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
+from odum_assets.orchestration.project import Project, RawFound, Source, find_raw
+from odum_assets.orchestration.run_config import ConvertConfig
+from odum_assets.raw.layout import MARKER
+
+if TYPE_CHECKING:
+    from odum_assets.catalog import PartitionManifest
+
+_LOG_EVERY_S = 10.0
+
+
+def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
+    """Return the asset that converts one instrument's raw files of one type."""
+    names = ", ".join(loaded.name for loaded in source.named_by)
+
+    @dg.asset(
+        key=source.catalog_key,
+        deps=[source.raw_key],
+        partitions_def=project.partitions,
+        group_name="catalog",
+        kinds={"parquet", "nautilus"},
+        owners=OWNERS,
+        tags=stage_tags("catalog", source),
+        code_version=catalog_code_version(source.loaded),
+        pool=POOL_CONVERSION,
+        check_specs=check_specs(
+            source.catalog_key, CATALOG_CHECKS[source.data_type], project.partitions
+        ),
+        automation_condition=ON_NEW_DATA,
+        metadata={"instrument": str(source.key), "nautilus_id": source.key.nautilus_id},
+        description=(
+            f"{source.data_type.value} of {source.key} as NautilusTrader catalog partitions "
+            f"(`{source.key.nautilus_id}`). Every raw row is written or counted as rejected; an "
+            "unchanged raw file is not converted again. The data version is a hash of the rows.\n"
+            f"\nRead by: {names}."
+        ),
+    )
+    def catalog_partition(context: dg.AssetExecutionContext, config: ConvertConfig) -> Materialized:
+        day = date.fromisoformat(context.partition_key)
+        with failing({"partition": day}):
+            found = require_raw(source, day, project)
+            from odum_assets.catalog import convert_partition
+
+            manifest = convert_partition(
+                found.path,
+                source.key,
+                instrument_spec(source.loaded),
+                source.data_type,
+                day,
+                project.catalog_root(source.loaded),
+                force=config.force,
+                progress=log_progress(context, f"{source.data_type.value} rows"),
+            )
+        verdicts = judge_partition(manifest, source.named_by)
+        return Materialized(
+            metadata=partition_metadata(manifest, project, source),
+            data_version=dg.DataVersion(manifest.digest),
+            check_results=[check_result(check, verdict) for check, verdict in verdicts],
+        )
+
+    return catalog_partition
+
+
+def require_raw(source: Source, day: date, project: Project) -> RawFound:
+    """Return the raw file of a day.
+
+    Raises
+    ------
+    DataError
+        If there is none; it names the file and what to do.
+    ConfigError
+        If the configuration reads from a source that is not wired.
+    """
+    expected = raw_path(source.loaded, source.data_type.value, day, project.settings)
+    found = find_raw(source, day, project.settings)
+    if found is None:
+        raise DataError(
+            f"{expected}: there is no raw {source.data_type.value} file of {source.key} for {day}. "
+            "Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
+            f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
+            "day folder), then materialize this partition again."
+        )
+    return found
+
+
+def partition_metadata(
+    manifest: "PartitionManifest", project: Project, source: Source
+) -> dict[str, dg.MetadataValue[Any]]:
+    """Return what a person wants to know of a partition: rows, rejects, span, quality, files."""
+    quality = manifest.quality
+    latency, gaps, rate = quality["latency"], quality["gaps"], quality["rate"]
+    data_path = manifest.data_path(project.catalog_root(source.loaded))
+    figures = {
+        "dagster/row_count": manifest.rows_written,
+        "rows_in": manifest.rows_in,
+        "rows_rejected": manifest.rows_rejected,
+        "rows_unchanged": manifest.unchanged or None,
+        "rejects": rejects_table(manifest.rejected, manifest.rows_in),
+        "first": timestamp(manifest.first_ts_init),
+        "last": timestamp(manifest.last_ts_init),
+        "unknown_sides": manifest.unknown_sides,
+        "longest_gap_s": gaps["max_s"],
+        "largest_gaps": gaps_table(gaps["largest"]),
+        "latency_median_ms": latency["median_ms"],
+        "latency_min_ms": latency["min_ms"],
+        "latency_max_ms": latency["max_ms"],
+        "rows_before_exchange_time": latency["negative_rows"],
+        "max_rows_per_second": rate["max_per_second"],
+        "mean_rows_per_second": rate["mean_per_second"],
+        "size_bytes": manifest.file.size,
+        "raw_file": dg.MetadataValue.path(manifest.source.path),
+        "raw_sha256": manifest.source.sha256,
+        "catalog_file": dg.MetadataValue.path(str(data_path)),
+        "digest": manifest.digest,
+    }
+    for name in ("price_min", "price_max", "volume", "duplicate_ids", "id_skips", "ids_missing"):
+        figures[name] = quality.get(name)
+    for name in ("crossed_books", "locked_books", "one_sided_books", "repeated_books"):
+        figures[name] = quality.get(name)
+    spread = quality.get("spread", {})
+    figures |= {"spread_median": spread.get("median"), "spread_mean": spread.get("mean")}
+    return to_metadata(figures)
+
+
+def log_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
+    """Return a progress callback that logs every ten seconds; each line is a row of the event log.
+
+    A step that takes less says nothing.
+    """
+    last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LOG_EVERY_S:
+            last = time.monotonic()
+            context.log.info(f"{done:,} of {total:,} {what}")
+
+    return report

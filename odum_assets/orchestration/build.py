@@ -1,0 +1,58 @@
+"""The graph as one `dg.Definitions`."""
+
+import dagster as dg
+
+from odum_assets.orchestration.assets.backtest import result_asset, window_asset
+from odum_assets.orchestration.assets.catalog import catalog_asset
+from odum_assets.orchestration.assets.export import report_asset, ticks_asset
+from odum_assets.orchestration.assets.raw import raw_spec
+from odum_assets.orchestration.automation import automation_sensor
+from odum_assets.orchestration.jobs import day_job
+from odum_assets.orchestration.project import Project, load_project
+from odum_assets.orchestration.sensors import raw_days_sensor
+from odum_assets.settings import Settings, load_settings
+
+
+def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
+    """Return the graph of all configurations.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Where everything lies; read from the environment by default.
+
+    Raises
+    ------
+    ConfigError
+        If a configuration or an environment variable cannot be used.
+    """
+    return definitions_of(load_project(settings or load_settings()))
+
+
+def definitions_of(project: Project) -> dg.Definitions:
+    """Return the graph of a project that is loaded already.
+
+    Steps of a run share one process: starting one per step costs more than most steps take, and
+    days run side by side as runs of their own.
+    """
+    specs = [raw_spec(project, source) for source in project.sources]
+    catalog = [catalog_asset(project, source) for source in project.sources]
+    daily, windows = [], []
+    for loaded in project.configs:
+        daily += [
+            result_asset(project, loaded),
+            ticks_asset(project, loaded),
+            report_asset(project, loaded),
+        ]
+        windows.append(window_asset(project, loaded))
+    jobs = [day_job(project, loaded) for loaded in project.configs]
+    automated = [asset.key for asset in (*catalog, *daily)]
+    sensors: list[dg.SensorDefinition] = [raw_days_sensor(project, jobs)]
+    if automated:
+        sensors.append(automation_sensor(automated))
+    return dg.Definitions(
+        assets=[*specs, *catalog, *daily, *windows],
+        jobs=jobs,
+        sensors=sensors,
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,324 @@
+"""Data quality and account checks: pure verdicts, and the thin shell that Dagster shows.
+
+A check that blocks stands where a backtest would be meaningless; everything else warns. Thresholds
+are the ``quality`` section of the configurations: an instrument's partition serves all of them, so
+the strictest one counts and is named. Checks are partitioned: each day keeps its own verdict.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import dagster as dg
+from dagster import PreviewWarning
+
+from odum_assets.config import LoadedConfig
+from odum_assets.orchestration.metadata import to_metadata
+from odum_assets.raw.layout import DataType
+
+if TYPE_CHECKING:
+    from odum_assets.catalog import PartitionManifest
+
+_THROTTLE_REASON: Final = "MAX_ORDER_SUBMIT_RATE"
+_PREVIEW: Final = "Specifying a partitions_def on an AssetCheckSpec is currently in preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found.
+
+    Parameters
+    ----------
+    passed : bool
+        Whether it holds.
+    text : str
+        What was found against what is allowed, for a person.
+    facts : Mapping[str, object]
+        The figures behind it.
+    """
+
+    passed: bool
+    text: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A threshold and the configuration that sets it."""
+
+    value: Decimal | int
+    config: str
+
+    def __str__(self) -> str:
+        """Return the threshold with its origin."""
+        return f"{self.value} (quality section of {self.config})"
+
+
+class _Check(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def blocking(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogCheck:
+    """A check of a catalog partition, evaluated from its manifest."""
+
+    name: str
+    description: str
+    blocking: bool
+    threshold: str
+    evaluate: "Callable[[PartitionManifest, Limit], Verdict]"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultCheck:
+    """A check of a result, evaluated from its summary and provenance."""
+
+    name: str
+    description: str
+    blocking: bool
+    evaluate: Callable[[Mapping[str, Any], Mapping[str, Any]], Verdict]
+
+
+# --- catalog ------------------------------------------------------------------------------------
+
+
+def strictest(configs: Sequence[LoadedConfig], threshold: str) -> Limit:
+    """Return the lowest value of a threshold among configurations, with the first that has it."""
+    lowest = min(configs, key=lambda loaded: getattr(loaded.config.quality, threshold))
+    return Limit(getattr(lowest.config.quality, threshold), lowest.name)
+
+
+def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge the rows that were not taken over."""
+    rejected, rows = manifest.rows_rejected, manifest.rows_in
+    text = f"{rejected:,} of {rows:,} raw rows rejected; allowed share {limit}"
+    facts = {"rejected": rejected, "rows_in": rows, "share": _share(rejected, rows)}
+    kept = manifest.rows_written > 0
+    return Verdict(kept and _within(rejected, rows, limit), text, facts)
+
+
+def evaluate_gaps(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge the longest time without a row."""
+    gaps = manifest.quality["gaps"]
+    longest = gaps["max_s"]
+    if longest is None:
+        return Verdict(True, "a single row: no gap to measure")
+    text = f"longest time without a row {longest:,.1f} s; allowed {limit} s"
+    return Verdict(Decimal(str(longest)) <= limit.value, text, {"longest_s": longest})
+
+
+def evaluate_duplicates(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge trade ids that occur more than once; such rows are traded twice."""
+    found = manifest.quality["duplicate_ids"]
+    text = f"{found:,} duplicate trade ids; allowed {limit}"
+    return Verdict(found <= limit.value, text, {"duplicate_ids": found})
+
+
+def evaluate_clock(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge rows that arrived before the exchange made them."""
+    latency = manifest.quality["latency"]
+    found, rows = latency["negative_rows"], manifest.rows_written
+    text = f"{found:,} of {rows:,} rows arrived before the exchange's time; allowed share {limit}"
+    facts = {"negative_rows": found, "median_ms": latency["median_ms"]}
+    return Verdict(_within(found, rows, limit), text, facts)
+
+
+def evaluate_sides(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge trades without a known side, which send no order."""
+    found, rows = manifest.unknown_sides or 0, manifest.rows_written
+    text = f"{found:,} of {rows:,} trades without a known side; allowed share {limit}"
+    return Verdict(_within(found, rows, limit), text, {"unknown_sides": found})
+
+
+def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge books whose best bid is at or above the best ask."""
+    crossed, locked = manifest.quality["crossed_books"], manifest.quality["locked_books"]
+    rows = manifest.rows_written
+    text = f"{crossed:,} crossed and {locked:,} locked of {rows:,} books; allowed share {limit}"
+    facts = {"crossed_books": crossed, "locked_books": locked}
+    return Verdict(_within(crossed + locked, rows, limit), text, facts)
+
+
+_REJECTS = CatalogCheck(
+    "rejects",
+    "Share of raw rows that could not be taken over. Blocks: a backtest over the rest is not one "
+    "over this day.",
+    True,
+    "max_reject_ratio",
+    evaluate_rejects,
+)
+_GAPS = CatalogCheck("gaps", "Longest time without a row.", False, "max_gap_secs", evaluate_gaps)
+_CLOCK = CatalogCheck(
+    "clock_skew",
+    "Rows whose arrival is before the exchange's own time: the clocks disagree.",
+    False,
+    "max_negative_latency_ratio",
+    evaluate_clock,
+)
+_DUPLICATES = CatalogCheck(
+    "duplicate_ids",
+    "Trade ids that occur more than once.",
+    False,
+    "max_duplicate_ids",
+    evaluate_duplicates,
+)
+_SIDES = CatalogCheck(
+    "unknown_sides",
+    "Trades that say neither buy nor sell.",
+    False,
+    "max_unknown_side_ratio",
+    evaluate_sides,
+)
+_CROSSED = CatalogCheck(
+    "crossed_books",
+    "Books whose best bid is at or above the best ask.",
+    False,
+    "max_crossed_ratio",
+    evaluate_crossed,
+)
+
+CATALOG_CHECKS: Final = {
+    DataType.TRADES: (_REJECTS, _GAPS, _CLOCK, _DUPLICATES, _SIDES),
+    DataType.BOOK: (_REJECTS, _GAPS, _CLOCK, _CROSSED),
+    # Funding rates are kept only where they change: hours between rows are as they should be.
+    DataType.FUNDING: (_REJECTS, _CLOCK),
+}
+"""Checks of a catalog asset by the raw data type it is made of."""
+
+
+def judge_partition(
+    manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
+) -> list[tuple[CatalogCheck, Verdict]]:
+    """Return the verdict of every check of a partition.
+
+    Parameters
+    ----------
+    manifest : PartitionManifest
+        The partition.
+    configs : sequence of LoadedConfig
+        Whose thresholds count.
+    """
+    return [
+        (check, check.evaluate(manifest, strictest(configs, check.threshold)))
+        for check in CATALOG_CHECKS[manifest.data_type]
+    ]
+
+
+# --- result -------------------------------------------------------------------------------------
+
+
+def evaluate_accounts(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:
+    """Judge whether the engine's own account ends where the recorded fills lead.
+
+    A run whose ledger does not add up to the last decimal fails and has no result to judge.
+    """
+    found = metadata["reconciliation"]
+    difference, tolerance = Decimal(found["engine_difference"]), Decimal(found["engine_tolerance"])
+    text = (
+        f"the balance changed by {found['balance_change']} {summary['account']['currency']}, as "
+        f"fills, fees and funding say; NautilusTrader's own account differs by {difference} "
+        f"(rounding explains up to {tolerance})"
+    )
+    facts = {"difference": difference, "tolerance": tolerance}
+    return Verdict(abs(difference) <= tolerance, text, facts)
+
+
+def evaluate_throttle(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:
+    """Judge orders that a rate limit denied although the configuration sets none."""
+    denied = sum(
+        count for reason, count in summary["refusals"].items() if _THROTTLE_REASON in reason
+    )
+    limit = metadata["config"]["risk"]["throttling_per_sec"]
+    text = f"{denied:,} orders denied by a rate limit; configured: " + (
+        "none" if limit is None else f"{limit} per second"
+    )
+    return Verdict(denied == 0 or limit is not None, text, {"denied": denied})
+
+
+def evaluate_closed(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:
+    """Judge whether the run ended without a position."""
+    position = summary["position"]
+    quantity = position["quantity"]
+    if not quantity and not position["open_positions"]:
+        return Verdict(True, "no open position at the end")
+    why = "the book did not take it" if metadata["close_positions"] else "closing was switched off"
+    text = (
+        f"{position['side']} {quantity} still open at the end ({why}); it is valued at the last "
+        "price, not closed"
+    )
+    facts = {"quantity": quantity, "unrealized_pnl": position["unrealized_pnl"]}
+    return Verdict(False, text, facts)
+
+
+RESULT_CHECKS: Final = (
+    ResultCheck(
+        "accounts_reconcile",
+        "The balance moved by realized PnL minus commissions plus funding, in the ledger and in "
+        "the engine.",
+        True,
+        evaluate_accounts,
+    ),
+    ResultCheck(
+        "no_throttle_denials",
+        "No order was denied by a rate limit that nobody configured.",
+        True,
+        evaluate_throttle,
+    ),
+    ResultCheck(
+        "positions_closed", "No position was left open at the end.", False, evaluate_closed
+    ),
+)
+"""Checks of a result."""
+
+
+# --- Dagster ------------------------------------------------------------------------------------
+
+
+def check_specs(
+    asset: dg.AssetKey,
+    checks: Sequence[_Check],
+    partitions: dg.DailyPartitionsDefinition | None,
+) -> list[dg.AssetCheckSpec]:
+    """Return the specs of checks that an asset evaluates itself."""
+    with warnings.catch_warnings():
+        # A preview in this version of Dagster. Without partitions a check has one verdict for all
+        # days, and a good day would hide a bad one.
+        warnings.filterwarnings("ignore", _PREVIEW, PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                check.name,
+                asset=asset,
+                description=check.description,
+                blocking=check.blocking,
+                partitions_def=partitions,
+            )
+            for check in checks
+        ]
+
+
+def check_result(check: _Check, verdict: Verdict) -> dg.AssetCheckResult:
+    """Return a verdict as Dagster takes it: what blocks is an error, the rest a warning."""
+    severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        passed=verdict.passed,
+        severity=severity,
+        description=verdict.text,
+        metadata=to_metadata(verdict.facts),
+    )
+
+
+def _within(count: int, rows: int, limit: Limit) -> bool:
+    # Whole numbers and decimals: a share computed as a float could land beside its own threshold.
+    return count <= rows * limit.value
+
+
+def _share(count: int, rows: int) -> float | None:
+    return count / rows if rows else None

@@ -1,0 +1,34 @@
+"""Jobs: everything of one configuration for one day."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from odum_assets.config import LoadedConfig
+from odum_assets.orchestration.names import backtest_key, day_job_name
+from odum_assets.orchestration.project import Project
+
+if TYPE_CHECKING:
+    # Dagster exports the function that makes it, not the type.
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
+DAY_STEPS = ("result", "ticks", "report")
+"""Daily assets of a configuration besides its catalog partitions."""
+
+
+def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
+    """Return the assets of a configuration's day job, in the order of the graph."""
+    catalog = [source.catalog_key for source in project.sources_of(loaded)]
+    return [*catalog, *(backtest_key(loaded.name, step) for step in DAY_STEPS)]
+
+
+def day_job(project: Project, loaded: LoadedConfig) -> "UnresolvedAssetJobDefinition":
+    """Return the job that makes a configuration's catalog partitions, result, ticks and report."""
+    return dg.define_asset_job(
+        day_job_name(loaded.name),
+        selection=dg.AssetSelection.assets(*day_assets(project, loaded)),
+        tags={"odum/config": loaded.name},
+        description=f"Convert, run and export one day of {loaded.name} ({loaded.key}).",
+    )

@@ -1,0 +1,380 @@
+"""Running the graph from Python: real runs in the instance, seen in the UI like any other.
+
+What belongs here: opening the instance, one run in this process, reporting raw files, and telling
+what went wrong. What does not: several runs at a time (``backfill``), anything a person sees.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from odum_assets.errors import ConfigError
+from odum_assets.orchestration.build import definitions_of
+from odum_assets.orchestration.names import CODE_LOCATION, op_name
+from odum_assets.orchestration.project import Project, Source, find_raw, load_project
+from odum_assets.orchestration.sensors import unreported
+from odum_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster._core.remote_origin import RemoteJobOrigin
+
+AD_HOC_JOB: Final = "__ASSET_JOB"
+"""Dagster's own job of all assets, for selections that no single day job has."""
+
+_HOST_TAG: Final = "odum/host"
+_PROCESS_TAG: Final = "odum/process"
+_STATE: Final = ".dagster"
+
+# Capturing output replaces stdout and stderr of the process, and with them progress bars.
+_QUIET: Final = {
+    "compute_logs": {
+        "module": "dagster.core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+
+type Key = Sequence[str]
+"""An asset key as its parts, such as ``("backtest", "my_config", "result")``."""
+
+type Config = Mapping[tuple[str, ...], Mapping[str, object]]
+"""Run config by asset key."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchResult:
+    """What became of a run.
+
+    Parameters
+    ----------
+    success : bool
+        Whether every selected asset was made.
+    dagster_run_id : str
+        The run in Dagster.
+    failures : tuple[tuple[str, str], ...]
+        Asset key (parts joined by ``/``) and message of each step that failed.
+    materializations : dict[str, dict[str, Any]]
+        Metadata values by asset key, of the assets that were made.
+    warnings : tuple[tuple[str, str], ...]
+        Asset key and text of each check that warned.
+    """
+
+    success: bool
+    dagster_run_id: str
+    failures: tuple[tuple[str, str], ...] = ()
+    materializations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The project and its definitions, made once per process.
+
+    Parameters
+    ----------
+    project : Project
+        Settings and configurations.
+    definitions : dg.Definitions
+        The graph.
+    """
+
+    project: Project
+    definitions: dg.Definitions
+
+
+def load_graph(settings: Settings) -> Graph:
+    """Read the configurations and build the graph.
+
+    Raises
+    ------
+    ConfigError
+        If a configuration cannot be used.
+    """
+    project = load_project(settings)
+    return Graph(project, definitions_of(project))
+
+
+@contextmanager
+def open_instance() -> Iterator[dg.DagsterInstance]:
+    """Open the Dagster instance that ``make dev`` shows.
+
+    DAGSTER_HOME counts where it is set. Otherwise it is the ``dagster.yaml`` of the current folder,
+    or one with its state in ``.dagster`` when there is none. Runs that an earlier process left
+    behind when it died are marked as failed.
+
+    Yields
+    ------
+    dg.DagsterInstance
+        Open until the context ends.
+    """
+    from dagster._core.instance.ref import InstanceRef
+
+    home = os.environ.get("DAGSTER_HOME")
+    here = Path.cwd()
+    state = Path(home) if home else here / _STATE
+    state.mkdir(parents=True, exist_ok=True)
+    own_file = not home and (here / "dagster.yaml").is_file()
+    config_dir = here if own_file else state
+    ref = InstanceRef.from_dir(str(state), config_dir=str(config_dir), overrides=_QUIET)
+    with dg.DagsterInstance.from_ref(ref) as instance:
+        fail_lost_runs(instance)
+        yield instance
+
+
+def materialize(
+    instance: dg.DagsterInstance,
+    graph: Graph,
+    keys: Sequence[Key],
+    partition: str | None,
+    *,
+    config: Config | None = None,
+    job: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    on_event: Callable[[dg.DagsterEvent], None] | None = None,
+) -> LaunchResult:
+    """Make assets in this process, as a run that the UI shows with its partition and lineage.
+
+    Raw files of the partition are reported first, so that the run records what it was made of.
+
+    Parameters
+    ----------
+    instance : dg.DagsterInstance
+        From `open_instance`.
+    graph : Graph
+        From `load_graph`.
+    keys : sequence of sequence of str
+        Assets to make.
+    partition : str or None
+        Day, such as ``2024-07-18``; None for assets without partitions.
+    config : mapping, optional
+        Run config by asset key, such as ``{("backtest", name, "result"): {"mode": "fast"}}``.
+    job : str, optional
+        Job that the run belongs to; by default the only one that has all the assets, else Dagster's
+        own for any selection.
+    tags : mapping, optional
+        Tags of the run.
+    run_id : str, optional
+        Id of the run.
+    on_event : callable, optional
+        Called with each event of the run, in order.
+
+    Raises
+    ------
+    ConfigError
+        If a key or the partition does not exist.
+    """
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.api import execute_run_iterator
+
+    selection = _selection(graph, keys)
+    _check_partition(graph, partition)
+    if partition is not None:
+        inputs = _inputs_of(graph, selection)
+        report_raw_partitions(instance, graph, [date.fromisoformat(partition)], inputs)
+    name = job or _job_for(graph, selection)
+    definition = graph.definitions.resolve_job_def(name)
+    run = instance.create_run_for_job(
+        definition,
+        run_id=run_id,
+        run_config=_run_config(config or {}),
+        tags={
+            **(tags or {}),
+            # A person is watching: the daemon must not start it again behind their back.
+            "dagster/max_retries": "0",
+            _HOST_TAG: socket.gethostname(),
+            _PROCESS_TAG: str(os.getpid()),
+            **({} if partition is None else {"dagster/partition": partition}),
+        },
+        asset_selection=selection,
+        remote_job_origin=_origin(name),
+    )
+    outcome = _Outcome()
+    for event in execute_run_iterator(InMemoryJob(definition), run, instance):
+        outcome.take(event)
+        if on_event is not None:
+            on_event(event)
+    finished = instance.get_run_by_id(run.run_id)
+    return outcome.result(run.run_id, finished is not None and finished.is_success)
+
+
+def report_raw_partitions(
+    instance: dg.DagsterInstance,
+    graph: Graph,
+    days: Sequence[date],
+    sources: Sequence[Source] | None = None,
+) -> int:
+    """Report raw files on disk, as the sensor does, and return how many were new or changed.
+
+    Parameters
+    ----------
+    instance : dg.DagsterInstance
+        Where to report.
+    graph : Graph
+        Whose instruments count.
+    days : sequence of date
+        Days to look at.
+    sources : sequence of Source, optional
+        Raw data to look for; all that the configurations name by default.
+    """
+    project = graph.project
+    found = [
+        (source, day, raw)
+        for day in days
+        for source in (project.sources if sources is None else sources)
+        if (raw := find_raw(source, day, project.settings)) is not None
+    ]
+    events = list(unreported(instance, found))
+    for event in events:
+        instance.report_runless_asset_event(event)
+    return len(events)
+
+
+def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs of this machine whose process is gone as failed, and return their ids.
+
+    Only runs that were started from Python are looked at; the daemon watches over its own.
+    """
+    unfinished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+            dg.DagsterRunStatus.CANCELING,
+        ],
+        tags={_HOST_TAG: socket.gethostname()},
+    )
+    lost = [run for run in instance.get_runs(unfinished) if not _is_alive(run.tags[_PROCESS_TAG])]
+    for run in lost:
+        fail_run(instance, run, "The process of this run died before the run ended.")
+    return [run.run_id for run in lost]
+
+
+def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+    """Mark a run as failed and give back the pool slots that it held."""
+    instance.report_run_failed(run, message)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+class _Outcome:
+    """Collect what a person wants to know from the events of a run."""
+
+    def __init__(self) -> None:
+        self._failures: list[tuple[str, str]] = []
+        self._warnings: list[tuple[str, str]] = []
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def take(self, event: dg.DagsterEvent) -> None:
+        """Take the next event."""
+        if event.is_step_materialization:
+            made = event.step_materialization_data.materialization
+            values = {name: value.value for name, value in made.metadata.items()}
+            self._made[made.asset_key.to_user_string()] = values
+        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                line = f"check {check.check_name}: {check.description}"
+                key = check.asset_key.to_user_string()
+                (self._failures if check.blocking else self._warnings).append((key, line))
+        elif event.is_step_failure:
+            self._failures.append((_step_label(event.step_key), _failure_text(event)))
+        elif event.is_failure and not self._failures:
+            self._failures.append(("run", event.message or "the run failed"))
+
+    def result(self, run_id: str, success: bool) -> LaunchResult:
+        """Return what was collected."""
+        return LaunchResult(
+            success, run_id, tuple(self._failures), self._made, tuple(self._warnings)
+        )
+
+
+def _step_label(step_key: str | None) -> str:
+    return (step_key or "run").replace("__", "/")
+
+
+def _failure_text(event: dg.DagsterEvent) -> str:
+    """Return the text of a failure: a person's words where there are any, else the root cause."""
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "the step failed" if error is None else error.message.strip()
+
+
+def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
+    selection = frozenset(dg.AssetKey(list(key)) for key in keys)
+    known = graph.definitions.resolve_asset_graph().materializable_asset_keys
+    unknown = sorted(key.to_user_string() for key in selection - known)
+    if unknown:
+        raise ConfigError(
+            f"no such asset: {', '.join(unknown)}; the graph follows from the configurations in "
+            f"{graph.project.settings.configs_path}"
+        )
+    return selection
+
+
+def _inputs_of(graph: Graph, selection: frozenset[dg.AssetKey]) -> list[Source]:
+    """Return the raw data that assets are made of; a key names an instrument or a configuration."""
+    named = {key.path[1] for key in selection}
+    return [
+        source
+        for source in graph.project.sources
+        if named & {source.key.slug, *(loaded.name for loaded in source.named_by)}
+    ]
+
+
+def _check_partition(graph: Graph, partition: str | None) -> None:
+    partitions = graph.project.partitions
+    if partition is not None and not partitions.has_partition_key(partition):
+        first = partitions.get_first_partition_key()
+        raise ConfigError(
+            f"{partition!r} is no partition; allowed: days from {first} "
+            f"to {partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the first"
+        )
+
+
+def _job_for(graph: Graph, selection: frozenset[dg.AssetKey]) -> str:
+    having = [
+        job.name
+        for job in graph.definitions.resolve_all_job_defs()
+        if job.name != AD_HOC_JOB and selection <= job.asset_layer.selected_asset_keys
+    ]
+    return having[0] if len(having) == 1 else AD_HOC_JOB
+
+
+def _run_config(config: Config) -> dict[str, Any]:
+    ops = {op_name(dg.AssetKey(key)): {"config": dict(values)} for key, values in config.items()}
+    # What a person sees comes from the caller, not as log lines on the terminal.
+    return {"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def _origin(job: str) -> "RemoteJobOrigin":
+    """Return where the UI finds the job: without it a run has no link and cannot be repeated."""
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteJobOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    target = LoadableTargetOrigin(module_name="odum_assets.definitions")
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, CODE_LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,77 @@
+"""Names that the graph, the sensor and callers share: asset keys, jobs, groups, pools, versions.
+
+Only spelling belongs here. A name that a user sees in the UI or types on the command line is made
+in one place, so that it cannot come out differently in two.
+"""
+
+from importlib.metadata import version
+from typing import Final
+
+import dagster as dg
+
+from odum_assets.config import LoadedConfig
+from odum_assets.instruments import InstrumentKey
+from odum_assets.raw.layout import DataType
+
+CODE_LOCATION: Final = "odum_assets"
+"""Name of the code location in ``workspace.yaml``."""
+
+CATALOG_NAMES: Final = {
+    DataType.TRADES: "trades",
+    DataType.BOOK: "book_depths",
+    DataType.FUNDING: "funding_rates",
+}
+"""Last part of a catalog asset's key, by the raw data type it is made of."""
+
+OWNERS: Final = ["team:research"]
+
+POOL_CONVERSION: Final = "conversion"
+"""Conversions that run at one time: an unsorted file is held in memory."""
+
+POOL_BACKTEST: Final = "backtest"
+"""Backtests that run at one time: a day of two million orders takes up to four gigabytes."""
+
+CONVERTER_VERSION: Final = 1
+"""Equal to ``catalog.convert.CONVERTER_VERSION``, which cannot be imported here without pyarrow."""
+
+
+def raw_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
+    """Return the key of the external asset of raw files."""
+    return dg.AssetKey(["raw", key.slug, data_type.value])
+
+
+def catalog_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
+    """Return the key of the catalog asset that is made of one raw data type."""
+    return dg.AssetKey(["catalog", key.slug, CATALOG_NAMES[data_type]])
+
+
+def backtest_key(config_name: str, step: str) -> dg.AssetKey:
+    """Return the key of ``result``, ``window``, ``ticks`` or ``report`` of a configuration."""
+    return dg.AssetKey(["backtest", config_name, step])
+
+
+def day_job_name(config_name: str) -> str:
+    """Return the name of the job that makes everything of a configuration for one day."""
+    return f"{config_name}_day"
+
+
+def op_name(key: dg.AssetKey) -> str:
+    """Return the name under which run config for an asset is given."""
+    return key.to_python_identifier()
+
+
+def catalog_code_version(loaded: LoadedConfig) -> str:
+    """Return what, besides the raw file, decides a catalog partition's content."""
+    instrument = loaded.config.instrument
+    return (
+        f"converter {CONVERTER_VERSION}, "
+        f"precision {instrument.price_precision}/{instrument.size_precision}"
+    )
+
+
+def backtest_code_version(loaded: LoadedConfig) -> str:
+    """Return what, besides the catalog, decides a result: engine, package and configuration."""
+    return (
+        f"odum {version('odum-assets')}, nautilus {version('nautilus_trader')}, "
+        f"config {loaded.content_hash[:12]}"
+    )

@@ -1,0 +1,115 @@
+"""The sensor that notices new and changed day folders."""
+
+import math
+import os
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from odum_assets.errors import ConfigError
+from odum_assets.orchestration.assets.raw import raw_materialization
+from odum_assets.orchestration.discovery import Cursor, DayRun, look
+from odum_assets.orchestration.names import day_job_name
+from odum_assets.orchestration.project import Project, RawFound, Source
+from odum_assets.raw.layout import MARKER
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
+STABLE_SECS: Final = "ODUM_STABLE_SECS"
+"""Variable: seconds without a change after which a day folder without marker is complete."""
+
+_STABLE_DEFAULT: Final = 30.0
+_VERSION_TAG: Final = "dagster/data_version"
+
+
+def raw_days_sensor(
+    project: Project, jobs: "Sequence[UnresolvedAssetJobDefinition]"
+) -> dg.SensorDefinition:
+    """Return the sensor.
+
+    It is off until a person turns it on: its first look requests a run for every configuration and
+    day on disk, which is a decision and not a side effect of opening the UI.
+    """
+
+    @dg.sensor(
+        name="raw_days",
+        jobs=list(jobs),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=(
+            "Reports raw day files that are new or changed (their fingerprint is the data version) "
+            "and requests one run per configuration and day, for configurations with auto_discover "
+            "whose time_window covers the day, once all files that they name are there. A day "
+            f"folder is taken when it holds a file {MARKER}, or after {_STABLE_DEFAULT:g} s "
+            f"without a change ({STABLE_SECS}). Turning it on runs every day on disk that has no "
+            "run yet; resetting its cursor is harmless. Never turn it on together with on_new_data."
+        ),
+    )
+    def raw_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        seen = look(
+            project,
+            Cursor.parse(context.cursor),
+            now=time.time(),
+            today=datetime.now(UTC).date(),
+            stable_secs=stable_secs(os.environ.get(STABLE_SECS)),
+        )
+        for note in seen.notes:
+            context.log.info(note)
+        events = list(unreported(context.instance, seen.files))
+        requests = [_request(run) for run in seen.runs]
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else "; ".join(seen.notes) or "nothing new",
+            asset_events=events,
+            cursor=seen.cursor.dump(),
+        )
+
+    return raw_days
+
+
+def unreported(
+    instance: dg.DagsterInstance, files: Iterable[tuple[Source, date, RawFound]]
+) -> Iterable[dg.AssetMaterialization]:
+    """Yield the reports that Dagster does not have yet, file by file."""
+    for source, day, found in files:
+        partition = day.isoformat()
+        records = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=source.raw_key, asset_partitions=[partition]), limit=1
+        ).records
+        latest = records[0].asset_materialization if records else None
+        if latest is None or (latest.tags or {}).get(_VERSION_TAG) != str(found.stat):
+            yield raw_materialization(source, partition, found)
+
+
+def stable_secs(text: str | None) -> float:
+    """Return the seconds of `STABLE_SECS`.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no number of seconds.
+    """
+    if text is None or not text.strip():
+        return _STABLE_DEFAULT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ConfigError(f"{STABLE_SECS}: found {text!r}, allowed seconds such as 30")
+    return seconds
+
+
+def _request(run: DayRun) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=run.run_key,
+        job_name=day_job_name(run.config.name),
+        partition_key=run.day.isoformat(),
+        tags={"odum/config": run.config.name, "odum/started_by": "raw_days"},
+    )

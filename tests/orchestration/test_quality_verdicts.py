@@ -1,0 +1,169 @@
+"""Verdicts of the checks, from manifests and summaries written out here."""
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphtools import BTC, REPO
+
+from odum_assets.catalog.manifest import FileRecord, PartitionManifest, SourceRecord
+from odum_assets.config import LoadedConfig, load_config
+from odum_assets.orchestration.checks import (
+    CATALOG_CHECKS,
+    RESULT_CHECKS,
+    Verdict,
+    judge_partition,
+    strictest,
+)
+from odum_assets.raw.layout import DataType
+
+QUALITY: dict[str, Any] = {
+    "latency": {"min_ms": 1.0, "median_ms": 2.0, "max_ms": 3.0, "negative_rows": 0},
+    "gaps": {"max_s": 300.0, "over_10s": 1, "over_60s": 1, "largest": []},
+    "duplicate_ids": 0,
+}
+GOOD = PartitionManifest(
+    key="BINANCE-FUTURES:PERPETUAL:BTC-USDT",
+    nautilus_id="BTC-USDT-PERP.BINANCE_FUTURES",
+    data_type=DataType.TRADES,
+    day=date(2024, 7, 18),
+    source=SourceRecord("/raw.parquet", 1, 1, "00"),
+    rows_in=1000,
+    rows_written=990,
+    rejected={"price_missing": 10},
+    unchanged=0,
+    unknown_sides=9,
+    first_ts_init=0,
+    last_ts_init=1,
+    first_ts_event=0,
+    last_ts_event=1,
+    sorted_source=True,
+    time_units={},
+    price_precision=1,
+    size_precision=3,
+    quality=QUALITY,
+    file=FileRecord("x.parquet", 1, "00"),
+    digest="00",
+    converter_version=1,
+    versions={},
+)
+
+
+@pytest.fixture(scope="module")
+def config() -> LoadedConfig:
+    return load_config(REPO / "configs" / f"{BTC}.json")
+
+
+def _with(tmp_path: Path, name: str, **quality: object) -> LoadedConfig:
+    content = json.loads((REPO / "configs" / f"{BTC}.json").read_text())
+    content["quality"] = quality
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return load_config(path)
+
+
+def _failed(manifest: PartitionManifest, config: LoadedConfig) -> dict[str, Verdict]:
+    verdicts = judge_partition(manifest, [config])
+    return {check.name: verdict for check, verdict in verdicts if not verdict.passed}
+
+
+def test_figures_exactly_at_their_limits_pass(config: LoadedConfig) -> None:
+    assert _failed(GOOD, config) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"rejected": {"price_missing": 11}}, "rejects"),
+        ({"unknown_sides": 10}, "unknown_sides"),
+        ({"quality": {**QUALITY, "duplicate_ids": 1}}, "duplicate_ids"),
+        ({"quality": {**QUALITY, "gaps": {**QUALITY["gaps"], "max_s": 300.000001}}}, "gaps"),
+        (
+            {"quality": {**QUALITY, "latency": {**QUALITY["latency"], "negative_rows": 50}}},
+            "clock_skew",
+        ),
+    ],
+)
+def test_a_figure_above_its_limit_fails_its_check_alone(
+    config: LoadedConfig, change: dict[str, Any], check: str
+) -> None:
+    assert set(_failed(replace(GOOD, **change), config)) == {check}
+
+
+def test_locked_books_count_like_crossed_ones(config: LoadedConfig) -> None:
+    quality = {**QUALITY, "crossed_books": 5, "locked_books": 5}
+    book = replace(GOOD, data_type=DataType.BOOK, unknown_sides=None, quality=quality)
+    found = _failed(book, config)["crossed_books"]
+    assert "5 crossed and 5 locked of 990 books" in found.text
+
+
+def test_a_partition_of_one_row_has_no_gap(config: LoadedConfig) -> None:
+    quality = {**QUALITY, "gaps": {**QUALITY["gaps"], "max_s": None}}
+    assert "gaps" not in _failed(replace(GOOD, quality=quality), config)
+
+
+def test_the_strictest_config_counts_and_is_named(config: LoadedConfig, tmp_path: Path) -> None:
+    strict = _with(tmp_path, "strict", max_reject_ratio=0.001)
+    limit = strictest([config, strict], "max_reject_ratio")
+    assert str(limit) == "0.001 (quality section of strict)"
+    found = {check.name: verdict for check, verdict in judge_partition(GOOD, [config, strict])}
+    assert "strict" in found["rejects"].text
+    assert not found["rejects"].passed
+
+
+def test_only_rejects_block_a_backtest() -> None:
+    blocking = {
+        check.name for checks in CATALOG_CHECKS.values() for check in checks if check.blocking
+    }
+    assert blocking == {"rejects"}
+
+
+SUMMARY: dict[str, Any] = {
+    "account": {"currency": "USDT"},
+    "refusals": {},
+    "position": {"side": "FLAT", "quantity": 0.0, "open_positions": 0, "unrealized_pnl": 0.0},
+}
+METADATA: dict[str, Any] = {
+    "reconciliation": {
+        "balance_change": "-3.5",
+        "engine_difference": "0.00000001",
+        "engine_tolerance": "0.00000001",
+    },
+    "config": {"risk": {"throttling_per_sec": None}},
+    "close_positions": True,
+}
+
+
+def _result_failures(**change: object) -> dict[str, Verdict]:
+    summary = {name: change.get(name, value) for name, value in SUMMARY.items()}
+    metadata = {name: change.get(name, value) for name, value in METADATA.items()}
+    verdicts = {check.name: check.evaluate(summary, metadata) for check in RESULT_CHECKS}
+    return {name: verdict for name, verdict in verdicts.items() if not verdict.passed}
+
+
+def test_a_clean_result_passes() -> None:
+    assert _result_failures() == {}
+
+
+def test_an_engine_account_beyond_rounding_fails() -> None:
+    off = {**METADATA["reconciliation"], "engine_difference": "-0.00000002"}
+    assert set(_result_failures(reconciliation=off)) == {"accounts_reconcile"}
+
+
+def test_denials_by_a_rate_limit_fail_only_when_nobody_set_one() -> None:
+    refusals = {"Exceeded MAX_ORDER_SUBMIT_RATE": 3}
+    assert set(_result_failures(refusals=refusals)) == {"no_throttle_denials"}
+    configured = {"risk": {"throttling_per_sec": 10}}
+    assert _result_failures(refusals=refusals, config=configured) == {}
+
+
+def test_an_open_position_says_why_it_is_open() -> None:
+    position = {"side": "LONG", "quantity": 1.5, "open_positions": 1, "unrealized_pnl": 2.0}
+    found = _result_failures(position=position, close_positions=False)
+    assert (
+        "LONG 1.5 still open at the end (closing was switched off)"
+        in found["positions_closed"].text
+    )
