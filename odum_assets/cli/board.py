@@ -1,0 +1,185 @@
+"""The days of a backfill: what becomes of each, while they run and afterwards."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.session import Key
+    from odum_assets.orchestration.backfill import BackfillEvent
+    from odum_assets.orchestration.launch import LaunchResult
+
+_LIVE_ROWS = 20
+
+
+@dataclass(slots=True)
+class DayWork:
+    """What becomes of one day of one configuration.
+
+    Parameters
+    ----------
+    config : str
+        Name of the configuration.
+    day : str
+        The partition.
+    keys : tuple
+        Assets that are made.
+    state : str
+        waiting, running, done, failed, no data.
+    step : str
+        What is being made.
+    started, seconds : float
+        Clock at the start, and how long it took.
+    result : LaunchResult or None
+        How it ended.
+    """
+
+    config: str
+    day: str
+    keys: "tuple[Key, ...]" = ()
+    state: str = "waiting"
+    step: str = ""
+    started: float = 0.0
+    seconds: float = 0.0
+    result: "LaunchResult | None" = field(default=None, repr=False)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Return the metadata of the result, empty when there is none."""
+        key = f"backtest/{self.config}/result"
+        return {} if self.result is None else self.result.materializations.get(key, {})
+
+    @property
+    def error(self) -> str:
+        """Return why it failed."""
+        if self.result is None or self.state != "failed":
+            return ""
+        return "\n".join(f"{key}: {text}" for key, text in self.result.failures) or "not finished"
+
+    def take(self, event: "BackfillEvent") -> None:
+        """Take an event of the backfill."""
+        from odum_assets.cli.session import last_part
+
+        if event.kind == "started":
+            self.state, self.started = "running", time.monotonic()
+        elif event.kind == "step":
+            self.step = last_part(event.step)
+        else:
+            self.result = event.result
+            self.seconds = time.monotonic() - self.started
+            self.state = "done" if event.result is not None and event.result.success else "failed"
+
+
+class Board:
+    """Show days while they run: a table on a terminal, a line per finished day elsewhere."""
+
+    def __init__(self, output: "Output", works: list[DayWork]) -> None:
+        self._output, self._works = output, works
+        self._live: Any = None
+
+    def __enter__(self) -> "Board":
+        """Start showing."""
+        if self._output.is_live:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._output.err,
+                get_renderable=lambda: _board(self._works),
+                refresh_per_second=4,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the table."""
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, work: DayWork) -> None:
+        """Show that something happened."""
+        if self._live is None and work.state in ("done", "failed") and not self._output.as_json:
+            self._output.note(f"{work.config} {work.day}: {work.state} in {work.seconds:.1f} s")
+
+
+_STYLES = {"done": "green", "failed": "bold red", "running": "cyan", "no data": "yellow"}
+
+
+def _board(works: list[DayWork]) -> Any:  # noqa: ANN401 - a Rich table
+    from odum_assets.cli.rendering import duration, table
+
+    over = sum(work.state in ("done", "failed") for work in works)
+    total = sum(bool(work.keys) for work in works)
+    rows = table(f"{over} of {total} days", ["configuration", "day", "", "step", "time"])
+    active = [work for work in works if work.state in ("running", "failed")]
+    others = [work for work in works if work.state in ("waiting", "done")]
+    shown = works if len(works) <= _LIVE_ROWS else [*active, *others][:_LIVE_ROWS]
+    for work in shown:
+        running = work.state == "running"
+        spent = time.monotonic() - work.started if running else work.seconds
+        state = f"[{_STYLES.get(work.state, 'dim')}]{work.state}[/]"
+        step = work.step if running else ""
+        rows.add_row(work.config, work.day, state, step, duration(spent) if spent else "")
+    return rows
+
+
+def show(output: "Output", works: list[DayWork]) -> None:
+    """Print what became of the days, and why some failed."""
+    from odum_assets.cli.rendering import escaped, table
+
+    output.data({"days": [_record(work) for work in works]})
+    columns = ["day", "", "run id", "orders", "PnL", "drawdown"]
+    if not output.is_wide:
+        columns = [name for name in columns if name not in ("orders", "drawdown")]
+    for name in dict.fromkeys(work.config for work in works):
+        group = [work for work in works if work.config == name]
+        currency = next((work.figures["currency"] for work in group if work.figures), None)
+        title = name if currency is None else f"{name} ({currency})"
+        rows = table(title, columns, right=columns[3:])
+        for work in group:
+            cells = _cells(work)
+            rows.add_row(*(cells[column] for column in columns))
+        output.show(rows)
+    for work in works:
+        if work.error:
+            output.err.print(
+                f"[bold red]{work.config} {work.day} failed:[/] {escaped(work.error)}",
+                soft_wrap=True,
+            )
+    states = [work.state for work in works]
+    parts = [f"{states.count(state)} {state}" for state in ("done", "failed", "no data")]
+    output.show(", ".join(part for part in parts if not part.startswith("0 ")))
+
+
+def _cells(work: DayWork) -> dict[str, str]:
+    from odum_assets.cli.rendering import amount, colored, count, percent
+
+    state = f"[{_STYLES.get(work.state, 'dim')}]{work.state}[/]"
+    figures = work.figures
+    if not figures:
+        return {"day": work.day, "": state, "run id": "", "orders": "", "PnL": "", "drawdown": ""}
+    pnl = figures.get("pnl")
+    return {
+        "day": work.day,
+        "": state,
+        "run id": str(figures["run_id"]),
+        "orders": count(figures.get("orders")),
+        "PnL": colored(amount(pnl, sign=True), pnl),
+        "drawdown": percent(figures.get("max_drawdown_pct"), sign=False),
+    }
+
+
+def _record(work: DayWork) -> dict[str, Any]:
+    figures = work.figures
+    names = ("run_id", "pnl", "currency", "orders", "fills", "max_drawdown_pct", "digest")
+    return {
+        "config": work.config,
+        "partition": work.day,
+        "state": work.state,
+        "seconds": round(work.seconds, 3),
+        **{name: figures.get(name) for name in names},
+        "error": work.error or None,
+        "warnings": [] if work.result is None else [list(each) for each in work.result.warnings],
+        "dagster_run_id": None if work.result is None else work.result.dagster_run_id,
+    }

@@ -1,0 +1,157 @@
+"""``odum config``: validate, show and describe run configurations."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from odum_assets.cli.options import ConfigArgument, JsonOption
+
+if TYPE_CHECKING:
+    from odum_assets.config import LoadedConfig
+    from odum_assets.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Validate and show run configurations.")
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG]...",
+            help="Configurations by name or path. None: all of the folder, and that they agree.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check run configurations and show every problem of every file.
+
+    [dim]Examples:[/]
+      odum config validate
+      odum config validate configs/my_config.json
+    """
+    from odum_assets.cli.rendering import Output, count, table
+    from odum_assets.settings import load_settings
+
+    output, settings = Output(as_json), load_settings()
+    loaded, problems = _validated(files, settings)
+    output.data(
+        {
+            "valid": not problems,
+            "configs": [{"name": each.name, "hash": each.content_hash} for each in loaded],
+            "problems": problems,
+        }
+    )
+    rows = table(None, ["configuration", "instrument", "hash"])
+    for each in loaded:
+        rows.add_row(each.name, str(each.key), each.content_hash[:12])
+    if loaded:
+        output.show(rows)
+    for problem in problems:
+        output.err.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    output.show(f"[green]{count(len(loaded))} configurations are valid.[/]")
+
+
+def _validated(
+    files: list[str] | None, settings: "Settings"
+) -> tuple[list["LoadedConfig"], list[str]]:
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.config import load_config, load_configs
+    from odum_assets.errors import ConfigError
+
+    if not files:
+        try:
+            return load_configs(settings.configs_path), []
+        except ConfigError as error:
+            return [], str(error).splitlines()
+    loaded, problems = [], []
+    for path in [choose_config(file, settings).path for file in files]:
+        try:
+            loaded.append(load_config(path))
+        except ConfigError as error:
+            problems += str(error).splitlines()
+    return loaded, problems
+
+
+@app.command()
+def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
+    """Show one configuration with its defaults, its hash and where its data lie.
+
+    [dim]Example:[/]
+      odum config show binance_futures_btcusdt_l2_trades_config
+    """
+    from odum_assets.cli.rendering import Output, escaped, shown_path
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.config import load_config
+    from odum_assets.settings import load_settings
+
+    output = Output(as_json)
+    choice = choose_config(config, load_settings())
+    loaded = load_config(choice.path)
+    places = _places(loaded, choice.settings)
+    content: dict[str, Any] = json.loads(loaded.config.model_dump_json(by_alias=True))
+    output.data(
+        {
+            "name": loaded.name,
+            "path": str(loaded.path),
+            "hash": loaded.content_hash,
+            "instrument": str(loaded.key),
+            "nautilus_id": loaded.key.nautilus_id,
+            **places,
+            "config": content,
+        }
+    )
+    output.facts(
+        loaded.name,
+        [
+            ("file", escaped(shown_path(loaded.path))),
+            ("hash", loaded.content_hash),
+            ("instrument", str(loaded.key)),
+            ("Nautilus id", loaded.key.nautilus_id),
+            ("catalog", escaped(shown_path(places["catalog"]))),
+            *((f"raw {kind}", escaped(path)) for kind, path in places["raw"].items()),
+        ],
+    )
+    if not as_json:
+        output.out.print("\n[bold]Content, defaults filled in[/]")
+        output.out.print_json(json.dumps(content), indent=2)
+
+
+def _places(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
+    from odum_assets.config import effective_settings
+
+    catalog = loaded.config.data_catalog
+    effective = effective_settings(loaded, settings)
+    root = effective.raw_root
+    templates = {kind: catalog.template(kind, loaded.key) for kind in catalog.paths()}
+    return {
+        "catalog": str(effective.catalog_path),
+        "raw": {kind: f"{root}/{template}" for kind, template in templates.items()},
+    }
+
+
+@app.command()
+def schema(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write it to a file.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,  # noqa: ARG001 - it is JSON anyway
+) -> None:
+    """Print the JSON Schema of run configurations, for editors.
+
+    [dim]Example:[/]
+      odum config schema --out configs/run_config.schema.json
+    """
+    from odum_assets.config import json_schema
+
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")

@@ -1,0 +1,221 @@
+"""``odum convert``: raw day files become catalog partitions, through their assets."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from odum_assets.cli.options import DataTypeChoice, DayOption, FromOption, JsonOption, ToOption
+
+if TYPE_CHECKING:
+    from odum_assets.cli.partitions import Partition
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.session import Session
+    from odum_assets.orchestration.launch import LaunchResult
+    from odum_assets.orchestration.project import Project, Source
+
+
+def convert(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]", help="Configuration: name, file name or path.", show_default=False
+        ),
+    ] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Instrument in place of a configuration, any spelling."),
+    ] = None,
+    data_type: Annotated[
+        DataTypeChoice | None, typer.Option(help="Only this kind of data.")
+    ] = None,
+    day: DayOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Every day that has raw files.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Convert again what is up to date.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Convert raw days into catalog partitions.
+
+    What is up to date is left alone. Days without raw files are named; the others are converted.
+
+    [dim]Examples:[/]
+      odum convert binance_futures_btcusdt_l2_trades_config --all
+      odum convert binance_futures_btcusdt_l2_trades_config --day 2024-07-18
+      odum convert --instrument BINANCE-FUTURES:PERPETUAL:BTC-USDT --data-type trades \
+--day 2024-07-18 --force
+    """
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.options import require_pair
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.cli.session import open_session
+    from odum_assets.settings import load_settings
+
+    output, settings = Output(as_json), load_settings()
+    if (config is None) == (instrument is None):
+        raise UsageError("name what to convert: either a CONFIG or --instrument KEY")
+    span = require_pair(first, last)
+    if (day is not None) + (span is not None) + every != 1:
+        raise UsageError("say which days: --day DAY, or --from DAY --to DAY, or --all")
+    choice = None if config is None else choose_config(config, settings)
+    if choice is not None:
+        settings = choice.settings
+        if choice.note:
+            output.warn(choice.note)
+    with open_session(settings, output) as session:
+        project = session.graph.project
+        name = None if choice is None else choice.name
+        sources = _sources(project, name, instrument, data_type)
+        days = [day] if day is not None else _days(project, sources, span)
+        found = _converted(session, sources, days, force=force, single=day is not None)
+    _show(output, found)
+    if any(each["state"] == "failed" for each in found):
+        raise typer.Exit(1)
+
+
+def _sources(
+    project: "Project", config: str | None, instrument: str | None, data_type: str | None
+) -> tuple["Source", ...]:
+    from odum_assets.cli.errors import UsageError, did_you_mean
+    from odum_assets.cli.selection import names_instrument
+
+    if config is not None:
+        of_config = [each for each in project.configs if each.name == config]
+    else:
+        of_config = [each for each in project.configs if names_instrument(instrument or "", each)]
+        keys = sorted({str(each.key) for each in of_config})
+        if not keys:
+            known = sorted({str(each.key) for each in project.configs})
+            raise UsageError(
+                f"--instrument: no configuration has {instrument!r}"
+                f"{did_you_mean(instrument or '', known)}"
+            )
+        if len(keys) > 1:
+            raise UsageError(f"--instrument: {instrument!r} may be {' or '.join(keys)}; say which")
+    found = tuple(
+        source
+        for source in project.sources
+        if any(each in source.named_by for each in of_config)
+        and data_type in (None, source.data_type)
+    )
+    if not found:
+        raise UsageError(
+            f"--data-type: {of_config[0].name} names no {data_type}_path in data_catalog"
+        )
+    return found
+
+
+def _days(
+    project: "Project", sources: tuple["Source", ...], span: tuple[date, date] | None
+) -> list[date]:
+    from odum_assets.cli.options import days_between
+    from odum_assets.cli.partitions import days_on_disk
+    from odum_assets.errors import DataError
+    from odum_assets.orchestration.project import feed_of
+
+    there = days_on_disk(project, sources)
+    days = there if span is None else [day for day in days_between(*span) if day in set(there)]
+    if not days:
+        place = feed_of(sources[0], project.settings)
+        kept = f"; there are days from {there[0]} to {there[-1]}" if there else ""
+        asked = "" if span is None else f" from {span[0]} to {span[1]}"
+        raise DataError(f"{place}: there are no raw files of {sources[0].key}{asked}{kept}")
+    return days
+
+
+def _converted(
+    session: "Session",
+    sources: tuple["Source", ...],
+    days: list[date],
+    *,
+    force: bool,
+    single: bool,
+) -> list[dict[str, Any]]:
+    """Convert what must be, day by day, and return what became of each partition."""
+    from odum_assets.cli.partitions import State, look_at
+
+    project = session.graph.project
+    records = []
+    for day in days:
+        found = [look_at(project, source, day) for source in sources]
+        todo = [each for each in found if force or _is_due(session, each)]
+        if not single:
+            todo = [each for each in todo if each.raw is not None]
+        result = _run(session, todo, day, force=force) if todo else None
+        for each in found:
+            if each in todo:
+                records.append(_record(look_at(project, each.source, day), result))
+            elif each.state is State.MISSING:
+                records.append(_record(each, None, "no raw file"))
+            else:
+                records.append(_record(each, None, each.state.value))
+    return records
+
+
+def _is_due(session: "Session", partition: "Partition") -> bool:
+    from odum_assets.cli.partitions import State
+
+    if partition.state is State.CURRENT:
+        return not session.is_recorded(partition.source, partition.day)
+    return partition.state is not State.KEPT
+
+
+def _run(session: "Session", todo: list["Partition"], day: date, *, force: bool) -> "LaunchResult":
+    keys = [tuple(each.source.catalog_key.path) for each in todo]
+    config = {key: {"force": True} for key in keys} if force else None
+    return session.run(f"Converting {day}", keys, day.isoformat(), config)
+
+
+def _record(
+    partition: "Partition", result: "LaunchResult | None", state: str = "converted"
+) -> dict[str, Any]:
+    manifest, key = partition.manifest, partition.source.catalog_key.to_user_string()
+    error = None
+    if result is not None and key not in result.materializations:
+        texts = [text for name, text in result.failures if name in (key, "run")]
+        state, error = "failed", "\n".join(texts) or "it was not reached"
+    warnings = () if result is None else result.warnings + result.failures
+    return {
+        "day": partition.day.isoformat(),
+        "instrument": str(partition.source.key),
+        "data_type": partition.source.data_type.value,
+        "state": state,
+        "rows": None if manifest is None else manifest.rows_written,
+        "rejected": None if manifest is None else manifest.rows_rejected,
+        "digest": None if manifest is None else manifest.digest,
+        "warnings": [text for name, text in warnings if name == key] if error is None else [],
+        "error": error,
+        "dagster_run_id": None if result is None else result.dagster_run_id,
+    }
+
+
+_STYLES = {"converted": "green", "failed": "bold red", "no raw file": "yellow", "stale": "yellow"}
+
+
+def _show(output: "Output", records: list[dict[str, Any]]) -> None:
+    from odum_assets.cli.rendering import count, table
+
+    output.data({"partitions": records})
+    columns = ["day", "data type", "rows", "rejected", ""]
+    for instrument in dict.fromkeys(each["instrument"] for each in records):
+        rows = table(instrument, columns, right=["rows", "rejected"])
+        for each in records:
+            if each["instrument"] == instrument:
+                state = f"[{_STYLES.get(each['state'], 'dim')}]{each['state']}[/]"
+                figures = count(each["rows"]), count(each["rejected"])
+                rows.add_row(each["day"], each["data_type"], *figures, state)
+        output.show(rows)
+    for each in records:
+        for text in each["warnings"]:
+            output.warn(f"{each['day']} {each['data_type']}: {text}")
+        if each["error"]:
+            output.err.print(
+                f"error: {each['day']} {each['data_type']}: {each['error']}",
+                style="bold red",
+                markup=False,
+                soft_wrap=True,
+            )

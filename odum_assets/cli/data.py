@@ -1,0 +1,194 @@
+"""``odum data``: sample data, what raw data there are, and how good they are."""
+
+from collections import Counter
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from odum_assets.cli.options import DayOption, JsonOption
+from odum_assets.cli.sample import generate
+
+if TYPE_CHECKING:
+    from odum_assets.cli.partitions import Partition
+    from odum_assets.cli.rendering import Output
+    from odum_assets.orchestration.project import Project
+
+app = typer.Typer(no_args_is_help=True, help="Raw data: make samples, list, check.")
+
+ConfigFilter = Annotated[
+    str | None,
+    typer.Option("--config", metavar="CONFIG", help="Only what this configuration reads."),
+]
+
+
+app.command("generate")(generate)
+
+
+@app.command("list")
+def list_data(
+    config: ConfigFilter = None, day: DayOption = None, as_json: JsonOption = False
+) -> None:
+    """List raw files by day and instrument: size, and whether the catalog holds them.
+
+    [dim]Examples:[/]
+      odum data list
+      odum data list --day 2024-07-18 --json
+    """
+    from odum_assets.cli.rendering import Output, plural, shown_path, size, table
+    from odum_assets.settings import load_settings
+
+    output, settings = Output(as_json), load_settings()
+    project, partitions = _partitions(output, config, day)
+    known = {each.raw.path for each in partitions if each.raw is not None}
+    records = [_record(each) for each in partitions]
+    records += _unclaimed(settings.raw_root, known, day) if config is None else []
+    records.sort(key=lambda each: (each["day"], each["instrument"], each["data_type"]))
+    output.data({"raw_root": settings.raw_root, "files": records})
+    for instrument in sorted({each["instrument"] for each in records}):
+        rows = table(instrument, ["day", "data type", "size", "catalog"], right=["size"])
+        for each in records:
+            if each["instrument"] == instrument:
+                state = f"[{_STYLES.get(each['state'], 'dim')}]{each['state']}[/]"
+                rows.add_row(each["day"], each["data_type"], size(each["size"]), state)
+        output.show(rows)
+    days = len({each["day"] for each in records})
+    if records:
+        place = shown_path(settings.raw_root)
+        output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {place}")
+    else:
+        place = shown_path(settings.raw_root)
+        output.show(f"There are no raw data in {place}. Make some with: odum data generate")
+    if project.configs == ():
+        output.warn(f"there are no configurations in {settings.configs_path}")
+
+
+_STYLES = {"up to date": "green", "stale": "yellow", "not converted": "cyan"}
+
+
+def _partitions(
+    output: "Output", config: str | None, day: date | None
+) -> tuple["Project", list["Partition"]]:
+    """Return the partitions of which there is a raw file or a catalog file."""
+    from odum_assets.cli.partitions import State, days_on_disk, look_at
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.settings import load_settings
+
+    settings = load_settings()
+    choice = None if config is None else choose_config(config, settings, what="--config")
+    with output.waiting("Looking at raw and catalog files"):
+        from odum_assets.catalog import list_manifests
+        from odum_assets.orchestration.project import load_project
+
+        project = load_project(settings if choice is None else choice.settings)
+        found = []
+        for source in project.sources:
+            if choice is not None and choice.name not in [each.name for each in source.named_by]:
+                continue
+            root = project.catalog_root(source.loaded)
+            converted = [each.day for each in list_manifests(root, source.key, source.data_type)]
+            days = sorted({*days_on_disk(project, (source,)), *converted})
+            found += [look_at(project, source, each) for each in days if day in (None, each)]
+    return project, [each for each in found if each.state is not State.MISSING]
+
+
+def _record(partition: "Partition") -> dict[str, Any]:
+    raw, manifest = partition.raw, partition.manifest
+    return {
+        "day": partition.day.isoformat(),
+        "instrument": str(partition.source.key),
+        "data_type": partition.source.data_type.value,
+        "path": None if raw is None else raw.path,
+        "size": None if raw is None else raw.stat.size,
+        "state": partition.state.value,
+        "rows": None if manifest is None else manifest.rows_written,
+        "rejected": None if manifest is None else manifest.rows_rejected,
+        "configs": [each.name for each in partition.source.named_by],
+    }
+
+
+def _unclaimed(raw_root: str, known: set[str], day: date | None) -> list[dict[str, Any]]:
+    """Return raw files that no configuration names."""
+    from odum_assets.raw.layout import list_raw_files
+
+    return [
+        {
+            "day": each.day.isoformat(),
+            "instrument": each.key_text,
+            "data_type": each.data_type.value,
+            "path": each.path,
+            "size": each.size,
+            "state": "in no config",
+            "rows": None,
+            "rejected": None,
+            "configs": [],
+        }
+        for each in list_raw_files(raw_root, day=day)
+        if each.path not in known
+    ]
+
+
+@app.command()
+def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOption = False) -> None:
+    """Show the quality of converted data against the thresholds of the configurations.
+
+    Converts nothing: raw files that are not in the catalog yet are only named. The exit code is 1
+    when a check fails.
+
+    [dim]Examples:[/]
+      odum data check
+      odum data check --config binance_futures_btcusdt_l2_trades_config --day 2024-07-18
+    """
+    from odum_assets.cli.rendering import Output, escaped, plural, table
+
+    output = Output(as_json)
+    _, partitions = _partitions(output, config, day)
+    verdicts = [verdict for each in partitions for verdict in _verdicts(each)]
+    waiting = [each for each in partitions if each.manifest is None]
+    failed = [each for each in verdicts if not each["passed"]]
+    output.data(
+        {
+            "passed": not failed,
+            "checks": verdicts,
+            "not_converted": [_record(each) for each in waiting],
+        }
+    )
+    for instrument in dict.fromkeys(each["instrument"] for each in failed):
+        rows = table(instrument, ["", "day", "data type", "check"])
+        for each in failed:
+            if each["instrument"] == instrument:
+                mark = "[bold red]blocks[/]" if each["blocking"] else "[yellow]warns[/]"
+                text = f"{each['check']}: [dim]{escaped(each['text'])}[/]"
+                rows.add_row(mark, each["day"], each["data_type"], text)
+        output.show(rows)
+    checked = len(partitions) - len(waiting)
+    passed = len(verdicts) - len(failed)
+    output.show(
+        f"{plural(checked, 'partition')} looked at: {plural(passed, 'check')} passed, "
+        f"{len(failed)} failed."
+    )
+    for name, number in Counter(each.source.loaded.name for each in waiting).items():
+        output.note(
+            f"not converted yet: {plural(number, 'raw file')}; run: odum convert {name} --all"
+        )
+    if failed:
+        raise typer.Exit(1)
+
+
+def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
+    from odum_assets.orchestration.checks import judge_partition
+
+    if partition.manifest is None:
+        return []
+    return [
+        {
+            "day": partition.day.isoformat(),
+            "instrument": str(partition.source.key),
+            "data_type": partition.source.data_type.value,
+            "check": check.name,
+            "passed": verdict.passed,
+            "blocking": check.blocking,
+            "text": verdict.text,
+        }
+        for check, verdict in judge_partition(partition.manifest, partition.source.named_by)
+    ]

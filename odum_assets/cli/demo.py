@@ -1,0 +1,238 @@
+"""``odum demo``: sample data through the whole graph, and where everything lies."""
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from odum_assets.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.session import Session
+    from odum_assets.config import LoadedConfig
+    from odum_assets.raw.sample.spec import SampleSpec
+    from odum_assets.results.store import ResultEntry
+    from odum_assets.settings import Settings
+
+CONFIGS = (
+    "binance_futures_btcusdt_l2_trades_config",
+    "binance_futures_ethusdt_l2_trades_config",
+)
+_STEPS = ("result", "report", "ticks")
+
+
+def demo(as_json: JsonOption = False) -> None:
+    """Make sample data and every asset of them: a first look at the whole.
+
+    Three days of two instruments are written, converted and run, each day by itself and all of them
+    as one account. What is there already is not made again.
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.cli.session import open_session
+    from odum_assets.settings import load_settings
+
+    output, settings = Output(as_json), load_settings()
+    started = time.monotonic()
+    for name in CONFIGS:
+        choose_config(name, settings, what="demo")
+    spec = sample()
+    written = _write_missing(spec, settings, output)
+    with open_session(settings, output) as session:
+        made = _make_days(session, spec)
+        made += sum(_make_window(session, session.config(name), spec) for name in CONFIGS)
+    entries = _entries(settings, spec)
+    seconds = time.monotonic() - started
+    places = _places(settings)
+    output.data(
+        {
+            "files_written": written,
+            "runs_made": made,
+            "seconds": round(seconds, 1),
+            "results": [_record(entry) for entry in entries],
+            "places": places,
+        }
+    )
+    _show(output, entries, places, written, made, seconds)
+
+
+def sample() -> "SampleSpec":
+    """Return what sample data the demo makes: a session of four hours on three days."""
+    from odum_assets.raw.sample import SampleSpec
+
+    return SampleSpec(days=3, trades_per_day=4_000, books_per_day=14_400, hours=(12, 16))
+
+
+def _days(spec: "SampleSpec") -> "list[date]":
+    return [spec.start + timedelta(days=index) for index in range(spec.days)]
+
+
+def _write_missing(spec: "SampleSpec", settings: "Settings", output: "Output") -> int:
+    """Write the sample files that are not there; what is there is never touched."""
+    import tempfile
+    from pathlib import Path
+
+    from odum_assets.cli.progress import Display
+    from odum_assets.cli.sample import sample_paths
+    from odum_assets.raw.sample import write_sample
+
+    missing = [path for path in sample_paths(spec, settings.raw_root) if not path.is_file()]
+    if not missing:
+        return 0
+    _refuse_foreign(spec, settings)
+    root = Path(settings.raw_root)
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".sample-", dir=root) as folder:
+        with Display(output, "Writing sample data") as display:
+            write_sample(folder, spec, display.files)
+        for path in missing:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path.relative_to(root)).replace(path)
+    return len(missing)
+
+
+def _refuse_foreign(spec: "SampleSpec", settings: "Settings") -> None:
+    """Refuse to mix sample data into a folder of real data that the environment names."""
+    from odum_assets.errors import DataError
+    from odum_assets.raw.layout import is_url, list_days
+
+    if "raw_root" not in settings.model_fields_set:
+        return
+    others = [] if is_url(settings.raw_root) else list_days(settings.raw_root)
+    others = [day for day in others if day not in _days(spec)]
+    if others or is_url(settings.raw_root):
+        raise DataError(
+            f"UNIFIED_CLOUD_LOCAL_PATH is {settings.raw_root}, which is not for sample data: it "
+            "holds other days or is not a local folder. Unset it for the demo, or name an empty "
+            "folder"
+        )
+
+
+def _make_days(session: "Session", spec: "SampleSpec") -> int:
+    """Make the days that are not complete and return how many there were."""
+    from odum_assets.cli.backfill import run_all
+    from odum_assets.cli.board import DayWork
+    from odum_assets.cli.errors import WorkError
+    from odum_assets.cli.runs import RunOptions
+
+    project = session.graph.project
+    works = []
+    for name in CONFIGS:
+        sources = project.sources_of(session.config(name))
+        keys = [tuple(source.catalog_key.path) for source in sources]
+        keys += [("backtest", name, step) for step in _STEPS]
+        works += [
+            DayWork(name, day.isoformat(), tuple(keys))
+            for day in _days(spec)
+            if not _is_complete(session, name, day)
+        ]
+    run_all(session, works, RunOptions(), slots=2)
+    failed = [work for work in works if work.state != "done"]
+    if failed:
+        lines = [f"{work.config} {work.day}: {work.error}" for work in failed]
+        raise WorkError("the demo is not complete:\n" + "\n".join(lines))
+    return len(works)
+
+
+def _is_complete(session: "Session", name: str, day: "date") -> bool:
+    from odum_assets.cli.partitions import to_convert
+    from odum_assets.orchestration.names import backtest_key
+
+    if to_convert(session, session.graph.project.sources_of(session.config(name)), day):
+        return False
+    for step in _STEPS:
+        made = session.instance.get_materialized_partitions(backtest_key(name, step))
+        if day.isoformat() not in made:
+            return False
+    return _has_files(session.settings, name, day.isoformat())
+
+
+def _has_files(settings: "Settings", name: str, partition: str) -> bool:
+    from odum_assets.cli.outcome import files
+    from odum_assets.results.store import ResultStore
+
+    entry = ResultStore(settings.results_path).current(name, partition)
+    wanted = {"summary", "report", "tearsheet"}
+    if partition != "window":
+        wanted.add("ticks")
+    return entry is not None and wanted <= files(entry).keys()
+
+
+def _make_window(session: "Session", loaded: "LoadedConfig", spec: "SampleSpec") -> int:
+    """Make the continuous run over all days unless it is there; return how many were made."""
+    from odum_assets.cli.runs import RunOptions, run_window
+    from odum_assets.orchestration.names import backtest_key
+
+    key = backtest_key(loaded.name, "window")
+    recorded = session.instance.get_latest_materialization_event(key) is not None
+    if recorded and _has_files(session.settings, loaded.name, "window"):
+        return 0
+    days = _days(spec)
+    options = RunOptions(
+        start=f"{days[0]}T00:00:00Z", end=f"{days[-1] + timedelta(days=1)}T00:00:00Z"
+    )
+    run_window(session, loaded, days, options)
+    return 1
+
+
+def _entries(settings: "Settings", spec: "SampleSpec") -> "list[ResultEntry]":
+    from odum_assets.results.store import ResultStore
+
+    store = ResultStore(settings.results_path)
+    partitions = [*(day.isoformat() for day in _days(spec)), "window"]
+    found = [store.current(name, partition) for name in CONFIGS for partition in partitions]
+    return [entry for entry in found if entry is not None]
+
+
+def _record(entry: "ResultEntry") -> dict[str, Any]:
+    from odum_assets.cli.outcome import record
+
+    return record(entry)
+
+
+def _places(settings: "Settings") -> dict[str, str]:
+    import os
+    from pathlib import Path
+
+    results = settings.results_path
+    return {
+        "raw files": f"{settings.raw_root}/raw_tick_data/by_date",
+        "catalog": str(settings.catalog_path),
+        "results": str(results / "fast"),
+        "reports": str(results / "report"),
+        "tearsheets": str(results / "report" / "*" / "tearsheet.html"),
+        "ticks": str(results / "tickdata"),
+        "Dagster": os.environ.get("DAGSTER_HOME") or str(Path(".dagster").absolute()),
+    }
+
+
+def _show(
+    output: "Output",
+    entries: "list[ResultEntry]",
+    places: dict[str, str],
+    written: int,
+    made: int,
+    seconds: float,
+) -> None:
+    from odum_assets.cli.outcome import show_list
+    from odum_assets.cli.rendering import escaped, shown_path
+
+    show_list(output, entries)
+    output.facts(
+        "Where it lies", [(name, escaped(shown_path(path))) for name, path in places.items()]
+    )
+    output.show("")
+    if entries:
+        newest = entries[-1].run_id
+        output.facts(
+            "What next",
+            [
+                ("make dev", "the asset graph with all of this, at http://127.0.0.1:3000"),
+                ("odum data check", "how good the data are"),
+                ("odum results show", newest),
+            ],
+        )
+    what = f"{written} raw files written, {made} runs made" if written or made else "nothing to do"
+    output.show(f"\n[green]Ready[/] in {seconds:.1f} s: {what}.")

@@ -1,0 +1,152 @@
+"""Options that several commands share, and reading what they say."""
+
+import json
+import re
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from odum_assets.cli.errors import UsageError
+
+
+class SnapshotChoice(StrEnum):
+    """What moves the simulated market."""
+
+    TRADES = "trades"
+    BOOK = "book"
+    BOTH = "both"
+
+
+class AlgorithmChoice(StrEnum):
+    """Execution algorithms."""
+
+    NORMAL = "NORMAL"
+    TWAP = "TWAP"
+    VWAP = "VWAP"
+    ICEBERG = "ICEBERG"
+
+
+class DataTypeChoice(StrEnum):
+    """Kinds of raw data."""
+
+    TRADES = "trades"
+    BOOK = "book_snapshot_5"
+    FUNDING = "derivative_ticker"
+
+
+def parse_day(text: str | date) -> date:
+    """Return a day written YYYY-MM-DD, perhaps with ``day-`` before it.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is no day.
+    """
+    if isinstance(text, date):
+        return text
+    try:
+        return date.fromisoformat(text.strip().removeprefix("day-"))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day; write it as 2024-07-18") from None
+
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")
+]
+ConfigArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="Run configuration: its name, its file name, or the path of its file.",
+        show_default=False,
+    ),
+]
+DayOption = Annotated[
+    date | None,
+    typer.Option("--day", parser=parse_day, metavar="DAY", help="One UTC day, as 2024-07-18."),
+]
+FromOption = Annotated[
+    date | None,
+    typer.Option("--from", parser=parse_day, metavar="DAY", help="First day of several."),
+]
+ToOption = Annotated[
+    date | None,
+    typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day of several (included)."),
+]
+AlgorithmOption = Annotated[
+    AlgorithmChoice | None,
+    typer.Option(
+        "--exec-algorithm",
+        case_sensitive=False,
+        help="Execution algorithm in place of the configuration's.",
+    ),
+]
+ParamsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--exec-algorithm-params",
+        metavar="JSON",
+        help="""Its parameters, as '{"horizon_secs": 10}'.""",
+    ),
+]
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return every day from `first` to `last`, both included.
+
+    Raises
+    ------
+    UsageError
+        If `last` is before `first`.
+    """
+    if last < first:
+        raise UsageError(f"--to {last} is before --from {first}")
+    return [first + timedelta(days=index) for index in range((last - first).days + 1)]
+
+
+def require_pair(first: date | None, last: date | None) -> tuple[date, date] | None:
+    """Return both ends of a range, None when neither is given.
+
+    Raises
+    ------
+    UsageError
+        If only one is given.
+    """
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise UsageError("--from and --to belong together: give both")
+    days_between(first, last)
+    return first, last
+
+
+def parse_params(text: str | None, option: str = "--exec-algorithm-params") -> dict[str, float]:
+    """Return the parameters of an execution algorithm.
+
+    Raises
+    ------
+    UsageError
+        If the text is no JSON object of numbers.
+    """
+    if text is None:
+        return {}
+    try:
+        found: Any = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: not JSON ({error}): {text}") from None
+    if not isinstance(found, dict) or not all(_is_number(each) for each in found.values()):
+        raise UsageError(
+            f'{option}: allowed a JSON object of numbers such as {{"horizon_secs": 10}}: {text}'
+        )
+    return {name: float(value) for name, value in found.items()}
+
+
+def natural(text: str) -> list[object]:
+    """Return a key that sorts names with numbers as a person would."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,280 @@
+"""How a result looks: in full, as a row of a list, and as JSON."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from odum_assets.cli.rendering import (
+    Output,
+    amount,
+    colored,
+    count,
+    escaped,
+    number,
+    percent,
+    price,
+    quantity,
+    shown_path,
+    table,
+)
+
+if TYPE_CHECKING:
+    from odum_assets.results.store import ResultEntry
+
+
+def record(entry: "ResultEntry") -> dict[str, Any]:
+    """Return a result as it is listed for programs."""
+    summary, document = entry.summary(), entry.document
+    return {
+        "run_id": entry.run_id,
+        "config": entry.config_name,
+        "partition": entry.partition,
+        "mode": entry.mode,
+        "created": entry.created_at,
+        "digest": entry.digest,
+        "instrument": document["instrument"],
+        "start": document["start"],
+        "end": document["end"],
+        "orders": summary["orders"],
+        "fills": summary["fills"],
+        "pnl": summary["pnl"],
+        "currency": summary["account"]["currency"],
+        "return_pct": summary["returns"]["total_return_pct"],
+        "max_drawdown_pct": summary["drawdown"]["max_drawdown_pct"],
+        "flags": summary["flags"],
+        "files": files(entry),
+    }
+
+
+def files(entry: "ResultEntry") -> dict[str, str]:
+    """Return where the files of a result lie, by kind; only those that exist."""
+    found = {"summary": str(entry.fast_path)}
+    if entry.report_path is not None:
+        found["report"] = str(entry.report_path)
+        sheet = entry.report_path / "tearsheet.html"
+        if sheet.is_file():
+            found["tearsheet"] = str(sheet)
+    ticks = entry.fast_path.parent.parent / "tickdata" / f"{entry.run_id}.json"
+    if ticks.is_file():
+        found["ticks"] = str(ticks)
+    return found
+
+
+def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:
+    """Print results as a table with their key figures."""
+    columns = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
+    groups: dict[str, list[ResultEntry]] = {}
+    for entry in entries:
+        currency = entry.summary()["account"]["currency"]
+        title = f"{entry.config_name} ({currency})" if by_config else f"in {currency}"
+        groups.setdefault(title, []).append(entry)
+    for title, group in groups.items():
+        rows = table(title, columns, right=columns[2:-1])
+        for entry in group:
+            cells = _list_cells(entry)
+            rows.add_row(*(cells[column] for column in columns))
+        output.show(rows)
+    if any(entry.summary()["flags"] for entry in entries):
+        output.note("! has something to know: odum results show RUN_ID")
+
+
+_LIST_COLUMNS = ("run id", "day", "orders", "fills", "PnL", "return", "drawdown", "")
+_WIDE_ONLY = ("orders", "fills", "drawdown")
+
+
+def _list_cells(entry: "ResultEntry") -> dict[str, str]:
+    summary = entry.summary()
+    pnl, share = summary["pnl"], summary["returns"]["total_return_pct"]
+    return {
+        "run id": entry.run_id,
+        "day": entry.partition,
+        "orders": count(summary["orders"]),
+        "fills": count(summary["fills"]),
+        "PnL": colored(amount(pnl, sign=True), pnl),
+        "return": colored(percent(share), share),
+        "drawdown": percent(summary["drawdown"]["max_drawdown_pct"], sign=False),
+        "": "[yellow]![/]" if summary["flags"] else "",
+    }
+
+
+def show_short(output: Output, entry: "ResultEntry") -> None:
+    """Print what a person wants to see right after a run."""
+    summary, document = entry.summary(), entry.document
+    account, parts = summary["account"], summary["pnl_breakdown"]
+    currency, pnl = account["currency"], summary["pnl"]
+    share = summary["returns"]["total_return_pct"]
+    output.facts(
+        f"{entry.config_name}  {entry.partition}",
+        [
+            ("run id", f"[bold]{entry.run_id}[/]"),
+            ("window", f"{document['start']} to {document['end']}"),
+            ("orders, fills", f"{count(summary['orders'])}, {count(summary['fills'])}"),
+            ("PnL", colored(amount(pnl, currency, sign=True), pnl)),
+            ("", _parts_text(parts)),
+            ("return", f"{percent(share)}{' with unrealized' if parts['unrealized'] else ''}"),
+            ("final balance", amount(account["final_balance"], currency)),
+            ("max drawdown", _drawdown_text(summary)),
+            ("digest", entry.digest[:16]),
+        ],
+    )
+    show_flags(output, entry)
+    show_files(output, entry)
+
+
+def show_full(output: Output, entry: "ResultEntry") -> None:
+    """Print everything about a result, what a reader must know first."""
+    summary, document, metadata = entry.summary(), entry.document, entry.metadata()
+    output.show(f"[bold]{entry.run_id}[/]")
+    show_flags(output, entry)
+    output.facts(
+        "Run",
+        [
+            ("configuration", entry.config_name),
+            ("partition", entry.partition),
+            ("instrument", document["instrument"]),
+            ("window", f"{document['start']} to {document['end']}"),
+            ("mode", f"{entry.mode}, market from {metadata['snapshot_mode']}"),
+            ("execution", metadata["exec_algorithm"]["type"]),
+            ("made", entry.created_at),
+            ("digest", entry.digest),
+            ("config hash", metadata["config_hash"]),
+        ],
+    )
+    for title, pairs in _sections(summary):
+        output.facts(title, pairs)
+    show_simulated(output, summary["simulated"])
+    show_files(output, entry)
+
+
+def show_flags(output: Output, entry: "ResultEntry") -> None:
+    """Print what a reader must know."""
+    from rich.table import Table
+
+    flags = entry.summary()["flags"]
+    if not flags:
+        return
+    lines = Table.grid(padding=(0, 1))
+    for flag in flags:
+        lines.add_row("  [yellow]![/]", f"[yellow]{escaped(flag)}[/]")
+    output.show(lines)
+
+
+def show_files(output: Output, entry: "ResultEntry") -> None:
+    """Print where the files of a result are."""
+    pairs = [(name, escaped(shown_path(path))) for name, path in files(entry).items()]
+    output.facts("Files", pairs)
+
+
+def show_simulated(output: Output, aspects: Sequence[dict[str, Any]]) -> None:
+    """Print what of a real market was simulated."""
+    marks = {True: "[green]yes[/]", False: "[yellow]no [/]"}
+    output.facts(
+        "Simulated",
+        [
+            (
+                each["aspect"].replace("_", " "),
+                f"{marks[each['simulated']]} {escaped(each['detail'])}",
+            )
+            for each in aspects
+        ],
+    )
+
+
+def _sections(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    currency = summary["account"]["currency"]
+    return [
+        ("Profit and loss", _pnl_rows(summary, currency)),
+        ("Orders", _order_rows(summary)),
+        ("Round trips", _trade_rows(summary["trades"], currency)),
+        ("Risk", _risk_rows(summary)),
+        ("Position at the end", _position_rows(summary["position"], currency)),
+    ]
+
+
+def _pnl_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    account, parts = summary["account"], summary["pnl_breakdown"]
+    names = ("realized", "commissions", "funding", "net", "unrealized")
+    rows = [(name, amount(parts[name], currency, sign=name != "commissions")) for name in names]
+    rows += [
+        (name.replace("_", " "), amount(account[name], currency))
+        for name in ("starting_balance", "final_balance", "final_equity")
+    ]
+    rows.append(("return", percent(summary["returns"]["total_return_pct"])))
+    valuation = summary["valuation"]
+    if valuation is not None:
+        text = amount(valuation["pnl"], valuation["currency"], sign=True)
+        rows.append(("valued", f"{text} at {valuation['rate']} ({valuation['rate_source']})"))
+    return _aligned(rows)
+
+
+def _order_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    stats = summary["position_stats"]
+    rows = [
+        ("orders", count(summary["orders"])),
+        ("fills", count(summary["fills"])),
+        ("bought", f"{count(stats['buy_orders'])} orders, {quantity(stats['buy_quantity'])}"),
+        ("sold", f"{count(stats['sell_orders'])} orders, {quantity(stats['sell_quantity'])}"),
+    ]
+    rows += [(name, count(number_)) for name, number_ in summary["orders_by_status"].items()]
+    rows += [(f"refused: {why}", count(times)) for why, times in _refusals(summary)]
+    return rows
+
+
+def _refusals(summary: dict[str, Any]) -> list[tuple[str, int]]:
+    found = summary["refusals"]
+    if isinstance(found, dict):
+        return [(escaped(str(why)), int(times)) for why, times in found.items()]
+    return [(escaped(str(each.get("reason"))), int(each.get("count") or 0)) for each in found]
+
+
+def _trade_rows(trades: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    return _aligned(
+        [
+            ("round trips", count(trades["total_trades"])),
+            ("won", count(trades["winning_trades"])),
+            ("lost", count(trades["losing_trades"])),
+            ("win rate", percent(trades["win_rate"], sign=False)),
+            ("profit factor", number(trades["profit_factor"])),
+            ("expectancy", amount(trades["expectancy"], currency, sign=True)),
+        ]
+    )
+
+
+def _risk_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    ratios = summary["ratios"]
+    interval = ratios["equity_interval_secs"]
+    return [
+        ("max drawdown", _drawdown_text(summary)),
+        ("Sharpe", number(ratios["sharpe"])),
+        ("Sortino", number(ratios["sortino"])),
+        ("equity", f"marked to the market every {number(interval, 0)} s"),
+    ]
+
+
+def _position_rows(position: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    if position["side"] == "FLAT":
+        return [("position", "none")]
+    return [
+        ("position", f"{position['side']} {quantity(abs(position['quantity']))}"),
+        ("entry price", price(position["entry_price"])),
+        ("last price", price(position["current_price"])),
+        ("unrealized", amount(position["unrealized_pnl"], currency, sign=True)),
+    ]
+
+
+def _parts_text(parts: dict[str, Any]) -> str:
+    realized, fees = amount(parts["realized"], sign=True), amount(parts["commissions"])
+    text = f"realized {realized}, commissions {fees}, funding {amount(parts['funding'], sign=True)}"
+    unrealized = parts["unrealized"]
+    return f"{text}, unrealized {amount(unrealized, sign=True)}" if unrealized else text
+
+
+def _drawdown_text(summary: dict[str, Any]) -> str:
+    drawdown, currency = summary["drawdown"], summary["account"]["currency"]
+    share = percent(drawdown["max_drawdown_pct"], sign=False)
+    return f"{amount(drawdown['max_drawdown'], currency)} ({share})"
+
+
+def _aligned(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Set values that begin with a number flush right."""
+    width = max(len(value) for _, value in rows)
+    return [(name, value if "(" in value else value.rjust(width)) for name, value in rows]

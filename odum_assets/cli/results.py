@@ -1,0 +1,263 @@
+"""``odum results``: list, show, compare and verify stored results."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from odum_assets.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from odum_assets.cli.rendering import Output
+    from odum_assets.results.compare import Comparison, ComparisonRow
+    from odum_assets.results.store import ResultEntry, ResultStore
+
+app = typer.Typer(no_args_is_help=True, help="Stored results: list, show, compare, verify.")
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN_ID", show_default=False)]
+
+
+class Order(StrEnum):
+    """What results are sorted by."""
+
+    CREATED = "created"
+    PARTITION = "partition"
+    PNL = "pnl"
+    RETURN = "return"
+    DRAWDOWN = "drawdown"
+    ORDERS = "orders"
+
+
+@app.command("list")
+def list_results(
+    config: Annotated[
+        str | None, typer.Option(metavar="CONFIG", help="Only of this configuration.")
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only of this day, or 'window'.")
+    ] = None,
+    sort: Annotated[
+        Order, typer.Option(help="Newest, latest day, or highest figure first.")
+    ] = Order.CREATED,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List results with their key figures; ! marks those with something to know.
+
+    [dim]Examples:[/]
+      odum results list --sort pnl --limit 10
+      odum results list --config binance_futures_btcusdt_l2_trades_config --json
+    """
+    from odum_assets.cli.outcome import record, show_list
+    from odum_assets.cli.rendering import Output, shown_path
+
+    output, store = Output(as_json), _store()
+    name = None if config is None else config.rsplit("/", 1)[-1].removesuffix(".json")
+    entries = [
+        entry
+        for entry in store.entries()
+        if name in (None, entry.config_name) and partition in (None, entry.partition)
+    ]
+    if name is not None and not entries:
+        _refuse_unknown(name, store)
+    entries = _sorted(entries, sort)
+    shown = entries[:limit]
+    output.data({"total": len(entries), "results": [record(entry) for entry in shown]})
+    show_list(output, shown, by_config=sort in (Order.CREATED, Order.PARTITION))
+    if not entries:
+        output.show(f"There are no such results in {shown_path(store.root)}.")
+    elif len(shown) < len(entries):
+        output.note(f"{len(shown)} of {len(entries)} results; --limit shows more")
+
+
+def _refuse_unknown(name: str, store: "ResultStore") -> None:
+    from odum_assets.cli.errors import UsageError, did_you_mean
+    from odum_assets.cli.selection import config_names
+    from odum_assets.settings import load_settings
+
+    known = {*config_names(load_settings()), *(each.config_name for each in store.entries())}
+    if name not in known:
+        hint = did_you_mean(name, sorted(known))
+        raise UsageError(f"--config: no configuration {name!r}{hint}")
+
+
+def _sorted(entries: list["ResultEntry"], order: Order) -> list["ResultEntry"]:
+    if order is Order.CREATED:
+        return entries
+    if order is Order.PARTITION:
+        return sorted(entries, key=lambda entry: entry.partition, reverse=True)
+
+    def figure(entry: "ResultEntry") -> tuple[bool, float]:
+        summary = entry.summary()
+        values: dict[Order, float | None] = {
+            Order.PNL: summary["pnl"],
+            Order.RETURN: summary["returns"]["total_return_pct"],
+            Order.DRAWDOWN: summary["drawdown"]["max_drawdown_pct"],
+            Order.ORDERS: summary["orders"],
+        }
+        value = values[order]
+        # What is not known comes last.
+        return value is not None, value or 0.0
+
+    return sorted(entries, key=figure, reverse=True)
+
+
+@app.command()
+def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
+    """Show one result: what to know, figures, what was simulated, where the files are.
+
+    [dim]Example:[/]
+      odum results show BNF_BTC_20240718_00000000_99a518_4fe81e
+    """
+    from odum_assets.cli.outcome import files, show_full
+    from odum_assets.cli.rendering import Output
+
+    output, entry = Output(as_json), _entry(run_id)
+    output.data({**entry.document, "files": files(entry)})
+    show_full(output, entry)
+
+
+@app.command()
+def compare(
+    run_ids: Annotated[list[str], typer.Argument(metavar="RUN_ID RUN_ID...", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Show results side by side, and what of configuration and data differs.
+
+    [dim]Example:[/]
+      odum results compare BNF_BTC_20240718_00000000_99a518_4fe81e \
+BNF_BTC_20240719_00000000_99a518_0c1d2e
+    """
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.rendering import Output
+    from odum_assets.results.compare import compare_results
+
+    output = Output(as_json)
+    if len(run_ids) < 2:
+        raise UsageError("compare needs two run ids or more; see odum results list")
+    entries = [_entry(run_id) for run_id in run_ids]
+    found = compare_results(entries)
+    output.data(
+        {
+            "run_ids": found.run_ids,
+            "same_digest": found.same_digest,
+            "metrics": _as_json(found.metrics),
+            "config": _as_json(found.config),
+            "inputs": _as_json(found.inputs),
+        }
+    )
+    _show_comparison(output, found, entries)
+
+
+def _as_json(rows: "tuple[ComparisonRow, ...]") -> dict[str, list[Any]]:
+    return {row.name: list(row.values) for row in rows}
+
+
+def _show_comparison(output: "Output", found: "Comparison", entries: list["ResultEntry"]) -> None:
+    from odum_assets.cli.rendering import escaped, table
+
+    letters = [chr(ord("A") + index % 26) * (1 + index // 26) for index in range(len(entries))]
+    output.facts(
+        None,
+        [
+            (letter, f"{entry.run_id}  {entry.config_name}  {entry.partition}")
+            for letter, entry in zip(letters, entries, strict=True)
+        ],
+    )
+    figures = table("Figures", ["", *letters], right=letters)
+    for row in found.metrics:
+        style = "" if row.differs else "dim"
+        figures.add_row(_label(row.name), *map(_figure, row.values), style=style)
+    output.show(figures)
+    for title, rows in (("Configuration", found.config), ("Options and data", found.inputs)):
+        if rows:
+            made = table(f"{title}: what differs", ["", *letters])
+            for row in rows:
+                if not row.name.endswith("trade_ns"):
+                    values = (escaped(_setting(row.name, value)) for value in row.values)
+                    made.add_row(row.name.removesuffix("_ns"), *values)
+            output.show(made)
+        else:
+            output.show(f"[dim]{title}: no difference.[/]")
+    if found.same_digest:
+        output.show("[green]Equal in every order, fill, position and balance.[/]")
+
+
+def _label(name: str) -> str:
+    return name.rpartition(".")[2].replace("_pct", ", %").replace("_", " ")
+
+
+def _figure(value: object) -> str:
+    from odum_assets.cli.rendering import UNKNOWN, count, number, quantity
+
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float) and abs(value) >= 1:
+        return number(value)
+    return quantity(float(f"{float(str(value)):.4g}"))
+
+
+def _setting(name: str, value: object) -> str:
+    from odum_assets.cli.rendering import moment
+
+    if value is None:
+        return "not set"
+    return f"{moment(int(str(value)))}" if name.endswith("_ns") else str(value)
+
+
+@app.command()
+def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
+    """Run a result again from its record and compare digests; nothing is stored.
+
+    The exit code is 1 when they differ.
+
+    [dim]Example:[/]
+      odum results verify BNF_BTC_20240718_00000000_99a518_4fe81e
+    """
+    from odum_assets.cli.progress import Display
+    from odum_assets.cli.rendering import Output
+    from odum_assets.results.verify import verify_result
+    from odum_assets.settings import load_settings
+
+    output, entry = Output(as_json), _entry(run_id)
+    with Display(output, f"Running {run_id} again") as display:
+        found = verify_result(entry.run_id, load_settings(), display.run)
+    output.data(
+        {
+            "run_id": found.run_id,
+            "equal": found.equal,
+            "expected": found.expected,
+            "found": found.found,
+            "changed_inputs": found.changed_inputs,
+        }
+    )
+    verdict = "[green]equal[/]" if found.equal else "[bold red]different[/]"
+    output.facts(
+        f"{run_id}: {verdict}", [("stored digest", found.expected), ("digest now", found.found)]
+    )
+    for name in found.changed_inputs:
+        output.show(f"  [yellow]! changed since: {name}[/]")
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+def _store() -> "ResultStore":
+    from odum_assets.results.store import ResultStore
+    from odum_assets.settings import load_settings
+
+    return ResultStore(load_settings().results_path)
+
+
+def _entry(run_id: str) -> "ResultEntry":
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.results.store import ResultError
+
+    store, known = _store(), False
+    try:
+        known = store.fast_path(run_id).is_file()
+        return store.entry(run_id)
+    except ResultError as error:
+        # A run that is not there was typed wrong; one that cannot be read is damaged.
+        raise error if known else UsageError(str(error)) from None

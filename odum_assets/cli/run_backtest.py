@@ -1,0 +1,177 @@
+"""The ``run-backtest`` command: the flags of the earlier system, through the same assets."""
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from odum_assets.cli.options import AlgorithmChoice, JsonOption, SnapshotChoice
+from odum_assets.cli.running import run_app
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from odum_assets.cli.selection import Choice
+    from odum_assets.config import LoadedConfig
+    from odum_assets.settings import Settings
+
+
+class DataSourceChoice(StrEnum):
+    """Where raw data are read from."""
+
+    LOCAL = "local"
+    GCS = "gcs"
+    AUTO = "auto"
+
+
+app = typer.Typer(
+    name="run-backtest",
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def run_backtest(
+    instrument: Annotated[
+        str,
+        typer.Option("--instrument", help="Instrument, any spelling: BTCUSDT, BTC-USDT.BINANCE..."),
+    ],
+    config: Annotated[
+        str, typer.Option("--config", help="Configuration: path, file name or name.")
+    ],
+    start: Annotated[
+        str, typer.Option("--start", metavar="TIME", help="First moment, 2023-05-23T19:23:00Z.")
+    ],
+    end: Annotated[
+        str, typer.Option("--end", metavar="TIME", help="First moment after the window.")
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", metavar="day-DAY", help="Day folder of the start; found by it."),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Summary only.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Timeline, orders, tables. The default.")
+    ] = False,
+    export_ticks: Annotated[
+        bool, typer.Option("--export_ticks", help="Also write the ticks; needs --report.")
+    ] = False,
+    snapshot_mode: Annotated[
+        SnapshotChoice, typer.Option("--snapshot_mode", help="What moves the market.")
+    ] = SnapshotChoice.BOTH,
+    data_source: Annotated[
+        DataSourceChoice, typer.Option("--data_source", help="auto is local; gcs is not wired yet.")
+    ] = DataSourceChoice.AUTO,
+    no_close_positions: Annotated[
+        bool, typer.Option("--no_close_positions", help="Leave positions open at the end.")
+    ] = False,
+    exec_algorithm: Annotated[
+        AlgorithmChoice | None,
+        typer.Option("--exec_algorithm", case_sensitive=False, help="Execution algorithm."),
+    ] = None,
+    exec_algorithm_params: Annotated[
+        str | None,
+        typer.Option(
+            "--exec_algorithm_params",
+            metavar="JSON",
+            help="""Its parameters, '{"horizon_secs": 10}'.""",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    debug: Annotated[  # noqa: ARG001 - taken from the arguments by `run_app`
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Run one backtest over a window, as one continuous account.
+
+    A window inside one day is that day's partition in Dagster; a longer one is the window asset.
+
+    [dim]Example:[/]
+      run-backtest --instrument BTCUSDT --dataset day-2023-05-23 \
+--config binance_futures_btcusdt_l2_trades_config.json \
+--start 2023-05-23T02:00:00Z --end 2023-05-23T02:01:00Z --fast --snapshot_mode trades
+    """
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.options import parse_params
+    from odum_assets.cli.outcome import record, show_short
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.runs import RunOptions, run_day, run_window
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.cli.session import open_session
+    from odum_assets.config import load_config
+    from odum_assets.settings import load_settings
+
+    if fast and report:
+        raise UsageError("--fast and --report exclude each other")
+    if export_ticks and fast:
+        raise UsageError("--export_ticks needs --report: fast mode keeps no ticks")
+    output, settings = Output(as_json), load_settings()
+    choice = choose_config(config, settings, what="--config")
+    loaded = load_config(choice.path)
+    days = _checked(instrument, dataset, start, end, loaded)
+    _refuse_gcs(data_source, choice, settings)
+    if choice.note:
+        output.warn(choice.note)
+    params = parse_params(exec_algorithm_params, "--exec_algorithm_params")
+    if params and exec_algorithm is None:
+        raise UsageError("--exec_algorithm_params needs --exec_algorithm")
+    options = RunOptions(
+        mode="fast" if fast else "report",
+        snapshot_mode=snapshot_mode.value,
+        close_positions=not no_close_positions,
+        algorithm=None if exec_algorithm is None else exec_algorithm.value,
+        params=params,
+        start=start,
+        end=end,
+        export_ticks=export_ticks,
+    )
+    with open_session(choice.settings, output) as session:
+        chosen = session.config(choice.name)
+        if len(days) == 1:
+            entry = run_day(session, chosen, days[0], options)
+        else:
+            entry = run_window(session, chosen, days, options)
+    output.data({**entry.document, "files": record(entry)["files"]})
+    show_short(output, entry)
+
+
+def _checked(
+    instrument: str, dataset: str | None, start: str, end: str, loaded: "LoadedConfig"
+) -> "list[date]":
+    """Return the days of the window, after checking what must agree with it."""
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.moments import days_of, to_ns
+    from odum_assets.cli.selection import names_instrument
+
+    days = days_of(to_ns("--start", start), to_ns("--end", end))
+    if not names_instrument(instrument, loaded):
+        raise UsageError(f"--instrument: {instrument!r} is not that of {loaded.name}: {loaded.key}")
+    if dataset is not None and dataset != f"day-{days[0]}":
+        raise UsageError(
+            f"--dataset: found {dataset!r}, allowed day-{days[0]}, the UTC day of --start (or "
+            "leave it out)"
+        )
+    return days
+
+
+def _refuse_gcs(data_source: DataSourceChoice, choice: "Choice", settings: "Settings") -> None:
+    from odum_assets.cli.errors import UsageError
+
+    if data_source is DataSourceChoice.GCS:
+        raise UsageError(
+            "--data_source gcs: reading from Google Cloud Storage is not wired yet; copy the day "
+            f"folders below {settings.raw_root} and use --data_source local ({choice.name})"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``run-backtest`` and return its exit code."""
+    return run_app(app, "run-backtest", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

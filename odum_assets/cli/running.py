@@ -1,0 +1,106 @@
+"""Running a command line: exit codes, errors without tracebacks, and Ctrl-C."""
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import typer
+
+from odum_assets.cli.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    UsageError,
+)
+from odum_assets.errors import OdumError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STOPPED = "stopped; nothing was left half-written"
+
+
+def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = None) -> int:
+    """Run a command line and return its exit code.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The commands.
+    name : str
+        What the program is called.
+    arguments : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        0: done; 1: the work or a check failed; 2: the command line cannot be carried out; 130:
+        stopped by Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Wherever it stands: a person adds it to the end of the command that has just failed.
+    debug = "--debug" in given
+    given = [each for each in given if each != "--debug"]
+    as_json = "--json" in given
+    try:
+        app(given, prog_name=name)
+    except SystemExit as end:
+        return _code(end, as_json=as_json)
+    except KeyboardInterrupt:
+        return _stopped(as_json=as_json)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except OdumError as error:
+        code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+        _report(str(error), as_json=as_json, debug=debug)
+        return code
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug, without its traceback
+        if _is_interrupt(error):
+            return _stopped(as_json=as_json)
+        text = f"{type(error).__name__}: {error}"
+        hint = "This is a bug in odum, not in what you asked for; --debug shows where."
+        _report(text, hint=hint, as_json=as_json, debug=debug)
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _code(end: SystemExit, *, as_json: bool) -> int:
+    code = EXIT_OK if end.code is None else end.code
+    if not isinstance(code, int):
+        return EXIT_FAILED
+    if code == EXIT_STOPPED:
+        return _stopped(as_json=as_json)
+    if code == EXIT_USAGE and as_json:
+        from odum_assets.cli.rendering import print_json
+
+        print_json({"error": "the command line cannot be used; see stderr"})
+    return code
+
+
+def _stopped(*, as_json: bool) -> int:
+    from odum_assets.cli.rendering import print_error, print_json
+
+    print_error(STOPPED, label="")
+    if as_json:
+        print_json({"error": STOPPED})
+    return EXIT_STOPPED
+
+
+def _report(text: str, *, as_json: bool, debug: bool, hint: str = "") -> None:
+    from odum_assets.cli.rendering import print_error, print_json
+
+    if debug:
+        traceback.print_exc()
+    print_error(text, "" if debug else hint)
+    if as_json:
+        print_json({"error": text})
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether Dagster turned Ctrl-C into an error of its own."""
+    return type(error).__name__ == "DagsterExecutionInterruptedError"

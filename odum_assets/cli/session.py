@@ -1,0 +1,154 @@
+"""Running assets from a command: the Dagster instance, the graph, and one run after the other."""
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from odum_assets.cli.errors import WorkError
+from odum_assets.cli.progress import Display
+from odum_assets.cli.rendering import Output
+from odum_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from odum_assets.config import LoadedConfig
+    from odum_assets.orchestration.launch import Graph, LaunchResult
+    from odum_assets.orchestration.project import Source
+
+type Key = tuple[str, ...]
+
+_INTERRUPTED = "DagsterExecutionInterruptedError"
+_TAGS = {"odum/source": "cli"}
+
+
+class Session:
+    """An open Dagster instance and the graph of one folder of configurations.
+
+    Parameters
+    ----------
+    instance : dagster.DagsterInstance
+        Open as long as the session is.
+    graph : Graph
+        Project and definitions.
+    output : Output
+        Where to show what goes on.
+    """
+
+    def __init__(self, instance: Any, graph: "Graph", output: Output) -> None:  # noqa: ANN401
+        self.instance = instance
+        self.graph = graph
+        self.output = output
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the graph."""
+        return self.graph.project.settings
+
+    def config(self, name: str) -> "LoadedConfig":
+        """Return a configuration of the graph by name."""
+        return next(each for each in self.graph.project.configs if each.name == name)
+
+    def run(
+        self,
+        title: str,
+        keys: Sequence[Key],
+        partition: str | None,
+        config: Mapping[Key, Mapping[str, object]] | None = None,
+    ) -> "LaunchResult":
+        """Make assets in one run of this process and show how far it is.
+
+        Parameters
+        ----------
+        title : str
+            What is being done.
+        keys : sequence of tuple of str
+            Assets.
+        partition : str or None
+            Day, None for assets without partitions.
+        config : mapping, optional
+            Run config by asset.
+
+        Returns
+        -------
+        LaunchResult
+            What became of it; failures are in it, not raised.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it was stopped by Ctrl-C.
+        """
+        from odum_assets.orchestration.launch import materialize
+
+        run_id = str(uuid.uuid4())
+        with Display(self.output, title) as display:
+
+            def follow(event: Any) -> None:  # noqa: ANN401 - a Dagster event
+                if event.event_type_value == "STEP_START":
+                    display.step(last_part(event.step_key))
+
+            self.instance.add_event_listener(run_id, lambda entry: display.say(entry.user_message))
+            result = materialize(
+                self.instance,
+                self.graph,
+                keys,
+                partition,
+                config=config or {},
+                tags=_TAGS,
+                run_id=run_id,
+                on_event=follow,
+            )
+        # Dagster takes Ctrl-C for a failure of the step that it hit.
+        if any(_INTERRUPTED in text for _, text in result.failures):
+            raise KeyboardInterrupt
+        return result
+
+    def is_recorded(self, source: "Source", day: date) -> bool:
+        """Return whether Dagster knows a catalog partition as made."""
+        made = self.instance.get_materialized_partitions(source.catalog_key)
+        return day.isoformat() in made
+
+
+@contextmanager
+def open_session(settings: Settings, output: Output) -> Iterator[Session]:
+    """Load the graph and open the Dagster instance that ``odum dev`` shows.
+
+    Raises
+    ------
+    ConfigError
+        If a configuration cannot be used.
+    """
+    # No usage statistics, also where no dagster.yaml says so.
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    with output.waiting("Loading the asset graph"):
+        from odum_assets.orchestration.launch import load_graph, open_instance
+
+        graph = load_graph(settings)
+    with open_instance() as instance:
+        yield Session(instance, graph, output)
+
+
+def last_part(step_key: str | None) -> str:
+    """Return the part of an asset's name that a person tells steps by."""
+    return (step_key or "").rsplit("__", 1)[-1].rsplit("/", 1)[-1]
+
+
+def failure_text(result: "LaunchResult") -> str:
+    """Return what failed in a run, asset by asset, and where to look."""
+    lines = [text if key == "run" else f"{key}: {text}" for key, text in result.failures]
+    lines = lines or ["the run did not finish"]
+    return "\n".join([*lines, f"(Dagster run {result.dagster_run_id})"])
+
+
+def require_success(result: "LaunchResult") -> None:
+    """Raise if a run failed.
+
+    Raises
+    ------
+    WorkError
+        With the messages of everything that failed.
+    """
+    if not result.success:
+        raise WorkError(failure_text(result))

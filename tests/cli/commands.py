@@ -1,0 +1,40 @@
+"""What the tests of commands share: where things are, and what a command came to."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+REPOSITORY = Path(__file__).parents[2]
+BTC = "binance_futures_btcusdt_l2_trades_config"
+VARIABLES = (
+    "UNIFIED_CLOUD_LOCAL_PATH",
+    "UNIFIED_CLOUD_SERVICES_USE_PARQUET",
+    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
+    "DATA_CATALOG_PATH",
+    "ODUM_RESULTS_PATH",
+    "ODUM_CONFIGS_PATH",
+    "ODUM_PARTITIONS_START",
+    "DAGSTER_HOME",
+)
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+type Odum = Callable[..., Ran]
+
+
+def lay_out(folder: Path) -> None:
+    """Make a folder that commands can run in."""
+    shutil.copytree(REPOSITORY / "configs", folder / "configs")
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(REPOSITORY / name, folder / name)

@@ -1,0 +1,51 @@
+"""Figures as text, instruments in every spelling, times."""
+
+import pytest
+
+from odum_assets.cli.rendering import amount, count, duration, percent, price, quantity, size
+from odum_assets.cli.selection import spellings
+from odum_assets.instruments import parse_instrument_key
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (amount(-1061.2, "USDT"), "-1,061.20 USDT"),
+        (amount(1234.5, "USDT", sign=True), "+1,234.50 USDT"),
+        (amount(0.00012, "BTC"), "0.00012000 BTC"),
+        (amount(-0.001), "0.00"),
+        (amount(None, "USDT"), "n/a"),
+        (amount(float("nan")), "n/a"),
+        (percent(-0.3317), "-0.33%"),
+        (percent(1.5), "+1.50%"),
+        (percent(0.001), "0.00%"),
+        (percent(None), "n/a"),
+        (count(1234567), "1,234,567"),
+        (count(None), "n/a"),
+        (quantity(174.012), "174.012"),
+        (quantity(1e-05), "0.00001"),
+        (price(63867.97333911848), "63,867.9733"),
+        (size(999), "999 B"),
+        (size(55_400), "55.4 kB"),
+        (size(None), "n/a"),
+        (duration(3.21), "3.2 s"),
+        (duration(3725), "1 h 02 min"),
+    ],
+)
+def test_figures(shown: str, text: str) -> None:
+    assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "same"),
+    [
+        ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "BTCUSDT", True),
+        ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "BTCUSDTBINANCEFUTURES", True),
+        ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "BTCUSDTPERPBINANCEFUTURES", True),
+        ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "ETHUSDT", False),
+        ("BYBIT:PERPETUAL:BTC-USDT@LIN", "BYBITPERPETUALBTCUSDT", True),
+        ("BINANCE:SPOT_PAIR:BTC-USDT", "BTCUSDTPERP", False),
+    ],
+)
+def test_spellings_of_an_instrument(key: str, text: str, same: bool) -> None:
+    assert (text in spellings(parse_instrument_key(key))) is same

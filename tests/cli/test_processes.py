@@ -1,0 +1,100 @@
+"""The commands as processes: real data, and Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from commands import BTC, VARIABLES, lay_out
+
+SCRIPTS = Path(sys.executable).parent
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return {**kept, **more}
+
+
+@pytest.mark.e2e
+@pytest.mark.real_data
+def test_run_backtest_sends_one_order_per_trade_of_a_real_minute(tmp_path: Path) -> None:
+    data = os.environ.get("ODUM_TEST_DATA")
+    if not data:
+        pytest.skip("ODUM_TEST_DATA does not name the folder of real market data")
+    lay_out(tmp_path)
+    ran = subprocess.run(
+        [
+            *(SCRIPTS / "run-backtest", "--instrument", "BTCUSDT", "--dataset", "day-2024-07-18"),
+            *("--config", f"configs/{BTC}.json", "--start", "2024-07-18T23:57:00Z"),
+            *("--end", "2024-07-18T23:58:00Z", "--fast", "--snapshot_mode", "trades", "--json"),
+        ],
+        cwd=tmp_path,
+        env=environment(UNIFIED_CLOUD_LOCAL_PATH=str(Path(data).absolute())),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    raw = pd.read_parquet(
+        f"{data}/raw_tick_data/by_date/day-2024-07-18/data_type-trades/"
+        "BINANCE-FUTURES:PERPETUAL:BTC-USDT.parquet"
+    )
+    end = pd.Timestamp("2024-07-18T23:58:00Z").value // 1000
+    rows = int((raw["local_timestamp"] < end).sum())
+    # One more order closes what is left.
+    assert document["summary"]["orders"] == rows + 1
+    assert document["summary"]["position"]["side"] == "FLAT"
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", [["backtest", BTC, "--day"], ["backfill", BTC, "--from"]])
+def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(
+    tmp_path: Path, command: list[str]
+) -> None:
+    lay_out(tmp_path)
+    odum, env = SCRIPTS / "odum", environment()
+    sample = ["--days", "1", "--trades-per-day", "100000", "--books-per-day", "20000"]
+    key = ["--instrument", "BINANCE-FUTURES:PERPETUAL:BTC-USDT"]
+    subprocess.run([odum, "data", "generate", *sample, *key], cwd=tmp_path, env=env, check=True)
+    to = ["--to", "2024-01-01"] if "--from" in command else []
+    process = subprocess.Popen(
+        [odum, *command, "2024-01-01", *to, "--fast"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not any("backtest.worker" in line for line in processes_in(tmp_path)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "stopped; nothing was left half-written" in errors
+    deadline = time.monotonic() + 10
+    while processes_in(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_in(tmp_path) == []
+    assert not list((tmp_path / "data" / "results").rglob("*.json"))
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Return the command lines of the processes that run in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
