@@ -1,7 +1,8 @@
 """Errors that are meant to be read by a person.
 
-Each message says what is wrong, where (file, row, key), why, and what to do; the command line prints
-it without a traceback and Dagster shows it as the failure's description. A bug is never one of these.
+Each message says what is wrong, where (file, row, key), why, and what to do; the command line
+prints it without a traceback and Dagster shows it as the failure's description. A bug is never one
+of these.
 """
 
 

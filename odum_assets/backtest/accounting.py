@@ -1,12 +1,13 @@
 """From recorded events to tables and figures: the ledger is run, checked and written down."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.equity import LastPrices, Sample, before, replay, sample_times
-from odum_assets.backtest.ledger import ZERO, AccountRules, Fill, Ledger
+from odum_assets.backtest.ledger import ZERO, AccountRules, Fill, Ledger, exact_arithmetic
 from odum_assets.backtest.metrics import (
     drawdown,
     percent_of,
@@ -46,9 +47,18 @@ def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[s
     BacktestError
         If orders were denied by a limit that nobody set, or the accounts do not reconcile.
     """
-    config = plan.config
-    counts = tables.write_orders(plan.work, plan.work / "orders.parquet")
+    # Arrow joins the orders on one core while the ledger counts on the other.
+    with ThreadPoolExecutor(1) as pool:
+        orders = pool.submit(tables.write_orders, plan.work, plan.work / "orders.parquet")
+        figures = _figures(plan, prices, facts)
+        counts = orders.result()
     _check_throttle(plan, counts["reasons"])
+    return {**figures, "counts": counts}
+
+
+def _figures(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[str, Any]:
+    """Run the ledger, write fills, positions and equity, and return the account's figures."""
+    config = plan.config
     rules = AccountRules(
         multiplier=config.multiplier,
         is_inverse=config.key.is_inverse,
@@ -73,11 +83,10 @@ def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[s
     worst, worst_pct = drawdown([*samples, end])
     start = ledger.starting_balance
     closed_at = None if facts.closing_at_ns is None else before(samples, facts.closing_at_ns - 1)
-    return _text(
+    figures: dict[str, Any] = _text(
         {
             "iterations": facts.iterations,
             "fills": fill_count,
-            "counts": counts,
             "first_ns": first,
             "last_ns": prices.span[1],
             "closed_at_ns": facts.closing_at_ns,
@@ -118,6 +127,7 @@ def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[s
             "ratios": ratios(equity, interval, config.metrics.annualization_days),
         }
     )
+    return figures
 
 
 def _count(
@@ -129,7 +139,7 @@ def _count(
 ) -> tuple[list[Sample], int]:
     """Run the ledger over the recorded fills, write the fills table, return the samples."""
     writer = tables.FillsWriter(plan.work / "fills.parquet")
-    batches = tables.read_fills(plan.work / "fill_events.parquet")
+    batches = tables.read_fills(plan.work / "fill_events.arrow")
     samples: list[Sample] = []
     realized: list[Decimal] = []
     balance: list[Decimal] = []
@@ -146,20 +156,19 @@ def _count(
             for column in (realized, balance, position):
                 column.clear()
 
-    for step in replay(ledger, entries(), facts.funding, moments, prices):
-        if isinstance(step, Sample):
-            samples.append(step)
-        else:
-            realized.append(step[1])
-            balance.append(ledger.cash)
-            position.append(ledger.quantity)
+    with exact_arithmetic():
+        for step in replay(ledger, entries(), facts.funding, moments, prices):
+            if isinstance(step, Sample):
+                samples.append(step)
+            else:
+                realized.append(step[1])
+                balance.append(ledger.cash)
+                position.append(ledger.quantity)
     writer.close()
     return samples, fill_count
 
 
-def _final_sample(
-    ledger: Ledger, facts: SimulationFacts, last: int, prices: LastPrices
-) -> Sample:
+def _final_sample(ledger: Ledger, facts: SimulationFacts, last: int, prices: LastPrices) -> Sample:
     price = prices.at([last])[0]
     return Sample(
         ts=max(last, facts.closing_at_ns or 0),
@@ -208,8 +217,8 @@ def _reconcile(ledger: Ledger, facts: SimulationFacts) -> dict[str, Any]:
     tolerance = unit * (ledger.rounded_amounts + len(facts.funding))
     if abs(difference) > tolerance:
         problems.append(
-            f"NautilusTrader's account ends at {facts.engine_balance}, the fills give {ledger.cash} "
-            f"(difference {difference}, allowed {tolerance})"
+            f"NautilusTrader's account ends at {facts.engine_balance}, the fills give "
+            f"{ledger.cash} (difference {difference}, allowed {tolerance})"
         )
     if problems:
         raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))

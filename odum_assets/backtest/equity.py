@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.ledger import Fill, Ledger
+from odum_assets.catalog.arrow import kernels as pc
 
 _NS = 1_000_000_000
 
@@ -54,7 +55,7 @@ class LastPrices:
         Their prices, decimal128, length n.
     """
 
-    def __init__(self, times: npt.NDArray[np.int64], prices: "pa.ChunkedArray[pa.Scalar]") -> None:
+    def __init__(self, times: npt.NDArray[np.int64], prices: "pa.ChunkedArray[Any]") -> None:
         self._times = times
         self._prices = prices
 
@@ -66,7 +67,7 @@ class LastPrices:
         times = table["ts_init"].cast(pa.int64()).to_numpy()
         if len(tables) > 1 and np.any(np.diff(times) < 0):
             order = np.argsort(times, kind="stable")
-            times, table = times[order], table.take(pa.array(order))
+            times, table = times[order], table.take(order)
         low = 0 if bounds[0] is None else int(np.searchsorted(times, bounds[0]))
         high = len(times) if bounds[1] is None else int(np.searchsorted(times, bounds[1]))
         return cls(times[low:high], table["price"].slice(low, high - low))

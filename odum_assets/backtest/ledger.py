@@ -10,19 +10,26 @@ Rules
 - A fill that reduces a position realizes ``(price - entry) * quantity * multiplier`` for linear
   contracts and spot, ``(1 / entry - 1 / price) * quantity * multiplier`` for inverse ones, with the
   opposite sign when short, rounded half-even to the account currency's last decimal.
-- Margin account: cash changes by what is realized, by commissions and by funding. Cash account: cash
-  changes by the value that is bought or sold, and by commissions.
+- Margin account: cash changes by what is realized, by commissions and by funding. Cash account:
+  cash changes by the value that is bought or sold, and by commissions.
 - A round trip goes from flat to flat, or to a flip. A fill that flips a position ends one trip and
   opens the next; its commission is split in proportion to the quantities.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, getcontext, localcontext
+from typing import NamedTuple
 
 ZERO = Decimal(0)
 # Wide enough that the rounding of averages never reaches the last decimal of an amount.
 _CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+
+
+def exact_arithmetic() -> AbstractContextManager[Context]:
+    """Return a context in which the ledger's arithmetic is exact to the last decimal of amounts."""
+    return localcontext(_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,7 @@ class AccountRules:
     currency_precision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """One execution: time (ns), position, signed quantity (buys positive), price, commission."""
 
     ts: int
@@ -136,8 +142,6 @@ class Ledger:
     value_paid: Decimal = ZERO
     round_trips: list[RoundTrip] = field(default_factory=list)
     _positions: dict[str, _Position] = field(default_factory=dict)
-    # Sum of quantity * entry (linear) or quantity / entry (inverse) over positions.
-    _weighted: Decimal = ZERO
     _unit: Decimal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -146,7 +150,10 @@ class Ledger:
 
     def apply(self, fill: Fill) -> Decimal:
         """Count a fill and return what it realized."""
-        with localcontext(_CONTEXT):
+        # Changing the context costs as much as counting; who counts many fills has changed it.
+        if getcontext().prec >= _CONTEXT.prec:
+            return self._apply(fill)
+        with exact_arithmetic():
             return self._apply(fill)
 
     def apply_funding(self, amount: Decimal) -> None:
@@ -158,18 +165,18 @@ class Ledger:
         """Return the open positions' profit at a price, rounded to the account currency."""
         if price is None or not self._positions:
             return ZERO.quantize(self._unit)
-        with localcontext(_CONTEXT):
+        with exact_arithmetic():
             if self.rules.is_inverse:
-                value = self._weighted - self.quantity / price
+                value = self._weighted() - self.quantity / price
             else:
-                value = self.quantity * price - self._weighted
+                value = self.quantity * price - self._weighted()
             return (value * self.rules.multiplier).quantize(self._unit)
 
     def equity(self, price: Decimal | None) -> Decimal:
         """Return cash plus what is open at a price; a cash account holds the full value."""
         if not self.rules.is_cash:
             return self.cash + self.unrealized(price)
-        with localcontext(_CONTEXT):
+        with exact_arithmetic():
             value = ZERO if price is None else self.quantity * price * self.rules.multiplier
             return self.cash + value.quantize(self._unit)
 
@@ -177,14 +184,15 @@ class Ledger:
         """Return the average entry price of what is open, None when flat or when hedged to zero."""
         if not self.quantity:
             return None
-        with localcontext(_CONTEXT):
+        with exact_arithmetic():
+            weighted = self._weighted()
             if self.rules.is_inverse:
-                return self.quantity / self._weighted if self._weighted else None
-            return self._weighted / self.quantity
+                return self.quantity / weighted if weighted else None
+            return weighted / self.quantity
 
     def open_positions(self) -> Iterator[RoundTrip]:
         """Yield what is open, in the order of opening."""
-        with localcontext(_CONTEXT):
+        with exact_arithmetic():
             for name, position in self._positions.items():
                 yield _trip(name, position, None)
 
@@ -200,23 +208,18 @@ class Ledger:
         self.quantity += quantity
         held = self._positions.get(fill.position_id)
         realized = ZERO
-        if held is None:
+        if held is None or (held.quantity > 0) == (quantity > 0):
             self._increase(fill, quantity, commission)
         else:
-            self._weighted -= self._weight(held)
-            if (held.quantity > 0) == (quantity > 0):
-                self._increase(fill, quantity, commission)
-            else:
-                realized = self._reduce(held, fill)
-        now = self._positions.get(fill.position_id)
-        if now is not None:
-            self._weighted += self._weight(now)
+            realized = self._reduce(held, fill)
         return realized
 
-    def _weight(self, position: _Position) -> Decimal:
+    def _weighted(self) -> Decimal:
+        """Return the sum of quantity * entry (linear) or quantity / entry (inverse)."""
+        held = self._positions.values()
         if self.rules.is_inverse:
-            return position.quantity / position.entry
-        return position.quantity * position.entry
+            return sum((each.quantity / each.entry for each in held), ZERO)
+        return sum((each.quantity * each.entry for each in held), ZERO)
 
     def _increase(self, fill: Fill, quantity: Decimal, commission: Decimal) -> None:
         position = self._positions.get(fill.position_id)

@@ -6,6 +6,7 @@ A figure that cannot be known is None: a ratio over one return, a profit factor 
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
 
@@ -29,8 +30,8 @@ def trade_statistics(trips: Sequence[RoundTrip], starting_balance: Decimal) -> d
     Returns
     -------
     dict[str, Any]
-        Counts, rates in percent and amounts in the account currency. ``profit_factor`` is the sum of
-        wins over the absolute sum of losses; ``expectancy`` is the mean result of a round trip.
+        Counts, rates in percent and amounts in the account currency. ``profit_factor`` is the sum
+        of wins over the absolute sum of losses; ``expectancy`` is the mean result of a round trip.
     """
     results = [trip.net_pnl for trip in trips]
     wins = [each for each in results if each > 0]
@@ -77,9 +78,7 @@ def interval_returns(equity: Sequence[Decimal]) -> list[float] | None:
     """Return simple returns between samples, None when equity was not positive throughout."""
     if any(each <= 0 for each in equity):
         return None
-    return [
-        float(later / earlier) - 1.0 for earlier, later in zip(equity, equity[1:], strict=False)
-    ]
+    return [float(later / earlier) - 1.0 for earlier, later in pairwise(equity)]
 
 
 def ratios(
@@ -87,9 +86,9 @@ def ratios(
 ) -> dict[str, float | int | None]:
     """Return annualized Sharpe and Sortino ratios with a risk-free rate and target of zero.
 
-    Sharpe (1994): mean over sample standard deviation of the returns. Sortino and Price (1994): mean
-    over the root mean square of the negative returns. Both times the square root of the number of
-    intervals in a year.
+    Sharpe (1994): mean over sample standard deviation of the returns. Sortino and Price (1994):
+    mean over the root of the mean squared negative part of all returns. Both times the square root
+    of the number of intervals in a year.
 
     Parameters
     ----------

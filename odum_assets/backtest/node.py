@@ -1,6 +1,5 @@
 """Assembling the `BacktestNode`: venue, data, engine. One place for every simulation setting."""
 
-from decimal import Decimal
 from pathlib import Path
 
 from nautilus_trader.backtest import (
@@ -102,7 +101,10 @@ def _venue(config: RunConfig, snapshot_mode: SnapshotMode) -> BacktestVenueConfi
         oms_type=venue.oms_type.value,
         account_type=venue.account_type.value,
         starting_balances=[f"{venue.starting_balance:f} {venue.base_currency}"],
-        base_currency=Currency.from_str(venue.base_currency),
+        # A cash account holds what it buys: Nautilus wants it in several currencies.
+        base_currency=None
+        if venue.account_type == "CASH"
+        else Currency.from_str(venue.base_currency),
         default_leverage=venue.leverage,
         book_type="L1_MBP" if snapshot_mode == "trades" else venue.book_type.value,
         trade_execution=snapshot_mode != "book",
@@ -142,8 +144,3 @@ def _engine(config: RunConfig) -> BacktestEngineConfig:
             purge_account_events_lookback_mins=0,
         ),
     )
-
-
-def starting_balance(config: RunConfig) -> Decimal:
-    """Return the account's balance at the start of a run, in its base currency."""
-    return config.venue.starting_balance

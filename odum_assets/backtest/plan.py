@@ -11,6 +11,16 @@ from odum_assets.config.model import ExecAlgorithm
 from odum_assets.raw.layout import DataType
 
 
+OUTCOME = "outcome.json"
+"""File of a run's figures in its work folder, written last."""
+
+ERROR = "error.txt"
+"""File of the reason why a run was refused, in its work folder."""
+
+EXIT_USER_ERROR = 3
+"""Exit code of a process that wrote `ERROR`."""
+
+
 class RunPlan(BaseModel):
     """A run in all its parts.
 

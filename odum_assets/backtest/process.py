@@ -9,17 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from odum_assets.backtest.plan import Progress, RunPlan
-from odum_assets.backtest.worker import ERROR, EXIT_USER_ERROR, OUTCOME
+from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
 _LOG = "worker.log"
 _LOG_TAIL_LINES = 20
 
 
-def run_plan(
-    plan: RunPlan, progress: Callable[[Progress], None] | None = None
-) -> dict[str, Any]:
+def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
     """Run a plan in a fresh process and return its outcome.
 
     Parameters
@@ -63,8 +60,10 @@ def run_plan(
         child.kill()
         child.wait()
         raise
-    if code == 0:
-        outcome: dict[str, Any] = json.loads((plan.work / OUTCOME).read_text(encoding="utf-8"))
+    found = plan.work / OUTCOME
+    # A strategy that ends the process leaves exit code 0, and no outcome.
+    if code == 0 and found.is_file():
+        outcome: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
         return outcome
     if code == EXIT_USER_ERROR:
         raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))

@@ -173,19 +173,17 @@ def _check_window(request: RunRequest) -> None:
 def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> None:
     from odum_assets.catalog import read_manifest
 
-    lines = []
-    for data_type in request.data_types:
-        for day in request.days:
-            if read_manifest(root, request.config.key, data_type, day) is None:
-                lines.append(
-                    f"  {data_type} {day}: raw file "
-                    f"{raw_path(request.config, data_type, day, settings)}; "
-                    f"run: odum convert {request.config.name} --day {day}"
-                )
+    lines = [
+        f"  {data_type} {day}: raw file {raw_path(request.config, data_type, day, settings)}; "
+        f"run: odum convert {request.config.name} --day {day}"
+        for data_type in request.data_types
+        for day in request.days
+        if read_manifest(root, request.config.key, data_type, day) is None
+    ]
     if lines:
         raise DataError(
-            f"{request.config.name} {request.partition}: catalog partitions are missing in {root}:\n"
-            + "\n".join(lines)
+            f"{request.config.name} {request.partition}: catalog partitions are missing in "
+            f"{root}:\n" + "\n".join(lines)
         )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from nautilus_trader.backtest import BacktestNode
 from nautilus_trader.model import Currency, Venue
@@ -16,9 +15,11 @@ from odum_assets.backtest.algorithms.lots import Lots
 from odum_assets.backtest.algorithms.schedule import VolumeCurve
 from odum_assets.backtest.algorithms.timed import TimedAlgorithm
 from odum_assets.backtest.equity import Funding, LastPrices
+from odum_assets.backtest.guard import Failures, guarded
+from odum_assets.backtest.journal import journal
 from odum_assets.backtest.node import CHUNK_ROWS, build_node
 from odum_assets.backtest.plan import RunPlan
-from odum_assets.backtest.recorder import journal, recorded
+from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
 from odum_assets.backtest.strategies.loading import (
     load_strategy_class,
@@ -27,6 +28,7 @@ from odum_assets.backtest.strategies.loading import (
 )
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
 from odum_assets.backtest.watch import RunWatch
+from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.config.model import (
     IcebergAlgorithm as IcebergConfig,
 )
@@ -34,6 +36,7 @@ from odum_assets.config.model import (
     TwapAlgorithm,
     VwapAlgorithm,
 )
+from odum_assets.errors import BacktestError
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.instruments.definitions import nautilus_instrument
 
@@ -55,6 +58,8 @@ class SimulationFacts:
     skipped_no_aggressor: int | None
     orders_without_curve: int
     strategy_sha256: str | None
+    engine: BacktestNode
+    """Kept until the process ends, see `odum_assets.backtest.worker`."""
 
 
 def simulate(
@@ -77,11 +82,17 @@ def simulate(
     -------
     SimulationFacts
         Balance and counts at the end.
+
+    Raises
+    ------
+    BacktestError
+        If the strategy cannot be loaded, it raised, or the engine cannot run (a window without a
+        book where the book drives the market).
     """
     config = plan.config
     ParquetDataCatalog(str(plan.catalog)).write_instruments([nautilus_instrument(_spec(plan))])
-    latency_ns = config.execution.latency.insert_ns
-    run_until = plan.close_at_ns + latency_ns + _SETTLE_NS
+    latency = config.execution.latency
+    run_until = plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
     node, run_id = build_node(
         config,
         plan.catalog,
@@ -91,17 +102,21 @@ def simulate(
         run_until,
         plan.chunk_rows or CHUNK_ROWS,
     )
+    currency = Currency.from_str(config.venue.base_currency)
     venue = Venue(config.key.nautilus_id.rpartition(".")[2])
-    with journal(plan.work) as record:
+    failures = Failures()
+    with journal(plan.work) as record, failures.refused():
         strategy_class, params = _strategy(plan)
-        made = recorded(strategy_class, record, plan.close_at_ns if plan.close_positions else None)
+        close_at = plan.close_at_ns if plan.close_positions else None
+        made = guarded(recorded(strategy_class, record, close_at), failures)
         strategy = made(_setup(plan), params)
         node.add_strategy(run_id, strategy)
-        algorithm = _algorithm(plan)
+        algorithm = _algorithm(plan, failures)
         if algorithm is not None:
             node.add_exec_algorithm(run_id, algorithm)
-        watch = RunWatch(
+        watch = guarded(RunWatch, failures)(
             f"{venue}-001",
+            currency,
             record,
             (prices.span[0], plan.close_at_ns),
             _settlements(plan, prices.span[0], run_until),
@@ -109,21 +124,23 @@ def simulate(
             lambda done, orders, now: report("replay", done, orders, now),
         )
         node.add_actor(run_id, watch)
-        results = node.run()
+        try:
+            results = node.run()
+        except RuntimeError as error:
+            raise BacktestError(f"NautilusTrader ended the run: {error}") from error
         account: Any = node.get_engine_cache(run_id).account_for_venue(venue)
-        currency = Currency.from_str(config.venue.base_currency)
         facts = SimulationFacts(
             engine_balance=account.balance_total(currency).as_decimal(),
             currency_precision=currency.precision,
             iterations=results[0].iterations,
-            order_count=record.order_count,
+            order_count=len(record.orders),
             funding=watch.funding,
             closing_at_ns=record.closing_at_ns,
             skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
             orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
             strategy_sha256=source_fingerprint(strategy_class),
+            engine=node,
         )
-    node.dispose()
     return facts
 
 
@@ -169,20 +186,20 @@ def _strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     return TradeReplay, strategy_params(TradeReplay, values, "strategy")
 
 
-def _algorithm(plan: RunPlan) -> TimedAlgorithm | IcebergAlgorithm | None:
+def _algorithm(plan: RunPlan, failures: Failures) -> TimedAlgorithm | IcebergAlgorithm | None:
     chosen = plan.exec_algorithm
     lots = Lots(plan.config.instrument.size_precision)
     if isinstance(chosen, TwapAlgorithm):
         interval_ns = int(chosen.params.interval_secs * _NS)
         intervals = max(int(chosen.params.horizon_secs // chosen.params.interval_secs), 1)
-        return TimedAlgorithm("TWAP", interval_ns, intervals, None, lots)
+        return guarded(TimedAlgorithm, failures)("TWAP", interval_ns, intervals, None, lots)
     if isinstance(chosen, VwapAlgorithm):
         intervals = chosen.params.intervals
         interval_ns = int(chosen.params.horizon_secs * _NS / intervals)
         curve = None if plan.volume_curve is None else VolumeCurve(plan.volume_curve)
-        return TimedAlgorithm("VWAP", interval_ns, intervals, curve, lots)
+        return guarded(TimedAlgorithm, failures)("VWAP", interval_ns, intervals, curve, lots)
     if isinstance(chosen, IcebergConfig):
-        return IcebergAlgorithm(chosen.params.visible_pct, lots)
+        return guarded(IcebergAlgorithm, failures)(chosen.params.visible_pct, lots)
     return None
 
 

@@ -7,6 +7,7 @@ one-day run has none.
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 _MONTH_DAYS = 31
@@ -40,7 +41,7 @@ def render_tearsheet(
 
     table = pq.read_table(equity_table, columns=["timestamp", "portfolio_value"])
     equity = pd.Series(
-        table["portfolio_value"].cast("float64").to_numpy(),
+        table["portfolio_value"].cast(pa.float64()).to_numpy(),
         index=pd.DatetimeIndex(table["timestamp"].to_pandas()),
     )
     returns = equity.pct_change().dropna()

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any, Self
 
 from nautilus_trader.common import DataActor, TimeEvent
-from nautilus_trader.model import AccountId, PositionAdjustmentType
+from nautilus_trader.model import AccountId, Currency, PositionAdjustmentType
 
 from odum_assets.backtest.equity import Funding
-from odum_assets.backtest.recorder import Journal
+from odum_assets.backtest.journal import Journal
 
 _STEPS = 100
 
@@ -20,6 +20,8 @@ class RunWatch(DataActor):
     ----------
     account_id : str
         The venue's account.
+    currency : Currency
+        Currency of funding payments.
     record : Journal
         What is recorded of the run.
     span : tuple[int, int]
@@ -33,11 +35,13 @@ class RunWatch(DataActor):
     """
 
     def __new__(cls, *_args: Any) -> Self:  # noqa: ANN401
+        """Make the Rust part, which takes no arguments of ours."""
         return super().__new__(cls)
 
     def __init__(
         self,
         account_id: str,
+        currency: Currency,
         record: Journal,
         span: tuple[int, int],
         settlements: tuple[int, ...],
@@ -47,6 +51,7 @@ class RunWatch(DataActor):
         super().__init__()
         self.funding: list[Funding] = []
         self._account_id = AccountId(account_id)
+        self._currency = currency
         self._record = record
         self._span = span
         self._settlements = settlements
@@ -68,16 +73,16 @@ class RunWatch(DataActor):
     def _on_progress(self, event: TimeEvent) -> None:
         first, last = self._span
         done = min((event.ts_event - first) / max(last - first, 1), 1.0)
-        self._report(done, self._record.order_count, event.ts_event)
+        self._report(done, len(self._record.orders), event.ts_event)
 
     def _on_before(self, _event: TimeEvent) -> None:
-        self._before = (self._balance(), self._record.fill_count)
+        self._before = (self._balance(), len(self._record.fills))
 
     def _on_after(self, event: TimeEvent) -> None:
         assert self._before is not None  # noqa: S101 - its alert is two nanoseconds earlier
         balance, fills = self._before
         moment = event.ts_event - 1
-        if fills == self._record.fill_count:
+        if fills == len(self._record.fills):
             amount = self._balance() - balance
         else:
             # Fills in the same instant changed the balance too: ask the positions (copies them).
@@ -87,7 +92,7 @@ class RunWatch(DataActor):
 
     def _balance(self) -> Decimal:
         account: Any = self.cache.account(self._account_id)
-        return Decimal(account.balance_total(account.base_currency).as_decimal())
+        return Decimal(account.balance_total(self._currency).as_decimal())
 
     def _adjustments_at(self, moment: int) -> Decimal:
         changes = [

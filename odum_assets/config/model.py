@@ -552,7 +552,7 @@ class IcebergAlgorithm(_Section):
     """Show a part of every order and replenish it."""
 
     type: Literal["ICEBERG"] = Field(
-        description="Show a part of every order and replenish it; for LIMIT GTC orders."
+        description="Show a part of every order and replenish it when it has filled."
     )
     params: IcebergParams = Field(
         default=IcebergParams(), description="Visible part.", examples=[{"visible_pct": 0.1}]
@@ -633,18 +633,6 @@ class StrategyConfig(_Section):
             problems.append(Problem("params", "only allowed with strategy.path; remove it"))
         if self.submission_mode is SubmissionMode.SEED_ORDERS and not self.orders:
             problems.append(Problem("orders", "missing; submission_mode seed_orders sends these"))
-        if self.exec_algorithm.type == "ICEBERG" and (self.order_type, self.time_in_force) != (
-            OrderType.LIMIT,
-            TimeInForce.GTC,
-        ):
-            problems.append(
-                Problem(
-                    "exec_algorithm.type",
-                    f"found ICEBERG with {self.order_type} {self.time_in_force} orders, allowed "
-                    "with LIMIT GTC: only a resting order can be partly hidden; set order_type to "
-                    '"LIMIT" and time_in_force to "GTC"',
-                )
-            )
         raise_problems(*problems)
         return self
 

@@ -92,6 +92,11 @@ def timestamp(ns: int) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.timestamp(_utc(ns))
 
 
+def rounded(value: float | Decimal | None) -> float | None:
+    """Return a ratio to four decimals; money is never rounded."""
+    return None if value is None else round(float(value), 4)
+
+
 def bullet_list(lines: Sequence[str]) -> dg.MetadataValue[Any]:
     """Return short sentences as a Markdown list."""
     return dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))

@@ -64,7 +64,7 @@ def hash_file(path: Path) -> str:
 
 
 def _stat_url(source: str) -> FileStat:
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs
 
     fs, path = url_to_fs(source)
     fs.invalidate_cache()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+    from fsspec import AbstractFileSystem
 
 BY_DATE = "raw_tick_data/by_date"
 MARKER = "_SUCCESS"
@@ -179,7 +179,7 @@ def is_data_file(name: str) -> bool:
 
 
 def _filesystem(raw_root: str) -> "tuple[AbstractFileSystem, str]":
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs
 
     fs, root = url_to_fs(raw_root)
     # A listing must show what is there now, not what an earlier listing of this process saw.

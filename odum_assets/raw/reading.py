@@ -74,7 +74,7 @@ def fetch_source(source: str, staged: Path) -> Path:
     """Return a local path with the bytes of `source`, copied to `staged` when it is a URL."""
     if not is_url(source):
         return local_path(source)
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs
 
     fs, path = url_to_fs(source)
     try:

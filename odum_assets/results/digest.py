@@ -1,20 +1,21 @@
 """The digest of a result: equal for equal orders, fills, positions and balances.
 
-It is a SHA-256 over the rows of the tables in order, without wall-clock times and random ids (run
-ids, trade ids and event ids are random; order ids follow from market time). It does not depend on
-process, chunk size, mode, or on how the tables are stored.
+It is a SHA-256 over the columns of the tables, rows in order, without wall-clock times and random
+ids (run ids, trade ids and event ids are random; order ids follow from market time). It does not
+depend on process, chunk size, mode, or on how the tables are stored.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.results.json_rows import json_objects, lines_of
+from odum_assets.catalog.arrow import Column, flags_of, kernels, text_parts
 
 _BATCH_ROWS = 100_000
 _TABLES = {
@@ -80,15 +81,42 @@ def result_digest(folder: Path, account: dict[str, Any]) -> str:
     """
     digest = hashlib.sha256()
     for name, columns in _TABLES.items():
-        digest.update(f"{name}\n".encode())
-        for batch in _batches(folder / f"{name}.parquet", columns):
-            rows = json_objects([(column, batch[column]) for column in columns])
-            digest.update(lines_of(rows, "\n"))
+        hashes = [_ColumnHash() for _ in columns]
+        rows = 0
+        with pq.ParquetFile(folder / f"{name}.parquet") as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+                rows += batch.num_rows
+                for column, each in zip(columns, hashes, strict=True):
+                    each.update(batch[column])
+        digest.update(f"{name} {rows}\n".encode())
+        for column, each in zip(columns, hashes, strict=True):
+            digest.update(f"{column} {each.hexdigest()}\n".encode())
     balances = {name: account[name] for name in _BALANCES}
     digest.update(json.dumps(balances, sort_keys=True).encode())
     return digest.hexdigest()
 
 
-def _batches(path: Path, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns))
+class _ColumnHash:
+    """Hash of a column's values; how they are cut into batches does not matter."""
+
+    def __init__(self) -> None:
+        self._known, self._lengths, self._values = (hashlib.sha256() for _ in range(3))
+
+    def update(self, column: Column) -> None:
+        self._known.update(flags_of(column.is_valid()))
+        kind = column.type
+        if pa.types.is_string(kind):
+            ends, data = text_parts(kernels.fill_null(column, ""))
+            self._lengths.update(np.diff(ends))
+            self._values.update(data[ends[0] : ends[-1]])
+        elif pa.types.is_decimal(kind):
+            filled = kernels.fill_null(column, Decimal(0))
+            words = np.frombuffer(filled.buffers()[1], np.int64).reshape(-1, 2)
+            self._values.update(words[filled.offset : filled.offset + len(filled)])
+        else:
+            plain = kernels.fill_null(column.cast(pa.int64()), 0)
+            self._values.update(plain.to_numpy(zero_copy_only=False))
+
+    def hexdigest(self) -> str:
+        parts = (self._known, self._lengths, self._values)
+        return hashlib.sha256(b"".join(each.digest() for each in parts)).hexdigest()

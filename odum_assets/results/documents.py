@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.json_rows import json_objects, nested, write_array
 
 _BATCH_ROWS = 100_000

@@ -131,9 +131,7 @@ def executed(
         yield Executed(request, work, outcome, digest, manifests, curve_days, algorithm)
 
 
-def _files(
-    manifests: list[PartitionManifest], data_type: DataType, view: Path
-) -> tuple[Path, ...]:
+def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:
     return tuple(each.data_path(view) for each in manifests if each.data_type is data_type)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from odum_assets.catalog.arrow import kernels as pc
 
 _UNSAFE = r'["\\\x00-\x1f]'
 _Column = Any  # pa.Array; pyarrow's stubs cannot say which compute functions accept which
@@ -30,7 +31,8 @@ def json_objects(fields: Sequence[tuple[str, _Column]]) -> "pa.Array[Any]":
     for name, values in fields:
         parts += [f'{opening}"{name}":', _token(values)]
         opening = ","
-    return pc.binary_join_element_wise(*parts, "}", "")
+    objects: pa.Array[Any] = pc.binary_join_element_wise(*parts, "}", "")
+    return objects
 
 
 class Nested:
@@ -45,7 +47,7 @@ def nested(fields: Sequence[tuple[str, _Column]]) -> Nested:
     return Nested(json_objects(fields))
 
 
-def quoted_integers(values: _Column) -> "pa.Array[Any]":
+def quoted_integers(values: _Column) -> _Column:
     """Return integers as texts, for numbers that JavaScript cannot hold."""
     return values.cast(pa.string())
 
@@ -92,7 +94,7 @@ def write_array(path: Path, batches: Iterable["pa.Array[Any]"]) -> int:
     return count
 
 
-def _token(values: _Column) -> "pa.Array[Any]":
+def _token(values: _Column) -> _Column:
     if isinstance(values, Nested):
         return values.objects
     kind = values.type
@@ -110,7 +112,7 @@ def _token(values: _Column) -> "pa.Array[Any]":
     return pc.fill_null(text, "null")
 
 
-def _decimal_text(values: _Column) -> "pa.Array[Any]":
+def _decimal_text(values: _Column) -> _Column:
     text = values.cast(pa.string())
     text = pc.replace_substring_regex(text, r"(\.[0-9]*?)0+$", r"\1")
     text = pc.replace_substring_regex(text, r"\.$", "")
@@ -118,11 +120,11 @@ def _decimal_text(values: _Column) -> "pa.Array[Any]":
     return pc.if_else(pc.equal(values, zero), "0", text)
 
 
-def _quote(text: "pa.Array[Any]") -> "pa.Array[Any]":
+def _quote(text: _Column) -> _Column:
     return pc.binary_join_element_wise('"', text, '"', "")
 
 
-def _escape(text: "pa.Array[Any]") -> "pa.Array[Any]":
+def _escape(text: _Column) -> _Column:
     if not pc.any(pc.match_substring_regex(text, _UNSAFE)).as_py():
         return text
     text = pc.replace_substring(text, "\\", "\\\\")

@@ -131,6 +131,6 @@ def _preview(path: Path) -> list[tuple[int, float]]:
     table = pq.read_table(path, columns=["timestamp", "portfolio_value"])
     step = -(-table.num_rows // _PREVIEW_POINTS)
     thin = table.take(pa.array(range(0, table.num_rows, step))) if step > 1 else table
-    times = thin["timestamp"].cast(pa.int64()).to_pylist()
-    values = thin["portfolio_value"].cast(pa.float64()).to_pylist()
+    times: list[Any] = thin["timestamp"].cast(pa.int64()).to_pylist()
+    values: list[Any] = thin["portfolio_value"].cast(pa.float64()).to_pylist()
     return list(zip(times, values, strict=True))

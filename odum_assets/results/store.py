@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,21 +141,32 @@ class ResultStore:
         -------
         ResultEntry
             The stored run.
+
+        Raises
+        ------
+        ResultError
+            If it cannot be written; nothing of it is left.
         """
-        run_id = document["run_id"]
-        if report is not None:
-            target = self.report_path(run_id)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            report.replace(target)
-        try:
-            write_atomic(self.fast_path(run_id), json_text(document))
-        except BaseException:
-            shutil.rmtree(self.report_path(run_id), ignore_errors=True)
-            raise
-        metadata = document["metadata"]
+        run_id, metadata = document["run_id"], document["metadata"]
+        summary, target = self.fast_path(run_id), self.report_path(run_id)
         pointer = self._pointer(metadata["config_name"], metadata["partition"])
-        write_atomic(pointer, json_text({"run_id": run_id}))
-        return self._read(self.fast_path(run_id))
+        try:
+            if report is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                report.replace(target)
+            write_atomic(summary, json_text(document))
+            write_atomic(pointer, json_text({"run_id": run_id}))
+        except BaseException as error:
+            with suppress(OSError):
+                summary.unlink()
+            shutil.rmtree(target, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
+            raise ResultError(
+                f"{error.filename or self.root}: the result cannot be written ({error.strerror}); "
+                "check the folder's permissions and free space, or set ODUM_RESULTS_PATH"
+            ) from error
+        return self._read(summary)
 
     def _pointer(self, config_name: str, partition: str) -> Path:
         return self.root / "partitions" / config_name / f"{partition}.json"
@@ -177,8 +189,8 @@ class ResultStore:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ResultError(
-                f"{path}: not a result that this version can read ({type(error).__name__}: {error});"
-                " move it away or run the backtest again"
+                f"{path}: not a result that this version can read ({type(error).__name__}: "
+                f"{error}); move it away or run the backtest again"
             ) from error
 
 

@@ -123,7 +123,9 @@ def simulated(run: Executed) -> list[dict[str, Any]]:
             else "several orders can fill against the same shown size",
         ),
         _aspect("market_impact", False, "the recorded market does not react to orders"),
-        _aspect("margin_calls", False, "positions are never liquidated, the balance may go negative"),
+        _aspect(
+            "margin_calls", False, "positions are never liquidated, the balance may go negative"
+        ),
         _aspect(
             "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
         ),
@@ -141,7 +143,8 @@ def flags(run: Executed) -> list[str]:
     found = []
     if Decimal(position["quantity"]) or position["open_positions"]:
         why = (
-            "the book did not take all of the closing orders"
+            "the closing orders did not take all of it: the book was too thin, or orders on their "
+            "way filled beside them"
             if run.request.close_positions
             else "closing was switched off"
         )
@@ -151,27 +154,36 @@ def flags(run: Executed) -> list[str]:
         )
     if Decimal(account["lowest_equity"]) < 0:
         found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
-    for status in ("denied", "rejected"):
-        if statuses.get(status):
-            found.append(f"{statuses[status]} orders were {status}; see refusals for the reasons.")
+    found += [
+        f"{statuses[status]} orders were {status}; see refusals for the reasons."
+        for status in ("denied", "rejected")
+        if statuses.get(status)
+    ]
     if outcome["skipped_no_aggressor"]:
         found.append(
             f"{outcome['skipped_no_aggressor']} trade rows had no aggressor side and sent no order."
         )
     if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
         found.append("Funding is not charged: no funding data are configured.")
-    if isinstance(run.exec_algorithm, VwapAlgorithm) and not run.curve_days:
-        found.append("VWAP split orders evenly: the catalog has no day before this one.")
-    if outcome["orders_without_curve"]:
-        found.append(
-            f"VWAP split {outcome['orders_without_curve']} orders evenly: the days before had no "
-            "volume at those times of day."
-        )
+    found += _volume_flags(run)
     if config.execution.fill_model.random_seed is None:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")
     if not outcome["fills"]:
         found.append("No order was filled.")
     return found
+
+
+def _volume_flags(run: Executed) -> list[str]:
+    if not isinstance(run.exec_algorithm, VwapAlgorithm):
+        return []
+    if not run.curve_days:
+        return ["VWAP split orders evenly: the catalog has no day before this one."]
+    uneven = run.outcome["orders_without_curve"]
+    if not uneven:
+        return []
+    return [
+        f"VWAP split {uneven} orders evenly: the days before had no volume at those times of day."
+    ]
 
 
 def _valuation(run: Executed) -> dict[str, Any] | None:
@@ -192,7 +204,7 @@ def _valuation(run: Executed) -> dict[str, Any] | None:
     }
 
 
-def _aspect(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:  # noqa: FBT001
+def _aspect(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:
     return {"aspect": aspect, "simulated": is_simulated, "detail": detail}
 
 

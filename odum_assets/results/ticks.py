@@ -4,14 +4,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from odum_assets.catalog import PartitionManifest, read_manifest
+from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
 from odum_assets.results.json_rows import json_objects, quoted_integers, write_array
@@ -137,7 +138,7 @@ _BOUNDS = ("start_ns", "end_ns")
 
 def _in_order(manifests: list[PartitionManifest], catalog: Path) -> Iterator[pa.RecordBatch]:
     """Yield rows by arrival; days whose rows overlap around midnight are merged."""
-    pairs = zip(manifests, manifests[1:], strict=False)
+    pairs = pairwise(manifests)
     if all(earlier.last_ts_init <= later.first_ts_init for earlier, later in pairs):
         for manifest in manifests:
             with pq.ParquetFile(manifest.data_path(catalog)) as file:

@@ -5,6 +5,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from odum_assets.backtest.request import RunRequest
 from odum_assets.config import LoadedConfig, RunConfig
 from odum_assets.config.hashing import content_hash
@@ -13,7 +15,6 @@ from odum_assets.errors import ConfigError
 from odum_assets.results.execution import ProgressCallback, executed
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.settings import Settings
-from pydantic import TypeAdapter, ValidationError
 
 _ALGORITHM: TypeAdapter[ExecAlgorithm] = TypeAdapter(ExecAlgorithm)
 

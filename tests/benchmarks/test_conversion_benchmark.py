@@ -109,7 +109,7 @@ def test_conversion_against_the_floor(
     ratio = best / min(floors)
     benchmark.extra_info["ratio_to_floor"] = ratio
     with capsys.disabled():
-        print(  # noqa: T201
+        print(
             f"\nconvert {data_type.value}: {ROWS[data_type] / best:,.0f} rows/s, "
             f"{ratio:.2f} times the floor (limit {LIMITS[data_type]})"
         )
@@ -150,7 +150,7 @@ def test_conversion_against_building_nautilus_objects(
     ratio = objects / (benchmark.stats.stats.min / ROWS[DataType.TRADES])
     benchmark.extra_info["times_faster_than_objects"] = ratio
     with capsys.disabled():
-        print(  # noqa: T201
+        print(
             f"\nconvert trades: {ratio:.1f} times faster per row than objects and "
             f"write_trade_ticks (measured on {OBJECT_ROWS:,} rows; limit 5)"
         )
@@ -187,7 +187,7 @@ def test_peak_memory_of_a_conversion(
     benchmark.pedantic(convert_apart, rounds=1)
     benchmark.extra_info["peak_mib"] = peaks[0]
     with capsys.disabled():
-        print(  # noqa: T201
+        print(
             f"\nconvert {data_type.value}, {order}: peak {peaks[0]} MiB "
             f"(limit {MEMORY_LIMITS_MIB[order]})"
         )

@@ -244,7 +244,7 @@ def test_progress_counts_to_the_end(source: str, catalog: Path) -> None:
 
 
 def test_a_url_is_converted_like_a_path(source: str, tmp_path: Path) -> None:
-    from fsspec import filesystem  # type: ignore[import-untyped]
+    from fsspec import filesystem
 
     filesystem("memory").pipe("/odum-test/raw.parquet", Path(source).read_bytes())
     remote = convert("memory://odum-test/raw.parquet", tmp_path / "remote")

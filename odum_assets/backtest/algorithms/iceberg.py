@@ -7,7 +7,7 @@ from nautilus_trader.model import ExecAlgorithmId, OrderFilled
 from nautilus_trader.trading import ExecutionAlgorithm, ExecutionAlgorithmConfig
 
 from odum_assets.backtest.algorithms.lots import Lots
-from odum_assets.backtest.algorithms.timed import spawn_part
+from odum_assets.backtest.algorithms.timed import spawn_part, standing
 
 ICEBERG = "ICEBERG"
 
@@ -28,7 +28,8 @@ class IcebergAlgorithm(ExecutionAlgorithm):
     """
 
     def __new__(cls, *_args: Any) -> Self:  # noqa: ANN401
-        return super().__new__(cls, ExecutionAlgorithmConfig(ExecAlgorithmId(ICEBERG)))
+        """Make the Rust part, which takes the configuration alone."""
+        return super().__new__(cls, ExecutionAlgorithmConfig(ExecAlgorithmId(ICEBERG)))  # type: ignore[call-arg]
 
     def __init__(self, visible_pct: Decimal, lots: Lots) -> None:
         super().__init__(ExecutionAlgorithmConfig(ExecAlgorithmId(ICEBERG)))
@@ -64,14 +65,17 @@ class IcebergAlgorithm(ExecutionAlgorithm):
     on_order_denied = _end
 
     def _show(self, order: Any, hidden: int, size: int) -> None:  # noqa: ANN401
+        current = standing(self, order)
+        if current is None:
+            return
         part = min(size, hidden)
         state = [order, hidden - part, size, part]
         if hidden > part:
             quantity = self._lots.quantity(part)
             # Known before it is sent: it may fill at once.
-            child = spawn_part(self, order, quantity)
+            child = spawn_part(self, current, quantity)
             self._shown[str(child.client_order_id)] = state
             self.submit_order(child)
         else:
             self._shown[str(order.client_order_id)] = state
-            self.submit_order(order)
+            self.submit_order(current)

@@ -1,7 +1,8 @@
-"""Splitting a quantity over time: equal parts (TWAP) or by a volume curve (VWAP). Pure arithmetic."""
+"""Splitting a quantity over time: in equal parts (TWAP) or by a volume curve (VWAP)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _DAY_SECS = 86_400.0
 
@@ -33,7 +34,8 @@ def split_lots(lots: int, shares: Sequence[float]) -> list[int]:
     parts, running, given = [], 0.0, 0
     for share in shares[:-1]:
         running += share
-        upto = min(int(lots * (running / total)), lots)
+        # Shares are binary fractions: a millionth of a lot short of a whole one is whole.
+        upto = min(int(lots * running / total + 1e-6), lots)
         parts.append(upto - given)
         given = upto
     return [*parts, lots - given]
@@ -70,9 +72,9 @@ class VolumeCurve:
         return days + low + (high - low) * (position - index)
 
     def shares(self, start_second: float, interval_secs: float, intervals: int) -> list[float]:
-        """Return the share of volume in each of consecutive intervals; all 0.0 where there is none."""
+        """Return the share of volume in each of consecutive intervals, 0.0 where none is."""
         edges = [self.traded_by(start_second + k * interval_secs) for k in range(intervals + 1)]
-        return [max(high - low, 0.0) for low, high in zip(edges, edges[1:], strict=False)]
+        return [max(high - low, 0.0) for low, high in pairwise(edges)]
 
 
 def curve_from_volumes(volumes: Sequence[float]) -> VolumeCurve | None:
@@ -86,4 +88,3 @@ def curve_from_volumes(volumes: Sequence[float]) -> VolumeCurve | None:
         cumulative.append(running / total)
     cumulative[-1] = 1.0
     return VolumeCurve(tuple(cumulative))
-

@@ -36,7 +36,8 @@ class TimedAlgorithm(ExecutionAlgorithm):
     """
 
     def __new__(cls, name: str, *_args: Any) -> Self:  # noqa: ANN401
-        return super().__new__(cls, ExecutionAlgorithmConfig(ExecAlgorithmId(name)))
+        """Make the Rust part, which takes the configuration alone."""
+        return super().__new__(cls, ExecutionAlgorithmConfig(ExecAlgorithmId(name)))  # type: ignore[call-arg]
 
     def __init__(
         self, name: str, interval_ns: int, intervals: int, curve: VolumeCurve | None, lots: Lots
@@ -72,12 +73,17 @@ class TimedAlgorithm(ExecutionAlgorithm):
     def _send_due(self, order_id: str, now: int) -> None:
         order, slices, arrived = self._waiting[order_id]
         while slices and arrived + slices[0].offset_ns <= now:
+            current = standing(self, order)
+            if current is None:
+                slices.clear()
+                break
             part = slices.pop(0)
             if slices:
-                self.submit_order(spawn_part(self, order, self._lots.quantity(part.lots)))
+                self.submit_order(spawn_part(self, current, self._lots.quantity(part.lots)))
             else:
-                # The last slice is the order itself: what remains of it is this slice.
-                self.submit_order(order)
+                # The last slice is the order itself: what remains of it, with what earlier slices
+                # did not fill.
+                self.submit_order(current)
         if slices:
             clock = self.clock
             assert clock is not None  # noqa: S101
@@ -87,6 +93,16 @@ class TimedAlgorithm(ExecutionAlgorithm):
 
     def _on_alert(self, event: TimeEvent) -> None:
         self._send_due(event.name, event.ts_event)
+
+
+def standing(algorithm: ExecutionAlgorithm, order: Any) -> Any:  # noqa: ANN401
+    """Return an order as its parts have left it, None when it has ended.
+
+    The one that was handed to the algorithm is a copy: it does not shrink.
+    """
+    cache: Any = algorithm.cache
+    current = cache.order(order.client_order_id)
+    return None if current is None or current.is_closed else current
 
 
 def spawn_part(algorithm: ExecutionAlgorithm, order: Any, quantity: Quantity) -> Any:  # noqa: ANN401

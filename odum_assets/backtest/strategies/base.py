@@ -61,8 +61,8 @@ class OdumStrategy(Strategy):
 
     Params: ClassVar[type[BaseModel]] = NoParams
 
-    # Nautilus' class is made in Rust: its constructor takes no arguments of ours.
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:  # noqa: ANN401
+        """Make the Rust part, which takes no arguments of ours."""
         return super().__new__(cls)
 
     def __init__(self, setup: StrategySetup, params: Any) -> None:  # noqa: ANN401

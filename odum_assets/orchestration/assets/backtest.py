@@ -17,7 +17,12 @@ from odum_assets.orchestration.checks import (
     judge_partition,
 )
 from odum_assets.orchestration.failures import failing
-from odum_assets.orchestration.metadata import Materialized, bullet_list, to_metadata
+from odum_assets.orchestration.metadata import (
+    Materialized,
+    bullet_list,
+    rounded,
+    to_metadata,
+)
 from odum_assets.orchestration.names import (
     OWNERS,
     POOL_BACKTEST,
@@ -204,9 +209,9 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
     plot = equity_plot(result.equity_preview, currency or "")
     return to_metadata(
         {
-            "run_id": result.run_id,
-            "mode": request.mode,
-            "snapshot_mode": request.snapshot_mode,
+            # The UI keeps this order: what a person looks for first comes first.
+            "what_to_know": bullet_list(result.flags) if result.flags else None,
+            "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],
             "realized_pnl": parts["realized"],
@@ -214,18 +219,19 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "commissions": parts["commissions"],
             "funding": parts["funding"],
             "final_balance": account["final_balance"],
+            "max_drawdown": drawdown["max_drawdown"],
+            "max_drawdown_pct": rounded(drawdown["max_drawdown_pct"]),
             "orders": summary["orders"],
             "fills": summary["fills"],
-            "round_trips": trades["total_trades"],
-            "win_rate": trades["win_rate"],
-            "profit_factor": trades["profit_factor"],
-            "max_drawdown": drawdown["max_drawdown"],
-            "max_drawdown_pct": drawdown["max_drawdown_pct"],
-            "sharpe": ratios["sharpe"],
-            "sortino": ratios["sortino"],
             "orders_by_status": summary["orders_by_status"],
-            "equity": None if plot is None else dg.MetadataValue.md(plot),
-            "what_to_know": bullet_list(result.flags) if result.flags else None,
+            "round_trips": trades["total_trades"],
+            "win_rate_pct": rounded(trades["win_rate"]),
+            "profit_factor": rounded(trades["profit_factor"]),
+            "sharpe": rounded(ratios["sharpe"]),
+            "sortino": rounded(ratios["sortino"]),
+            "run_id": result.run_id,
+            "mode": request.mode,
+            "snapshot_mode": request.snapshot_mode,
             "summary_file": dg.MetadataValue.path(str(result.fast_path)),
             "report_folder": None
             if result.report_path is None

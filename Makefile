@@ -1,0 +1,69 @@
+# Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test bench lint format lock clean
+
+# uv makes the environment; where it is not installed it comes into .tools.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+RUN := $(VENV)/bin/
+
+# Another environment that happens to be active must not be written to.
+unexport VIRTUAL_ENV
+unexport PYTHONPATH
+# An empty value lets Python keep compiled modules: every run starts a process.
+export PYTHONDONTWRITEBYTECODE :=
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## Set up the environment in .venv
+
+demo: $(INSTALLED) ## Make sample data and every asset of them, show the results
+	@$(RUN)odum demo
+
+dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000)
+	@$(RUN)odum dev
+
+test: $(INSTALLED) ## Check style and types, run the tests
+	$(RUN)ruff check
+	$(RUN)ruff format --check
+	$(RUN)mypy odum_assets
+	$(RUN)pytest
+
+bench: $(INSTALLED) ## Measure conversion and backtest against bare pyarrow and NautilusTrader
+	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s -q
+
+lint: $(INSTALLED) ## Check style and types
+	$(RUN)ruff check
+	$(RUN)ruff format --check
+	$(RUN)mypy odum_assets
+
+format: $(INSTALLED) ## Format the code
+	$(RUN)ruff check --fix
+	$(RUN)ruff format
+
+lock: | $(UV) ## Resolve dependencies anew and write requirements.lock
+	$(UV) lock --upgrade
+	$(UV) export --quiet --frozen --all-groups --no-emit-project --no-annotate --no-header \
+		--output-file requirements.lock
+
+clean: ## Remove the environment and what the demo and runs have made
+	rm -rf $(VENV) .tools .dagster data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(INSTALLED): requirements.lock pyproject.toml .python-version | $(UV)
+	$(UV) venv --quiet --allow-existing $(VENV)
+	$(UV) pip sync --quiet --python $(VENV) --compile-bytecode --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(VENV) --no-deps --editable .
+	@touch $@
+
+# An installed uv is no file to make.
+.PHONY: uv
+uv:
+
+.tools/bin/uv:
+	@echo "Installing uv into .tools"
+	@python3 -m venv .tools 2>/dev/null \
+		&& .tools/bin/python -m pip install --quiet --disable-pip-version-check uv \
+		|| python3 -m pip install --quiet --disable-pip-version-check --target .tools uv \
+		|| { echo "uv is needed, and python3 can neither make a venv nor run pip: install uv"; exit 1; }

@@ -1,0 +1,109 @@
+"""Noting what callbacks raise: NautilusTrader logs an exception in a callback and goes on.
+
+A strategy that breaks at its first trade would otherwise end as a run without orders, well and
+wrong. What belongs here: wrapping the callbacks of strategies, execution algorithms and actors, and
+the ones they give to their clocks. What does not: recording orders (``recorder``).
+"""
+
+import functools
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from odum_assets.errors import BacktestError
+
+
+class Failures:
+    """The first exception that a callback of a run raised."""
+
+    def __init__(self) -> None:
+        self._first: str | None = None
+
+    def note(self, owner: str, error: BaseException) -> None:
+        """Remember an exception, if it is the first."""
+        if self._first is not None:
+            return
+        # The first frame is the wrapper's own.
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        where = f" in {frames[0].name}" if frames else ""
+        places = [f"  {each.filename}, line {each.lineno}, in {each.name}" for each in frames]
+        what = f"{owner} raised {type(error).__name__}{where}: {error}"
+        self._first = "\n".join([what, *places])
+
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """Raise at the end of the context what was noted in it.
+
+        Raises
+        ------
+        BacktestError
+            If a callback raised; it names the exception and where it came from.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._first is not None:
+                raise BacktestError(self._first) from error
+            raise
+        if self._first is not None:
+            raise BacktestError(self._first)
+
+
+def guarded[T: type](kind: T, failures: Failures) -> T:
+    """Return a subclass whose callbacks are noted in `failures` when they raise.
+
+    Parameters
+    ----------
+    kind : type
+        A strategy, execution algorithm or actor.
+    failures : Failures
+        Where exceptions are noted before Nautilus sees them.
+    """
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:
+                failures.note(kind.__name__, error)
+                raise
+
+        return call
+
+    callbacks: dict[str, Any] = {
+        name: wrap(getattr(kind, name))
+        for name in dir(kind)
+        if (name.startswith("on_") or name == "__init__")
+        and inspect.isfunction(getattr(kind, name))
+    }
+    clock = property(lambda self: _GuardedClock(super(made, self).clock, wrap))
+    made: Any = type(kind.__name__, (kind,), {**callbacks, "clock": clock})
+    made.__module__, made.__qualname__ = kind.__module__, kind.__qualname__
+    return made  # type: ignore[no-any-return]
+
+
+class _GuardedClock:
+    """A clock whose timers call wrapped callbacks."""
+
+    def __init__(self, clock: Any, wrap: Callable[..., Any]) -> None:  # noqa: ANN401
+        self._clock = clock
+        self._wrap = wrap
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        found = getattr(self._clock, name)
+        if not name.startswith(("set_", "register_")):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            return found(
+                *(self._wrap(each) if callable(each) else each for each in args),
+                **{
+                    key: self._wrap(each) if callable(each) else each
+                    for key, each in kwargs.items()
+                },
+            )
+
+        return call

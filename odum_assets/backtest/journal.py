@@ -1,0 +1,275 @@
+"""The journal of a run: order events as they happen, on disk as Arrow tables.
+
+What belongs here: collecting events cheaply and turning them into columns. What does not: deciding
+which events are recorded (``recorder``), judging them (``ledger``, ``tables``).
+
+A callback only keeps the event; columns are made of tens of thousands of events at a time, which
+costs a fraction of taking each apart between two steps of the engine.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from nautilus_trader.model import LiquiditySide, OrderSide, OrderType, TimeInForce
+
+from odum_assets.catalog.arrow import arrow
+from odum_assets.catalog.arrow import kernels as pc
+
+_BATCH_EVENTS = 50_000
+_DECIMAL = pa.decimal128(38, 16)
+
+CLOSE_TAG = "close_positions"
+"""Tag and ``purpose`` of the orders that close positions at the end of the window."""
+
+ORDER_EVENTS: pa.Schema = arrow.schema(
+    [
+        ("ts", pa.int64()),
+        ("order_id", pa.string()),
+        ("side", pa.string()),
+        ("type", pa.string()),
+        ("time_in_force", pa.string()),
+        ("price", _DECIMAL),
+        ("amount", _DECIMAL),
+        ("parent_id", pa.string()),
+        ("algorithm", pa.string()),
+        ("purpose", pa.string()),
+    ]
+)
+"""Orders as they were created, in order; `parent_id` is the order that a part was made of."""
+
+FILL_EVENTS: pa.Schema = arrow.schema(
+    [
+        ("ts", pa.int64()),
+        ("order_id", pa.string()),
+        ("position_id", pa.string()),
+        ("side", pa.string()),
+        ("price", _DECIMAL),
+        ("quantity", _DECIMAL),
+        ("commission", _DECIMAL),
+        ("liquidity", pa.string()),
+    ]
+)
+"""Executions in order of time; one order may have several."""
+
+END_EVENTS: pa.Schema = arrow.schema(
+    [
+        ("ts", pa.int64()),
+        ("order_id", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+"""How orders ended other than by filling."""
+
+CHANGE_EVENTS: pa.Schema = arrow.schema(
+    [("ts", pa.int64()), ("order_id", pa.string()), ("price", _DECIMAL), ("amount", _DECIMAL)]
+)
+"""Changes of orders, in order: new quantity, and new price where it changed.
+
+An order that is worked in parts shrinks by each part and grows by what a part did not fill.
+"""
+
+_SIDES = {OrderSide.BUY: "buy", OrderSide.SELL: "sell"}
+_TYPES: dict[Any, str] = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
+_LIFETIMES: dict[Any, str] = {
+    TimeInForce.IOC: "IOC",
+    TimeInForce.FOK: "FOK",
+    TimeInForce.GTC: "GTC",
+}
+_LIQUIDITY = {LiquiditySide.MAKER: "maker", LiquiditySide.TAKER: "taker"}
+
+Columns = list[list[Any]]
+
+
+class EventTable:
+    """Events kept in memory and written to an Arrow file in batches.
+
+    Parameters
+    ----------
+    path : Path
+        The file (Arrow IPC); it always exists after `close`, with no rows if there were none.
+    schema : pa.Schema
+        Its columns.
+    columns : Callable[[list], list[list]]
+        Turns events into values, a list per column.
+    on_batch : Callable[[pa.RecordBatch], None], optional
+        Called with every batch that is written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        columns: Callable[[list[Any]], Columns],
+        on_batch: Callable[[pa.RecordBatch], None] | None = None,
+    ) -> None:
+        self._schema = schema
+        self._columns = columns
+        self._on_batch = on_batch
+        self._events: list[Any] = []
+        self._written = 0
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        self._writer = pa.ipc.new_file(str(path), schema, options=options)
+
+    def __len__(self) -> int:
+        return self._written + len(self._events)
+
+    def add(self, event: Any) -> None:  # noqa: ANN401 - events have no common type
+        """Keep an event."""
+        self._events.append(event)
+        if len(self._events) >= _BATCH_EVENTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        if not self._events:
+            return
+        columns = [
+            _column(values, field.type)
+            for values, field in zip(self._columns(self._events), self._schema, strict=True)
+        ]
+        batch = pa.record_batch(columns, schema=self._schema)
+        self._writer.write_batch(batch)
+        self._written += len(self._events)
+        self._events.clear()
+        if self._on_batch is not None:
+            self._on_batch(batch)
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self.flush()
+        self._writer.close()
+
+
+class Journal:
+    """Everything that is recorded of one run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the event tables are written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.orders = EventTable(folder / "order_events.arrow", ORDER_EVENTS, _order_columns)
+        self.fills = EventTable(
+            folder / "fill_events.arrow", FILL_EVENTS, _fill_columns, self._add_to_positions
+        )
+        self.ends = EventTable(folder / "end_events.arrow", END_EVENTS, _end_columns)
+        self.changes = EventTable(folder / "change_events.arrow", CHANGE_EVENTS, _change_columns)
+        self.closing_at_ns: int | None = None
+        self._quantities: dict[str, Decimal] = {}
+
+    def open_positions(self) -> list[tuple[str, Decimal]]:
+        """Return the id and the signed quantity of every open position."""
+        self.fills.flush()
+        return [(name, amount) for name, amount in self._quantities.items() if amount]
+
+    def close(self) -> None:
+        """Write everything to disk."""
+        for table in (self.orders, self.fills, self.ends, self.changes):
+            table.close()
+
+    def _add_to_positions(self, batch: pa.RecordBatch) -> None:
+        table = pa.table({"id": batch["position_id"], "quantity": signed_quantity(batch)})
+        sums = table.group_by("id", use_threads=False).aggregate([("quantity", "sum")])
+        for row in sums.to_pylist():
+            name = row["id"]
+            self._quantities[name] = self._quantities.get(name, Decimal(0)) + row["quantity_sum"]
+
+
+@contextmanager
+def journal(folder: Path) -> Iterator[Journal]:
+    """Record into a folder and close the files at the end, whatever happens."""
+    record = Journal(folder)
+    try:
+        yield record
+    finally:
+        record.close()
+
+
+def read_events(path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of an event file."""
+    with pa.memory_map(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+
+
+def read_event_table(path: Path) -> pa.Table:
+    """Return a whole event file."""
+    with pa.memory_map(str(path)) as file:
+        return pa.ipc.open_file(file).read_all()
+
+
+def signed_quantity(fills: pa.RecordBatch) -> Any:  # noqa: ANN401 - see catalog.arrow
+    """Return the quantities of fills, negative where they sell."""
+    return pc.if_else(
+        pc.equal(fills["side"], "buy"), fills["quantity"], pc.negate(fills["quantity"])
+    )
+
+
+def _column(values: list[Any], kind: pa.DataType) -> "pa.Array[Any]":
+    if pa.types.is_decimal(kind):
+        # Prices and quantities come as text: Arrow reads decimals faster than Python makes them.
+        return pa.array(values, pa.string()).cast(kind)
+    return pa.array(values, kind)
+
+
+def _order_columns(events: list[Any]) -> Columns:
+    ids = [str(event.client_order_id) for event in events]
+    parents = [event.exec_spawn_id for event in events]
+    algorithms = [event.exec_algorithm_id for event in events]
+    return [
+        [event.ts_init for event in events],
+        ids,
+        [_SIDES[event.order_side] for event in events],
+        [_TYPES.get(event.order_type) or str(event.order_type) for event in events],
+        [_LIFETIMES.get(event.time_in_force) or str(event.time_in_force) for event in events],
+        [None if (price := event.price) is None else str(price) for event in events],
+        [str(event.quantity) for event in events],
+        [_parent(each, own) for each, own in zip(parents, ids, strict=True)],
+        [None if each is None else str(each) for each in algorithms],
+        [CLOSE_TAG if (tags := event.tags) and CLOSE_TAG in tags else None for event in events],
+    ]
+
+
+def _parent(spawn: object, own: str) -> str | None:
+    # An order that is worked in parts names itself as the root of its parts.
+    return None if spawn is None or str(spawn) == own else str(spawn)
+
+
+def _fill_columns(events: list[Any]) -> Columns:
+    commissions = [event.commission for event in events]
+    return [
+        [event.ts_event for event in events],
+        [str(event.client_order_id) for event in events],
+        [str(event.position_id) for event in events],
+        ["buy" if event.is_buy else "sell" for event in events],
+        [str(event.last_px) for event in events],
+        [str(event.last_qty) for event in events],
+        [None if each is None else str(each.as_decimal()) for each in commissions],
+        [_LIQUIDITY.get(event.liquidity_side) for event in events],
+    ]
+
+
+def _end_columns(ends: list[tuple[Any, str]]) -> Columns:
+    return [
+        [event.ts_event for event, _ in ends],
+        [str(event.client_order_id) for event, _ in ends],
+        [status for _, status in ends],
+        [event.reason if status in ("denied", "rejected") else None for event, status in ends],
+    ]
+
+
+def _change_columns(events: list[Any]) -> Columns:
+    return [
+        [event.ts_event for event in events],
+        [str(event.client_order_id) for event in events],
+        [None if (price := event.price) is None else str(price) for event in events],
+        [str(event.quantity) for event in events],
+    ]

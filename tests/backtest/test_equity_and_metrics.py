@@ -1,0 +1,195 @@
+"""Marking to the market at the right moments, and figures of merit by their formulas."""
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odum_assets.backtest.equity import (
+    Funding,
+    LastPrices,
+    Sample,
+    before,
+    replay,
+    sample_times,
+)
+from odum_assets.backtest.ledger import AccountRules, Fill, Ledger, RoundTrip
+from odum_assets.backtest.metrics import (
+    drawdown,
+    interval_returns,
+    ratios,
+    return_statistics,
+    trade_statistics,
+)
+
+D = Decimal
+NS = 1_000_000_000
+RULES = AccountRules(D(1), is_inverse=False, is_cash=False, currency_precision=8)
+
+
+def _prices(*rows: tuple[int, str]) -> LastPrices:
+    times = np.array([time for time, _ in rows], np.int64)
+    values = pa.chunked_array([pa.array([D(price) for _, price in rows], pa.decimal128(38, 16))])
+    return LastPrices(times, values)
+
+
+def _sample(ts: int, equity: str) -> Sample:
+    return Sample(ts, D(equity), D(0), D(0), D(equity), D(0), None, None)
+
+
+def test_the_last_price_is_the_one_at_or_before_a_moment() -> None:
+    prices = _prices((10, "1"), (20, "2"), (20, "3"), (30, "4"))
+    assert prices.at([9, 10, 19, 20, 29, 30, 99]) == [None, 1, 1, 3, 3, 4, 4]
+    assert prices.span == (10, 30)
+
+
+def test_sample_times_are_whole_multiples_after_the_first_and_up_to_the_last() -> None:
+    assert sample_times(60 * NS, 180 * NS, 60) == [120 * NS, 180 * NS]
+    assert sample_times(59 * NS, 181 * NS - 1, 60) == [60 * NS, 120 * NS, 180 * NS]
+    assert sample_times(61 * NS, 119 * NS, 60) == []
+
+
+def test_what_happens_at_a_moment_is_in_its_sample() -> None:
+    ledger = Ledger(RULES, D(1000))
+    fills = [Fill(10, "P", D(1), D(100), D(1)), Fill(20, "P", D(-1), D(110), D(1))]
+    funding = [Funding(15, D(-2)), Funding(20, D(3)), Funding(30, D(5))]
+    prices = _prices((10, "100"), (15, "105"), (20, "110"))
+    moments = [9, 10, 14, 15, 19, 20, 29, 30, 31]
+    steps = list(replay(ledger, fills, funding, moments, prices))
+    samples = [step for step in steps if isinstance(step, Sample)]
+    assert [(each.ts, each.cash, each.unrealized, each.equity) for each in samples] == [
+        (9, D(1000), D(0), D(1000)),
+        (10, D(999), D(0), D(999)),
+        (14, D(999), D(0), D(999)),
+        (15, D(997), D(5), D(1002)),
+        (19, D(997), D(5), D(1002)),
+        (20, D(1009), D(0), D(1009)),
+        (29, D(1009), D(0), D(1009)),
+        (30, D(1014), D(0), D(1014)),
+        (31, D(1014), D(0), D(1014)),
+    ]
+    assert [step[1] for step in steps if not isinstance(step, Sample)] == [0, 10]
+    assert samples[0].price is None
+    assert [each.entry for each in samples[3:6]] == [100, 100, None]
+
+
+@given(
+    st.lists(st.integers(0, 50), max_size=20).map(sorted),
+    st.lists(st.integers(0, 50), max_size=20).map(sorted),
+    st.lists(st.integers(0, 50), max_size=20, unique=True).map(sorted),
+)
+def test_every_sample_holds_exactly_what_came_up_to_it(
+    fill_times: list[int], funding_times: list[int], moments: list[int]
+) -> None:
+    ledger = Ledger(RULES, D(0))
+    # A fill costs 1, a payment brings 1000: cash counts both.
+    fills = [Fill(ts, "P", D(1), D(7), D(1)) for ts in fill_times]
+    funding = [Funding(ts, D(1000)) for ts in funding_times]
+    steps = list(replay(ledger, fills, funding, moments, _prices((0, "7"))))
+    samples = [step for step in steps if isinstance(step, Sample)]
+    assert [each.ts for each in samples] == moments
+    for each in samples:
+        filled = sum(ts <= each.ts for ts in fill_times)
+        paid = sum(ts <= each.ts for ts in funding_times)
+        assert each.cash == 1000 * paid - filled
+        assert each.quantity == filled
+    assert len(steps) == len(samples) + len(fills)
+    assert ledger.cash == 1000 * len(funding) - len(fills)
+
+
+def test_before_finds_the_sample_at_or_before() -> None:
+    samples = [_sample(10, "1"), _sample(20, "2")]
+    assert before(samples, 9) is None
+    assert before(samples, 19) is samples[0]
+    assert before(samples, 20) is samples[1]
+
+
+def test_drawdown_is_the_largest_fall_from_an_earlier_peak() -> None:
+    samples = [
+        _sample(ts, text) for ts, text in enumerate(["100", "120", "90", "130", "110", "131"])
+    ]
+    assert drawdown(samples) == (D(30), 25.0)
+
+
+def test_drawdown_without_a_fall_or_a_positive_peak() -> None:
+    assert drawdown([]) == (D(0), None)
+    assert drawdown([_sample(0, "5"), _sample(1, "6")]) == (D(0), 0.0)
+    assert drawdown([_sample(0, "-1"), _sample(1, "-3")]) == (D(2), None)
+
+
+@given(st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=50))
+def test_drawdown_agrees_with_numpy(units: list[int]) -> None:
+    amounts = np.array(units)
+    worst = int(np.max(np.maximum.accumulate(amounts) - amounts))
+    samples = [_sample(ts, str(D(each).scaleb(-4))) for ts, each in enumerate(units)]
+    assert drawdown(samples)[0] == D(worst).scaleb(-4)
+
+
+@given(st.lists(st.integers(900_000, 1_100_000), min_size=3, max_size=60))
+def test_ratios_agree_with_their_formulas(units: list[int]) -> None:
+    equity = np.array(units, float)
+    returns = equity[1:] / equity[:-1] - 1.0
+    scale = math.sqrt(365 * 86_400 / 60)
+    found = ratios([D(each) for each in units], 60, 365)
+    deviation = np.std(returns, ddof=1)
+    downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2))
+    assert found["returns"] == len(returns)
+    if deviation > 1e-12:
+        assert found["sharpe"] == pytest.approx(returns.mean() / deviation * scale, abs=1e-6)
+    if downside > 1e-12:
+        assert found["sortino"] == pytest.approx(returns.mean() / downside * scale, abs=1e-6)
+    else:
+        assert found["sortino"] is None
+
+
+@pytest.mark.parametrize("equity", ["", "100", "100 101", "100 100 100", "100 0 100", "100 -5 90"])
+def test_ratios_that_are_not_defined_are_none(equity: str) -> None:
+    found = ratios([D(each) for each in equity.split()], 60, 365)
+    assert (found["sharpe"], found["sortino"]) == (None, None)
+
+
+def test_returns_need_positive_equity_throughout() -> None:
+    assert interval_returns([D(100), D(110), D(99)]) == pytest.approx([0.1, -0.1])
+    assert interval_returns([D(100), D(0), D(99)]) is None
+    found = return_statistics([D(100), D(110), D(99)])
+    assert found == pytest.approx({"avg_return": 0, "avg_win_return": 10, "avg_loss_return": -10})
+    assert set(return_statistics([D(100)]).values()) == {None}
+
+
+def _trip(net: str) -> RoundTrip:
+    return RoundTrip("P", "long", 0, 1, D(0), D(1), D(1), D(1), D(net) + 1, D(1), 2)
+
+
+def test_trades_are_judged_after_commissions() -> None:
+    found = trade_statistics([_trip(each) for each in ("30", "-10", "0", "10", "-5")], D(1000))
+    assert found == {
+        "total_trades": 5,
+        "winning_trades": 2,
+        "losing_trades": 2,
+        "break_even_trades": 1,
+        "win_rate": 40.0,
+        "avg_win": D(20),
+        "avg_loss": D("-7.5"),
+        "avg_win_pct": 2.0,
+        "avg_loss_pct": -0.75,
+        "largest_win": D(30),
+        "largest_loss": D(-10),
+        "profit_factor": pytest.approx(40 / 15),
+        "expectancy": D(5),
+        "total_wins": D(40),
+        "total_losses": D(-15),
+    }
+
+
+def test_figures_of_no_trades_and_of_no_losses_are_none() -> None:
+    nothing = trade_statistics([], D(1000))
+    assert nothing["total_trades"] == 0
+    unknown = ("win_rate", "avg_win", "avg_loss", "largest_win", "profit_factor", "expectancy")
+    assert {nothing[name] for name in unknown} == {None}
+    only_wins = trade_statistics([_trip("5")], D(1000))
+    assert (only_wins["profit_factor"], only_wins["avg_loss"]) == (None, None)
+    assert only_wins["win_rate"] == 100.0

@@ -1,0 +1,230 @@
+"""The ledger against figures worked out by hand and against another way of counting."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import Reference
+
+from odum_assets.backtest.ledger import AccountRules, Fill, Ledger, RoundTrip
+
+D = Decimal
+LINEAR = AccountRules(D(1), is_inverse=False, is_cash=False, currency_precision=8)
+CONTRACTS = AccountRules(D("0.01"), is_inverse=False, is_cash=False, currency_precision=8)
+INVERSE = AccountRules(D(1), is_inverse=True, is_cash=False, currency_precision=8)
+CASH = AccountRules(D(1), is_inverse=False, is_cash=True, currency_precision=8)
+CENTS = AccountRules(D(1), is_inverse=False, is_cash=False, currency_precision=2)
+
+
+def _count(rules: AccountRules, *fills: tuple[str, str, str], start: str = "1000") -> Ledger:
+    """Count fills of one position: signed quantity, price, commission."""
+    ledger = Ledger(rules, D(start))
+    for ts, (quantity, price, commission) in enumerate(fills):
+        ledger.apply(Fill(ts, "P", D(quantity), D(price), D(commission)))
+    return ledger
+
+
+def test_nothing_happened() -> None:
+    ledger = Ledger(LINEAR, D(1000))
+    assert (ledger.cash, ledger.quantity, ledger.entry()) == (D(1000), D(0), None)
+    assert ledger.unrealized(D(5)) == 0
+    assert ledger.equity(None) == 1000
+
+
+def test_an_increase_averages_the_entry() -> None:
+    ledger = _count(LINEAR, ("1", "100", "0.1"), ("3", "104", "0.2"))
+    # (100 + 3 * 104) / 4 = 103
+    assert ledger.entry() == D(103)
+    assert ledger.cash == D("999.7")
+    assert ledger.unrealized(D(110)) == D(28)
+    assert ledger.equity(D(110)) == D("1027.7")
+    assert ledger.unrealized(None) == 0
+
+
+def test_a_partial_reduce_realizes_and_keeps_the_entry() -> None:
+    ledger = _count(LINEAR, ("4", "103", "0"), ("-1", "110", "0.5"))
+    assert ledger.realized == D(7)
+    assert ledger.cash == D("1006.5")
+    assert (ledger.quantity, ledger.entry()) == (D(3), D(103))
+    assert ledger.round_trips == []
+
+
+def test_a_short_gains_when_the_price_falls() -> None:
+    ledger = _count(LINEAR, ("-2", "100", "0"), ("2", "90", "0"))
+    assert ledger.realized == D(20)
+    assert [trip.side for trip in ledger.round_trips] == ["short"]
+
+
+def test_flat_ends_a_round_trip_with_its_figures() -> None:
+    ledger = _count(LINEAR, ("1", "100", "0.1"), ("1", "102", "0.1"), ("-2", "104", "0.3"))
+    assert ledger.round_trips == [
+        RoundTrip("P", "long", 0, 2, D(0), D(2), D(101), D(104), D(6), D("0.5"), 3)
+    ]
+    assert ledger.round_trips[0].net_pnl == D("5.5")
+    assert list(ledger.open_positions()) == []
+
+
+def test_a_flip_ends_one_trip_and_splits_the_commission() -> None:
+    ledger = _count(LINEAR, ("1", "100", "0.1"), ("-4", "105", "0.8"))
+    # 1 of 4 closes: 0.2 of the commission; 3 open a short with 0.6.
+    closed, opened = ledger.round_trips[0], next(ledger.open_positions())
+    assert (closed.realized_pnl, closed.commissions, closed.closed_ts) == (D(5), D("0.3"), 1)
+    assert (opened.side, opened.quantity, opened.commissions) == ("short", D(-3), D("0.6"))
+    assert (opened.average_open, opened.opened_ts, opened.closed_ts) == (D(105), 1, None)
+    assert ledger.cash == D(1000) + 5 - D("0.9")
+
+
+def test_the_split_of_a_commission_is_rounded_and_loses_nothing() -> None:
+    ledger = _count(CENTS, ("1", "100", "0"), ("-3", "100", "0.10"))
+    # A third of 0.10 is 0.03; the other trip has the rest.
+    assert ledger.round_trips[0].commissions == D("0.03")
+    assert next(ledger.open_positions()).commissions == D("0.07")
+
+
+def test_a_gain_is_rounded_half_even_to_the_currency() -> None:
+    up = _count(CENTS, ("1", "100", "0"), ("-0.5", "100.03", "0"))  # 0.015 -> 0.02
+    down = _count(CENTS, ("1", "100", "0"), ("-0.5", "100.05", "0"))  # 0.025 -> 0.02
+    assert (up.realized, down.realized) == (D("0.02"), D("0.02"))
+
+
+def test_a_contract_counts_by_its_multiplier() -> None:
+    ledger = _count(CONTRACTS, ("200", "50000", "0"), ("-150", "50100", "0"))
+    # 150 contracts of 0.01: 1.5 * 100
+    assert ledger.realized == D(150)
+    assert ledger.unrealized(D(50200)) == D(100)
+
+
+def test_an_inverse_contract_counts_in_the_base_currency() -> None:
+    ledger = _count(INVERSE, ("10000", "50000", "0.0001"), ("-4000", "40000", "0"), start="1")
+    # 4000 * (1/50000 - 1/40000) = 0.08 - 0.1
+    assert ledger.realized == D("-0.02")
+    assert ledger.cash == D("0.9799")
+    # 6000 * (1/50000 - 1/60000) = 0.12 - 0.1
+    assert ledger.unrealized(D(60000)) == D("0.02")
+    assert ledger.entry() == D(50000)
+
+
+def test_an_inverse_entry_is_the_average_price_by_quantity() -> None:
+    ledger = _count(INVERSE, ("100", "40000", "0"), ("300", "60000", "0"), start="1")
+    entry = ledger.entry()
+    assert entry is not None
+    assert round(entry, 20) == D(55000)
+    assert next(ledger.open_positions()).average_open == D(55000)
+
+
+def test_a_cash_account_pays_in_full() -> None:
+    ledger = _count(CASH, ("2", "100", "0.2"), ("-1", "120", "0.1"))
+    assert ledger.cash == D(1000) - 200 - D("0.2") + 120 - D("0.1")
+    assert ledger.realized == D(20)
+    assert ledger.value_paid == D(80)
+    # What is held counts with its full value, and 20 of it is profit.
+    assert ledger.equity(D(120)) == ledger.cash + 120
+    assert ledger.unrealized(D(120)) == D(20)
+
+
+def test_funding_changes_cash_and_nothing_else() -> None:
+    ledger = _count(LINEAR, ("1", "100", "0"))
+    ledger.apply_funding(D("-0.25"))
+    ledger.apply_funding(D("0.05"))
+    assert (ledger.cash, ledger.funding) == (D("999.8"), D("-0.2"))
+    assert (ledger.realized, ledger.commissions, ledger.entry()) == (D(0), D(0), D(100))
+
+
+def test_hedged_positions_are_counted_apart() -> None:
+    ledger = Ledger(LINEAR, D(1000))
+    for name, quantity, price in (("A", 2, 100), ("B", -1, 110), ("A", -1, 105)):
+        ledger.apply(Fill(0, name, D(quantity), D(price), D(0)))
+    # The sell of B closes nothing of A.
+    assert ledger.realized == D(5)
+    assert ledger.quantity == 0
+    assert ledger.entry() is None
+    assert ledger.unrealized(D(107)) == D(7) + D(3)
+    assert [(trip.position_id, trip.quantity) for trip in ledger.open_positions()] == [
+        ("A", D(1)),
+        ("B", D(-1)),
+    ]
+
+
+_PRICES = st.integers(1, 2_000_000).map(lambda ticks: D(ticks).scaleb(-1))
+_SIZES = st.integers(1, 50_000).map(lambda lots: D(lots).scaleb(-3))
+_COMMISSIONS = st.integers(-(10**9), 10**10).map(lambda units: D(units).scaleb(-8))
+_SIGNS = st.sampled_from([1, -1])
+_ONE_FILL = st.tuples(
+    st.sampled_from(["P"]),
+    st.tuples(_SIZES, _SIGNS).map(lambda both: both[0] * both[1]),
+    _PRICES,
+    _COMMISSIONS,
+)
+_FILLS = st.lists(_ONE_FILL, max_size=60)
+_HEDGED = st.lists(
+    st.tuples(
+        st.sampled_from(["A", "B", "C"]),
+        st.tuples(_SIZES, _SIGNS).map(lambda both: both[0] * both[1]),
+        _PRICES,
+        _COMMISSIONS,
+    ),
+    max_size=60,
+)
+
+
+def _apply(rules: AccountRules, fills: list[tuple[str, D, D, D]]) -> tuple[Ledger, list[D]]:
+    ledger = Ledger(rules, D(1_000_000))
+    gains = [ledger.apply(Fill(ts, *fill)) for ts, fill in enumerate(fills)]
+    return ledger, gains
+
+
+@settings(max_examples=150, deadline=None)
+@given(_FILLS, _PRICES, st.sampled_from([LINEAR, CONTRACTS]))
+def test_money_is_what_was_paid_and_what_is_held(
+    fills: list[tuple[str, D, D, D]], mark: D, rules: AccountRules
+) -> None:
+    ledger, _ = _apply(rules, fills)
+    paid = sum((-quantity * price for _, quantity, price, _ in fills), D(0)) * rules.multiplier
+    held = sum((quantity for _, quantity, _, _ in fills), D(0))
+    commissions = sum((fill[3] for fill in fills), D(0))
+    expected = D(1_000_000) - commissions + paid + held * mark * rules.multiplier
+    rounded = D("1e-8") * (ledger.rounded_amounts + 1)
+    assert abs(ledger.cash + ledger.unrealized(mark) - expected) <= rounded
+    assert ledger.quantity == held
+
+
+@settings(max_examples=150, deadline=None)
+@given(_HEDGED, st.sampled_from([LINEAR, CONTRACTS, INVERSE, CASH, CENTS]))
+def test_round_trips_sum_to_the_account(
+    fills: list[tuple[str, D, D, D]], rules: AccountRules
+) -> None:
+    ledger, gains = _apply(rules, fills)
+    trips = [*ledger.round_trips, *ledger.open_positions()]
+    assert sum(trip.realized_pnl for trip in trips) == ledger.realized == sum(gains)
+    assert sum(trip.commissions for trip in trips) == ledger.commissions
+    assert sum(trip.quantity for trip in trips) == ledger.quantity
+    assert all(trip.quantity == 0 for trip in ledger.round_trips)
+
+
+@pytest.mark.parametrize(
+    "rules", [LINEAR, CONTRACTS, INVERSE, CASH, CENTS], ids=["linear", "x0.01", "inv", "cash", "¢"]
+)
+@settings(max_examples=100, deadline=None)
+@given(fills=_HEDGED, mark=_PRICES)
+def test_another_way_of_counting_agrees_to_the_last_decimal(
+    rules: AccountRules, fills: list[tuple[str, D, D, D]], mark: D
+) -> None:
+    ledger, gains = _apply(rules, fills)
+    other = Reference(
+        D(1_000_000),
+        D(1).scaleb(-rules.currency_precision),
+        rules.multiplier,
+        inverse=rules.is_inverse,
+        cash_account=rules.is_cash,
+    )
+    assert gains == [other.add(*fill) for fill in fills]
+    assert ledger.cash == other.cash
+    assert ledger.realized == other.realized
+    assert ledger.commissions == other.commissions
+    assert ledger.quantity == other.position
+    assert ledger.unrealized(mark) == other.unrealized(mark)
+    assert ledger.equity(mark) == other.equity(mark)
+    assert [
+        (trip.position_id, trip.realized_pnl, trip.commissions) for trip in ledger.round_trips
+    ] == other.trips

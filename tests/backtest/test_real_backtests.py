@@ -1,0 +1,183 @@
+"""Real days: order counts from pandas, money from an account kept in plain decimals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from reference import Reference
+from tinydays import SPOT, Market, Outcome, text, variant
+
+from odum_assets.config import LoadedConfig
+from odum_assets.raw.layout import DataType
+
+pytestmark = pytest.mark.real_data
+
+D = Decimal
+ETH = "binance_futures_ethusdt_l2_trades_config"
+SUMMER = (date(2024, 7, 18), date(2024, 7, 19))
+SPRING = (date(2023, 4, 4), date(2023, 4, 5))
+WINTER = (date(2026, 2, 16),)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A configuration over real days."""
+
+    config: LoadedConfig
+    days: tuple[date, ...]
+    mode: str = "both"
+
+
+CASES = {
+    "btc 18": Case(variant(), SUMMER[:1]),
+    "btc 19": Case(variant(), SUMMER[1:]),
+    "btc window": Case(variant(metrics={"equity_interval_secs": 7}), SUMMER),
+    "eth 18": Case(variant(ETH), SUMMER[:1]),
+    "eth window": Case(variant(ETH), SUMMER, "book"),
+    "spring": Case(variant(strategy={"order_type": "MARKET"}), SPRING),
+    "winter futures": Case(variant(), WINTER, "trades"),
+    "winter spot": Case(variant(SPOT), WINTER),
+    "winter spot cash": Case(variant(SPOT, venue={"account_type": "CASH"}), WINTER),
+}
+
+
+@pytest.fixture(scope="session")
+def ran(
+    real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Case, Outcome]]:
+    market = Market(tmp_path_factory.mktemp("real"))
+    market.settings = market.settings.model_copy(update={"raw_root": str(real_data)})
+    done: dict[str, Outcome] = {}
+
+    def run(name: str) -> tuple[Case, Outcome]:
+        case = CASES[name]
+        if name not in done:
+            for day in case.days:
+                for data_type in (DataType.TRADES, DataType.BOOK):
+                    market.convert(case.config, data_type, day)
+            done[name] = market.run(case.config, case.days, snapshot_mode=case.mode)
+        return case, done[name]
+
+    return run
+
+
+def _raw(real_data: Path, case: Case) -> pd.DataFrame:
+    days = [
+        pd.read_parquet(
+            real_data / "raw_tick_data/by_date" / f"day-{day}/data_type-trades"
+            f"/{case.config.key}.parquet"
+        )
+        for day in case.days
+    ]
+    return pd.concat(days).sort_values("local_timestamp", kind="stable")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_row_with_a_side_sends_one_order(
+    ran: Callable[[str], tuple[Case, Outcome]], real_data: Path, name: str
+) -> None:
+    case, run = ran(name)
+    raw = _raw(real_data, case)
+    with_side = raw[raw["side"].isin(["buy", "sell"])]
+    own = [each for each in run.orders if each["purpose"] is None]
+    closing = len(run.orders) - len(own)
+    assert [each["side"] for each in own] == with_side["side"].tolist()
+    assert [each["timestamp"] for each in own] == (with_side["local_timestamp"] * 1000).tolist()
+    digits = case.config.config.instrument.size_precision
+    sizes = [text(round(D(size), digits)) for size in with_side["amount"]]
+    assert [text(each["amount"]) for each in own] == sizes
+    assert closing <= 1
+    assert run.summary["orders"] == len(with_side) + closing
+    assert run.summary["position_stats"]["buy_orders"] + run.summary["position_stats"][
+        "sell_orders"
+    ] == len(run.orders)
+    assert run.summary["skipped_no_aggressor"] == len(raw) - len(with_side)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_money_is_what_another_account_says(
+    ran: Callable[[str], tuple[Case, Outcome]], real_data: Path, name: str
+) -> None:
+    case, run = ran(name)
+    config = case.config.config
+    is_cash = config.venue.account_type == "CASH"
+    other = Reference(D(1_000_000), D("1e-8"), cash_account=is_cash)
+    raw = _raw(real_data, case)
+    times = (raw["local_timestamp"] * 1000).tolist()
+    digits = config.instrument.price_precision
+    prices = [round(D(price), digits) for price in raw["price"]]
+    interval = config.metrics.equity_interval_secs * 10**9
+
+    # Equity at whole intervals, just before the close, and at the end: peak and fall.
+    close = next((each for each in run.orders if each["purpose"]), None)
+    moments = list(range((times[0] // interval + 1) * interval, times[-1] + 2, interval))
+    if close is not None:
+        moments.append(close["timestamp"] - 1)
+    rows = iter(zip(times, prices, strict=True))
+    row = next(rows, None)
+    fills = iter(run.fills)
+    fill = next(fills, None)
+    peak = other.start
+    worst = D(0)
+    seen = D(0)
+    for moment in [*sorted(moments), None]:
+        while row is not None and (moment is None or row[0] <= moment):
+            seen, row = row[1], next(rows, None)
+        while fill is not None and (moment is None or fill["timestamp"] <= moment):
+            sign = 1 if fill["side"] == "buy" else -1
+            gain = other.add(
+                fill["position_id"], sign * fill["quantity"], fill["price"], fill["commission"]
+            )
+            assert fill["realized_pnl"] == gain
+            assert fill["balance"] == other.cash
+            assert fill["position_quantity"] == other.position
+            fill = next(fills, None)
+        equity = other.equity(seen)
+        peak = max(peak, equity)
+        worst = max(worst, peak - equity)
+
+    assert run.summary["account"]["final_balance"] == float(other.cash)
+    assert run.summary["account"]["final_equity"] == float(other.equity(seen))
+    assert run.summary["pnl_breakdown"]["realized"] == float(other.realized)
+    assert run.summary["pnl_breakdown"]["commissions"] == float(other.commissions)
+    assert run.summary["position"]["quantity"] == float(other.position)
+    assert run.summary["drawdown"]["max_drawdown"] == float(worst)
+    assert run.summary["trades"]["total_trades"] == len(other.trips)
+    nets = [gain - commission for _, gain, commission in other.trips]
+    assert run.summary["trades"]["winning_trades"] == sum(each > 0 for each in nets)
+    assert run.summary["fills"] == len(run.fills)
+
+
+def test_a_window_is_one_account_and_days_are_their_own(
+    ran: Callable[[str], tuple[Case, Outcome]],
+) -> None:
+    _, window = ran("btc window")
+    _, first = ran("btc 18")
+    _, second = ran("btc 19")
+    own = [sum(each["purpose"] is None for each in run.orders) for run in (window, first, second)]
+    assert own[0] == own[1] + own[2]
+    assert {run.summary["account"]["starting_balance"] for run in (first, second)} == {1_000_000.0}
+    # At midnight the window holds on to what the first day's run closed.
+    midnight = int(datetime(2024, 7, 19, tzinfo=UTC).timestamp()) * 10**9
+    held = [each for each in window.fills if each["timestamp"] < midnight]
+    alone = [each for each in first.fills if each["timestamp"] < midnight]
+    assert held[-1]["position_quantity"] != 0
+    count = len([each for each in alone if each["order_id"] != first.orders[-1]["id"]])
+    assert [each["price"] for each in held[:count]] == [each["price"] for each in alone[:count]]
+
+
+def test_equity_is_sampled_at_the_stated_interval(
+    ran: Callable[[str], tuple[Case, Outcome]],
+) -> None:
+    _, run = ran("btc window")
+    times = [each["timestamp"] for each in run.equity]
+    assert times == sorted(times)
+    assert run.summary["ratios"]["equity_interval_secs"] == 7
+    regular = [time for time in times if time % (7 * 10**9) == 0]
+    assert {late - early for early, late in pairwise(regular)} == {7 * 10**9}
+    assert run.summary["ratios"]["returns"] == len(regular) - 1

@@ -1,0 +1,52 @@
+"""Runs of a tiny day in a store of their own."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The helper lives with the tests that use it most.
+sys.path.append(str(Path(__file__).parents[1] / "backtest"))
+
+from resultday import BOOKS, ROWS
+from tinydays import Market, Outcome, variant
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Market:
+    """Return a market with a tiny day, converted."""
+    found = Market(tmp_path)
+    found.trades(ROWS)
+    found.books(BOOKS)
+    return found
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    """Return a market with a tiny day, for tests that change nothing in it."""
+    found = Market(tmp_path_factory.mktemp("shared"))
+    found.trades(ROWS)
+    found.books(BOOKS)
+    return found
+
+
+@pytest.fixture(scope="module")
+def report(shared: Market) -> Outcome:
+    """Return a run in report mode, with orders filled, canceled and denied."""
+    config = variant(
+        risk={"throttling_per_sec": 1},
+        strategy={"orders": [{"side": "buy", "amount": "0.1"}, {"side": "buy", "amount": "0.1"}]},
+        fx_stub={"USDT_USD": 0.5},
+        metrics={"equity_interval_secs": 10},
+    )
+    return shared.run(config, snapshot_mode="book")
+
+
+@pytest.fixture
+def run(market: Market) -> Callable[..., Outcome]:
+    def start(**options: Any) -> Outcome:
+        return market.run(snapshot_mode="book", **options)
+
+    return start
