@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 ZERO = Decimal(0)
 # Wide enough that the rounding of averages never reaches the last decimal of an amount.
-_CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+_CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
 
 
 def exact_arithmetic() -> AbstractContextManager[Context]:

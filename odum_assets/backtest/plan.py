@@ -10,7 +10,6 @@ from odum_assets.config import RunConfig
 from odum_assets.config.model import ExecAlgorithm
 from odum_assets.raw.layout import DataType
 
-
 OUTCOME = "outcome.json"
 """File of a run's figures in its work folder, written last."""
 

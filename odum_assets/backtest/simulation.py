@@ -129,7 +129,7 @@ def simulate(
         except RuntimeError as error:
             raise BacktestError(f"NautilusTrader ended the run: {error}") from error
         account: Any = node.get_engine_cache(run_id).account_for_venue(venue)
-        facts = SimulationFacts(
+        return SimulationFacts(
             engine_balance=account.balance_total(currency).as_decimal(),
             currency_precision=currency.precision,
             iterations=results[0].iterations,
@@ -141,7 +141,6 @@ def simulate(
             strategy_sha256=source_fingerprint(strategy_class),
             engine=node,
         )
-    return facts
 
 
 def _spec(plan: RunPlan) -> InstrumentSpec:

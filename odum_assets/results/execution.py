@@ -93,8 +93,8 @@ def executed(
     """
     if progress is not None:
         progress(Progress("validate", 0.0))
-    request = request.normalized()
     root = check_request(request, settings)
+    request = request.normalized()
     with (
         _scratch(root / ".views") as view,
         _scratch(settings.results_path / ".staging") as work,

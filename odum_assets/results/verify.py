@@ -72,8 +72,11 @@ def verify_result(
     entry = ResultStore(settings.results_path).entry(run_id)
     metadata = entry.metadata()
     with executed(request_of(entry), settings, progress, chunk_rows=chunk_rows) as run:
-        before = {_name(each): each["digest"] for each in metadata["catalog"]}
-        now = {f"{each.data_type.value} {each.day}": each.digest for each in run.manifests}
+        curve = metadata["volume_curve"]
+        recorded = metadata["catalog"] + (curve["days"] if curve else [])
+        before = {_name(each): each["digest"] for each in recorded}
+        used = [*run.manifests, *run.curve_days]
+        now = {f"{each.data_type.value} {each.day}": each.digest for each in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
         if run.outcome["strategy_sha256"] != metadata["strategy_sha256"]:
             changed.append("strategy source")

@@ -99,7 +99,7 @@ def test_a_plot_is_small_whatever_the_number_of_points() -> None:
     plot = equity_plot(points, "USDT")
     assert plot is not None
     assert plot.startswith("![Equity in USDT](data:image/svg+xml;base64,")
-    assert len(plot) < 10_000
+    assert len(plot) < 1_000  # the UI shows a longer one behind a link
 
 
 def test_a_flat_equity_is_drawn_and_a_single_point_is_not() -> None:
