@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from odum_assets.backtest.request import SnapshotMode
+from odum_assets.backtest.request import SnapshotMode, iso_ns
 from odum_assets.config import RunConfig
 from odum_assets.config.model import ExecAlgorithm
 from odum_assets.raw.layout import DataType
@@ -90,3 +90,11 @@ class Progress:
     done: float
     orders: int = 0
     market_time_ns: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the progress as a line for a person."""
+        if self.market_time_ns is None:
+            return self.phase
+        market_time = iso_ns(self.market_time_ns)[11:19]
+        return f"{self.phase}: {self.done:.0%}, {self.orders:,} orders, market time {market_time}"

@@ -1,17 +1,14 @@
 """What a person sees while a run goes on: its step, how far it is, and for how long already."""
 
-import re
 from typing import TYPE_CHECKING, Any, Self
 
-from odum_assets.cli.rendering import Output, moment
+from odum_assets.cli.rendering import Output
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from odum_assets.backtest.plan import Progress as RunProgress
-
-_SHARE = re.compile(r"(\d+)\s?%")
-_OF = re.compile(r"([\d,]+) of ([\d,]+)")
+    from odum_assets.orchestration.progress import StepProgress
 
 
 class Display:
@@ -48,20 +45,9 @@ class Display:
         """Show that the next step begins."""
         self._update(total=None, completed=0, description=f"{self._title}  {name}", detail="")
 
-    def say(self, text: str) -> None:
-        """Show a line of the run's log, and the share done if it tells one."""
-        share = _SHARE.search(text)
-        parts = _OF.search(text)
-        if share is not None:
-            self._update(total=100, completed=int(share.group(1)), detail=text)
-        elif parts is not None:
-            done, total = (int(part.replace(",", "")) for part in parts.groups())
-            self._update(total=max(total, 1), completed=done, detail=text)
-
-    def run(self, progress: "RunProgress") -> None:
-        """Show how far a backtest is."""
-        detail = f"{progress.phase}  {progress.orders:,} orders  {moment(progress.market_time_ns)}"
-        self._update(total=1.0, completed=progress.done, detail=detail)
+    def progress(self, progress: "StepProgress | RunProgress") -> None:
+        """Show how far a step or a backtest is."""
+        self._update(total=1.0, completed=progress.done, detail=progress.text)
 
     def files(self, done: int, total: int) -> None:
         """Show how many files are written."""

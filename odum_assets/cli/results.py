@@ -223,7 +223,7 @@ def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
 
     output, entry = Output(as_json), _entry(run_id)
     with Display(output, f"Running {run_id} again") as display:
-        found = verify_result(entry.run_id, load_settings(), display.run)
+        found = verify_result(entry.run_id, load_settings(), display.progress)
     output.data(
         {
             "run_id": found.run_id,

@@ -1,7 +1,6 @@
 """Running assets from a command: the Dagster instance, the graph, and one run after the other."""
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -82,14 +81,12 @@ class Session:
         """
         from odum_assets.orchestration.launch import materialize
 
-        run_id = str(uuid.uuid4())
         with Display(self.output, title) as display:
 
             def follow(event: Any) -> None:  # noqa: ANN401 - a Dagster event
                 if event.event_type_value == "STEP_START":
                     display.step(last_part(event.step_key))
 
-            self.instance.add_event_listener(run_id, lambda entry: display.say(entry.user_message))
             result = materialize(
                 self.instance,
                 self.graph,
@@ -97,8 +94,8 @@ class Session:
                 partition,
                 config=config or {},
                 tags=_TAGS,
-                run_id=run_id,
                 on_event=follow,
+                on_progress=display.progress,
             )
         # Dagster takes Ctrl-C for a failure of the step that it hit.
         if any(_INTERRUPTED in text for _, text in result.failures):

@@ -18,6 +18,7 @@ import dagster as dg
 from odum_assets.errors import ConfigError
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.names import CODE_LOCATION, op_name
+from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, Source, find_raw, load_project
 from odum_assets.orchestration.sensors import unreported
 from odum_assets.settings import Settings
@@ -138,6 +139,7 @@ def materialize(
     tags: Mapping[str, str] | None = None,
     run_id: str | None = None,
     on_event: Callable[[dg.DagsterEvent], None] | None = None,
+    on_progress: Watcher | None = None,
 ) -> LaunchResult:
     """Make assets in this process, as a run that the UI shows with its partition and lineage.
 
@@ -164,6 +166,8 @@ def materialize(
         Id of the run.
     on_event : callable, optional
         Called with each event of the run, in order.
+    on_progress : callable, optional
+        Called with every change of how far the running step is.
 
     Raises
     ------
@@ -196,10 +200,11 @@ def materialize(
         remote_job_origin=_origin(name),
     )
     outcome = _Outcome()
-    for event in execute_run_iterator(InMemoryJob(definition), run, instance):
-        outcome.take(event)
-        if on_event is not None:
-            on_event(event)
+    with watched(on_progress):
+        for event in execute_run_iterator(InMemoryJob(definition), run, instance):
+            outcome.take(event)
+            if on_event is not None:
+                on_event(event)
     finished = instance.get_run_by_id(run.run_id)
     return outcome.result(run.run_id, finished is not None and finished.is_success)
 

@@ -90,7 +90,10 @@ def test_an_algorithm_is_checked_like_in_a_configuration(config: LoadedConfig) -
         ({"exec_algorithm_params": {"horizon_secs": 1.0}}, "without exec_algorithm"),
         ({"exec_algorithm": "TWAP", "exec_algorithm_params": {"horizon": 1.0}}, "horizon"),
         ({"exec_algorithm": "VWAP", "exec_algorithm_params": {"intervals": 1.5}}, "intervals"),
-        ({"exec_algorithm": "ICEBERG"}, "LIMIT GTC"),
+        (
+            {"exec_algorithm": "ICEBERG", "exec_algorithm_params": {"visible_pct": 2.0}},
+            "visible_pct",
+        ),
     ],
 )
 def test_an_algorithm_that_does_not_fit_is_refused(

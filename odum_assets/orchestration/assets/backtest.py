@@ -1,7 +1,5 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
-import time
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +28,14 @@ from odum_assets.orchestration.names import (
     backtest_key,
 )
 from odum_assets.orchestration.plot import equity_plot
+from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
-    from odum_assets.backtest.plan import Progress
     from odum_assets.backtest.request import RunRequest
     from odum_assets.results.run import RunResult
-
-_LOG_EVERY_S = 10.0
 
 
 def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
@@ -154,7 +150,7 @@ def run(
 
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(request, project.settings, log_run_progress(context))
+    result = run_backtest(request, project.settings, run_progress(context))
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(
@@ -239,21 +235,6 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "digest": result.digest,
         }
     )
-
-
-def log_run_progress(context: dg.AssetExecutionContext) -> "Callable[[Progress], None]":
-    """Return a progress callback that logs each phase, and every ten seconds within one."""
-    phase, last = "", 0.0
-
-    def report(progress: "Progress") -> None:
-        nonlocal phase, last
-        now = time.monotonic()
-        if progress.phase == phase and now - last < _LOG_EVERY_S:
-            return
-        phase, last = progress.phase, now
-        context.log.info(f"{phase}: {progress.done:.0%}, {progress.orders:,} orders")
-
-    return report
 
 
 def config_tags(stage: str, loaded: LoadedConfig) -> dict[str, str]:

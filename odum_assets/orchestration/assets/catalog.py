@@ -1,7 +1,5 @@
 """Catalog partitions: one raw day file becomes one file of the NautilusTrader catalog."""
 
-import time
-from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +24,13 @@ from odum_assets.orchestration.metadata import (
     to_metadata,
 )
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
+from odum_assets.orchestration.progress import row_progress
 from odum_assets.orchestration.project import Project, RawFound, Source, find_raw
 from odum_assets.orchestration.run_config import ConvertConfig
 from odum_assets.raw.layout import MARKER
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
-
-_LOG_EVERY_S = 10.0
 
 
 def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
@@ -76,7 +73,7 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                 day,
                 project.catalog_root(source.loaded),
                 force=config.force,
-                progress=log_progress(context, f"{source.data_type.value} rows"),
+                progress=row_progress(context, f"{source.data_type.value} rows"),
             )
         verdicts = judge_partition(manifest, source.named_by)
         return Materialized(
@@ -147,19 +144,3 @@ def partition_metadata(
     spread = quality.get("spread", {})
     figures |= {"spread_median": spread.get("median"), "spread_mean": spread.get("mean")}
     return to_metadata(figures)
-
-
-def log_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
-    """Return a progress callback that logs every ten seconds; each line is a row of the event log.
-
-    A step that takes less says nothing.
-    """
-    last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LOG_EVERY_S:
-            last = time.monotonic()
-            context.log.info(f"{done:,} of {total:,} {what}")
-
-    return report
