@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest import tables
-from odum_assets.backtest.equity import LastPrices, Sample, before, replay, sample_times
+from odum_assets.backtest.equity import LastPrices, Sample, before, mark, replay, sample_times
 from odum_assets.backtest.ledger import ZERO, AccountRules, Fill, Ledger, exact_arithmetic
 from odum_assets.backtest.metrics import (
     drawdown,
@@ -73,7 +73,7 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[
     closing = [] if facts.closing_at_ns is None else [facts.closing_at_ns - 1]
     moments = sorted({first - 1, *regular, *closing})
     samples, fill_count = _count(plan, ledger, facts, moments, prices)
-    end = _final_sample(ledger, facts, last, prices)
+    end = mark(ledger, max(last, facts.closing_at_ns or 0), prices.at([last])[0])
     tables.write_equity(plan.work / "equity.parquet", [*samples, end])
     still_open = list(ledger.open_positions())
     tables.write_positions(plan.work / "positions.parquet", ledger.round_trips, still_open)
@@ -166,20 +166,6 @@ def _count(
                 position.append(ledger.quantity)
     writer.close()
     return samples, fill_count
-
-
-def _final_sample(ledger: Ledger, facts: SimulationFacts, last: int, prices: LastPrices) -> Sample:
-    price = prices.at([last])[0]
-    return Sample(
-        ts=max(last, facts.closing_at_ns or 0),
-        cash=ledger.cash,
-        realized=ledger.realized,
-        unrealized=ledger.unrealized(price),
-        equity=ledger.equity(price),
-        quantity=ledger.quantity,
-        entry=ledger.entry(),
-        price=price,
-    )
 
 
 def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:

@@ -129,26 +129,27 @@ def replay(
     for fill in fills:
         while payment is not None and payment.ts <= fill.ts:
             while sample is not None and sample[0] < payment.ts:
-                yield _mark(ledger, *sample)
+                yield mark(ledger, *sample)
                 sample = next(samples, None)
             ledger.apply_funding(payment.amount)
             payment = next(payments, None)
         while sample is not None and sample[0] < fill.ts:
-            yield _mark(ledger, *sample)
+            yield mark(ledger, *sample)
             sample = next(samples, None)
         yield fill, ledger.apply(fill)
     while payment is not None:
         while sample is not None and sample[0] < payment.ts:
-            yield _mark(ledger, *sample)
+            yield mark(ledger, *sample)
             sample = next(samples, None)
         ledger.apply_funding(payment.amount)
         payment = next(payments, None)
     while sample is not None:
-        yield _mark(ledger, *sample)
+        yield mark(ledger, *sample)
         sample = next(samples, None)
 
 
-def _mark(ledger: Ledger, ts: int, price: Decimal | None) -> Sample:
+def mark(ledger: Ledger, ts: int, price: Decimal | None) -> Sample:
+    """Return the account as it is, marked at a price."""
     return Sample(
         ts=ts,
         cash=ledger.cash,
