@@ -1,20 +1,22 @@
 """A small line plot as Markdown, for the materialization page.
 
-The picture is an SVG of a few kilobytes in a data URI: the event log keeps it for good, and the UI
-shows ``data:`` images (its Markdown sanitizer allows that scheme for ``src``).
+The picture is an SVG in a data URI: the event log keeps it for good, and the UI shows ``data:``
+images (its Markdown sanitizer allows that scheme for ``src``). The UI shows Markdown of less than
+1,000 characters in place and hides a longer one behind a link, so the picture stays below that.
 """
 
 import base64
 import datetime as dt
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
-_WIDTH: Final = 640
-_HEIGHT: Final = 160
-_LEFT: Final = 8
-_TOP: Final = 22
-_BOTTOM: Final = 18
-_MAX_POINTS: Final = 200
+_STEP: Final = 5
+_POINTS: Final = 78
+_WIDTH: Final = _STEP * (_POINTS - 1)
+_TOP: Final = 20
+_BOTTOM: Final = 99
+_HEIGHT: Final = 120
 
 
 def equity_plot(points: Sequence[tuple[int, float]], currency: str) -> str | None:
@@ -23,57 +25,53 @@ def equity_plot(points: Sequence[tuple[int, float]], currency: str) -> str | Non
     Parameters
     ----------
     points : sequence of (int, float)
-        Nanoseconds since 1970 (UTC) and equity, in order of time; at most 200 are drawn.
+        Nanoseconds since 1970 (UTC) and equity, in order of time.
     currency : str
         Unit of the equity.
 
     Returns
     -------
     str or None
-        Markdown of less than 10 kB, None when there are fewer than two points.
+        Markdown of less than 1,000 characters, None when there are fewer than two points. The line
+        has a value per equal part of the time: the latest one known at its end.
     """
     if len(points) < 2:
         return None
-    points = _thinned(points)
-    times, values = zip(*points, strict=True)
+    values = [value for _, value in points]
     low, high = min(values), max(values)
-    path = " ".join(
-        f"{_scale(time, times[0], times[-1], _LEFT, _WIDTH - _LEFT):.1f},"
-        f"{_scale(value, low, high, _HEIGHT - _BOTTOM, _TOP):.1f}"
-        for time, value in points
-    )
-    start = _scale(values[0], low, high, _HEIGHT - _BOTTOM, _TOP)
+    heights = [_height(value, low, high) for value in _even(points)]
+    steps = [after - before for before, after in pairwise(heights)]
+    # A minus sign separates the two numbers of a step by itself; every character counts.
+    line = " ".join(f"{_STEP}{step}" if step < 0 else f"{_STEP} {step}" for step in steps)
+    first, last = points[0], points[-1]
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'font-family="sans-serif" font-size="11" fill="#667">'
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>'
-        f'<line x1="{_LEFT}" x2="{_WIDTH - _LEFT}" y1="{start:.1f}" y2="{start:.1f}" '
-        'stroke="#ccd" stroke-dasharray="4 3"/>'
-        f'<polyline points="{path}" fill="none" stroke="#2a6fdb" stroke-width="1.5"/>'
-        f'<text x="{_LEFT}" y="14">high {high:,.2f} {currency}</text>'
-        f'<text x="{_WIDTH - _LEFT}" y="14" text-anchor="end">low {low:,.2f}, '
-        f"last {values[-1]:,.2f} {currency}</text>"
-        f'<text x="{_LEFT}" y="{_HEIGHT - 4}">{_utc(times[0])} UTC</text>'
-        f'<text x="{_WIDTH - _LEFT}" y="{_HEIGHT - 4}" text-anchor="end">{_utc(times[-1])} UTC'
-        "</text></svg>"
+        f'font-family="Arial" font-size="12" fill="#667">'
+        f'<path d="M0 {heights[0]}l{line}" fill="none" stroke="#37d"/>'
+        f'<text y="11">{low:,.2f} to {high:,.2f}, last {last[1]:,.2f} {currency}</text>'
+        f'<text y="{_HEIGHT - 4}">{_utc(first[0])} to {_utc(last[0])} UTC</text></svg>'
     )
     encoded = base64.b64encode(svg.encode()).decode()
     return f"![Equity in {currency}](data:image/svg+xml;base64,{encoded})"
 
 
-def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    """Return at most `_MAX_POINTS` points, the first and the last among them."""
-    if len(points) <= _MAX_POINTS:
-        return points
-    last = len(points) - 1
-    return [points[index * last // (_MAX_POINTS - 1)] for index in range(_MAX_POINTS)]
+def _even(points: Sequence[tuple[int, float]]) -> list[float]:
+    """Return `_POINTS` values at equal steps of time, each the latest that is known then."""
+    start, end = points[0][0], points[-1][0]
+    values, index = [], 0
+    for step in range(_POINTS):
+        moment = start + (end - start) * step // (_POINTS - 1)
+        while index + 1 < len(points) and points[index + 1][0] <= moment:
+            index += 1
+        values.append(points[index][1])
+    return values
 
 
-def _scale(value: float, low: float, high: float, first: float, last: float) -> float:
+def _height(value: float, low: float, high: float) -> int:
     share = (value - low) / (high - low) if high > low else 0.5
-    return first + share * (last - first)
+    return round(_BOTTOM + share * (_TOP - _BOTTOM))
 
 
 def _utc(ns: int) -> str:
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=ns // 1_000_000_000)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return moment.strftime("%Y-%m-%d %H:%M")
