@@ -21,15 +21,14 @@ class Failures:
     def __init__(self) -> None:
         self._first: str | None = None
 
-    def note(self, owner: str, error: BaseException) -> None:
+    def note(self, owner: str, callback: str, error: BaseException) -> None:
         """Remember an exception, if it is the first."""
         if self._first is not None:
             return
         # The first frame is the wrapper's own.
         frames = traceback.extract_tb(error.__traceback__)[1:]
-        where = f" in {frames[0].name}" if frames else ""
         places = [f"  {each.filename}, line {each.lineno}, in {each.name}" for each in frames]
-        what = f"{owner} raised {type(error).__name__}{where}: {error}"
+        what = f"{owner} raised {type(error).__name__} in {callback}: {error}"
         self._first = "\n".join([what, *places])
 
     @contextmanager
@@ -64,11 +63,12 @@ def guarded[T: type](kind: T, failures: Failures) -> T:
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def call(*args: Any) -> Any:  # noqa: ANN401 - Nautilus passes events by position
             try:
-                return function(*args, **kwargs)
+                return function(*args)
             except BaseException as error:
-                failures.note(kind.__name__, error)
+                callback = getattr(function, "__name__", "a callback")
+                failures.note(kind.__name__, callback, error)
                 raise
 
         return call

@@ -14,13 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from nautilus_trader.model import LiquiditySide, OrderSide, OrderType, TimeInForce
+from nautilus_trader.model import (
+    LiquiditySide,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderRejected,
+    OrderSide,
+    OrderType,
+    TimeInForce,
+)
 
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 
-# Small enough that a batch's events are still in the processor's cache when they are taken apart.
-_BATCH_EVENTS = 4_096
+# Fewer are not worth a batch, and would cut the files into crumbs.
+_BATCH_EVENTS = 1_024
 _READ_ROWS = 50_000
 _DECIMAL = pa.decimal128(38, 16)
 
@@ -84,7 +93,17 @@ _LIFETIMES: dict[Any, str] = {
 }
 _LIQUIDITY = {LiquiditySide.MAKER: "maker", LiquiditySide.TAKER: "taker"}
 
+_ENDS: dict[type, str] = {
+    OrderCanceled: "canceled",
+    OrderExpired: "expired",
+    OrderDenied: "denied",
+    OrderRejected: "rejected",
+}
+
+_REFUSALS = (OrderDenied, OrderRejected)
+
 Columns = list[list[Any]]
+Keep = Callable[[Any], None]
 
 
 class EventTable:
@@ -113,6 +132,8 @@ class EventTable:
         self._columns = columns
         self._on_batch = on_batch
         self._events: list[Any] = []
+        self.keep: Keep = self._events.append
+        """Keeps an event; a built-in method, since it is called for every event of a run."""
         self._written = 0
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         self._writer = pa.ipc.new_file(str(path), schema, options=options)
@@ -120,9 +141,8 @@ class EventTable:
     def __len__(self) -> int:
         return self._written + len(self._events)
 
-    def add(self, event: Any) -> None:  # noqa: ANN401 - events have no common type
-        """Keep an event."""
-        self._events.append(event)
+    def flush_if_worth(self) -> None:
+        """Write what is kept if it makes a batch; called many times in a run."""
         if len(self._events) >= _BATCH_EVENTS:
             self.flush()
 
@@ -166,6 +186,11 @@ class Journal:
         self.closing_at_ns: int | None = None
         self._quantities: dict[str, Decimal] = {}
 
+    def flush_if_worth(self) -> None:
+        """Write what makes a batch."""
+        for table in (self.orders, self.fills, self.ends, self.changes):
+            table.flush_if_worth()
+
     def open_positions(self) -> list[tuple[str, Decimal]]:
         """Return the id and the signed quantity of every open position."""
         self.fills.flush()
@@ -198,11 +223,13 @@ def read_events(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield an event file in batches of tens of thousands of rows."""
     with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
-        step = _READ_ROWS // _BATCH_EVENTS
-        for first in range(0, reader.num_record_batches, step):
-            last = min(first + step, reader.num_record_batches)
-            parts = [reader.get_batch(index) for index in range(first, last)]
-            yield from pa.Table.from_batches(parts).combine_chunks().to_batches()
+        parts: list[pa.RecordBatch] = []
+        for index in range(reader.num_record_batches):
+            parts.append(reader.get_batch(index))
+            is_last = index + 1 == reader.num_record_batches
+            if is_last or sum(part.num_rows for part in parts) >= _READ_ROWS:
+                yield from pa.Table.from_batches(parts).combine_chunks().to_batches()
+                parts = []
 
 
 def read_event_table(path: Path) -> pa.Table:
@@ -262,12 +289,13 @@ def _fill_columns(events: list[Any]) -> Columns:
     ]
 
 
-def _end_columns(ends: list[tuple[Any, str]]) -> Columns:
+def _end_columns(events: list[Any]) -> Columns:
+    # Only refusals have a reason.
     return [
-        [event.ts_event for event, _ in ends],
-        [str(event.client_order_id) for event, _ in ends],
-        [status for _, status in ends],
-        [event.reason if status in ("denied", "rejected") else None for event, status in ends],
+        [event.ts_event for event in events],
+        [str(event.client_order_id) for event in events],
+        [_ENDS[type(event)] for event in events],
+        [event.reason if isinstance(event, _REFUSALS) else None for event in events],
     ]
 
 

@@ -229,9 +229,10 @@ class Ledger:
         size, held = abs(quantity), abs(position.quantity)
         position.entry = (position.entry * held + fill.price * size) / (held + size)
         position.quantity += quantity
-        position.peak = max(position.peak, held + size)
         position.opened += size
         position.opened_value += size * fill.price
+        if held + size > position.peak:
+            position.peak = held + size
         position.commissions += commission
         position.fills += 1
 

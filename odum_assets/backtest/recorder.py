@@ -8,22 +8,16 @@ The engine purges closed orders so that memory stays flat, so the tables of a ru
 is recorded here.
 """
 
-from nautilus_trader.common import TimeEvent
-from nautilus_trader.model import (
-    OrderCanceled,
-    OrderDenied,
-    OrderExpired,
-    OrderFilled,
-    OrderInitialized,
-    OrderRejected,
-    OrderSide,
-    OrderUpdated,
-    PositionId,
-    Quantity,
-)
+import functools
+from typing import Any
 
-from odum_assets.backtest.journal import CLOSE_TAG, Journal
+from nautilus_trader.common import TimeEvent
+from nautilus_trader.model import OrderSide, PositionId, Quantity
+
+from odum_assets.backtest.journal import CLOSE_TAG, Journal, Keep
 from odum_assets.backtest.strategies.base import OdumStrategy
+
+_ENDS = ("on_order_canceled", "on_order_expired", "on_order_denied", "on_order_rejected")
 
 
 def recorded(
@@ -46,41 +40,32 @@ def recorded(
     type[OdumStrategy]
         The class to build in place of `strategy`.
     """
-    keep_order, keep_fill = record.orders.add, record.fills.add
-    keep_change, keep_end = record.changes.add, record.ends.add
-
-    class Recorded(_closing(strategy, record, close_at_ns)):  # type: ignore[misc]
-        def on_order_initialized(self, event: OrderInitialized) -> None:
-            keep_order(event)
-            super().on_order_initialized(event)
-
-        def on_order_filled(self, event: OrderFilled) -> None:
-            keep_fill(event)
-            super().on_order_filled(event)
-
-        def on_order_updated(self, event: OrderUpdated) -> None:
-            keep_change(event)
-            super().on_order_updated(event)
-
-        def on_order_canceled(self, event: OrderCanceled) -> None:
-            keep_end((event, "canceled"))
-            super().on_order_canceled(event)
-
-        def on_order_expired(self, event: OrderExpired) -> None:
-            keep_end((event, "expired"))
-            super().on_order_expired(event)
-
-        def on_order_denied(self, event: OrderDenied) -> None:
-            keep_end((event, "denied"))
-            super().on_order_denied(event)
-
-        def on_order_rejected(self, event: OrderRejected) -> None:
-            keep_end((event, "rejected"))
-            super().on_order_rejected(event)
-
-    Recorded.__name__ = strategy.__name__
+    keepers: dict[str, Keep] = {
+        "on_order_initialized": record.orders.keep,
+        "on_order_filled": record.fills.keep,
+        "on_order_updated": record.changes.keep,
+        **dict.fromkeys(_ENDS, record.ends.keep),
+    }
+    base = _closing(strategy, record, close_at_ns)
+    callbacks = {name: _callback(strategy, name, keep) for name, keep in keepers.items()}
+    Recorded = type(strategy.__name__, (base,), callbacks)  # noqa: N806 - it is a class
     Recorded.__qualname__ = strategy.__qualname__
     return Recorded
+
+
+def _callback(strategy: type[OdumStrategy], name: str, keep: Keep) -> Any:  # noqa: ANN401
+    """Return a callback that keeps an event and then tells the strategy, if it listens."""
+    own = getattr(strategy, name)
+    if own is getattr(OdumStrategy, name):
+        # The engine calls this millions of times: no Python frame when nobody else listens.
+        return keep
+
+    @functools.wraps(own)
+    def call(self: OdumStrategy, event: Any) -> None:  # noqa: ANN401
+        keep(event)
+        own(self, event)
+
+    return call
 
 
 def _closing(

@@ -91,8 +91,10 @@ def _entries(batch: pa.RecordBatch) -> Iterator[Fill]:
 
 
 def _decimals(values: Any) -> list[Decimal]:  # noqa: ANN401 - see catalog.arrow
-    # By way of text: twice as fast as Arrow's own way to Python decimals.
-    return [Decimal(text) for text in values.cast(pa.string()).to_pylist()]
+    # Prices and sizes repeat: each number is made once, by way of text, which is fastest.
+    coded = pc.dictionary_encode(values)
+    numbers = [Decimal(text) for text in coded.dictionary.cast(pa.string()).to_pylist()]
+    return [numbers[index] for index in coded.indices.to_pylist()]
 
 
 class FillsWriter:

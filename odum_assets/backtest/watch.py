@@ -11,6 +11,7 @@ from odum_assets.backtest.equity import Funding
 from odum_assets.backtest.journal import Journal
 
 _STEPS = 100
+_FLUSHES_PER_STEP = 10
 
 
 class RunWatch(DataActor):
@@ -64,6 +65,10 @@ class RunWatch(DataActor):
         first, last = self._span
         step = max((last - first) // _STEPS, 1)
         self.clock.set_timer_ns("odum.progress", step, first, last, self._on_progress)
+        batch = max(step // _FLUSHES_PER_STEP, 1)
+        self.clock.set_timer_ns(
+            "odum.flush", batch, first, last, lambda _event: self._record.flush_if_worth()
+        )
         # Orders on their way arrive only when market time passes: rows alone would stop short.
         self.clock.set_time_alert_ns("odum.settle", self._settle_at_ns, self._on_progress)
         for moment in self._settlements:

@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A threshold and the configuration that sets it."""
+    """A threshold and the configuration that sets it, or how many do."""
 
     value: Decimal | int
     config: str
@@ -90,9 +90,10 @@ class ResultCheck:
 
 
 def strictest(configs: Sequence[LoadedConfig], threshold: str) -> Limit:
-    """Return the lowest value of a threshold among configurations, with the first that has it."""
-    lowest = min(configs, key=lambda loaded: getattr(loaded.config.quality, threshold))
-    return Limit(getattr(lowest.config.quality, threshold), lowest.name)
+    """Return the lowest value of a threshold among configurations, with the one that has it."""
+    lowest = min(getattr(loaded.config.quality, threshold) for loaded in configs)
+    names = [each.name for each in configs if getattr(each.config.quality, threshold) == lowest]
+    return Limit(lowest, names[0] if len(names) == 1 else f"{len(names)} configurations")
 
 
 def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:

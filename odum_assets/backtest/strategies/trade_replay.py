@@ -1,7 +1,7 @@
 """The built-in strategy: one order per trade row, and listed orders at the start."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from nautilus_trader.model import (
     AggressorSide,
@@ -15,6 +15,8 @@ from nautilus_trader.model import (
 from pydantic import BaseModel, ConfigDict
 
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
+
+_SIDES = {AggressorSide.BUY: OrderSide.BUY, AggressorSide.SELL: OrderSide.SELL}
 
 
 class ListedOrder(BaseModel):
@@ -58,31 +60,31 @@ class TradeReplay(OdumStrategy):
     def __init__(self, setup: StrategySetup, params: TradeReplayParams) -> None:
         super().__init__(setup, params)
         self.skipped_no_aggressor = 0
+        self._instrument_id = setup.instrument_id
         self._time_in_force = getattr(TimeInForce, params.time_in_force)
         self._algorithm = (
             None if params.exec_algorithm is None else ExecAlgorithmId(params.exec_algorithm)
         )
+        self._is_limit = params.order_type == "LIMIT"
+        self._is_per_trade = params.per_trade
         self._listed = list(params.orders)
 
     def on_start(self) -> None:
         """Subscribe to the trades."""
-        self.subscribe_trades(self.setup.instrument_id)
+        self.subscribe_trades(self._instrument_id)
 
     def on_trade(self, trade: TradeTick) -> None:
         """Send the row's order."""
+        # Called for every row: nothing is looked up twice.
         if self._listed:
             self._send_listed()
-        if not self.params.per_trade:
+        if not self._is_per_trade:
             return
-        aggressor = trade.aggressor_side
-        if aggressor == AggressorSide.BUY:
-            side = OrderSide.BUY
-        elif aggressor == AggressorSide.SELL:
-            side = OrderSide.SELL
-        else:
+        side = _SIDES.get(trade.aggressor_side)
+        if side is None:
             self.skipped_no_aggressor += 1
-            return
-        self._send(side, trade.size, trade.price if self.params.order_type == "LIMIT" else None)
+        else:
+            self._send(side, trade.size, trade.price if self._is_limit else None)
 
     def _send_listed(self) -> None:
         listed, self._listed = self._listed, []
@@ -97,21 +99,14 @@ class TradeReplay(OdumStrategy):
             self._send(side, size, price)
 
     def _send(self, side: OrderSide, size: Quantity, price: Price | None) -> None:
+        order: Any
+        lifetime, algorithm = self._time_in_force, self._algorithm
         if price is None:
             order = self.order_factory.market(
-                self.setup.instrument_id,
-                side,
-                size,
-                self._time_in_force,
-                exec_algorithm_id=self._algorithm,
+                self._instrument_id, side, size, lifetime, exec_algorithm_id=algorithm
             )
         else:
             order = self.order_factory.limit(
-                self.setup.instrument_id,
-                side,
-                size,
-                price,
-                self._time_in_force,
-                exec_algorithm_id=self._algorithm,
+                self._instrument_id, side, size, price, lifetime, exec_algorithm_id=algorithm
             )
         self.submit_order(order)

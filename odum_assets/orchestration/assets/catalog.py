@@ -102,7 +102,7 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
             f"{expected}: there is no raw {source.data_type.value} file of {source.key} for {day}. "
             "Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
             f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
-            "day folder), then materialize this partition again."
+            "day folder), then make this partition again."
         )
     return found
 
