@@ -25,10 +25,7 @@ demo: $(INSTALLED) ## Make sample data and every asset of them, show the results
 dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000)
 	@$(RUN)odum dev
 
-test: $(INSTALLED) ## Check style and types, run the tests
-	$(RUN)ruff check
-	$(RUN)ruff format --check
-	$(RUN)mypy odum_assets
+test: lint ## Check style and types, run the tests
 	$(RUN)pytest
 
 bench: $(INSTALLED) ## Measure conversion and backtest against bare pyarrow and NautilusTrader
