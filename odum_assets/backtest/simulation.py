@@ -36,8 +36,8 @@ from odum_assets.config.model import (
     TwapAlgorithm,
     VwapAlgorithm,
 )
+from odum_assets.config.resolve import spec_of
 from odum_assets.errors import BacktestError
-from odum_assets.instruments import InstrumentSpec
 from odum_assets.instruments.definitions import nautilus_instrument
 
 _NS = 1_000_000_000
@@ -90,7 +90,9 @@ def simulate(
         book where the book drives the market).
     """
     config = plan.config
-    ParquetDataCatalog(str(plan.catalog)).write_instruments([nautilus_instrument(_spec(plan))])
+    ParquetDataCatalog(str(plan.catalog)).write_instruments(
+        [nautilus_instrument(spec_of(plan.config))]
+    )
     latency = config.execution.latency
     run_until = plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
     node, run_id = build_node(
@@ -141,20 +143,6 @@ def simulate(
             strategy_sha256=source_fingerprint(strategy_class),
             engine=node,
         )
-
-
-def _spec(plan: RunPlan) -> InstrumentSpec:
-    instrument = plan.config.instrument
-    key = plan.config.key
-    return InstrumentSpec(
-        key=key,
-        price_precision=instrument.price_precision,
-        size_precision=instrument.size_precision,
-        multiplier=plan.config.multiplier,
-        margin_init=instrument.margin_init,
-        margin_maint=instrument.margin_maint,
-        settlement_currency=key.settlement_currency,
-    )
 
 
 def _setup(plan: RunPlan) -> StrategySetup:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.config.loading import LoadedConfig
-from odum_assets.config.model import DataSource
+from odum_assets.config.model import DataSource, RunConfig
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.specs import InstrumentSpec
 from odum_assets.settings import (
@@ -23,15 +23,20 @@ from odum_assets.settings import (
 
 def instrument_spec(loaded: LoadedConfig) -> InstrumentSpec:
     """Return the spec of a configuration's instrument, defaults filled in."""
-    instrument = loaded.config.instrument
+    return spec_of(loaded.config)
+
+
+def spec_of(config: RunConfig) -> InstrumentSpec:
+    """Return the spec of the instrument of a configuration that has no file."""
+    instrument, key = config.instrument, config.key
     return InstrumentSpec(
-        key=loaded.key,
+        key=key,
         price_precision=instrument.price_precision,
         size_precision=instrument.size_precision,
-        multiplier=loaded.config.multiplier,
+        multiplier=config.multiplier,
         margin_init=instrument.margin_init,
         margin_maint=instrument.margin_maint,
-        settlement_currency=loaded.key.settlement_currency,
+        settlement_currency=key.settlement_currency,
     )
 
 
