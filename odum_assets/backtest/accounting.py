@@ -1,13 +1,24 @@
 """From recorded events to tables and figures: the ledger is run, checked and written down."""
 
+import gc
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest import tables
-from odum_assets.backtest.equity import LastPrices, Sample, before, mark, replay, sample_times
-from odum_assets.backtest.ledger import ZERO, AccountRules, Fill, Ledger, exact_arithmetic
+from odum_assets.backtest.equity import (
+    LastPrices,
+    Marking,
+    Sample,
+    before,
+    mark,
+    sample_times,
+)
+from odum_assets.backtest.facts import ReplayFacts
+from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
 from odum_assets.backtest.metrics import (
     drawdown,
     percent_of,
@@ -16,7 +27,6 @@ from odum_assets.backtest.metrics import (
     trade_statistics,
 )
 from odum_assets.backtest.plan import RunPlan
-from odum_assets.backtest.simulation import SimulationFacts
 from odum_assets.errors import BacktestError
 
 # Averages have no last decimal; the tables' 16 are shown.
@@ -25,7 +35,7 @@ _SHOWN = Decimal("1e-16")
 _THROTTLE = "RATE_LIMIT"
 
 
-def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[str, Any]:
+def account(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str, Any]:
     """Count a run's fills, write its tables and return its figures.
 
     Parameters
@@ -34,7 +44,7 @@ def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[s
         The run.
     prices : LastPrices
         Trades of the window.
-    facts : SimulationFacts
+    facts : ReplayFacts
         What the engine said.
 
     Returns
@@ -47,22 +57,42 @@ def account(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[s
     BacktestError
         If orders were denied by a limit that nobody set, or the accounts do not reconcile.
     """
+    started = time.perf_counter()
     # Arrow joins the orders on one core while the ledger counts on the other.
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, _no_collections():
         orders = pool.submit(tables.write_orders, plan.work, plan.work / "orders.parquet")
         figures = _figures(plan, prices, facts)
         counts = orders.result()
     _check_throttle(plan, counts["reasons"])
-    return {**figures, "counts": counts}
+    resources = {
+        "replay_secs": facts.replay_secs,
+        "accounting_secs": round(time.perf_counter() - started, 3),
+        "peak_memory_mib": facts.peak_memory_mib,
+    }
+    return {**figures, "counts": counts, "resources": resources}
 
 
-def _figures(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[str, Any]:
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Make no garbage collections: counting makes many small objects and no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str, Any]:
     """Run the ledger, write fills, positions and equity, and return the account's figures."""
     config = plan.config
     rules = AccountRules(
         multiplier=config.multiplier,
         is_inverse=config.key.is_inverse,
         is_cash=config.venue.account_type == "CASH",
+        price_precision=config.instrument.price_precision,
+        size_precision=config.instrument.size_precision,
         currency_precision=facts.currency_precision,
     )
     ledger = Ledger(rules, config.venue.starting_balance)
@@ -85,7 +115,6 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[
     closed_at = None if facts.closing_at_ns is None else before(samples, facts.closing_at_ns - 1)
     figures: dict[str, Any] = _text(
         {
-            "iterations": facts.iterations,
             "fills": fill_count,
             "first_ns": first,
             "last_ns": prices.span[1],
@@ -131,41 +160,18 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: SimulationFacts) -> dict[
 
 
 def _count(
-    plan: RunPlan,
-    ledger: Ledger,
-    facts: SimulationFacts,
-    moments: list[int],
-    prices: LastPrices,
+    plan: RunPlan, ledger: Ledger, facts: ReplayFacts, moments: list[int], prices: LastPrices
 ) -> tuple[list[Sample], int]:
     """Run the ledger over the recorded fills, write the fills table, return the samples."""
-    writer = tables.FillsWriter(plan.work / "fills.parquet")
-    batches = tables.read_fills(plan.work / "fill_events.arrow")
-    samples: list[Sample] = []
-    realized: list[Decimal] = []
-    balance: list[Decimal] = []
-    position: list[Decimal] = []
+    marking = Marking(ledger, facts.funding, moments, prices)
     fill_count = 0
-
-    def entries() -> Iterator[Fill]:
-        nonlocal fill_count
-        for batch, fills in batches:
-            yield from fills
-            # Everything yielded has been counted by now, so the batch is complete.
-            writer.write(batch, realized, balance, position)
-            fill_count += len(fills)
-            for column in (realized, balance, position):
-                column.clear()
-
-    with exact_arithmetic():
-        for step in replay(ledger, entries(), facts.funding, moments, prices):
-            if isinstance(step, Sample):
-                samples.append(step)
-            else:
-                realized.append(step[1])
-                balance.append(ledger.cash)
-                position.append(ledger.quantity)
+    writer = tables.FillsWriter(plan.work / "fills.parquet", ledger.rules)
+    for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", ledger.rules):
+        writer.write(batch, marking.count(fills))
+        fill_count += len(fills.ts)
     writer.close()
-    return samples, fill_count
+    marking.finish()
+    return marking.samples, fill_count
 
 
 def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:
@@ -177,7 +183,7 @@ def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:
         )
 
 
-def _reconcile(ledger: Ledger, facts: SimulationFacts) -> dict[str, Any]:
+def _reconcile(ledger: Ledger, facts: ReplayFacts) -> dict[str, Any]:
     """Check the ledger against itself, to the last decimal, and against the engine's account.
 
     The engine counts averages in binary floating point and rounds every amount, so its balance may

@@ -4,8 +4,9 @@ What belongs here: merging fills, funding and sample times into one pass over a 
 not: statistics over the samples (``metrics``).
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,18 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.backtest.ledger import Fill, Ledger
+from odum_assets.backtest.facts import Funding
+from odum_assets.backtest.ledger import ZERO, Counted, Fills, Ledger
 from odum_assets.catalog.arrow import kernels as pc
 
 _NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Funding:
-    """A funding payment: time (ns), amount in the account currency (negative when paid)."""
-
-    ts: int
-    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,16 @@ class Sample:
     quantity: Decimal
     entry: Decimal | None
     price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A payment, which comes before the fills of its moment, or a sample, which comes after."""
+
+    ts: int
+    before_fills: bool
+    amount: Decimal = ZERO
+    price: Decimal | None = None
 
 
 class LastPrices:
@@ -94,58 +98,77 @@ def sample_times(first: int, last: int, interval_secs: int) -> list[int]:
     return list(range((first // step + 1) * step, last + 1, step))
 
 
-def replay(
-    ledger: Ledger,
-    fills: Iterable[Fill],
-    funding: Sequence[Funding],
-    moments: Sequence[int],
-    prices: LastPrices,
-) -> Iterator[tuple[Fill, Decimal] | Sample]:
-    """Count fills and funding in order of time and mark the account at the moments.
+class Marking:
+    """Count fills and funding in order of time and mark the account at set moments.
 
     Parameters
     ----------
     ledger : Ledger
         The account; it is changed.
-    fills : iterable of Fill
-        In order of time.
     funding : sequence of Funding
-        In order of time.
+        In order of time; a payment is counted before the fills of its moment.
     moments : sequence of int
         Sample times (ns), ascending. What happens at a moment is in its sample.
     prices : LastPrices
         The market.
 
-    Yields
-    ------
-    tuple[Fill, Decimal] or Sample
-        Each fill with what it realized, after it was counted; each sample at its place in time.
+    Attributes
+    ----------
+    samples : list[Sample]
+        What was marked so far.
     """
-    marks = prices.at(moments) if moments else []
-    samples = iter(zip(moments, marks, strict=True))
-    sample = next(samples, None)
-    payments = iter(funding)
-    payment = next(payments, None)
-    for fill in fills:
-        while payment is not None and payment.ts <= fill.ts:
-            while sample is not None and sample[0] < payment.ts:
-                yield mark(ledger, *sample)
-                sample = next(samples, None)
-            ledger.apply_funding(payment.amount)
-            payment = next(payments, None)
-        while sample is not None and sample[0] < fill.ts:
-            yield mark(ledger, *sample)
-            sample = next(samples, None)
-        yield fill, ledger.apply(fill)
-    while payment is not None:
-        while sample is not None and sample[0] < payment.ts:
-            yield mark(ledger, *sample)
-            sample = next(samples, None)
-        ledger.apply_funding(payment.amount)
-        payment = next(payments, None)
-    while sample is not None:
-        yield mark(ledger, *sample)
-        sample = next(samples, None)
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        funding: Sequence[Funding],
+        moments: Sequence[int],
+        prices: LastPrices,
+    ) -> None:
+        self.samples: list[Sample] = []
+        self._ledger = ledger
+        marks = prices.at(moments) if moments else []
+        due: list[_Due] = [_Due(each.ts, before_fills=True, amount=each.amount) for each in funding]
+        due += [
+            _Due(ts, before_fills=False, price=price)
+            for ts, price in zip(moments, marks, strict=True)
+        ]
+        due.sort(key=lambda each: (each.ts, not each.before_fills))
+        self._due = deque(due)
+
+    def count(self, fills: Fills) -> Counted:
+        """Count fills and what is due between them; return what the ledger says after each."""
+        counted = Counted([], [], [])
+        start = 0
+        while start < len(fills.ts):
+            stop = self._next_stop(fills.ts, start)
+            step = self._ledger.count(fills.part(start, stop))
+            for whole, part in zip(counted, step, strict=True):
+                whole.extend(part)
+            # What is due after the last fill may still have fills before it in the next part.
+            if stop < len(fills.ts):
+                self._take()
+            start = stop
+        return counted
+
+    def finish(self) -> None:
+        """Count and mark what is due after the last fill."""
+        while self._due:
+            self._take()
+
+    def _next_stop(self, times: list[int], start: int) -> int:
+        if not self._due:
+            return len(times)
+        due = self._due[0]
+        place = bisect_left if due.before_fills else bisect_right
+        return place(times, due.ts, start)
+
+    def _take(self) -> None:
+        due = self._due.popleft()
+        if due.before_fills:
+            self._ledger.count_funding(due.amount)
+        else:
+            self.samples.append(mark(self._ledger, due.ts, due.price))
 
 
 def mark(ledger: Ledger, ts: int, price: Decimal | None) -> Sample:

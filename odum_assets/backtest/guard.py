@@ -31,6 +31,9 @@ class Failures:
         what = f"{owner} raised {type(error).__name__} in {callback}: {error}"
         self._first = "\n".join([what, *places])
 
+    def __bool__(self) -> bool:
+        return self._first is not None
+
     @contextmanager
     def refused(self) -> Iterator[None]:
         """Raise at the end of the context what was noted in it.

@@ -10,9 +10,6 @@ from odum_assets.config import RunConfig
 from odum_assets.config.model import ExecAlgorithm
 from odum_assets.raw.layout import DataType
 
-OUTCOME = "outcome.json"
-"""File of a run's figures in its work folder, written last."""
-
 ERROR = "error.txt"
 """File of the reason why a run was refused, in its work folder."""
 
@@ -37,18 +34,18 @@ class RunPlan(BaseModel):
         What is replayed.
     catalog : Path
         Absolute path of the run's private catalog view; it has no instrument definition yet.
-    trade_files : tuple[Path, ...]
-        Trades partitions of the view, in order of days.
     funding_files : tuple[Path, ...]
         Funding partitions of the view.
     start_ns, end_ns : int or None
         Window, `end_ns` exclusive; None where nothing is cut off.
+    first_trade_ns : int
+        ``ts_init`` of the first trade in the window.
     last_row_ns : int
         ``ts_init`` of the last row of all partitions.
     volume_curve : tuple[float, ...] or None
         Cumulative volume over the day, for VWAP.
     work : Path
-        Folder for tables and the outcome.
+        Folder for recorded events, facts and tables.
     chunk_rows : int or None
         Rows loaded at a time; None is the default.
     """
@@ -61,10 +58,10 @@ class RunPlan(BaseModel):
     close_positions: bool
     data_types: tuple[DataType, ...]
     catalog: Path
-    trade_files: tuple[Path, ...]
     funding_files: tuple[Path, ...]
     start_ns: int | None
     end_ns: int | None
+    first_trade_ns: int
     last_row_ns: int
     volume_curve: tuple[float, ...] | None
     work: Path

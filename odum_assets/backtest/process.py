@@ -7,17 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, Progress, RunPlan
+from odum_assets.backtest.facts import FACTS, ReplayFacts
+from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
 _LOG = "worker.log"
 _LOG_TAIL_LINES = 20
 
 
-def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
-    """Run a plan in a fresh process and return its outcome.
+def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayFacts:
+    """Replay a plan in a fresh process and return what it said at its end.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
 
     Returns
     -------
-    dict[str, Any]
-        See `odum_assets.backtest.worker.run`.
+    ReplayFacts
+        Facts of the replay; events lie in the plan's work folder.
 
     Raises
     ------
@@ -60,11 +60,9 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         child.kill()
         child.wait()
         raise
-    found = plan.work / OUTCOME
-    # A strategy that ends the process leaves exit code 0, and no outcome.
-    if code == 0 and found.is_file():
-        outcome: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-        return outcome
+    # A strategy that ends the process leaves exit code 0, and no facts.
+    if code == 0 and (plan.work / FACTS).is_file():
+        return ReplayFacts.read(plan.work)
     if code == EXIT_USER_ERROR:
         raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))
     raise BacktestError(_death(code, plan.work / _LOG))

@@ -1,12 +1,12 @@
 """Replaying a plan through NautilusTrader and writing down what happened."""
 
+import resource
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
+from contextlib import suppress
 from typing import Any
 
 import pyarrow.parquet as pq
-from nautilus_trader.backtest import BacktestNode
 from nautilus_trader.model import Currency, Venue
 from nautilus_trader.persistence import ParquetDataCatalog
 
@@ -14,7 +14,7 @@ from odum_assets.backtest.algorithms.iceberg import IcebergAlgorithm
 from odum_assets.backtest.algorithms.lots import Lots
 from odum_assets.backtest.algorithms.schedule import VolumeCurve
 from odum_assets.backtest.algorithms.timed import TimedAlgorithm
-from odum_assets.backtest.equity import Funding, LastPrices
+from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.guard import Failures, guarded
 from odum_assets.backtest.journal import journal
 from odum_assets.backtest.node import CHUNK_ROWS, build_node
@@ -45,43 +45,24 @@ _NS = 1_000_000_000
 _SETTLE_NS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class SimulationFacts:
-    """What the engine and the strategy said at the end of a replay."""
-
-    engine_balance: Decimal
-    currency_precision: int
-    iterations: int
-    order_count: int
-    funding: list[Funding]
-    closing_at_ns: int | None
-    skipped_no_aggressor: int | None
-    orders_without_curve: int
-    strategy_sha256: str | None
-    engine: BacktestNode
-    """Kept until the process ends, see `odum_assets.backtest.worker`."""
+Report = Callable[[str, float, int, int | None], None]
 
 
-def simulate(
-    plan: RunPlan,
-    prices: LastPrices,
-    report: Callable[[str, float, int, int | None], None],
-) -> SimulationFacts:
+def simulate(plan: RunPlan, report: Report, finish: Callable[[ReplayFacts], None]) -> None:
     """Replay a plan; order, fill and end events are written to the plan's work folder.
+
+    The run ends in its last timer, from where `finish` is called: what comes after in
+    NautilusTrader copies every position with all its fills, which takes several times the memory of
+    the run and is used by nobody.
 
     Parameters
     ----------
     plan : RunPlan
         The run.
-    prices : LastPrices
-        Trades of the window, for its span.
     report : Callable
         Called with phase, share done, orders and market time.
-
-    Returns
-    -------
-    SimulationFacts
-        Balance and counts at the end.
+    finish : Callable
+        Called with the facts when everything is written down; it ends the process.
 
     Raises
     ------
@@ -89,10 +70,10 @@ def simulate(
         If the strategy cannot be loaded, it raised, or the engine cannot run (a window without a
         book where the book drives the market).
     """
+    started = time.perf_counter()
+    report("load", 0.0, 0, None)
     config = plan.config
-    ParquetDataCatalog(str(plan.catalog)).write_instruments(
-        [nautilus_instrument(spec_of(plan.config))]
-    )
+    ParquetDataCatalog(str(plan.catalog)).write_instruments([nautilus_instrument(spec_of(config))])
     latency = config.execution.latency
     run_until = plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
     node, run_id = build_node(
@@ -116,33 +97,48 @@ def simulate(
         algorithm = _algorithm(plan, failures)
         if algorithm is not None:
             node.add_exec_algorithm(run_id, algorithm)
+
+        def end() -> None:
+            with suppress(Exception):  # noted by the guard
+                strategy.on_stop()
+            if failures:
+                # The run is refused when the engine is through.
+                return
+            record.close()
+            report("replay", 1.0, len(record.orders), plan.close_at_ns)
+            report("finish", 0.0, len(record.orders), None)
+            finish(
+                ReplayFacts(
+                    engine_balance=watch.balance(),
+                    currency_precision=currency.precision,
+                    order_count=len(record.orders),
+                    funding=watch.funding,
+                    closing_at_ns=record.closing_at_ns,
+                    skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
+                    orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
+                    strategy_sha256=source_fingerprint(strategy_class),
+                    replay_secs=round(time.perf_counter() - started, 3),
+                    # Linux counts in KiB.
+                    peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                )
+            )
+
         watch = guarded(RunWatch, failures)(
             f"{venue}-001",
             currency,
             record,
-            (prices.span[0], plan.close_at_ns),
-            _settlements(plan, prices.span[0], run_until),
-            run_until - _SETTLE_NS // 2,
+            (plan.first_trade_ns, plan.close_at_ns),
+            _settlements(plan, plan.first_trade_ns, run_until),
             lambda done, orders, now: report("replay", done, orders, now),
+            # Orders on their way have reached the venue by then.
+            (run_until - _SETTLE_NS // 2, end),
         )
         node.add_actor(run_id, watch)
         try:
-            results = node.run()
+            node.run()
         except RuntimeError as error:
             raise BacktestError(f"NautilusTrader ended the run: {error}") from error
-        account: Any = node.get_engine_cache(run_id).account_for_venue(venue)
-        return SimulationFacts(
-            engine_balance=account.balance_total(currency).as_decimal(),
-            currency_precision=currency.precision,
-            iterations=results[0].iterations,
-            order_count=len(record.orders),
-            funding=watch.funding,
-            closing_at_ns=record.closing_at_ns,
-            skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
-            orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
-            strategy_sha256=source_fingerprint(strategy_class),
-            engine=node,
-        )
+    raise BacktestError("NautilusTrader ended the run before its last moment")
 
 
 def _setup(plan: RunPlan) -> StrategySetup:

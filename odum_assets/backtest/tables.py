@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.equity import Sample
-from odum_assets.backtest.journal import read_event_table, read_events, signed_quantity
-from odum_assets.backtest.ledger import Fill, RoundTrip
+from odum_assets.backtest.journal import read_event_table, read_events
+from odum_assets.backtest.ledger import AccountRules, Counted, Fills, RoundTrip
+from odum_assets.backtest.units import column_units, units_column
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.errors import BacktestError
 
 DECIMAL = pa.decimal128(38, 16)
 TIME = pa.timestamp("ns", tz="UTC")
@@ -73,44 +75,51 @@ EQUITY: pa.Schema = arrow.schema(
 """The account marked to the market at every sample."""
 
 
-def read_fills(path: Path) -> Iterator[tuple[pa.RecordBatch, list[Fill]]]:
-    """Yield the recorded fills by batches, as columns and as ledger entries."""
+def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch, Fills]]:
+    """Yield the recorded fills by batches, as columns and as ledger entries.
+
+    Raises
+    ------
+    BacktestError
+        If times go back: samples would not hold what came before them.
+    """
+    last = 0
     for batch in read_events(path):
-        yield batch, list(_entries(batch))
+        fills = _entries(batch, rules)
+        if fills.ts[0] < last or np.any(np.diff(fills.ts) < 0):
+            raise BacktestError("NautilusTrader reported fills out of order of time")
+        last = fills.ts[-1]
+        yield batch, fills
 
 
-def _entries(batch: pa.RecordBatch) -> Iterator[Fill]:
-    columns: tuple[list[Any], ...] = (
-        batch["ts"].to_pylist(),
-        batch["position_id"].to_pylist(),
-        _decimals(signed_quantity(batch)),
-        _decimals(batch["price"]),
-        _decimals(pc.fill_null(batch["commission"], Decimal(0))),
+def _entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
+    times: list[Any] = batch["ts"].to_pylist()
+    names: list[Any] = batch["position_id"].to_pylist()
+    quantity = column_units(batch["quantity"], rules.size_precision)
+    return Fills(
+        ts=times,
+        position_id=names,
+        quantity=[
+            each if side == "buy" else -each
+            for each, side in zip(quantity, batch["side"].to_pylist(), strict=True)
+        ],
+        price=column_units(batch["price"], rules.price_precision),
+        commission=column_units(
+            pc.fill_null(batch["commission"], Decimal(0)), rules.currency_precision
+        ),
     )
-    return map(Fill, *columns)
-
-
-def _decimals(values: Any) -> list[Decimal]:  # noqa: ANN401 - see catalog.arrow
-    # Prices and sizes repeat: each number is made once, by way of text, which is fastest.
-    coded = pc.dictionary_encode(values)
-    numbers = [Decimal(text) for text in coded.dictionary.cast(pa.string()).to_pylist()]
-    return [numbers[index] for index in coded.indices.to_pylist()]
 
 
 class FillsWriter:
     """Write the fills table batch by batch while the ledger counts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rules: AccountRules) -> None:
+        self._rules = rules
         self._writer = pq.ParquetWriter(path, FILLS, compression="zstd", compression_level=1)
 
-    def write(
-        self,
-        batch: pa.RecordBatch,
-        realized: list[Decimal],
-        balance: list[Decimal],
-        position: list[Decimal],
-    ) -> None:
+    def write(self, batch: pa.RecordBatch, counted: Counted) -> None:
         """Write one batch of recorded fills with what the ledger says after each."""
+        money, size = self._rules.currency_precision, self._rules.size_precision
         self._writer.write_batch(
             pa.record_batch(
                 [
@@ -127,9 +136,9 @@ class FillsWriter:
                             "liquidity",
                         )
                     ),
-                    pa.array(realized, DECIMAL),
-                    pa.array(balance, DECIMAL),
-                    pa.array(position, DECIMAL),
+                    units_column(counted.realized, money, DECIMAL),
+                    units_column(counted.cash, money, DECIMAL),
+                    units_column(counted.quantity, size, DECIMAL),
                 ],
                 schema=FILLS,
             )

@@ -7,7 +7,7 @@ from typing import Any, Self
 from nautilus_trader.common import DataActor, TimeEvent
 from nautilus_trader.model import AccountId, Currency, PositionAdjustmentType
 
-from odum_assets.backtest.equity import Funding
+from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.journal import Journal
 
 _STEPS = 100
@@ -29,10 +29,10 @@ class RunWatch(DataActor):
         First and last market time (ns).
     settlements : tuple[int, ...]
         Times (ns) at which funding may be settled.
-    settle_at_ns : int
-        Time (ns) by which the last orders have reached the venue; market time is taken this far.
     report : Callable[[float, int, int], None]
         Called with share done, orders so far and market time.
+    end : tuple[int, Callable[[], None]]
+        Last moment of the run (ns), and what is called there.
     """
 
     def __new__(cls, *_args: Any) -> Self:  # noqa: ANN401
@@ -46,8 +46,8 @@ class RunWatch(DataActor):
         record: Journal,
         span: tuple[int, int],
         settlements: tuple[int, ...],
-        settle_at_ns: int,
         report: Callable[[float, int, int], None],
+        end: tuple[int, Callable[[], None]],
     ) -> None:
         super().__init__()
         self.funding: list[Funding] = []
@@ -56,8 +56,8 @@ class RunWatch(DataActor):
         self._record = record
         self._span = span
         self._settlements = settlements
-        self._settle_at_ns = settle_at_ns
         self._report = report
+        self._end = end
         self._before: tuple[Decimal, int] | None = None
 
     def on_start(self) -> None:
@@ -69,11 +69,19 @@ class RunWatch(DataActor):
         self.clock.set_timer_ns(
             "odum.flush", batch, first, last, lambda _event: self._record.flush_if_worth()
         )
-        # Orders on their way arrive only when market time passes: rows alone would stop short.
-        self.clock.set_time_alert_ns("odum.settle", self._settle_at_ns, self._on_progress)
+        # Orders on their way arrive only when market time passes, after a timer was called:
+        # rows alone would stop short, and the end must not be the same timer.
+        end_at, end = self._end
+        self.clock.set_time_alert_ns("odum.settle", end_at - 1, lambda _event: None)
+        self.clock.set_time_alert_ns("odum.end", end_at, lambda _event: end())
         for moment in self._settlements:
             self.clock.set_time_alert_ns(f"odum.before.{moment}", moment - 1, self._on_before)
             self.clock.set_time_alert_ns(f"odum.after.{moment}", moment + 1, self._on_after)
+
+    def balance(self) -> Decimal:
+        """Return the balance of the engine's account."""
+        account: Any = self.cache.account(self._account_id)
+        return Decimal(account.balance_total(self._currency).as_decimal())
 
     def _on_progress(self, event: TimeEvent) -> None:
         first, last = self._span
@@ -81,23 +89,19 @@ class RunWatch(DataActor):
         self._report(done, len(self._record.orders), event.ts_event)
 
     def _on_before(self, _event: TimeEvent) -> None:
-        self._before = (self._balance(), len(self._record.fills))
+        self._before = (self.balance(), len(self._record.fills))
 
     def _on_after(self, event: TimeEvent) -> None:
         assert self._before is not None  # noqa: S101 - its alert is two nanoseconds earlier
         balance, fills = self._before
         moment = event.ts_event - 1
         if fills == len(self._record.fills):
-            amount = self._balance() - balance
+            amount = self.balance() - balance
         else:
             # Fills in the same instant changed the balance too: ask the positions (copies them).
             amount = self._adjustments_at(moment)
         if amount:
             self.funding.append(Funding(moment, amount))
-
-    def _balance(self) -> Decimal:
-        account: Any = self.cache.account(self._account_id)
-        return Decimal(account.balance_total(self._currency).as_decimal())
 
     def _adjustments_at(self, moment: int) -> Decimal:
         changes = [

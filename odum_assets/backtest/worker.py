@@ -1,70 +1,45 @@
-"""The child process of a run: replay, count, write tables and the outcome, end.
+"""The child process of a run: replay, write down what happened, end.
 
-Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD``. The outcome is written last; an
-error that a person can act on is written to ``error.txt``, anything else ends in a traceback.
+Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD``. Facts are written last; an error
+that a person can act on is written to ``error.txt``, anything else ends in a traceback. Counting
+the events is the parent's: the engine's memory is gone by then.
 """
 
 import gc
 import json
 import os
-import resource
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from odum_assets.backtest.accounting import account
-from odum_assets.backtest.equity import LastPrices
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, RunPlan
-from odum_assets.backtest.simulation import simulate
-from odum_assets.errors import BacktestError, OdumError
-
-Report = Callable[[str, float, int, int | None], None]
+from odum_assets.backtest.facts import ReplayFacts
+from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, RunPlan
+from odum_assets.backtest.simulation import Report, simulate
+from odum_assets.errors import OdumError
 
 
-def main(arguments: list[str]) -> int:
-    """Run a plan and return the exit code."""
+def main(arguments: list[str]) -> None:
+    """Run a plan and end the process."""
     plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+
+    def finish(facts: ReplayFacts) -> None:
+        facts.write(plan.work)
+        _end(0)
+
+    # What the imports made stays: collections need not look at it again.
+    gc.freeze()
     try:
-        outcome = run(plan, _reporter(int(arguments[1])))
+        simulate(plan, _reporter(int(arguments[1])), finish)
     except OdumError as error:
         (plan.work / ERROR).write_text(str(error), encoding="utf-8")
-        return EXIT_USER_ERROR
-    (plan.work / OUTCOME).write_text(json.dumps(outcome, indent=1), encoding="utf-8")
-    return 0
+        _end(EXIT_USER_ERROR)
 
 
-def run(plan: RunPlan, report: Report) -> dict[str, Any]:
-    """Run a plan and return its outcome, JSON-ready: amounts as text, unknown figures as None.
-
-    Raises
-    ------
-    BacktestError
-        If the window holds no trades, orders were denied by a limit that nobody set, or the
-        accounts do not reconcile.
-    """
-    report("load", 0.0, 0, None)
-    prices = LastPrices.read(plan.trade_files, plan.bounds)
-    if not len(prices):
-        raise BacktestError(
-            "no trades lie in the window; choose a window inside the data (see odum data list)"
-        )
-    started = time.perf_counter()
-    facts = simulate(plan, prices, report)
-    replay_secs = time.perf_counter() - started
-    # Accounting makes millions of small objects and no cycles: collections would only look at them.
-    gc.disable()
-    report("finish", 0.0, facts.order_count, None)
-    outcome = account(plan, prices, facts)
-    outcome["resources"] = {
-        "replay_secs": round(replay_secs, 3),
-        "accounting_secs": round(time.perf_counter() - started - replay_secs, 3),
-        # Linux counts in KiB.
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-    return outcome
+def _end(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Nothing is left to do: taking a day's engine apart object by object would take seconds.
+    os._exit(code)
 
 
 def _reporter(descriptor: int) -> Report:
@@ -78,8 +53,4 @@ def _reporter(descriptor: int) -> Report:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Nothing is left to do: taking a day's engine apart object by object would take seconds.
-    os._exit(code)
+    main(sys.argv[1:])

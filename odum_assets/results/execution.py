@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.backtest.accounting import account
+from odum_assets.backtest.equity import LastPrices
 from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
@@ -39,6 +45,8 @@ class Executed:
         Digest of tables and balances.
     manifests : list[PartitionManifest]
         Partitions that were replayed.
+    rows_replayed : int
+        Their rows in the window.
     curve_days : list[PartitionManifest]
         Days before whose volume was followed (VWAP).
     exec_algorithm : ExecAlgorithm
@@ -50,6 +58,7 @@ class Executed:
     outcome: dict[str, Any]
     digest: str
     manifests: list[PartitionManifest]
+    rows_replayed: int
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
 
@@ -110,6 +119,11 @@ def executed(
             lookback = algorithm.params.lookback_days
             curve_days = days_before(root, request.config.key, request.days[0], lookback)
         start, end = request.start_ns, request.end_ns
+        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), (start, end))
+        if not len(prices):
+            raise BacktestError(
+                "no trades lie in the window; choose a window inside the data (see odum data list)"
+            )
         plan = RunPlan(
             config=request.config.config,
             exec_algorithm=algorithm,
@@ -117,22 +131,38 @@ def executed(
             close_positions=request.close_positions,
             data_types=request.data_types,
             catalog=view,
-            trade_files=_files(manifests, DataType.TRADES, view),
             funding_files=_files(manifests, DataType.FUNDING, view),
             start_ns=start,
             end_ns=end,
+            first_trade_ns=prices.span[0],
             last_row_ns=max(each.last_ts_init for each in manifests),
             volume_curve=volume_curve(root, curve_days),
             work=work,
             chunk_rows=chunk_rows,
         )
-        outcome = run_plan(plan, progress)
+        facts = run_plan(plan, progress)
+        outcome = account(plan, prices, facts)
         digest = result_digest(work, outcome["account"])
-        yield Executed(request, work, outcome, digest, manifests, curve_days, algorithm)
+        rows = sum(_rows_between(each, view, start, end) for each in manifests)
+        yield Executed(request, work, outcome, digest, manifests, rows, curve_days, algorithm)
 
 
 def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:
     return tuple(each.data_path(view) for each in manifests if each.data_type is data_type)
+
+
+def _rows_between(
+    manifest: PartitionManifest, root: Path, start: int | None, end: int | None
+) -> int:
+    """Return how many rows of a partition lie in a window (ns), `end` exclusive."""
+    first, last = manifest.first_ts_init, manifest.last_ts_init
+    if (start is None or start <= first) and (end is None or end > last):
+        return manifest.rows_written
+    column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
+    times = column.cast(pa.int64()).to_numpy()
+    low = 0 if start is None else int(np.searchsorted(times, start))
+    high = len(times) if end is None else int(np.searchsorted(times, end))
+    return high - low
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         if run.exec_algorithm.type == "VWAP"
         else None,
         "reconciliation": outcome["reconciliation"],
-        "rows_replayed": outcome["iterations"],
+        "rows_replayed": run.rows_replayed,
         "resources": outcome["resources"],
         "versions": {
             "odum_assets": version("odum-assets"),

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odum_assets.backtest.equity import (
-    Funding,
-    LastPrices,
-    Sample,
-    before,
-    replay,
-    sample_times,
-)
-from odum_assets.backtest.ledger import AccountRules, Fill, Ledger, RoundTrip
+from odum_assets.backtest.equity import LastPrices, Marking, Sample, before, sample_times
+from odum_assets.backtest.facts import Funding
+from odum_assets.backtest.ledger import AccountRules, Counted, Fills, Ledger, RoundTrip
 from odum_assets.backtest.metrics import (
     drawdown,
     interval_returns,
@@ -28,7 +22,20 @@ from odum_assets.backtest.metrics import (
 
 D = Decimal
 NS = 1_000_000_000
-RULES = AccountRules(D(1), is_inverse=False, is_cash=False, currency_precision=8)
+RULES = AccountRules(
+    D(1),
+    is_inverse=False,
+    is_cash=False,
+    price_precision=0,
+    size_precision=0,
+    currency_precision=0,
+)
+
+
+def _fills(*rows: tuple[int, int, int, int]) -> Fills:
+    """Return fills of one position: time, signed quantity, price, commission."""
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+    return Fills(columns[0], ["P"] * len(rows), *columns[1:])
 
 
 def _prices(*rows: tuple[int, str]) -> LastPrices:
@@ -55,12 +62,13 @@ def test_sample_times_are_whole_multiples_after_the_first_and_up_to_the_last() -
 
 def test_what_happens_at_a_moment_is_in_its_sample() -> None:
     ledger = Ledger(RULES, D(1000))
-    fills = [Fill(10, "P", D(1), D(100), D(1)), Fill(20, "P", D(-1), D(110), D(1))]
+    fills = _fills((10, 1, 100, 1), (20, -1, 110, 1))
     funding = [Funding(15, D(-2)), Funding(20, D(3)), Funding(30, D(5))]
     prices = _prices((10, "100"), (15, "105"), (20, "110"))
-    moments = [9, 10, 14, 15, 19, 20, 29, 30, 31]
-    steps = list(replay(ledger, fills, funding, moments, prices))
-    samples = [step for step in steps if isinstance(step, Sample)]
+    marking = Marking(ledger, funding, [9, 10, 14, 15, 19, 20, 29, 30, 31], prices)
+    counted = marking.count(fills)
+    marking.finish()
+    samples = marking.samples
     assert [(each.ts, each.cash, each.unrealized, each.equity) for each in samples] == [
         (9, D(1000), D(0), D(1000)),
         (10, D(999), D(0), D(999)),
@@ -72,7 +80,7 @@ def test_what_happens_at_a_moment_is_in_its_sample() -> None:
         (30, D(1014), D(0), D(1014)),
         (31, D(1014), D(0), D(1014)),
     ]
-    assert [step[1] for step in steps if not isinstance(step, Sample)] == [0, 10]
+    assert counted == Counted([0, 10], [999, 1009], [1, 0])
     assert samples[0].price is None
     assert [each.entry for each in samples[3:6]] == [100, 100, None]
 
@@ -81,24 +89,29 @@ def test_what_happens_at_a_moment_is_in_its_sample() -> None:
     st.lists(st.integers(0, 50), max_size=20).map(sorted),
     st.lists(st.integers(0, 50), max_size=20).map(sorted),
     st.lists(st.integers(0, 50), max_size=20, unique=True).map(sorted),
+    st.integers(1, 20),
 )
 def test_every_sample_holds_exactly_what_came_up_to_it(
-    fill_times: list[int], funding_times: list[int], moments: list[int]
+    fill_times: list[int], funding_times: list[int], moments: list[int], batch: int
 ) -> None:
     ledger = Ledger(RULES, D(0))
     # A fill costs 1, a payment brings 1000: cash counts both.
-    fills = [Fill(ts, "P", D(1), D(7), D(1)) for ts in fill_times]
+    fills = _fills(*((ts, 1, 7, 1) for ts in fill_times))
     funding = [Funding(ts, D(1000)) for ts in funding_times]
-    steps = list(replay(ledger, fills, funding, moments, _prices((0, "7"))))
-    samples = [step for step in steps if isinstance(step, Sample)]
+    marking = Marking(ledger, funding, moments, _prices((0, "7")))
+    parts = [
+        marking.count(fills.part(start, start + batch)) for start in range(0, len(fills.ts), batch)
+    ]
+    marking.finish()
+    samples = marking.samples
     assert [each.ts for each in samples] == moments
     for each in samples:
         filled = sum(ts <= each.ts for ts in fill_times)
         paid = sum(ts <= each.ts for ts in funding_times)
         assert each.cash == 1000 * paid - filled
         assert each.quantity == filled
-    assert len(steps) == len(samples) + len(fills)
-    assert ledger.cash == 1000 * len(funding) - len(fills)
+    assert [each for part in parts for each in part.quantity] == [*range(1, len(fill_times) + 1)]
+    assert ledger.cash == 1000 * len(funding) - len(fill_times)
 
 
 def test_before_finds_the_sample_at_or_before() -> None:

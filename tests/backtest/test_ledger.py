@@ -1,27 +1,41 @@
 """The ledger against figures worked out by hand and against another way of counting."""
 
 from decimal import Decimal
+from functools import partial
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
 
-from odum_assets.backtest.ledger import AccountRules, Fill, Ledger, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, Fills, Ledger, RoundTrip
+from odum_assets.backtest.units import amount_of, column_units, units_column, units_of
 
 D = Decimal
-LINEAR = AccountRules(D(1), is_inverse=False, is_cash=False, currency_precision=8)
-CONTRACTS = AccountRules(D("0.01"), is_inverse=False, is_cash=False, currency_precision=8)
-INVERSE = AccountRules(D(1), is_inverse=True, is_cash=False, currency_precision=8)
-CASH = AccountRules(D(1), is_inverse=False, is_cash=True, currency_precision=8)
-CENTS = AccountRules(D(1), is_inverse=False, is_cash=False, currency_precision=2)
+_rules = partial(AccountRules, is_inverse=False, is_cash=False, price_precision=2, size_precision=3)
+LINEAR = _rules(D(1), currency_precision=8)
+CONTRACTS = _rules(D("0.01"), currency_precision=8)
+INVERSE = _rules(D(1), is_inverse=True, currency_precision=8)
+CASH = _rules(D(1), is_cash=True, currency_precision=8)
+CENTS = _rules(D(1), currency_precision=2)
+
+
+def _fills(rules: AccountRules, *rows: tuple[str, D, D, D]) -> Fills:
+    """Return fills of position, signed quantity, price, commission; times count from zero."""
+    return Fills(
+        list(range(len(rows))),
+        [name for name, _, _, _ in rows],
+        [units_of(quantity, rules.size_precision) for _, quantity, _, _ in rows],
+        [units_of(price, rules.price_precision) for _, _, price, _ in rows],
+        [units_of(commission, rules.currency_precision) for _, _, _, commission in rows],
+    )
 
 
 def _count(rules: AccountRules, *fills: tuple[str, str, str], start: str = "1000") -> Ledger:
     """Count fills of one position: signed quantity, price, commission."""
     ledger = Ledger(rules, D(start))
-    for ts, (quantity, price, commission) in enumerate(fills):
-        ledger.apply(Fill(ts, "P", D(quantity), D(price), D(commission)))
+    ledger.count(_fills(rules, *(("P", D(q), D(price), D(paid)) for q, price, paid in fills)))
     return ledger
 
 
@@ -125,16 +139,16 @@ def test_a_cash_account_pays_in_full() -> None:
 
 def test_funding_changes_cash_and_nothing_else() -> None:
     ledger = _count(LINEAR, ("1", "100", "0"))
-    ledger.apply_funding(D("-0.25"))
-    ledger.apply_funding(D("0.05"))
+    ledger.count_funding(D("-0.25"))
+    ledger.count_funding(D("0.05"))
     assert (ledger.cash, ledger.funding) == (D("999.8"), D("-0.2"))
     assert (ledger.realized, ledger.commissions, ledger.entry()) == (D(0), D(0), D(100))
 
 
 def test_hedged_positions_are_counted_apart() -> None:
     ledger = Ledger(LINEAR, D(1000))
-    for name, quantity, price in (("A", 2, 100), ("B", -1, 110), ("A", -1, 105)):
-        ledger.apply(Fill(0, name, D(quantity), D(price), D(0)))
+    rows = (("A", 2, 100), ("B", -1, 110), ("A", -1, 105))
+    ledger.count(_fills(LINEAR, *((name, D(q), D(price), D(0)) for name, q, price in rows)))
     # The sell of B closes nothing of A.
     assert ledger.realized == D(5)
     assert ledger.quantity == 0
@@ -168,10 +182,16 @@ _HEDGED = st.lists(
 )
 
 
+def _payable(rules: AccountRules, fills: list[tuple[str, D, D, D]]) -> list[tuple[str, D, D, D]]:
+    """Return fills with commissions rounded to the account's currency, as a venue rounds them."""
+    unit = D(1).scaleb(-rules.currency_precision)
+    return [(name, quantity, price, paid.quantize(unit)) for name, quantity, price, paid in fills]
+
+
 def _apply(rules: AccountRules, fills: list[tuple[str, D, D, D]]) -> tuple[Ledger, list[D]]:
     ledger = Ledger(rules, D(1_000_000))
-    gains = [ledger.apply(Fill(ts, *fill)) for ts, fill in enumerate(fills)]
-    return ledger, gains
+    counted = ledger.count(_fills(rules, *fills))
+    return ledger, [amount_of(each, rules.currency_precision) for each in counted.realized]
 
 
 @settings(max_examples=150, deadline=None)
@@ -194,7 +214,7 @@ def test_money_is_what_was_paid_and_what_is_held(
 def test_round_trips_sum_to_the_account(
     fills: list[tuple[str, D, D, D]], rules: AccountRules
 ) -> None:
-    ledger, gains = _apply(rules, fills)
+    ledger, gains = _apply(rules, _payable(rules, fills))
     trips = [*ledger.round_trips, *ledger.open_positions()]
     assert sum(trip.realized_pnl for trip in trips) == ledger.realized == sum(gains)
     assert sum(trip.commissions for trip in trips) == ledger.commissions
@@ -210,6 +230,7 @@ def test_round_trips_sum_to_the_account(
 def test_another_way_of_counting_agrees_to_the_last_decimal(
     rules: AccountRules, fills: list[tuple[str, D, D, D]], mark: D
 ) -> None:
+    fills = _payable(rules, fills)
     ledger, gains = _apply(rules, fills)
     other = Reference(
         D(1_000_000),
@@ -228,3 +249,24 @@ def test_another_way_of_counting_agrees_to_the_last_decimal(
     assert [
         (trip.position_id, trip.realized_pnl, trip.commissions) for trip in ledger.round_trips
     ] == other.trips
+
+
+def test_amounts_beyond_64_bits_are_exact() -> None:
+    ledger = _count(LINEAR, ("9000000000", "9000000000", "0"), ("-9000000000", "9000000001", "0"))
+    assert ledger.cash == D(1000) + D(9_000_000_000)
+    assert ledger.round_trips[0].average_close == D(9_000_000_001)
+
+
+@given(st.lists(st.integers(-(10**24), 10**24), max_size=20), st.integers(0, 12))
+def test_units_pass_through_arrow_unchanged(units: list[int], precision: int) -> None:
+    column = units_column(units, precision, pa.decimal128(38, 12))
+    assert column.to_pylist() == [D(each).scaleb(-precision) for each in units]
+    assert column_units(column, precision) == units
+    assert column_units(column.slice(3, 5), precision) == units[3:8]
+
+
+def test_units_refuse_what_they_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="more than 2 decimals"):
+        units_of(D("0.001"), 2)
+    with pytest.raises(pa.ArrowInvalid, match="data loss"):
+        column_units(pa.array([D("0.001")], pa.decimal128(38, 16)), 2)

@@ -1,0 +1,68 @@
+"""What the child process hands back to its parent: one JSON file, written last."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+FACTS = "facts.json"
+"""File of a replay's facts in its work folder; it is there when the replay went to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """A funding payment: time (ns), amount in the account currency (negative when paid)."""
+
+    ts: int
+    amount: Decimal
+
+
+class ReplayFacts(BaseModel):
+    """What the engine and the strategy said at the end of a replay; events lie in tables beside it.
+
+    Parameters
+    ----------
+    engine_balance : Decimal
+        Final balance of the engine's account.
+    currency_precision : int
+        Decimals of the account currency.
+    order_count : int
+        Orders that were made.
+    funding : list[Funding]
+        Payments in order of time.
+    closing_at_ns : int or None
+        Market time at which positions were closed, None when they were not.
+    skipped_no_aggressor : int or None
+        Trades without a side that sent no order, None for a strategy that does not say.
+    orders_without_curve : int
+        VWAP orders that were sent evenly for want of a volume curve.
+    strategy_sha256 : str or None
+        Fingerprint of the strategy's source file.
+    replay_secs : float
+        Wall time of the replay.
+    peak_memory_mib : int
+        Largest resident size of the process.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine_balance: Decimal
+    currency_precision: int
+    order_count: int
+    funding: list[Funding]
+    closing_at_ns: int | None
+    skipped_no_aggressor: int | None
+    orders_without_curve: int
+    strategy_sha256: str | None
+    replay_secs: float
+    peak_memory_mib: int
+
+    @classmethod
+    def read(cls, work: Path) -> "ReplayFacts":
+        """Read the facts of a work folder."""
+        return cls.model_validate_json((work / FACTS).read_bytes())
+
+    def write(self, work: Path) -> None:
+        """Write the facts into a work folder."""
+        (work / FACTS).write_text(self.model_dump_json(), encoding="utf-8")
