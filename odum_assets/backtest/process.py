@@ -14,6 +14,12 @@ from odum_assets.errors import BacktestError
 
 _LOG = "worker.log"
 _LOG_TAIL_LINES = 20
+# Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
+# time, and the kernel zero them anew. Other allocators do not look at these.
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
 
 
 def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayFacts:
@@ -47,6 +53,7 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
             stdout=log,
             stderr=log,
             pass_fds=(writing,),
+            env=_ALLOCATOR | os.environ,
         )
     os.close(writing)
     try:

@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.simulation import Report, simulate
@@ -26,6 +28,7 @@ def main(arguments: list[str]) -> None:
         facts.write(plan.work)
         _end(0)
 
+    _leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     try:
@@ -33,6 +36,17 @@ def main(arguments: list[str]) -> None:
     except OdumError as error:
         (plan.work / ERROR).write_text(str(error), encoding="utf-8")
         _end(EXIT_USER_ERROR)
+
+
+def _leave_pandas_out() -> None:
+    """Let Arrow make its first array without importing pandas, which it does to know its types.
+
+    A strategy may import pandas, and Arrow finds it then when it is asked for a data frame.
+    """
+    if "pandas" not in sys.modules:
+        sys.modules["pandas"] = None  # type: ignore[assignment] # cannot be imported, it says
+        pa.array([0])
+        del sys.modules["pandas"]
 
 
 def _end(code: int) -> None:
