@@ -28,8 +28,8 @@ dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:
 test: lint ## Check style and types, run the tests
 	$(RUN)pytest
 
-bench: $(INSTALLED) ## Measure conversion and backtest against bare pyarrow and NautilusTrader
-	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc -s -q
+bench: $(INSTALLED) ## Measure speed and memory, and write the README's tables
+	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --write-readme -s -q
 
 lint: $(INSTALLED) ## Check style and types
 	$(RUN)ruff check

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,15 +39,23 @@ def main(arguments: list[str]) -> None:
         _end(EXIT_USER_ERROR)
 
 
+class _NoPandas(MetaPathFinder):
+    """Say that pandas cannot be imported."""
+
+    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 def _leave_pandas_out() -> None:
     """Let Arrow make its first array without importing pandas, which it does to know its types.
 
     A strategy may import pandas, and Arrow finds it then when it is asked for a data frame.
     """
-    if "pandas" not in sys.modules:
-        sys.modules["pandas"] = None  # type: ignore[assignment] # cannot be imported, it says
-        pa.array([0])
-        del sys.modules["pandas"]
+    refusal = _NoPandas()
+    sys.meta_path.insert(0, refusal)
+    pa.array([0])
+    sys.meta_path.remove(refusal)
 
 
 def _end(code: int) -> None:

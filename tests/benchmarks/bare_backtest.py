@@ -59,7 +59,7 @@ run = BacktestRunConfig(
             "BINANCE_FUTURES",
             "NETTING",
             "MARGIN",
-            ["1000000 USDT"],
+            ["1000000000 USDT"],
             book_type="L2_MBP",
             base_currency=USDT,
             trade_execution=True,

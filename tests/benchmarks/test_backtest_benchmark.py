@@ -1,110 +1,134 @@
 """Backtests against a bare `BacktestNode` script with the same orders, both as whole processes.
 
-Rounds alternate between the three and the fastest of each counts, so that what else the machine
-does weighs on all. The bare script streams and purges like ours, so it is as fast as Nautilus gets.
+Days from a quarter of a busy one to a whole one, one order per trade: the ratios, and how time and
+memory grow. The bare script streams and purges like ours, so it is as fast as Nautilus gets.
 """
 
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from conftest import Measurements
+from marketday import BUSY_TRADES, FIRST_DAY, KINDS, MarketDay, market_day
 
+from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest
-from odum_assets.catalog import catalog_view, convert_partition
+from odum_assets.catalog import catalog_view
 from odum_assets.catalog.view import PartitionRequest
-from odum_assets.config import instrument_spec, load_config, raw_path
+from odum_assets.config import instrument_spec
 from odum_assets.instruments.definitions import nautilus_instrument
-from odum_assets.raw.layout import DataType
-from odum_assets.raw.sample import SampleSpec, write_sample
 from odum_assets.results.run import RunResult, run_backtest
-from odum_assets.settings import Settings
 
-CONFIG = Path(__file__).parents[2] / "configs" / "binance_futures_btcusdt_l2_trades_config.json"
 BARE = Path(__file__).parent / "bare_backtest.py"
-DAY = date(2024, 1, 1)
-TRADES, BOOKS = 300_000, 200_000
-LIMITS = {"fast": 1.25, "report": 1.8}
-ROUNDS = 3
+SIZES = [BUSY_TRADES // 8, BUSY_TRADES // 4, BUSY_TRADES // 2, BUSY_TRADES]
+LIMITS = {"fast": 1.15, "report": 1.5}
+PEAK_LIMIT_MIB = 3 * 1024
+_HOUR_NS = 3_600 * 10**9
+_HOURS = (1, 3, 6, 12, 18, 23)
 
 
-@pytest.mark.timeout(1_800)
-def test_backtest_against_a_bare_node(benchmark: Any, tmp_path: Path) -> None:
-    loaded = load_config(CONFIG)
-    settings = Settings(
-        raw_root=str(tmp_path),
-        catalog_path=tmp_path / "catalog",
-        results_path=tmp_path / "results",
-        configs_path=CONFIG.parent,
-    )
-    write_sample(
-        tmp_path,
-        SampleSpec(
-            keys=(str(loaded.key),), start=DAY, days=1, trades_per_day=TRADES, books_per_day=BOOKS
-        ),
-    )
-    kinds = (DataType.TRADES, DataType.BOOK)
-    for kind in kinds:
-        source = raw_path(loaded, kind, DAY, settings)
-        convert_partition(
-            source, loaded.key, instrument_spec(loaded), kind, DAY, settings.catalog_path
-        )
-    bare = _bare(loaded, kinds, settings, tmp_path / "view")
-    request = RunRequest(loaded, (DAY,), DAY.isoformat(), mode="fast", snapshot_mode="both")
-    best = {"bare": float("inf"), "fast": float("inf"), "report": float("inf")}
-    results: dict[str, RunResult] = {}
-    balance = ""
-    for _ in range(ROUNDS):
-        seconds, balance = _timed(bare)
-        best["bare"] = min(best["bare"], seconds)
+@pytest.mark.timeout(3_600)
+def test_backtest_against_a_bare_node(
+    benchmark: Any, tmp_path: Path, measurements: Measurements
+) -> None:
+    seconds: dict[str, list[float]] = {"bare": [], "fast": [], "report": []}
+    orders: list[int] = []
+    peaks: list[int] = []
+    curve: dict[int, int] = {}
+    for trades in SIZES:
+        day = market_day(tmp_path / str(trades), trades)
+        day.convert()
+        took, balance = _timed(_bare(day))
+        seconds["bare"].append(took)
+        results: dict[str, RunResult] = {}
         for mode in ("fast", "report"):
-            chosen = replace(request, mode=mode)
-            seconds, results[mode] = _timed(lambda chosen=chosen: run_backtest(chosen, settings))
-            best[mode] = min(best[mode], seconds)
-    orders = results["fast"].summary["orders"]
-    engine = results["fast"].metadata["reconciliation"]["engine_final_balance"]
-    assert float(balance) == float(engine)
-    assert results["fast"].digest == results["report"].digest
-    print(f"\nbacktest of {orders:,} orders over {TRADES:,} trades and {BOOKS:,} books")
-    print(
-        f"  bare BacktestNode script {best['bare']:6.1f} s   {orders / best['bare']:9,.0f} orders/s"
-    )
-    for mode, limit in LIMITS.items():
-        ratio = best[mode] / best["bare"]
-        memory = results[mode].metadata["resources"]["peak_memory_mib"]
-        print(
-            f"  odum, {mode:6} mode        {best[mode]:6.1f} s   ratio {ratio:.2f} (limit {limit})"
-            f"   peak {memory} MiB"
+            curve = {}
+            request = RunRequest(
+                day.loaded, (FIRST_DAY,), FIRST_DAY.isoformat(), mode=mode, snapshot_mode="both"
+            )
+            took, results[mode] = _timed(
+                lambda request=request, day=day, curve=curve: run_backtest(
+                    request, day.settings, lambda progress: _remember(curve, progress)
+                )
+            )
+            seconds[mode].append(took)
+        assert results["fast"].digest == results["report"].digest
+        engine = results["fast"].metadata["reconciliation"]["engine_final_balance"]
+        assert float(balance) == float(engine)
+        orders.append(results["report"].summary["orders"])
+        peaks.append(results["report"].metadata["resources"]["peak_memory_mib"])
+        fast, report = (seconds[mode][-1] / seconds["bare"][-1] for mode in ("fast", "report"))
+        measurements.add(
+            "Backtest, one order per trade, against a bare BacktestNode script (whole processes)",
+            trades=f"{trades:,}",
+            books=f"{day.books:,}",
+            orders=f"{orders[-1]:,}",
+            bare=f"{seconds['bare'][-1]:.1f} s",
+            fast_mode=f"{fast:.2f} x",
+            report_mode=f"{report:.2f} x",
+            report_time=f"{seconds['report'][-1]:.1f} s",
+            peak_memory=f"{peaks[-1]:,} MiB",
         )
-        benchmark.extra_info[f"{mode}_ratio"] = round(ratio, 3)
+    for name, per, values in (
+        ("time in report mode", "s", seconds["report"]),
+        ("peak memory", "MiB", peaks),
+    ):
+        slope, start = np.polyfit(np.array(orders) / 1e6, values, 1)
+        line = slope * np.array(orders) / 1e6 + start
+        measurements.add(
+            "Growth with the size of the day",
+            what=name,
+            per_million_orders=f"{slope:,.0f} {per}",
+            at_zero=f"{start:,.1f} {per}",
+            largest_distance_from_the_line=f"{max(abs(line / values - 1)):.0%}",
+        )
+    measurements.add(
+        f"Resident memory of the replay at hours of market time, {orders[-1]:,} orders",
+        **{f"hour {hour}": f"{curve[hour]:,} MiB" for hour in _HOURS},
+    )
     benchmark.pedantic(lambda: None, rounds=1)
+    assert peaks[-1] <= PEAK_LIMIT_MIB
     for mode, limit in LIMITS.items():
-        assert best[mode] / best["bare"] <= limit
+        assert seconds[mode][-1] / seconds["bare"][-1] <= limit
 
 
-def _bare(
-    loaded: Any, kinds: tuple[DataType, ...], settings: Settings, view: Path
-) -> Callable[[], str]:
+def _bare(day: MarketDay) -> Callable[[], str]:
     from nautilus_trader.persistence import ParquetDataCatalog
 
+    view = day.root / "view"
     manifests = catalog_view(
-        settings.catalog_path,
-        [PartitionRequest(loaded.key, kind, (DAY,)) for kind in kinds],
+        day.settings.catalog_path,
+        [PartitionRequest(day.loaded.key, kind, (FIRST_DAY,)) for kind in KINDS],
         view,
     )
-    ParquetDataCatalog(str(view)).write_instruments([nautilus_instrument(instrument_spec(loaded))])
+    ParquetDataCatalog(str(view)).write_instruments(
+        [nautilus_instrument(instrument_spec(day.loaded))]
+    )
     close_at = max(each.last_ts_init for each in manifests) + 1
-    command = [sys.executable, str(BARE), str(view), loaded.key.nautilus_id, str(close_at)]
+    command = [sys.executable, str(BARE), str(view), day.loaded.key.nautilus_id, str(close_at)]
 
     def run() -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     return run
+
+
+def _remember(curve: dict[int, int], progress: Progress) -> None:
+    """Note the resident memory of the child at every hour of market time."""
+    if progress.market_time_ns is None:
+        return
+    hour = progress.market_time_ns // _HOUR_NS % 24
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            status = Path(f"/proc/{child}/status")
+            lines = status.read_text().splitlines() if status.exists() else []
+            size = [int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")]
+            curve[hour] = max([curve.get(hour, 0), *size])
 
 
 def _timed[T](work: Callable[[], T]) -> tuple[float, T]:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import Measurements
 from nautilus_trader.model import AggressorSide, InstrumentId, Price, Quantity, TradeId, TradeTick
 from nautilus_trader.persistence import ParquetDataCatalog
 
@@ -88,7 +89,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("data_type", [DataType.TRADES, DataType.BOOK])
 def test_conversion_against_the_floor(
-    benchmark: Any, tmp_path: Path, data_type: DataType, capsys: pytest.CaptureFixture[str]
+    benchmark: Any, tmp_path: Path, data_type: DataType, measurements: Measurements
 ) -> None:
     source = raw_day(data_type, tmp_path / "raw.parquet")
     manifest = convert(source, data_type, tmp_path / "catalog")
@@ -107,17 +108,19 @@ def test_conversion_against_the_floor(
     )
     best = benchmark.stats.stats.min
     ratio = best / min(floors)
-    benchmark.extra_info["ratio_to_floor"] = ratio
-    with capsys.disabled():
-        print(
-            f"\nconvert {data_type.value}: {ROWS[data_type] / best:,.0f} rows/s, "
-            f"{ratio:.2f} times the floor (limit {LIMITS[data_type]})"
-        )
+    measurements.add(
+        "Conversion against reading the same columns and writing the same output with pyarrow",
+        data=data_type.value,
+        rows=f"{ROWS[data_type]:,}",
+        rows_per_second=f"{ROWS[data_type] / best:,.0f}",
+        measured=f"{ratio:.2f} x",
+        limit=f"{LIMITS[data_type]} x",
+    )
     assert ratio <= LIMITS[data_type]
 
 
 def test_conversion_against_building_nautilus_objects(
-    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    benchmark: Any, tmp_path: Path, measurements: Measurements
 ) -> None:
     source = raw_day(DataType.TRADES, tmp_path / "raw.parquet")
     frame = pq.read_table(source).slice(0, OBJECT_ROWS)
@@ -148,12 +151,12 @@ def test_conversion_against_building_nautilus_objects(
         lambda: convert(source, DataType.TRADES, tmp_path / "catalog"), rounds=3, warmup_rounds=1
     )
     ratio = objects / (benchmark.stats.stats.min / ROWS[DataType.TRADES])
-    benchmark.extra_info["times_faster_than_objects"] = ratio
-    with capsys.disabled():
-        print(
-            f"\nconvert trades: {ratio:.1f} times faster per row than objects and "
-            f"write_trade_ticks (measured on {OBJECT_ROWS:,} rows; limit 5)"
-        )
+    measurements.add(
+        "Conversion of trades against NautilusTrader objects and write_trade_ticks",
+        measured_on=f"{OBJECT_ROWS:,} rows",
+        faster_per_row=f"{ratio:.1f} x",
+        at_least="5 x",
+    )
     assert ratio >= 5
 
 
@@ -165,7 +168,7 @@ def test_peak_memory_of_a_conversion(
     tmp_path: Path,
     data_type: DataType,
     order: str,
-    capsys: pytest.CaptureFixture[str],
+    measurements: Measurements,
 ) -> None:
     source = raw_day(data_type, tmp_path / "raw.parquet", in_order=order == "sorted")
     code = (
@@ -185,10 +188,12 @@ def test_peak_memory_of_a_conversion(
         peaks.append(int(done.stdout))
 
     benchmark.pedantic(convert_apart, rounds=1)
-    benchmark.extra_info["peak_mib"] = peaks[0]
-    with capsys.disabled():
-        print(
-            f"\nconvert {data_type.value}, {order}: peak {peaks[0]} MiB "
-            f"(limit {MEMORY_LIMITS_MIB[order]})"
-        )
+    measurements.add(
+        "Peak memory of a conversion",
+        data=data_type.value,
+        file=order,
+        rows=f"{ROWS[data_type]:,}",
+        peak=f"{peaks[0]:,} MiB",
+        limit=f"{MEMORY_LIMITS_MIB[order]:,} MiB",
+    )
     assert peaks[0] <= MEMORY_LIMITS_MIB[order]
