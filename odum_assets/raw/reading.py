@@ -101,7 +101,7 @@ def _naming(source: str) -> Iterator[None]:
     except FileNotFoundError as error:
         message = f"{source}: there is no such raw file. Check the day and the raw root."
         raise DataError(message) from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{source}: cannot be read as parquet, it is damaged or not a parquet file ({reason}). "

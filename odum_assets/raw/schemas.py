@@ -70,8 +70,8 @@ _TIMES = {
     "converted": ("ts_event", "ts_init"),
 }
 _LEVELS = {
-    "exchange": re.compile(r"(?P<side>ask|bid)s\[(?P<level>\d+)\]\.(?P<part>price|amount)$"),
-    "converted": re.compile(r"(?P<side>ask|bid)_(?P<part>price|size)_(?P<level>\d+)$"),
+    "exchange": re.compile(r"(?P<side>ask|bid)s\[(?P<level>0|[1-9][0-9]{0,3})\]\.(?P<part>price|amount)"),
+    "converted": re.compile(r"(?P<side>ask|bid)_(?P<part>price|size)_(?P<level>0|[1-9][0-9]{0,3})"),
 }
 
 
@@ -140,7 +140,7 @@ def _levels(schema: pa.Schema, layout: str, side: str, source: str) -> tuple[tup
     """Return the price and size columns of one side, level 0 first and none left out."""
     found: dict[int, dict[str, str]] = {}
     for name in schema.names:
-        match = _LEVELS[layout].match(name)
+        match = _LEVELS[layout].fullmatch(name)
         if match is not None and match["side"] == side:
             part = "price" if match["part"] == "price" else "size"
             found.setdefault(int(match["level"]), {})[part] = name
