@@ -200,4 +200,7 @@ def _from_json(content: dict[str, Any]) -> PartitionManifest:
     values["day"] = date.fromisoformat(values["day"])
     values["source"] = SourceRecord(**source)
     values["file"] = FileRecord(**values["file"])
+    name = values["file"].name
+    if name != Path(name).name:
+        raise ValueError(f"its data file {name!r} lies elsewhere")
     return PartitionManifest(**values)

@@ -14,6 +14,9 @@ from odum_assets.errors import DataError
 from odum_assets.raw.layout import DataType
 
 
+_NAMES_SHOWN = 50
+
+
 @dataclass(frozen=True, slots=True)
 class RawSchema:
     """Which column of a raw file plays which role.
@@ -94,7 +97,7 @@ def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
-        raise DataError(f"{source}: columns occur more than once: {', '.join(twice)}.")
+        raise DataError(f"{source}: columns occur more than once: {_shown(twice)}.")
     layout = _layout(schema, data_type, source)
     ts_event, ts_init = _TIMES[layout]
     named = {role: role for role in _IDENTITY if role in schema.names}
@@ -158,8 +161,15 @@ def _missing_message(
 ) -> str:
     return (
         f"{source}: not a raw {data_type.value} file: missing {', '.join(missing)}. "
-        f"Columns found: {', '.join(schema.names) or 'none'}."
+        f"Columns found: {_shown(schema.names)}."
     )
+
+
+def _shown(names: list[str]) -> str:
+    """Return column names on one line of a message."""
+    plain = [name if name.isprintable() else repr(name) for name in names[:_NAMES_SHOWN]]
+    more = len(names) - len(plain)
+    return (", ".join(plain) or "none") + (f" and {more} more" if more else "")
 
 
 def _check_types(schema: pa.Schema, found: RawSchema, source: str) -> None:
