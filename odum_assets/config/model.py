@@ -340,6 +340,11 @@ class DataCatalogConfig(_Section):
                     text = str(error)
             if text is not None:
                 problems.append(Problem(name, f"found {show(path)}, {text}"))
+        if self.parquet_root is not None:
+            try:
+                parse_folder(self.parquet_root)
+            except ValueError as error:
+                problems.append(Problem("parquet_root", str(error)))
         raise_problems(*problems)
         return self
 

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rawcells import DAY, MIDNIGHT_NS
 
-from odum_assets.catalog import list_manifests
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.errors import DataError, OdumError
 from odum_assets.raw.layout import DataType
@@ -242,13 +241,3 @@ def test_one_row_group_of_a_million_unsorted_rows(tmp_path: Path) -> None:
     assert pq.read_table(rejects, columns=["row"])["row"].to_pylist() == list(range(0, rows, 1000))
 
 
-def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:
-    path, catalog = tmp_path / "raw.parquet", tmp_path / "catalog"
-    pq.write_table(trades(), path)
-    convert(path, catalog, SPEC, DataType.TRADES)
-    manifest = PartitionPaths(catalog, KEY, DataType.TRADES, DAY).manifest
-    content = json.loads(manifest.read_text())
-    content["file"]["name"] = "../../../../raw.parquet"
-    manifest.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="not a manifest"):
-        list_manifests(catalog)
