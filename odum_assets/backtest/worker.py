@@ -12,8 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from odum_assets.backtest.accounting import account
 from odum_assets.backtest.equity import LastPrices
@@ -42,8 +45,8 @@ def run(plan: RunPlan, report: Report) -> dict[str, Any]:
     Raises
     ------
     BacktestError
-        If the window holds no trades, orders were denied by a limit that nobody set, or the
-        accounts do not reconcile.
+        If the window holds no trades, orders were denied by a limit that nobody set, the accounts
+        do not reconcile, or amounts are too large for the tables.
     """
     report("load", 0.0, 0, None)
     prices = LastPrices.read(plan.trade_files, plan.bounds)
@@ -57,7 +60,14 @@ def run(plan: RunPlan, report: Report) -> dict[str, Any]:
     # Accounting makes millions of small objects and no cycles: collections would only look at them.
     gc.disable()
     report("finish", 0.0, facts.order_count, None)
-    outcome = account(plan, prices, facts)
+    try:
+        outcome = account(plan, prices, facts)
+    except (InvalidOperation, pa.ArrowInvalid) as error:
+        raise BacktestError(
+            "the amounts of this run have more digits than its tables hold, 22 before and 16 after "
+            f"the point ({error}); check prices and sizes of the day against the instrument's "
+            "precisions, and the starting balance"
+        ) from error
     outcome["resources"] = {
         "replay_secs": round(replay_secs, 3),
         "accounting_secs": round(time.perf_counter() - started - replay_secs, 3),

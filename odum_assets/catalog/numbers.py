@@ -171,8 +171,8 @@ def _from_exact(column: Column, precision: int, limit: int) -> Ticks:
     )
     scale = values.type.scale
     zero = pa.scalar(Decimal(0), values.type)
-    largest = min(Decimal(limit), Decimal(2**63 - 1).scaleb(-precision).quantize(Decimal(1)) - 1)
-    top = pa.scalar(largest, pa.decimal256(76, 0)).cast(values.type)
+    largest = min(Decimal(limit), Decimal(2**63 - 1).scaleb(-precision))
+    top = pa.scalar(largest, pa.decimal256(_WIDEST, precision)).cast(values.type)
     problems = np.zeros(len(values), np.uint8)
     in_range = kernels.if_else(
         kernels.fill_null(

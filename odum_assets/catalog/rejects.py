@@ -121,7 +121,7 @@ class RejectLog:
         self._counts += np.bincount(codes[rows], minlength=len(self._counts))
         names = np.array(["", *_REASONS])
         plain = {
-            f"raw.{name}": _decoded(_takeable(column).take(pa.array(rows)))
+            f"raw.{name}": _decoded(_takeable(column).take(rows))
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         }
         table = pa.table(

@@ -124,7 +124,8 @@ def load_configs(folder: str | Path) -> list[LoadedConfig]:
     place = Path(folder)
     if not place.is_dir():
         raise ConfigError(
-            f"{printable(str(place))}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+            f"{printable(str(place))}: no such folder of run configurations; create it "
+            "or set ODUM_CONFIGS_PATH"
         )
     loaded = []
     errors = []
@@ -207,9 +208,7 @@ def _plain(value: object, path: str, problems: list[Problem], depth: int = 0) ->
     if isinstance(value, _Pairs):
         return _plain_object(value, path, problems, depth)
     if isinstance(value, list):
-        return [
-            _plain(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)
-        ]
+        return [_plain(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
     if isinstance(value, _NoNumber):
         problems.append(Problem(path, f"found {shortened(value.text)}, {value.why}"))
         return value.text

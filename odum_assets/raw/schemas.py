@@ -13,7 +13,6 @@ import pyarrow as pa
 from odum_assets.errors import DataError
 from odum_assets.raw.layout import DataType
 
-
 _NAMES_SHOWN = 50
 
 
@@ -73,7 +72,9 @@ _TIMES = {
     "converted": ("ts_event", "ts_init"),
 }
 _LEVELS = {
-    "exchange": re.compile(r"(?P<side>ask|bid)s\[(?P<level>0|[1-9][0-9]{0,3})\]\.(?P<part>price|amount)"),
+    "exchange": re.compile(
+        r"(?P<side>ask|bid)s\[(?P<level>0|[1-9][0-9]{0,3})\]\.(?P<part>price|amount)"
+    ),
     "converted": re.compile(r"(?P<side>ask|bid)_(?P<part>price|size)_(?P<level>0|[1-9][0-9]{0,3})"),
 }
 

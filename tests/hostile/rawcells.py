@@ -148,6 +148,9 @@ def number_columns(
             Decimal("1e-300"),
             Decimal("1e300"),
             Decimal(921),
+            Decimal("921.5"),
+            Decimal(2**63 - 1).scaleb(-precision),
+            Decimal(2**63).scaleb(-precision),
             Decimal(2) ** 51,
             Decimal(1).scaleb(-precision),
         ]
@@ -254,9 +257,7 @@ def label_columns(
     bad = st.sampled_from([*wrong, "", "x" * 200, "\u00e9\u4e2d", None]).map(
         lambda text: Cell(text, None, reason)
     )
-    return Column(
-        kind, draw(st.lists(st.one_of(*[good] * 15, bad), min_size=rows, max_size=rows))
-    )
+    return Column(kind, draw(st.lists(st.one_of(*[good] * 15, bad), min_size=rows, max_size=rows)))
 
 
 def judge_id(text: str | None) -> tuple[str | None, str | None]:

@@ -76,7 +76,8 @@ def _check_flips(flips: list[tuple[int, int]]) -> None:
         try:
             manifest = convert(path, catalog, SPEC, DataType.TRADES)
         except OdumError as error:
-            assert str(path) in str(error)
+            text = str(error)
+            assert str(path) in text
             assert catalog_files(catalog) == []
             return
         rows = pq.read_metadata(manifest.data_path(catalog)).num_rows
@@ -239,5 +240,3 @@ def test_one_row_group_of_a_million_unsorted_rows(tmp_path: Path) -> None:
     assert found["trade_id"].to_pylist() == [str(row) for row in kept]
     rejects = PartitionPaths(catalog, KEY, DataType.TRADES, DAY).rejects
     assert pq.read_table(rejects, columns=["row"])["row"].to_pylist() == list(range(0, rows, 1000))
-
-

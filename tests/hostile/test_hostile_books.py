@@ -1,4 +1,4 @@
-"""Whatever a book or a ticker file holds: every row is written exactly or counted, or nothing is."""
+"""Whatever a book or a ticker file holds: every row is exact or counted, or nothing is."""
 
 import pytest
 from hostilefile import HostileFile, check, examples

@@ -92,9 +92,7 @@ def moved_out(path: Path, elsewhere: Path) -> Path:
         )
     ],
 )
-def test_names_of_raw_files_stay_below_the_raw_root(
-    project: Project, key: str, value: str
-) -> None:
+def test_names_of_raw_files_stay_below_the_raw_root(project: Project, key: str, value: str) -> None:
     changed = {"instrument_file_pattern": "{key}.parquet", key: value}
     path = project.config(data_catalog=changed)
     with pytest.raises(ConfigError, match=rf"{BTC}\.json: data_catalog\.{key}: .*allowed|write /"):
@@ -178,9 +176,7 @@ def test_a_root_that_is_no_path_is_an_error(project: Project, text: str) -> None
 
 
 @pytest.mark.parametrize("name", ["UNIFIED_CLOUD_LOCAL_PATH", "DATA_CATALOG_PATH"])
-def test_a_variable_that_is_no_path_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_variable_that_is_no_path_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "~nobody-here/x")
     with pytest.raises(ConfigError, match=rf"environment variable {name}: .*nobody-here"):
         load_settings()
@@ -199,7 +195,9 @@ def test_a_raw_file_behind_a_link_out_of_the_raw_root_is_not_read(
     moved_out(place.get(level, raw.parents[2]), tmp_path / "other disk")
     graph = load_project(load_settings())
     source = next(each for each in graph.sources if each.data_type is DataType.TRADES)
-    with pytest.raises(DataError, match="outside the raw root .* set UNIFIED_CLOUD_LOCAL_PATH") as e:
+    with pytest.raises(
+        DataError, match=r"outside the raw root .* set UNIFIED_CLOUD_LOCAL_PATH"
+    ) as e:
         require_raw(source, DAY, graph)
     assert str(raw) in str(e.value)
 
@@ -268,7 +266,7 @@ def test_nothing_is_written_through_a_link_out_of_the_catalog(
     link = project.root / "data/catalog" / name
     link.parent.mkdir(parents=True)
     link.symlink_to(outside)
-    with pytest.raises(DataError, match="outside the catalog .* set DATA_CATALOG_PATH"):
+    with pytest.raises(DataError, match=r"outside the catalog .* set DATA_CATALOG_PATH"):
         convert(project)
     assert list(outside.iterdir()) == []
 
@@ -306,7 +304,7 @@ def test_nothing_is_written_through_a_link_out_of_the_results(tmp_path: Path, na
     link.symlink_to(outside)
     metadata = {"config_name": "some_config", "partition": "2024-01-01"}
     document = {"run_id": RUN_ID, "mode": "report", "metadata": metadata}
-    with pytest.raises(ResultError, match="outside the results .* set ODUM_RESULTS_PATH"):
+    with pytest.raises(ResultError, match=r"outside the results .* set ODUM_RESULTS_PATH"):
         ResultStore(tmp_path / "results").publish(document, report)
     assert list(outside.iterdir()) == []
     assert [path for path in (tmp_path / "results").rglob("*") if path.is_file()] == []
@@ -328,7 +326,7 @@ def test_a_configuration_behind_a_link_out_of_its_folder_is_not_read(
     project: Project, tmp_path: Path
 ) -> None:
     moved_out(project.config(), tmp_path / "outside")
-    with pytest.raises(ConfigError, match="outside the folder of configurations.*ODUM_CONFIGS_PAT"):
+    with pytest.raises(ConfigError, match=r"outside the folder .*ODUM_CONFIGS"):
         load_configs(project.root / "configs")
     code, printed = project.odum("config", "validate")
     assert code == 1
@@ -345,7 +343,8 @@ def test_a_link_in_a_circle_is_an_error(project: Project) -> None:
     raw = project.raw()
     raw.parent.mkdir(parents=True)
     raw.symlink_to(raw)
-    assert project.odum(*CONVERT, "--data-type", "trades")[0] == 1
+    with pytest.raises(DataError, match="cannot be read"):
+        convert(project)
     config = project.root / "configs" / "circle.json"
     config.symlink_to(config)
     with pytest.raises(ConfigError, match=r"circle\.json: cannot be read"):
