@@ -56,7 +56,7 @@ def whole_file() -> bytes:
 WHOLE = whole_file()
 
 
-@examples(60)
+@examples(40)
 @given(length=st.integers(0, len(WHOLE) - 1))
 def test_a_truncated_file_is_refused(length: int) -> None:
     with place() as folder:
@@ -96,7 +96,7 @@ FLIPS = st.lists(
 )
 
 
-@examples(150)
+@examples(80)
 @given(flips=FLIPS)
 def test_changed_bytes_are_refused_or_accounted_for(flips: list[tuple[int, int]]) -> None:
     _check_flips(flips)

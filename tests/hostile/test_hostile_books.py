@@ -7,13 +7,13 @@ from rawbooks import catalog_books, hostile_books
 from rawfunding import catalog_funding, hostile_funding
 
 
-@examples(80)
+@examples(25)
 @given(made=hostile_books())
 def test_every_book_is_written_or_rejected_for_its_reason(made: HostileFile) -> None:
     check(made, catalog_books)
 
 
-@examples(60)
+@examples(30)
 @given(made=hostile_funding())
 def test_every_funding_rate_is_written_unchanged_or_rejected(made: HostileFile) -> None:
     check(made, catalog_funding)

@@ -175,11 +175,11 @@ def _change(draw: st.DrawFn, document: Any) -> None:
     parent = _at(document, path[:-1])
     what = draw(st.sampled_from(["replace", "replace", "delete", "add", "rename", "move"]))
     if what == "replace":
-        parent[path[-1]] = draw(JUNK)
+        parent[path[-1]] = copy.deepcopy(draw(JUNK))
     elif what == "delete":
         del parent[path[-1]]
     elif what == "add" and isinstance(parent, dict):
-        parent[draw(KEYS)] = draw(JUNK)
+        parent[draw(KEYS)] = copy.deepcopy(draw(JUNK))
     elif what == "rename" and isinstance(parent, dict):
         parent[draw(st.text(max_size=5))] = parent.pop(path[-1])
     else:
@@ -249,7 +249,7 @@ def _check(content: bytes) -> None:
         assert load_configs(folder) == [loaded]
 
 
-@examples(300)
+@examples(150)
 @given(content=mutated())
 def test_a_mutated_configuration_loads_or_says_why_not(content: bytes) -> None:
     _check(content)

@@ -6,7 +6,7 @@ from hypothesis import given
 from rawtrades import catalog_trades, hostile_trades
 
 
-@examples(120)
+@examples(60)
 @given(made=hostile_trades())
 def test_every_trade_is_written_or_rejected_for_its_reason(made: HostileFile) -> None:
     check(made, catalog_trades)

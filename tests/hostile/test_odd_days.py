@@ -73,19 +73,19 @@ def _rates_agree(catalog: Path, made: HostileFile) -> None:
     assert found == made.rows
 
 
-@examples(25)
+@examples(12)
 @given(made=hostile_trades(spoiled=False))
 def test_nautilus_reads_the_trades_that_are_left(made: HostileFile) -> None:
     check(made, catalog_trades, _ticks_agree)
 
 
-@examples(20)
+@examples(8)
 @given(made=hostile_books())
 def test_nautilus_reads_the_books_that_are_left(made: HostileFile) -> None:
     check(made, catalog_books, _depths_agree)
 
 
-@examples(15)
+@examples(8)
 @given(made=hostile_funding())
 def test_nautilus_reads_the_funding_rates_that_are_left(made: HostileFile) -> None:
     check(made, catalog_funding, _rates_agree)
