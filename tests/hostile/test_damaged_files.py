@@ -110,6 +110,14 @@ def test_many_changed_bytes(flips: list[tuple[int, int]]) -> None:
     _check_flips(flips)
 
 
+def test_a_page_that_points_outside_its_dictionary_is_refused(tmp_path: Path) -> None:
+    content = bytearray(WHOLE)
+    content[82] = 2
+    path = tmp_path / "raw.parquet"
+    path.write_bytes(content)
+    assert "outside the dictionary" in refused(path, tmp_path / "catalog")
+
+
 def _csv(path: Path) -> None:
     pyarrow.csv.write_csv(trades(), path)
 
