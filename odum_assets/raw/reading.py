@@ -78,7 +78,7 @@ class RawReader:
 def _check_indices(column: Any) -> None:  # noqa: ANN401 - the stubs do not know dictionaries
     """Raise if a damaged page points outside its dictionary, which Arrow does not look at."""
     if pa.types.is_dictionary(column.type):
-        bounds = compute.min_max(column.indices).as_py()
+        bounds: Any = compute.min_max(column.indices).as_py()
         lowest, highest = bounds["min"], bounds["max"]
         if highest is not None and not 0 <= lowest <= highest < len(column.dictionary):
             raise pa.ArrowInvalid("a value points outside the dictionary of its column")
