@@ -54,7 +54,7 @@ def parse_root(value: object) -> str:
     text = str(value).strip()
     if not text:
         raise ValueError("found an empty path, allowed a folder or a URL")
-    if "://" in text:
+    if "://" in text and "\x00" not in text:
         return text.rstrip("/")
     return str(_absolute(text))
 
@@ -88,9 +88,21 @@ def _parse_day(value: object) -> date:
         raise ValueError(f"found {value!r}, allowed a day such as 2017-01-01") from None
 
 
+def is_inside(path: Path, root: Path) -> bool:
+    """Return whether a path, all links followed, lies inside a folder, which may be a link."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
 def _absolute(text: str) -> Path:
+    try:
+        os.fsencode(text)
+        expanded = Path(text).expanduser()
+    except (UnicodeEncodeError, RuntimeError):  # half a character; the home of an unknown user
+        raise ValueError(f"found {text!r}, allowed the path of a folder") from None
+    if "\x00" in text:
+        raise ValueError(f"found {text!r}, allowed the path of a folder")
     # Not resolve(): a linked data folder should be shown as the user named it.
-    return Path(os.path.normpath(Path(text).expanduser().absolute()))
+    return Path(os.path.normpath(expanded.absolute()))
 
 
 _Folder = Annotated[Path, BeforeValidator(parse_folder)]

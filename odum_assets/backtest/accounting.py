@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import pyarrow as pa
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.equity import (
@@ -55,11 +57,12 @@ def account(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str, 
     Raises
     ------
     BacktestError
-        If orders were denied by a limit that nobody set, or the accounts do not reconcile.
+        If orders were denied by a limit that nobody set, the accounts do not reconcile, or amounts
+        are too large for the tables.
     """
     started = time.perf_counter()
     # Arrow joins the orders on one core while the ledger counts on the other.
-    with ThreadPoolExecutor(1) as pool, _no_collections():
+    with ThreadPoolExecutor(1) as pool, _no_collections(), _amounts_explained():
         orders = pool.submit(tables.write_orders, plan.work, plan.work / "orders.parquet")
         figures = _figures(plan, prices, facts)
         counts = orders.result()
@@ -82,6 +85,19 @@ def _no_collections() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _amounts_explained() -> Iterator[None]:
+    """Say what it means when an amount does not fit."""
+    try:
+        yield
+    except (InvalidOperation, pa.ArrowInvalid) as error:
+        raise BacktestError(
+            "the amounts of this run have more digits than its tables hold, 22 before and 16 after "
+            f"the point ({error}); check prices and sizes of the day against the instrument's "
+            "precisions, and the starting balance"
+        ) from error
 
 
 def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str, Any]:

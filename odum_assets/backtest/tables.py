@@ -4,7 +4,7 @@ All columns are Arrow; orders are joined with their fills and ends without a loo
 """
 
 from collections.abc import Iterable, Iterator
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from odum_assets.errors import BacktestError
 DECIMAL = pa.decimal128(38, 16)
 TIME = pa.timestamp("ns", tz="UTC")
 _QUANTUM = Decimal("1e-16")
+_WIDE = Context(prec=38, rounding=ROUND_HALF_EVEN)
 
 FILLS: pa.Schema = arrow.schema(
     [
@@ -323,4 +324,4 @@ def _write(path: Path, schema: pa.Schema, columns: list[list[Any]]) -> None:
 
 def _fit(value: Decimal | None) -> Decimal | None:
     """Round an average to the table's 16 decimals."""
-    return None if value is None else value.quantize(_QUANTUM, ROUND_HALF_EVEN)
+    return None if value is None else value.quantize(_QUANTUM, context=_WIDE)

@@ -45,10 +45,8 @@ class BookTransform(Transform):
             )
             for price, size in (*schema.bids, *schema.asks)
         ]
-        for price, _ in levels:
-            findings.mark_problems(price.problems, _PRICES)
-        for _, size in levels:
-            findings.mark_problems(size.problems, _SIZES)
+        findings.mark_problems(_PRICES, *(price.problems for price, _ in levels))
+        findings.mark_problems(_SIZES, *(size.problems for _, size in levels))
         columns: list[Column] = []
         empty = np.ones(batch.num_rows, np.bool_) if _any_absent(levels) else None
         for price, size in levels:

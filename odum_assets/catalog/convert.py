@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.funding import FundingTransform
+from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.manifest import (
     FileRecord,
     PartitionManifest,
@@ -92,6 +93,15 @@ def convert_partition(
     """
     paths = PartitionPaths(catalog_root, key, data_type, day)
     job = _Job(source, instrument, paths)
+    require_inside(
+        catalog_root,
+        paths.data_folder,
+        paths.manifest,
+        paths.rejects,
+        *(paths.staged(kind) for kind in ("data", "manifest", "raw", "rejects")),
+        paths.partition_lock,
+        paths.publish_lock,
+    )
     with _explained(source, catalog_root), held(paths.partition_lock):
         clear_staging(paths)
         stat = stat_source(source)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, kernels
-from odum_assets.catalog.numbers import Int64s
+from odum_assets.catalog.numbers import Int64s, Problem, to_rounded_ticks
 from odum_assets.catalog.rejects import Findings, Reject
 from odum_assets.catalog.times import raw_integers, to_ns, to_timestamps, wide_window
 from odum_assets.catalog.transform import Transform, TransformInput
@@ -19,6 +19,12 @@ MAX_RATE = 100
 """Largest rate taken for one, as a fraction per interval."""
 
 UNKNOWN_TIME = -1
+
+_PROBLEMS = {
+    Problem.MISSING: Reject.RATE_MISSING,
+    Problem.NOT_FINITE: Reject.RATE_NOT_FINITE,
+    Problem.TOO_LARGE: Reject.RATE_TOO_LARGE,
+}
 
 
 class FundingTransform(Transform):
@@ -34,14 +40,8 @@ class FundingTransform(Transform):
 
     def _columns(self, batch: pa.RecordBatch, findings: Findings) -> list[Column]:
         named, given = self._given.schema.named, self._given
-        rates = kernels.cast(batch.column(named["rate"]), pa.float64()).to_numpy(
-            zero_copy_only=False
-        )
-        findings.mark(np.isnan(rates), Reject.RATE_MISSING)
-        findings.mark(np.isinf(rates), Reject.RATE_NOT_FINITE)
-        findings.mark(np.abs(rates) > MAX_RATE, Reject.RATE_TOO_LARGE)
-        usable = np.where(np.abs(rates) <= MAX_RATE, rates, 0.0)
-        ticks = np.rint(usable * 10.0**RATE_DECIMALS).astype(np.int64)
+        rates = to_rounded_ticks(batch.column(named["rate"]), RATE_DECIMALS, MAX_RATE)
+        findings.mark_problems(_PROBLEMS, rates.problems)
         following = np.full(batch.num_rows, UNKNOWN_TIME, np.int64)
         if "next_funding" in named:
             name = named["next_funding"]
@@ -49,7 +49,7 @@ class FundingTransform(Transform):
                 raw_integers(batch.column(name)), given.units[name], wide_window(given.window)
             )
             following = times if outside is None else np.where(outside, UNKNOWN_TIME, times)
-        return [pa.array(ticks), pa.array(following)]
+        return [pa.array(rates.values), pa.array(following)]
 
     def thin(self, plain: pa.RecordBatch) -> pa.RecordBatch:
         """Return only the rows that differ from the row before them; remember the last one."""

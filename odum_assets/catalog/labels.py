@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from odum_assets.catalog.arrow import Column
+from odum_assets.catalog.arrow import Column, kernels
 from odum_assets.instruments import InstrumentKey, Product
 
 NO_AGGRESSOR, BUY, SELL = 0, 1, 2
@@ -43,13 +43,21 @@ def judge_labels(column: Column, judge: Callable[[object], int]) -> npt.NDArray[
         The verdicts.
     """
     encoded: Any = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
+    distinct = _texts(encoded.dictionary)
     verdicts = np.array([*map(judge, distinct), judge(None)], np.int8)
     indices = encoded.indices
     if indices.null_count:
         indices = indices.fill_null(len(distinct))
     picked: npt.NDArray[np.int8] = verdicts[indices.to_numpy(zero_copy_only=False)]
     return picked
+
+
+def _texts(labels: Column) -> list[object]:
+    """Return labels as Python values; what a file calls text need not be UTF-8."""
+    if pa.types.is_integer(labels.type) or pa.types.is_null(labels.type):
+        return labels.to_pylist()
+    raw = kernels.cast(labels, pa.large_binary()).to_pylist()
+    return [None if each is None else each.decode(errors="replace") for each in raw]
 
 
 def side_code(label: object) -> int:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
@@ -112,11 +113,19 @@ class PartitionManifest:
         return sum(self.rejected.values())
 
     def data_path(self, catalog_root: Path) -> Path:
-        """Return where the data file lies in a catalog."""
+        """Return where the data file lies in a catalog.
+
+        Raises
+        ------
+        DataError
+            If a link leads out of the catalog.
+        """
         paths = PartitionPaths(
             catalog_root, parse_instrument_key(self.key), self.data_type, self.day
         )
-        return paths.data_folder / self.file.name
+        path = paths.data_folder / self.file.name
+        require_inside(catalog_root, path)
+        return path
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON text with a final newline."""
@@ -160,10 +169,12 @@ def read_manifest(
     Raises
     ------
     DataError
-        If there is a manifest that cannot be used.
+        If there is a manifest that cannot be used, or a link leads out of the catalog.
     """
+    path = PartitionPaths(catalog_root, key, data_type, day).manifest
+    require_inside(catalog_root, path)
     try:
-        return load_manifest(PartitionPaths(catalog_root, key, data_type, day).manifest)
+        return load_manifest(path)
     except FileNotFoundError:
         return None
 
@@ -184,6 +195,7 @@ def list_manifests(
     kind = "*" if data_type is None else data_type.value
     found = []
     for path in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}/*.json")):
+        require_inside(catalog_root, path)
         try:
             found.append(load_manifest(path))
         except FileNotFoundError:
@@ -200,4 +212,7 @@ def _from_json(content: dict[str, Any]) -> PartitionManifest:
     values["day"] = date.fromisoformat(values["day"])
     values["source"] = SourceRecord(**source)
     values["file"] = FileRecord(**values["file"])
+    name = values["file"].name
+    if name != Path(name).name:
+        raise ValueError(f"its data file {name!r} lies elsewhere")
     return PartitionManifest(**values)

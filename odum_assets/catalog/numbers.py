@@ -30,6 +30,7 @@ MAX_SIZE = 34_028_236_692_093
 
 _EXACT = float(2**51)  # below it the rounded product of a double and 10**p is the right integer
 _NOISE = 8 * np.finfo(np.float64).eps  # what a few float operations upstream may have added
+_WIDEST = 76  # digits of a decimal256
 _U32 = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
 
@@ -81,6 +82,44 @@ def to_ticks(column: Column, precision: int, limit: int) -> Ticks:
     return _from_doubles(column.to_numpy(zero_copy_only=False), precision, limit)
 
 
+def to_rounded_ticks(column: Column, precision: int, limit: int) -> Ticks:
+    """Turn a numeric column of any sign into ticks, rounding what is finer than a tick half-even.
+
+    Parameters
+    ----------
+    column : pa.Array
+        Any floating, integer or decimal type; n rows.
+    precision : int
+        Decimals of a tick.
+    limit : int
+        Largest absolute number allowed.
+
+    Returns
+    -------
+    Ticks
+        n values, and n problems if there is any: missing, not finite, too large.
+    """
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        wide = pa.decimal256(_WIDEST, kind.scale) if kind.bit_width == 256 else None
+        column = kernels.cast(column, wide or pa.decimal128(38, kind.scale))
+        if kind.scale > precision:
+            column = kernels.round(column, precision, "half_to_even")
+    negative = flags_of(kernels.less(column, pa.scalar(0).cast(column.type)))
+    # The lowest integer has no positive counterpart: it stays negative and is too large.
+    sizes = kernels.abs(column)
+    found = to_ticks(sizes, precision, limit)
+    values, problems = found.values, found.problems
+    if problems is not None:
+        finer = problems == Problem.TOO_MANY_DECIMALS
+        if finer.any():
+            numbers = kernels.cast(sizes, pa.float64()).to_numpy(zero_copy_only=False)
+            values[finer] = np.rint(numbers[finer] * 10.0**precision).astype(np.int64)
+        problems[problems == Problem.NEGATIVE] = Problem.TOO_LARGE
+        problems[finer | (problems == Problem.ZERO)] = Problem.NONE
+    return Ticks(np.where(negative, -values, values), problems)
+
+
 def _from_doubles(numbers: Float64s, precision: int, limit: int) -> Ticks:
     scale = float(10**precision)
     bound = min(limit * scale, float(2**63 - 1024))
@@ -127,11 +166,13 @@ def _judge(numbers: Float64s, precision: int, bound: float) -> tuple[Int64s, Cod
 
 def _from_exact(column: Column, precision: int, limit: int) -> Ticks:
     """Turn integers or decimals into ticks without passing through a double."""
-    values = kernels.cast(column, pa.decimal256(76, max(_scale(column.type), precision)))
+    values = kernels.cast(
+        _within_reach(column, limit), pa.decimal256(76, max(_scale(column.type), precision))
+    )
     scale = values.type.scale
     zero = pa.scalar(Decimal(0), values.type)
-    largest = min(Decimal(limit), Decimal(2**63 - 1).scaleb(-precision).quantize(Decimal(1)) - 1)
-    top = pa.scalar(largest, pa.decimal256(76, 0)).cast(values.type)
+    largest = min(Decimal(limit), Decimal(2**63 - 1).scaleb(-precision))
+    top = pa.scalar(largest, pa.decimal256(_WIDEST, precision)).cast(values.type)
     problems = np.zeros(len(values), np.uint8)
     in_range = kernels.if_else(
         kernels.fill_null(
@@ -152,6 +193,21 @@ def _from_exact(column: Column, precision: int, limit: int) -> Ticks:
     ticks = words[held.offset : held.offset + len(held), 0].copy()
     ticks[problems != Problem.NONE] = 0
     return Ticks(ticks, problems if problems.any() else None)
+
+
+def _within_reach(column: Column, limit: int) -> Column:
+    """Return decimals of which none is too wide for 76 digits with more decimals than it has.
+
+    Numbers far beyond `limit` come back as twice the limit, with their sign.
+    """
+    kind = column.type
+    if not pa.types.is_decimal(kind) or kind.precision - kind.scale + STORED_SCALE <= _WIDEST:
+        return column
+    far = pa.scalar(Decimal(2 * limit), kind)
+    near = pa.scalar(Decimal(-2 * limit), kind)
+    column = kernels.if_else(kernels.greater(column, far), far, column)
+    within: Column = kernels.if_else(kernels.less(column, near), near, column)
+    return within
 
 
 def _scale(kind: pa.DataType) -> int:

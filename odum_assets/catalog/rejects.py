@@ -22,8 +22,8 @@ class Reject(StrEnum):
     TIMESTAMP_OUTSIDE_DAY = "timestamp_outside_day"
     WRONG_SYMBOL = "wrong_symbol"
     ID_MISSING = "id_missing"
-    ID_TOO_LONG = "id_too_long"
     ID_NOT_ASCII = "id_not_ascii"
+    ID_TOO_LONG = "id_too_long"
     PRICE_MISSING = "price_missing"
     PRICE_NOT_FINITE = "price_not_finite"
     PRICE_NOT_POSITIVE = "price_not_positive"
@@ -76,11 +76,12 @@ class Findings:
             self._codes = np.zeros(self._rows, np.uint8)
         self._codes[flags & (self._codes == 0)] = _CODES[reason]
 
-    def mark_problems(self, problems: Codes | None, reasons: dict[Problem, Reject]) -> None:
-        """Mark rows by their number's problem."""
-        if problems is not None:
-            for problem, reason in reasons.items():
-                self.mark(problems == problem, reason)
+    def mark_problems(self, reasons: dict[Problem, Reject], *numbers: Codes | None) -> None:
+        """Mark rows by the problems of their numbers, one or several to a row."""
+        for problem, reason in reasons.items():
+            for problems in numbers:
+                if problems is not None:
+                    self.mark(problems == problem, reason)
 
     @property
     def codes(self) -> Codes | None:
@@ -119,9 +120,10 @@ class RejectLog:
             return
         self._counts += np.bincount(codes[rows], minlength=len(self._counts))
         names = np.array(["", *_REASONS])
-        raw = pa.Table.from_batches([batch]).take(rows)
-        kept = raw.combine_chunks().to_batches()[0]
-        plain = {f"raw.{name}": _decoded(kept.column(name)) for name in kept.schema.names}
+        plain = {
+            f"raw.{name}": _decoded(_takeable(column).take(rows))
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
         table = pa.table(
             {
                 "row": pa.array(rows + first_row),
@@ -153,6 +155,11 @@ class RejectLog:
     def total(self) -> int:
         """All rejected rows."""
         return int(self._counts.sum())
+
+
+def _takeable(column: Column) -> Column:
+    """Return a column whose rows Arrow can pick, which it cannot for views of strings."""
+    return kernels.cast(column, pa.large_string()) if column.type == pa.string_view() else column
 
 
 def _decoded(column: Column) -> Column:

@@ -20,6 +20,8 @@ TOLERANCE_NS = 3_600 * 1_000_000_000
 MISSING = np.iinfo(np.int64).min
 """Stands for a null in an int64 array of times; a raw file cannot mean it."""
 
+_LARGEST = pa.scalar(2**63 - 1, pa.uint64())
+
 
 @dataclass(frozen=True, slots=True)
 class DayWindow:
@@ -68,8 +70,10 @@ def raw_integers(column: Column) -> Int64s:
     if pa.types.is_timestamp(kind):
         column = column.view(pa.int64())
     elif kind != pa.int64():
-        # Beyond int64 only unsigned numbers can be, and those are no time in any unit.
-        column = kernels.cast(column, pa.int64(), safe=False)
+        if column.type == pa.uint64():
+            # Beyond int64 no number is a time in any unit.
+            column = kernels.min_element_wise(column, _LARGEST, skip_nulls=False)
+        column = kernels.cast(column, pa.int64())
     if column.null_count:
         column = kernels.fill_null(column, int(MISSING))
     values: Int64s = column.to_numpy(zero_copy_only=False)

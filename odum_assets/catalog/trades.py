@@ -32,9 +32,9 @@ class TradesTransform(Transform):
         named, spec = self._given.schema.named, self._given.spec
         ids = _trade_ids(batch.column(named["trade_id"]), findings)
         price = to_ticks(batch.column(named["price"]), spec.price_precision, MAX_PRICE)
-        findings.mark_problems(price.problems, PRICE_PROBLEMS)
+        findings.mark_problems(PRICE_PROBLEMS, price.problems)
         size = to_ticks(batch.column(named["size"]), spec.size_precision, MAX_SIZE)
-        findings.mark_problems(size.problems, SIZE_PROBLEMS)
+        findings.mark_problems(SIZE_PROBLEMS, size.problems)
         if "side" in named:
             side = judge_labels(batch.column(named["side"]), side_code)
         else:
@@ -70,11 +70,11 @@ def _trade_ids(column: Column, findings: Findings) -> Column:
     letters = data[ends[0] : ends[-1]]
     if len(letters) and (letters.min() <= ord(" ") or letters.max() >= 0x7F):
         # Nautilus refuses ids of blanks only and ids outside ASCII, some by ending the process.
-        blank = kernels.equal(kernels.utf8_trim_whitespace(ids), "")
+        # By bytes: what a file calls text need not be UTF-8.
+        blank = kernels.equal(kernels.ascii_trim_whitespace(ids), "")
         findings.mark(flags_of(blank), Reject.ID_MISSING)
         printable = kernels.match_substring_regex(ids, r"\A[\x20-\x7e]*\z")
         findings.mark(~flags_of(printable), Reject.ID_NOT_ASCII)
     if lengths.max() > MAX_ID_LENGTH:
-        too_long = kernels.greater(kernels.utf8_length(ids), MAX_ID_LENGTH)
-        findings.mark(flags_of(too_long), Reject.ID_TOO_LONG)
+        findings.mark(lengths > MAX_ID_LENGTH, Reject.ID_TOO_LONG)
     return ids

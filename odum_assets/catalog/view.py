@@ -55,7 +55,8 @@ def catalog_view(
     Raises
     ------
     DataError
-        If partitions are missing (all of them are named, with what to run) or damaged.
+        If partitions are missing (all of them are named, with what to run) or damaged, or a link
+        leads out of the catalog.
     """
     missing = [
         PartitionPaths(catalog_root, request.key, request.data_type, day)
@@ -86,7 +87,7 @@ def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManife
             continue
         linked = folder / manifest.file.name
         linked.unlink(missing_ok=True)  # the same day may be asked for twice
-        if not _link(paths.data_folder / manifest.file.name, linked):
+        if not _link(manifest.data_path(paths.catalog_root), linked):
             continue
         if hash_file(linked) == manifest.file.sha256:
             return manifest

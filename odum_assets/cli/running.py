@@ -1,5 +1,6 @@
 """Running a command line: exit codes, errors without tracebacks, and Ctrl-C."""
 
+import io
 import os
 import sys
 import traceback
@@ -40,6 +41,7 @@ def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = Non
         0: done; 1: the work or a check failed; 2: the command line cannot be carried out; 130:
         stopped by Ctrl-C.
     """
+    _print_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Wherever it stands: a person adds it to the end of the command that has just failed.
     debug = "--debug" in given
@@ -67,6 +69,13 @@ def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = Non
         _report(text, hint=hint, as_json=as_json, debug=debug)
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _print_anything() -> None:
+    """Let names that are no text (bytes of a file name) be printed escaped instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _code(end: SystemExit, *, as_json: bool) -> int:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import CROSS_CHECKED, RunConfig, cross_problems
-from odum_assets.config.problems import Problem, find_problems
+from odum_assets.config.problems import Problem, find_problems, printable, shortened, show
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey
+from odum_assets.settings import is_inside
 
 _NAME = re.compile(r"[a-z0-9_]+")
+_MAX_DEPTH = 64
+_MAX_EXPONENT = 400
+_MAX_DIGITS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,12 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object before its keys are known to be unique."""
 
 
-class _NotJson(str):
-    """A word that Python's parser takes for a number and JSON does not: NaN, Infinity."""
+@dataclass(frozen=True, slots=True)
+class _NoNumber:
+    """What Python's parser takes for a number and cannot be used as one."""
 
-    __slots__ = ()
+    text: str
+    why: str
 
 
 def load_config(path: str | Path) -> LoadedConfig:
@@ -80,15 +86,16 @@ def load_config(path: str | Path) -> LoadedConfig:
         the file, what was found and what is allowed.
     """
     file = Path(path)
+    shown = printable(str(file))
     problems: list[Problem] = []
     if not _NAME.fullmatch(file.stem):
         text = f'found "{file.stem}", allowed small letters, digits and _'
         problems.append(Problem("file name", text))
-    document = _parse(_read(file), file, problems)
+    document = _parse(_read(file, shown), shown, problems)
     noted = {problem.path for problem in problems}
     problems += [problem for problem in _validate(document) if problem.path not in noted]
     if problems:
-        raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
+        raise ConfigError("\n".join(f"{shown}: {problem}" for problem in problems))
     config = RunConfig.model_validate(document)
     return LoadedConfig(file.stem, file, config, content_hash(config), config.key)
 
@@ -117,7 +124,8 @@ def load_configs(folder: str | Path) -> list[LoadedConfig]:
     place = Path(folder)
     if not place.is_dir():
         raise ConfigError(
-            f"{place}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+            f"{printable(str(place))}: no such folder of run configurations; create it "
+            "or set ODUM_CONFIGS_PATH"
         )
     loaded = []
     errors = []
@@ -135,54 +143,99 @@ def load_configs(folder: str | Path) -> list[LoadedConfig]:
     return loaded
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, shown: str) -> str:
     try:
+        real = file.resolve()
+        if not is_inside(file, file.parent):
+            raise ConfigError(
+                f"{shown}: leads to {printable(str(real))}, outside the folder of configurations; "
+                "put the file itself there, or set ODUM_CONFIGS_PATH to the folder that holds it"
+            )
+        if file.exists() and not file.is_file():
+            # Opening a pipe would wait for a writer for good.
+            raise ConfigError(f"{shown}: cannot be read: a folder or a device, not a file")
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+            f"{shown}: not UTF-8 text (byte {error.start}); save it as UTF-8"
         ) from None
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ConfigError(f"{shown}: cannot be read: no file can have this name") from None
 
 
-def _parse(text: str, file: Path, problems: list[Problem]) -> dict[str, Any]:
+def _parse(text: str, shown: str, problems: list[Problem]) -> dict[str, Any]:
     """Return the document with exact decimals; note duplicate keys and non-JSON words."""
     try:
         value = json.loads(
-            text, parse_float=Decimal, parse_constant=_NotJson, object_pairs_hook=_Pairs
+            text, parse_float=_decimal, parse_constant=_word, object_pairs_hook=_Pairs
         )
         document = _plain(value, "", problems)
     except json.JSONDecodeError as error:
         raise ConfigError(
-            f"{file}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+            f"{shown}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
     except RecursionError:
-        raise ConfigError(f"{file}: nested too deeply") from None
+        raise ConfigError(f"{shown}: nested too deeply") from None
     except ValueError as error:  # Python refuses whole numbers of more than some thousand digits
-        raise ConfigError(f"{file}: not usable: {error}") from None
+        raise ConfigError(f"{shown}: not usable: {error}") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{file}: line 1, column 1: allowed one JSON object {{...}}")
+        raise ConfigError(f"{shown}: line 1, column 1: allowed one JSON object {{...}}")
     return document
 
 
-def _plain(value: object, path: str, problems: list[Problem]) -> object:
+def _decimal(text: str) -> Decimal | _NoNumber:
+    """Return a number exactly, unless it lies beyond what any key or strategy can use."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = None
+    if number is None or abs(number.adjusted()) > _MAX_EXPONENT or len(text) > _MAX_DIGITS:
+        why = f"allowed up to {_MAX_DIGITS} digits and exponents up to {_MAX_EXPONENT}"
+        return _NoNumber(text, why)
+    return number
+
+
+def _word(text: str) -> _NoNumber:
+    return _NoNumber(text, "which JSON does not have")
+
+
+def _plain(value: object, path: str, problems: list[Problem], depth: int = 0) -> object:
+    """Return a parsed value without the types that only this module knows; note what is wrong."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested too deeply, allowed {_MAX_DEPTH} levels")
     if isinstance(value, _Pairs):
-        counts = Counter(key for key, _ in value)
-        problems += [
-            Problem(f"{path}.{key}".removeprefix("."), f"given {count} times, allowed once")
-            for key, count in counts.items()
-            if count > 1
-        ]
-        return {
-            key: _plain(item, f"{path}.{key}".removeprefix("."), problems) for key, item in value
-        }
+        return _plain_object(value, path, problems, depth)
     if isinstance(value, list):
-        return [_plain(item, f"{path}[{i}]", problems) for i, item in enumerate(value)]
-    if isinstance(value, _NotJson):
-        problems.append(Problem(path, f"found {value}, which JSON does not have"))
-        return str(value)
+        return [_plain(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, _NoNumber):
+        problems.append(Problem(path, f"found {shortened(value.text)}, {value.why}"))
+        return value.text
+    if isinstance(value, str):
+        _check_text(value, path, problems)
     return value
+
+
+def _plain_object(
+    pairs: _Pairs, path: str, problems: list[Problem], depth: int
+) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, count in Counter(key for key, _ in pairs).items():
+        here = f"{path}.{key}".removeprefix(".")
+        _check_text(key, here, problems)
+        if count > 1:
+            problems.append(Problem(here, f"given {count} times, allowed once"))
+    for key, item in pairs:
+        here = f"{path}.{key}".removeprefix(".")
+        found[key] = _plain(item, here, problems, depth + 1)
+    return found
+
+
+def _check_text(text: str, path: str, problems: list[Problem]) -> None:
+    """Note a lone surrogate: JSON can spell it, but no file and no path can hold it."""
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        problems.append(Problem(path, f"found {show(text)}, allowed whole characters"))
 
 
 def _validate(document: dict[str, Any]) -> list[Problem]:

@@ -340,6 +340,11 @@ class DataCatalogConfig(_Section):
                     text = str(error)
             if text is not None:
                 problems.append(Problem(name, f"found {show(path)}, {text}"))
+        if self.parquet_root is not None:
+            try:
+                parse_folder(self.parquet_root)
+            except ValueError as error:
+                problems.append(Problem("parquet_root", str(error)))
         raise_problems(*problems)
         return self
 
@@ -795,10 +800,18 @@ class QualityConfig(_Section):
         examples=[0.01],
     )
     max_gap_secs: Number = Field(
-        default=Decimal(300), gt=0, description="Longest time without a row.", examples=[300]
+        default=Decimal(300),
+        gt=0,
+        le=1_000_000_000,
+        description="Longest time without a row.",
+        examples=[300],
     )
     max_duplicate_ids: Whole = Field(
-        default=0, ge=0, description="Trade ids that occur more than once.", examples=[0]
+        default=0,
+        ge=0,
+        le=1_000_000_000_000,
+        description="Trade ids that occur more than once.",
+        examples=[0],
     )
     max_negative_latency_ratio: Ratio = Field(
         default=Decimal("0.05"),
@@ -1018,10 +1031,18 @@ def _order_problems(strategy: StrategyConfig, instrument: InstrumentConfig) -> l
             ("price", order.price, instrument.price_precision),
             ("amount", order.amount, instrument.size_precision),
         ):
-            if value is not None and value != round(value, decimals):
+            if value is not None and _decimals(value) > decimals:
                 text = f"found {value}, allowed up to {decimals} decimals (instrument precision)"
                 problems.append(Problem(f"strategy.orders[{index}].{name}", text))
     return problems
+
+
+def _decimals(value: Decimal) -> int:
+    """Return the decimals of a number, trailing zeros left out."""
+    _, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    zeros = len(digits) - len(text)
+    return max(0, -int(exponent) - zeros) if text else 0
 
 
 def _path_problem(path: str) -> str | None:

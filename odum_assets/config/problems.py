@@ -40,10 +40,14 @@ class Problem:
 
     def __str__(self) -> str:
         """Return ``path: text`` on one line, whatever characters the file has."""
-        text = f"{self.path}: {self.text}" if self.path else self.text
-        return "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-        )
+        return printable(f"{shortened(self.path)}: {self.text}" if self.path else self.text)
+
+
+def printable(text: str) -> str:
+    """Return a text on one line that every terminal can print, odd characters escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def raise_problems(*problems: Problem) -> None:
@@ -97,8 +101,12 @@ def find_problems(error: ValidationError, model: type[BaseModel]) -> list[Proble
 def show(value: object) -> str:
     """Return a value as it stands in the file, shortened."""
     if isinstance(value, Decimal):
-        return str(value)
-    text = json.dumps(value, ensure_ascii=False, default=str)
+        return shortened(str(value))
+    return shortened(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def shortened(text: str) -> str:
+    """Return a text, cut when it is too long to be read in a message."""
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 

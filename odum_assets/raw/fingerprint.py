@@ -7,6 +7,7 @@ the hash of its content, so that a touched but unchanged file is recognised.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from odum_assets.errors import DataError
@@ -49,6 +50,11 @@ def stat_source(source: str) -> FileStat:
     except OSError as error:
         message = f"{source}: the raw file cannot be read ({error.strerror or error})."
         raise DataError(message) from error
+    except ValueError as error:
+        raise DataError(f"{source!r}: no path of a raw file can look like this.") from error
+    if not S_ISREG(found.st_mode):
+        # Opening a pipe would wait for a writer for good.
+        raise DataError(f"{source}: a folder or a device lies where a raw file belongs.")
     return FileStat(found.st_size, found.st_mtime_ns)
 
 

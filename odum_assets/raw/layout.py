@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from odum_assets.errors import DataError
+from odum_assets.settings import is_inside
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
@@ -69,6 +72,23 @@ def is_url(text: str) -> bool:
 def local_path(text: str) -> Path:
     """Return the local path behind a plain path or a ``file://`` URL."""
     return Path(text.removeprefix("file://"))
+
+
+def require_inside(path: str, raw_root: str) -> None:
+    """Refuse a raw file that a link leads out of the raw root; the root may be a link itself.
+
+    Raises
+    ------
+    DataError
+        If it lies elsewhere; the message says where.
+    """
+    if is_url(path) or is_inside(local_path(path), local_path(raw_root)):
+        return
+    raise DataError(
+        f"{path}: a link leads to {local_path(path).resolve()}, outside the raw root {raw_root}. "
+        "Put the file there, mount its disk there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder "
+        "that really holds raw_tick_data."
+    )
 
 
 def day_folder(raw_root: str, day: date) -> str:

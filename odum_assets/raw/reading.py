@@ -6,8 +6,10 @@ A file behind a URL is first copied next to where it is needed; a local file is 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
 from odum_assets.errors import DataError
@@ -62,12 +64,24 @@ class RawReader:
                 self._path, read_dictionary=as_dictionary, pre_buffer=False, buffer_size=1 << 20
             ) as file,
         ):
-            yield from file.iter_batches(batch_rows, columns=wanted)
+            for batch in file.iter_batches(batch_rows, columns=wanted):
+                for name in as_dictionary:
+                    _check_indices(batch.column(name))
+                yield batch
 
     def arrow_type(self, column: str) -> pa.DataType:
         """Return the type that the file states for a column."""
         kind: pa.DataType = self._schema.field(column).type
         return kind
+
+
+def _check_indices(column: Any) -> None:  # noqa: ANN401 - the stubs do not know dictionaries
+    """Raise if a damaged page points outside its dictionary, which Arrow does not look at."""
+    if pa.types.is_dictionary(column.type):
+        bounds: Any = compute.min_max(column.indices).as_py()
+        lowest, highest = bounds["min"], bounds["max"]
+        if highest is not None and not 0 <= lowest <= highest < len(column.dictionary):
+            raise pa.ArrowInvalid("a value points outside the dictionary of its column")
 
 
 def fetch_source(source: str, staged: Path) -> Path:
@@ -101,7 +115,7 @@ def _naming(source: str) -> Iterator[None]:
     except FileNotFoundError as error:
         message = f"{source}: there is no such raw file. Check the day and the raw root."
         raise DataError(message) from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{source}: cannot be read as parquet, it is damaged or not a parquet file ({reason}). "

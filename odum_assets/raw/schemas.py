@@ -13,6 +13,8 @@ import pyarrow as pa
 from odum_assets.errors import DataError
 from odum_assets.raw.layout import DataType
 
+_NAMES_SHOWN = 50
+
 
 @dataclass(frozen=True, slots=True)
 class RawSchema:
@@ -70,8 +72,10 @@ _TIMES = {
     "converted": ("ts_event", "ts_init"),
 }
 _LEVELS = {
-    "exchange": re.compile(r"(?P<side>ask|bid)s\[(?P<level>\d+)\]\.(?P<part>price|amount)$"),
-    "converted": re.compile(r"(?P<side>ask|bid)_(?P<part>price|size)_(?P<level>\d+)$"),
+    "exchange": re.compile(
+        r"(?P<side>ask|bid)s\[(?P<level>0|[1-9][0-9]{0,3})\]\.(?P<part>price|amount)"
+    ),
+    "converted": re.compile(r"(?P<side>ask|bid)_(?P<part>price|size)_(?P<level>0|[1-9][0-9]{0,3})"),
 }
 
 
@@ -94,7 +98,7 @@ def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
-        raise DataError(f"{source}: columns occur more than once: {', '.join(twice)}.")
+        raise DataError(f"{source}: columns occur more than once: {_shown(twice)}.")
     layout = _layout(schema, data_type, source)
     ts_event, ts_init = _TIMES[layout]
     named = {role: role for role in _IDENTITY if role in schema.names}
@@ -140,7 +144,7 @@ def _levels(schema: pa.Schema, layout: str, side: str, source: str) -> tuple[tup
     """Return the price and size columns of one side, level 0 first and none left out."""
     found: dict[int, dict[str, str]] = {}
     for name in schema.names:
-        match = _LEVELS[layout].match(name)
+        match = _LEVELS[layout].fullmatch(name)
         if match is not None and match["side"] == side:
             part = "price" if match["part"] == "price" else "size"
             found.setdefault(int(match["level"]), {})[part] = name
@@ -158,8 +162,15 @@ def _missing_message(
 ) -> str:
     return (
         f"{source}: not a raw {data_type.value} file: missing {', '.join(missing)}. "
-        f"Columns found: {', '.join(schema.names) or 'none'}."
+        f"Columns found: {_shown(schema.names)}."
     )
+
+
+def _shown(names: list[str]) -> str:
+    """Return column names on one line of a message."""
+    plain = [name if name.isprintable() else repr(name) for name in names[:_NAMES_SHOWN]]
+    more = len(names) - len(plain)
+    return (", ".join(plain) or "none") + (f" and {more} more" if more else "")
 
 
 def _check_types(schema: pa.Schema, found: RawSchema, source: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id
+from odum_assets.settings import is_inside
 
 
 class ResultError(OdumError):
@@ -117,15 +118,15 @@ class ResultStore:
         ResultError
             If the text is no run id: it never becomes part of a path.
         """
-        return self.root / "fast" / f"{_checked(run_id)}.json"
+        return self._inside("fast", f"{_checked(run_id)}.json")
 
     def report_path(self, run_id: str) -> Path:
         """Return where a run's report folder lies."""
-        return self.root / "report" / _checked(run_id)
+        return self._inside("report", _checked(run_id))
 
     def ticks_path(self, run_id: str) -> Path:
         """Return where a run's exported ticks lie."""
-        return self.root / "tickdata" / f"{_checked(run_id)}.json"
+        return self._inside("tickdata", f"{_checked(run_id)}.json")
 
     def publish(self, document: dict[str, Any], report: Path | None) -> ResultEntry:
         """Store a finished run: whole, or not at all.
@@ -169,9 +170,20 @@ class ResultStore:
         return self._read(summary)
 
     def _pointer(self, config_name: str, partition: str) -> Path:
-        return self.root / "partitions" / config_name / f"{partition}.json"
+        return self._inside("partitions", config_name, f"{partition}.json")
+
+    def _inside(self, *parts: str) -> Path:
+        """Return a path of the store, unless a link leads out of it; the root may be one."""
+        path = self.root.joinpath(*parts)
+        if not is_inside(path, self.root):
+            raise ResultError(
+                f"{path}: a link leads to {path.resolve()}, outside the results {self.root}. "
+                "Remove the link, or set ODUM_RESULTS_PATH to the folder that really holds them."
+            )
+        return path
 
     def _read(self, path: Path) -> ResultEntry:
+        self._inside(*path.relative_to(self.root).parts)
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             metadata = document["metadata"]

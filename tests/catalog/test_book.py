@@ -109,6 +109,13 @@ def test_a_level_that_cannot_be_held_rejects_the_row(tmp_path: Path) -> None:
     assert rows[0]["raw.asks[3].price"] == -1.0
 
 
+def test_of_several_reasons_the_first_in_their_order_counts(tmp_path: Path) -> None:
+    table = books_table(
+        [1, 2], bid_price_0=[63999.95, 64000.0], bid_price_1=[float("inf"), 63999.9]
+    )
+    assert convert(table, tmp_path).rejected == {"price_not_finite": 1}
+
+
 def test_crossed_locked_repeated_and_disordered_books_are_counted_and_kept(tmp_path: Path) -> None:
     table = books_table(
         [1, 2, 3, 11, 12],

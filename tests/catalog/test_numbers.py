@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odum_assets.catalog.numbers import MAX_PRICE, Problem, to_decimals, to_ticks
+from odum_assets.catalog.numbers import (
+    MAX_PRICE,
+    Problem,
+    to_decimals,
+    to_rounded_ticks,
+    to_ticks,
+)
 
 
 @settings(deadline=None)
@@ -62,6 +68,8 @@ def test_the_noise_of_float_arithmetic_is_not_taken_for_decimals() -> None:
         (pa.array([Decimal("0.00")]), Problem.ZERO),
         (pa.array([Decimal(10) ** 30], pa.decimal128(38, 2)), Problem.TOO_LARGE),
         (pa.array([None], pa.decimal128(9, 2)), Problem.MISSING),
+        (pa.array([Decimal(10) ** 75], pa.decimal256(76, 0)), Problem.TOO_LARGE),
+        (pa.array([-(Decimal(10) ** 75)], pa.decimal256(76, 0)), Problem.NEGATIVE),
     ],
 )
 def test_every_problem_is_named(column: "pa.Array[Any]", problem: Problem) -> None:
@@ -80,9 +88,49 @@ def test_every_problem_is_named(column: "pa.Array[Any]", problem: Problem) -> No
         (pa.array([7], pa.uint8()), 70),
         (pa.array([Decimal("64000.10")]), 640_001),
         (pa.array([Decimal("64000.1")], pa.decimal256(60, 9)), 640_001),
+        (pa.array([Decimal(64000)], pa.decimal256(76, 0)), 640_000),
+        (pa.array([Decimal("64000.1")], pa.decimal32(9, 1)), 640_001),
     ],
 )
 def test_every_numeric_type_is_taken(column: "pa.Array[Any]", ticks: int) -> None:
     found = to_ticks(column, 1, MAX_PRICE)
     assert found.problems is None
     assert list(found.values) == [ticks]
+
+
+def test_decimals_reach_as_far_as_ticks_do() -> None:
+    column = pa.array([Decimal("922.3372036854775807"), Decimal("922.3372036854775808")])
+    found = to_ticks(column, 16, MAX_PRICE)
+    assert found.problems is not None
+    assert [Problem(each) for each in found.problems] == [Problem.NONE, Problem.TOO_LARGE]
+    assert found.values[0] == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("column", "ticks"),
+    [
+        # A double of 0.51 times 1e16 is not 51 * 10**14, and a float of 1e-5 no double of 1e-5.
+        (pa.array([0.51, -0.7, 57.3, -0.0]), [51 * 10**14, -7 * 10**15, 573 * 10**15, 0]),
+        (pa.array([0.00001, -0.51], pa.float32()), [10**11, -51 * 10**14]),
+        (pa.array([1.5e-16, 1e-20, -2.5e-16]), [2, 0, -2]),
+        (pa.array([2, -3]), [2 * 10**16, -3 * 10**16]),
+        (
+            pa.array([Decimal("0.51"), Decimal("-1.5e-16")], pa.decimal128(38, 18)),
+            [51 * 10**14, -2],
+        ),
+        (pa.array([Decimal("-0.51")], pa.decimal64(18, 4)), [-51 * 10**14]),
+    ],
+)
+def test_numbers_of_any_sign_are_rounded_to_ticks(
+    column: "pa.Array[Any]", ticks: list[int]
+) -> None:
+    found = to_rounded_ticks(column, 16, 100)
+    assert list(found.values) == ticks
+    assert found.problems is None or not found.problems.any()
+
+
+@pytest.mark.parametrize("number", [-(2**63), 2**63 - 1, 101, -101])
+def test_a_whole_number_of_any_sign_can_be_too_large(number: int) -> None:
+    found = to_rounded_ticks(pa.array([number]), 16, 100)
+    assert found.problems is not None
+    assert found.problems[0] == Problem.TOO_LARGE

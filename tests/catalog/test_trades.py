@@ -256,3 +256,21 @@ def test_a_year_whose_times_could_be_taken_for_another_unit_is_told_apart(tmp_pa
     manifest = convert_partition(source, KEY, SPEC, DataType.TRADES, january, tmp_path / "early")
     assert manifest.time_units["local_timestamp"] == "ms"
     assert convert(source, tmp_path).time_units["local_timestamp"] == "s"
+
+
+def test_rejected_rows_with_views_of_strings_are_kept_aside(tmp_path: Path) -> None:
+    table = trades_table(some_trades(5))
+    ids = pa.array(["1", "2", "x" * 200, "4", None], pa.string_view())
+    table = table.set_column(table.schema.get_field_index("id"), "id", ids)
+    assert convert_table(table, tmp_path).rejected == {"id_missing": 1, "id_too_long": 1}
+    paths = PartitionPaths(tmp_path / "catalog", KEY, DataType.TRADES, DAY)
+    assert pq.read_table(paths.rejects)["raw.id"].to_pylist() == ["x" * 200, None]
+
+
+def test_an_unsigned_time_beyond_int64_is_outside_the_day_and_not_missing(tmp_path: Path) -> None:
+    table = trades_table(some_trades(5))
+    times = [*table["local_timestamp"].to_pylist()[:3], 2**63, None]
+    index = table.schema.get_field_index("local_timestamp")
+    table = table.set_column(index, "local_timestamp", pa.array(times, pa.uint64()))
+    manifest = convert_table(table, tmp_path)
+    assert manifest.rejected == {"timestamp_missing": 1, "timestamp_outside_day": 1}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from odum_assets.config import instrument_spec, raw_path
+from odum_assets.config import effective_settings, instrument_spec, raw_path
 from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import stage_tags
 from odum_assets.orchestration.automation import ON_NEW_DATA
@@ -27,7 +27,7 @@ from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_cod
 from odum_assets.orchestration.progress import row_progress
 from odum_assets.orchestration.project import Project, RawFound, Source, find_raw
 from odum_assets.orchestration.run_config import ConvertConfig
-from odum_assets.raw.layout import MARKER
+from odum_assets.raw.layout import MARKER, require_inside
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
@@ -91,7 +91,7 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
     Raises
     ------
     DataError
-        If there is none; it names the file and what to do.
+        If there is none, or a link leads out of the raw root; it names the file and what to do.
     ConfigError
         If the configuration reads from a source that is not wired.
     """
@@ -104,6 +104,7 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
             f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
             "day folder), then make this partition again."
         )
+    require_inside(found.path, effective_settings(source.loaded, project.settings).raw_root)
     return found
 
 
