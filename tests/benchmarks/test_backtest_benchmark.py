@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Measurements
 from marketday import BUSY_TRADES, FIRST_DAY, KINDS, MarketDay, market_day
+from measuring import Measurements
 
 from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest

@@ -10,9 +10,9 @@ from statistics import mean
 from typing import Any
 
 import pytest
-from conftest import Measurements
 from dagster import DagsterEventType, DagsterInstance, DagsterRun
 from marketday import BUSY_BOOKS, BUSY_TRADES, CONFIG, FIRST_DAY, MarketDay, market_day
+from measuring import Measurements
 
 from odum_assets.results.store import ResultStore
 

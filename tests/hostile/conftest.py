@@ -1,86 +1,10 @@
-"""A project folder of its own, with the configurations of one instrument and a sample day."""
+"""A project folder of its own for every test that asks for one."""
 
-import json
 import shutil
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from odum_assets.cli.main import main
-from odum_assets.raw.sample import SampleSpec, write_sample
-
-REPOSITORY = Path(__file__).parents[2]
-BTC = "binance_futures_btcusdt_l2_trades_config"
-BTC_KEY = "BINANCE-FUTURES:PERPETUAL:BTC-USDT"
-DAY = date(2024, 1, 1)
-VARIABLES = (
-    "UNIFIED_CLOUD_LOCAL_PATH",
-    "UNIFIED_CLOUD_SERVICES_USE_PARQUET",
-    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
-    "DATA_CATALOG_PATH",
-    "ODUM_RESULTS_PATH",
-    "ODUM_CONFIGS_PATH",
-    "ODUM_PARTITIONS_START",
-    "DAGSTER_HOME",
-)
-
-
-class Project:
-    """A folder to run commands in."""
-
-    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.root = root
-        self._capsys = capsys
-
-    def odum(self, *arguments: str) -> tuple[int, str]:
-        """Run a command; return exit code and all that it printed, which is never a traceback."""
-        code = main(list(arguments))
-        printed = self._capsys.readouterr()
-        text = f"{printed.out}{printed.err}"
-        assert code in (0, 1, 2), text
-        assert "Traceback" not in text
-        assert "bug in odum" not in text, text
-        return code, text
-
-    def raw(self, kind: str = "trades", day: date = DAY) -> Path:
-        """Return where a raw file belongs."""
-        folder = self.root / f"data/raw_tick_data/by_date/day-{day}/data_type-{kind}"
-        return folder / f"{BTC_KEY}.parquet"
-
-    def config(self, name: str = BTC, **sections: Any) -> Path:
-        """Write the configuration with keys of its sections changed, under a name."""
-        document = json.loads((REPOSITORY / f"configs/{BTC}.json").read_text())
-        for section, changed in sections.items():
-            if isinstance(changed, dict):
-                document[section] = {**document.get(section, {}), **changed}
-            else:
-                document[section] = changed
-        path = self.root / "configs" / f"{name}.json"
-        path.write_text(json.dumps(document))
-        return path
-
-    def sample(self) -> None:
-        """Write a sample day of trades and books."""
-        spec = SampleSpec(
-            keys=(BTC_KEY,),
-            start=DAY,
-            days=1,
-            trades_per_day=200,
-            books_per_day=200,
-            hours=(10, 11),
-        )
-        write_sample(self.root / "data", spec)
-
-    def files(self, folder: str) -> list[str]:
-        """Return the files below a folder, locks and Dagster's own left out."""
-        place = self.root / folder
-        return sorted(
-            str(path.relative_to(place))
-            for path in place.rglob("*")
-            if path.is_file() and ".locks" not in path.parts
-        )
+from hostileproject import REPOSITORY, VARIABLES, Project
 
 
 @pytest.fixture

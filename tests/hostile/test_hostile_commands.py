@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import BTC, DAY, Project
+from hostileproject import BTC, DAY, Project
 
 from odum_assets.orchestration.launch import load_graph, materialize
 from odum_assets.settings import load_settings

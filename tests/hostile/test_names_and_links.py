@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from conftest import BTC, BTC_KEY, DAY, Project
+from hostileproject import BTC, BTC_KEY, DAY, Project
 
 from odum_assets.catalog import (
     PartitionManifest,
