@@ -12,7 +12,9 @@ from typing import Any
 from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
-_LOG = "worker.log"
+LOG = "worker.log"
+"""File in a run's work folder that holds what its process printed."""
+
 _LOG_TAIL_LINES = 20
 
 
@@ -29,7 +31,7 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     Returns
     -------
     dict[str, Any]
-        See `odum_assets.backtest.worker.run`.
+        See `odum_assets.backtest.worker.run_on`.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     plan_file = plan.work / "plan.json"
     plan_file.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
     reading, writing = os.pipe()
-    with (plan.work / _LOG).open("wb") as log:
+    with (plan.work / LOG).open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "odum_assets.backtest.worker", str(plan_file), str(writing)],
             stdin=subprocess.DEVNULL,
@@ -60,6 +62,17 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         child.kill()
         child.wait()
         raise
+    return read_outcome(plan, code)
+
+
+def read_outcome(plan: RunPlan, code: int) -> dict[str, Any]:
+    """Return the outcome of a plan whose process ended with an exit code.
+
+    Raises
+    ------
+    BacktestError
+        If there is none; the message says why.
+    """
     found = plan.work / OUTCOME
     # A strategy that ends the process leaves exit code 0, and no outcome.
     if code == 0 and found.is_file():
@@ -67,10 +80,19 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         return outcome
     if code == EXIT_USER_ERROR:
         raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))
-    raise BacktestError(_death(code, plan.work / _LOG))
+    raise BacktestError(death(code, plan.work / LOG))
 
 
-def _death(code: int, log: Path) -> str:
+def death(code: int, log: Path) -> str:
+    """Return what is known of a process that ended without an outcome.
+
+    Parameters
+    ----------
+    code : int
+        Its exit code; a signal as a negative number.
+    log : Path
+        What it printed.
+    """
     if code < 0:
         name = signal.Signals(-code).name
         cause = f"was ended by signal {name}"

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow.parquet as pq
-from nautilus_trader.backtest import BacktestNode
 from nautilus_trader.model import Currency, Venue
 from nautilus_trader.persistence import ParquetDataCatalog
 
@@ -17,7 +16,7 @@ from odum_assets.backtest.algorithms.timed import TimedAlgorithm
 from odum_assets.backtest.equity import Funding, LastPrices
 from odum_assets.backtest.guard import Failures, guarded
 from odum_assets.backtest.journal import journal
-from odum_assets.backtest.node import CHUNK_ROWS, build_node
+from odum_assets.backtest.node import CHUNK_ROWS, Replay, StreamedReplay, build_node
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
@@ -58,14 +57,45 @@ class SimulationFacts:
     skipped_no_aggressor: int | None
     orders_without_curve: int
     strategy_sha256: str | None
-    engine: BacktestNode
+    engine: Replay
     """Kept until the process ends, see `odum_assets.backtest.worker`."""
+
+
+def streamed(plan: RunPlan) -> Replay:
+    """Return a node that streams the plan's view of the catalog.
+
+    Raises
+    ------
+    BacktestError
+        If the engine cannot be built.
+    """
+    ParquetDataCatalog(str(plan.catalog)).write_instruments(
+        [nautilus_instrument(spec_of(plan.config))]
+    )
+    return StreamedReplay(
+        *build_node(
+            plan.config,
+            plan.catalog,
+            plan.data_types,
+            plan.snapshot_mode,
+            plan.bounds,
+            run_until(plan),
+            plan.chunk_rows or CHUNK_ROWS,
+        )
+    )
+
+
+def run_until(plan: RunPlan) -> int:
+    """Return the market time (ns) at which a run ends: when closing orders have reached the venue."""
+    latency = plan.config.execution.latency
+    return plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
 
 
 def simulate(
     plan: RunPlan,
     prices: LastPrices,
     report: Callable[[str, float, int, int | None], None],
+    replay: Replay,
 ) -> SimulationFacts:
     """Replay a plan; order, fill and end events are written to the plan's work folder.
 
@@ -77,6 +107,8 @@ def simulate(
         Trades of the window, for its span.
     report : Callable
         Called with phase, share done, orders and market time.
+    replay : Replay
+        What it is replayed on, without a strategy.
 
     Returns
     -------
@@ -90,58 +122,45 @@ def simulate(
         book where the book drives the market).
     """
     config = plan.config
-    ParquetDataCatalog(str(plan.catalog)).write_instruments(
-        [nautilus_instrument(spec_of(plan.config))]
-    )
-    latency = config.execution.latency
-    run_until = plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
-    node, run_id = build_node(
-        config,
-        plan.catalog,
-        plan.data_types,
-        plan.snapshot_mode,
-        plan.bounds,
-        run_until,
-        plan.chunk_rows or CHUNK_ROWS,
-    )
+    end = run_until(plan)
     currency = Currency.from_str(config.venue.base_currency)
     venue = Venue(config.key.nautilus_id.rpartition(".")[2])
     failures = Failures()
     with journal(plan.work) as record, failures.refused():
-        strategy_class, params = _strategy(plan)
+        strategy_class, params = load_strategy(plan)
         close_at = plan.close_at_ns if plan.close_positions else None
         made = guarded(recorded(strategy_class, record, close_at), failures)
         strategy = made(_setup(plan), params)
-        node.add_strategy(run_id, strategy)
+        replay.add_strategy(strategy)
         algorithm = _algorithm(plan, failures)
         if algorithm is not None:
-            node.add_exec_algorithm(run_id, algorithm)
+            replay.add_exec_algorithm(algorithm)
         watch = guarded(RunWatch, failures)(
             f"{venue}-001",
             currency,
             record,
             (prices.span[0], plan.close_at_ns),
-            _settlements(plan, prices.span[0], run_until),
-            run_until - _SETTLE_NS // 2,
+            _settlements(plan, prices.span[0], end),
+            end - _SETTLE_NS // 2,
             lambda done, orders, now: report("replay", done, orders, now),
         )
-        node.add_actor(run_id, watch)
+        replay.add_actor(watch)
         try:
-            results = node.run()
+            rows = replay.run()
         except RuntimeError as error:
             raise BacktestError(f"NautilusTrader ended the run: {error}") from error
-        account: Any = node.get_engine_cache(run_id).account_for_venue(venue)
+        account: Any = replay.cache.account_for_venue(venue)
         return SimulationFacts(
             engine_balance=account.balance_total(currency).as_decimal(),
             currency_precision=currency.precision,
-            iterations=results[0].iterations,
+            iterations=rows,
             order_count=len(record.orders),
             funding=watch.funding,
             closing_at_ns=record.closing_at_ns,
             skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
             orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
             strategy_sha256=source_fingerprint(strategy_class),
-            engine=node,
+            engine=replay,
         )
 
 
@@ -157,7 +176,14 @@ def _setup(plan: RunPlan) -> StrategySetup:
     )
 
 
-def _strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
+def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
+    """Return the strategy class of a plan and its validated parameters.
+
+    Raises
+    ------
+    BacktestError
+        If the class cannot be imported or its parameters cannot be used.
+    """
     strategy = plan.config.strategy
     if strategy.path is not None:
         found = load_strategy_class(strategy.path)

@@ -17,8 +17,9 @@ from typing import Any
 
 from odum_assets.backtest.accounting import account
 from odum_assets.backtest.equity import LastPrices
+from odum_assets.backtest.node import Replay
 from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, RunPlan
-from odum_assets.backtest.simulation import simulate
+from odum_assets.backtest.simulation import simulate, streamed
 from odum_assets.errors import BacktestError, OdumError
 
 Report = Callable[[str, float, int, int | None], None]
@@ -27,8 +28,20 @@ Report = Callable[[str, float, int, int | None], None]
 def main(arguments: list[str]) -> int:
     """Run a plan and return the exit code."""
     plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    report = _reporter(int(arguments[1]))
+
+    def run() -> dict[str, Any]:
+        report("load", 0.0, 0, None)
+        prices = read_prices(plan)
+        return run_on(plan, prices, report, lambda: streamed(plan))
+
+    return conclude(plan, run)
+
+
+def conclude(plan: RunPlan, run: Callable[[], dict[str, Any]]) -> int:
+    """Write down the outcome of a plan, or why it was refused, and return the exit code."""
     try:
-        outcome = run(plan, _reporter(int(arguments[1])))
+        outcome = run()
     except OdumError as error:
         (plan.work / ERROR).write_text(str(error), encoding="utf-8")
         return EXIT_USER_ERROR
@@ -36,23 +49,45 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(plan: RunPlan, report: Report) -> dict[str, Any]:
-    """Run a plan and return its outcome, JSON-ready: amounts as text, unknown figures as None.
+def read_prices(plan: RunPlan) -> LastPrices:
+    """Read the prices of a plan's window.
 
     Raises
     ------
     BacktestError
-        If the window holds no trades, orders were denied by a limit that nobody set, or the
-        accounts do not reconcile.
+        If the window holds no trades.
     """
-    report("load", 0.0, 0, None)
     prices = LastPrices.read(plan.trade_files, plan.bounds)
     if not len(prices):
         raise BacktestError(
             "no trades lie in the window; choose a window inside the data (see odum data list)"
         )
+    return prices
+
+
+def run_on(
+    plan: RunPlan, prices: LastPrices, report: Report, replay: Callable[[], Replay]
+) -> dict[str, Any]:
+    """Run a plan and return its outcome, JSON-ready: amounts as text, unknown figures as None.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    prices : LastPrices
+        Of its window.
+    report : Callable
+        Called with phase, share done, orders and market time.
+    replay : Callable
+        Makes what the plan is replayed on.
+
+    Raises
+    ------
+    BacktestError
+        If orders were denied by a limit that nobody set, or the accounts do not reconcile.
+    """
     started = time.perf_counter()
-    facts = simulate(plan, prices, report)
+    facts = simulate(plan, prices, report, replay())
     replay_secs = time.perf_counter() - started
     # Accounting makes millions of small objects and no cycles: collections would only look at them.
     gc.disable()
