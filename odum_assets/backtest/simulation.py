@@ -86,7 +86,7 @@ def streamed(plan: RunPlan) -> Replay:
 
 
 def run_until(plan: RunPlan) -> int:
-    """Return the market time (ns) at which a run ends: when closing orders have reached the venue."""
+    """Return the market time (ns) at which closing orders have reached the venue and a run ends."""
     latency = plan.config.execution.latency
     return plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
 
