@@ -206,13 +206,8 @@ def _venue(config: RunConfig, snapshot_mode: SnapshotMode) -> BacktestVenueConfi
     )
 
 
-def engine_settings(config: RunConfig) -> str:
-    """Return what `engine_config` reads of a configuration; equal texts make equal engines."""
-    return config.risk.model_dump_json()
-
-
 def engine_config(config: RunConfig) -> BacktestEngineConfig:
-    """Return the settings of the engine; they do not depend on the venue section."""
+    """Return the settings of an engine; its text holds all of them."""
     rate = config.risk.throttling_per_sec or _UNLIMITED_RATE
     return BacktestEngineConfig(
         bypass_logging=True,

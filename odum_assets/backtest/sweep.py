@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -28,7 +28,7 @@ def run_plans(
     work: Path,
     slots: int,
     progress: Callable[[int | None, Progress], None],
-) -> Iterator[tuple[int, End]]:
+) -> Generator[tuple[int, End]]:
     """Run plans over the same rows, which are read once, each in a process of its own.
 
     Parameters

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from odum_assets.backtest.equity import LastPrices
 from odum_assets.backtest.loaded import LoadedReplay, load_engine
-from odum_assets.backtest.node import engine_settings
+from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import LOG, death
 from odum_assets.backtest.simulation import load_strategy
@@ -141,7 +141,7 @@ def _by_engine(plans: tuple[RunPlan, ...]) -> list[list[int]]:
     """Return the indices of plans with equal engine settings: those can share an engine."""
     groups: dict[str, list[int]] = {}
     for index, plan in enumerate(plans):
-        groups.setdefault(engine_settings(plan.config), []).append(index)
+        groups.setdefault(str(engine_config(plan.config)), []).append(index)
     return list(groups.values())
 
 

@@ -43,6 +43,8 @@ class Executed:
         Days before whose volume was followed (VWAP).
     exec_algorithm : ExecAlgorithm
         The algorithm that counted.
+    sweep : dict[str, Any] or None
+        Which variant of which sweep the run is; None for a run by itself.
     """
 
     request: RunRequest
@@ -52,6 +54,7 @@ class Executed:
     manifests: list[PartitionManifest]
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
+    sweep: dict[str, Any] | None = None
 
     @property
     def window_start_ns(self) -> int:
@@ -93,6 +96,53 @@ def executed(
     """
     if progress is not None:
         progress(Progress("validate", 0.0))
+    with prepared(request, settings) as data:
+        plan, curve_days = plan_of(data.request, data, data.work, chunk_rows=chunk_rows)
+        outcome = run_plan(plan, progress)
+        digest = result_digest(data.work, outcome["account"])
+        yield Executed(
+            data.request,
+            data.work,
+            outcome,
+            digest,
+            data.manifests,
+            curve_days,
+            plan.exec_algorithm,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data of a request, held as they are, and a folder to work in.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request with its effective window.
+    catalog : Path
+        The catalog.
+    view, work : Path
+        Private catalog view and work folder.
+    manifests : list[PartitionManifest]
+        Partitions that the request reads.
+    """
+
+    request: RunRequest
+    catalog: Path
+    view: Path
+    work: Path
+    manifests: list[PartitionManifest]
+
+
+@contextmanager
+def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
+    """Check a request and hold its data; the folders live as long as the context.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served.
+    """
     root = check_request(request, settings)
     request = request.normalized()
     with (
@@ -103,32 +153,35 @@ def executed(
             PartitionRequest(request.config.key, data_type, request.days)
             for data_type in request.data_types
         ]
-        manifests = catalog_view(root, wanted, view)
-        algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
-        curve_days: list[PartitionManifest] = []
-        if isinstance(algorithm, VwapAlgorithm):
-            lookback = algorithm.params.lookback_days
-            curve_days = days_before(root, request.config.key, request.days[0], lookback)
-        start, end = request.start_ns, request.end_ns
-        plan = RunPlan(
-            config=request.config.config,
-            exec_algorithm=algorithm,
-            snapshot_mode=request.snapshot_mode,
-            close_positions=request.close_positions,
-            data_types=request.data_types,
-            catalog=view,
-            trade_files=_files(manifests, DataType.TRADES, view),
-            funding_files=_files(manifests, DataType.FUNDING, view),
-            start_ns=start,
-            end_ns=end,
-            last_row_ns=max(each.last_ts_init for each in manifests),
-            volume_curve=volume_curve(root, curve_days),
-            work=work,
-            chunk_rows=chunk_rows,
-        )
-        outcome = run_plan(plan, progress)
-        digest = result_digest(work, outcome["account"])
-        yield Executed(request, work, outcome, digest, manifests, curve_days, algorithm)
+        yield Prepared(request, root, view, work, catalog_view(root, wanted, view))
+
+
+def plan_of(
+    request: RunRequest, data: Prepared, work: Path, *, chunk_rows: int | None = None
+) -> tuple[RunPlan, list[PartitionManifest]]:
+    """Return the plan of a request over prepared data, and the days of its volume curve (VWAP)."""
+    algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
+    curve_days: list[PartitionManifest] = []
+    if isinstance(algorithm, VwapAlgorithm):
+        lookback = algorithm.params.lookback_days
+        curve_days = days_before(data.catalog, request.config.key, request.days[0], lookback)
+    plan = RunPlan(
+        config=request.config.config,
+        exec_algorithm=algorithm,
+        snapshot_mode=request.snapshot_mode,
+        close_positions=request.close_positions,
+        data_types=request.data_types,
+        catalog=data.view,
+        trade_files=_files(data.manifests, DataType.TRADES, data.view),
+        funding_files=_files(data.manifests, DataType.FUNDING, data.view),
+        start_ns=request.start_ns,
+        end_ns=request.end_ns,
+        last_row_ns=max(each.last_ts_init for each in data.manifests),
+        volume_curve=volume_curve(data.catalog, curve_days),
+        work=work,
+        chunk_rows=chunk_rows,
+    )
+    return plan, curve_days
 
 
 def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:
