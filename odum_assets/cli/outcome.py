@@ -83,7 +83,7 @@ def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bo
 _VARIED = "varied"
 _FIGURES = ("orders", "fills", "PnL", "return", "drawdown")
 _LIST_COLUMNS = ("run id", "day", _VARIED, *_FIGURES, "")
-_WIDE_ONLY = ("orders", "fills", "drawdown")
+_WIDE_ONLY = (_VARIED, "orders", "fills", "drawdown")
 
 
 def _list_cells(entry: "ResultEntry") -> dict[str, str]:
@@ -156,14 +156,19 @@ def _sweep_rows(entry: "ResultEntry") -> list[tuple[str, str]]:
     sweep = entry.sweep
     if sweep is None:
         return []
+    from odum_assets.config.variants import label_of
+
     place = f"{sweep['id']}, variant {sweep['variant']} of {sweep['of']}"
-    return [("sweep", place), ("varied", escaped(_varied(entry)))]
+    return [("sweep", place), ("varied", escaped(label_of(sweep["varied"])))]
 
 
 def _varied(entry: "ResultEntry") -> str:
-    from odum_assets.config.variants import label_of
+    from odum_assets.config.variants import label_of, short_names
 
-    return "" if entry.sweep is None else label_of(entry.sweep["varied"])
+    if entry.sweep is None:
+        return ""
+    varied = entry.sweep["varied"]
+    return label_of(dict(zip(short_names(list(varied)), varied.values(), strict=True)))
 
 
 def show_flags(output: Output, entry: "ResultEntry") -> None:

@@ -39,6 +39,9 @@ _LOWEST_FIRST = (SweepOrder.COMMISSIONS, SweepOrder.MAX_DRAWDOWN)
 _LEFT_OUT = ("fills", "commissions", "realized", "orders", "win_rate", "max_drawdown", "sharpe")
 """Figures that a narrow terminal does not show, first ones first; ``--json`` has all."""
 
+_WIDEST = 24
+"""Characters of a varied value that are not folded."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -273,7 +276,7 @@ def _show(
     }
     shown = _table(f"{title} ({made['currency']})", rows, flagged, list(rows[0].figures))
     for count in range(1, len(_LEFT_OUT) + 1):
-        if shown.__rich_measure__(output.out, output.out.options).minimum <= output.out.width:
+        if output.out.measure(shown).maximum <= output.out.width:
             break
         left = [name for name in rows[0].figures if name not in _LEFT_OUT[:count]]
         shown = _table(shown.title, rows, flagged, left)
@@ -288,10 +291,14 @@ def _show(
 
 def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) -> "Table":  # noqa: ANN401
     from odum_assets.cli.rendering import escaped, table
+    from odum_assets.config.variants import short_names
 
     paths = list(dict.fromkeys(path for row in rows for path in row.varied))
-    heads = ["#", *_short(paths), *map(_head, names), "run id", ""]
+    heads = ["#", *short_names(paths), *map(_head, names), "run id", ""]
     shown = table(title, heads, right=["#", *map(_head, names)])
+    for head, path, column in zip(heads[1:], paths, shown.columns[1:], strict=False):
+        longest = max(len(row.varied.get(path, "")) for row in rows)
+        column.min_width = column.max_width = min(max(len(head), longest), _WIDEST)
     for row in rows:
         varied = [escaped(row.varied.get(path, "")) for path in paths]
         cells = ["" if row.error else _cell(name, row.figures[name]) for name in names]
@@ -299,12 +306,6 @@ def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) ->
         mark = "[yellow]![/]" if row.run_id in flagged else ""
         shown.add_row(str(row.variant), *varied, *cells, end, mark)
     return shown
-
-
-def _short(paths: list[str]) -> list[str]:
-    """Return the last parts of paths where they are enough to tell them apart."""
-    last = [path.rpartition(".")[2] for path in paths]
-    return last if len(set(last)) == len(last) else paths
 
 
 def _head(name: str) -> str:

@@ -68,6 +68,12 @@ def shown(value: object) -> str:
     return value if isinstance(value, str) else show(value)
 
 
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return the last parts of paths, or the paths where those do not tell them apart."""
+    last = [path.rpartition(".")[2] for path in paths]
+    return last if len(set(last)) == len(last) else list(paths)
+
+
 def parse_vary(text: str) -> tuple[str, list[Any]]:
     """Return path and values of ``strategy.params.window=10,20``.
 

@@ -142,13 +142,13 @@ class ResultConfig(BacktestConfig):
 class SweepConfig(ResultConfig):
     """Run config of a sweep over one day."""
 
-    vary: dict[str, list[Any]] = Field(
+    vary: dict[str, list[Any | None]] = Field(
         default={},
         description="Values by dotted path of the run configuration; every combination runs, such "
         "as {strategy.params.window: [50, 100], execution.latency.insert_ms: [0, 5]}. What decides "
         "the data (instrument, data_catalog, time_window) may not vary.",
     )
-    variants: list[dict[str, Any]] = Field(
+    variants: list[dict[str, Any | None]] = Field(
         default=[],
         description="In place of vary: one {path: value} object per variant.",
     )
