@@ -81,7 +81,10 @@ class LoadedReplay:
         self._engine = engine
         self._until = run_until(plan)
         add_venue(engine, plan.config, plan.snapshot_mode)
-        engine.add_instrument(nautilus_instrument(spec_of(plan.config)))
+        instrument = nautilus_instrument(spec_of(plan.config))
+        for _ in plan.data_types:
+            # As often as a node does, once per type of data: ids of positions count it.
+            engine.add_instrument(instrument)
 
     def add_strategy(self, strategy: Any) -> None:  # noqa: ANN401
         """Add the strategy."""

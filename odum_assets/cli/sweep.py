@@ -276,7 +276,9 @@ def _show(
     }
     shown = _table(f"{title} ({made['currency']})", rows, flagged, list(rows[0].figures))
     for count in range(1, len(_LEFT_OUT) + 1):
-        if output.out.measure(shown).maximum <= output.out.width:
+        # Unfolded: left to itself, Rich would cut figures.
+        wide = output.out.options.update(max_width=1_000)
+        if output.out.measure(shown, options=wide).maximum <= output.out.width:
             break
         left = [name for name in rows[0].figures if name not in _LEFT_OUT[:count]]
         shown = _table(shown.title, rows, flagged, left)
