@@ -81,7 +81,7 @@ def test_a_variant_is_the_configuration_that_a_file_would_be(
         assert found.varied == varied
 
 
-def test_entries_of_a_list_vary(tmp_path: Path, loaded: LoadedConfig) -> None:
+def test_entries_of_a_list_vary(loaded: LoadedConfig) -> None:
     orders = [{"side": "buy", "amount": 1}, {"side": "sell", "amount": 2}]
     (first,) = make_variants(loaded, [{"strategy.orders": orders}])
     (second,) = make_variants(first.config, [{"strategy.orders[1].amount": 5}])
