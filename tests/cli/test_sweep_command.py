@@ -31,8 +31,9 @@ def _sweep(odum: Odum, *arguments: str) -> Ran:
     return odum("sweep", BTC, "--day", DAY, "--fast", *arguments)
 
 
+@pytest.mark.usefixtures("project")
 def test_a_sweep_shows_its_variants_side_by_side(
-    odum: Odum, project: Path, monkeypatch: pytest.MonkeyPatch
+    odum: Odum, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     ran = _sweep(odum, "--vary", LATENCY, "--vary", "strategy.order_type=LIMIT,MARKET", "--json")
@@ -76,7 +77,8 @@ def test_the_table_fits_the_terminal(
             assert head in ran.out
 
 
-def test_variants_are_sorted_by_a_figure(odum: Odum, project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_variants_are_sorted_by_a_figure(odum: Odum) -> None:
     vary = ["--vary", "venue.taker_fee=0.0005,0,0.001", "--vary", "strategy.order_type=MARKET"]
     for order, places in (("given", [1, 2, 3]), ("net_pnl", [2, 1, 3]), ("commissions", [2, 1, 3])):
         found = _sweep(odum, *vary, "--sort", order, "--json").json["variants"]
@@ -131,7 +133,8 @@ def test_what_cannot_be_carried_out_ends_before_it_starts(
     assert sorted((project / "data/results/fast").iterdir()) == before
 
 
-def test_a_day_without_data_is_an_error(odum: Odum, project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_a_day_without_data_is_an_error(odum: Odum) -> None:
     ran = odum("sweep", BTC, "--day", "2024-02-01", "--vary", LATENCY)
     assert ran.code == 1
     assert "there is no raw" in ran.err
