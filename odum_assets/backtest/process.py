@@ -12,14 +12,17 @@ from odum_assets.backtest.facts import FACTS, ReplayFacts
 from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
-_LOG = "worker.log"
+LOG = "worker.log"
+"""File in a run's work folder that holds what its process printed."""
+
 _LOG_TAIL_LINES = 20
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
-_ALLOCATOR = {
+ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
 }
+"""Environment of processes that replay."""
 
 
 def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayFacts:
@@ -46,14 +49,14 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     plan_file = plan.work / "plan.json"
     plan_file.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
     reading, writing = os.pipe()
-    with (plan.work / _LOG).open("wb") as log:
+    with (plan.work / LOG).open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "odum_assets.backtest.worker", str(plan_file), str(writing)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             pass_fds=(writing,),
-            env=_ALLOCATOR | os.environ,
+            env=ALLOCATOR | os.environ,
         )
     os.close(writing)
     try:
@@ -67,15 +70,35 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         child.kill()
         child.wait()
         raise
+    return read_facts(plan, code)
+
+
+def read_facts(plan: RunPlan, code: int) -> ReplayFacts:
+    """Return the facts of a plan whose process ended with an exit code.
+
+    Raises
+    ------
+    BacktestError
+        If there are none; the message says why.
+    """
     # A strategy that ends the process leaves exit code 0, and no facts.
     if code == 0 and (plan.work / FACTS).is_file():
         return ReplayFacts.read(plan.work)
     if code == EXIT_USER_ERROR:
         raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))
-    raise BacktestError(_death(code, plan.work / _LOG))
+    raise BacktestError(death(code, plan.work / LOG))
 
 
-def _death(code: int, log: Path) -> str:
+def death(code: int, log: Path) -> str:
+    """Return what is known of a process that ended without facts.
+
+    Parameters
+    ----------
+    code : int
+        Its exit code; a signal as a negative number.
+    log : Path
+        What it printed.
+    """
     if code < 0:
         name = signal.Signals(-code).name
         cause = f"was ended by signal {name}"

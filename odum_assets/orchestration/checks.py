@@ -279,6 +279,33 @@ RESULT_CHECKS: Final = (
 """Checks of a result."""
 
 
+# --- sweep --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCheck:
+    """A check of a sweep, evaluated from the errors of its variants (None where it has none)."""
+
+    name: str
+    description: str
+    blocking: bool
+    evaluate: Callable[[Sequence[str | None]], Verdict]
+
+
+def evaluate_variants(errors: Sequence[str | None]) -> Verdict:
+    """Judge whether every variant of a sweep has a result."""
+    failed = [text for text in errors if text is not None]
+    text = f"{len(errors) - len(failed)} of {len(errors)} variants have a result"
+    first = {"first_error": failed[0]} if failed else {}
+    return Verdict(not failed, text, {"variants": len(errors), "failed": len(failed), **first})
+
+
+SWEEP_CHECKS: Final = (
+    SweepCheck("variants_succeeded", "Every variant has a result.", False, evaluate_variants),
+)
+"""Checks of a sweep."""
+
+
 # --- Dagster ------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,8 @@ class Executed:
         Days before whose volume was followed (VWAP).
     exec_algorithm : ExecAlgorithm
         The algorithm that counted.
+    sweep : dict[str, Any] or None
+        Which variant of which sweep the run is; None for a run by itself.
     """
 
     request: RunRequest
@@ -61,6 +63,7 @@ class Executed:
     rows_replayed: int
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
+    sweep: dict[str, Any] | None = None
 
     @property
     def window_start_ns(self) -> int:
@@ -102,6 +105,59 @@ def executed(
     """
     if progress is not None:
         progress(Progress("validate", 0.0))
+    with prepared(request, settings) as data:
+        plan, curve_days = plan_of(data.request, data, data.work, chunk_rows=chunk_rows)
+        outcome = account(plan, data.prices, run_plan(plan, progress))
+        yield Executed(
+            request=data.request,
+            work=data.work,
+            outcome=outcome,
+            digest=result_digest(data.work, outcome["account"]),
+            manifests=data.manifests,
+            rows_replayed=data.rows,
+            curve_days=curve_days,
+            exec_algorithm=plan.exec_algorithm,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data of a request, held as they are, and a folder to work in.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request with its effective window.
+    catalog : Path
+        The catalog.
+    view, work : Path
+        Private catalog view and work folder.
+    manifests : list[PartitionManifest]
+        Partitions that the request reads.
+    prices : LastPrices
+        Trades of the window.
+    rows : int
+        Rows of all partitions in the window.
+    """
+
+    request: RunRequest
+    catalog: Path
+    view: Path
+    work: Path
+    manifests: list[PartitionManifest]
+    prices: LastPrices
+    rows: int
+
+
+@contextmanager
+def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
+    """Check a request and hold its data; the folders live as long as the context.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served, or no trades lie in its window.
+    """
     root = check_request(request, settings)
     request = request.normalized()
     with (
@@ -113,38 +169,42 @@ def executed(
             for data_type in request.data_types
         ]
         manifests = catalog_view(root, wanted, view)
-        algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
-        curve_days: list[PartitionManifest] = []
-        if isinstance(algorithm, VwapAlgorithm):
-            lookback = algorithm.params.lookback_days
-            curve_days = days_before(root, request.config.key, request.days[0], lookback)
-        start, end = request.start_ns, request.end_ns
-        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), (start, end))
+        window = (request.start_ns, request.end_ns)
+        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
                 "no trades lie in the window; choose a window inside the data (see odum data list)"
             )
-        plan = RunPlan(
-            config=request.config.config,
-            exec_algorithm=algorithm,
-            snapshot_mode=request.snapshot_mode,
-            close_positions=request.close_positions,
-            data_types=request.data_types,
-            catalog=view,
-            funding_files=_files(manifests, DataType.FUNDING, view),
-            start_ns=start,
-            end_ns=end,
-            first_trade_ns=prices.span[0],
-            last_row_ns=max(each.last_ts_init for each in manifests),
-            volume_curve=volume_curve(root, curve_days),
-            work=work,
-            chunk_rows=chunk_rows,
-        )
-        facts = run_plan(plan, progress)
-        outcome = account(plan, prices, facts)
-        digest = result_digest(work, outcome["account"])
-        rows = sum(_rows_between(each, view, start, end) for each in manifests)
-        yield Executed(request, work, outcome, digest, manifests, rows, curve_days, algorithm)
+        rows = sum(_rows_between(each, view, *window) for each in manifests)
+        yield Prepared(request, root, view, work, manifests, prices, rows)
+
+
+def plan_of(
+    request: RunRequest, data: Prepared, work: Path, *, chunk_rows: int | None = None
+) -> tuple[RunPlan, list[PartitionManifest]]:
+    """Return the plan of a request over prepared data, and the days of its volume curve (VWAP)."""
+    algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
+    curve_days: list[PartitionManifest] = []
+    if isinstance(algorithm, VwapAlgorithm):
+        lookback = algorithm.params.lookback_days
+        curve_days = days_before(data.catalog, request.config.key, request.days[0], lookback)
+    plan = RunPlan(
+        config=request.config.config,
+        exec_algorithm=algorithm,
+        snapshot_mode=request.snapshot_mode,
+        close_positions=request.close_positions,
+        data_types=request.data_types,
+        catalog=data.view,
+        funding_files=_files(data.manifests, DataType.FUNDING, data.view),
+        start_ns=request.start_ns,
+        end_ns=request.end_ns,
+        first_trade_ns=data.prices.span[0],
+        last_row_ns=max(each.last_ts_init for each in data.manifests),
+        volume_curve=volume_curve(data.catalog, curve_days),
+        work=work,
+        chunk_rows=chunk_rows,
+    )
+    return plan, curve_days
 
 
 def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:

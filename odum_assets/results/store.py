@@ -2,7 +2,8 @@
 
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
-for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run.
+for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run. The
+variants of a sweep name it in their metadata; none of them is its partition's latest run.
 """
 
 import difflib
@@ -60,6 +61,12 @@ class ResultEntry:
     def metadata(self) -> dict[str, Any]:
         """Return the provenance record."""
         found: dict[str, Any] = self.document["metadata"]
+        return found
+
+    @property
+    def sweep(self) -> dict[str, Any] | None:
+        """Return the sweep's ``id``, the ``variant`` and what is ``varied``; None if it is none."""
+        found: dict[str, Any] | None = self.metadata().get("sweep")
         return found
 
 
@@ -156,7 +163,8 @@ class ResultStore:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 report.replace(target)
             write_atomic(summary, json_text(document))
-            write_atomic(pointer, json_text({"run_id": run_id}))
+            if metadata.get("sweep") is None:
+                write_atomic(pointer, json_text({"run_id": run_id}))
         except BaseException as error:
             with suppress(OSError):
                 summary.unlink()
