@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, Progress, RunPlan
+from odum_assets.backtest.plan import EXIT_USER_ERROR, OUTCOME, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
 _LOG = "worker.log"
@@ -42,19 +42,25 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     reading, writing = os.pipe()
     with (plan.work / _LOG).open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "odum_assets.backtest.worker", str(plan_file), str(writing)],
+            [
+                *(sys.executable, "-m", "odum_assets.backtest.worker"),
+                *(str(plan_file), str(writing), str(os.getpid())),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             pass_fds=(writing,),
         )
     os.close(writing)
+    refused = ""
     try:
         with os.fdopen(reading, encoding="utf-8") as lines:
             for line in lines:
-                phase, done, orders, market_time_ns = json.loads(line)
-                if progress is not None:
-                    progress(Progress(phase, done, orders, market_time_ns))
+                message = json.loads(line)
+                if isinstance(message, str):
+                    refused = message
+                elif progress is not None:
+                    progress(Progress(*message))
         code = child.wait()
     except BaseException:
         child.kill()
@@ -66,7 +72,7 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         outcome: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
         return outcome
     if code == EXIT_USER_ERROR:
-        raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))
+        raise BacktestError(refused)
     raise BacktestError(_death(code, plan.work / _LOG))
 
 

@@ -1,7 +1,8 @@
 """The child process of a run: replay, count, write tables and the outcome, end.
 
-Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD``. The outcome is written last; an
-error that a person can act on is written to ``error.txt``, anything else ends in a traceback.
+Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD PARENT``. The outcome is written
+last; an error that a person can act on goes to the parent beside the progress (a full disk would
+not take it), anything else ends in a traceback. The process ends with its parent.
 """
 
 import gc
@@ -11,13 +12,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from odum_assets.backtest.accounting import account
 from odum_assets.backtest.equity import LastPrices
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, OUTCOME, RunPlan
+from odum_assets.backtest.lifeline import end_with_parent
+from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, OUTCOME, RunPlan
 from odum_assets.backtest.simulation import simulate
 from odum_assets.errors import BacktestError, OdumError
 
@@ -26,13 +27,21 @@ Report = Callable[[str, float, int, int | None], None]
 
 def main(arguments: list[str]) -> int:
     """Run a plan and return the exit code."""
+    end_with_parent(int(arguments[2]))
     plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    descriptor = int(arguments[1])
     try:
-        outcome = run(plan, _reporter(int(arguments[1])))
+        outcome = run(plan, _reporter(descriptor))
+        (plan.work / OUTCOME).write_text(json.dumps(outcome, indent=1), encoding="utf-8")
     except OdumError as error:
-        (plan.work / ERROR).write_text(str(error), encoding="utf-8")
+        _send(descriptor, str(error))
         return EXIT_USER_ERROR
-    (plan.work / OUTCOME).write_text(json.dumps(outcome, indent=1), encoding="utf-8")
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        what = f"{error.filename or plan.work}: cannot be written ({error.strerror or error})"
+        _send(descriptor, f"{what}; {FREE_SPACE}")
+        return EXIT_USER_ERROR
     return 0
 
 
@@ -69,12 +78,15 @@ def run(plan: RunPlan, report: Report) -> dict[str, Any]:
 
 def _reporter(descriptor: int) -> Report:
     def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
-        line = json.dumps([phase, done, orders, market_time_ns]) + "\n"
-        # Lines are shorter than a pipe's atomic write. A parent that is gone is no reason to stop.
-        with suppress(BrokenPipeError):
-            os.write(descriptor, line.encode())
+        _send(descriptor, [phase, done, orders, market_time_ns])
 
     return report
+
+
+def _send(descriptor: int, message: list[Any] | str) -> None:
+    """Write progress, or the text of an error, as a line of JSON; the parent reads to the end."""
+    with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as pipe:
+        pipe.write(json.dumps(message) + "\n")
 
 
 if __name__ == "__main__":

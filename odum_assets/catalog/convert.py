@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.funding import FundingTransform
+from odum_assets.catalog.locks import held
 from odum_assets.catalog.manifest import (
     FileRecord,
     PartitionManifest,
@@ -22,7 +23,7 @@ from odum_assets.catalog.manifest import (
 )
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
-from odum_assets.catalog.publish import clear_staging, held, publish, write_synced
+from odum_assets.catalog.publish import clear_staging, publish, write_synced
 from odum_assets.catalog.quality import quality_of
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times

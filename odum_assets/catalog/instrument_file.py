@@ -5,10 +5,10 @@ a changed one, so the definition's folder is always replaced as a whole.
 """
 
 import shutil
-import tempfile
 from pathlib import Path
 
-from odum_assets.catalog.publish import held
+from odum_assets.catalog.locks import held
+from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.instruments import InstrumentSpec
 
 
@@ -27,17 +27,12 @@ def write_instrument(catalog_root: Path, spec: InstrumentSpec) -> None:
     from odum_assets.instruments.definitions import nautilus_instrument
 
     nautilus_id = spec.key.nautilus_id
-    staging = catalog_root / ".staging"
-    staging.mkdir(parents=True, exist_ok=True)
-    with held(catalog_root / ".locks" / f"{nautilus_id}.instrument.lock"):
-        workshop = Path(tempfile.mkdtemp(prefix="instrument.", dir=staging))
-        try:
-            catalog = ParquetDataCatalog(str(workshop.resolve()))
-            catalog.write_instruments([nautilus_instrument(spec)])
-            for made in (workshop / "data").glob(f"*/{nautilus_id}"):
-                _replace_folder(made, catalog_root / made.relative_to(workshop), catalog_root)
-        finally:
-            shutil.rmtree(workshop, ignore_errors=True)
+    lock = catalog_root / ".locks" / f"{nautilus_id}.instrument.lock"
+    with held(lock), scratch_folder(catalog_root / ".staging") as workshop:
+        catalog = ParquetDataCatalog(str(workshop.resolve()))
+        catalog.write_instruments([nautilus_instrument(spec)])
+        for made in (workshop / "data").glob(f"*/{nautilus_id}"):
+            _replace_folder(made, catalog_root / made.relative_to(workshop), catalog_root)
 
 
 def _replace_folder(made: Path, home: Path, catalog_root: Path) -> None:

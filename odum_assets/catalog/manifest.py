@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.catalog.locks import shared
+from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
@@ -162,8 +163,10 @@ def read_manifest(
     DataError
         If there is a manifest that cannot be used.
     """
+    paths = PartitionPaths(catalog_root, key, data_type, day)
     try:
-        return load_manifest(PartitionPaths(catalog_root, key, data_type, day).manifest)
+        with shared(paths.manifest_lock):
+            return load_manifest(paths.manifest)
     except FileNotFoundError:
         return None
 
@@ -183,11 +186,9 @@ def list_manifests(
     slug = "*" if key is None else key.slug
     kind = "*" if data_type is None else data_type.value
     found = []
-    for path in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}/*.json")):
-        try:
-            found.append(load_manifest(path))
-        except FileNotFoundError:
-            continue
+    for folder in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}")):
+        with shared(manifest_lock(catalog_root, folder.parent.name, folder.name)):
+            found += [load_manifest(path) for path in sorted(folder.glob("*.json"))]
     return sorted(found, key=lambda each: (each.key, each.data_type.value, each.day))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import BTC, VARIABLES, lay_out
+from commands import BTC, VARIABLES, lay_out, processes_in
 
 SCRIPTS = Path(sys.executable).parent
 
@@ -86,15 +86,3 @@ def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(
         time.sleep(0.1)
     assert processes_in(tmp_path) == []
     assert not list((tmp_path / "data" / "results").rglob("*.json"))
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes that run in a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
