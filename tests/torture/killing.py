@@ -21,7 +21,7 @@ PIECES = [sys.executable, str(HERE / "pieces.py")]
 PATIENCE_S = 60
 ORPHANS_END_WITHIN_S = 5.0
 
-_ALWAYS = (".staging/.lock", ".staging/.publish")
+ALWAYS = (".staging/.lock", ".staging/.publish")
 """Lock files of the results, which stay."""
 
 type Target = Literal["group", "parent", "child"]
@@ -229,7 +229,7 @@ def results_tree(results: Path) -> list[Tree]:
     of_run: dict[str, Tree] = {run_id: {} for run_id in ids}
     rest: Tree = {}
     for name, content in tree(results).items():
-        if name in _ALWAYS or (content == "folder" and "/" not in name):
+        if name in ALWAYS or (content == "folder" and "/" not in name):
             continue
         owner = next((run_id for run_id in ids if run_id in name), None)
         if owner is None:

@@ -2,11 +2,13 @@
 
 It says ``ready`` when everything is imported, waits for a line, works, and says how many steps it
 took: changes of files below ``data``. With ``KILL_AT_STEP=n`` in its environment it kills itself
-right before the n-th of them, so that every gap between two changes can be tried.
+right before the n-th of them, so that every gap between two changes can be tried. With
+``FILE_LIMIT=n`` it lets no file grow beyond n bytes.
 """
 
 import json
 import os
+import resource
 import signal
 import sys
 from datetime import date
@@ -61,17 +63,19 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def convert(data_type: str) -> None:
-    """Convert the day."""
+def convert(data_type: str, force: str = "") -> None:
+    """Convert the day, one type of data or ``all``, if need be or in any case."""
     settings, loaded = load_settings(), load_config(Path(f"configs/{CONFIG}.json"))
-    convert_partition(
-        raw_path(loaded, data_type, DAY, settings),
-        loaded.key,
-        instrument_spec(loaded),
-        DataType(data_type),
-        DAY,
-        catalog_root(loaded, settings),
-    )
+    for each in ("trades", "book_snapshot_5") if data_type == "all" else (data_type,):
+        convert_partition(
+            raw_path(loaded, each, DAY, settings),
+            loaded.key,
+            instrument_spec(loaded),
+            DataType(each),
+            DAY,
+            catalog_root(loaded, settings),
+            force=bool(force),
+        )
 
 
 def backtest(mode: Any) -> None:
@@ -117,6 +121,8 @@ def main() -> None:
     """Run the piece that the command line names."""
     chosen = os.environ.get("KILL_AT_STEP")
     steps = Steps(Path.cwd() / "data", int(chosen) if chosen else None)
+    if limit := os.environ.get("FILE_LIMIT"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     print("ready", flush=True)
     sys.stdin.readline()
     sys.addaudithook(steps)

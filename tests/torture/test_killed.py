@@ -34,8 +34,7 @@ def until_killed(count: int, dice: Dice) -> Callable[[], bool]:
 def test_a_killed_conversion(ground: Ground, dice: Dice, tmp_path: Path, count: int) -> None:
     project = ground.copy(tmp_path / "project")
     now = dict.fromkeys(DATA_TYPES, "first")
-    for data_type in DATA_TYPES:
-        Work.piece(project, "convert", data_type).go().require()
+    Work.piece(project, "convert", "all").go().require()
     with watched(project, ground.expected) as end:
         more = until_killed(count, dice)
         while more():
@@ -44,8 +43,7 @@ def test_a_killed_conversion(ground: Ground, dice: Dice, tmp_path: Path, count: 
             data_type = dice.random.choice(("trades", "trades", "book_snapshot_5"))
             work = Work.piece(project, "convert", data_type).go()
             dice.count(work.kill_after(dice.moment(ground.seconds[data_type]), "group"))
-            for each in DATA_TYPES:
-                Work.piece(project, "convert", each).go().require()
+            Work.piece(project, "convert", "all").go().require()
             now = dict.fromkeys(DATA_TYPES, edition)
             assert ground.wrong_in_catalog(project, edition) == set(), (dice.kills, data_type)
         seen = end()
@@ -60,8 +58,7 @@ def test_a_conversion_killed_before_every_step(
     ground: Ground, dice: Dice, tmp_path: Path, edition: str
 ) -> None:
     project = ground.copy(tmp_path / "project")
-    for data_type in DATA_TYPES:
-        Work.piece(project, "convert", data_type).go().require()
+    Work.piece(project, "convert", "all").go().require()
     with watched(project, ground.expected) as end:
         step = 0
         while True:
@@ -70,14 +67,12 @@ def test_a_conversion_killed_before_every_step(
             work = Work.piece(project, "convert", "trades", KILL_AT_STEP=str(step)).go()
             killed = work.finish() < 0
             dice.count(killed)
-            for data_type in DATA_TYPES:
-                Work.piece(project, "convert", data_type).go().require()
+            Work.piece(project, "convert", "all").go().require()
             assert ground.wrong_in_catalog(project, edition) == set(), step
             if not killed:
                 break
             ground.deliver(project, "first")
-            for data_type in DATA_TYPES:
-                Work.piece(project, "convert", data_type).go().require()
+            Work.piece(project, "convert", "all").go().require()
             assert ground.wrong_in_catalog(project, "first") == set(), step
         seen = end()
     assert step > 8
@@ -103,8 +98,7 @@ def test_a_killed_backtest(
     ground: Ground, dice: Dice, tmp_path: Path, mode: str, count: int
 ) -> None:
     project = ground.copy(tmp_path / "project")
-    for data_type in DATA_TYPES:
-        Work.piece(project, "convert", data_type).go().require()
+    Work.piece(project, "convert", "all").go().require()
     targets: tuple[Target, ...] = ("parent", "child", "group")
     with watched(project, ground.expected) as end:
         more = until_killed(count, dice)
@@ -128,8 +122,7 @@ def test_a_backtest_killed_before_every_step(
     ground: Ground, dice: Dice, tmp_path: Path, mode: str
 ) -> None:
     project = ground.copy(tmp_path / "project")
-    for data_type in DATA_TYPES:
-        Work.piece(project, "convert", data_type).go().require()
+    Work.piece(project, "convert", "all").go().require()
     with watched(project, ground.expected) as end:
         step, killed = 0, True
         while killed:
@@ -149,8 +142,7 @@ def test_a_backtest_killed_before_every_step(
 @kills(few=2, share=0.1)
 def test_a_killed_export(ground: Ground, dice: Dice, tmp_path: Path, count: int) -> None:
     project = ground.copy(tmp_path / "project")
-    for data_type in DATA_TYPES:
-        Work.piece(project, "convert", data_type).go().require()
+    Work.piece(project, "convert", "all").go().require()
     Work.piece(project, "backtest", "report").go().require()
     with watched(project, ground.expected) as end:
         more = until_killed(count, dice)

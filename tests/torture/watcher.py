@@ -175,7 +175,7 @@ def main() -> None:
     _say("ready")
     while not ended.is_set():
         watcher.look()
-        ended.wait(0.01)
+        ended.wait(0.05)
     _say(f"looks: {json.dumps(watcher.looks)}")
 
 
