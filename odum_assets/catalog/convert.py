@@ -104,6 +104,10 @@ def convert_partition(
         try:
             local = fetch_source(source, paths.staged("raw"))
             return _convert(job, local, stat, current, progress)
+        except Exception:
+            # Half of one delivery and half of the next looks like damage, or like lost rows.
+            check_unchanged(source, stat)
+            raise
         finally:
             clear_staging(paths)
 
