@@ -143,6 +143,7 @@ class Dice:
         self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - not a secret
         self.kills = self.late = 0
+        self._durations: dict[str, float] = {}
 
     def moment(self, duration: float) -> float:
         """Return a moment: half of them anywhere, half in the last third, where files change."""
@@ -153,6 +154,14 @@ class Dice:
     def target(self) -> Target:
         """Return whom to kill."""
         return self.random.choice(("group", "group", "parent", "child"))
+
+    def kill(self, work: Work, name: str, guess: float, target: Target) -> None:
+        """Kill a process at a moment of the time that its kind takes, as far as that is known."""
+        duration = self._durations.get(name, guess)
+        killed = work.kill_after(self.moment(duration), target)
+        self.count(killed)
+        # A machine is not equally fast all the time; a killed process does not tell.
+        self._durations[name] = 1.02 * duration if killed else (duration + work.took) / 2
 
     def count(self, killed: bool) -> None:
         """Count a kill, or a process that had ended before."""

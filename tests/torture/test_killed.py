@@ -42,7 +42,7 @@ def test_a_killed_conversion(ground: Ground, dice: Dice, tmp_path: Path, count: 
             ground.deliver(project, edition)
             data_type = dice.random.choice(("trades", "trades", "book_snapshot_5"))
             work = Work.piece(project, "convert", data_type).go()
-            dice.count(work.kill_after(dice.moment(ground.seconds[data_type]), "group"))
+            dice.kill(work, data_type, ground.seconds[data_type], "group")
             Work.piece(project, "convert", "all").go().require()
             now = dict.fromkeys(DATA_TYPES, edition)
             assert ground.wrong_in_catalog(project, edition) == set(), (dice.kills, data_type)
@@ -106,7 +106,7 @@ def test_a_killed_backtest(
             for _ in range(3 if count > 10 else count):
                 work = Work.piece(project, "backtest", mode).go()
                 target = targets[dice.kills % 3] if count < 10 else dice.target()
-                dice.count(work.kill_after(dice.moment(ground.seconds[mode]), target))
+                dice.kill(work, mode, ground.seconds[mode], target)
                 wait_until_alone(project)
             Work.piece(project, "backtest", mode).go().require()
             check_results(ground, project, mode)
@@ -148,7 +148,7 @@ def test_a_killed_export(ground: Ground, dice: Dice, tmp_path: Path, count: int)
         more = until_killed(count, dice)
         while more():
             work = Work.piece(project, "ticks").go()
-            dice.count(work.kill_after(dice.moment(ground.seconds["ticks"]), "group"))
+            dice.kill(work, "ticks", ground.seconds["ticks"], "group")
             Work.piece(project, "ticks").go().require()
             check_results(ground, project, "report", exported=True)
             (project / "data/results/tickdata").joinpath(
@@ -179,11 +179,11 @@ def test_a_killed_command(ground: Ground, dice: Dice, tmp_path: Path, count: int
                     ground.deliver(project, "second")
                     convert = [ODUM, "convert", CONFIG, "--day", DAY]
                     work = Work(project, convert)
-                    dice.count(work.kill_after(dice.moment(duration / 2), "group"))
+                    dice.kill(work, "convert", duration / 2, "group")
                     ground.deliver(project, "first")
                 else:
                     work = Work(project, command)
-                    dice.count(work.kill_after(dice.moment(duration), dice.target()))
+                    dice.kill(work, "backtest", duration, dice.target())
                 wait_until_alone(project)
             Work(project, command).require()
             check_commands(ground, project)
