@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from odum_assets.backtest.facts import FACTS, ReplayFacts
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, Progress, RunPlan
+from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
 LOG = "worker.log"
@@ -51,7 +51,10 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     reading, writing = os.pipe()
     with (plan.work / LOG).open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "odum_assets.backtest.worker", str(plan_file), str(writing)],
+            [
+                *(sys.executable, "-m", "odum_assets.backtest.worker"),
+                *(str(plan_file), str(writing), str(os.getpid())),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -59,22 +62,34 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
             env=ALLOCATOR | os.environ,
         )
     os.close(writing)
+    refused = ""
     try:
         with os.fdopen(reading, encoding="utf-8") as lines:
             for line in lines:
-                phase, done, orders, market_time_ns = json.loads(line)
-                if progress is not None:
-                    progress(Progress(phase, done, orders, market_time_ns))
+                message = json.loads(line)
+                if isinstance(message, str):
+                    refused = message
+                elif progress is not None:
+                    progress(Progress(*message))
         code = child.wait()
     except BaseException:
         child.kill()
         child.wait()
         raise
-    return read_facts(plan, code)
+    return read_facts(plan, code, refused)
 
 
-def read_facts(plan: RunPlan, code: int) -> ReplayFacts:
-    """Return the facts of a plan whose process ended with an exit code.
+def read_facts(plan: RunPlan, code: int, refused: str) -> ReplayFacts:
+    """Return the facts of a plan whose process ended.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    code : int
+        Exit code of its process; a signal as a negative number.
+    refused : str
+        Why it says that it refused the run, empty if it did not.
 
     Raises
     ------
@@ -85,7 +100,7 @@ def read_facts(plan: RunPlan, code: int) -> ReplayFacts:
     if code == 0 and (plan.work / FACTS).is_file():
         return ReplayFacts.read(plan.work)
     if code == EXIT_USER_ERROR:
-        raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))
+        raise BacktestError(refused)
     raise BacktestError(death(code, plan.work / LOG))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from odum_assets.backtest.facts import ReplayFacts
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, Progress, RunPlan
+from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.backtest.process import ALLOCATOR, LOG, death, read_facts
 from odum_assets.errors import BacktestError
 
@@ -64,21 +64,24 @@ def run_plans(
         "work": str(work),
     }
     file.write_text(json.dumps(document), encoding="utf-8")
+    refusals: dict[int, str] = {}
     with _started(file, work / LOG) as (process, lines):
         for line in lines:
             index, phase, done, orders, market_time_ns = json.loads(line)
-            if index < 0:
+            if phase == "refused":
+                refusals[index] = refusals.get(index, "") + done
+            elif index < 0:
                 progress(None, Progress(phase, done))
             elif phase == "ended":
                 try:
-                    yield index, read_facts(plans[index], done)
+                    yield index, read_facts(plans[index], done, refusals.get(index, ""))
                 except BacktestError as error:
                     yield index, error
             else:
                 progress(index, Progress(phase, done, orders, market_time_ns))
         code = process.wait()
     if code == EXIT_USER_ERROR:
-        raise BacktestError((work / ERROR).read_text(encoding="utf-8"))
+        raise BacktestError(refusals[-1])
     if code:
         raise BacktestError(death(code, work / LOG))
 
@@ -89,7 +92,10 @@ def _started(plans: Path, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]"
     reading, writing = os.pipe()
     with log.open("wb") as printed:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "odum_assets.backtest.sweep_worker", str(plans), str(writing)],
+            [
+                *(sys.executable, "-m", "odum_assets.backtest.sweep_worker"),
+                *(str(plans), str(writing), str(os.getpid())),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=printed,

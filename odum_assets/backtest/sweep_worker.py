@@ -1,8 +1,9 @@
 """The process of a sweep: load a day once, fork a child per variant.
 
-Run as ``python -m odum_assets.backtest.sweep_worker PLANS PROGRESS_FD``. A child has the loaded
-rows by copy on write, adds venue and strategy, replays and writes down its facts as the process of
-a single run does: nothing is reset, and a panic or a strategy that breaks ends one variant only.
+Run as ``python -m odum_assets.backtest.sweep_worker PLANS PROGRESS_FD PARENT``. A child has the
+loaded rows by copy on write, adds venue and strategy, replays and writes down its facts as the
+process of a single run does: nothing is reset, and a panic or a strategy that breaks ends one
+variant only.
 """
 
 import gc
@@ -19,9 +20,10 @@ from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.loaded import LoadedReplay, load_engine
 from odum_assets.backtest.node import engine_config
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, RunPlan
+from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import LOG, death
 from odum_assets.backtest.simulation import Report, load_strategy
 from odum_assets.backtest.worker import leave_pandas_out, replay_to_end
@@ -30,8 +32,14 @@ from odum_assets.errors import BacktestError, OdumError
 ENDED = "ended"
 """Phase of the message that says that a variant's process ended; its share is the exit code."""
 
-LOADING = -1
-"""Index of messages about no variant: loading."""
+REFUSED = "refused"
+"""Phase of the message that says why a variant was refused; its share is the text."""
+
+ALL = -1
+"""Index of messages about no variant: loading, and why nothing is run."""
+
+# A longer line could be torn apart by another variant's.
+_ATOMIC_CHARACTERS = 600
 
 
 class SweepPlan(BaseModel):
@@ -65,13 +73,14 @@ class SweepPlan(BaseModel):
 
 def main(arguments: list[str]) -> int:
     """Run a sweep and return the exit code; that of a variant is told, not returned."""
+    end_with_parent(int(arguments[2]))
     sweep = SweepPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
-    pipe = int(arguments[1])
+    tell = _Messages(int(arguments[1]))
     try:
         _check_strategies(sweep)
-        _run(sweep, pipe)
+        _run(sweep, tell)
     except OdumError as error:
-        (sweep.work / ERROR).write_text(str(error), encoding="utf-8")
+        tell.refused(ALL, str(error))
         return EXIT_USER_ERROR
     return 0
 
@@ -107,9 +116,8 @@ def _check_strategies(sweep: SweepPlan) -> None:
         raise BacktestError("\n".join(f"{label}: {text}" for text, label in problems.items()))
 
 
-def _run(sweep: SweepPlan, pipe: int) -> None:
-    tell = _Messages(pipe)
-    tell(LOADING, "load", 0.0, 0, None)
+def _run(sweep: SweepPlan, tell: "_Messages") -> None:
+    tell(ALL, "load", 0.0, 0, None)
     for indices in _by_engine(sweep.plans):
         # A process can have one engine only.
         _run_apart(partial(_run_group, sweep, indices, tell), sweep)
@@ -119,12 +127,17 @@ def _run_group(sweep: SweepPlan, indices: list[int], tell: "_Messages") -> int:
     """Run the plans that can share an engine."""
 
     def loaded(done: float) -> None:
-        tell(LOADING, "load", done, 0, None)
+        tell(ALL, "load", done, 0, None)
 
     def work(index: int) -> NoReturn:
         plan = sweep.plans[index]
         _print_to(plan.work / LOG)
-        replay_to_end(plan, tell.of(index), partial(LoadedReplay, engine, plan))
+        replay_to_end(
+            plan,
+            partial(LoadedReplay, engine, plan),
+            tell.of(index),
+            partial(tell.refused, index),
+        )
 
     leave_pandas_out()
     engine = load_engine(sweep.plans[indices[0]], loaded)
@@ -189,8 +202,10 @@ def _fork(work: Callable[[], int]) -> int:
         # The threads are Arrow's, which mends itself after a fork, and NautilusTrader's idle
         # logger: none holds a lock that a child will ask for.
         warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+        parent = os.getpid()
         process = os.fork()
     if process == 0:
+        end_with_parent(parent)
         _end(work)
     return process
 
@@ -232,6 +247,12 @@ class _Messages:
         except BrokenPipeError:
             # Nobody is there any more who would store a result.
             os._exit(1)
+
+    def refused(self, index: int, text: str) -> None:
+        """Tell why a variant, or all, are refused; in lines that are written as one."""
+        for start in range(0, len(text), _ATOMIC_CHARACTERS):
+            line = json.dumps([index, REFUSED, text[start : start + _ATOMIC_CHARACTERS], 0, None])
+            os.write(self._pipe, f"{line}\n".encode())
 
     def of(self, index: int) -> Report:
         """Return a callback for the progress of one variant."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.funding import FundingTransform
 from odum_assets.catalog.links import require_inside
+from odum_assets.catalog.locks import held
 from odum_assets.catalog.manifest import (
     FileRecord,
     PartitionManifest,
@@ -23,7 +24,7 @@ from odum_assets.catalog.manifest import (
 )
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
-from odum_assets.catalog.publish import clear_staging, held, publish, write_synced
+from odum_assets.catalog.publish import clear_staging, publish, write_synced
 from odum_assets.catalog.quality import quality_of
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
@@ -113,6 +114,10 @@ def convert_partition(
         try:
             local = fetch_source(source, paths.staged("raw"))
             return _convert(job, local, stat, current, progress)
+        except Exception:
+            # Half of one delivery and half of the next looks like damage, or like lost rows.
+            check_unchanged(source, stat)
+            raise
         finally:
             clear_staging(paths)
 

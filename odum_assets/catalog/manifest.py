@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.catalog.locks import shared
+from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
@@ -171,10 +172,11 @@ def read_manifest(
     DataError
         If there is a manifest that cannot be used, or a link leads out of the catalog.
     """
-    path = PartitionPaths(catalog_root, key, data_type, day).manifest
-    require_inside(catalog_root, path)
+    paths = PartitionPaths(catalog_root, key, data_type, day)
+    require_inside(catalog_root, paths.manifest)
     try:
-        return load_manifest(path)
+        with shared(paths.manifest_lock):
+            return load_manifest(paths.manifest)
     except FileNotFoundError:
         return None
 
@@ -194,12 +196,11 @@ def list_manifests(
     slug = "*" if key is None else key.slug
     kind = "*" if data_type is None else data_type.value
     found = []
-    for path in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}/*.json")):
-        require_inside(catalog_root, path)
-        try:
-            found.append(load_manifest(path))
-        except FileNotFoundError:
-            continue
+    for folder in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}")):
+        with shared(manifest_lock(catalog_root, folder.parent.name, folder.name)):
+            for path in sorted(folder.glob("*.json")):
+                require_inside(catalog_root, path)
+                found.append(load_manifest(path))
     return sorted(found, key=lambda each: (each.key, each.data_type.value, each.day))
 
 

@@ -1,8 +1,5 @@
 """From a request to tables and a digest in a work folder; nothing is stored yet."""
 
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +17,12 @@ from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
 from odum_assets.backtest.volume import days_before, volume_curve
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
+from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.digest import result_digest
+from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 ProgressCallback = Callable[[Progress], None]
@@ -160,9 +159,11 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
     """
     root = check_request(request, settings)
     request = request.normalized()
+    store = ResultStore(settings.results_path)
     with (
-        _scratch(root / ".views") as view,
-        _scratch(settings.results_path / ".staging") as work,
+        store.explained(),
+        scratch_folder(root / ".views") as view,
+        store.scratch() as work,
     ):
         wanted = [
             PartitionRequest(request.config.key, data_type, request.days)
@@ -187,7 +188,10 @@ def plan_of(
     curve_days: list[PartitionManifest] = []
     if isinstance(algorithm, VwapAlgorithm):
         lookback = algorithm.params.lookback_days
-        curve_days = days_before(data.catalog, request.config.key, request.days[0], lookback)
+        earlier = days_before(data.catalog, request.config.key, request.days[0], lookback)
+        days = tuple(each.day for each in earlier)
+        wanted = [PartitionRequest(request.config.key, DataType.TRADES, days)]
+        curve_days = catalog_view(data.catalog, wanted, work / "curve")
     plan = RunPlan(
         config=request.config.config,
         exec_algorithm=algorithm,
@@ -200,7 +204,7 @@ def plan_of(
         end_ns=request.end_ns,
         first_trade_ns=data.prices.span[0],
         last_row_ns=max(each.last_ts_init for each in data.manifests),
-        volume_curve=volume_curve(data.catalog, curve_days),
+        volume_curve=volume_curve(work / "curve", curve_days),
         work=work,
         chunk_rows=chunk_rows,
     )
@@ -223,35 +227,3 @@ def _rows_between(
     low = 0 if start is None else int(np.searchsorted(times, start))
     high = len(times) if end is None else int(np.searchsorted(times, end))
     return high - low
-
-
-@contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
-    """Make a folder of this process that is removed at the end; sweep those of dead processes."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for leftover in parent.iterdir():
-            owner = leftover.name.partition("-")[0]
-            if owner.isdigit() and not _alive(int(owner)):
-                shutil.rmtree(leftover, ignore_errors=True)
-        folder = parent / f"{os.getpid()}-{uuid.uuid4().hex}"
-        folder.mkdir()
-    except OSError as error:
-        raise BacktestError(
-            f"{parent}: cannot be written ({error.strerror}); check the folder's permissions and "
-            "free space, or set DATA_CATALOG_PATH and ODUM_RESULTS_PATH to other folders"
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
