@@ -23,7 +23,9 @@ _HEIGHT: Final = 120
 _LINE_POINTS: Final = 78
 _GRAY: Final = "%23848b98"
 _BLUE: Final = "%2338d"
+_FAINT_BLUE: Final = "%2338d6"
 _RED: Final = "%23e55"
+_FAINT_RED: Final = "%23e558"
 
 
 def equity_plot(points: Sequence[tuple[int, float]], currency: str) -> str | None:
@@ -69,7 +71,7 @@ def picture(name: str, above: str, below: str, shapes: Sequence[str]) -> str:
     # Percent signs stand for the few characters that a link cannot hold; base64 would be longer.
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{_HEIGHT}' "
-        f"font-family='Arial' font-size='12' fill='{_GRAY}'>{''.join(shapes)}"
+        f"style='font:12px Arial' fill='{_GRAY}'>{''.join(shapes)}"
         f"<text y='11'>{above}</text><text y='{_HEIGHT - 4}'>{below}</text></svg>"
     )
     return f"![{name}](<data:image/svg+xml,{svg.replace('<', '%3C').replace('>', '%3E')}>)"
@@ -100,20 +102,15 @@ def steps(values: Sequence[float | None], high: float, *, faint: bool = False) -
     faint : bool, default False
         Whether it lies behind something else.
     """
-    path, level, run = [], _BOTTOM, 0
-    for value in values:
+    path, level, left = "", _BOTTOM, 0
+    for index, value in enumerate(values):
         height = _BOTTOM if value is None else _visible(value, high)
         if height != level:
-            path.append(f"h{run}" if run else "")
-            path.append(f"v{height - level}")
-            level, run = height, 0
-        run += 1
-    scale = round(_WIDTH / len(values), 3)
-    look = f"fill='{_BLUE}'" + (" opacity='.4'" if faint else "")
-    return (
-        f"<path transform='scale({scale} 1)' d='M0 {_BOTTOM}{''.join(path)}h{run}V{_BOTTOM}z' "
-        f"{look}/>"
-    )
+            place = index * _WIDTH // len(values)
+            path += f"h{place - left}" * (place > left) + f"v{height - level}"
+            level, left = height, place
+    color = _FAINT_BLUE if faint else _BLUE
+    return f"<path d='M0 {_BOTTOM}{path}H{_WIDTH}V{_BOTTOM}' fill='{color}'/>"
 
 
 def marks(spans: Sequence[tuple[float, float]]) -> str:
@@ -122,7 +119,7 @@ def marks(spans: Sequence[tuple[float, float]]) -> str:
     for start, end in spans:
         left, width = round(start * _WIDTH), max(round((end - start) * _WIDTH), 1)
         path += f"M{left} {_TOP}h{width}V{_BOTTOM}h-{width}z"
-    return f"<path d='{path}' fill='{_RED}' opacity='.4'/>" if path else ""
+    return f"<path d='{path}' fill='{_FAINT_RED}'/>" if path else ""
 
 
 def rule(share: float) -> str:
