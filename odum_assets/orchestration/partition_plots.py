@@ -50,7 +50,7 @@ def _rows(quality: Mapping[str, Any]) -> str:
     return picture(
         "Rows per second over time",
         f"up to {max(rates):,.3g} rows/s ({_part(timeline)} mean), "
-        f"busiest second {rate['max_per_second']:,}" + (", red: none" if gaps else ""),
+        f"busiest second {rate['max_per_second']:,}" + ("; gaps in red" if gaps else ""),
         _span(timeline),
         [steps(rates, max(rates)), marks(gaps)],
     )

@@ -120,7 +120,7 @@ def test_a_long_gap_is_marked_where_it_was_and_a_short_one_is_not() -> None:
     (mark,) = [path for path in svg.iter(f"{SVG}path") if "z" in path.get("d", "")]
     # From the half to three quarters of 385 pixels.
     assert mark.get("d") == "M192 20h96V99h-96z"
-    assert _words(svg)[0].endswith("red: none")
+    assert _words(svg)[0].endswith("gaps in red")
 
 
 def test_the_largest_spread_stands_behind_the_mean() -> None:
