@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from measuring import Measurements
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import convert_partition
@@ -89,9 +90,12 @@ class Cost(NamedTuple):
 
 @pytest.mark.timeout(3_600)
 def test_an_extra_variant_against_a_separate_run(
-    benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    benchmark: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    measurements: Measurements,
 ) -> None:
-    settings, base = _prepared(tmp_path)
+    settings, base = _prepared(tmp_path, TRADES, BOOKS)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "averages.py").write_text(AVERAGES, encoding="utf-8")
     document = base.config.model_dump(by_alias=True, exclude_unset=True)
@@ -100,22 +104,24 @@ def test_an_extra_variant_against_a_separate_run(
     averages = LoadedConfig(base.name, base.path, config, content_hash(config), config.key)
     lengths = [300 + 20 * index for index in range(MANY)]
     modest = make_variants(averages, grid({"strategy.params.fast": lengths}))
-    benchmark.extra_info |= _compare("moving averages", averages, modest, settings, MANY, ROUNDS)
+    ratio = _compare(measurements, "moving averages", averages, modest, settings, ROUNDS)
     benchmark.pedantic(lambda: None, rounds=1)
-    assert benchmark.extra_info["ratio_two_at_a_time"] <= LIMIT
+    assert ratio <= LIMIT
 
 
 @pytest.mark.timeout(3_600)
-def test_an_extra_variant_of_one_order_per_trade(benchmark: Any, tmp_path: Path) -> None:
+def test_an_extra_variant_of_one_order_per_trade(
+    benchmark: Any, tmp_path: Path, measurements: Measurements
+) -> None:
     """Report it; there is no limit, since orders and not loading are what takes time."""
-    settings, base = _prepared(tmp_path)
+    settings, base = _prepared(tmp_path, TRADES // 5, BOOKS // 5)
     fees = [0.0001 * index for index in range(1, 5)]
     variants = make_variants(base, grid({"venue.taker_fee": fees}))
-    benchmark.extra_info |= _compare("one order per trade", base, variants, settings, 4, 1)
+    _compare(measurements, "one order per trade", base, variants, settings, 1)
     benchmark.pedantic(lambda: None, rounds=1)
 
 
-def _prepared(root: Path) -> tuple[Settings, LoadedConfig]:
+def _prepared(root: Path, trades: int, books: int) -> tuple[Settings, LoadedConfig]:
     """Return a project with a converted day, and the shipped configuration."""
     loaded = load_config(CONFIG)
     settings = Settings(
@@ -127,7 +133,7 @@ def _prepared(root: Path) -> tuple[Settings, LoadedConfig]:
     key = str(loaded.key)
     write_sample(
         root,
-        SampleSpec(keys=(key,), start=DAY, days=1, trades_per_day=TRADES, books_per_day=BOOKS),
+        SampleSpec(keys=(key,), start=DAY, days=1, trades_per_day=trades, books_per_day=books),
     )
     for kind in (DataType.TRADES, DataType.BOOK):
         source = raw_path(loaded, kind, DAY, settings)
@@ -138,13 +144,15 @@ def _prepared(root: Path) -> tuple[Settings, LoadedConfig]:
 
 
 def _compare(
+    measurements: Measurements,
     what: str,
     config: LoadedConfig,
     variants: list[Variant],
     settings: Settings,
-    many: int,
     rounds: int,
-) -> dict[str, float]:
+) -> float:
+    """Return the time of an extra variant, two at a time, over that of a separate run."""
+    many = len(variants)
     request = RunRequest(config, (DAY,), DAY.isoformat(), mode="fast", snapshot_mode="both")
     last = variants[many - 1]
     alone, few, one, two = [], [], [], []
@@ -168,18 +176,18 @@ def _compare(
     # Loading goes first, whatever the slots: what is left is the variants' own.
     loading = start.wall - FEW * by_one[0]
     by_two = (_best(two).wall - loading) / many
-    ratios = {
-        "ratio_one_at_a_time": by_one[0] / separate.wall,
-        "ratio_two_at_a_time": by_two / separate.wall,
-        "ratio_processor_time": by_one[1] / separate.cpu,
-    }
-    print(f"\nsweep, {what}: {TRADES:,} trades, {BOOKS:,} books, {orders:,} orders")
-    print(f"  separate run                {separate.wall:6.2f} s   processor {separate.cpu:6.2f} s")
-    print(f"  {many} variants, one at a time  {_best(one).wall:6.2f} s")
-    print(f"  {many} variants, two at a time  {_best(two).wall:6.2f} s")
-    for name, ratio in ratios.items():
-        print(f"  extra variant / separate run, {name.removeprefix('ratio_'):<15} {ratio:.2f}")
-    return {name: round(ratio, 3) for name, ratio in ratios.items()}
+    ratio = by_two / separate.wall
+    measurements.add(
+        "An extra variant of a sweep against a separate run",
+        strategy=what,
+        orders=f"{orders:,}",
+        variants=many,
+        separate_run=f"{separate.wall:.1f} s",
+        two_at_a_time=f"{ratio:.2f} x",
+        one_at_a_time=f"{by_one[0] / separate.wall:.2f} x",
+        processor_time=f"{by_one[1] / separate.cpu:.2f} x",
+    )
+    return ratio
 
 
 def _best(costs: list[Cost]) -> Cost:
