@@ -46,11 +46,12 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
     staged_manifest = write_synced(paths.staged("manifest"), manifest_text)
     if rejects:
         sync(paths.staged("rejects"))
-    paths.data_folder.mkdir(parents=True, exist_ok=True)
-    paths.manifest_folder.mkdir(parents=True, exist_ok=True)
     data, manifest = paths.data_folder / data_name, paths.manifest
     with held(paths.publish_lock):
         _refuse_shared_folder(paths)
+        _refuse_foreign_files(paths)
+        paths.data_folder.mkdir(parents=True, exist_ok=True)
+        paths.manifest_folder.mkdir(parents=True, exist_ok=True)
         with held(paths.manifest_lock):
             old = [each for each in (manifest, paths.rejects) if each.is_file()]
             old += _unnamed(paths, data)
@@ -114,9 +115,22 @@ def _unnamed(paths: PartitionPaths, data: Path) -> list[Path]:
     return [file for file in files if file.name not in named or file == data]
 
 
+def _refuse_foreign_files(paths: PartitionPaths) -> None:
+    """Raise if the instrument's folder holds data before its first partition: they are not ours."""
+    if paths.manifest_folder.is_dir():
+        return
+    foreign = sorted(paths.data_folder.glob("*.parquet"))
+    if foreign:
+        raise DataError(
+            f"{paths.data_folder}: {len(foreign)} data files lie here that no conversion wrote, "
+            f"such as {foreign[0].name}. They stay as they are; set DATA_CATALOG_PATH to a folder "
+            "of its own, or move them away."
+        )
+
+
 def _refuse_shared_folder(paths: PartitionPaths) -> None:
     """Raise if another key of the same Nautilus id has partitions: they would mix in one folder."""
-    for folder in (paths.catalog_root / "manifests").iterdir():
+    for folder in (paths.catalog_root / "manifests").glob("*"):
         if folder.name == paths.key.slug:
             continue
         for path in folder.glob("*/*.json"):

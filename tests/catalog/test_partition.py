@@ -145,6 +145,16 @@ def test_two_spellings_of_one_instrument_cannot_share_a_catalog(source: str, cat
     assert contents(catalog) == before
 
 
+def test_data_of_somebody_else_are_not_touched(source: str, catalog: Path) -> None:
+    folder = PartitionPaths(catalog, KEY, DataType.TRADES, DAY).data_folder
+    folder.mkdir(parents=True)
+    (folder / "1_2.parquet").write_bytes(b"theirs")
+    before = contents(catalog)
+    with pytest.raises(DataError, match=r"1 data files lie here .* such as 1_2\.parquet"):
+        convert(source, catalog)
+    assert contents(catalog) == before
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
