@@ -89,6 +89,6 @@ def test_a_delivered_day_and_a_backfill_become_results(dagster: Dagster) -> None
         assert shown["mode"] == ("report" if day == str(first) else "fast")
         # One order per trade, and at most one that closes the position.
         assert rows[day] <= int(shown["orders"]) <= rows[day] + 1
-        assert shown["equity"].startswith("![Equity in USDT](data:image/svg+xml;base64,")
+        assert shown["equity"].startswith("![Equity in USDT](<data:image/svg+xml,")
         catalog = dagster.metadata(["catalog", SLUG, "trades"], day)
         assert int(catalog["dagster/row_count"]) == rows[day]

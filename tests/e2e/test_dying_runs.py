@@ -7,11 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from dagsterdev import CONFIG, KEY, RESULT, SLUG, Dagster, deliver
 
+from odum_assets.catalog.locks import held
+from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.instruments import parse_instrument_key
+from odum_assets.raw.layout import DataType
 from odum_assets.results.store import ResultStore
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
@@ -21,12 +26,10 @@ DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=index) for index in range(4)]
 NOTICED_WITHIN_S = 45.0
 
 
-def hold(folder: Path, day: dt.date) -> Path:
-    """Put a pipe that nobody writes to in place of a raw file: reading it never ends."""
-    raw = folder / f"data/raw_tick_data/by_date/day-{day}/data_type-trades/{KEY}.parquet"
-    raw.rename(raw.with_suffix(".kept"))
-    os.mkfifo(raw)
-    return raw
+def hold(folder: Path, day: dt.date) -> AbstractContextManager[None]:
+    """Hold the lock of a partition: a conversion of it waits in its step."""
+    key = parse_instrument_key(KEY)
+    return held(PartitionPaths(folder / "data/catalog", key, DataType.TRADES, day).partition_lock)
 
 
 def kill_worker(dagster: Dagster, run_id: str) -> float:
@@ -46,11 +49,9 @@ def test_a_died_run_is_retried_once_and_missing_data_never(dagster: Dagster) -> 
     killed_day, missing, good = DAYS[0], DAYS[1], DAYS[2:]
     for day in (killed_day, *good):
         deliver(dagster.folder, day)
-    raw = hold(dagster.folder, killed_day)
-    first = dagster.launch(TRADES, killed_day)
-    killed_at = kill_worker(dagster, first)
-    raw.unlink()
-    raw.with_suffix(".kept").rename(raw)
+    with hold(dagster.folder, killed_day):
+        first = dagster.launch(TRADES, killed_day)
+        killed_at = kill_worker(dagster, first)
 
     keys = [TRADES, ["catalog", SLUG, "book_depths"], RESULT]
     fast = {"ops": {"__".join(RESULT): {"config": {"mode": "fast"}}}}
@@ -99,15 +100,15 @@ def test_a_run_that_dies_twice_is_given_up(dagster: Dagster) -> None:
     )
     day = DAYS[0]
     deliver(dagster.folder, day)
-    hold(dagster.folder, day)
-    killed_at = kill_worker(dagster, dagster.launch(TRADES, day))
-    dagster.wait("second run", lambda: len(dagster.runs_of(day)) == 2)
-    second = dagster.runs_of(day)[0]["runId"]
-    kill_worker(dagster, second)
-    print(f"second try under way {time.monotonic() - killed_at:.1f} s after the first died")
-    dagster.wait(
-        "end of both",
-        lambda: [run["status"] for run in dagster.runs_of(day)] == ["FAILURE", "FAILURE"],
-    )
-    time.sleep(20)
-    assert len(dagster.runs_of(day)) == 2
+    with hold(dagster.folder, day):
+        killed_at = kill_worker(dagster, dagster.launch(TRADES, day))
+        dagster.wait("second run", lambda: len(dagster.runs_of(day)) == 2)
+        second = dagster.runs_of(day)[0]["runId"]
+        kill_worker(dagster, second)
+        print(f"second try under way {time.monotonic() - killed_at:.1f} s after the first died")
+        dagster.wait(
+            "end of both",
+            lambda: [run["status"] for run in dagster.runs_of(day)] == ["FAILURE", "FAILURE"],
+        )
+        time.sleep(20)
+        assert len(dagster.runs_of(day)) == 2
