@@ -18,11 +18,10 @@ LOG = "worker.log"
 _LOG_TAIL_LINES = 20
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
-ALLOCATOR = {
+_ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
 }
-"""Environment of processes that replay."""
 
 
 def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayFacts:
@@ -48,20 +47,7 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     """
     plan_file = plan.work / "plan.json"
     plan_file.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
-    reading, writing = os.pipe()
-    with (plan.work / LOG).open("wb") as log:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [
-                *(sys.executable, "-m", "odum_assets.backtest.worker"),
-                *(str(plan_file), str(writing), str(os.getpid())),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(writing,),
-            env=ALLOCATOR | os.environ,
-        )
-    os.close(writing)
+    child, reading = start_child("odum_assets.backtest.worker", plan_file, plan.work / LOG)
     refused = ""
     try:
         with os.fdopen(reading, encoding="utf-8") as lines:
@@ -77,6 +63,42 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         child.wait()
         raise
     return read_facts(plan, code, refused)
+
+
+def start_child(
+    module: str, plans: Path, log: Path, *, own_group: bool = False
+) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start a process that replays; it is given its plans, a pipe to tell on, and who asks.
+
+    Parameters
+    ----------
+    module : str
+        What runs in it.
+    plans : Path
+        What it is to replay.
+    log : Path
+        Where its output goes.
+    own_group : bool, default False
+        Whether it leads a process group, so that one signal ends it with its children.
+
+    Returns
+    -------
+    tuple[subprocess.Popen, int]
+        The process, and the descriptor of the pipe's reading end.
+    """
+    reading, writing = os.pipe()
+    with log.open("wb") as printed:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", module, str(plans), str(writing), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            pass_fds=(writing,),
+            env=_ALLOCATOR | os.environ,
+            start_new_session=own_group,
+        )
+    os.close(writing)
+    return child, reading
 
 
 def read_facts(plan: RunPlan, code: int, refused: str) -> ReplayFacts:

@@ -136,7 +136,6 @@ def simulate(
                 ReplayFacts(
                     engine_balance=watch.balance(),
                     currency_precision=currency.precision,
-                    order_count=len(record.orders),
                     funding=watch.funding,
                     closing_at_ns=record.closing_at_ns,
                     skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),

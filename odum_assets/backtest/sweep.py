@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import IO
 
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
-from odum_assets.backtest.process import ALLOCATOR, LOG, death, read_facts
+from odum_assets.backtest.process import LOG, death, read_facts, start_child
 from odum_assets.errors import BacktestError
 
 type End = ReplayFacts | BacktestError
@@ -89,22 +88,7 @@ def run_plans(
 @contextmanager
 def _started(plans: Path, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", IO[str]]]:
     """Start the process of a sweep; it and its children are gone when the context ends."""
-    reading, writing = os.pipe()
-    with log.open("wb") as printed:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [
-                *(sys.executable, "-m", "odum_assets.backtest.sweep_worker"),
-                *(str(plans), str(writing), str(os.getpid())),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=printed,
-            pass_fds=(writing,),
-            env=ALLOCATOR | os.environ,
-            # A group of its own: one signal ends it with its children.
-            start_new_session=True,
-        )
-    os.close(writing)
+    process, reading = start_child("odum_assets.backtest.sweep_worker", plans, log, own_group=True)
     try:
         with os.fdopen(reading, encoding="utf-8") as lines:
             yield process, lines

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odum_assets.cli.options import ConfigArgument, JsonOption, SnapshotChoice, parse_day
+from odum_assets.cli.options import (
+    ConfigArgument,
+    EndOption,
+    JsonOption,
+    NoCloseOption,
+    SnapshotOption,
+    parse_day,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,20 +81,13 @@ def sweep(
     report: Annotated[
         bool, typer.Option("--report", help="Keep tables and timelines, too. The default.")
     ] = False,
-    snapshot_mode: Annotated[
-        SnapshotChoice | None,
-        typer.Option(help="What moves the market. Default: both where there are books."),
-    ] = None,
+    snapshot_mode: SnapshotOption = None,
     start: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23."),
     ] = None,
-    end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
-    ] = None,
-    no_close_positions: Annotated[
-        bool, typer.Option("--no-close-positions", help="Leave positions open at the end.")
-    ] = False,
+    end: EndOption = None,
+    no_close_positions: NoCloseOption = False,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Variants at one time.")] = 2,
     sort: Annotated[
         SweepOrder, typer.Option(help="As given, or best figure first.")
