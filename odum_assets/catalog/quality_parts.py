@@ -234,6 +234,9 @@ def _as_numbers(ids: Column) -> Int64s | None:
         numbers: Int64s = kernels.cast(ids, pa.int64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return None
+    odd = kernels.or_(kernels.starts_with(ids, "0"), kernels.starts_with(ids, "-"))
+    if kernels.any(odd).as_py() and kernels.cast(pa.array(numbers), pa.string()) != ids:
+        return None  # "007" and "7" are different ids
     return numbers
 
 

@@ -56,7 +56,7 @@ class Limit:
         return f"{self.value} (quality section of {self.config})"
 
 
-class _Check(Protocol):
+class Check(Protocol):
     @property
     def name(self) -> str: ...
     @property
@@ -313,7 +313,7 @@ SWEEP_CHECKS: Final = (
 
 def check_specs(
     asset: dg.AssetKey,
-    checks: Sequence[_Check],
+    checks: Sequence[Check],
     partitions: dg.DailyPartitionsDefinition | None,
 ) -> list[dg.AssetCheckSpec]:
     """Return the specs of checks that an asset evaluates itself."""

@@ -31,6 +31,7 @@ AD_HOC_JOB: Final = "__ASSET_JOB"
 
 _HOST_TAG: Final = "odum/host"
 _PROCESS_TAG: Final = "odum/process"
+_STARTED_TAG: Final = "odum/process_started"
 _STATE: Final = ".dagster"
 
 # Capturing output replaces stdout and stderr of the process, and with them progress bars.
@@ -194,6 +195,7 @@ def materialize(
             "dagster/max_retries": "0",
             _HOST_TAG: socket.gethostname(),
             _PROCESS_TAG: str(os.getpid()),
+            _STARTED_TAG: _started(os.getpid()) or "unknown",
             **({} if partition is None else {"dagster/partition": partition}),
         },
         asset_selection=selection,
@@ -255,7 +257,7 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
         ],
         tags={_HOST_TAG: socket.gethostname()},
     )
-    lost = [run for run in instance.get_runs(unfinished) if not _is_alive(run.tags[_PROCESS_TAG])]
+    lost = [run for run in instance.get_runs(unfinished) if not _is_alive(run.tags)]
     for run in lost:
         fail_run(instance, run, "The process of this run died before the run ended.")
     return [run.run_id for run in lost]
@@ -375,11 +377,25 @@ def _origin(job: str) -> "RemoteJobOrigin":
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
 
 
-def _is_alive(process: str) -> bool:
+def _is_alive(tags: Mapping[str, str]) -> bool:
+    """Return whether the process that a run's tags name is still there."""
+    process = int(tags[_PROCESS_TAG])
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    # Process ids come again, after a restart of the machine soon.
+    started = tags.get(_STARTED_TAG)
+    return started is None or _started(process) in (None, started)
+
+
+def _started(process: int) -> str | None:
+    """Return when a process began, in the system's own terms; None where it does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        after_name = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    except OSError:
+        return None
+    return f"{after_name.split()[19]}@{boot}"

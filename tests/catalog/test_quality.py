@@ -97,6 +97,8 @@ def test_duplicates_are_found_across_batches_and_kinds_of_ids() -> None:
     assert tracked(["1", "2"], ["2", "3"])["duplicate_ids"] == 1
     assert tracked(["3", "1"], ["2", "3"])["duplicate_ids"] == 1
     assert tracked(["1", "17"], ["a-17", "17", "a-17"])["duplicate_ids"] == 2
+    assert tracked(["7", "8"], ["007", "-0", "0x8"])["duplicate_ids"] == 0
+    assert tracked(["0", "1", "3"], ["-4", "3"])["duplicate_ids"] == 1
     assert tracked(["x" * 36, "x" * 35 + "y", "", "x" * 36])["duplicate_ids"] == 1
 
 

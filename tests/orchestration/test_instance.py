@@ -102,6 +102,16 @@ def test_a_run_whose_process_died_is_marked_as_failed(graph: Graph, house: Path)
             for pid in (dead.pid, os.getpid())
         }
         assert fail_lost_runs(instance) == [runs[dead.pid].run_id]
+        earlier = instance.create_run_for_job(
+            job,
+            status=dg.DagsterRunStatus.STARTED,
+            tags={
+                "odum/host": socket.gethostname(),
+                "odum/process": str(os.getpid()),
+                "odum/process_started": "17@another start of the machine",
+            },
+        )
+        assert fail_lost_runs(instance) == [earlier.run_id]
         alive = instance.get_run_by_id(runs[os.getpid()].run_id)
         assert alive is not None
         assert alive.status is dg.DagsterRunStatus.STARTED

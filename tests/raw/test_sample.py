@@ -351,7 +351,8 @@ class TestOtherMarkets:
         [
             ("BINANCE:SPOT_PAIR:BTC-USDT", "binance", "BTCUSDT", "0.01", "0.00001"),
             ("BYBIT:PERPETUAL:ETH-USDT@LIN", "bybit", "ETHUSDT", "0.01", "0.001"),
-            ("OKX:PERPETUAL:BTC-USDT", "okex-swap", "BTC-USDT-SWAP", "0.1", "0.001"),
+            ("OKX:PERPETUAL:BTC-USDT", "okex-swap", "BTC-USDT-SWAP", "0.1", "0.01"),
+            ("OKX:PERPETUAL:BTC-USD@INV", "okex-swap", "BTC-USD-SWAP", "0.5", "1"),
             ("DERIBIT:PERPETUAL:BTC-USD", "deribit", "BTC-PERPETUAL", "0.5", "10"),
             ("DERIBIT:FUTURE:ETH-USD-241227@INV", "deribit", "ETH-27DEC24", "0.05", "1"),
             ("BINANCE-FUTURES:PERPETUAL:SOL-USDT", "binance-futures", "SOLUSDT", "0.01", "0.001"),

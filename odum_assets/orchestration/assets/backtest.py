@@ -7,25 +7,14 @@ import dagster as dg
 
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError
-from odum_assets.orchestration.automation import ON_NEW_DATA
-from odum_assets.orchestration.checks import (
-    RESULT_CHECKS,
-    check_result,
-    check_specs,
-    judge_partition,
-)
+from odum_assets.orchestration.assets.configured import backtest_asset
+from odum_assets.orchestration.checks import RESULT_CHECKS, check_result, judge_partition
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
     Materialized,
     bullet_list,
     rounded,
     to_metadata,
-)
-from odum_assets.orchestration.names import (
-    OWNERS,
-    POOL_BACKTEST,
-    backtest_code_version,
-    backtest_key,
 )
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
@@ -40,21 +29,12 @@ if TYPE_CHECKING:
 
 def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that runs one configuration over one day."""
-    key = backtest_key(loaded.name, "result")
-
-    @dg.asset(
-        key=key,
-        deps=[source.catalog_key for source in project.sources_of(loaded)],
-        partitions_def=project.partitions,
-        group_name="backtest",
-        kinds={"nautilus", "json"},
-        owners=OWNERS,
-        tags=config_tags("backtest", loaded),
-        code_version=backtest_code_version(loaded),
-        pool=POOL_BACKTEST,
-        check_specs=check_specs(key, RESULT_CHECKS, project.partitions),
-        automation_condition=ON_NEW_DATA,
-        metadata=config_metadata(loaded),
+    @backtest_asset(
+        project,
+        loaded,
+        "result",
+        checks=RESULT_CHECKS,
+        automated=True,
         description=(
             f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
             "UTC day, from the configured starting balance. Fails at once when a catalog partition "
@@ -72,22 +52,12 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
 
 def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that runs one configuration over all of its window at once."""
-    key = backtest_key(loaded.name, "window")
-
-    @dg.asset(
-        key=key,
-        deps=[
-            dg.AssetDep(source.catalog_key, partition_mapping=dg.AllPartitionMapping())
-            for source in project.sources_of(loaded)
-        ],
-        group_name="backtest",
-        kinds={"nautilus", "json"},
-        owners=OWNERS,
-        tags=config_tags("backtest", loaded),
-        code_version=backtest_code_version(loaded),
-        pool=POOL_BACKTEST,
-        check_specs=check_specs(key, RESULT_CHECKS, None),
-        metadata=config_metadata(loaded),
+    @backtest_asset(
+        project,
+        loaded,
+        "window",
+        checks=RESULT_CHECKS,
+        daily=False,
         description=(
             f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
             "config) as one continuous account, across midnight. Uses the days of the window that "
@@ -235,22 +205,3 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "digest": result.digest,
         }
     )
-
-
-def config_tags(stage: str, loaded: LoadedConfig) -> dict[str, str]:
-    """Return tags by which the UI can select across configurations."""
-    return {
-        "stage": stage,
-        "config": loaded.name[:63],
-        "venue": loaded.key.venue,
-        "symbol": loaded.key.symbol,
-    }
-
-
-def config_metadata(loaded: LoadedConfig) -> dict[str, Any]:
-    """Return where a configuration lies and which one it is."""
-    return {
-        "config_file": dg.MetadataValue.path(str(loaded.path)),
-        "config_hash": loaded.content_hash,
-        "instrument": str(loaded.key),
-    }

@@ -6,11 +6,9 @@ import dagster as dg
 
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError
-from odum_assets.orchestration.assets.backtest import config_tags
-from odum_assets.orchestration.automation import ON_NEW_DATA
+from odum_assets.orchestration.assets.configured import export_asset
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, to_metadata
-from odum_assets.orchestration.names import OWNERS, backtest_code_version, backtest_key
 from odum_assets.orchestration.project import Project
 
 if TYPE_CHECKING:
@@ -20,16 +18,11 @@ if TYPE_CHECKING:
 def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that exports the ticks of a day's result."""
 
-    @dg.asset(
-        key=backtest_key(loaded.name, "ticks"),
-        deps=[backtest_key(loaded.name, "result")],
-        partitions_def=project.partitions,
-        group_name="export",
+    @export_asset(
+        project,
+        loaded,
+        "ticks",
         kinds={"json"},
-        owners=OWNERS,
-        tags=config_tags("export", loaded),
-        code_version=backtest_code_version(loaded),
-        automation_condition=ON_NEW_DATA,
         description=(
             f"The trades that the day's result of `{loaded.name}` ran over, as "
             "`tickdata/<run_id>.json` for charts."
@@ -57,16 +50,11 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
 def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that writes the interactive tearsheet of a day's result."""
 
-    @dg.asset(
-        key=backtest_key(loaded.name, "report"),
-        deps=[backtest_key(loaded.name, "result")],
-        partitions_def=project.partitions,
-        group_name="export",
+    @export_asset(
+        project,
+        loaded,
+        "report",
         kinds={"html", "plotly"},
-        owners=OWNERS,
-        tags=config_tags("export", loaded),
-        code_version=backtest_code_version(loaded),
-        automation_condition=ON_NEW_DATA,
         description=(
             f"Interactive tearsheet of the day's result of `{loaded.name}`: one HTML file. Needs a "
             "result of mode report; leave it out of a run in mode fast."

@@ -7,20 +7,11 @@ import dagster as dg
 
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import BacktestError
-from odum_assets.orchestration.assets.backtest import (
-    config_metadata,
-    config_tags,
-    refuse_unusable,
-)
-from odum_assets.orchestration.checks import SWEEP_CHECKS, check_result, check_specs
+from odum_assets.orchestration.assets.backtest import refuse_unusable
+from odum_assets.orchestration.assets.configured import backtest_asset
+from odum_assets.orchestration.checks import SWEEP_CHECKS, check_result
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, to_metadata, variants_table
-from odum_assets.orchestration.names import (
-    OWNERS,
-    POOL_BACKTEST,
-    backtest_code_version,
-    backtest_key,
-)
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.run_config import SweepConfig
@@ -28,20 +19,11 @@ from odum_assets.orchestration.run_config import SweepConfig
 
 def sweep_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that runs variants of one configuration over one day."""
-    key = backtest_key(loaded.name, "sweep")
-
-    @dg.asset(
-        key=key,
-        deps=[source.catalog_key for source in project.sources_of(loaded)],
-        partitions_def=project.partitions,
-        group_name="backtest",
-        kinds={"nautilus", "json"},
-        owners=OWNERS,
-        tags=config_tags("backtest", loaded),
-        code_version=backtest_code_version(loaded),
-        pool=POOL_BACKTEST,
-        check_specs=check_specs(key, SWEEP_CHECKS, project.partitions),
-        metadata=config_metadata(loaded),
+    @backtest_asset(
+        project,
+        loaded,
+        "sweep",
+        checks=SWEEP_CHECKS,
         description=(
             f"Parameter sweep: variants of `{loaded.name}` over one UTC day whose data are read "
             "once, each with a result of its own. The run config says what varies (`vary` or "

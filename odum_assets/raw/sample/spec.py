@@ -6,10 +6,12 @@ Only descriptions and their validation belong here; how a day comes about is in 
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from odum_assets.errors import ConfigError
+from odum_assets.instruments.keys import VENUE_CODES, parse_instrument_key
+from odum_assets.instruments.specs import contract_multiplier
 
 DEFAULT_KEYS = ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "BINANCE-FUTURES:PERPETUAL:ETH-USDT")
 
@@ -235,5 +237,24 @@ class SampleSpec:
         """Return how an instrument trades: as asked for, else as known, else generic."""
         if identity.key in self.markets:
             return self.markets[identity.key]
-        table = _SPOT if identity.product == "SPOT_PAIR" else _DERIVATIVE
-        return table.get(identity.pair, _GENERIC)
+        if identity.product == "SPOT_PAIR":
+            return _SPOT.get(identity.pair, _GENERIC)
+        known = _DERIVATIVE.get(identity.pair)
+        return _GENERIC if known is None else _in_contracts(known, identity.key)
+
+
+def _in_contracts(market: Market, key: str) -> Market:
+    """Return a market with its sizes in contracts, where the venue reports those."""
+    if key.partition(":")[0] not in VENUE_CODES:
+        return market
+    instrument = parse_instrument_key(key)
+    contract = contract_multiplier(instrument)
+    if contract == 1:
+        return market
+    return replace(
+        market,
+        lot=Decimal(1) if instrument.is_inverse else Decimal("0.01"),
+        fill=market.fill / float(contract),
+        depth=market.depth / float(contract),
+        open_interest=market.open_interest / float(contract),
+    )
