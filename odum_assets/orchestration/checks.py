@@ -57,12 +57,19 @@ class Limit:
 
 
 class Check(Protocol):
+    """What every check has; its own ``evaluate`` says what it is judged by."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the name of the check in Dagster."""
+
     @property
-    def description(self) -> str: ...
+    def description(self) -> str:
+        """Return what a person reads of it."""
+
     @property
-    def blocking(self) -> bool: ...
+    def blocking(self) -> bool:
+        """Return whether a failure holds back what is downstream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +340,7 @@ def check_specs(
         ]
 
 
-def check_result(check: _Check, verdict: Verdict) -> dg.AssetCheckResult:
+def check_result(check: Check, verdict: Verdict) -> dg.AssetCheckResult:
     """Return a verdict as Dagster takes it: what blocks is an error, the rest a warning."""
     severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(

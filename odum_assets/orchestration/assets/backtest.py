@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that runs one configuration over one day."""
+
     @backtest_asset(
         project,
         loaded,
@@ -52,6 +53,7 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
 
 def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that runs one configuration over all of its window at once."""
+
     @backtest_asset(
         project,
         loaded,

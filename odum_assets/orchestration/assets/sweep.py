@@ -19,6 +19,7 @@ from odum_assets.orchestration.run_config import SweepConfig
 
 def sweep_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that runs variants of one configuration over one day."""
+
     @backtest_asset(
         project,
         loaded,
