@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from odum_assets.cli import backfill, backtest, config, convert, data, demo, dev, results
+from odum_assets.cli import backfill, backtest, config, convert, data, demo, dev, registry, results
 from odum_assets.cli.running import run_app
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("convert", rich_help_panel="Data")(convert.convert)
 app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
+app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)

@@ -2,7 +2,8 @@
 
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
-for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run.
+for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run;
+``failed/<run_id>.json`` says why a run left no result.
 """
 
 import difflib
@@ -168,6 +169,10 @@ class ResultStore:
                 "check the folder's permissions and free space, or set ODUM_RESULTS_PATH"
             ) from error
         return self._read(summary)
+
+    def failed_path(self, run_id: str) -> Path:
+        """Return where the record of a run without a result lies."""
+        return self._inside("failed", f"{_checked(run_id)}.json")
 
     def _pointer(self, config_name: str, partition: str) -> Path:
         return self._inside("partitions", config_name, f"{partition}.json")
