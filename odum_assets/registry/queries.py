@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from odum_assets.registry.database import RegistryError
 from odum_assets.registry.models import SORTED_COLUMNS, Artifact, Dataset, Event, Run, Strategy
 from odum_assets.registry.records import Row
-from odum_assets.registry.types import RunMode, RunStatus
+from odum_assets.registry.types import Exact, RunMode, RunStatus, UtcTime
 
 MAX_LIMIT = 1_000
 
@@ -332,17 +332,26 @@ def _position(cursor: str | None, sort: str) -> tuple[Any, int] | None:
         of, value, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         if of != sort or type(key) is not int:
             raise ValueError
-        column = _RUNS.c[sort.removeprefix("-")]
-        kind = column.type.python_type
-        if value is None or kind in (str, int):
-            return (value if value is None else kind(value)), key
-        if issubclass(kind, datetime):
-            return datetime.fromisoformat(value), key
-        return kind(value), key
+        return _parsed(_RUNS.c[sort.removeprefix("-")].type, value), key
     except (ValueError, TypeError, ArithmeticError):
         raise QueryError(
             f"cursor: not one that a list sorted by {sort} gave; start again without it"
         ) from None
+
+
+def _parsed(kind: sa.types.TypeEngine[Any], value: Any) -> Any:  # noqa: ANN401 - JSON in, column out
+    if value is None:
+        return None
+    if isinstance(kind, UtcTime):
+        return datetime.fromisoformat(value)
+    if isinstance(kind, Exact):
+        return Decimal(value)
+    if isinstance(kind, sa.Enum) and kind.enum_class is not None:
+        return kind.enum_class(value)
+    wanted = str if isinstance(kind, sa.String) else int
+    if type(value) is not wanted:
+        raise TypeError
+    return value
 
 
 def _one(connection: sa.Connection, statement: sa.Select[Any]) -> Row | None:

@@ -8,16 +8,7 @@ from commands import Odum
 
 from odum_assets.cli import run_backtest
 
-HEAVY = (
-    "dagster",
-    "nautilus_trader",
-    "pyarrow",
-    "pandas",
-    "numpy",
-    "pydantic",
-    "sqlalchemy",
-    "alembic",
-)
+HEAVY = ("dagster", "nautilus_trader", "pyarrow", "pandas", "numpy", "pydantic", "sqlalchemy")
 COMMANDS = [
     [],
     ["data"],
