@@ -41,7 +41,7 @@ def registering_failure(
         from odum_assets.results.failures import store_failure
 
         try:
-            run_id = store_failure(request, project.settings, error, context.run_id)
+            run_id = store_failure(request, project.settings, error, context.run.run_id)
         except Exception as other:  # noqa: BLE001 - the first error matters more
             context.log.error(f"why this run failed could not be kept for the registry: {other}")
         else:

@@ -5,6 +5,7 @@ a schema of their own, ``odum``: other programs that share the database (Dagster
 ``runs``, too) are not touched.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -100,8 +101,9 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 def _explained(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
+    except (DBAPIError, sqlite3.Error) as error:
+        # Errors of _prepare_sqlite, such as a damaged file, come as they are.
+        reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         raise RegistryError(
             f"registry {shown(engine.url)}: {reason}. Check that the database is there and may be "
             "written, and that it is up to date: odum registry check"

@@ -155,7 +155,7 @@ def run(
 
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(request, project.settings, run_progress(context), context.run_id)
+    result = run_backtest(request, project.settings, run_progress(context), context.run.run_id)
     register(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
