@@ -72,7 +72,7 @@ FILTERED_COLUMNS = (
     "partition",
     "sweep_id",
 )
-"""Columns of runs that a list is narrowed by, each with an index in order of execution."""
+"""Columns of runs that a list is narrowed by, each with an index that knows the status, too."""
 
 
 PENDING = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -196,8 +196,11 @@ class Run(Base):
         ),
         CheckConstraint("status <> 'failed' OR error IS NOT NULL", name="ck_runs_failed_says_why"),
         CheckConstraint("window_start <= window_end", name="ck_runs_valid_window"),
-        *(Index(f"ix_runs_by_{name}", name, "id") for name in SORTED_COLUMNS if name != "run_id"),
-        *(Index(f"ix_runs_of_{name}", name, "executed_at", "id") for name in FILTERED_COLUMNS),
+        *(Index(f"ix_runs_by_{name}", name, "id") for name in SORTED_COLUMNS),
+        *(
+            Index(f"ix_runs_of_{name}", *dict.fromkeys((name, "status", "executed_at", "id")))
+            for name in FILTERED_COLUMNS
+        ),
         Index("ix_runs_mode_date", "run_mode", "executed_at"),
         Index("ix_runs_dagster_run", "dagster_run_id"),
         Index(

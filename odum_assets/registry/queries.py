@@ -27,6 +27,9 @@ from odum_assets.registry.types import Exact, RunMode, RunStatus, UtcTime
 
 MAX_LIMIT = 1_000
 
+_FEW = 1_500
+"""Runs that are sorted on SQLite when a page of them is asked for; of more an index is followed."""
+
 _RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
 _DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
 _STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
@@ -119,7 +122,7 @@ def list_runs(
     cursor : str, optional
         `next_cursor` of the page before, with the same filter and sort.
     offset : int
-        Rows to leave out first, in place of a cursor.
+        Rows to leave out first, in place of a cursor; thousands of them take time under a filter.
     with_total : bool
         Whether to count the rows of all pages.
 
@@ -274,28 +277,54 @@ def _keys(
     Known and unknown values are asked for apart, so that one plain index serves both directions on
     both databases.
     """
-    column, key = _RUNS.c[name], _RUNS.c.id
+    source = _source(connection, name, conditions)
+    column, key = source.c[name], source.c.id
+    # What the filter leaves is in the source already where it was asked for first.
+    rest = conditions if source is _RUNS else []
+    hint = f"INDEXED BY ix_runs_by_{name}"
     way = sa.desc if is_down else sa.asc
+
+    def chosen(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        found = sa.select(key).where(*which, *rest).order_by(way(column), way(key))
+        return found.with_hint(_RUNS, hint, "sqlite") if source is _RUNS else found
+
     keys: list[int] = []
     if position is None or position[0] is not None:
-        known = sa.select(key).where(column.is_not(None), *conditions)
+        known = chosen(column.is_not(None))
         if position is not None:
             here = sa.tuple_(column, key)
             there = sa.tuple_(sa.literal(position[0], column.type), sa.literal(position[1]))
             known = known.where(here < there if is_down else here > there)
-        known = known.order_by(way(column), way(key)).limit(limit).offset(offset)
-        keys = list(connection.execute(known).scalars())
-    if len(keys) < limit and column.nullable:
-        unknown = sa.select(key).where(column.is_(None), *conditions)
+        keys = list(connection.execute(known.limit(limit).offset(offset)).scalars())
+    if len(keys) < limit and _RUNS.c[name].nullable:
+        unknown = chosen(column.is_(None))
         if position is not None and position[0] is None:
             unknown = unknown.where(key < position[1] if is_down else key > position[1])
         if offset and not keys:
-            counted = sa.select(sa.func.count()).where(column.is_not(None), *conditions)
+            counted = (
+                sa.select(sa.func.count()).select_from(source).where(column.is_not(None), *rest)
+            )
             skipped = offset - int(connection.execute(counted).scalar_one())
             unknown = unknown.offset(max(skipped, 0))
-        unknown = unknown.order_by(way(column), way(key)).limit(limit - len(keys))
-        keys += connection.execute(unknown).scalars()
+        keys += connection.execute(unknown.limit(limit - len(keys))).scalars()
     return keys
+
+
+def _source(
+    connection: sa.Connection, name: str, conditions: list[sa.ColumnElement[bool]]
+) -> sa.FromClause:
+    """Return where keys are looked for: the table in order of a column, or the few that are left.
+
+    PostgreSQL knows how many rows a value has and chooses by itself. SQLite knows the average only
+    and would sort half of the table for a configuration that has half of the runs.
+    """
+    if connection.dialect.name == "postgresql" or not conditions:
+        return _RUNS
+    few = sa.select(*dict.fromkeys([_RUNS.c.id, _RUNS.c[name]])).where(*conditions).limit(_FEW + 1)
+    counted = sa.select(sa.func.count()).select_from(few.subquery())
+    if int(connection.execute(counted).scalar_one()) > _FEW:
+        return _RUNS
+    return few.subquery("few")
 
 
 def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnElement[bool]]:

@@ -3,14 +3,17 @@
 import random
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from databases import DATABASES, empty, url_of
 from resultfiles import FIRST, stored
-from tinydays import Market
+from tinydays import DAY, variant
 
-from odum_assets.registry.database import reading
+from odum_assets.backtest.request import RunRequest
+from odum_assets.registry.database import create_engine, reading, registry_url
 from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import (
     QueryError,
@@ -25,25 +28,24 @@ from odum_assets.registry.queries import (
     list_runs,
     list_strategies,
 )
-from odum_assets.registry.register import rebuild
+from odum_assets.registry.register import upgrade_registry
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import store_failure
 from odum_assets.results.store import ResultStore
-from odum_assets.settings import Settings
 
 RUNS = 40
 
 
-@pytest.fixture
-def connection(registry: sa.Engine, settings: Settings, market: Market) -> Iterator[sa.Connection]:
-    from tinydays import DAY, variant
-
-    from odum_assets.backtest.request import RunRequest
-
+@pytest.fixture(scope="module", params=DATABASES)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sample: Path
+) -> Iterator[sa.Engine]:
+    """A registry of finished and failed runs on either database; tests only read it."""
+    settings = empty(tmp_path_factory.mktemp("queries") / "results", url_of(request))
     draws = random.Random(7)  # noqa: S311
     figures = [draws.choice([None, 0.1, -0.1, 1.7e-7, 123456.78901234]) for _ in range(RUNS)]
     stored(
-        market.run(mode="fast").result.fast_path,
+        sample,
         settings.results_path,
         RUNS,
         pnl=figures,
@@ -53,8 +55,15 @@ def connection(registry: sa.Engine, settings: Settings, market: Market) -> Itera
     )
     for text in ("no data", "other"):
         store_failure(RunRequest(variant(), (DAY,), "window"), settings, ValueError(text))
-    rebuild(registry, ResultStore(settings.results_path))
-    with reading(registry) as opened:
+    engine = create_engine(registry_url(settings))
+    upgrade_registry(engine, ResultStore(settings.results_path))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(filled: sa.Engine) -> Iterator[sa.Connection]:
+    with reading(filled) as opened:
         yield opened
 
 
