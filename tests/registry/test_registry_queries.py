@@ -13,6 +13,7 @@ from resultfiles import FIRST, stored
 from tinydays import DAY, variant
 
 from odum_assets.backtest.request import RunRequest
+from odum_assets.registry import queries
 from odum_assets.registry.database import create_engine, reading, registry_url
 from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import (
@@ -67,10 +68,12 @@ def connection(filled: sa.Engine) -> Iterator[sa.Connection]:
         yield opened
 
 
-def _everything(connection: sa.Connection, sort: str, limit: int) -> list[dict[str, Any]]:
+def _everything(
+    connection: sa.Connection, sort: str, limit: int, where: RunFilter | None = None
+) -> list[dict[str, Any]]:
     rows, cursor = [], None
     while True:
-        page = list_runs(connection, sort=sort, limit=limit, cursor=cursor)
+        page = list_runs(connection, where, sort, limit=limit, cursor=cursor)
         rows += page.rows
         if page.next_cursor is None:
             return rows
@@ -82,6 +85,28 @@ def _everything(connection: sa.Connection, sort: str, limit: int) -> list[dict[s
 def test_pages_follow_each_other_in_order(connection: sa.Connection, way: str) -> None:
     for column in SORTED_COLUMNS:
         _check_pages(connection, column, way)
+
+
+@pytest.mark.parametrize("few", [2, 1_500], ids=["followed", "sorted"])
+def test_filtered_pages_are_the_filtered_rows_of_all(
+    connection: sa.Connection, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """On SQLite there are two ways, by how many rows are left."""
+    monkeypatch.setattr(queries, "_FEW", few)
+    where = RunFilter(status=RunStatus.SUCCEEDED, executed_from=FIRST + timedelta(seconds=5))
+    for column in ("pnl", "-pnl", "run_id", "-executed_at", "-sharpe_ratio", "status"):
+        expected = [
+            row["run_id"]
+            for row in _everything(connection, column, 50)
+            if row["status"] is RunStatus.SUCCEEDED
+            and row["executed_at"] >= FIRST + timedelta(seconds=5)
+        ]
+        assert len(expected) == RUNS - 5
+        found = [row["run_id"] for row in _everything(connection, column, 7, where)]
+        assert found == expected
+        for offset in (3, 20, RUNS - 6, RUNS):
+            page = list_runs(connection, where, column, limit=4, offset=offset)
+            assert [row["run_id"] for row in page.rows] == expected[offset : offset + 4]
 
 
 def _check_pages(connection: sa.Connection, column: str, way: str) -> None:
