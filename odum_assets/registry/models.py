@@ -61,7 +61,7 @@ SORTED_COLUMNS = (
     "losing_trades",
     "break_even_trades",
 )
-"""Columns of runs that a list can be sorted by; each has an index that ends in the row's key."""
+"""Columns of runs that a list can be sorted by; each has an index with the row's key."""
 
 FILTERED_COLUMNS = (
     "config_name",
@@ -196,7 +196,11 @@ class Run(Base):
         ),
         CheckConstraint("status <> 'failed' OR error IS NOT NULL", name="ck_runs_failed_says_why"),
         CheckConstraint("window_start <= window_end", name="ck_runs_valid_window"),
-        *(Index(f"ix_runs_by_{name}", name, "id") for name in SORTED_COLUMNS),
+        # With the status: of failed runs no figure is known, and all others would be looked up.
+        *(
+            Index(f"ix_runs_by_{name}", *dict.fromkeys((name, "id", "status")))
+            for name in SORTED_COLUMNS
+        ),
         *(
             Index(f"ix_runs_of_{name}", *dict.fromkeys((name, "status", "executed_at", "id")))
             for name in FILTERED_COLUMNS

@@ -239,7 +239,8 @@ def _runs() -> None:
         sa.CheckConstraint("window_start <= window_end", name="ck_runs_valid_window"),
     )
     for name in _SORTED:
-        op.create_index(f"ix_runs_by_{name}", "runs", [name, "id"])
+        columns = dict.fromkeys((name, "id", "status"))
+        op.create_index(f"ix_runs_by_{name}", "runs", [*columns])
     for name in _FILTERED:
         columns = dict.fromkeys((name, "status", "executed_at", "id"))
         op.create_index(f"ix_runs_of_{name}", "runs", [*columns])
