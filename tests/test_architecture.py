@@ -1,7 +1,7 @@
 """The rooms and who may call whom, as the code has it.
 
-raw -> catalog -> backtest -> results share config, instruments and settings; orchestration sits on
-top of them and is the only room with Dagster; cli on top of orchestration.
+raw -> catalog -> backtest -> results -> registry share config, instruments and settings;
+orchestration sits on top of them and is the only room with Dagster; cli on top of orchestration.
 """
 
 import ast
@@ -22,9 +22,19 @@ MAY_IMPORT = {
     "catalog": {*_SHARED, "raw"},
     "backtest": {*_SHARED, "raw", "catalog"},
     "results": {*_SHARED, "raw", "catalog", "backtest"},
-    "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results"},
+    "registry": {*_SHARED, "backtest", "results"},
+    "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results", "registry"},
     "definitions": {"orchestration"},
-    "cli": {*_SHARED, "raw", "catalog", "backtest", "results", "orchestration", "definitions"},
+    "cli": {
+        *_SHARED,
+        "raw",
+        "catalog",
+        "backtest",
+        "results",
+        "registry",
+        "orchestration",
+        "definitions",
+    },
 }
 """Rooms of the package, each with the ones that it may import besides itself."""
 

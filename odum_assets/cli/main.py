@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from odum_assets.cli import backfill, backtest, config, convert, data, demo, dev, results, sweep
+from odum_assets.cli import (
+    backfill,
+    backtest,
+    config,
+    convert,
+    data,
+    demo,
+    dev,
+    registry,
+    results,
+    sweep,
+)
 from odum_assets.cli.running import run_app
 
 app = typer.Typer(
@@ -23,6 +34,7 @@ app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
 app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
+app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)

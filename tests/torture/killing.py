@@ -21,7 +21,8 @@ PIECES = [sys.executable, str(HERE / "pieces.py")]
 PATIENCE_S = 60
 ORPHANS_END_WITHIN_S = 5.0
 
-ALWAYS = (".staging/.lock", ".staging/.publish")
+REGISTRY = ("registry.sqlite", "registry.sqlite-shm", "registry.sqlite-wal")
+ALWAYS = (".staging/.lock", ".staging/.publish", *REGISTRY)
 """Lock files of the results, which stay."""
 
 type Target = Literal["group", "parent", "child"]
@@ -229,10 +230,10 @@ def tree(folder: Path) -> Tree:
 def results_tree(results: Path) -> list[Tree]:
     """Return what each result consists of, without what differs from run to run by its nature.
 
-    Not compared: run ids (the random part of names), the project's folder, the time of the run, and
-    the seconds and MiB that it took. Compared: every byte of every table, document, export and
-    drawing, and every other value of summary and metadata. What belongs to no result counts as one
-    without a name.
+    Not compared: run ids (the random part of names), the project's folder, the time of the run, the
+    seconds and MiB that it took, its Dagster run, what is kept of runs that failed. Compared: every
+    byte of every table, document, export and drawing, and every other value of summary and
+    metadata. What belongs to no result counts as one without a name.
     """
     ids = sorted(path.stem for path in results.glob("fast/*.json"))
     of_run: dict[str, Tree] = {run_id: {} for run_id in ids}
@@ -242,7 +243,9 @@ def results_tree(results: Path) -> list[Tree]:
             continue
         owner = next((run_id for run_id in ids if run_id in name), None)
         if owner is None:
-            if not name.startswith("partitions/"):
+            if name.startswith("failed/"):
+                json.loads((results / name).read_text(encoding="utf-8"))  # whole, whatever it says
+            elif not name.startswith("partitions/"):
                 rest[name] = content
             continue
         path = results / name
@@ -265,6 +268,6 @@ def _plain(path: Path, run_id: str) -> str:
         return text
     document = json.loads(text)
     for part in (document, document.get("metadata", {})):
-        for name in ("created", "execution_time", "resources"):
+        for name in ("created", "execution_time", "resources", "dagster_run_id"):
             part.pop(name, None)
     return json.dumps(document)

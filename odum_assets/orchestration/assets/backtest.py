@@ -1,5 +1,7 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from odum_assets.orchestration.metadata import (
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.registration import Registration, register, registered
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.raw.layout import DataType
 
@@ -46,7 +49,8 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
-            return run(context, request, project)
+            with registered(context, request, project.settings) as entry:
+                return run(context, request, project, entry)
 
     return result
 
@@ -69,11 +73,14 @@ def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     def window(context: dg.AssetExecutionContext, config: WindowConfig) -> Materialized:
         with failing({"config": loaded.name}):
             bounds = config.bounds(loaded)
-            days, missing = window_days(project, loaded, bounds)
-            if missing:
-                context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
-            request = config.request(loaded, days, "window", bounds)
-            return run(context, request, project, {"days": len(days), "days_missing": missing})
+            asked = config.request(loaded, (), "window", bounds)
+            with registered(context, asked, project.settings) as entry:
+                days, missing = window_days(project, loaded, bounds)
+                if missing:
+                    context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
+                request = replace(asked, days=days)
+                facts = {"days": len(days), "days_missing": missing}
+                return run(context, request, project, entry, facts)
 
     return window
 
@@ -108,7 +115,8 @@ def run(
     context: dg.AssetExecutionContext,
     request: "RunRequest",
     project: Project,
-    facts: dict[str, object] | None = None,
+    entry: Registration,
+    facts: Mapping[str, object] | None = None,
 ) -> Materialized:
     """Check the inputs of a request, run it and report the result.
 
@@ -122,7 +130,14 @@ def run(
 
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(request, project.settings, run_progress(context))
+    result = run_backtest(
+        request,
+        project.settings,
+        run_progress(context, entry.progress),
+        context.run.run_id,
+        entry.run_id,
+    )
+    register(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(
