@@ -3,20 +3,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from variables import VARIABLES
 
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings, load_settings
-
-VARIABLES = [
-    "UNIFIED_CLOUD_LOCAL_PATH",
-    "UNIFIED_CLOUD_SERVICES_USE_PARQUET",
-    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
-    "DATA_CATALOG_PATH",
-    "ODUM_RESULTS_PATH",
-    "ODUM_CONFIGS_PATH",
-    "DATABASE_URL",
-    "ODUM_PARTITIONS_START",
-]
 
 
 @pytest.fixture(autouse=True)

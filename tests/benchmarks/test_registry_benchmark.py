@@ -5,20 +5,15 @@
 
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from measuring import Measurements
-
-sys.path.append(str(Path(__file__).parents[1] / "registry"))
-
 from postgresserver import server
 
 from odum_assets.registry import schema

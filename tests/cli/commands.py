@@ -8,17 +8,6 @@ from typing import Any, NamedTuple
 
 REPOSITORY = Path(__file__).parents[2]
 BTC = "binance_futures_btcusdt_l2_trades_config"
-VARIABLES = (
-    "UNIFIED_CLOUD_LOCAL_PATH",
-    "UNIFIED_CLOUD_SERVICES_USE_PARQUET",
-    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
-    "DATA_CATALOG_PATH",
-    "ODUM_RESULTS_PATH",
-    "ODUM_CONFIGS_PATH",
-    "DATABASE_URL",
-    "ODUM_PARTITIONS_START",
-    "DAGSTER_HOME",
-)
 
 
 class Ran(NamedTuple):

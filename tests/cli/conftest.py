@@ -2,7 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import BTC, VARIABLES, Odum, Ran, lay_out
+from commands import BTC, Odum, Ran, lay_out
+from variables import VARIABLES
 
 from odum_assets.cli.main import main
 

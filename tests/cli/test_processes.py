@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import BTC, VARIABLES, lay_out, processes_in
+from commands import BTC, lay_out, processes_in
+from variables import VARIABLES
 
 SCRIPTS = Path(sys.executable).parent
 

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hostileproject import REPOSITORY, VARIABLES, Project
+from hostileproject import REPOSITORY, Project
+from variables import VARIABLES
 
 
 @pytest.fixture

@@ -8,27 +8,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from graphtools import BTC, BTC_KEY, ETH, FIRST_DAY, REPO
+from variables import VARIABLES
 
 from odum_assets.orchestration.launch import Graph, load_graph
 from odum_assets.raw.sample import SampleSpec, write_sample
 from odum_assets.settings import Settings
 
-_VARIABLES = (
-    "UNIFIED_CLOUD_LOCAL_PATH",
-    "DATA_CATALOG_PATH",
-    "ODUM_RESULTS_PATH",
-    "ODUM_CONFIGS_PATH",
-    "DATABASE_URL",
-    "ODUM_PARTITIONS_START",
-    "ODUM_STABLE_SECS",
-    "DAGSTER_HOME",
-)
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder with the configurations of BTC and ETH, as current folder."""
-    for name in _VARIABLES:
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "configs").mkdir()
     for name in (BTC, ETH):

@@ -1,15 +1,10 @@
 """Registries on both databases, and stored results to fill them with."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-
-# The helper lives with the tests that use it most.
-sys.path.append(str(Path(__file__).parents[1] / "backtest"))
-
 from databases import DATABASES, empty, url_of
 from postgresserver import server
 from tinydays import Market

@@ -1,16 +1,11 @@
 """Runs of a tiny day in a store of their own."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# The helper lives with the tests that use it most.
-sys.path.append(str(Path(__file__).parents[1] / "backtest"))
-
 from resultday import BOOKS, ROWS
 from tinydays import Market, Outcome, variant
 

@@ -1,15 +1,9 @@
 """Fixtures of the torture: the prepared project, and dice with a printed seed."""
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-# The helper lives with the tests that use it most.
-sys.path.append(str(Path(__file__).parents[1] / "cli"))
-
 from ground import Ground, make_ground
 from killing import Dice
 

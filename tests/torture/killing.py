@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from commands import VARIABLES, processes_in
+from commands import processes_in
+from variables import VARIABLES
 
 HERE = Path(__file__).parent
 ODUM = Path(sys.executable).parent / "odum"
