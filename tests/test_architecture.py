@@ -1,7 +1,7 @@
 """The rooms and who may call whom, as the code has it.
 
 raw -> catalog -> backtest -> results share config, instruments and settings; orchestration sits on
-top of them and is the only room with Dagster; cli on top of orchestration.
+top of them and is the only room with Dagster; api and then cli on top of orchestration.
 """
 
 import ast
@@ -24,7 +24,17 @@ MAY_IMPORT = {
     "results": {*_SHARED, "raw", "catalog", "backtest"},
     "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results"},
     "definitions": {"orchestration"},
-    "cli": {*_SHARED, "raw", "catalog", "backtest", "results", "orchestration", "definitions"},
+    "api": {*_SHARED, "raw", "catalog", "backtest", "results", "orchestration"},
+    "cli": {
+        *_SHARED,
+        "raw",
+        "catalog",
+        "backtest",
+        "results",
+        "orchestration",
+        "definitions",
+        "api",
+    },
 }
 """Rooms of the package, each with the ones that it may import besides itself."""
 

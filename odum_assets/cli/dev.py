@@ -30,7 +30,7 @@ def dev(
     from odum_assets.cli.errors import WorkError
     from odum_assets.cli.rendering import Output
 
-    if not _is_free(host, port):
+    if not is_free(host, port):
         raise WorkError(f"port {port} is taken; choose another with --port")
     environment = dict(os.environ)
     command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
@@ -47,7 +47,8 @@ def dev(
         raise WorkError(f"dagster dev ended with exit code {code}; its last lines are above")
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
+    """Return whether a port can be listened on."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

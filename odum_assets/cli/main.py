@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from odum_assets.cli import backfill, backtest, config, convert, data, demo, dev, results
+from odum_assets.cli import backfill, backtest, config, convert, data, demo, dev, results, serve
 from odum_assets.cli.running import run_app
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)
+app.command("serve", rich_help_panel="Project")(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,91 @@
+"""The application: its routes, guards and errors, and the OpenAPI document of all that."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+
+from odum_assets.api import problems
+from odum_assets.api.guards import Guard
+from odum_assets.api.options import ServiceOptions
+from odum_assets.api.results_index import ResultsIndex
+from odum_assets.api.routes import catalog, configs, data, results, status
+from odum_assets.api.service import Service
+from odum_assets.results.store import ResultStore
+from odum_assets.settings import Settings
+
+_SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
+_ROUTERS = (status.router, results.router, data.router, configs.router, catalog.router)
+
+
+def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
+    """Return the service.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where everything lies.
+    options : ServiceOptions
+        Token, limits, Dagster.
+    """
+    app = FastAPI(
+        title="Odum Assets",
+        version=version("odum-assets"),
+        description="Backtests and their results, over the same Dagster assets as everything else.",
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.service = Service(settings, options, ResultsIndex(ResultStore(settings.results_path)))
+    problems.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Guard, options=options)
+    if options.cors:
+        # Outermost: a page must be able to read a refusal, too.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(options.cors),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
+            expose_headers=_SHOWN_HEADERS,
+        )
+    app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _document(
+    app: FastAPI, options: ServiceOptions, made: Callable[[], dict[str, Any]]
+) -> Callable[[], dict[str, Any]]:
+    """Return FastAPI's document with problems in place of its own errors, and with the token."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        schema = made()
+        schemas = schema["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**problem.pop("$defs"), "Problem": problem}
+        reply = {
+            "description": "Problem",
+            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+                operation["responses"] |= {"4XX": reply, "5XX": reply}
+        if options.token is not None:
+            schema["components"]["securitySchemes"] = {
+                "token": {"type": "http", "scheme": "bearer"}
+            }
+            schema["security"] = [{"token": []}]
+        return schema
+
+    return document

@@ -1,0 +1,145 @@
+"""Errors as problem details (RFC 9457): one shape for everything that goes wrong."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from odum_assets.errors import OdumError
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger("odum_assets.api")
+
+
+class InvalidField(BaseModel):
+    """One part of a request that cannot be used."""
+
+    place: str = Field(description="Where: query.limit, body.start...", examples=["query.limit"])
+    detail: str = Field(description="What is allowed.")
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str = Field(description="Kind of problem.", examples=["urn:odum:problem:unknown-result"])
+    title: str = Field(description="The kind in words.")
+    status: int = Field(description="HTTP status.", examples=[404])
+    detail: str = Field(description="What, where, why, and what to do.")
+    instance: str = Field(description="Path of the request.")
+    request_id: str = Field(description="Id of the request, as in the log of the service.")
+    errors: list[InvalidField] = Field(default=[], description="Parts that cannot be used.")
+
+
+class ProblemError(Exception):
+    """Answer a request with a problem.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    kind : str
+        Short name of the kind, such as ``unknown-result``.
+    detail : str
+        A message for a person.
+    headers : mapping, optional
+        Headers of the reply.
+    """
+
+    def __init__(
+        self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def problem_body(
+    path: str,
+    request_id: str,
+    status: int,
+    kind: str,
+    detail: str,
+    errors: list[InvalidField] | None = None,
+) -> dict[str, Any]:
+    """Return the content of a problem."""
+    return Problem(
+        type=f"urn:odum:problem:{kind}",
+        title=kind.replace("-", " ").capitalize(),
+        status=status,
+        detail=detail,
+        instance=path,
+        request_id=request_id,
+        errors=errors or [],
+    ).model_dump()
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an application with a problem."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(OdumError, _on_odum_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _reply(
+    request: Request,
+    status: int,
+    kind: str,
+    detail: str,
+    *,
+    errors: list[InvalidField] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    request_id = request.scope.get("odum_request_id", "")
+    body = problem_body(request.url.path, request_id, status, kind, detail, errors)
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)  # noqa: S101 - what it is registered for
+    return _reply(request, error.status, error.kind, error.detail, headers=error.headers)
+
+
+async def _on_odum_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer with a person's message: data, configurations or results are not as they must be."""
+    return _reply(request, 409, "cannot-be-done", str(error))
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    errors = [
+        InvalidField(
+            place=".".join(map(str, each["loc"])),
+            detail=each["msg"].removeprefix("Value error, "),
+        )
+        for each in error.errors()
+    ]
+    detail = "; ".join(f"{each.place}: {each.detail}" for each in errors)
+    return _reply(request, 422, "invalid-request", detail, errors=errors)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = {
+        404: f"there is nothing at {request.url.path}; see /docs",
+        405: f"{request.method} is not possible at {request.url.path}; see /docs",
+    }.get(error.status_code, str(error.detail))
+    kind = phrase.lower().replace(" ", "-")
+    return _reply(request, error.status_code, kind, detail, headers=error.headers)
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    request_id = request.scope.get("odum_request_id", "")
+    _LOG.error("request %s failed (%s)", request_id, type(error).__name__)
+    detail = f"the service failed; its log says why under request {request_id}"
+    return _reply(request, 500, "internal-error", detail, headers={"X-Request-Id": request_id})

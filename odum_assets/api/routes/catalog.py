@@ -1,0 +1,131 @@
+"""What can be chosen: venues, instruments, execution algorithms."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import TypeAdapter
+
+from odum_assets.api import models
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.service import Service, ServiceHere
+from odum_assets.config.model import ExecAlgorithm
+from odum_assets.instruments.keys import VENUE_CODES, InstrumentKey, venue_products
+
+router = APIRouter(prefix="/api", tags=["choices"])
+
+
+@router.get("/instruments/venues")
+def list_venues(service: ServiceHere) -> models.Venues:
+    """List venues, and the kinds of instrument that they have."""
+    codes = sorted({*VENUE_CODES, *(each.venue for each in _keys(service))})
+    return models.Venues(
+        cefi=[
+            models.Venue(code=code, name=code.replace("-", " ").title(), types=_types(code))
+            for code in codes
+        ],
+        tradfi=[],
+    )
+
+
+@router.get("/instruments/types/{venue}")
+def list_types(service: ServiceHere, venue: str) -> models.InstrumentTypes:
+    """List the kinds of instrument of a venue."""
+    code = _venue(service, venue)
+    return models.InstrumentTypes(venue=code, types=_types(code))
+
+
+@router.get("/instruments/list/{venue}/{product}")
+def list_instruments(service: ServiceHere, venue: str, product: str) -> models.Instruments:
+    """List the instruments of a venue and kind for which there are configurations."""
+    code, kind = _venue(service, venue), product.upper()
+    if kind not in _types(code):
+        raise ProblemError(
+            404, "unknown-type", f"{code} has no {product}; it has {', '.join(_types(code))}"
+        )
+    found: dict[InstrumentKey, models.Instrument] = {}
+    for loaded in service.project().configs:
+        if (loaded.key.venue, loaded.key.product) == (code, kind):
+            shown = models.Instrument(
+                symbol=loaded.key.symbol,
+                gcs_id=str(loaded.key),
+                nautilus_id=loaded.key.nautilus_id,
+                config_id=loaded.config.instrument.id,
+                configs=[],
+            )
+            found.setdefault(loaded.key, shown).configs.append(loaded.name)
+    return models.Instruments(venue=code, type=kind, instruments=list(found.values()))
+
+
+@router.get("/algorithms")
+def list_algorithms() -> list[models.Algorithm]:
+    """List execution algorithms and their parameters."""
+    return _algorithms()
+
+
+@router.get("/algorithms/{algorithm}")
+def get_algorithm(algorithm: str) -> models.Algorithm:
+    """Return one execution algorithm."""
+    for each in _algorithms():
+        if each.id == algorithm.upper():
+            return each
+    known = ", ".join(each.id for each in _algorithms())
+    raise ProblemError(404, "unknown-algorithm", f"no algorithm {algorithm!r}; there are {known}")
+
+
+def _keys(service: Service) -> list[InstrumentKey]:
+    return [loaded.key for loaded in service.project().configs]
+
+
+def _venue(service: Service, venue: str) -> str:
+    code = venue.upper()
+    known = {*VENUE_CODES, *(each.venue for each in _keys(service))}
+    if code not in known:
+        raise ProblemError(
+            404, "unknown-venue", f"no venue {venue!r}; there are {', '.join(sorted(known))}"
+        )
+    return code
+
+
+def _types(venue: str) -> list[str]:
+    return [product.value for product in venue_products(venue)]
+
+
+def _algorithms() -> list[models.Algorithm]:
+    """Return what the model of run configurations says of them."""
+    schema = TypeAdapter[Any](ExecAlgorithm).json_schema()
+    definitions = schema["$defs"]
+    found = []
+    for reference in schema["discriminator"]["mapping"].values():
+        algorithm = definitions[reference.rpartition("/")[2]]
+        params = definitions[algorithm["properties"]["params"]["$ref"].rpartition("/")[2]]
+        name = algorithm["properties"]["type"]["const"]
+        found.append(
+            models.Algorithm(
+                id=name,
+                name=name,
+                description=algorithm["properties"]["type"]["description"],
+                parameters=[
+                    _parameter(each, part) for each, part in params.get("properties", {}).items()
+                ],
+            )
+        )
+    return found
+
+
+def _parameter(name: str, part: dict[str, Any]) -> models.Parameter:
+    kinds = [part, *part.get("anyOf", ())]
+    whole = part.get("type") == "integer"
+    default = part.get("default")
+
+    def bound(*names: str) -> float | None:
+        values = [kind[each] for kind in kinds for each in names if each in kind]
+        return float(values[0]) if values else None
+
+    return models.Parameter(
+        name=name,
+        type="integer" if whole else "number",
+        default=None if default is None else int(default) if whole else float(default),
+        minimum=bound("minimum", "exclusiveMinimum"),
+        maximum=bound("maximum", "exclusiveMaximum"),
+        description=part.get("description", ""),
+    )
