@@ -9,16 +9,18 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from odum_assets.api import problems
+from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.guards import Guard
+from odum_assets.api.launching import LaunchLimit
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.results_index import ResultsIndex
-from odum_assets.api.routes import catalog, configs, data, results, status
+from odum_assets.api.routes import catalog, configs, data, results, runs, status
 from odum_assets.api.service import Service
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 _SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
-_ROUTERS = (status.router, results.router, data.router, configs.router, catalog.router)
+_ROUTERS = (status.router, runs.router, results.router, data.router, configs.router, catalog.router)
 
 
 def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
@@ -37,7 +39,13 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         description="Backtests and their results, over the same Dagster assets as everything else.",
         generate_unique_id_function=_operation_id,
     )
-    app.state.service = Service(settings, options, ResultsIndex(ResultStore(settings.results_path)))
+    app.state.service = Service(
+        settings,
+        options,
+        ResultsIndex(ResultStore(settings.results_path)),
+        DagsterClient(options.dagster_url),
+        LaunchLimit(options.launches_per_minute),
+    )
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)

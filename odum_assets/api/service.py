@@ -5,6 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from odum_assets.api.dagster_client import DagsterClient
+from odum_assets.api.launching import LaunchLimit
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.results_index import ResultsIndex
@@ -27,11 +29,17 @@ class Service:
         Token, limits, Dagster.
     index : ResultsIndex
         The results.
+    dagster : DagsterClient
+        What runs them.
+    launches : LaunchLimit
+        How often that may be asked to.
     """
 
     settings: Settings
     options: ServiceOptions
     index: ResultsIndex
+    dagster: DagsterClient
+    launches: LaunchLimit
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result.

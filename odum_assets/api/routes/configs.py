@@ -80,10 +80,11 @@ def save_config(
 ) -> SavedConfig:
     """Store a configuration: only a valid one, whole, and none in place of an unseen one.
 
-    Dagster has a new one in its graph after its code location is loaded again.
+    The next launch has Dagster load it.
     """
     folder = service.settings.configs_path
     loaded, tag, is_new = config_files.write(folder, upload.name, upload.config, if_match)
+    service.dagster.forget_configs()
     response.status_code = 201 if is_new else 200
     response.headers["ETag"] = tag
     response.headers["Location"] = f"/api/configs/{loaded.name}"

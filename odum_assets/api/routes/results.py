@@ -43,17 +43,15 @@ FORMS: dict[int | str, dict[str, Any]] = {
 _REFUSED = ("denied", "rejected")
 _BUCKETS = 10
 _PATTERNS = 20
-_TICKS = pa.schema(
-    [
-        pa.field("ts_event", pa.string()),
-        pa.field("ts_init", pa.string()),
-        pa.field("instrument_id", pa.string()),
-        pa.field("price", pa.float64()),
-        pa.field("size", pa.float64()),
-        pa.field("aggressor_side", pa.string()),
-        pa.field("trade_id", pa.string()),
-    ]
-)
+_TICK_FIELDS: dict[str, pa.DataType] = {
+    "ts_event": pa.string(),
+    "ts_init": pa.string(),
+    "instrument_id": pa.string(),
+    "price": pa.float64(),
+    "size": pa.float64(),
+    "aggressor_side": pa.string(),
+    "trade_id": pa.string(),
+}
 
 Offset = Annotated[int, Query(ge=0, le=2**62, description="Rows to leave out first.")]
 Limit = Annotated[
@@ -185,7 +183,7 @@ def get_ticks(
             f"the ticks of {run_id} were not exported; run {entry.config_name} again with "
             "export_ticks",
         )
-    table = DocumentTable(path, _TICKS)
+    table = DocumentTable(path, pa.schema(_TICK_FIELDS))
     return table_reply(request, table, "ticks", Page(offset, limit), 1_000)
 
 
