@@ -14,13 +14,21 @@ from odum_assets.api.guards import Guard
 from odum_assets.api.launching import LaunchLimit
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.results_index import ResultsIndex
-from odum_assets.api.routes import catalog, configs, data, results, runs, status
+from odum_assets.api.routes import catalog, configs, data, resources, results, runs, status
 from odum_assets.api.service import Service
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 _SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
-_ROUTERS = (status.router, runs.router, results.router, data.router, configs.router, catalog.router)
+_ROUTERS = (
+    status.router,
+    runs.router,
+    resources.router,
+    results.router,
+    data.router,
+    configs.router,
+    catalog.router,
+)
 
 
 def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:

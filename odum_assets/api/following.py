@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import anyio
@@ -77,20 +77,20 @@ def progress_of(text: str) -> dict[str, Any] | None:
     return None
 
 
-def told_of(event: DagsterEvent, cursor: str) -> Told | None:
+def told_of(event: DagsterEvent) -> Told | None:
     """Return what an event of Dagster means to a follower, None for its bookkeeping."""
     where = {"step": event.step, "time": event.time}
     if event.error is not None:
-        return Told("log", {**where, "level": "error", "message": event.error}, cursor)
+        return Told("log", {**where, "level": "error", "message": event.error})
     if event.event_type in _ENGINE:
         status = str(event.event_type).lower()
-        return Told("step", {**where, "status": status}, cursor)
+        return Told("step", {**where, "status": status})
     if event.event_type is not None:
         return None
     figures = progress_of(event.message)
     if figures is not None:
-        return Told("progress", {**where, **figures}, cursor)
-    return Told("log", {**where, "level": event.level, "message": event.message}, cursor)
+        return Told("progress", {**where, **figures})
+    return Told("log", {**where, "level": event.level, "message": event.message})
 
 
 def failure_of(events: list[DagsterEvent]) -> str | None:
@@ -111,8 +111,7 @@ async def follow(client: DagsterClient, run_id: str, cursor: str | None) -> Asyn
     """Yield what happens to a run, up to its end.
 
     Dagster may be away for a while, as in a restart: the run goes on or fails meanwhile, and either
-    is told when it is back. Without news every half second brings an empty ``progress``-less tick:
-    nothing is yielded for it.
+    is told when it is back.
 
     Parameters
     ----------
@@ -127,10 +126,12 @@ async def follow(client: DagsterClient, run_id: str, cursor: str | None) -> Asyn
     while True:
         try:
             page = await client.ask(client.events, run_id, cursor)
-            for event in page.events:
-                told = told_of(event, page.cursor)
-                if told is not None:
-                    yield told
+            news = [each for each in map(told_of, page.events) if each is not None]
+            for told in news[:-1]:
+                yield told
+            if news:
+                # Only the last one has the cursor: who goes away before it reads the page again.
+                yield replace(news[-1], cursor=page.cursor)
             cursor = page.cursor
             if page.has_more:
                 continue

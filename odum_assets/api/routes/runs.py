@@ -37,6 +37,7 @@ _EVENT_STREAM: dict[int | str, dict[str, Any]] = {
     }
 }
 _BEAT_S = 10.0
+_CANCEL_S = 30.0
 _LOG_LINES = 200
 type _Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
@@ -143,11 +144,23 @@ async def get_run(service: ServiceHere, run_id: str) -> Run:
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
 async def cancel_run(service: ServiceHere, run_id: str) -> Run:
     """Cancel a queued or running run. One that has ended stays as it is (409)."""
-    run = await _known(service, run_id)
+    run = await known_run(service, run_id)
     if run.status in FINISHED:
         raise ProblemError(409, "already-ended", f"run {run_id} has {run.status} already")
-    await service.dagster.ask(service.dagster.cancel, run_id)
-    return await _run(service, run_id)
+    deadline = anyio.current_time() + _CANCEL_S
+    while True:
+        try:
+            await service.dagster.ask(service.dagster.cancel, run_id)
+        except ProblemError:
+            # A run whose process is being started cannot be stopped yet.
+            now = await known_run(service, run_id)
+            if now.canceling or now.status in FINISHED:
+                return await _run(service, run_id)
+            if anyio.current_time() >= deadline:
+                raise
+            await anyio.sleep(0.5)
+        else:
+            return await _run(service, run_id)
 
 
 @router.get("/api/v1/runs/{run_id}/stream", responses=_EVENT_STREAM)
@@ -159,7 +172,7 @@ async def stream_run(
     ] = None,
 ) -> StreamingResponse:
     """Follow a run from its begin, or from where the other side was."""
-    await _known(service, run_id)
+    await known_run(service, run_id)
     return _stream(_with_result(service, follow(service.dagster, run_id, last_event_id)))
 
 
@@ -337,7 +350,14 @@ async def _beating(events: AsyncIterator[Told]) -> AsyncIterator[bytes]:
             yield b": still here\n\n" if told is None else told.sse()
 
 
-async def _known(service: Service, run_id: str) -> DagsterRun:
+async def known_run(service: Service, run_id: str) -> DagsterRun:
+    """Return a run that Dagster knows.
+
+    Raises
+    ------
+    ProblemError
+        If it knows none of this id.
+    """
     try:
         plain = str(uuid.UUID(run_id)) == run_id
     except ValueError:
@@ -353,12 +373,12 @@ async def _known(service: Service, run_id: str) -> DagsterRun:
 
 
 async def _run(service: Service, run_id: str) -> Run:
-    run = await _known(service, run_id)
+    run = await known_run(service, run_id)
     events = await service.dagster.ask(service.dagster.all_events, run_id)
     shown = _shown(run)
     if run.status == "running":
         for event in reversed(events):
-            told = told_of(event, "")
+            told = told_of(event)
             if told is not None and told.kind == "progress":
                 figures = progress_of(event.message) or {}
                 shown.progress = Progress.model_validate({"step": event.step, **figures})
