@@ -1,6 +1,7 @@
 """Who may ask, how much, and how refusals look."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ ORIGIN = "https://results.example"
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory, project: Path) -> "Service":
+def locked(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("locked")
     (folder / "configs").symlink_to(project / "configs")
     with serving(
