@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test bench lint format lock clean
+.PHONY: help install demo dev test torture bench lint format lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -27,6 +27,10 @@ dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:
 
 test: lint ## Check style and types, run the tests
 	$(RUN)pytest
+
+KILLS := 300
+torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands of hostile files
+	KILLS=$(KILLS) $(RUN)pytest -m torture -s
 
 bench: $(INSTALLED) ## Measure speed and memory, and write the README's tables
 	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --write-readme -s -q

@@ -27,8 +27,6 @@ class ReplayFacts(BaseModel):
         Final balance of the engine's account.
     currency_precision : int
         Decimals of the account currency.
-    order_count : int
-        Orders that were made.
     funding : list[Funding]
         Payments in order of time.
     closing_at_ns : int or None
@@ -49,7 +47,6 @@ class ReplayFacts(BaseModel):
 
     engine_balance: Decimal
     currency_precision: int
-    order_count: int
     funding: list[Funding]
     closing_at_ns: int | None
     skipped_no_aggressor: int | None

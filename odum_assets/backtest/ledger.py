@@ -21,7 +21,6 @@ position cost carries thirty digits more, so that its rounding never reaches an 
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import NamedTuple
@@ -32,11 +31,6 @@ ZERO = Decimal(0)
 _GUARD = 10**30
 # Wide enough that the rounding of averages never reaches the last decimal of an amount.
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-
-
-def exact_arithmetic() -> AbstractContextManager[Context]:
-    """Return a context in which decimal arithmetic is exact to the last decimal of amounts."""
-    return localcontext(_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +285,7 @@ class Ledger:
         if not self.rules.is_inverse:
             value = self._quantity * ticks * _GUARD - self._signed_cost()
             return self._amount(_rounded(value * self._scale, self._per_amount * _GUARD))
-        with exact_arithmetic():
+        with localcontext(_CONTEXT):
             units = (self._inverse_cost() - Decimal(self._quantity) / ticks) * self._scale
             return self._amount(int((units / self._per_amount).to_integral_value()))
 
@@ -307,7 +301,7 @@ class Ledger:
         """Return the average entry price of what is open, None when flat or when hedged to zero."""
         if not self._quantity:
             return None
-        with exact_arithmetic():
+        with localcontext(_CONTEXT):
             quantity = Decimal(self._quantity)
             if self.rules.is_inverse:
                 cost = self._inverse_cost()
@@ -389,7 +383,7 @@ class Ledger:
 
     def _trip(self, name: str, position: _Position, closed_ts: int | None) -> RoundTrip:
         size_precision = self.rules.size_precision
-        with exact_arithmetic():
+        with localcontext(_CONTEXT):
             return RoundTrip(
                 position_id=name,
                 side="long" if position.is_long else "short",

@@ -1,9 +1,15 @@
-"""Assembling the `BacktestNode`: venue, data, engine. One place for every simulation setting."""
+"""Assembling what a run is replayed on. One place for every simulation setting.
+
+A run is replayed on a `BacktestNode`, which streams the catalog, or on a `BacktestEngine` that has
+its data loaded already (``loaded``). Both get their venue and engine from here.
+"""
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from nautilus_trader.backtest import (
     BacktestDataConfig,
+    BacktestEngine,
     BacktestEngineConfig,
     BacktestNode,
     BacktestRunConfig,
@@ -16,7 +22,7 @@ from nautilus_trader.execution import (
     MakerTakerFeeModel,
     StaticLatencyModel,
 )
-from nautilus_trader.model import Currency, InstrumentId, NautilusDataType
+from nautilus_trader.model import Currency, InstrumentId, Money, NautilusDataType, Venue
 from nautilus_trader.risk import RiskEngineConfig
 
 from odum_assets.backtest.request import SnapshotMode
@@ -32,6 +38,71 @@ _NAUTILUS_TYPES = {
 _UNLIMITED_RATE = 1_000_000_000
 # Streamed by chunks, memory does not follow the day's size.
 CHUNK_ROWS = 50_000
+
+
+class Replay(Protocol):
+    """What a run is replayed on."""
+
+    def add_strategy(self, strategy: Any) -> None:  # noqa: ANN401
+        """Add the strategy."""
+
+    def add_exec_algorithm(self, algorithm: Any) -> None:  # noqa: ANN401
+        """Add an execution algorithm."""
+
+    def add_actor(self, actor: Any) -> None:  # noqa: ANN401
+        """Add an actor."""
+
+    def run(self) -> None:
+        """Replay everything; RuntimeError if it cannot be run."""
+
+
+class StreamedReplay:
+    """A node that streams the catalog.
+
+    Parameters
+    ----------
+    node : BacktestNode
+        Built by `build_node`.
+    run_id : str
+        The id of its run.
+    """
+
+    def __init__(self, node: BacktestNode, run_id: str) -> None:
+        self._node = node
+        self._run_id = run_id
+
+    def add_strategy(self, strategy: Any) -> None:  # noqa: ANN401
+        """Add the strategy."""
+        self._node.add_strategy(self._run_id, strategy)
+
+    def add_exec_algorithm(self, algorithm: Any) -> None:  # noqa: ANN401
+        """Add an execution algorithm."""
+        self._node.add_exec_algorithm(self._run_id, algorithm)
+
+    def add_actor(self, actor: Any) -> None:  # noqa: ANN401
+        """Add an actor."""
+        self._node.add_actor(self._run_id, actor)
+
+    def run(self) -> None:
+        """Stream the catalog."""
+        self._node.run()
+
+
+def build_engine(config: RunConfig) -> BacktestEngine:
+    """Build an engine without a venue, as the node of `build_node` has it inside."""
+    return BacktestEngine(engine_config(config))
+
+
+def add_venue(engine: BacktestEngine, config: RunConfig, snapshot_mode: SnapshotMode) -> None:
+    """Add the venue to an engine, with every setting that a node would give it."""
+    settings = _venue(config, snapshot_mode)
+    # Defaults of the engine's method differ from the node's: nothing is left to them.
+    values = {name: getattr(settings, name) for name in dir(settings) if not name.startswith("_")}
+    engine.add_venue(
+        Venue(values.pop("name")),
+        starting_balances=[Money.from_str(each) for each in values.pop("starting_balances")],
+        **values,
+    )
 
 
 def build_node(
@@ -81,7 +152,7 @@ def build_node(
             )
             for data_type in data_types
         ],
-        engine=_engine(config),
+        engine=engine_config(config),
         chunk_size=chunk_rows,
         raise_exception=True,
         dispose_on_completion=False,
@@ -126,7 +197,8 @@ def _venue(config: RunConfig, snapshot_mode: SnapshotMode) -> BacktestVenueConfi
     )
 
 
-def _engine(config: RunConfig) -> BacktestEngineConfig:
+def engine_config(config: RunConfig) -> BacktestEngineConfig:
+    """Return the settings of an engine; its text holds all of them."""
     rate = config.risk.throttling_per_sec or _UNLIMITED_RATE
     return BacktestEngineConfig(
         bypass_logging=True,

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from odum_assets.backtest.facts import FACTS, ReplayFacts
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, Progress, RunPlan
+from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.errors import BacktestError
 
-_LOG = "worker.log"
+LOG = "worker.log"
+"""File in a run's work folder that holds what its process printed."""
+
 _LOG_TAIL_LINES = 20
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
@@ -45,37 +47,95 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
     """
     plan_file = plan.work / "plan.json"
     plan_file.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
-    reading, writing = os.pipe()
-    with (plan.work / _LOG).open("wb") as log:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "odum_assets.backtest.worker", str(plan_file), str(writing)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(writing,),
-            env=_ALLOCATOR | os.environ,
-        )
-    os.close(writing)
+    child, reading = start_child("odum_assets.backtest.worker", plan_file, plan.work / LOG)
+    refused = ""
     try:
         with os.fdopen(reading, encoding="utf-8") as lines:
             for line in lines:
-                phase, done, orders, market_time_ns = json.loads(line)
-                if progress is not None:
-                    progress(Progress(phase, done, orders, market_time_ns))
+                message = json.loads(line)
+                if isinstance(message, str):
+                    refused = message
+                elif progress is not None:
+                    progress(Progress(*message))
         code = child.wait()
     except BaseException:
         child.kill()
         child.wait()
         raise
+    return read_facts(plan, code, refused)
+
+
+def start_child(
+    module: str, plans: Path, log: Path, *, own_group: bool = False
+) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start a process that replays; it is given its plans, a pipe to tell on, and who asks.
+
+    Parameters
+    ----------
+    module : str
+        What runs in it.
+    plans : Path
+        What it is to replay.
+    log : Path
+        Where its output goes.
+    own_group : bool, default False
+        Whether it leads a process group, so that one signal ends it with its children.
+
+    Returns
+    -------
+    tuple[subprocess.Popen, int]
+        The process, and the descriptor of the pipe's reading end.
+    """
+    reading, writing = os.pipe()
+    with log.open("wb") as printed:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", module, str(plans), str(writing), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            pass_fds=(writing,),
+            env=_ALLOCATOR | os.environ,
+            start_new_session=own_group,
+        )
+    os.close(writing)
+    return child, reading
+
+
+def read_facts(plan: RunPlan, code: int, refused: str) -> ReplayFacts:
+    """Return the facts of a plan whose process ended.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    code : int
+        Exit code of its process; a signal as a negative number.
+    refused : str
+        Why it says that it refused the run, empty if it did not.
+
+    Raises
+    ------
+    BacktestError
+        If there are none; the message says why.
+    """
     # A strategy that ends the process leaves exit code 0, and no facts.
     if code == 0 and (plan.work / FACTS).is_file():
         return ReplayFacts.read(plan.work)
     if code == EXIT_USER_ERROR:
-        raise BacktestError((plan.work / ERROR).read_text(encoding="utf-8"))
-    raise BacktestError(_death(code, plan.work / _LOG))
+        raise BacktestError(refused)
+    raise BacktestError(death(code, plan.work / LOG))
 
 
-def _death(code: int, log: Path) -> str:
+def death(code: int, log: Path) -> str:
+    """Return what is known of a process that ended without facts.
+
+    Parameters
+    ----------
+    code : int
+        Its exit code; a signal as a negative number.
+    log : Path
+        What it printed.
+    """
     if code < 0:
         name = signal.Signals(-code).name
         cause = f"was ended by signal {name}"

@@ -17,7 +17,7 @@ from odum_assets.backtest.algorithms.timed import TimedAlgorithm
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.guard import Failures, guarded
 from odum_assets.backtest.journal import journal
-from odum_assets.backtest.node import CHUNK_ROWS, build_node
+from odum_assets.backtest.node import CHUNK_ROWS, Replay, StreamedReplay, build_node
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
@@ -48,7 +48,42 @@ _SETTLE_NS = 1_000_000
 Report = Callable[[str, float, int, int | None], None]
 
 
-def simulate(plan: RunPlan, report: Report, finish: Callable[[ReplayFacts], None]) -> None:
+def streamed(plan: RunPlan) -> Replay:
+    """Return a node that streams the plan's view of the catalog.
+
+    Raises
+    ------
+    BacktestError
+        If the engine cannot be built.
+    """
+    ParquetDataCatalog(str(plan.catalog)).write_instruments(
+        [nautilus_instrument(spec_of(plan.config))]
+    )
+    return StreamedReplay(
+        *build_node(
+            plan.config,
+            plan.catalog,
+            plan.data_types,
+            plan.snapshot_mode,
+            plan.bounds,
+            run_until(plan),
+            plan.chunk_rows or CHUNK_ROWS,
+        )
+    )
+
+
+def run_until(plan: RunPlan) -> int:
+    """Return the market time (ns) at which closing orders have reached the venue and a run ends."""
+    latency = plan.config.execution.latency
+    return plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
+
+
+def simulate(
+    plan: RunPlan,
+    replay: Replay,
+    report: Report,
+    finish: Callable[[ReplayFacts], None],
+) -> None:
     """Replay a plan; order, fill and end events are written to the plan's work folder.
 
     The run ends in its last timer, from where `finish` is called: what comes after in
@@ -59,6 +94,8 @@ def simulate(plan: RunPlan, report: Report, finish: Callable[[ReplayFacts], None
     ----------
     plan : RunPlan
         The run.
+    replay : Replay
+        What it is replayed on, without a strategy.
     report : Callable
         Called with phase, share done, orders and market time.
     finish : Callable
@@ -71,32 +108,20 @@ def simulate(plan: RunPlan, report: Report, finish: Callable[[ReplayFacts], None
         book where the book drives the market).
     """
     started = time.perf_counter()
-    report("load", 0.0, 0, None)
     config = plan.config
-    ParquetDataCatalog(str(plan.catalog)).write_instruments([nautilus_instrument(spec_of(config))])
-    latency = config.execution.latency
-    run_until = plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
-    node, run_id = build_node(
-        config,
-        plan.catalog,
-        plan.data_types,
-        plan.snapshot_mode,
-        plan.bounds,
-        run_until,
-        plan.chunk_rows or CHUNK_ROWS,
-    )
+    until = run_until(plan)
     currency = Currency.from_str(config.venue.base_currency)
     venue = Venue(config.key.nautilus_id.rpartition(".")[2])
     failures = Failures()
     with journal(plan.work) as record, failures.refused():
-        strategy_class, params = _strategy(plan)
+        strategy_class, params = load_strategy(plan)
         close_at = plan.close_at_ns if plan.close_positions else None
         made = guarded(recorded(strategy_class, record, close_at), failures)
         strategy = made(_setup(plan), params)
-        node.add_strategy(run_id, strategy)
+        replay.add_strategy(strategy)
         algorithm = _algorithm(plan, failures)
         if algorithm is not None:
-            node.add_exec_algorithm(run_id, algorithm)
+            replay.add_exec_algorithm(algorithm)
 
         def end() -> None:
             with suppress(Exception):  # noted by the guard
@@ -111,7 +136,6 @@ def simulate(plan: RunPlan, report: Report, finish: Callable[[ReplayFacts], None
                 ReplayFacts(
                     engine_balance=watch.balance(),
                     currency_precision=currency.precision,
-                    order_count=len(record.orders),
                     funding=watch.funding,
                     closing_at_ns=record.closing_at_ns,
                     skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
@@ -128,14 +152,14 @@ def simulate(plan: RunPlan, report: Report, finish: Callable[[ReplayFacts], None
             currency,
             record,
             (plan.first_trade_ns, plan.close_at_ns),
-            _settlements(plan, plan.first_trade_ns, run_until),
+            _settlements(plan, plan.first_trade_ns, until),
             lambda done, orders, now: report("replay", done, orders, now),
             # Orders on their way have reached the venue by then.
-            (run_until - _SETTLE_NS // 2, end),
+            (until - _SETTLE_NS // 2, end),
         )
-        node.add_actor(run_id, watch)
+        replay.add_actor(watch)
         try:
-            node.run()
+            replay.run()
         except RuntimeError as error:
             raise BacktestError(f"NautilusTrader ended the run: {error}") from error
     raise BacktestError("NautilusTrader ended the run before its last moment")
@@ -153,7 +177,14 @@ def _setup(plan: RunPlan) -> StrategySetup:
     )
 
 
-def _strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
+def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
+    """Return the strategy class of a plan and its validated parameters.
+
+    Raises
+    ------
+    BacktestError
+        If the class cannot be imported or its parameters cannot be used.
+    """
     strategy = plan.config.strategy
     if strategy.path is not None:
         found = load_strategy_class(strategy.path)

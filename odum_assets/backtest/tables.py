@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.equity import Sample
-from odum_assets.backtest.journal import read_event_table, read_events
+from odum_assets.backtest.journal import read_event_table, read_events, signed_quantity
 from odum_assets.backtest.ledger import AccountRules, Counted, Fills, RoundTrip
 from odum_assets.backtest.units import column_units, units_column
 from odum_assets.catalog.arrow import arrow
@@ -96,14 +96,10 @@ def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch
 def _entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
     times: list[Any] = batch["ts"].to_pylist()
     names: list[Any] = batch["position_id"].to_pylist()
-    quantity = column_units(batch["quantity"], rules.size_precision)
     return Fills(
         ts=times,
         position_id=names,
-        quantity=[
-            each if side == "buy" else -each
-            for each, side in zip(quantity, batch["side"].to_pylist(), strict=True)
-        ],
+        quantity=column_units(signed_quantity(batch), rules.size_precision),
         price=column_units(batch["price"], rules.price_precision),
         commission=column_units(
             pc.fill_null(batch["commission"], Decimal(0)), rules.currency_precision

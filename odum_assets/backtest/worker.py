@@ -1,42 +1,80 @@
 """The child process of a run: replay, write down what happened, end.
 
-Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD``. Facts are written last; an error
-that a person can act on is written to ``error.txt``, anything else ends in a traceback. Counting
-the events is the parent's: the engine's memory is gone by then.
+Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD PARENT``. Facts are written last; an
+error that a person can act on goes to the parent beside the progress (a full disk would not take
+it), anything else ends in a traceback. Counting the events is the parent's: the engine's memory is
+gone by then. The process ends with its parent.
 """
 
 import gc
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from odum_assets.backtest.facts import ReplayFacts
-from odum_assets.backtest.plan import ERROR, EXIT_USER_ERROR, RunPlan
-from odum_assets.backtest.simulation import Report, simulate
+from odum_assets.backtest.lifeline import end_with_parent
+from odum_assets.backtest.node import Replay
+from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
+from odum_assets.backtest.simulation import Report, simulate, streamed
 from odum_assets.errors import OdumError
 
 
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
+    end_with_parent(int(arguments[2]))
     plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    descriptor = int(arguments[1])
 
-    def finish(facts: ReplayFacts) -> None:
+    def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
+        _send(descriptor, [phase, done, orders, market_time_ns])
+
+    leave_pandas_out()
+    # What the imports made stays: collections need not look at it again.
+    gc.freeze()
+    report("load", 0.0, 0, None)
+    replay_to_end(plan, lambda: streamed(plan), report, lambda text: _send(descriptor, text))
+
+
+def replay_to_end(
+    plan: RunPlan,
+    replay: Callable[[], Replay],
+    report: Report,
+    refuse: Callable[[str], None],
+) -> NoReturn:
+    """Replay a plan, write down its facts or tell why it is refused, and end the process.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    replay : Callable
+        Makes what the plan is replayed on.
+    report : Callable
+        Called with phase, share done, orders and market time.
+    refuse : Callable
+        Called with why the run is refused, as a message for a person.
+    """
+
+    def finish(facts: ReplayFacts) -> NoReturn:
         facts.write(plan.work)
         _end(0)
 
-    _leave_pandas_out()
-    # What the imports made stays: collections need not look at it again.
-    gc.freeze()
     try:
-        simulate(plan, _reporter(int(arguments[1])), finish)
+        simulate(plan, replay(), report, finish)
     except OdumError as error:
-        (plan.work / ERROR).write_text(str(error), encoding="utf-8")
-        _end(EXIT_USER_ERROR)
+        refuse(str(error))
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        what = f"{error.filename or plan.work}: cannot be written ({error.strerror or error})"
+        refuse(f"{what}; {FREE_SPACE}")
+    _end(EXIT_USER_ERROR)
 
 
 class _NoPandas(MetaPathFinder):
@@ -47,7 +85,7 @@ class _NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(fullname)
 
 
-def _leave_pandas_out() -> None:
+def leave_pandas_out() -> None:
     """Let Arrow make its first array without importing pandas, which it does to know its types.
 
     A strategy may import pandas, and Arrow finds it then when it is asked for a data frame.
@@ -58,21 +96,17 @@ def _leave_pandas_out() -> None:
     sys.meta_path.remove(refusal)
 
 
-def _end(code: int) -> None:
+def _end(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # Nothing is left to do: taking a day's engine apart object by object would take seconds.
     os._exit(code)
 
 
-def _reporter(descriptor: int) -> Report:
-    def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
-        line = json.dumps([phase, done, orders, market_time_ns]) + "\n"
-        # Lines are shorter than a pipe's atomic write. A parent that is gone is no reason to stop.
-        with suppress(BrokenPipeError):
-            os.write(descriptor, line.encode())
-
-    return report
+def _send(descriptor: int, message: list[Any] | str) -> None:
+    """Write progress, or the text of an error, as a line of JSON; the parent reads to the end."""
+    with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as pipe:
+        pipe.write(json.dumps(message) + "\n")
 
 
 if __name__ == "__main__":

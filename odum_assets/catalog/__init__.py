@@ -4,16 +4,15 @@ One file per instrument, data type and day in Nautilus' own layout and schema, a
 manifest. A partition without a manifest does not exist. Raw files are only read here; backtests and
 Dagster are elsewhere.
 
-The public names live in :mod:`odum_assets.catalog.convert`, :mod:`odum_assets.catalog.manifest`,
-:mod:`odum_assets.catalog.view` and :mod:`odum_assets.catalog.instrument_file`; they are re-exported
-here on first use, so that importing the package alone stays cheap.
+The public names live in :mod:`odum_assets.catalog.convert`, :mod:`odum_assets.catalog.manifest` and
+:mod:`odum_assets.catalog.view`; they are re-exported here on first use, so that importing the
+package alone stays cheap.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from odum_assets.catalog.convert import convert_partition
-    from odum_assets.catalog.instrument_file import write_instrument
     from odum_assets.catalog.manifest import PartitionManifest, list_manifests, read_manifest
     from odum_assets.catalog.rejects import Reject
     from odum_assets.catalog.view import PartitionRequest, catalog_view
@@ -26,7 +25,6 @@ __all__ = [
     "convert_partition",
     "list_manifests",
     "read_manifest",
-    "write_instrument",
 ]
 
 _HOMES = {
@@ -37,7 +35,6 @@ _HOMES = {
     "convert_partition": "convert",
     "list_manifests": "manifest",
     "read_manifest": "manifest",
-    "write_instrument": "instrument_file",
 }
 
 

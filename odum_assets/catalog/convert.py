@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.funding import FundingTransform
 from odum_assets.catalog.links import require_inside
+from odum_assets.catalog.locks import held
 from odum_assets.catalog.manifest import (
+    MANIFEST_VERSION,
     FileRecord,
     PartitionManifest,
     SourceRecord,
@@ -23,7 +25,7 @@ from odum_assets.catalog.manifest import (
 )
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
-from odum_assets.catalog.publish import clear_staging, held, publish, write_synced
+from odum_assets.catalog.publish import clear_staging, publish, write_synced
 from odum_assets.catalog.quality import quality_of
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
@@ -113,6 +115,10 @@ def convert_partition(
         try:
             local = fetch_source(source, paths.staged("raw"))
             return _convert(job, local, stat, current, progress)
+        except Exception:
+            # Half of one delivery and half of the next looks like damage, or like lost rows.
+            check_unchanged(source, stat)
+            raise
         finally:
             clear_staging(paths)
 
@@ -131,7 +137,10 @@ def _usable(job: _Job) -> PartitionManifest | None:
         manifest = read_manifest(paths.catalog_root, paths.key, paths.data_type, paths.day)
     except DataError:
         return None
-    if manifest is None or manifest.converter_version != CONVERTER_VERSION:
+    if manifest is None:
+        return None
+    found = (manifest.converter_version, manifest.manifest_version)
+    if found != (CONVERTER_VERSION, MANIFEST_VERSION):
         return None
     precisions = (instrument.price_precision, instrument.size_precision)
     if (manifest.price_precision, manifest.size_precision) != precisions:
@@ -183,7 +192,8 @@ def _build(
     given = TransformInput(reader.schema, scan.units, window, job.instrument)
     transform = _TRANSFORMS[paths.data_type](given)
     rejects = RejectLog(paths.staged("rejects"))
-    quality = quality_of(paths.data_type, job.instrument, window)
+    has_arrivals = reader.schema.ts_init is not None
+    quality = quality_of(paths.data_type, job.instrument, window, has_arrivals=has_arrivals)
     with PartitionWriter(paths.staged("data"), transform) as writer:
         unchanged_rows = 0
         for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
@@ -224,10 +234,9 @@ def _build(
         price_precision=job.instrument.price_precision,
         size_precision=job.instrument.size_precision,
         quality={
-            "arrival_times": reader.schema.ts_init is not None,
+            "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
             **figures,
-            **({} if reader.schema.ts_init is not None else {"latency": None}),
         },
         file=FileRecord(name, data.stat().st_size, hash_file(data)),
         digest=digest,

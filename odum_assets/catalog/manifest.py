@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.catalog.locks import shared
+from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+_READABLE = (1, MANIFEST_VERSION)
+"""Version 1 has fewer quality figures: its partition can be used, and is made anew when asked."""
 
 _TIMES = ("first_ts_init", "last_ts_init", "first_ts_event", "last_ts_event")
 
@@ -81,6 +84,8 @@ class PartitionManifest:
         Version of the rules by which the rows were made.
     versions : dict[str, str]
         odum_assets, pyarrow and Python that made the file.
+    manifest_version : int
+        Which figures the manifest holds; an earlier one lacks some.
     """
 
     key: str
@@ -106,6 +111,7 @@ class PartitionManifest:
     digest: str
     converter_version: int
     versions: dict[str, str]
+    manifest_version: int = MANIFEST_VERSION
 
     @property
     def rows_rejected(self) -> int:
@@ -129,7 +135,8 @@ class PartitionManifest:
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON text with a final newline."""
-        content = {"manifest_version": MANIFEST_VERSION, **asdict(self)}
+        # First, so that a reader of another version sees it before anything else.
+        content = {"manifest_version": self.manifest_version, **asdict(self)}
         content["data_type"] = self.data_type.value
         content["day"] = self.day.isoformat()
         for name in _TIMES:
@@ -145,11 +152,11 @@ def load_manifest(path: Path) -> PartitionManifest:
     Raises
     ------
     DataError
-        If the file is no manifest of this version.
+        If the file is no manifest that this version can read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("manifest_version") != MANIFEST_VERSION:
+        if content["manifest_version"] not in _READABLE:
             raise ValueError("it was written by another version of odum")
         return _from_json(content)
     except FileNotFoundError:
@@ -171,10 +178,11 @@ def read_manifest(
     DataError
         If there is a manifest that cannot be used, or a link leads out of the catalog.
     """
-    path = PartitionPaths(catalog_root, key, data_type, day).manifest
-    require_inside(catalog_root, path)
+    paths = PartitionPaths(catalog_root, key, data_type, day)
+    require_inside(catalog_root, paths.manifest)
     try:
-        return load_manifest(path)
+        with shared(paths.manifest_lock):
+            return load_manifest(paths.manifest)
     except FileNotFoundError:
         return None
 
@@ -194,12 +202,11 @@ def list_manifests(
     slug = "*" if key is None else key.slug
     kind = "*" if data_type is None else data_type.value
     found = []
-    for path in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}/*.json")):
-        require_inside(catalog_root, path)
-        try:
-            found.append(load_manifest(path))
-        except FileNotFoundError:
-            continue
+    for folder in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}")):
+        with shared(manifest_lock(catalog_root, folder.parent.name, folder.name)):
+            for path in sorted(folder.glob("*.json")):
+                require_inside(catalog_root, path)
+                found.append(load_manifest(path))
     return sorted(found, key=lambda each: (each.key, each.data_type.value, each.day))
 
 

@@ -70,6 +70,16 @@ class PartitionPaths:
         name = f"{self.key.nautilus_id}.{FOLDERS[self.data_type]}.lock"
         return self.catalog_root / ".locks" / name
 
+    @property
+    def manifest_lock(self) -> Path:
+        """The lock that readers of manifests share, and that is held while one is replaced."""
+        return manifest_lock(self.catalog_root, self.key.slug, self.data_type.value)
+
+
+def manifest_lock(catalog_root: Path, slug: str, data_type: str) -> Path:
+    """Return the lock of the manifests of one instrument and data type."""
+    return catalog_root / ".locks" / f"{slug}.{data_type}.lock"
+
 
 def data_file_name(first_ns: int, last_ns: int) -> str:
     """Return Nautilus' name of a data file, from the first and last ``ts_init`` (ns)."""

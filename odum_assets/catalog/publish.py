@@ -1,37 +1,20 @@
-"""Locks, and the change from unfinished files to a partition that readers see.
+"""The change from unfinished files to a partition that readers see.
 
-Everything is finished and synced in ``.staging`` first; then the old data file goes, the new one
-takes its place, and the manifest is replaced last. A process that dies at any moment leaves the old
-partition, the new one, or a manifest that names a file which is not there: never two days' worth of
-rows and never half a file. What it leaves in staging is removed by the next conversion.
+Everything is finished and synced in ``.staging`` first. Then the old partition's manifest goes, its
+data file, and the new files take their places, the manifest last; readers of manifests wait for
+these few renames. A manifest that can be read thus always fits the file that it names. A process
+that dies leaves the old partition, the new one, or none: never two days' worth of rows and never
+half a file. One that meets an error puts the old partition back. What is left in staging is removed
+by the next conversion.
 """
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from odum_assets.catalog.locks import held
 from odum_assets.catalog.manifest import load_manifest
 from odum_assets.catalog.partition_writer import sync
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.errors import DataError
-
-
-@contextmanager
-def held(lock: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a lock file; wait while another process has it.
-
-    The system gives the lock up when the process ends, however it ends. Lock files stay: removing
-    one would let two processes lock two files of the same name.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def clear_staging(paths: PartitionPaths) -> None:
@@ -63,19 +46,47 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
     staged_manifest = write_synced(paths.staged("manifest"), manifest_text)
     if rejects:
         sync(paths.staged("rejects"))
-    paths.data_folder.mkdir(parents=True, exist_ok=True)
-    paths.manifest_folder.mkdir(parents=True, exist_ok=True)
+    data, manifest = paths.data_folder / data_name, paths.manifest
     with held(paths.publish_lock):
         _refuse_shared_folder(paths)
-        _remove_unnamed(paths, keep=data_name)
-        paths.staged("data").replace(paths.data_folder / data_name)
-        _sync_folder(paths.data_folder)
-        if rejects:
-            paths.staged("rejects").replace(paths.rejects)
-        else:
-            paths.rejects.unlink(missing_ok=True)
-        staged_manifest.replace(paths.manifest)
-        _sync_folder(paths.manifest_folder)
+        _refuse_foreign_files(paths)
+        paths.data_folder.mkdir(parents=True, exist_ok=True)
+        paths.manifest_folder.mkdir(parents=True, exist_ok=True)
+        with held(paths.manifest_lock):
+            old = [each for each in (manifest, paths.rejects) if each.is_file()]
+            old += _unnamed(paths, data)
+            _move_all(
+                paths.staging_folder,
+                [
+                    *((each, paths.staged(f"old-{number}")) for number, each in enumerate(old)),
+                    (paths.staged("data"), data),
+                    *([(paths.staged("rejects"), paths.rejects)] if rejects else []),
+                    (staged_manifest, manifest),
+                ],
+            )
+
+
+def _move_all(staging: Path, moves: list[tuple[Path, Path]]) -> None:
+    """Rename files into or out of staging, in order; on an error move back what has been moved.
+
+    A folder is synced before the turn of the next, so that the order holds when the power fails.
+    """
+    done: list[tuple[Path, Path]] = []
+    last: Path | None = None
+    try:
+        for source, target in moves:
+            place = (target if source.parent == staging else source).parent
+            if last is not None and last != place:
+                sync(last)
+            last = place
+            source.rename(target)
+            done.append((source, target))
+        if last is not None:
+            sync(last)
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise
 
 
 def write_synced(path: Path, text: str) -> Path:
@@ -85,27 +96,41 @@ def write_synced(path: Path, text: str) -> Path:
     return path
 
 
-def _remove_unnamed(paths: PartitionPaths, keep: str) -> None:
-    """Remove data files that no manifest of another day names, except the one about to be replaced.
+def _unnamed(paths: PartitionPaths, data: Path) -> list[Path]:
+    """Return the data files that no manifest of another day names.
 
-    That is the partition's old file, and what a conversion killed between two renames has left.
+    That is the partition's old file, what a conversion killed between two renames has left, and in
+    any case what lies where the new file goes.
     """
-    named = {keep}
+    named: set[str] = set()
     for path in paths.manifest_folder.glob("*.json"):
         if path == paths.manifest:
             continue
         try:
             named.add(load_manifest(path).file.name)
         except DataError:
-            return  # it cannot be told whose the files are: leave them all
-    for file in paths.data_folder.glob("*.parquet"):
-        if file.name not in named:
-            file.unlink(missing_ok=True)
+            # Whose the other files are cannot be told: leave them.
+            return [data] if data.is_file() else []
+    files = paths.data_folder.glob("*.parquet")
+    return [file for file in files if file.name not in named or file == data]
+
+
+def _refuse_foreign_files(paths: PartitionPaths) -> None:
+    """Raise if the instrument's folder holds data before its first partition: they are not ours."""
+    if paths.manifest_folder.is_dir():
+        return
+    foreign = sorted(paths.data_folder.glob("*.parquet"))
+    if foreign:
+        raise DataError(
+            f"{paths.data_folder}: {len(foreign)} data files lie here that no conversion wrote, "
+            f"such as {foreign[0].name}. They stay as they are; set DATA_CATALOG_PATH to a folder "
+            "of its own, or move them away."
+        )
 
 
 def _refuse_shared_folder(paths: PartitionPaths) -> None:
     """Raise if another key of the same Nautilus id has partitions: they would mix in one folder."""
-    for folder in (paths.catalog_root / "manifests").iterdir():
+    for folder in (paths.catalog_root / "manifests").glob("*"):
         if folder.name == paths.key.slug:
             continue
         for path in folder.glob("*/*.json"):
@@ -117,7 +142,3 @@ def _refuse_shared_folder(paths: PartitionPaths) -> None:
                     "Use one of the two spellings, or another catalog."
                 )
             break  # all manifests of a folder are of one key
-
-
-def _sync_folder(folder: Path) -> None:
-    sync(folder)

@@ -11,12 +11,15 @@ import pyarrow as pa
 
 from odum_assets.catalog.book import level_matrix
 from odum_assets.catalog.labels import BUY, NO_AGGRESSOR, SELL
-from odum_assets.catalog.quality_parts import Gaps, Histogram, IdTracker, Int64s, Latency
+from odum_assets.catalog.quality_parts import Gaps, IdTracker, Int64s, Latency, exact_sum
+from odum_assets.catalog.spread import Spreads
+from odum_assets.catalog.timeline import Arrivals, Parts, Seconds, ratios
 from odum_assets.catalog.times import DayWindow
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.layout import DataType
 
 _SECOND = 1_000_000_000
+_RATES = ("median_per_second", "p99_per_second", "max_per_second", "mean_per_second")
 
 
 class Quality:
@@ -28,11 +31,14 @@ class Quality:
         The times of the partition.
     spec : InstrumentSpec
         For prices and sizes in their own units.
+    has_arrivals : bool
+        Whether ``ts_init`` is a time of arrival; else there is no latency to know.
     """
 
     unknown_sides: int | None = None
 
-    def __init__(self, window: DayWindow, spec: InstrumentSpec) -> None:
+    def __init__(self, window: DayWindow, spec: InstrumentSpec, *, has_arrivals: bool) -> None:
+        self._has_arrivals = has_arrivals
         self._window = window
         self._spec = spec
         self._rows = 0
@@ -42,7 +48,8 @@ class Quality:
         self._first_init = 0
         self._gaps = Gaps()
         self._latency = Latency()
-        self._seconds = Histogram((window.last - window.first) // _SECOND + 1)
+        self._row_seconds = Seconds(window)
+        self._latency_us = Seconds(window)
         self.first_ts_event = 0
         self.last_ts_event = 0
 
@@ -67,8 +74,12 @@ class Quality:
         self._equal += int(np.count_nonzero(steps == 0))
         self._event_backwards += int(np.count_nonzero(ts_event[1:] < ts_event[:-1]))
         self._gaps.update(ts_init, steps)
-        self._latency.update(ts_init[new] - ts_event[new])
-        self._seconds.update((ts_init[new] - self._window.first) // _SECOND)
+        latency = ts_init[new] - ts_event[new]
+        self._latency.update(latency)
+        arrivals = Arrivals.of(ts_init[new], self._window)
+        self._row_seconds.add(arrivals.seconds, arrivals.rows)
+        # Microseconds: the sum of a second's nanoseconds could be too large for 64 bits.
+        self._latency_us.add(arrivals.seconds, arrivals.sums(latency // 1000))
         self._last = (int(ts_init[-1]), int(ts_event[-1]))
         self._update(plain)
 
@@ -77,17 +88,47 @@ class Quality:
 
     def figures(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
-        span_ns = 0 if self._last is None else self._last[0] - self._first_init
         return {
-            "latency": self._latency.figures(self._rows),
+            "latency": self._latency.figures(self._rows) if self._has_arrivals else None,
             "gaps": self._gaps.figures(),
             "equal_ts_init_rows": self._equal,
             "event_out_of_order_rows": self._event_backwards,
-            "rate": {
-                "max_per_second": self._seconds.highest,
-                "mean_per_second": self._rows * _SECOND / span_ns if span_ns else None,
-            },
+            "rate": self._rate(),
+            "timeline": self._timeline(),
         }
+
+    def _rate(self) -> dict[str, Any]:
+        """Return rows per second, from the first to the last second with rows."""
+        if self._last is None:
+            return dict.fromkeys(_RATES)
+        span_ns = self._last[0] - self._first_init
+        found = np.flatnonzero(self._row_seconds.values)
+        rows = np.sort(self._row_seconds.values[found[0] : found[-1] + 1])
+        ranks = [-(-len(rows) * percent // 100) - 1 for percent in (50, 99)]
+        values = (*rows[ranks].tolist(), int(rows[-1]))
+        mean = self._rows * _SECOND / span_ns if span_ns else None
+        return dict(zip(_RATES, (*values, mean), strict=True))
+
+    def _timeline(self) -> dict[str, Any] | None:
+        """Return figures along the day; None without rows."""
+        if self._last is None:
+            return None
+        parts = Parts.of(self._row_seconds)
+        rows = parts.sums(self._row_seconds)
+        return {
+            "start": str(parts.start_ns(self._window)),
+            "part_s": parts.width,
+            "rows": rows.tolist(),
+            "latency_mean_ms": ratios(parts.sums(self._latency_us), rows, 1000)
+            if self._has_arrivals
+            else None,
+            **self._along_the_day(parts),
+        }
+
+    def _along_the_day(self, parts: Parts) -> dict[str, Any]:
+        """Return what else is known along the day."""
+        del parts
+        return {}
 
     def _price(self, ticks: float) -> float:
         """Return ticks as a price, by one correctly rounded division."""
@@ -97,8 +138,8 @@ class Quality:
 class TradesQuality(Quality):
     """Collect the figures of trades."""
 
-    def __init__(self, window: DayWindow, spec: InstrumentSpec) -> None:
-        super().__init__(window, spec)
+    def __init__(self, window: DayWindow, spec: InstrumentSpec, *, has_arrivals: bool) -> None:
+        super().__init__(window, spec, has_arrivals=has_arrivals)
         self.unknown_sides = 0
         self._sides = np.zeros(3, np.int64)
         self._ids = IdTracker()
@@ -112,7 +153,7 @@ class TradesQuality(Quality):
         prices = plain["price"].to_numpy()
         self._low = min(self._low, int(prices.min()))
         self._high = max(self._high, int(prices.max()))
-        self._volume += _exact_sum(plain["size"].to_numpy())
+        self._volume += exact_sum(plain["size"].to_numpy())
 
     def figures(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
@@ -129,12 +170,11 @@ class TradesQuality(Quality):
 class BookQuality(Quality):
     """Collect the figures of books."""
 
-    def __init__(self, window: DayWindow, spec: InstrumentSpec) -> None:
-        super().__init__(window, spec)
+    def __init__(self, window: DayWindow, spec: InstrumentSpec, *, has_arrivals: bool) -> None:
+        super().__init__(window, spec, has_arrivals=has_arrivals)
         self._crossed = self._locked = self._one_sided = self._short = 0
         self._repeated = self._disordered = 0
-        self._spreads = Histogram(100_000)
-        self._spread_sum = self._two_sided = 0
+        self._spreads = Spreads(window)
         self._last_row: list[int] | None = None
 
     def _update(self, plain: pa.RecordBatch) -> None:
@@ -145,19 +185,16 @@ class BookQuality(Quality):
         self._disordered += int(
             np.count_nonzero(_disordered(bids, rising=False) | _disordered(asks, rising=True))
         )
-        self._update_spread(_best(bids), _best(asks))
+        best_bid, best_ask = _best(bids), _best(asks)
+        self._count_sides(best_bid, best_ask)
+        self._spreads.update(plain["ts_init"].to_numpy(), best_bid, best_ask)
         self._update_repeated(plain)
 
-    def _update_spread(self, best_bid: Int64s, best_ask: Int64s) -> None:
+    def _count_sides(self, best_bid: Int64s, best_ask: Int64s) -> None:
         both = (best_bid > 0) & (best_ask > 0)
-        spread = (best_ask - best_bid)[both]
-        self._one_sided += len(best_bid) - len(spread)
-        self._crossed += int(np.count_nonzero(spread < 0))
-        self._locked += int(np.count_nonzero(spread == 0))
-        usual = spread[spread >= 0]
-        self._spreads.update(usual)
-        self._spread_sum += _exact_sum(usual)
-        self._two_sided += len(usual)
+        self._one_sided += len(both) - int(np.count_nonzero(both))
+        self._crossed += int(np.count_nonzero(both & (best_bid > best_ask)))
+        self._locked += int(np.count_nonzero(both & (best_bid == best_ask)))
 
     def _update_repeated(self, plain: pa.RecordBatch) -> None:
         columns = [column.to_numpy() for column in plain.columns[2:]]
@@ -170,7 +207,6 @@ class BookQuality(Quality):
 
     def figures(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
-        median = self._spreads.median()
         return {
             **super().figures(),
             "crossed_books": self._crossed,
@@ -179,22 +215,19 @@ class BookQuality(Quality):
             "short_books": self._short,
             "repeated_books": self._repeated,
             "disordered_books": self._disordered,
-            "spread": {
-                "median": None if median is None else self._price(median),
-                "mean": self._price(self._spread_sum / self._two_sided)
-                if self._two_sided
-                else None,
-            },
+            "spread": self._spreads.figures(10**self._spec.price_precision),
         }
 
+    def _along_the_day(self, parts: Parts) -> dict[str, Any]:
+        return self._spreads.along_the_day(parts, 10**self._spec.price_precision)
 
-def quality_of(data_type: DataType, spec: InstrumentSpec, window: DayWindow) -> Quality:
+
+def quality_of(
+    data_type: DataType, spec: InstrumentSpec, window: DayWindow, *, has_arrivals: bool
+) -> Quality:
     """Return the collector for a data type."""
-    if data_type is DataType.TRADES:
-        return TradesQuality(window, spec)
-    if data_type is DataType.BOOK:
-        return BookQuality(window, spec)
-    return Quality(window, spec)
+    kind = {DataType.TRADES: TradesQuality, DataType.BOOK: BookQuality}.get(data_type, Quality)
+    return kind(window, spec, has_arrivals=has_arrivals)
 
 
 def _levels(names: list[str], side: str) -> int:
@@ -220,8 +253,3 @@ def _disordered(prices: Int64s, *, rising: bool) -> "np.ndarray[Any, np.dtype[np
     flags: np.ndarray[Any, np.dtype[np.bool_]]
     flags = (wrong & (prices[:, 1:] > 0) & (prices[:, :-1] > 0)).any(axis=1)
     return flags
-
-
-def _exact_sum(ticks: Int64s) -> int:
-    """Return the sum without overflow: high and low halves are added apart."""
-    return (int((ticks >> 32).sum()) << 32) + int((ticks & 0xFFFFFFFF).sum())

@@ -1,5 +1,7 @@
 """Small collectors that quality figures are made of; each takes arrays and gives numbers."""
 
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,38 +25,68 @@ class Histogram:
     def __init__(self, size: int) -> None:
         self._counts = np.zeros(size, np.int64)
 
-    def update(self, values: Int64s) -> None:
-        """Count more values, none negative."""
+    def update(self, values: Int64s, weights: Int64s | None = None) -> None:
+        """Count more values, none negative; each as often as its weight says, or once."""
         if len(values) == 0:
             return
         top = int(values.max())
         if top >= len(self._counts):
             values = np.minimum(values, len(self._counts) - 1)
-        found = np.bincount(values)
+        if weights is None:
+            found = np.bincount(values)
+        else:
+            # Sums of whole numbers in float64, exact below 2**53: a day has 2**47 ns.
+            found = np.bincount(values, weights).astype(np.int64)
         self._counts[: len(found)] += found
 
-    def median(self) -> int | None:
-        """Return the lower median; None without values or if it is beyond the last bin."""
-        total = int(self._counts.sum())
-        if total == 0:
-            return None
-        middle = int(np.searchsorted(np.cumsum(self._counts), (total + 1) // 2))
-        return None if middle == len(self._counts) - 1 else middle
+    def __len__(self) -> int:
+        """Return the number of bins."""
+        return len(self._counts)
 
     @property
-    def highest(self) -> int:
-        """Largest count of one bin."""
-        return int(self._counts.max())
+    def total(self) -> int:
+        """How many values were counted, by weight."""
+        return int(self._counts.sum())
+
+    def mean(self) -> Fraction | None:
+        """Return the exact mean; None without values or if one is beyond the last bin."""
+        found = np.flatnonzero(self._counts)
+        if len(found) == 0 or found[-1] == len(self._counts) - 1:
+            return None
+        counts = self._counts[found].tolist()
+        values = zip(found.tolist(), counts, strict=True)
+        return Fraction(sum(value * count for value, count in values), sum(counts))
+
+    def quantiles(self, percents: Sequence[int]) -> list[int | None]:
+        """Return lower quantiles: the least value that so many percent do not exceed.
+
+        Each is None without values or if it is in the last bin.
+        """
+        up_to = np.cumsum(self._counts)
+        total = int(up_to[-1])
+        if total == 0:
+            return [None] * len(percents)
+        ranks = [max(-(-total * percent // 100), 1) for percent in percents]
+        found = np.searchsorted(up_to, ranks).tolist()
+        return [None if value == len(self._counts) - 1 else int(value) for value in found]
+
+    def between(self, first: int, last: int) -> Int64s:
+        """Return the counts of the values from `first` to `last`, both included."""
+        return self._counts[first : last + 1]
 
 
 class Latency:
     """Time from the exchange's clock to the recorder's: negative when the clocks disagree.
 
-    The median is known to a tenth of a millisecond, and only if it is within ten seconds.
+    Quantiles are lower ones, known to a tenth of a millisecond, and only within ten seconds.
     """
 
     _STEP_NS = 100_000
     _REACH = 100_000
+    _PERCENTS = (1, 5, 50, 95, 99)
+    _BARS = 40
+    _STEPS = tuple(digit * 10**power for power in range(5) for digit in (1, 2, 5))
+    """Widths of a bar, in tenths of a millisecond; round ones do not comb through rounded times."""
 
     def __init__(self) -> None:
         self._bins = Histogram(2 * self._REACH + 2)
@@ -75,15 +107,44 @@ class Latency:
         self._bins.update(steps)
 
     def figures(self, rows: int) -> dict[str, Any]:
-        """Return minimum, median and maximum in ms, and the rows and share below zero."""
-        middle = self._bins.median()
+        """Return bounds, quantiles and distribution in ms, and the rows and share below zero."""
+        found = [each or None for each in self._bins.quantiles(self._PERCENTS)]
+        p01, p05, median, p95, p99 = (None if each is None else self._ms(each) for each in found)
         return {
             "min_ms": None if self._low is None else self._low / 1e6,
-            "median_ms": None if not middle else (middle - self._REACH - 1) / 10,
+            "p01_ms": p01,
+            "p05_ms": p05,
+            "median_ms": median,
+            "p95_ms": p95,
+            "p99_ms": p99,
             "max_ms": None if self._high is None else self._high / 1e6,
             "negative_rows": self._negative,
             "negative_share": self._negative / rows if rows else None,
+            "distribution": self._distribution(rows, found[0], found[-1]),
         }
+
+    def _distribution(self, rows: int, p01: int | None, p99: int | None) -> dict[str, Any] | None:
+        """Return bars around the middle 98 % of the rows, and how many are beside them."""
+        if p01 is None or p99 is None:
+            return None
+        step = next(each for each in self._STEPS if each * self._BARS > p99 - p01)
+        # Whole multiples of the step, so that zero lies between two bars and not within one.
+        zero = self._REACH + 1
+        first = max((p01 - zero) // step - 1, -self._REACH // step) * step + zero
+        count = min((p99 - first) // step + 2, (len(self._bins) - 1 - first) // step)
+        bars = self._bins.between(first, first + count * step - 1).reshape(count, step)
+        below = int(self._bins.between(0, first - 1).sum())
+        shown = bars.sum(axis=1).tolist()
+        return {
+            "start_ms": self._ms(first),
+            "step_ms": step / 10,
+            "rows": shown,
+            "below": below,
+            "above": rows - below - sum(shown),
+        }
+
+    def _ms(self, value: int) -> float:
+        return (value - self._REACH - 1) / 10
 
 
 class Gaps:
@@ -196,3 +257,8 @@ def _mix(words: UInt64s, seed: int) -> UInt64s:
         mixed = (mixed ^ words[:, index]) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(32)
     return mixed
+
+
+def exact_sum(ticks: Int64s) -> int:
+    """Return the sum without overflow: high and low halves are added apart."""
+    return (int((ticks >> 32).sum()) << 32) + int((ticks & 0xFFFFFFFF).sum())

@@ -7,21 +7,19 @@ data files that manifests name, and stays as it is when the catalog changes unde
 import errno
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from odum_assets.catalog.manifest import PartitionManifest, read_manifest
+from odum_assets.catalog.links import require_inside
+from odum_assets.catalog.locks import shared
+from odum_assets.catalog.manifest import PartitionManifest, load_manifest, read_manifest
 from odum_assets.catalog.paths import FOLDERS, PartitionPaths
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.fingerprint import hash_file
 from odum_assets.raw.layout import BY_DATE, DataType
-
-_ATTEMPTS = 20
-_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +56,37 @@ def catalog_view(
         If partitions are missing (all of them are named, with what to run) or damaged, or a link
         leads out of the catalog.
     """
-    missing = [
+    wanted = [
         PartitionPaths(catalog_root, request.key, request.data_type, day)
         for request in requests
         for day in request.days
-        if not PartitionPaths(catalog_root, request.key, request.data_type, day).manifest.is_file()
+    ]
+    missing = [
+        paths
+        for paths in wanted
+        if read_manifest(catalog_root, paths.key, paths.data_type, paths.day) is None
     ]
     if missing:
         raise DataError(_missing_message(catalog_root, missing))
-    return [
-        _link_partition(
-            PartitionPaths(catalog_root, request.key, request.data_type, day), destination
-        )
-        for request in requests
-        for day in request.days
-    ]
+    return [_link_partition(paths, destination) for paths in wanted]
 
 
 def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManifest:
-    """Bring one partition into the view; try again while a conversion is just replacing it."""
+    """Bring one partition into the view."""
     folder = destination / "data" / FOLDERS[paths.data_type] / paths.key.nautilus_id
     folder.mkdir(parents=True, exist_ok=True)
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(_PAUSE_S)
-        manifest = read_manifest(paths.catalog_root, paths.key, paths.data_type, paths.day)
-        if manifest is None:
-            continue
+    require_inside(paths.catalog_root, paths.manifest)
+    # No conversion replaces the one without the other between the two.
+    with shared(paths.manifest_lock):
+        try:
+            manifest = load_manifest(paths.manifest)
+        except FileNotFoundError:
+            raise DataError(_missing_message(paths.catalog_root, [paths])) from None
         linked = folder / manifest.file.name
         linked.unlink(missing_ok=True)  # the same day may be asked for twice
-        if not _link(manifest.data_path(paths.catalog_root), linked):
-            continue
-        if hash_file(linked) == manifest.file.sha256:
-            return manifest
-        linked.unlink()
+        is_there = _link(manifest.data_path(paths.catalog_root), linked)
+    if is_there and hash_file(linked) == manifest.file.sha256:
+        return manifest
     raise DataError(
         f"{paths.data_folder}: the data file of {paths.day.isoformat()} is missing or differs from "
         f"its manifest {paths.manifest}. Run: {_command(paths)} --force"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from odum_assets.cli.board import Board, DayWork, show
-from odum_assets.cli.options import JsonOption, SnapshotChoice, parse_day
+from odum_assets.cli.options import JsonOption, SnapshotOption, parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +40,7 @@ def backfill(
     report: Annotated[
         bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
     ] = False,
-    snapshot_mode: Annotated[
-        SnapshotChoice | None,
-        typer.Option(help="What moves the market. Default: both where there are books."),
-    ] = None,
+    snapshot_mode: SnapshotOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run many days, each by itself and in a process of its own.

@@ -9,10 +9,12 @@ from odum_assets.cli.options import (
     AlgorithmOption,
     ConfigArgument,
     DayOption,
+    EndOption,
     FromOption,
     JsonOption,
+    NoCloseOption,
     ParamsOption,
-    SnapshotChoice,
+    SnapshotOption,
     ToOption,
 )
 
@@ -35,20 +37,13 @@ def backtest(
     report: Annotated[
         bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
     ] = False,
-    snapshot_mode: Annotated[
-        SnapshotChoice | None,
-        typer.Option(help="What moves the market. Default: both where there are books."),
-    ] = None,
+    snapshot_mode: SnapshotOption = None,
     start: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
     ] = None,
-    end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
-    ] = None,
-    no_close_positions: Annotated[
-        bool, typer.Option("--no-close-positions", help="Leave positions open at the end.")
-    ] = False,
+    end: EndOption = None,
+    no_close_positions: NoCloseOption = False,
     exec_algorithm: AlgorithmOption = None,
     exec_algorithm_params: ParamsOption = None,
     export_ticks: Annotated[

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from odum_assets.cli import backfill, backtest, config, convert, data, demo, dev, results, serve
+from odum_assets.cli import (
+    backfill,
+    backtest,
+    config,
+    convert,
+    data,
+    demo,
+    dev,
+    results,
+    serve,
+    sweep,
+)
 from odum_assets.cli.running import run_app
 
 app = typer.Typer(
@@ -21,6 +32,7 @@ app.add_typer(data.app, name="data", rich_help_panel="Data")
 app.command("convert", rich_help_panel="Data")(convert.convert)
 app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
+app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
 app.command("demo", rich_help_panel="Project")(demo.demo)

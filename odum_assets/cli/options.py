@@ -75,6 +75,16 @@ ToOption = Annotated[
     date | None,
     typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day of several (included)."),
 ]
+SnapshotOption = Annotated[
+    SnapshotChoice | None,
+    typer.Option(help="What moves the market. Default: both where there are books."),
+]
+EndOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
+]
+NoCloseOption = Annotated[
+    bool, typer.Option("--no-close-positions", help="Leave positions open at the end.")
+]
 AlgorithmOption = Annotated[
     AlgorithmChoice | None,
     typer.Option(

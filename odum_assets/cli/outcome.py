@@ -41,6 +41,7 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
         "return_pct": summary["returns"]["total_return_pct"],
         "max_drawdown_pct": summary["drawdown"]["max_drawdown_pct"],
         "flags": summary["flags"],
+        "sweep": entry.sweep,
         "files": files(entry),
     }
 
@@ -61,14 +62,16 @@ def files(entry: "ResultEntry") -> dict[str, str]:
 
 def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:
     """Print results as a table with their key figures."""
-    columns = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
+    shown = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
     groups: dict[str, list[ResultEntry]] = {}
     for entry in entries:
         currency = entry.summary()["account"]["currency"]
         title = f"{entry.config_name} ({currency})" if by_config else f"in {currency}"
         groups.setdefault(title, []).append(entry)
     for title, group in groups.items():
-        rows = table(title, columns, right=columns[2:-1])
+        # What a variant of a sweep has of its own, where there is one.
+        columns = [each for each in shown if each != _VARIED or any(map(_varied, group))]
+        rows = table(title, columns, right=_FIGURES)
         for entry in group:
             cells = _list_cells(entry)
             rows.add_row(*(cells[column] for column in columns))
@@ -77,8 +80,10 @@ def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bo
         output.note("! has something to know: odum results show RUN_ID")
 
 
-_LIST_COLUMNS = ("run id", "day", "orders", "fills", "PnL", "return", "drawdown", "")
-_WIDE_ONLY = ("orders", "fills", "drawdown")
+_VARIED = "varied"
+_FIGURES = ("orders", "fills", "PnL", "return", "drawdown")
+_LIST_COLUMNS = ("run id", "day", _VARIED, *_FIGURES, "")
+_WIDE_ONLY = (_VARIED, "orders", "fills", "drawdown")
 
 
 def _list_cells(entry: "ResultEntry") -> dict[str, str]:
@@ -87,6 +92,7 @@ def _list_cells(entry: "ResultEntry") -> dict[str, str]:
     return {
         "run id": entry.run_id,
         "day": entry.partition,
+        _VARIED: escaped(_varied(entry)),
         "orders": count(summary["orders"]),
         "fills": count(summary["fills"]),
         "PnL": colored(amount(pnl, sign=True), pnl),
@@ -137,12 +143,32 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
             ("made", entry.created_at),
             ("digest", entry.digest),
             ("config hash", metadata["config_hash"]),
+            *_sweep_rows(entry),
         ],
     )
     for title, pairs in _sections(summary):
         output.facts(title, pairs)
     show_simulated(output, summary["simulated"])
     show_files(output, entry)
+
+
+def _sweep_rows(entry: "ResultEntry") -> list[tuple[str, str]]:
+    sweep = entry.sweep
+    if sweep is None:
+        return []
+    from odum_assets.config.variants import label_of
+
+    place = f"{sweep['id']}, variant {sweep['variant']} of {sweep['of']}"
+    return [("sweep", place), ("varied", escaped(label_of(sweep["varied"])))]
+
+
+def _varied(entry: "ResultEntry") -> str:
+    from odum_assets.config.variants import label_of, short_names
+
+    if entry.sweep is None:
+        return ""
+    varied = entry.sweep["varied"]
+    return label_of(dict(zip(short_names(list(varied)), varied.values(), strict=True)))
 
 
 def show_flags(output: Output, entry: "ResultEntry") -> None:

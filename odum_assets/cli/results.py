@@ -36,6 +36,9 @@ def list_results(
     partition: Annotated[
         str | None, typer.Option(metavar="DAY", help="Only of this day, or 'window'.")
     ] = None,
+    sweep: Annotated[
+        str | None, typer.Option(metavar="SWEEP_ID", help="Only variants of this sweep.")
+    ] = None,
     sort: Annotated[
         Order, typer.Option(help="Newest, latest day, or highest figure first.")
     ] = Order.CREATED,
@@ -56,7 +59,9 @@ def list_results(
     entries = [
         entry
         for entry in store.entries()
-        if name in (None, entry.config_name) and partition in (None, entry.partition)
+        if name in (None, entry.config_name)
+        and partition in (None, entry.partition)
+        and (sweep is None or (entry.sweep is not None and entry.sweep["id"] == sweep))
     ]
     if name is not None and not entries:
         _refuse_unknown(name, store)

@@ -86,7 +86,7 @@ def run_day(
     WorkError
         If anything of it failed.
     """
-    _check_day(loaded, day, options)
+    check_day(loaded, day, options)
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
     keys: list[Key] = [
         tuple(each.source.catalog_key.path) for each in to_convert(session, sources, day)
@@ -132,7 +132,14 @@ def run_window(
     return entry
 
 
-def _check_day(loaded: "LoadedConfig", day: date, options: RunOptions) -> None:
+def check_day(loaded: "LoadedConfig", day: date, options: RunOptions) -> None:
+    """Refuse options that no run of a day can be made of.
+
+    Raises
+    ------
+    UsageError
+        If a time or the execution algorithm cannot be used.
+    """
     from odum_assets.orchestration.run_config import ResultConfig
 
     try:

@@ -6,10 +6,12 @@ failed; the other partitions go on.
 """
 
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -165,6 +167,7 @@ def backfill(
 def run_task(task: _Task, sender: Connection) -> None:
     """Make one partition in this process and send steps (text) and the result."""
     os.environ.update(task.environment)
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     with dg.DagsterInstance.from_ref(task.instance) as instance:
         try:
             result = materialize(
@@ -182,6 +185,14 @@ def run_task(task: _Task, sender: Connection) -> None:
             result = LaunchResult(False, task.run_id, (("run", str(error)),))
     sender.send(result)
     sender.close()
+
+
+def _stop_with_parent() -> None:
+    """Stop as Ctrl-C would when the process that wants the result has died."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _send_step(sender: Connection, event: dg.DagsterEvent) -> None:

@@ -6,6 +6,7 @@ from odum_assets.orchestration.assets.backtest import result_asset, window_asset
 from odum_assets.orchestration.assets.catalog import catalog_asset
 from odum_assets.orchestration.assets.export import report_asset, ticks_asset
 from odum_assets.orchestration.assets.raw import raw_spec
+from odum_assets.orchestration.assets.sweep import sweep_asset
 from odum_assets.orchestration.automation import automation_sensor
 from odum_assets.orchestration.jobs import day_job
 from odum_assets.orchestration.project import Project, load_project
@@ -37,21 +38,21 @@ def definitions_of(project: Project) -> dg.Definitions:
     """
     specs = [raw_spec(project, source) for source in project.sources]
     catalog = [catalog_asset(project, source) for source in project.sources]
-    daily, windows = [], []
+    daily, on_request = [], []
     for loaded in project.configs:
         daily += [
             result_asset(project, loaded),
             ticks_asset(project, loaded),
             report_asset(project, loaded),
         ]
-        windows.append(window_asset(project, loaded))
+        on_request += [window_asset(project, loaded), sweep_asset(project, loaded)]
     jobs = [day_job(project, loaded) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
     sensors: list[dg.SensorDefinition] = [raw_days_sensor(project, jobs)]
     if automated:
         sensors.append(automation_sensor(automated))
     return dg.Definitions(
-        assets=[*specs, *catalog, *daily, *windows],
+        assets=[*specs, *catalog, *daily, *on_request],
         jobs=jobs,
         sensors=sensors,
         executor=dg.in_process_executor,

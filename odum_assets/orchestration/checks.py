@@ -125,6 +125,8 @@ def evaluate_duplicates(manifest: "PartitionManifest", limit: Limit) -> Verdict:
 def evaluate_clock(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge rows that arrived before the exchange made them."""
     latency = manifest.quality["latency"]
+    if latency is None:
+        return Verdict(True, "the raw file has no arrival times: no clocks to compare")
     found, rows = latency["negative_rows"], manifest.rows_written
     text = f"{found:,} of {rows:,} rows arrived before the exchange's time; allowed share {limit}"
     facts = {"negative_rows": found, "median_ms": latency["median_ms"]}
@@ -277,6 +279,33 @@ RESULT_CHECKS: Final = (
     ),
 )
 """Checks of a result."""
+
+
+# --- sweep --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCheck:
+    """A check of a sweep, evaluated from the errors of its variants (None where it has none)."""
+
+    name: str
+    description: str
+    blocking: bool
+    evaluate: Callable[[Sequence[str | None]], Verdict]
+
+
+def evaluate_variants(errors: Sequence[str | None]) -> Verdict:
+    """Judge whether every variant of a sweep has a result."""
+    failed = [text for text in errors if text is not None]
+    text = f"{len(errors) - len(failed)} of {len(errors)} variants have a result"
+    first = {"first_error": failed[0]} if failed else {}
+    return Verdict(not failed, text, {"variants": len(errors), "failed": len(failed), **first})
+
+
+SWEEP_CHECKS: Final = (
+    SweepCheck("variants_succeeded", "Every variant has a result.", False, evaluate_variants),
+)
+"""Checks of a sweep."""
 
 
 # --- Dagster ------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 if TYPE_CHECKING:
+    from odum_assets.results.sweep import SweepResult
+
     Materialized = dg.MaterializeResult[Any]
 else:
     # Dagster recognizes the bare class only, a type checker wants its parameter.
@@ -85,6 +87,33 @@ def gaps_table(largest: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
         for gap in largest
     ]
     return dg.MetadataValue.table(records=records, schema=GAPS_SCHEMA)
+
+
+def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
+    """Return the variants of a sweep side by side, with a column per path that varies."""
+    from odum_assets.config.variants import shown
+    from odum_assets.results.sweep import FIGURES
+
+    paths = list(dict.fromkeys(path for each in result.variants for path in each.varied))
+    columns = [
+        dg.TableColumn("variant", "int", description="In the order in which they were given."),
+        *(dg.TableColumn(path, "string", description="Varied.") for path in paths),
+        *(dg.TableColumn(name, "float") for name in FIGURES),
+        dg.TableColumn("run_id", "string", description="For odum results show."),
+        dg.TableColumn("error", "string", description="Why there is no result."),
+    ]
+    records = []
+    for index, each in enumerate(result.variants, start=1):
+        varied = {path: shown(value) for path, value in each.varied.items()}
+        values: dict[str, Any] = {
+            "variant": index,
+            **{path: varied.get(path, "") for path in paths},
+            **{name: _plain(each.figures.get(name)) for name in FIGURES},
+            "run_id": each.run_id or "",
+            "error": each.error or "",
+        }
+        records.append(dg.TableRecord(values))
+    return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
 
 
 def timestamp(ns: int) -> dg.MetadataValue[Any]:

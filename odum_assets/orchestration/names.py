@@ -46,7 +46,7 @@ def catalog_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
 
 
 def backtest_key(config_name: str, step: str) -> dg.AssetKey:
-    """Return the key of ``result``, ``window``, ``ticks`` or ``report`` of a configuration."""
+    """Return the key of ``result``, ``window``, ``sweep``, ``ticks`` or ``report`` of a config."""
     return dg.AssetKey(["backtest", config_name, step])
 
 

@@ -7,7 +7,7 @@ the run configuration files (``config``).
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field, ValidationError
@@ -18,6 +18,7 @@ from odum_assets.errors import ConfigError
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
     from odum_assets.config.model import ExecAlgorithm
+    from odum_assets.config.variants import Variant
 
 _TIME_OF_DAY = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z?", re.ASCII)
 
@@ -136,6 +137,36 @@ class ResultConfig(BacktestConfig):
         """
         bounds = (parse_moment("start", self.start, day), parse_moment("end", self.end, day))
         return self.request(loaded, (day,), day.isoformat(), bounds)
+
+
+class SweepConfig(ResultConfig):
+    """Run config of a sweep over one day."""
+
+    vary: dict[str, list[Any | None]] = Field(
+        default={},
+        description="Values by dotted path of the run configuration; every combination runs, such "
+        "as {strategy.params.window: [50, 100], execution.latency.insert_ms: [0, 5]}. What decides "
+        "the data (instrument, data_catalog, time_window) may not vary.",
+    )
+    variants: list[dict[str, Any | None]] = Field(
+        default=[],
+        description="In place of vary: one {path: value} object per variant.",
+    )
+    slots: int = Field(default=2, ge=1, le=64, description="Variants that run at one time.")
+
+    def made_variants(self, loaded: LoadedConfig) -> "list[Variant]":
+        """Return the variants of a configuration.
+
+        Raises
+        ------
+        ConfigError
+            If nothing varies, or not like this.
+        """
+        from odum_assets.config.variants import grid, make_variants
+
+        if self.vary and self.variants:
+            raise ConfigError("vary and variants exclude each other")
+        return make_variants(loaded, grid(self.vary) if self.vary else self.variants)
 
 
 class WindowConfig(BacktestConfig):

@@ -1,8 +1,5 @@
 """From a request to tables and a digest in a work folder; nothing is stored yet."""
 
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +17,12 @@ from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
 from odum_assets.backtest.volume import days_before, volume_curve
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
+from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.digest import result_digest
+from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 ProgressCallback = Callable[[Progress], None]
@@ -51,6 +50,8 @@ class Executed:
         Days before whose volume was followed (VWAP).
     exec_algorithm : ExecAlgorithm
         The algorithm that counted.
+    sweep : dict[str, Any] or None
+        Which variant of which sweep the run is; None for a run by itself.
     """
 
     request: RunRequest
@@ -61,6 +62,7 @@ class Executed:
     rows_replayed: int
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
+    sweep: dict[str, Any] | None = None
 
     @property
     def window_start_ns(self) -> int:
@@ -102,49 +104,111 @@ def executed(
     """
     if progress is not None:
         progress(Progress("validate", 0.0))
+    with prepared(request, settings) as data:
+        plan, curve_days = plan_of(data.request, data, data.work, chunk_rows=chunk_rows)
+        outcome = account(plan, data.prices, run_plan(plan, progress))
+        yield Executed(
+            request=data.request,
+            work=data.work,
+            outcome=outcome,
+            digest=result_digest(data.work, outcome["account"]),
+            manifests=data.manifests,
+            rows_replayed=data.rows,
+            curve_days=curve_days,
+            exec_algorithm=plan.exec_algorithm,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data of a request, held as they are, and a folder to work in.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request with its effective window.
+    catalog : Path
+        The catalog.
+    view, work : Path
+        Private catalog view and work folder.
+    manifests : list[PartitionManifest]
+        Partitions that the request reads.
+    prices : LastPrices
+        Trades of the window.
+    rows : int
+        Rows of all partitions in the window.
+    """
+
+    request: RunRequest
+    catalog: Path
+    view: Path
+    work: Path
+    manifests: list[PartitionManifest]
+    prices: LastPrices
+    rows: int
+
+
+@contextmanager
+def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
+    """Check a request and hold its data; the folders live as long as the context.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served, or no trades lie in its window.
+    """
     root = check_request(request, settings)
     request = request.normalized()
+    store = ResultStore(settings.results_path)
     with (
-        _scratch(root / ".views") as view,
-        _scratch(settings.results_path / ".staging") as work,
+        store.explained(),
+        scratch_folder(root / ".views") as view,
+        store.scratch() as work,
     ):
         wanted = [
             PartitionRequest(request.config.key, data_type, request.days)
             for data_type in request.data_types
         ]
         manifests = catalog_view(root, wanted, view)
-        algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
-        curve_days: list[PartitionManifest] = []
-        if isinstance(algorithm, VwapAlgorithm):
-            lookback = algorithm.params.lookback_days
-            curve_days = days_before(root, request.config.key, request.days[0], lookback)
-        start, end = request.start_ns, request.end_ns
-        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), (start, end))
+        window = (request.start_ns, request.end_ns)
+        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
                 "no trades lie in the window; choose a window inside the data (see odum data list)"
             )
-        plan = RunPlan(
-            config=request.config.config,
-            exec_algorithm=algorithm,
-            snapshot_mode=request.snapshot_mode,
-            close_positions=request.close_positions,
-            data_types=request.data_types,
-            catalog=view,
-            funding_files=_files(manifests, DataType.FUNDING, view),
-            start_ns=start,
-            end_ns=end,
-            first_trade_ns=prices.span[0],
-            last_row_ns=max(each.last_ts_init for each in manifests),
-            volume_curve=volume_curve(root, curve_days),
-            work=work,
-            chunk_rows=chunk_rows,
-        )
-        facts = run_plan(plan, progress)
-        outcome = account(plan, prices, facts)
-        digest = result_digest(work, outcome["account"])
-        rows = sum(_rows_between(each, view, start, end) for each in manifests)
-        yield Executed(request, work, outcome, digest, manifests, rows, curve_days, algorithm)
+        rows = sum(_rows_between(each, view, *window) for each in manifests)
+        yield Prepared(request, root, view, work, manifests, prices, rows)
+
+
+def plan_of(
+    request: RunRequest, data: Prepared, work: Path, *, chunk_rows: int | None = None
+) -> tuple[RunPlan, list[PartitionManifest]]:
+    """Return the plan of a request over prepared data, and the days of its volume curve (VWAP)."""
+    algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
+    curve_days: list[PartitionManifest] = []
+    if isinstance(algorithm, VwapAlgorithm):
+        lookback = algorithm.params.lookback_days
+        earlier = days_before(data.catalog, request.config.key, request.days[0], lookback)
+        days = tuple(each.day for each in earlier)
+        wanted = [PartitionRequest(request.config.key, DataType.TRADES, days)]
+        curve_days = catalog_view(data.catalog, wanted, work / "curve")
+    plan = RunPlan(
+        config=request.config.config,
+        exec_algorithm=algorithm,
+        snapshot_mode=request.snapshot_mode,
+        close_positions=request.close_positions,
+        data_types=request.data_types,
+        catalog=data.view,
+        funding_files=_files(data.manifests, DataType.FUNDING, data.view),
+        start_ns=request.start_ns,
+        end_ns=request.end_ns,
+        first_trade_ns=data.prices.span[0],
+        last_row_ns=max(each.last_ts_init for each in data.manifests),
+        volume_curve=volume_curve(work / "curve", curve_days),
+        work=work,
+        chunk_rows=chunk_rows,
+    )
+    return plan, curve_days
 
 
 def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:
@@ -163,35 +227,3 @@ def _rows_between(
     low = 0 if start is None else int(np.searchsorted(times, start))
     high = len(times) if end is None else int(np.searchsorted(times, end))
     return high - low
-
-
-@contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
-    """Make a folder of this process that is removed at the end; sweep those of dead processes."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for leftover in parent.iterdir():
-            owner = leftover.name.partition("-")[0]
-            if owner.isdigit() and not _alive(int(owner)):
-                shutil.rmtree(leftover, ignore_errors=True)
-        folder = parent / f"{os.getpid()}-{uuid.uuid4().hex}"
-        folder.mkdir()
-    except OSError as error:
-        raise BacktestError(
-            f"{parent}: cannot be written ({error.strerror}); check the folder's permissions and "
-            "free space, or set DATA_CATALOG_PATH and ODUM_RESULTS_PATH to other folders"
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -60,6 +60,7 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         }
         if run.exec_algorithm.type == "VWAP"
         else None,
+        "sweep": run.sweep,
         "reconciliation": outcome["reconciliation"],
         "rows_replayed": run.rows_replayed,
         "resources": outcome["resources"],

@@ -76,14 +76,24 @@ def run_backtest(
     OdumError
         If the request cannot be served or the run fails; nothing is stored then.
     """
-    store = ResultStore(settings.results_path)
     with executed(request, settings, progress) as run:
-        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        run_id = new_run_id(request.config, run.window_start_ns)
-        document = _document(run, run_id, created)
-        preview = _preview(run.work / "equity.parquet")
-        report = _report(run, document) if request.mode == "report" else None
-        entry = store.publish(document, report)
+        return store_result(run, settings)
+
+
+def store_result(run: Executed, settings: Settings) -> RunResult:
+    """Store a finished run; its tables are moved out of its work folder.
+
+    Raises
+    ------
+    OdumError
+        If it cannot be written; nothing is stored then.
+    """
+    created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    run_id = new_run_id(run.request.config, run.window_start_ns)
+    document = _document(run, run_id, created)
+    preview = _preview(run.work / "equity.parquet")
+    report = _report(run, document) if run.request.mode == "report" else None
+    entry = ResultStore(settings.results_path).publish(document, report)
     return RunResult(
         run_id=run_id,
         digest=run.digest,

@@ -2,22 +2,31 @@
 
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
-for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run.
+for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run. The
+variants of a sweep name it in their metadata; none of them is its partition's latest run. What is
+not finished lies in work folders in ``.staging``; those of dead processes go with the next.
 """
 
 import difflib
 import json
-import os
 import shutil
-import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from odum_assets.backtest.plan import FREE_SPACE
+from odum_assets.catalog.locks import held
+from odum_assets.catalog.partition_writer import sync
+from odum_assets.catalog.publish import write_synced
+from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id
 from odum_assets.settings import is_inside
+
+_PUBLISHING = "publishing"
+"""File in a work folder that names the run whose files are taking their places."""
 
 
 class ResultError(OdumError):
@@ -60,6 +69,12 @@ class ResultEntry:
     def metadata(self) -> dict[str, Any]:
         """Return the provenance record."""
         found: dict[str, Any] = self.document["metadata"]
+        return found
+
+    @property
+    def sweep(self) -> dict[str, Any] | None:
+        """Return the sweep's ``id``, the ``variant`` and what is ``varied``; None if it is none."""
+        found: dict[str, Any] | None = self.metadata().get("sweep")
         return found
 
 
@@ -128,6 +143,16 @@ class ResultStore:
         """Return where a run's exported ticks lie."""
         return self._inside("tickdata", f"{_checked(run_id)}.json")
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Make a work folder on the file system of the results, removed at the end.
+
+        Those of dead processes are removed first, with the report that such a one had put in its
+        place without the summary that makes it a result.
+        """
+        with scratch_folder(self.root / ".staging", self._forget_unfinished) as folder:
+            yield folder
+
     def publish(self, document: dict[str, Any], report: Path | None) -> ResultEntry:
         """Store a finished run: whole, or not at all.
 
@@ -146,28 +171,64 @@ class ResultStore:
         Raises
         ------
         ResultError
-            If it cannot be written; nothing of it is left.
+            If it cannot be written, or there is a run of this id already; nothing of it is left.
         """
         run_id, metadata = document["run_id"], document["metadata"]
         summary, target = self.fast_path(run_id), self.report_path(run_id)
         pointer = self._pointer(metadata["config_name"], metadata["partition"])
-        try:
-            if report is not None:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                report.replace(target)
-            write_atomic(summary, json_text(document))
-            write_atomic(pointer, json_text({"run_id": run_id}))
-        except BaseException as error:
-            with suppress(OSError):
-                summary.unlink()
-            shutil.rmtree(target, ignore_errors=True)
-            if not isinstance(error, OSError):
-                raise
-            raise ResultError(
-                f"{error.filename or self.root}: the result cannot be written ({error.strerror}); "
-                "check the folder's permissions and free space, or set ODUM_RESULTS_PATH"
-            ) from error
+        with self.explained(), self.scratch() as work:
+            text = write_synced(work / "summary", json_text(document))
+            name = write_synced(work / "pointer", json_text({"run_id": run_id}))
+            for file in [] if report is None else report.iterdir():
+                sync(file)
+            for place in (summary, target, pointer):
+                place.parent.mkdir(parents=True, exist_ok=True)
+            with held(self._publish_lock):
+                if summary.exists() or target.exists():
+                    raise ResultError(
+                        f"{run_id}: {self.root} has a result of this id already, it stays as it is"
+                    )
+                moves = [] if report is None else [(report, target)]
+                moves.append((text, summary))
+                if metadata.get("sweep") is None:
+                    moves.append((name, pointer))
+                self._place(work, run_id, moves)
         return self._read(summary)
+
+    def _place(self, work: Path, run_id: str, moves: list[tuple[Path, Path]]) -> None:
+        """Put finished files and folders in their places; take them back on an error."""
+        (work / _PUBLISHING).write_text(run_id, encoding="utf-8")
+        done: list[tuple[Path, Path]] = []
+        try:
+            for source, target in moves:
+                source.rename(target)
+                done.append((source, target))
+        except BaseException:
+            for source, target in reversed(done):
+                target.rename(source)
+            raise
+
+    def _forget_unfinished(self, work: Path) -> None:
+        """Remove the report of a process that died before its summary was in place."""
+        with suppress(OSError, ResultError), held(self._publish_lock):
+            run_id = (work / _PUBLISHING).read_text(encoding="utf-8")
+            if not self.fast_path(run_id).exists():
+                shutil.rmtree(self.report_path(run_id), ignore_errors=True)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what the system refuses inside into a `ResultError` that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise ResultError(
+                f"{error.filename or self.root}: cannot be read or written "
+                f"({error.strerror or error}); {FREE_SPACE}"
+            ) from error
+
+    @property
+    def _publish_lock(self) -> Path:
+        return self.root / ".staging" / ".publish"
 
     def _pointer(self, config_name: str, partition: str) -> Path:
         return self._inside("partitions", config_name, f"{partition}.json")
@@ -204,21 +265,6 @@ class ResultStore:
                 f"{path}: not a result that this version can read ({type(error).__name__}: "
                 f"{error}); move it away or run the backtest again"
             ) from error
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value

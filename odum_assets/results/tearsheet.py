@@ -1,6 +1,5 @@
 """The interactive tearsheet of a stored result."""
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,28 @@ def write_tearsheet(run_id: str, settings: Settings) -> Path:
     Raises
     ------
     ResultError
-        If there is no such run, or it was made in fast mode and has no tables.
+        If there is no such run, it was made in fast mode and has no tables, or the file cannot be
+        written.
     """
-    entry = ResultStore(settings.results_path).entry(run_id)
+    store = ResultStore(settings.results_path)
+    entry = store.entry(run_id)
     if entry.report_path is None:
         raise ResultError(
             f"{run_id} was run in fast mode and keeps no tables; run it again in report mode"
         )
     target = entry.report_path / "tearsheet.html"
-    # Hidden, and .html at the end: the ending chooses the format.
-    part = target.with_name(f".{uuid.uuid4().hex}.part.html")
-    try:
+    with store.explained(), store.scratch() as work:
+        # The ending chooses the format.
+        drawn = work / "tearsheet.html"
         render_tearsheet(
-            part,
+            drawn,
             entry.report_path / "equity.parquet",
             f"{entry.config_name} {entry.partition}",
             _run_info(entry),
             _account_info(entry.summary()),
             _statistics(entry.summary()),
         )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        drawn.replace(target)
     return target
 
 

@@ -1,6 +1,5 @@
 """Exporting the ticks that a run replayed, for charts: one JSON array, written as a stream."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -11,8 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.catalog import PartitionManifest, read_manifest
+from odum_assets.catalog import (
+    PartitionManifest,
+    PartitionRequest,
+    catalog_view,
+    read_manifest,
+)
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.partition_writer import sync
+from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
 from odum_assets.results.json_rows import json_objects, quoted_integers, write_array
@@ -61,38 +67,43 @@ def export_ticks(
     """
     store = ResultStore(settings.results_path)
     entry = store.entry(run_id)
-    manifests = _manifests(entry, catalog)
     target = store.ticks_path(run_id)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    total = sum(each.rows_written for each in manifests)
-    try:
-        rows = write_array(part, _ticks(entry, manifests, catalog, total, progress))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        store.explained(),
+        # A conversion may replace the catalog's files meanwhile; the view stays as it is.
+        scratch_folder(catalog / ".views") as view,
+        store.scratch() as work,
+    ):
+        manifests = _manifests(entry, catalog, view)
+        total = sum(each.rows_written for each in manifests)
+        rows = write_array(work / "ticks", _ticks(entry, manifests, view, total, progress))
+        sync(work / "ticks")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (work / "ticks").replace(target)
     return TickExport(target, rows)
 
 
-def _manifests(entry: ResultEntry, catalog: Path) -> list[PartitionManifest]:
+def _manifests(entry: ResultEntry, catalog: Path, view: Path) -> list[PartitionManifest]:
+    """Bring the trades that the run went over into a view, and return their manifests."""
     metadata = entry.metadata()
     key = parse_instrument_key(metadata["instrument_key"])
-    found = []
-    for partition in metadata["catalog"]:
-        if partition["data_type"] != DataType.TRADES:
-            continue
-        day = date.fromisoformat(partition["day"])
-        manifest = read_manifest(catalog, key, DataType.TRADES, day)
-        if manifest is None or manifest.digest != partition["digest"]:
-            raise ResultError(_changed(entry, key, day, manifest))
-        found.append(manifest)
+    wanted = {
+        date.fromisoformat(partition["day"]): partition["digest"]
+        for partition in metadata["catalog"]
+        if partition["data_type"] == DataType.TRADES
+    }
+    for day in wanted:
+        if read_manifest(catalog, key, DataType.TRADES, day) is None:
+            raise ResultError(_changed(entry, key, day, is_gone=True))
+    found = catalog_view(catalog, [PartitionRequest(key, DataType.TRADES, tuple(wanted))], view)
+    for manifest in found:
+        if manifest.digest != wanted[manifest.day]:
+            raise ResultError(_changed(entry, key, manifest.day, is_gone=False))
     return found
 
 
-def _changed(
-    entry: ResultEntry, key: InstrumentKey, day: date, manifest: PartitionManifest | None
-) -> str:
-    what = "is gone from" if manifest is None else "has changed in"
+def _changed(entry: ResultEntry, key: InstrumentKey, day: date, *, is_gone: bool) -> str:
+    what = "is gone from" if is_gone else "has changed in"
     return (
         f"{entry.run_id}: the trades of {key} {day} {what} the catalog since the run; "
         f"run {entry.config_name} {entry.partition} again and export that"

@@ -167,5 +167,5 @@ def test_a_process_that_dies_is_reported_and_leaves_nothing(
     place: Market, how: str, cause: str
 ) -> None:
     assert cause in _refused(place, breaks_in=how)
-    assert list((place.settings.results_path / ".staging").iterdir()) == []
-    assert list((place.settings.catalog_path / ".views").iterdir()) == []
+    assert not list(place.settings.results_path.glob(".staging/work-*"))
+    assert not list(place.settings.catalog_path.glob(".views/work-*"))

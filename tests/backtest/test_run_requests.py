@@ -16,6 +16,7 @@ from odum_assets.backtest.request import (
 )
 from odum_assets.errors import BacktestError, ConfigError, DataError
 from odum_assets.results.run import run_backtest
+from odum_assets.results.store import ResultError
 
 NEXT = DAY + timedelta(days=1)
 ROWS: list[TradeRow] = [(NOON + second, "buy", "64000.0", "1") for second in range(10)]
@@ -160,6 +161,6 @@ def test_a_results_folder_that_cannot_be_written(market: Market, tmp_path: Path)
     market.settings = market.settings.model_copy(
         update={"results_path": tmp_path / "a_file" / "results"}
     )
-    with pytest.raises(BacktestError, match="cannot be written") as caught:
+    with pytest.raises(ResultError, match="cannot be read or written") as caught:
         market.run()
     assert "ODUM_RESULTS_PATH" in str(caught.value)

@@ -29,6 +29,8 @@ DAY = date(2024, 3, 5)
 NS = 1_000_000_000
 NOON = 12 * 3600
 
+LOCKS = (".staging/.lock", ".staging/.publish")
+
 Level = tuple[str, str]
 TradeRow = tuple[float, str | None, str, str]
 """Second of the day, side, price, size."""
@@ -246,9 +248,10 @@ class Market:
         return Outcome(run_backtest(request, self.settings), days[0])
 
     def stored(self) -> list[str]:
-        """Return every file below the results folder."""
+        """Return every file below the results folder but the two locks, which stay."""
         root = self.settings.results_path
-        return sorted(str(each.relative_to(root)) for each in root.rglob("*") if each.is_file())
+        found = (str(each.relative_to(root)) for each in root.rglob("*") if each.is_file())
+        return sorted(name for name in found if name not in LOCKS)
 
 
 def from_json(path: Path) -> Any:

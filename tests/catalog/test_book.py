@@ -133,7 +133,15 @@ def test_crossed_locked_repeated_and_disordered_books_are_counted_and_kept(tmp_p
     assert (quality["crossed_books"], quality["locked_books"]) == (1, 1)
     # Row 2 is the only one whose second ask stands between the first and the third.
     assert (quality["repeated_books"], quality["disordered_books"]) == (1, 4)
-    assert quality["spread"] == {"median": 0.1, "mean": pytest.approx(0.075)}
+    spread = quality["spread"]
+    assert (spread["books"], spread["median"], spread["mean"]) == (4, 0.1, pytest.approx(0.075))
+    # By time: 1 tick and 0 ticks for a second each, eight seconds unknown, 1 tick for a second.
+    assert spread["by_time"] == {
+        "seconds": 3.0,
+        "mean_ticks": 2 / 3,
+        "median_ticks": 1,
+        "p95_ticks": 1,
+    }
 
 
 def test_a_level_with_price_but_no_size_column_is_an_error(tmp_path: Path) -> None:

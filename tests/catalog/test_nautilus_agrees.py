@@ -47,8 +47,8 @@ from odum_assets.catalog import (
     PartitionRequest,
     catalog_view,
     convert_partition,
-    write_instrument,
 )
+from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.raw.layout import DataType
 
 IDENTITY = InstrumentId.from_str(KEY.nautilus_id)
@@ -173,7 +173,7 @@ def test_days_that_overlap_around_midnight_are_replayed_once_and_in_order(
         [PartitionRequest(KEY, kind, days) for kind in (DataType.TRADES, DataType.BOOK)],
         view,
     )
-    write_instrument(view, SPEC)
+    ParquetDataCatalog(str(view)).write_instruments([nautilus_instrument(SPEC)])
 
     seen: dict[str, list[Any]] = {"trades": [], "books": []}
     replay(view, seen, chunk_size)
@@ -211,16 +211,3 @@ def replay(view: Path, seen: dict[str, list[Any]], chunk_size: int | None) -> No
     node.build()
     node.add_strategy(run.id, Recorder(StrategyConfig(), seen))
     node.run()
-
-
-def test_the_instrument_is_replaced_only_when_it_changed(tmp_path: Path) -> None:
-    write_instrument(tmp_path, SPEC)
-    (first,) = tmp_path.glob("data/*/*/*.parquet")
-    before = first.stat().st_ino
-    write_instrument(tmp_path, SPEC)
-    assert first.stat().st_ino == before
-    finer = type(SPEC)(KEY, 2, 3, Decimal(1), Decimal("0.01"), Decimal("0.005"), "USDT")
-    write_instrument(tmp_path, finer)
-    (instrument,) = ParquetDataCatalog(str(tmp_path)).instruments([KEY.nautilus_id])
-    assert instrument.price_precision == 2
-    assert not list(tmp_path.glob(".staging/*"))

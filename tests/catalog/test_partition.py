@@ -2,11 +2,6 @@
 
 import errno
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -29,7 +24,6 @@ from rawfiles import (
 
 from odum_assets.catalog import PartitionManifest, convert_partition, list_manifests, read_manifest
 from odum_assets.catalog.paths import PartitionPaths
-from odum_assets.catalog.publish import held
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
@@ -151,6 +145,16 @@ def test_two_spellings_of_one_instrument_cannot_share_a_catalog(source: str, cat
     assert contents(catalog) == before
 
 
+def test_data_of_somebody_else_are_not_touched(source: str, catalog: Path) -> None:
+    folder = PartitionPaths(catalog, KEY, DataType.TRADES, DAY).data_folder
+    folder.mkdir(parents=True)
+    (folder / "1_2.parquet").write_bytes(b"theirs")
+    before = contents(catalog)
+    with pytest.raises(DataError, match=r"1 data files lie here .* such as 1_2\.parquet"):
+        convert(source, catalog)
+    assert contents(catalog) == before
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -253,83 +257,3 @@ def test_a_url_is_converted_like_a_path(source: str, tmp_path: Path) -> None:
     assert convert("memory://odum-test/raw.parquet", tmp_path / "remote") == remote
     with pytest.raises(DataError, match="there is no such raw file"):
         convert("memory://odum-test/other.parquet", tmp_path / "remote")
-
-
-RUNNER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from rawfiles import DAY, KEY, SPEC
-from odum_assets.catalog import convert_partition
-from odum_assets.catalog.trades import TradesTransform
-from odum_assets.raw.layout import DataType
-print("ready", flush=True)
-sys.stdin.readline()
-convert_partition({source!r}, KEY, SPEC, DataType.TRADES, DAY, Path({catalog!r}))
-"""
-
-
-def start_conversion(source: str, catalog: Path) -> subprocess.Popen[str]:
-    """Start a process that is ready to convert and waits for a line."""
-    tests = str(Path(__file__).parent)
-    code = RUNNER.format(tests=tests, source=source, catalog=str(catalog))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def go(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def finish(process: subprocess.Popen[str]) -> int:
-    process.communicate(timeout=60)
-    return process.returncode
-
-
-def test_a_killed_conversion_is_made_good_by_the_next(tmp_path: Path) -> None:
-    old = write_raw(trades_table(some_trades(40_000)), tmp_path / "raw.parquet")
-    catalog = tmp_path / "catalog"
-    before = convert(old, catalog)
-    write_raw(trades_table(some_trades(160_000)), Path(old))
-    expected_catalog = tmp_path / "expected"
-    after = convert(old, expected_catalog)
-    seed = random.Random(20240719)  # noqa: S311
-    kills = 0
-    for delay in [seed.uniform(0.0, 0.16) for _ in range(6)]:
-        process = start_conversion(old, catalog)
-        go(process)
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        kills += finish(process) == -signal.SIGKILL
-        seen = read_manifest(catalog, KEY, DataType.TRADES, DAY)
-        assert seen in (before, after)
-        for data in (catalog / "data").rglob("*.parquet"):
-            assert pq.ParquetFile(data).metadata.num_rows in (40_000, 160_000)
-        convert(old, catalog)
-        assert contents(catalog) == contents(expected_catalog)
-        paths = PartitionPaths(catalog, KEY, DataType.TRADES, DAY)
-        paths.manifest.write_text(before.to_json())  # outdated, so that the next one works again
-    assert kills > 0
-
-
-def test_two_processes_on_one_partition_make_it_once(source: str, catalog: Path) -> None:
-    paths = PartitionPaths(catalog, KEY, DataType.TRADES, DAY)
-    processes = [start_conversion(source, catalog) for _ in range(2)]
-    with held(paths.partition_lock):
-        for process in processes:
-            go(process)
-        time.sleep(0.2)
-        assert [process.poll() for process in processes] == [None, None]
-        assert contents(catalog) == {}
-    assert [finish(process) for process in processes] == [0, 0]
-    manifest = convert(source, catalog)
-    assert list(contents(catalog)) == [
-        str(manifest.data_path(catalog).relative_to(catalog)),
-        str(paths.manifest.relative_to(catalog)),
-    ]

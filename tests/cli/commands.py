@@ -38,3 +38,15 @@ def lay_out(folder: Path) -> None:
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(REPOSITORY / name, folder / name)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Return the command lines of the processes that run in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import BTC, VARIABLES, lay_out
+from commands import BTC, VARIABLES, lay_out, processes_in
 
 SCRIPTS = Path(sys.executable).parent
 
@@ -54,9 +54,17 @@ def test_run_backtest_sends_one_order_per_trade_of_a_real_minute(tmp_path: Path)
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("command", [["backtest", BTC, "--day"], ["backfill", BTC, "--from"]])
-def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(
-    tmp_path: Path, command: list[str]
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        (["backtest", BTC, "--day"], signal.SIGINT),
+        (["backfill", BTC, "--from"], signal.SIGINT),
+        # What a killed `odum backtest` leaves is in tests/torture.
+        (["backfill", BTC, "--from"], signal.SIGKILL),
+    ],
+)
+def test_a_stopped_command_stops_everything_and_leaves_nothing_half_written(
+    tmp_path: Path, command: list[str], sign: signal.Signals
 ) -> None:
     lay_out(tmp_path)
     odum, env = SCRIPTS / "odum", environment()
@@ -77,24 +85,13 @@ def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
-    assert "stopped; nothing was left half-written" in errors
+    if sign == signal.SIGINT:
+        assert process.returncode == 130, errors
+        assert "stopped; nothing was left half-written" in errors
     deadline = time.monotonic() + 10
     while processes_in(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_in(tmp_path) == []
     assert not list((tmp_path / "data" / "results").rglob("*.json"))
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes that run in a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found

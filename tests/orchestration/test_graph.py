@@ -45,7 +45,7 @@ def test_shipped_configs_make_the_expected_keys(shipped: dg.Definitions) -> None
     slugs = set(SLUGS.values())
     raw = {f"raw/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_snapshot_5")}
     catalog = {f"catalog/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_depths")}
-    steps = ("result", "window", "ticks", "report")
+    steps = ("result", "window", "sweep", "ticks", "report")
     backtest = {f"backtest/{name}/{step}" for name in SLUGS for step in steps}
 
     specs = _keys(shipped)
@@ -61,6 +61,7 @@ def test_groups_kinds_and_owners_follow_the_stage(shipped: dg.Definitions) -> No
         "trades": {"raw": ({"parquet"}, "raw"), "catalog": ({"parquet", "nautilus"}, "catalog")},
         "result": {"backtest": ({"nautilus", "json"}, "backtest")},
         "window": {"backtest": ({"nautilus", "json"}, "backtest")},
+        "sweep": {"backtest": ({"nautilus", "json"}, "backtest")},
         "ticks": {"backtest": ({"json"}, "export")},
         "report": {"backtest": ({"html", "plotly"}, "export")},
     }
@@ -159,7 +160,8 @@ def test_changing_a_config_changes_the_code_version_of_its_result(graph: Graph) 
     after = _keys(build_definitions(settings=graph.project.settings))
 
     changed = {key for key in before if before[key].code_version != after[key].code_version}
-    assert changed == {f"backtest/{BTC}/{step}" for step in ("result", "window", "ticks", "report")}
+    steps = ("result", "window", "sweep", "ticks", "report")
+    assert changed == {f"backtest/{BTC}/{step}" for step in steps}
 
 
 def test_converter_version_is_the_one_of_the_catalog() -> None:

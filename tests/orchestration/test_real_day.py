@@ -50,6 +50,9 @@ def test_a_day_becomes_a_result_with_exports_and_lineage(
     made = {tuple(key.split("/")): values for key, values in done.materializations.items()}
     assert set(made) == set(_day_keys())
     assert made["catalog", BTC_SLUG, "trades"]["dagster/row_count"] == len(trades)
+    assert "Rows per second" in made["catalog", BTC_SLUG, "trades"]["rows_over_time"]
+    assert "spread_over_time" not in made["catalog", BTC_SLUG, "trades"]
+    assert "Spread" in made["catalog", BTC_SLUG, "book_depths"]["spread_over_time"]
     books = len(_raw(real_data, day, "book_snapshot_5"))
     assert made["catalog", BTC_SLUG, "book_depths"]["dagster/row_count"] == books
     # The recorder's clock was behind the exchange's on every row of that day.
@@ -67,7 +70,7 @@ def test_a_day_becomes_a_result_with_exports_and_lineage(
         - Decimal(str(result["commissions"]))
     )
     assert Decimal(str(result["final_balance"])) == explained
-    assert result["equity"].startswith("![Equity in USDT](data:image/svg+xml;base64,")
+    assert result["equity"].startswith("![Equity in USDT](<data:image/svg+xml,")
     assert Path(result["summary_file"]).is_file()
 
     assert made["backtest", BTC, "ticks"]["dagster/row_count"] == len(trades)

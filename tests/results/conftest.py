@@ -1,5 +1,6 @@
 """Runs of a tiny day in a store of their own."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,3 +51,11 @@ def run(market: Market) -> Callable[..., Outcome]:
         return market.run(snapshot_mode="book", **options)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    place = os.environ.get("ODUM_TEST_DATA")
+    if not place:
+        pytest.skip("ODUM_TEST_DATA names no folder with real market data")
+    return Path(place)

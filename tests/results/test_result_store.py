@@ -1,20 +1,16 @@
 """The store: run ids, whole results or none, and no way out of its folder."""
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tinydays import INVERSE, SPOT, Market, Outcome, moment, variant
+from tinydays import INVERSE, LOCKS, SPOT, Market, Outcome, moment, variant
 
+from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id, new_run_id
-from odum_assets.results.store import ResultError, ResultStore, json_text, write_atomic
+from odum_assets.results.store import ResultError, ResultStore
 
 ID = "BNF_BTC_20240305_12000000_018dd7_c54988"
 
@@ -34,7 +30,8 @@ def _document(run_id: str = ID, created: str = "2026-01-01T00:00:00.000Z") -> di
 
 
 def _files(root: Path) -> list[str]:
-    return sorted(str(each.relative_to(root)) for each in root.rglob("*") if each.is_file())
+    found = (str(each.relative_to(root)) for each in root.rglob("*") if each.is_file())
+    return sorted(name for name in found if name not in LOCKS)
 
 
 @pytest.mark.parametrize("name", [SPOT, INVERSE])
@@ -122,7 +119,7 @@ def test_publishing_that_fails_leaves_nothing(tmp_path: Path, in_the_way: str) -
     (root / in_the_way).write_text("a file where a folder belongs")
     folder = tmp_path / "work"
     folder.mkdir()
-    with pytest.raises(ResultError, match="cannot be written"):
+    with pytest.raises(ResultError, match="cannot be read or written"):
         ResultStore(root).publish(_document(), folder)
     assert _files(root) == [in_the_way]
     assert not (root / "report" / ID).exists()
@@ -136,42 +133,50 @@ def test_a_figure_that_is_no_number_is_never_stored(tmp_path: Path) -> None:
     assert _files(tmp_path) == []
 
 
-def test_an_atomic_write_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    write_atomic(path, json_text({"a": "é"}))
-    with pytest.raises(UnicodeEncodeError):
-        write_atomic(path, "\ud800")
-    assert json.loads(path.read_text(encoding="utf-8")) == {"a": "é"}
-    assert _files(tmp_path) == ["file.json"]
+def test_a_result_of_the_same_id_stays_as_it_is(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "results")
+    for content in ("[]", "[1]"):
+        (tmp_path / content).mkdir()
+        (tmp_path / content / "orders.json").write_text(content)
+    store.publish({**_document(), "mode": "report"}, tmp_path / "[]")
+    before = _files(store.root)
+    with pytest.raises(ResultError, match="has a result of this id already"):
+        store.publish({**_document(), "mode": "report"}, tmp_path / "[1]")
+    with pytest.raises(ResultError, match="has a result of this id already"):
+        store.publish(_document(), None)
+    assert _files(store.root) == before
+    assert (store.report_path(ID) / "orders.json").read_text() == "[]"
 
 
 def test_a_run_that_cannot_be_stored_says_so(market: Market) -> None:
     market.settings.results_path.mkdir()
     (market.settings.results_path / "fast").write_text("in the way")
-    with pytest.raises(ResultError, match="the result cannot be written"):
+    with pytest.raises(ResultError, match="cannot be read or written"):
         market.run()
     assert market.stored() == ["fast"]
 
 
 def test_leftovers_of_dead_processes_are_swept(market: Market) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    dead = ended.stdout.strip()
-    places = [market.settings.results_path / ".staging", market.settings.catalog_path / ".views"]
-    for place in places:
-        for name in (f"{dead}-abc", f"{os.getpid()}-abc", "keep"):
-            (place / name).mkdir(parents=True)
-            (place / name / "file").write_text("x")
-    market.run()
-    for place in places:
-        assert sorted(each.name for each in place.iterdir()) == sorted(
-            [f"{os.getpid()}-abc", "keep"]
-        )
-        shutil.rmtree(place)
+    """Alive is who holds the lock: process ids come again, and in a container they are the same."""
+    results, views = market.settings.results_path, market.settings.catalog_path / ".views"
+    store = ResultStore(results)
+    with store.scratch() as alive, scratch_folder(views) as alive_view:
+        for place in (results / ".staging", views):
+            for name in ("work-dead", "keep"):
+                (place / name).mkdir()
+                (place / name / ".owner").touch()
+        # It died between the report and the summary that makes it a result.
+        (results / ".staging/work-dead/publishing").write_text(ID)
+        store.report_path(ID).mkdir(parents=True)
+        market.run()
+        assert {each.name for each in alive.parent.glob("*")} == {alive.name, "keep", *_HIDDEN}
+        assert {each.name for each in views.glob("*")} == {alive_view.name, "keep", ".lock"}
+        assert not store.report_path(ID).exists()
+    assert not alive.exists()
+    assert not alive_view.exists()
+
+
+_HIDDEN = (".lock", ".publish")
 
 
 def test_fast_mode_keeps_the_summary_alone(market: Market) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tinydays import NOON, Market, Outcome, moment, own_strategy, variant, with_
 
 from odum_assets.errors import OdumError
 from odum_assets.raw.layout import DataType
+from odum_assets.raw.sample import SampleSpec, write_sample
 from odum_assets.results.compare import compare_results
 from odum_assets.results.digest import result_digest
 from odum_assets.results.store import ResultStore
@@ -62,6 +64,60 @@ def test_fast_and_report_chunks_and_processes_agree(shared: Market) -> None:
         env={**os.environ, "PYTHONHASHSEED": "1"},
     )
     assert other.stdout.strip() == whole.result.digest
+
+
+def test_the_order_and_age_of_partitions_and_the_shape_of_raw_files_do_not_matter(
+    tmp_path: Path,
+) -> None:
+    """Two days made first to last, last to first, anew from other row groups, and taken as is."""
+    config, days = variant(), (date(2024, 1, 1), date(2024, 1, 2))
+    kinds = (DataType.TRADES, DataType.BOOK)
+    spec = SampleSpec(
+        keys=(str(config.key),),
+        start=days[0],
+        days=2,
+        trades_per_day=400,
+        books_per_day=400,
+        irregularities=True,
+    )
+    first = Market(tmp_path / "first")
+    write_sample(first.settings.raw_root, spec)
+
+    def place(name: str) -> Market:
+        other = Market(tmp_path / name)
+        raw_root = first.settings.raw_root
+        other.settings = other.settings.model_copy(update={"raw_root": raw_root})
+        return other
+
+    made = {(day, kind): first.convert(config, kind, day).digest for day in days for kind in kinds}
+    just_made = first.run(config, days, snapshot_mode="both")
+    digest = just_made.result.digest
+    assert just_made.summary["fills"] > 100
+
+    # What the catalog holds is taken as it is.
+    before = sorted(each.stat().st_mtime_ns for each in first.settings.catalog_path.rglob("*.json"))
+    assert {(day, kind): first.convert(config, kind, day).digest for day, kind in made} == made
+    after = sorted(each.stat().st_mtime_ns for each in first.settings.catalog_path.rglob("*.json"))
+    assert after == before
+    assert first.run(config, days, snapshot_mode="both", mode="fast").result.digest == digest
+
+    backwards = place("backwards")
+    for day, kind in reversed(made):
+        assert backwards.convert(config, kind, day).digest == made[day, kind]
+    found = backwards.run(config, days, snapshot_mode="both", mode="fast")
+    assert found.result.digest == digest
+
+    for day, kind in made:
+        raw = first.raw_file(kind, config, day)
+        pq.write_table(pq.read_table(raw), raw, row_group_size=31, compression="none")
+    other_shape = place("other")
+    for (day, kind), expected in made.items():
+        assert other_shape.convert(config, kind, day).digest == expected
+    other = other_shape.run(config, days, snapshot_mode="both")
+    assert other.result.digest == digest
+    for chunk_rows in (None, 97):
+        verified = verify_result(other.result.run_id, other_shape.settings, chunk_rows=chunk_rows)
+        assert (verified.equal, verified.found, verified.changed_inputs) == (True, digest, ())
 
 
 def test_a_report_digest_follows_from_its_tables(report: Outcome, tables: Path) -> None:

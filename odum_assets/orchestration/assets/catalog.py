@@ -1,7 +1,7 @@
 """Catalog partitions: one raw day file becomes one file of the NautilusTrader catalog."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -24,13 +24,17 @@ from odum_assets.orchestration.metadata import (
     to_metadata,
 )
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
+from odum_assets.orchestration.partition_plots import partition_plots
 from odum_assets.orchestration.progress import row_progress
 from odum_assets.orchestration.project import Project, RawFound, Source, find_raw
 from odum_assets.orchestration.run_config import ConvertConfig
-from odum_assets.raw.layout import MARKER, require_inside
+from odum_assets.raw.layout import MARKER, DataType, require_inside
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
+
+
+_LATENCIES: Final = ("median_ms", "p99_ms", "min_ms", "max_ms")
 
 
 def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
@@ -113,23 +117,23 @@ def partition_metadata(
 ) -> dict[str, dg.MetadataValue[Any]]:
     """Return what a person wants to know of a partition: rows, rejects, span, quality, files."""
     quality = manifest.quality
-    latency, gaps, rate = quality["latency"], quality["gaps"], quality["rate"]
+    latency, gaps, rate = quality["latency"] or {}, quality["gaps"], quality["rate"]
     data_path = manifest.data_path(project.catalog_root(source.loaded))
     figures = {
         "dagster/row_count": manifest.rows_written,
         "rows_in": manifest.rows_in,
         "rows_rejected": manifest.rows_rejected,
         "rows_unchanged": manifest.unchanged or None,
+        **partition_plots(manifest),
         "rejects": rejects_table(manifest.rejected, manifest.rows_in),
         "first": timestamp(manifest.first_ts_init),
         "last": timestamp(manifest.last_ts_init),
         "unknown_sides": manifest.unknown_sides,
         "longest_gap_s": gaps["max_s"],
         "largest_gaps": gaps_table(gaps["largest"]),
-        "latency_median_ms": latency["median_ms"],
-        "latency_min_ms": latency["min_ms"],
-        "latency_max_ms": latency["max_ms"],
-        "rows_before_exchange_time": latency["negative_rows"],
+        **{f"latency_{name}": latency.get(name) for name in _LATENCIES},
+        "rows_before_exchange_time": latency.get("negative_rows"),
+        "median_rows_per_second": rate["median_per_second"],
         "max_rows_per_second": rate["max_per_second"],
         "mean_rows_per_second": rate["mean_per_second"],
         "size_bytes": manifest.file.size,
@@ -142,6 +146,14 @@ def partition_metadata(
         figures[name] = quality.get(name)
     for name in ("crossed_books", "locked_books", "one_sided_books", "repeated_books"):
         figures[name] = quality.get(name)
-    spread = quality.get("spread", {})
-    figures |= {"spread_median": spread.get("median"), "spread_mean": spread.get("mean")}
+    if manifest.data_type is DataType.BOOK:
+        spread = quality["spread"]
+        figures |= {
+            "spread_median": spread["median"],
+            "spread_mean": spread["mean"],
+            "spread_median_bps": spread["bps"]["median"],
+            "spread_p95_ticks": spread["ticks"]["p95"],
+            "spread_max_ticks": spread["ticks"]["max"],
+            "spread_mean_ticks_by_time": spread["by_time"]["mean_ticks"],
+        }
     return to_metadata(figures)

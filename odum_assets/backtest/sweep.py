@@ -1,0 +1,99 @@
+"""Running several plans over the same rows: the side of the process that asks.
+
+What belongs here: starting ``sweep_worker``, telling its ends apart, ending it with its children.
+What does not: choosing variants (``config.variants``), storing results.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from odum_assets.backtest.facts import ReplayFacts
+from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
+from odum_assets.backtest.process import LOG, death, read_facts, start_child
+from odum_assets.errors import BacktestError
+
+type End = ReplayFacts | BacktestError
+"""Facts of a replay, or why there are none."""
+
+
+def run_plans(
+    labels: Sequence[str],
+    plans: Sequence[RunPlan],
+    work: Path,
+    slots: int,
+    progress: Callable[[int | None, Progress], None],
+) -> Generator[tuple[int, End]]:
+    """Run plans over the same rows, which are read once, each in a process of its own.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        What each is called in messages.
+    plans : sequence of RunPlan
+        The runs; their work folders exist.
+    work : Path
+        An existing folder for what is said of all of them.
+    slots : int
+        Runs at one time.
+    progress : Callable
+        Called with the index of a run (None while rows are loaded) and how far it is.
+
+    Yields
+    ------
+    tuple[int, ReplayFacts or BacktestError]
+        Index and end of each run, in the order in which they end.
+
+    Raises
+    ------
+    BacktestError
+        If a strategy or its parameters cannot be used (nothing ran then), or the process that
+        loads the rows died.
+    """
+    file = work / "plans.json"
+    document = {
+        "labels": list(labels),
+        "plans": [plan.model_dump(mode="json", by_alias=True) for plan in plans],
+        "slots": slots,
+        "work": str(work),
+    }
+    file.write_text(json.dumps(document), encoding="utf-8")
+    refusals: dict[int, str] = {}
+    with _started(file, work / LOG) as (process, lines):
+        for line in lines:
+            index, phase, done, orders, market_time_ns = json.loads(line)
+            if phase == "refused":
+                refusals[index] = refusals.get(index, "") + done
+            elif index < 0:
+                progress(None, Progress(phase, done))
+            elif phase == "ended":
+                try:
+                    yield index, read_facts(plans[index], done, refusals.get(index, ""))
+                except BacktestError as error:
+                    yield index, error
+            else:
+                progress(index, Progress(phase, done, orders, market_time_ns))
+        code = process.wait()
+    if code == EXIT_USER_ERROR:
+        raise BacktestError(refusals[-1])
+    if code:
+        raise BacktestError(death(code, work / LOG))
+
+
+@contextmanager
+def _started(plans: Path, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", IO[str]]]:
+    """Start the process of a sweep; it and its children are gone when the context ends."""
+    process, reading = start_child("odum_assets.backtest.sweep_worker", plans, log, own_group=True)
+    try:
+        with os.fdopen(reading, encoding="utf-8") as lines:
+            yield process, lines
+    finally:
+        # Children of a process that died are in its group, too.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,266 @@
+"""The process of a sweep: load a day once, fork a child per variant.
+
+Run as ``python -m odum_assets.backtest.sweep_worker PLANS PROGRESS_FD PARENT``. A child has the
+loaded rows by copy on write, adds venue and strategy, replays and writes down its facts as the
+process of a single run does: nothing is reset, and a panic or a strategy that breaks ends one
+variant only.
+"""
+
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from odum_assets.backtest.lifeline import end_with_parent
+from odum_assets.backtest.loaded import LoadedReplay, load_engine
+from odum_assets.backtest.node import engine_config
+from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
+from odum_assets.backtest.process import LOG, death
+from odum_assets.backtest.simulation import Report, load_strategy
+from odum_assets.backtest.worker import leave_pandas_out, replay_to_end
+from odum_assets.errors import BacktestError, OdumError
+
+ENDED = "ended"
+"""Phase of the message that says that a variant's process ended; its share is the exit code."""
+
+REFUSED = "refused"
+"""Phase of the message that says why a variant was refused; its share is the text."""
+
+ALL = -1
+"""Index of messages about no variant: loading, and why nothing is run."""
+
+# A longer line could be torn apart by another variant's.
+_ATOMIC_CHARACTERS = 600
+
+
+class SweepPlan(BaseModel):
+    """Runs over the same rows.
+
+    Parameters
+    ----------
+    labels : tuple[str, ...]
+        What each run is called in messages.
+    plans : tuple[RunPlan, ...]
+        The runs; they differ in nothing that decides which rows are replayed.
+    slots : int
+        Runs at one time.
+    work : Path
+        Folder for what is said of all of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: tuple[str, ...]
+    plans: tuple[RunPlan, ...]
+    slots: int
+    work: Path
+
+    @model_validator(mode="after")
+    def _check(self) -> "SweepPlan":
+        if len({_data_of(plan) for plan in self.plans}) != 1:
+            raise ValueError("the runs of a sweep replay different rows")
+        return self
+
+
+def main(arguments: list[str]) -> int:
+    """Run a sweep and return the exit code; that of a variant is told, not returned."""
+    end_with_parent(int(arguments[2]))
+    sweep = SweepPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    tell = _Messages(int(arguments[1]))
+    try:
+        _check_strategies(sweep)
+        _run(sweep, tell)
+    except OdumError as error:
+        tell.refused(ALL, str(error))
+        return EXIT_USER_ERROR
+    return 0
+
+
+def _data_of(plan: RunPlan) -> str:
+    fields = {"catalog", "data_types", "start_ns", "end_ns", "last_row_ns"}
+    return plan.model_dump_json(include=fields)
+
+
+def _check_strategies(sweep: SweepPlan) -> None:
+    """Load every variant's strategy in a process of its own, which leaves nothing imported here.
+
+    Raises
+    ------
+    BacktestError
+        If one cannot be imported or its parameters cannot be used.
+    """
+    found = sweep.work / "problems.json"
+
+    def check() -> int:
+        problems: dict[str, str] = {}
+        for label, plan in zip(sweep.labels, sweep.plans, strict=True):
+            try:
+                load_strategy(plan)
+            except BacktestError as error:
+                problems.setdefault(str(error), label)
+        found.write_text(json.dumps(problems), encoding="utf-8")
+        return 0
+
+    _run_apart(check, sweep)
+    problems: dict[str, str] = json.loads(found.read_text(encoding="utf-8"))
+    if problems:
+        raise BacktestError("\n".join(f"{label}: {text}" for text, label in problems.items()))
+
+
+def _run(sweep: SweepPlan, tell: "_Messages") -> None:
+    tell(ALL, "load", 0.0, 0, None)
+    for indices in _by_engine(sweep.plans):
+        # A process can have one engine only.
+        _run_apart(partial(_run_group, sweep, indices, tell), sweep)
+
+
+def _run_group(sweep: SweepPlan, indices: list[int], tell: "_Messages") -> int:
+    """Run the plans that can share an engine."""
+
+    def loaded(done: float) -> None:
+        tell(ALL, "load", done, 0, None)
+
+    def work(index: int) -> NoReturn:
+        plan = sweep.plans[index]
+        _print_to(plan.work / LOG)
+        replay_to_end(
+            plan,
+            partial(LoadedReplay, engine, plan),
+            tell.of(index),
+            partial(tell.refused, index),
+        )
+
+    leave_pandas_out()
+    engine = load_engine(sweep.plans[indices[0]], loaded)
+    # Looking at objects writes to them, and each page written to is a copy.
+    gc.collect()
+    gc.freeze()
+    _fork_all(indices, work, sweep.slots, tell)
+    return 0
+
+
+def _by_engine(plans: tuple[RunPlan, ...]) -> list[list[int]]:
+    """Return the indices of plans with equal engine settings: those can share an engine."""
+    groups: dict[str, list[int]] = {}
+    for index, plan in enumerate(plans):
+        groups.setdefault(str(engine_config(plan.config)), []).append(index)
+    return list(groups.values())
+
+
+def _fork_all(
+    indices: list[int], work: Callable[[int], int], slots: int, tell: "_Messages"
+) -> None:
+    """Run a function in a process per index, some at a time, and tell of each end."""
+    running: dict[int, int] = {}
+    waiting = iter(indices)
+    try:
+        for index in _first(waiting, slots):
+            running[_fork(partial(work, index))] = index
+        while running:
+            process, status = os.wait()
+            tell(running.pop(process), ENDED, os.waitstatus_to_exitcode(status), 0, None)
+            for index in _first(waiting, 1):
+                running[_fork(partial(work, index))] = index
+    finally:
+        for process in running:
+            os.kill(process, signal.SIGKILL)
+
+
+def _first(waiting: Iterator[int], count: int) -> Iterator[int]:
+    for _, index in zip(range(count), waiting, strict=False):
+        yield index
+
+
+def _run_apart(work: Callable[[], int], sweep: SweepPlan) -> None:
+    """Run a function in a child process and wait for it.
+
+    Raises
+    ------
+    BacktestError
+        If the process died or ended with another exit code than 0.
+    """
+    _, status = os.waitpid(_fork(work), 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        raise BacktestError(death(code, sweep.work / LOG))
+
+
+def _fork(work: Callable[[], int]) -> int:
+    """Run a function in a child process that ends with its exit code; return the process id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        # The threads are Arrow's, which mends itself after a fork, and NautilusTrader's idle
+        # logger: none holds a lock that a child will ask for.
+        warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+        parent = os.getpid()
+        process = os.fork()
+    if process == 0:
+        end_with_parent(parent)
+        _end(work)
+    return process
+
+
+def _end(work: Callable[[], int]) -> NoReturn:
+    code = 1
+    try:
+        code = work()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:  # noqa: BLE001 - nothing of the child may return to the parent's code
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        # Not torn down: that would take the loaded rows apart one by one.
+        os._exit(code)
+
+
+def _print_to(path: Path) -> None:
+    """Send what this process prints to a file."""
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
+class _Messages:
+    """Lines of JSON to the process that asked: index, phase, share, orders, market time."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def __call__(
+        self, index: int, phase: str, done: float, orders: int, market_time_ns: int | None
+    ) -> None:
+        line = json.dumps([index, phase, done, orders, market_time_ns]) + "\n"
+        try:
+            # Lines are shorter than a pipe's atomic write.
+            os.write(self._pipe, line.encode())
+        except BrokenPipeError:
+            # Nobody is there any more who would store a result.
+            os._exit(1)
+
+    def refused(self, index: int, text: str) -> None:
+        """Tell why a variant, or all, are refused; in lines that are written as one."""
+        for start in range(0, len(text), _ATOMIC_CHARACTERS):
+            line = json.dumps([index, REFUSED, text[start : start + _ATOMIC_CHARACTERS], 0, None])
+            os.write(self._pipe, f"{line}\n".encode())
+
+    def of(self, index: int) -> Report:
+        """Return a callback for the progress of one variant."""
+        return lambda *message: self(index, *message)
+
+
+if __name__ == "__main__":
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)

@@ -1,0 +1,66 @@
+"""Work folders: each belongs to one process, and goes when that process is done or dead.
+
+Whatever is not finished lies in one; finished files leave it by a rename. What belongs here: making
+a work folder and sweeping those that dead processes left. What does not: what is in them, and the
+staging files of partitions, which their partition's lock guards (``publish``).
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from odum_assets.catalog.locks import held, is_held
+
+_PREFIX = "work-"
+_OWNER = ".owner"
+_LOCK = ".lock"
+
+
+@contextmanager
+def scratch_folder(parent: Path, on_dead: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """Make a folder that is removed at the end; sweep those of dead processes first.
+
+    A folder is alive as long as its owner's lock is held. Process ids would not do: they come
+    again, and two containers that share a disk have the same ones.
+
+    Parameters
+    ----------
+    parent : Path
+        Where work folders lie; made if it does not exist.
+    on_dead : callable, optional
+        Called with a dead process' folder before it is removed.
+
+    Yields
+    ------
+    Path
+        The folder, new and empty but for the owner's lock file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    folder = parent / f"{_PREFIX}{uuid.uuid4().hex}"
+    parent.mkdir(parents=True, exist_ok=True)
+    # Nobody sweeps between the making of a folder and its owner's lock.
+    with held(parent / _LOCK):
+        _sweep(parent, on_dead)
+        folder.mkdir()
+        owner = held(folder / _OWNER)
+        owner.__enter__()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        owner.__exit__(None, None, None)
+
+
+def _sweep(parent: Path, on_dead: Callable[[Path], None] | None) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        if is_held(folder / _OWNER):
+            continue
+        if on_dead is not None:
+            on_dead(folder)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,328 @@
+"""``odum sweep``: variants of one configuration over one day, side by side."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from odum_assets.cli.options import (
+    ConfigArgument,
+    EndOption,
+    JsonOption,
+    NoCloseOption,
+    SnapshotOption,
+    parse_day,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.runs import RunOptions
+    from odum_assets.cli.session import Key, Session
+    from odum_assets.config import LoadedConfig
+    from odum_assets.orchestration.launch import LaunchResult
+
+
+class SweepOrder(StrEnum):
+    """What variants are sorted by."""
+
+    GIVEN = "given"
+    NET_PNL = "net_pnl"
+    REALIZED = "realized"
+    COMMISSIONS = "commissions"
+    ORDERS = "orders"
+    FILLS = "fills"
+    WIN_RATE = "win_rate"
+    MAX_DRAWDOWN = "max_drawdown"
+    SHARPE = "sharpe"
+
+
+_LOWEST_FIRST = (SweepOrder.COMMISSIONS, SweepOrder.MAX_DRAWDOWN)
+_LEFT_OUT = ("fills", "commissions", "realized", "orders", "win_rate", "max_drawdown", "sharpe")
+"""Figures that a narrow terminal does not show, first ones first; ``--json`` has all."""
+
+_WIDEST = 24
+"""Characters of a varied value that are not folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A variant as the sweep's table has it."""
+
+    variant: int
+    varied: dict[str, str]
+    figures: dict[str, float | None]
+    run_id: str
+    error: str
+
+
+def sweep(
+    config: ConfigArgument,
+    day: Annotated[
+        date, typer.Option("--day", parser=parse_day, metavar="DAY", help="The UTC day.")
+    ],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH=VALUE,...",
+            help="Values of a path of the configuration; several: every combination.",
+        ),
+    ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON list of {path: value} objects, in place of --vary"),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Keep summaries only.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Keep tables and timelines, too. The default.")
+    ] = False,
+    snapshot_mode: SnapshotOption = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23."),
+    ] = None,
+    end: EndOption = None,
+    no_close_positions: NoCloseOption = False,
+    slots: Annotated[int, typer.Option(min=1, max=64, help="Variants at one time.")] = 2,
+    sort: Annotated[
+        SweepOrder, typer.Option(help="As given, or best figure first.")
+    ] = SweepOrder.GIVEN,
+    as_json: JsonOption = False,
+) -> None:
+    """Run variants of a configuration over one day, whose data are read once.
+
+    Every variant gets a result of its own. The exit code is 1 if one failed; the others
+    are done. What decides the data (instrument, data_catalog, time_window) cannot vary.
+
+    [dim]Examples:[/]
+      odum sweep momentum_btcusdt --day 2024-01-01 --vary strategy.params.window=50,100,200 \
+--vary execution.latency.insert_ms=0,5
+      odum sweep momentum_btcusdt --day 2024-01-01 --variants variants.json --sort sharpe
+    """
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.runs import RunOptions
+    from odum_assets.cli.selection import choose_config
+    from odum_assets.cli.session import open_session
+    from odum_assets.config import load_config
+    from odum_assets.settings import load_settings
+
+    if fast and report:
+        raise UsageError("--fast and --report exclude each other")
+    output, settings = Output(as_json), load_settings()
+    choice = choose_config(config, settings)
+    if choice.note:
+        output.warn(choice.note)
+    chosen = _chosen(load_config(choice.path), vary or [], variants)
+    options = RunOptions(
+        mode="fast" if fast else "report",
+        snapshot_mode="auto" if snapshot_mode is None else snapshot_mode.value,
+        close_positions=not no_close_positions,
+        start=start,
+        end=end,
+    )
+    with open_session(choice.settings, output) as session:
+        loaded = session.config(choice.name)
+        result = _run(session, loaded, day, options, {"variants": chosen, "slots": slots})
+        made = _made(result, loaded)
+        rows = _sorted(_rows(made), sort)
+        output.data(_document(session, loaded, day, made, rows))
+        _show(output, session, f"{loaded.name}  {day}", made, rows)
+    if any(row.error for row in rows):
+        raise typer.Exit(1)
+
+
+def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[dict[str, Any]]:
+    """Return values by path, one mapping per variant, after checking them."""
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.config.variants import grid, make_variants, parse_vary, read_variants
+    from odum_assets.errors import ConfigError
+
+    if bool(vary) == (file is not None):
+        raise UsageError("say what varies: --vary PATH=VALUE,VALUE (or --variants FILE)")
+    try:
+        if file is not None:
+            chosen = read_variants(file)
+        else:
+            axes: dict[str, list[Any]] = {}
+            for path, values in map(parse_vary, vary):
+                if path in axes:
+                    raise UsageError(f"--vary {path}: given twice; give its values once")
+                axes[path] = values
+            chosen = grid(axes)
+        make_variants(loaded, chosen)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    return [{path: _plain(value) for path, value in each.items()} for each in chosen]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value as run config holds it: a float where that says the same, else text."""
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else str(value)
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _run(
+    session: "Session",
+    loaded: "LoadedConfig",
+    day: date,
+    options: "RunOptions",
+    more: dict[str, object],
+) -> "LaunchResult":
+    """Run the sweep asset, in one Dagster run with what is not converted yet."""
+    from odum_assets.cli.partitions import sources_for, to_convert
+    from odum_assets.cli.runs import check_day, tell_warnings
+
+    check_day(loaded, day, options)
+    sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
+    keys: list[Key] = [
+        tuple(each.source.catalog_key.path) for each in to_convert(session, sources, day)
+    ]
+    key = _key(loaded)
+    config = {key: {**options.run_config(), **more}}
+    result = session.run(f"Sweep {day}", [*keys, key], day.isoformat(), config)
+    tell_warnings(session.output, result)
+    return result
+
+
+def _key(loaded: "LoadedConfig") -> "Key":
+    return ("backtest", loaded.name, "sweep")
+
+
+def _made(result: "LaunchResult", loaded: "LoadedConfig") -> dict[str, Any]:
+    from odum_assets.cli.errors import WorkError
+    from odum_assets.cli.session import failure_text
+
+    made = result.materializations.get("/".join(_key(loaded)))
+    if made is None:
+        raise WorkError(failure_text(result))
+    return made
+
+
+def _rows(made: dict[str, Any]) -> list[_Row]:
+    from odum_assets.results.sweep import FIGURES
+
+    rows = []
+    for record in made["variants"].records:
+        left = dict(record.data)
+        rows.append(
+            _Row(
+                variant=left.pop("variant"),
+                run_id=left.pop("run_id"),
+                error=left.pop("error"),
+                figures={name: left.pop(name) for name in FIGURES},
+                varied=left,
+            )
+        )
+    return rows
+
+
+def _sorted(rows: list[_Row], order: SweepOrder) -> list[_Row]:
+    if order is SweepOrder.GIVEN:
+        return rows
+    sign = 1 if order in _LOWEST_FIRST else -1
+
+    def place(row: _Row) -> tuple[bool, float]:
+        value = row.figures[order.value]
+        # What is not known comes last.
+        return value is None, sign * (value or 0.0)
+
+    return sorted(rows, key=place)
+
+
+def _document(
+    session: "Session", loaded: "LoadedConfig", day: date, made: dict[str, Any], rows: list[_Row]
+) -> dict[str, Any]:
+    from odum_assets.cli.outcome import record
+    from odum_assets.results.store import ResultStore
+
+    store = ResultStore(session.settings.results_path)
+    return {
+        "sweep_id": made["sweep_id"],
+        "config": loaded.name,
+        "partition": day.isoformat(),
+        "variants": [
+            {
+                "variant": row.variant,
+                "varied": row.varied,
+                "error": row.error or None,
+                "figures": row.figures,
+                "result": record(store.entry(row.run_id)) if row.run_id else None,
+            }
+            for row in rows
+        ],
+    }
+
+
+def _show(
+    output: "Output", session: "Session", title: str, made: dict[str, Any], rows: list[_Row]
+) -> None:
+    from odum_assets.cli.rendering import escaped
+    from odum_assets.results.store import ResultStore
+
+    store = ResultStore(session.settings.results_path)
+    flagged = {
+        row.run_id for row in rows if row.run_id and store.entry(row.run_id).summary()["flags"]
+    }
+    shown = _table(f"{title} ({made['currency']})", rows, flagged, list(rows[0].figures))
+    for count in range(1, len(_LEFT_OUT) + 1):
+        # Unfolded: left to itself, Rich would cut figures.
+        wide = output.out.options.update(max_width=1_000)
+        if output.out.measure(shown, options=wide).maximum <= output.out.width:
+            break
+        left = [name for name in rows[0].figures if name not in _LEFT_OUT[:count]]
+        shown = _table(shown.title, rows, flagged, left)
+    output.show(shown)
+    for row in rows:
+        if row.error:
+            output.show(f"[red]variant {row.variant} failed: {escaped(row.error)}[/]")
+    output.show(f"odum results list --sweep {made['sweep_id']}")
+    if flagged:
+        output.note("! has something to know: odum results show RUN_ID")
+
+
+def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) -> "Table":  # noqa: ANN401
+    from odum_assets.cli.rendering import escaped, table
+    from odum_assets.config.variants import short_names
+
+    paths = list(dict.fromkeys(path for row in rows for path in row.varied))
+    heads = ["#", *short_names(paths), *map(_head, names), "run id", ""]
+    shown = table(title, heads, right=["#", *map(_head, names)])
+    for head, path, column in zip(heads[1:], paths, shown.columns[1:], strict=False):
+        longest = max(len(row.varied.get(path, "")) for row in rows)
+        column.min_width = column.max_width = min(max(len(head), longest), _WIDEST)
+    for row in rows:
+        varied = [escaped(row.varied.get(path, "")) for path in paths]
+        cells = ["" if row.error else _cell(name, row.figures[name]) for name in names]
+        end = "[red]failed[/]" if row.error else row.run_id
+        mark = "[yellow]![/]" if row.run_id in flagged else ""
+        shown.add_row(str(row.variant), *varied, *cells, end, mark)
+    return shown
+
+
+def _head(name: str) -> str:
+    return {"net_pnl": "net PnL", "sharpe": "Sharpe"}.get(name, name.replace("_", " "))
+
+
+def _cell(name: str, value: float | None) -> str:
+    from odum_assets.cli.rendering import amount, colored, count, number, percent
+
+    if name in ("orders", "fills"):
+        return count(value)
+    if name == "win_rate":
+        return percent(value, sign=False)
+    if name == "sharpe":
+        return number(value)
+    if name == "net_pnl":
+        return colored(amount(value, sign=True), value)
+    return amount(value, sign=name == "realized")
