@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from odum_assets.errors import ConfigError
@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         default=False,
         validation_alias="UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
         description="Read raw files from Google Cloud Storage; not wired yet.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        description="Database of the run registry; a SQLite file beside the results without it.",
     )
     partitions_start: Annotated[date, BeforeValidator(_parse_day)] = Field(
         default=date(2017, 1, 1),

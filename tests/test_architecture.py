@@ -1,7 +1,8 @@
 """The rooms and who may call whom, as the code has it.
 
-raw -> catalog -> backtest -> results share config, instruments and settings; orchestration sits on
-top of them and is the only room with Dagster; api and then cli on top of orchestration.
+raw -> catalog -> backtest -> results -> registry share config, instruments and settings;
+orchestration sits on top of them and is the only room with Dagster; api and then cli on top of
+orchestration.
 """
 
 import ast
@@ -22,15 +23,25 @@ MAY_IMPORT = {
     "catalog": {*_SHARED, "raw"},
     "backtest": {*_SHARED, "raw", "catalog"},
     "results": {*_SHARED, "raw", "catalog", "backtest"},
-    "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results"},
+    "registry": {*_SHARED, "results"},
+    "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results", "registry"},
     "definitions": {"orchestration"},
-    "api": {*_SHARED, "raw", "catalog", "backtest", "results", "orchestration"},
+    "api": {
+        *_SHARED,
+        "raw",
+        "catalog",
+        "backtest",
+        "results",
+        "registry",
+        "orchestration",
+    },
     "cli": {
         *_SHARED,
         "raw",
         "catalog",
         "backtest",
         "results",
+        "registry",
         "orchestration",
         "definitions",
         "api",

@@ -13,6 +13,7 @@ from odum_assets.cli import (
     data,
     demo,
     dev,
+    registry,
     results,
     serve,
     sweep,
@@ -34,6 +35,7 @@ app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
 app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
+app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)

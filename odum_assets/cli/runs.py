@@ -189,6 +189,20 @@ def _export_window(session: Session, entry: "ResultEntry", options: RunOptions) 
         with session.output.waiting("Exporting ticks"):
             root = session.graph.project.catalog_root(session.config(entry.config_name))
             export_ticks(entry.run_id, session.settings, root)
+    _register_exports(session, entry)
+
+
+def _register_exports(session: Session, entry: "ResultEntry") -> None:
+    from odum_assets.errors import OdumError
+    from odum_assets.registry.register import register_run
+
+    try:
+        register_run(session.settings, entry.run_id)
+    except OdumError as error:
+        session.output.warn(
+            f"the exports are written, but they could not be registered: {error}\n"
+            "Once that is mended: odum registry rebuild"
+        )
 
 
 def _joined(days: Any) -> str:  # noqa: ANN401 - metadata: a list of texts

@@ -53,7 +53,10 @@ class RunResult:
 
 
 def run_backtest(
-    request: RunRequest, settings: Settings, progress: ProgressCallback | None = None
+    request: RunRequest,
+    settings: Settings,
+    progress: ProgressCallback | None = None,
+    dagster_run_id: str | None = None,
 ) -> RunResult:
     """Run a request and store its result.
 
@@ -65,6 +68,8 @@ def run_backtest(
         Where everything lies.
     progress : callable, optional
         Called as the run proceeds.
+    dagster_run_id : str, optional
+        The Dagster run that asked for it; goes into the provenance.
 
     Returns
     -------
@@ -77,10 +82,12 @@ def run_backtest(
         If the request cannot be served or the run fails; nothing is stored then.
     """
     with executed(request, settings, progress) as run:
-        return store_result(run, settings)
+        return store_result(run, settings, dagster_run_id)
 
 
-def store_result(run: Executed, settings: Settings) -> RunResult:
+def store_result(
+    run: Executed, settings: Settings, dagster_run_id: str | None = None
+) -> RunResult:
     """Store a finished run; its tables are moved out of its work folder.
 
     Raises
@@ -90,7 +97,7 @@ def store_result(run: Executed, settings: Settings) -> RunResult:
     """
     created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     run_id = new_run_id(run.request.config, run.window_start_ns)
-    document = _document(run, run_id, created)
+    document = _document(run, run_id, created, dagster_run_id)
     preview = _preview(run.work / "equity.parquet")
     report = _report(run, document) if run.request.mode == "report" else None
     entry = ResultStore(settings.results_path).publish(document, report)
@@ -106,7 +113,9 @@ def store_result(run: Executed, settings: Settings) -> RunResult:
     )
 
 
-def _document(run: Executed, run_id: str, created: str) -> dict[str, Any]:
+def _document(
+    run: Executed, run_id: str, created: str, dagster_run_id: str | None
+) -> dict[str, Any]:
     start, end = describe_window(run)
     request = run.request
     return {
@@ -120,7 +129,7 @@ def _document(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "end": end,
         "execution_time": created,
         "summary": build_summary(run),
-        "metadata": build_metadata(run, run_id, created),
+        "metadata": build_metadata(run, run_id, created) | {"dagster_run_id": dagster_run_id},
     }
 
 

@@ -2,7 +2,8 @@
 
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
-for exported ticks; ``partitions/<config>/<partition>.json`` names a partition's latest run. The
+for exported ticks; ``failed/<run_id>.json`` says why a run left no result;
+``partitions/<config>/<partition>.json`` names a partition's latest run. The
 variants of a sweep name it in their metadata; none of them is its partition's latest run. What is
 not finished lies in work folders in ``.staging``; those of dead processes go with the next.
 """
@@ -194,6 +195,10 @@ class ResultStore:
                     moves.append((name, pointer))
                 self._place(work, run_id, moves)
         return self._read(summary)
+
+    def failed_path(self, run_id: str) -> Path:
+        """Return where the record of a run without a result lies."""
+        return self._inside("failed", f"{_checked(run_id)}.json")
 
     def _place(self, work: Path, run_id: str, moves: list[tuple[Path, Path]]) -> None:
         """Put finished files and folders in their places; take them back on an error."""

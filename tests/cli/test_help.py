@@ -8,7 +8,7 @@ from commands import Odum
 
 from odum_assets.cli import run_backtest
 
-HEAVY = ("dagster", "nautilus_trader", "pyarrow", "pandas", "numpy", "pydantic")
+HEAVY = ("dagster", "nautilus_trader", "pyarrow", "pandas", "numpy", "pydantic", "sqlalchemy")
 COMMANDS = [
     [],
     ["data"],
@@ -23,6 +23,10 @@ COMMANDS = [
     ["results", "show"],
     ["results", "compare"],
     ["results", "verify"],
+    ["registry"],
+    ["registry", "upgrade"],
+    ["registry", "rebuild"],
+    ["registry", "check"],
     ["config"],
     ["config", "validate"],
     ["config", "show"],

@@ -1,5 +1,6 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from odum_assets.orchestration.names import (
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.registration import register, registering_failure
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.raw.layout import DataType
 
@@ -65,7 +67,8 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
-            return run(context, request, project)
+            with registering_failure(context, request, project):
+                return run(context, request, project)
 
     return result
 
@@ -97,11 +100,13 @@ def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     def window(context: dg.AssetExecutionContext, config: WindowConfig) -> Materialized:
         with failing({"config": loaded.name}):
             bounds = config.bounds(loaded)
-            days, missing = window_days(project, loaded, bounds)
-            if missing:
-                context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
-            request = config.request(loaded, days, "window", bounds)
-            return run(context, request, project, {"days": len(days), "days_missing": missing})
+            asked = config.request(loaded, (), "window", bounds)
+            with registering_failure(context, asked, project):
+                days, missing = window_days(project, loaded, bounds)
+                if missing:
+                    context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
+                request = replace(asked, days=days)
+                return run(context, request, project, {"days": len(days), "days_missing": missing})
 
     return window
 
@@ -150,7 +155,8 @@ def run(
 
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(request, project.settings, run_progress(context))
+    result = run_backtest(request, project.settings, run_progress(context), context.run.run_id)
+    register(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(

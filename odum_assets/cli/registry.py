@@ -1,0 +1,122 @@
+"""``odum registry``: upgrade, check and rebuild the database that indexes the results."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from odum_assets.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from odum_assets.cli.rendering import Output
+    from odum_assets.registry.register import Rebuilt
+
+app = typer.Typer(
+    no_args_is_help=True, help="The run registry, an index of the results: rebuild, check."
+)
+
+
+@app.command()
+def upgrade(as_json: JsonOption = False) -> None:
+    """Make the tables, or bring them up to this version; new ones are filled from the results.
+
+    SQLite needs no upgrade by hand; a PostgreSQL database (DATABASE_URL) does.
+
+    [dim]Example:[/]
+      odum registry upgrade
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.registry import schema
+    from odum_assets.registry.database import create_engine, registry_url, shown
+    from odum_assets.registry.register import upgrade_registry
+    from odum_assets.results.store import ResultStore
+    from odum_assets.settings import load_settings
+
+    output, settings = Output(as_json), load_settings()
+    url = registry_url(settings)
+    if url.drivername == "sqlite":
+        settings.results_path.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    try:
+        with output.waiting("Upgrading the registry"):
+            filled = upgrade_registry(engine, ResultStore(settings.results_path))
+    finally:
+        engine.dispose()
+    version = schema.head_version()
+    output.data({"registry": shown(url), "version": version, "filled": _as_json(filled)})
+    output.facts(None, [("registry", shown(url)), ("version", version)])
+    if filled is not None:
+        _tell(output, filled)
+
+
+@app.command()
+def rebuild(as_json: JsonOption = False) -> None:
+    """Make the whole registry anew from the result files.
+
+    The exit code is 1 when a file could not be read; the others are registered.
+
+    [dim]Example:[/]
+      odum registry rebuild
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.registry.register import opened
+    from odum_assets.registry.register import rebuild as make_anew
+    from odum_assets.results.store import ResultStore
+    from odum_assets.settings import load_settings
+
+    output, settings = Output(as_json), load_settings()
+    with opened(settings) as engine, output.waiting("Reading the results"):
+        done = make_anew(engine, ResultStore(settings.results_path))
+    output.data(_as_json(done))
+    _tell(output, done)
+
+
+@app.command()
+def check(as_json: JsonOption = False) -> None:
+    """Check that the tables are those of this version and hold every run that has a file.
+
+    The exit code is 1 when something is wrong; what to do is said. Nothing is changed.
+
+    [dim]Example:[/]
+      odum registry check
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.registry.checking import check_registry
+    from odum_assets.settings import load_settings
+
+    output = Output(as_json)
+    found = check_registry(load_settings())
+    output.data(
+        {
+            "registry": found.registry,
+            "version": found.version,
+            "runs": found.runs,
+            "problems": found.problems,
+        }
+    )
+    verdict = "[bold red]not as it should be[/]" if found.problems else "[green]good[/]"
+    output.facts(
+        f"registry: {verdict}",
+        [
+            ("where", found.registry),
+            ("version", found.version or "none"),
+            ("runs", f"{found.runs:,}"),
+        ],
+    )
+    for text in found.problems:
+        output.warn(text)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _tell(output: "Output", done: "Rebuilt") -> None:
+    from odum_assets.cli.rendering import plural
+
+    output.show(f"{plural(done.runs, 'run')} registered.")
+    for text in done.problems:
+        output.warn(text)
+    if done.problems:
+        raise typer.Exit(1)
+
+
+def _as_json(done: "Rebuilt | None") -> dict[str, object] | None:
+    return None if done is None else {"runs": done.runs, "problems": done.problems}

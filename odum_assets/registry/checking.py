@@ -1,0 +1,87 @@
+"""Whether a registry is what it should be: its version, its tables, and the runs that it knows."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from odum_assets.registry import schema
+from odum_assets.registry.database import create_engine, reading, registry_url, shown
+from odum_assets.registry.models import Run
+from odum_assets.registry.records import run_ids
+from odum_assets.registry.types import RunStatus
+from odum_assets.results.store import ResultStore
+from odum_assets.settings import Settings
+
+_NAMED = 3
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a check found.
+
+    Parameters
+    ----------
+    registry : str
+        Where it lies.
+    version : str or None
+        Version of its tables.
+    runs : int
+        Runs that it knows.
+    problems : list of str
+        What is wrong, each with what to do.
+    """
+
+    registry: str
+    version: str | None = None
+    runs: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def check_registry(settings: Settings) -> Checked:
+    """Check a registry and change nothing.
+
+    Raises
+    ------
+    RegistryError
+        If the database cannot be reached.
+    """
+    url = registry_url(settings)
+    found = Checked(shown(url))
+    if url.drivername == "sqlite" and not _exists(url):
+        found.problems.append("there is no registry yet; run: odum registry upgrade")
+        return found
+    engine = create_engine(url)
+    try:
+        with reading(engine) as connection:
+            found.version = schema.current_version(connection)
+            if found.version != schema.head_version():
+                found.problems.append(
+                    f"the tables are at version {found.version or 'none'}, this program needs "
+                    f"{schema.head_version()}; run: odum registry upgrade"
+                )
+                return found
+            found.problems += [
+                f"the tables are not those of the version: {each}"
+                for each in schema.differences(connection)
+            ]
+            statement = sa.select(Run.run_id).where(
+                Run.status.in_([RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELED])
+            )
+            known = set(connection.execute(statement).scalars())
+    finally:
+        engine.dispose()
+    found.runs = len(known)
+    there = set(run_ids(ResultStore(settings.results_path)))
+    for runs, text in (
+        (there - known, "have a file and are not registered"),
+        (known - there, "are registered and have no file"),
+    ):
+        if runs:
+            named = ", ".join(sorted(runs)[:_NAMED]) + (", ..." if len(runs) > _NAMED else "")
+            found.problems.append(f"{len(runs)} runs {text} ({named}); run: odum registry rebuild")
+    return found
+
+
+def _exists(url: sa.URL) -> bool:
+    return url.database is not None and Path(url.database).is_file()

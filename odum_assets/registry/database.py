@@ -1,0 +1,132 @@
+"""Opening the registry's database: which one, and how connections behave.
+
+SQLite beside the results unless ``DATABASE_URL`` names another one. On PostgreSQL the tables lie in
+a schema of their own, ``odum``: other programs that share the database (Dagster has a table
+``runs``, too) are not touched.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from odum_assets.errors import OdumError
+from odum_assets.settings import Settings
+
+SCHEMA = "odum"
+SQLITE_NAME = "registry.sqlite"
+_WRITES = "odum_writes"
+_BUSY_SECS = 60
+_LOCK_KEY = 0x6F64756D
+
+
+class RegistryError(OdumError):
+    """Report a registry that cannot be reached, or not be used as it is."""
+
+
+def registry_url(settings: Settings) -> sa.URL:
+    """Return where the registry lies.
+
+    Raises
+    ------
+    RegistryError
+        If ``DATABASE_URL`` is none that can be used.
+    """
+    if settings.database_url is None:
+        return sa.URL.create("sqlite", database=str(settings.results_path / SQLITE_NAME))
+    allowed = "allowed postgresql://user:password@host/name, or sqlite:////absolute/path"
+    try:
+        url = make_url(settings.database_url.get_secret_value())
+    except (ArgumentError, ValueError):
+        # The text may hold a password: it is not repeated.
+        raise RegistryError(f"DATABASE_URL: not the URL of a database; {allowed}") from None
+    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
+        return url
+    raise RegistryError(f"DATABASE_URL: {url.drivername}:// cannot be used; {allowed}")
+
+
+def shown(url: sa.URL) -> str:
+    """Return a URL as it may be printed: without its password."""
+    return str(url.database) if url.drivername == "sqlite" else url.render_as_string()
+
+
+def create_engine(url: sa.URL) -> sa.Engine:
+    """Return an engine for a registry; nothing is connected yet."""
+    if url.drivername == "sqlite":
+        engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECS})
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    sa.event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction for reading.
+
+    Raises
+    ------
+    RegistryError
+        If the database cannot be reached or read.
+    """
+    with _explained(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction for writing; there is one writer at a time, others wait.
+
+    Raises
+    ------
+    RegistryError
+        If the database cannot be reached or written; nothing of the transaction is left.
+    """
+    marked = engine.execution_options(**{_WRITES: True})
+    with _explained(engine), marked.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+        yield connection
+
+
+@contextmanager
+def _explained(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        # Errors of _prepare_sqlite, such as a damaged file, come as they are.
+        reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+        raise RegistryError(
+            f"registry {shown(engine.url)}: {reason}. Check that the database is there and may be "
+            "written, and that it is up to date: odum registry check"
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a DB-API connection
+    # Transactions are begun by _begin_sqlite; Python's own would not cover changes of the schema.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -65536")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A reader that turns writer would fail at once when another one wrote meanwhile.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_postgresql(connection: Any, _: object) -> None:  # noqa: ANN401
+    connection.autocommit = True
+    connection.execute(f"SET search_path TO {SCHEMA}")
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.autocommit = False

@@ -1,0 +1,363 @@
+"""Reading the registry: lists that filter, sort and page, and single rows.
+
+Every function takes an open connection (`odum_assets.registry.database.reading`) of an engine from
+`odum_assets.registry.register.open_registry`, and returns plain dictionaries: times have a zone,
+amounts and fractions are `Decimal`, enums their members. Pages follow each other by a cursor, which
+costs the same at any depth, or by an offset. What is not known comes last in either direction.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+
+from odum_assets.registry.database import RegistryError
+from odum_assets.registry.models import SORTED_COLUMNS, Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.records import Row
+from odum_assets.registry.types import Exact, RunMode, RunStatus, UtcTime
+
+MAX_LIMIT = 1_000
+
+_RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
+_DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
+_STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
+_ARTIFACTS: sa.Table = Artifact.__table__  # type: ignore[assignment]
+_EVENTS: sa.Table = Event.__table__  # type: ignore[assignment]
+
+_INNER = {"params", "provenance"}
+_LISTED = [column for column in _RUNS.c if column.name not in _INNER]
+
+
+class QueryError(RegistryError):
+    """Report a question that the registry cannot answer: a column, limit or cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs; what is None does not narrow.
+
+    Parameters
+    ----------
+    config_name, instrument, partition, dagster_run_id : str or None
+        Exactly these.
+    status, run_mode : RunStatus, RunMode or None
+        Exactly these.
+    dataset_id, strategy_id : int or None
+        Keys of what was run over and what was run.
+    executed_from, executed_to : datetime or None
+        Time of the end, `executed_to` not included.
+    params : dict or None
+        Options that the run's ``params`` hold, inner objects included; PostgreSQL only.
+    """
+
+    config_name: str | None = None
+    status: RunStatus | None = None
+    instrument: str | None = None
+    partition: str | None = None
+    dataset_id: int | None = None
+    strategy_id: int | None = None
+    run_mode: RunMode | None = None
+    dagster_run_id: str | None = None
+    executed_from: datetime | None = None
+    executed_to: datetime | None = None
+    params: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list.
+
+    Parameters
+    ----------
+    rows : list of dict
+        In order.
+    next_cursor : str or None
+        Where the next page starts; None on the last one.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    next_cursor: str | None = None
+
+
+def list_runs(
+    connection: sa.Connection,
+    where: RunFilter | None = None,
+    sort: str = "-executed_at",
+    limit: int = 50,
+    cursor: str | None = None,
+    offset: int = 0,
+) -> Page:
+    """Return a page of runs without their inner documents (params, provenance).
+
+    Parameters
+    ----------
+    connection : sa.Connection
+        To read from.
+    where : RunFilter, optional
+        All runs by default.
+    sort : str
+        A column of `SORTED_COLUMNS`, with ``-`` before it for the highest first.
+    limit : int
+        Rows of a page, up to `MAX_LIMIT`.
+    cursor : str, optional
+        `next_cursor` of the page before, with the same filter and sort.
+    offset : int
+        Rows to leave out first, in place of a cursor.
+
+    Raises
+    ------
+    QueryError
+        If a column, limit, offset or cursor cannot be used.
+    """
+    name, is_down = _sorting(sort)
+    if not 1 <= limit <= MAX_LIMIT:
+        raise QueryError(f"limit: found {limit}, allowed 1 to {MAX_LIMIT}")
+    if offset < 0 or (offset and cursor is not None):
+        raise QueryError(f"offset: found {offset}, allowed 0 or more, and none with a cursor")
+    conditions = _conditions(connection, where or RunFilter())
+    # One more than asked for tells whether there is a next page.
+    keys = _keys(connection, name, is_down, conditions, limit + 1, _position(cursor, sort), offset)
+    found = sa.select(*_LISTED).where(_RUNS.c.id.in_(keys[:limit]))
+    by_key = {row["id"]: dict(row) for row in connection.execute(found).mappings()}
+    rows = [by_key[key] for key in keys[:limit]]
+    return Page(rows, _cursor(rows[-1], name, sort) if len(keys) > limit else None)
+
+
+def count_runs(connection: sa.Connection, where: RunFilter | None = None) -> int:
+    """Return how many runs a filter leaves."""
+    found = sa.select(sa.func.count()).select_from(_RUNS)
+    conditions = _conditions(connection, where or RunFilter())
+    return int(connection.execute(found.where(*conditions)).scalar_one())
+
+
+def get_run(connection: sa.Connection, run_id: str) -> Row | None:
+    """Return a run with everything, its dataset and strategy as rows; None when unknown."""
+    run = _one(connection, sa.select(_RUNS).where(_RUNS.c.run_id == run_id))
+    if run is None:
+        return None
+    dataset = sa.select(_DATASETS).where(_DATASETS.c.id == run["dataset_id"])
+    strategy = sa.select(_STRATEGIES).where(_STRATEGIES.c.id == run["strategy_id"])
+    return {**run, "dataset": _one(connection, dataset), "strategy": _one(connection, strategy)}
+
+
+def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
+    """Return several runs in the order of their ids; unknown ones are left out."""
+    found = sa.select(*_LISTED).where(_RUNS.c.run_id.in_(run_ids))
+    by_id = {row["run_id"]: dict(row) for row in connection.execute(found).mappings()}
+    return [by_id[each] for each in dict.fromkeys(run_ids) if each in by_id]
+
+
+def list_artifacts(connection: sa.Connection, run_id: str) -> list[Row]:
+    """Return the files of a run by path."""
+    found = (
+        sa.select(_ARTIFACTS)
+        .join(_RUNS, _RUNS.c.id == _ARTIFACTS.c.run_id)
+        .where(_RUNS.c.run_id == run_id)
+        .order_by(_ARTIFACTS.c.storage_path)
+    )
+    return _all(connection, found)
+
+
+def list_events(
+    connection: sa.Connection,
+    run_id: str,
+    after: int = -1,
+    limit: int = 100,
+    event_type: str | None = None,
+) -> list[Row]:
+    """Return events of a run in order of their sequence.
+
+    Parameters
+    ----------
+    connection : sa.Connection
+        To read from.
+    run_id : str
+        The run.
+    after : int
+        Sequence of the last event of the page before.
+    limit : int
+        Events of a page.
+    event_type : str, optional
+        Only of this type.
+    """
+    key = sa.select(_RUNS.c.id).where(_RUNS.c.run_id == run_id).scalar_subquery()
+    found = (
+        sa.select(_EVENTS)
+        .where(_EVENTS.c.run_id == key, _EVENTS.c.sequence > after)
+        .order_by(_EVENTS.c.sequence)
+        .limit(limit)
+    )
+    if event_type is not None:
+        found = found.where(_EVENTS.c.event_type == event_type)
+    return _all(connection, found)
+
+
+def latest_events(connection: sa.Connection, event_type: str, limit: int = 100) -> list[Row]:
+    """Return the newest events of a type over all runs, with the ids of their runs."""
+    found = (
+        sa.select(
+            _RUNS.c.run_id,
+            _EVENTS.c.sequence,
+            _EVENTS.c.event_type,
+            _EVENTS.c.timestamp,
+            _EVENTS.c.payload,
+        )
+        .join(_RUNS, _RUNS.c.id == _EVENTS.c.run_id)
+        .where(_EVENTS.c.event_type == event_type)
+        .order_by(_EVENTS.c.timestamp.desc())
+        .limit(limit)
+    )
+    return _all(connection, found)
+
+
+def list_datasets(
+    connection: sa.Connection, instrument: str | None = None, limit: int = 100, offset: int = 0
+) -> list[Row]:
+    """Return datasets by instrument and first day."""
+    found = sa.select(_DATASETS).order_by(
+        _DATASETS.c.instrument, _DATASETS.c.start_date, _DATASETS.c.id
+    )
+    if instrument is not None:
+        found = found.where(_DATASETS.c.instrument == instrument)
+    return _all(connection, found.limit(limit).offset(offset))
+
+
+def list_strategies(
+    connection: sa.Connection, name: str | None = None, limit: int = 100, offset: int = 0
+) -> list[Row]:
+    """Return strategies by name and version."""
+    found = sa.select(_STRATEGIES).order_by(
+        _STRATEGIES.c.name, _STRATEGIES.c.version, _STRATEGIES.c.params_hash
+    )
+    if name is not None:
+        found = found.where(_STRATEGIES.c.name == name)
+    return _all(connection, found.limit(limit).offset(offset))
+
+
+def _keys(
+    connection: sa.Connection,
+    name: str,
+    is_down: bool,
+    conditions: list[sa.ColumnElement[bool]],
+    limit: int,
+    position: tuple[Any, int] | None,
+    offset: int,
+) -> list[int]:
+    """Return the keys of a page: those with a known value, then those without.
+
+    Known and unknown values are asked for apart, so that one plain index serves both directions on
+    both databases.
+    """
+    column, key = _RUNS.c[name], _RUNS.c.id
+    way = sa.desc if is_down else sa.asc
+    keys: list[int] = []
+    if position is None or position[0] is not None:
+        known = sa.select(key).where(column.is_not(None), *conditions)
+        if position is not None:
+            here = sa.tuple_(column, key)
+            there = sa.tuple_(sa.literal(position[0], column.type), sa.literal(position[1]))
+            known = known.where(here < there if is_down else here > there)
+        known = known.order_by(way(column), way(key)).limit(limit).offset(offset)
+        keys = list(connection.execute(known).scalars())
+    if len(keys) < limit and column.nullable:
+        unknown = sa.select(key).where(column.is_(None), *conditions)
+        if position is not None and position[0] is None:
+            unknown = unknown.where(key < position[1] if is_down else key > position[1])
+        if offset and not keys:
+            counted = sa.select(sa.func.count()).where(column.is_not(None), *conditions)
+            skipped = offset - int(connection.execute(counted).scalar_one())
+            unknown = unknown.offset(max(skipped, 0))
+        unknown = unknown.order_by(way(column), way(key)).limit(limit - len(keys))
+        keys += connection.execute(unknown).scalars()
+    return keys
+
+
+def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnElement[bool]]:
+    equal = {
+        name: getattr(where, name)
+        for name in (
+            "config_name",
+            "status",
+            "instrument",
+            "partition",
+            "dataset_id",
+            "strategy_id",
+            "run_mode",
+            "dagster_run_id",
+        )
+    }
+    found: list[sa.ColumnElement[bool]] = [
+        _RUNS.c[name] == value for name, value in equal.items() if value is not None
+    ]
+    if where.executed_from is not None:
+        found.append(_RUNS.c.executed_at >= where.executed_from)
+    if where.executed_to is not None:
+        found.append(_RUNS.c.executed_at < where.executed_to)
+    if where.params is not None:
+        if connection.dialect.name != "postgresql":
+            raise QueryError("params: runs can be found by their options on PostgreSQL only")
+        found.append(_RUNS.c.params.op("@>")(sa.literal(where.params, _RUNS.c.params.type)))
+    return found
+
+
+def _sorting(sort: str) -> tuple[str, bool]:
+    name = sort.removeprefix("-")
+    if name not in SORTED_COLUMNS:
+        raise QueryError(f"sort: found {sort!r}, allowed {', '.join(SORTED_COLUMNS)}")
+    return name, sort.startswith("-")
+
+
+def _cursor(row: Row, name: str, sort: str) -> str:
+    value = row[name]
+    if isinstance(value, Enum):
+        value = value.value
+    elif isinstance(value, datetime):
+        value = value.isoformat()
+    elif isinstance(value, Decimal):
+        value = str(value)
+    text = json.dumps([sort, value, row["id"]], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _position(cursor: str | None, sort: str) -> tuple[Any, int] | None:
+    if cursor is None:
+        return None
+    try:
+        of, value, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if of != sort or type(key) is not int:
+            raise ValueError
+        return _parsed(_RUNS.c[sort.removeprefix("-")].type, value), key
+    except (ValueError, TypeError, ArithmeticError):
+        raise QueryError(
+            f"cursor: not one that a list sorted by {sort} gave; start again without it"
+        ) from None
+
+
+def _parsed(kind: sa.types.TypeEngine[Any], value: Any) -> Any:  # noqa: ANN401 - JSON in, column out
+    if value is None:
+        return None
+    if isinstance(kind, UtcTime):
+        return datetime.fromisoformat(value)
+    if isinstance(kind, Exact):
+        return Decimal(value)
+    if isinstance(kind, sa.Enum) and kind.enum_class is not None:
+        return kind.enum_class(value)
+    wanted = str if isinstance(kind, sa.String) else int
+    if type(value) is not wanted:
+        raise TypeError
+    return value
+
+
+def _one(connection: sa.Connection, statement: sa.Select[Any]) -> Row | None:
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def _all(connection: sa.Connection, statement: sa.Select[Any]) -> list[Row]:
+    return [dict(row) for row in connection.execute(statement).mappings()]

@@ -1,0 +1,300 @@
+"""What the registry says of a run, made from its result file or its record of a failure.
+
+What belongs here: the translation of documents into rows; it reads files and knows no database.
+The files show percentages and losses as positive drawdowns, the registry fractions and signs.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from odum_assets.config.hashing import canonical_json
+from odum_assets.instruments import parse_instrument_key
+from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
+from odum_assets.results.failures import read_failure
+from odum_assets.results.store import ResultEntry, ResultError, ResultStore
+
+type Row = dict[str, Any]
+
+UNVERSIONED = "unversioned"
+"""Version of a strategy whose class has no file."""
+
+_TICKS = "tick"
+_KINDS = {
+    ".json": (ArtifactKind.JSON, "application/json"),
+    ".parquet": (ArtifactKind.PARQUET, "application/vnd.apache.parquet"),
+    ".html": (ArtifactKind.REPORT, "text/html"),
+    ".csv": (ArtifactKind.CSV, "text/csv"),
+    ".png": (ArtifactKind.PLOT, "image/png"),
+}
+_OTHER = (ArtifactKind.REPORT, "application/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The rows of one run; keys of other tables are not in them yet.
+
+    Parameters
+    ----------
+    run : dict
+        Row of ``runs``.
+    dataset, strategy : dict or None
+        Rows that it refers to; None where a run failed before they were known.
+    artifacts, events : list of dict
+        Rows that belong to it.
+    """
+
+    run: Row
+    dataset: Row | None
+    strategy: Row | None
+    artifacts: list[Row]
+    events: list[Row]
+
+
+def record_of(store: ResultStore, run_id: str) -> Record:
+    """Return the rows of a stored run, or of one that failed.
+
+    Raises
+    ------
+    ResultError
+        If there is no such run or its file cannot be read.
+    """
+    failed = store.failed_path(run_id)
+    if failed.is_file() and not store.fast_path(run_id).is_file():
+        return _failed(store, failed)
+    return _succeeded(store, store.entry(run_id))
+
+
+def run_ids(store: ResultStore) -> Iterator[str]:
+    """Yield the name of every file that should be a run."""
+    for folder in ("fast", "failed"):
+        yield from sorted(each.stem for each in (store.root / folder).glob("*.json"))
+
+
+def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
+    document, metadata, summary = entry.document, entry.metadata(), entry.summary()
+    try:
+        created = _moment(entry.created_at)
+        run = {
+            **_common(document, created),
+            "status": RunStatus.SUCCEEDED,
+            "digest": entry.digest,
+            "progress": Decimal(1),
+            "error": None,
+            "error_type": None,
+            **_figures(summary),
+            "provenance": {
+                name: metadata[name]
+                for name in (
+                    "sources",
+                    "catalog",
+                    "volume_curve",
+                    "strategy_sha256",
+                    "window",
+                    "reconciliation",
+                    "rows_replayed",
+                    "resources",
+                    "versions",
+                )
+            },
+        }
+        return Record(
+            run=run,
+            dataset=_dataset(metadata, created),
+            strategy=_strategy(metadata, created),
+            artifacts=_artifacts(store, entry.run_id),
+            events=_events(summary, metadata, created),
+        )
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ResultError(
+            f"{entry.fast_path}: lacks what the registry needs ({type(error).__name__}: {error}); "
+            "run the backtest again"
+        ) from error
+
+
+def _failed(store: ResultStore, path: Path) -> Record:
+    document = read_failure(path)
+    try:
+        created = _moment(document["execution_time"])
+        error, status = document["error"], RunStatus(document["status"])
+        run = {
+            **_common(document, created),
+            "status": status,
+            "digest": None,
+            "progress": Decimal(0),
+            "error": error["message"],
+            "error_type": error["type"],
+            **_figures(None),
+            "provenance": {},
+        }
+        event = _event(0, status.value, created, {**error})
+        return Record(run, None, None, _artifacts(store, document["run_id"]), [event])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ResultError(
+            f"{path}: lacks what the registry needs ({type(problem).__name__}: {problem}); "
+            "move it away"
+        ) from problem
+
+
+def _common(document: Row, created: datetime) -> Row:
+    metadata = document["metadata"]
+    start = _moment(document["start"])
+    end = None if document["end"] is None else _moment(document["end"])
+    return {
+        "run_id": document["run_id"],
+        "run_mode": RunMode.BACKTEST,
+        "detail": document["mode"],
+        "config_name": metadata["config_name"],
+        "config_hash": metadata["config_hash"],
+        "partition": metadata["partition"],
+        "instrument": metadata["instrument_key"],
+        # Results of earlier versions do not name it.
+        "dagster_run_id": metadata.get("dagster_run_id"),
+        "executed_at": created,
+        "window_start": start,
+        "window_end": end if end is None or end >= start else None,
+        "params": {
+            "days": metadata["days"],
+            "snapshot_mode": metadata["snapshot_mode"],
+            "close_positions": metadata["close_positions"],
+            "exec_algorithm": metadata["exec_algorithm"],
+        },
+    }
+
+
+def _figures(summary: Row | None) -> Row:
+    """Return the figures of a run; all unknown for one without a summary."""
+    found = summary or {}
+    account, parts = found.get("account", {}), found.get("pnl_breakdown", {})
+    trades, drawdown = found.get("trades", {}), found.get("drawdown", {})
+    ratios, depth = found.get("ratios", {}), _fraction(drawdown.get("max_drawdown_pct"))
+    return {
+        "currency": account.get("currency"),
+        "initial_capital": account.get("starting_balance"),
+        "final_balance": account.get("final_balance"),
+        "final_value": account.get("final_equity"),
+        "lowest_value": account.get("lowest_equity"),
+        "pnl": found.get("pnl"),
+        "realized": parts.get("realized"),
+        "unrealized": parts.get("unrealized"),
+        "commissions": parts.get("commissions"),
+        "funding": parts.get("funding"),
+        "drawdown_amount": drawdown.get("max_drawdown"),
+        "expectancy": trades.get("expectancy"),
+        "total_return": _fraction(found.get("returns", {}).get("total_return_pct")),
+        "max_drawdown": None if depth is None else -depth,
+        "win_rate": _fraction(trades.get("win_rate")),
+        "profit_factor": trades.get("profit_factor"),
+        "sharpe_ratio": ratios.get("sharpe"),
+        "sortino_ratio": ratios.get("sortino"),
+        "orders": found.get("orders"),
+        "fills": found.get("fills"),
+        "total_trades": trades.get("total_trades"),
+        "winning_trades": trades.get("winning_trades"),
+        "losing_trades": trades.get("losing_trades"),
+        "break_even_trades": trades.get("break_even_trades"),
+        "flag_count": None if summary is None else len(summary["flags"]),
+    }
+
+
+def _dataset(metadata: Row, created: datetime) -> Row:
+    key = parse_instrument_key(metadata["instrument_key"])
+    parts = sorted(metadata["catalog"], key=lambda each: (each["data_type"], each["day"]))
+    identity = {
+        "instrument": str(key),
+        "partitions": [[each["data_type"], each["day"], each["digest"]] for each in parts],
+    }
+    days = sorted({each["day"] for each in parts})
+    first, last = _midnight(days[0]), _midnight(days[-1])
+    span = days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}"
+    return {
+        "name": f"{key} {span}"[:255],
+        "description": None,
+        "content_hash": hashlib.sha256(canonical_json(identity).encode()).hexdigest(),
+        "instrument": str(key),
+        "symbols": [key.symbol],
+        "timeframe": _TICKS,
+        "start_date": first,
+        "end_date": last + timedelta(days=1),
+        "row_count": sum(each["rows"] for each in parts),
+        "rejected_count": sum(each["rejected"] for each in parts),
+        "partitions": parts,
+        "created_at": created,
+    }
+
+
+def _strategy(metadata: Row, created: datetime) -> Row:
+    section = dict(metadata["config"]["strategy"])
+    name = section.pop("name")
+    # A run may be worked by another algorithm than the configuration's.
+    params = {**section, "exec_algorithm": metadata["exec_algorithm"]}
+    return {
+        "name": name,
+        "version": metadata["strategy_sha256"] or UNVERSIONED,
+        "description": section["path"],
+        "params": params,
+        "params_hash": hashlib.sha256(canonical_json(params).encode()).hexdigest(),
+        "created_at": created,
+    }
+
+
+def _artifacts(store: ResultStore, run_id: str) -> list[Row]:
+    report = store.report_path(run_id)
+    files = [store.fast_path(run_id), store.failed_path(run_id), store.ticks_path(run_id)]
+    # Hidden files are ones that are still being written.
+    files += sorted(report.iterdir()) if report.is_dir() else []
+    rows = []
+    for path in files:
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        kind, mime = _KINDS.get(path.suffix, _OTHER)
+        stat = path.stat()
+        rows.append(
+            {
+                "kind": kind,
+                "filename": path.name,
+                "storage_path": path.relative_to(store.root).as_posix(),
+                "mime_type": mime,
+                "size_bytes": stat.st_size,
+                "created_at": datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC),
+            }
+        )
+    return rows
+
+
+def _events(summary: Row, metadata: Row, created: datetime) -> list[Row]:
+    """Return what a reader of a run should know, in order: market, refusals, flags, the end."""
+    window = metadata["window"]
+    found = [
+        ("market_start", _moment(window["first_trade"]), {"ts": window["first_trade"]}),
+        ("market_end", _moment(window["last_trade"]), {"ts": window["last_trade"]}),
+        ("metric", created, {"rows_replayed": metadata["rows_replayed"], **metadata["resources"]}),
+        *(
+            ("refusal", created, {"reason": reason, "orders": count})
+            for reason, count in sorted(summary["refusals"].items())
+        ),
+        *(("warning", created, {"text": flag}) for flag in summary["flags"]),
+        (RunStatus.SUCCEEDED.value, created, {"digest": metadata["digest"]}),
+    ]
+    return [_event(index, *each) for index, each in enumerate(found)]
+
+
+def _event(sequence: int, kind: str, moment: datetime, payload: Row) -> Row:
+    return {"sequence": sequence, "event_type": kind, "timestamp": moment, "payload": payload}
+
+
+def _fraction(percent: float | None) -> Decimal | None:
+    return None if percent is None else Decimal(repr(percent)).scaleb(-2)
+
+
+def _moment(text: str) -> datetime:
+    """Return an ISO 8601 time in UTC to the microsecond."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), time(), UTC)

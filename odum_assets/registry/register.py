@@ -1,0 +1,282 @@
+"""Bringing runs into the registry: one when it ends, or all of them anew."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from odum_assets.registry import schema
+from odum_assets.registry.bulk import load
+from odum_assets.registry.database import (
+    RegistryError,
+    create_engine,
+    reading,
+    registry_url,
+    shown,
+    writing,
+)
+from odum_assets.registry.models import Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.records import Record, Row, record_of, run_ids
+from odum_assets.results.store import ResultError, ResultStore
+from odum_assets.settings import Settings
+
+_BATCH = 2_000
+
+DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
+STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
+RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
+ARTIFACTS: sa.Table = Artifact.__table__  # type: ignore[assignment]
+EVENTS: sa.Table = Event.__table__  # type: ignore[assignment]
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild came to.
+
+    Parameters
+    ----------
+    runs : int
+        Runs in the registry now.
+    problems : list of str
+        Files that could not be read, each with the reason.
+    """
+
+    runs: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def open_registry(settings: Settings) -> sa.Engine:
+    """Return the engine of a registry that is ready for use; dispose of it at the end.
+
+    The SQLite file needs no setting up: it is made, filled from the result files and upgraded where
+    that is needed. A PostgreSQL database is upgraded by ``odum registry upgrade`` only.
+
+    Raises
+    ------
+    RegistryError
+        If the database cannot be reached, or is not at the version of this program.
+    """
+    url = registry_url(settings)
+    is_file = url.drivername == "sqlite"
+    if is_file:
+        settings.results_path.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    try:
+        with reading(engine) as connection:
+            version = schema.current_version(connection)
+        if version == schema.head_version():
+            return engine
+        if not is_file:
+            raise RegistryError(
+                f"registry {shown(url)}: the tables are at version {version or 'none'}, this "
+                f"program needs {schema.head_version()}; run: odum registry upgrade"
+            )
+        upgrade_registry(engine, ResultStore(settings.results_path))
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def upgrade_registry(engine: sa.Engine, store: ResultStore) -> Rebuilt | None:
+    """Bring the tables up to this program's version, and fill new ones from the result files.
+
+    Returns
+    -------
+    Rebuilt or None
+        What filling came to; None when the tables were there.
+
+    Raises
+    ------
+    RegistryError
+        If the database has a version that this program does not know.
+    """
+    with writing(engine) as connection:
+        # Another process may have done it while this one waited.
+        version = schema.current_version(connection)
+        if not schema.is_known(version):
+            raise RegistryError(
+                f"registry {shown(engine.url)}: version {version} is newer than this program; "
+                "use the program that made it, or another DATABASE_URL"
+            )
+        schema.upgrade(connection)
+        return _fill(connection, store, None) if version is None else None
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[sa.Engine]:
+    """Open a registry and dispose of its connections at the end."""
+    engine = open_registry(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def register_run(settings: Settings, run_id: str) -> None:
+    """Register a stored run or a failed one; again is as good as once.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    run_id : str
+        The run.
+
+    Raises
+    ------
+    ResultError
+        If its file is not there or cannot be read.
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    store = ResultStore(settings.results_path)
+    with opened(settings) as engine, writing(engine) as connection:
+        # Read with the lock held: whoever writes last has read last.
+        _register(connection, record_of(store, run_id))
+
+
+def rebuild(
+    engine: sa.Engine, store: ResultStore, progress: Callable[[int], None] | None = None
+) -> Rebuilt:
+    """Make the whole registry anew from the result files; readers see the old one until the end.
+
+    Parameters
+    ----------
+    engine : sa.Engine
+        An open registry.
+    store : ResultStore
+        The result files.
+    progress : callable, optional
+        Called with the number of runs that were read.
+    """
+    with writing(engine) as connection:
+        for table in (EVENTS, ARTIFACTS, RUNS, STRATEGIES, DATASETS):
+            connection.execute(table.delete())
+        return _fill(connection, store, progress)
+
+
+def _register(connection: sa.Connection, record: Record) -> None:
+    dataset_id = strategy_id = None
+    if record.dataset is not None:
+        dataset_id = _upsert_parent(connection, DATASETS, record.dataset, ["content_hash"])
+    if record.strategy is not None:
+        identity = ["name", "version", "params_hash"]
+        strategy_id = _upsert_parent(connection, STRATEGIES, record.strategy, identity)
+    row = {**record.run, "dataset_id": dataset_id, "strategy_id": strategy_id}
+    statement = _insert(connection)(RUNS).values(row)
+    changes = {name: statement.excluded[name] for name in row if name != "run_id"}
+    made = statement.on_conflict_do_update(index_elements=["run_id"], set_=changes)
+    key = connection.execute(made.returning(RUNS.c.id)).scalar_one()
+    for table, rows in ((ARTIFACTS, record.artifacts), (EVENTS, record.events)):
+        connection.execute(table.delete().where(table.c.run_id == key))
+        load(connection, table, [{"run_id": key, **each} for each in rows])
+
+
+def _upsert_parent(
+    connection: sa.Connection, table: sa.Table, row: Row, identity: list[str]
+) -> int:
+    """Insert a dataset or strategy unless it is there, and return its key.
+
+    It came to be with the first run that used it, in whatever order runs are registered.
+    """
+    statement = _insert(connection)(table).values(row)
+    earlier = sa.case(
+        (statement.excluded.created_at < table.c.created_at, statement.excluded.created_at),
+        else_=table.c.created_at,
+    )
+    made = statement.on_conflict_do_update(
+        index_elements=identity, set_={"created_at": earlier}
+    ).returning(table.c.id)
+    key: int = connection.execute(made).scalar_one()
+    return key
+
+
+def _insert(
+    connection: sa.Connection,
+) -> "Callable[[sa.Table], sqlite.Insert | postgresql.Insert]":
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+class _Keys:
+    """Keys of datasets or strategies by what identifies them, while everything is loaded."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], int] = {}
+        self._new: list[Row] = []
+
+    def of(self, row: Row | None, *identity: str) -> int | None:
+        """Return the key of a row, which is kept for loading when it is new."""
+        if row is None:
+            return None
+        name = tuple(row[each] for each in identity)
+        if name not in self._known:
+            self._known[name] = len(self._known) + 1
+            self._new.append({"id": self._known[name], **row})
+        return self._known[name]
+
+    def take(self) -> list[Row]:
+        """Return the rows that were not loaded yet."""
+        taken, self._new = self._new, []
+        return taken
+
+
+def _fill(
+    connection: sa.Connection, store: ResultStore, progress: Callable[[int], None] | None
+) -> Rebuilt:
+    """Load everything into empty tables, a batch of runs at a time."""
+    done, datasets, strategies = Rebuilt(), _Keys(), _Keys()
+    runs: list[Row] = []
+    artifacts: list[Row] = []
+    events: list[Row] = []
+
+    def flush() -> None:
+        load(connection, DATASETS, datasets.take())
+        load(connection, STRATEGIES, strategies.take())
+        for table, rows in ((RUNS, runs), (ARTIFACTS, artifacts), (EVENTS, events)):
+            load(connection, table, rows)
+            rows.clear()
+        if progress is not None:
+            progress(done.runs)
+
+    for run_id in dict.fromkeys(run_ids(store)):
+        try:
+            record = record_of(store, run_id)
+        except ResultError as error:
+            done.problems.append(str(error))
+            continue
+        done.runs += 1
+        runs.append(
+            {
+                "id": done.runs,
+                **record.run,
+                "dataset_id": datasets.of(record.dataset, "content_hash"),
+                "strategy_id": strategies.of(record.strategy, "name", "version", "params_hash"),
+            }
+        )
+        artifacts += [{"run_id": done.runs, **each} for each in record.artifacts]
+        events += [{"run_id": done.runs, **each} for each in record.events]
+        if len(runs) >= _BATCH:
+            flush()
+    flush()
+    _settle(connection)
+    return done
+
+
+def _settle(connection: sa.Connection) -> None:
+    """Set what follows from all runs: first uses, the next keys, and the planner's statistics."""
+    for table, column in ((DATASETS, RUNS.c.dataset_id), (STRATEGIES, RUNS.c.strategy_id)):
+        first = sa.select(sa.func.min(RUNS.c.executed_at)).where(column == table.c.id)
+        connection.execute(table.update().values(created_at=first.scalar_subquery()))
+    if connection.dialect.name == "postgresql":
+        for table in (DATASETS, STRATEGIES, RUNS):
+            connection.execute(
+                sa.text(
+                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "  # noqa: S608
+                    f"coalesce(max(id), 0) + 1, false) FROM {table.name}"
+                )
+            )
+    for table in (DATASETS, STRATEGIES, RUNS, ARTIFACTS, EVENTS):
+        connection.exec_driver_sql(f"ANALYZE {table.name}")

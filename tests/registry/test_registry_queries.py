@@ -1,0 +1,170 @@
+"""Lists filter, sort and page as sorting in memory would, on both databases."""
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from resultfiles import FIRST, stored
+from tinydays import Market
+
+from odum_assets.registry.database import reading
+from odum_assets.registry.models import SORTED_COLUMNS
+from odum_assets.registry.queries import (
+    QueryError,
+    RunFilter,
+    count_runs,
+    get_run,
+    get_runs,
+    latest_events,
+    list_artifacts,
+    list_datasets,
+    list_events,
+    list_runs,
+    list_strategies,
+)
+from odum_assets.registry.register import rebuild
+from odum_assets.registry.types import RunStatus
+from odum_assets.results.failures import store_failure
+from odum_assets.results.store import ResultStore
+from odum_assets.settings import Settings
+
+RUNS = 40
+
+
+@pytest.fixture
+def connection(registry: sa.Engine, settings: Settings, market: Market) -> Iterator[sa.Connection]:
+    from tinydays import DAY, variant
+
+    from odum_assets.backtest.request import RunRequest
+
+    draws = random.Random(7)  # noqa: S311
+    figures = [draws.choice([None, 0.1, -0.1, 1.7e-7, 123456.78901234]) for _ in range(RUNS)]
+    stored(
+        market.run(mode="fast").result.fast_path,
+        settings.results_path,
+        RUNS,
+        pnl=figures,
+        ratios__sharpe=[draws.choice([None, draws.gauss(0, 3)]) for _ in range(RUNS)],
+        returns__total_return_pct=[draws.gauss(0, 5) for _ in range(RUNS)],
+        orders=[draws.randrange(5) for _ in range(RUNS)],
+    )
+    for text in ("no data", "other"):
+        store_failure(RunRequest(variant(), (DAY,), "window"), settings, ValueError(text))
+    rebuild(registry, ResultStore(settings.results_path))
+    with reading(registry) as opened:
+        yield opened
+
+
+def _everything(connection: sa.Connection, sort: str, limit: int) -> list[dict[str, Any]]:
+    rows, cursor = [], None
+    while True:
+        page = list_runs(connection, sort=sort, limit=limit, cursor=cursor)
+        rows += page.rows
+        if page.next_cursor is None:
+            return rows
+        assert len(page.rows) == limit
+        cursor = page.next_cursor
+
+
+@pytest.mark.parametrize("way", ["", "-"], ids=["up", "down"])
+def test_pages_follow_each_other_in_order(connection: sa.Connection, way: str) -> None:
+    for column in SORTED_COLUMNS:
+        _check_pages(connection, column, way)
+
+
+def _check_pages(connection: sa.Connection, column: str, way: str) -> None:
+    rows = _everything(connection, f"{way}{column}", 7)
+    assert len({row["run_id"] for row in rows}) == len(rows) == RUNS + 2
+    known = [row for row in rows if row[column] is not None]
+    # An enum of PostgreSQL sorts by its own order; each value is together in either.
+    if column == "status":
+        places = [row["status"] for row in rows]
+        assert places in (sorted(places), sorted(places, reverse=True))
+    else:
+        expected = sorted(known, key=lambda row: (row[column], row["id"]), reverse=way == "-")
+        assert [row["run_id"] for row in known] == [row["run_id"] for row in expected]
+    assert all(row[column] is None for row in rows[len(known) :])
+    # By offset it is the same.
+    for offset in (0, 5, max(len(known) - 1, 0), len(known), len(known) + 1, RUNS + 2):
+        page = list_runs(connection, sort=f"{way}{column}", limit=4, offset=offset)
+        assert [each["id"] for each in page.rows] == [
+            each["id"] for each in rows[offset : offset + 4]
+        ]
+
+
+def test_filters_narrow(connection: sa.Connection) -> None:
+    failed = RunFilter(status=RunStatus.FAILED)
+    assert count_runs(connection) == RUNS + 2
+    assert count_runs(connection, failed) == 2
+    assert {row["error"] for row in list_runs(connection, failed).rows} == {"no data", "other"}
+    early = RunFilter(
+        executed_from=FIRST + timedelta(seconds=3), executed_to=FIRST + timedelta(seconds=6)
+    )
+    assert [row["executed_at"] for row in list_runs(connection, early, "executed_at").rows] == [
+        FIRST + timedelta(seconds=each) for each in (3, 4, 5)
+    ]
+    assert count_runs(connection, RunFilter(partition="window")) == 2
+    assert count_runs(connection, RunFilter(config_name="no such")) == 0
+    (dataset,) = list_datasets(connection)
+    (strategy,) = list_strategies(connection, "TradeReplay")
+    both = RunFilter(dataset_id=dataset["id"], strategy_id=strategy["id"])
+    assert count_runs(connection, both) == RUNS
+    assert list_datasets(connection, "no such") == []
+
+
+def test_runs_are_found_by_their_options_on_postgresql(connection: sa.Connection) -> None:
+    where = RunFilter(params={"exec_algorithm": {"type": "NORMAL"}, "snapshot_mode": "trades"})
+    if connection.dialect.name == "sqlite":
+        with pytest.raises(QueryError, match="PostgreSQL only"):
+            count_runs(connection, where)
+        return
+    assert count_runs(connection, where) == RUNS
+    assert count_runs(connection, RunFilter(params={"snapshot_mode": "book"})) == 0
+
+
+def test_one_run_has_everything_around_it(connection: sa.Connection) -> None:
+    newest, older = list_runs(connection, RunFilter(status=RunStatus.SUCCEEDED), limit=2).rows
+    run = get_run(connection, newest["run_id"])
+    assert run is not None
+    assert run["provenance"]["catalog"] == run["dataset"]["partitions"]
+    assert run["strategy"]["name"] == "TradeReplay"
+    assert get_run(connection, "no such") is None
+    ids = [older["run_id"], "no such", newest["run_id"]]
+    assert [row["run_id"] for row in get_runs(connection, ids)] == [ids[0], ids[2]]
+    (artifact,) = list_artifacts(connection, newest["run_id"])
+    assert artifact["filename"] == f"{newest['run_id']}.json"
+    events = list_events(connection, newest["run_id"])
+    assert list_events(connection, newest["run_id"], after=events[1]["sequence"]) == events[2:]
+    last = list_events(connection, newest["run_id"], event_type="succeeded")
+    assert last == events[-1:]
+    found = latest_events(connection, "succeeded", limit=2)
+    assert [row["run_id"] for row in found] == [newest["run_id"], older["run_id"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"sort": "password"}, "sort"),
+        ({"limit": 0}, "limit"),
+        ({"limit": 1_000_000}, "limit"),
+        ({"offset": -1}, "offset"),
+        ({"cursor": "zzz"}, "cursor"),
+        ({"cursor": "bnVsbA=="}, "cursor"),
+        ({"cursor": "ä"}, "cursor"),
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(
+    connection: sa.Connection, options: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(QueryError, match=f"{what}: "):
+        list_runs(connection, **options)
+
+
+def test_a_cursor_belongs_to_its_sort(connection: sa.Connection) -> None:
+    cursor = list_runs(connection, sort="pnl", limit=1).next_cursor
+    assert cursor is not None
+    with pytest.raises(QueryError, match="cursor: "):
+        list_runs(connection, sort="-pnl", cursor=cursor)
