@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -71,13 +71,6 @@ class Run(BaseModel):
     result: str | None = Field(description="Where its result is.")
 
 
-class Runs(BaseModel):
-    """Runs, newest first."""
-
-    runs: list[Run]
-    limit: int
-
-
 class LegacyRun(BaseModel):
     """A run as the earlier system was asked for it."""
 
@@ -120,24 +113,6 @@ async def start_run(service: ServiceHere, new: NewRun, response: Response) -> Ru
     """Start a run; Location says where to look how it goes."""
     run_id = await _start(service, new)
     response.headers["Location"] = f"/api/v1/runs/{run_id}"
-    return await _run(service, run_id)
-
-
-@router.get("/api/v1/runs")
-async def list_runs(
-    service: ServiceHere,
-    status: Annotated[list[_Status] | None, Query(description="Only these; all of them.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> Runs:
-    """List runs that Dagster knows, newest first; results of all times are under results."""
-    chosen = status or ["queued", "running", "succeeded", "failed", "canceled"]
-    found = await service.dagster.ask(service.dagster.runs, list(chosen), limit)
-    return Runs(runs=[_shown(each) for each in found], limit=limit)
-
-
-@router.get("/api/v1/runs/{run_id}")
-async def get_run(service: ServiceHere, run_id: str) -> Run:
-    """Return the status of a run: queued, running with its progress, or how it ended."""
     return await _run(service, run_id)
 
 
