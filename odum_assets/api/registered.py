@@ -11,7 +11,6 @@ from odum_assets.api.files import stamp_of
 from odum_assets.api.problems import ProblemError
 from odum_assets.registry import queries
 from odum_assets.registry.database import reading, registry_url
-from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.records import Row
 from odum_assets.registry.register import open_registry
 from odum_assets.settings import Settings
@@ -55,10 +54,8 @@ class Registered:
         with self.reading() as connection:
             found = queries.get_run(connection, run_id)
             if found is None:
-                where = RunFilter(dagster_run_id=run_id)
-                page = queries.list_runs(connection, where, limit=1)
-                if page.rows:
-                    found = queries.get_run(connection, page.rows[0]["run_id"])
+                of_dagster = queries.get_runs_of_dagster(connection, run_id)
+                found = queries.get_run(connection, of_dagster[0]["run_id"]) if of_dagster else None
         if found is None:
             raise ProblemError(
                 404, "unknown-run", f"there is no run {run_id[:80]}; see GET /api/v1/runs"

@@ -144,6 +144,10 @@ class ResultStore:
         """Return where a run's exported ticks lie."""
         return self._inside("tickdata", f"{_checked(run_id)}.json")
 
+    def failed_path(self, run_id: str) -> Path:
+        """Return where the record of a run without a result lies."""
+        return self._inside("failed", f"{_checked(run_id)}.json")
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Make a work folder on the file system of the results, removed at the end.
@@ -195,10 +199,6 @@ class ResultStore:
                     moves.append((name, pointer))
                 self._place(work, run_id, moves)
         return self._read(summary)
-
-    def failed_path(self, run_id: str) -> Path:
-        """Return where the record of a run without a result lies."""
-        return self._inside("failed", f"{_checked(run_id)}.json")
 
     def _place(self, work: Path, run_id: str, moves: list[tuple[Path, Path]]) -> None:
         """Put finished files and folders in their places; take them back on an error."""

@@ -64,7 +64,7 @@ class Run(BaseModel):
     instrument: str
     dataset_id: int | None
     strategy_id: int | None
-    sweep_id: str | None = None
+    sweep_id: str | None
     digest: str | None
     executed_at: datetime = Field(description="When its status came to be.")
     updated_at: datetime | None = Field(
@@ -73,7 +73,7 @@ class Run(BaseModel):
     window_start: datetime | None
     window_end: datetime | None
     progress: float | None = Field(description="Share that is done, 0 to 1.")
-    phase: str | None = Field(default=None, description="How far it is, or came, in words.")
+    phase: str | None = Field(description="How far it is, or came, in words.")
     error: str | None
     error_type: str | None
     currency: str | None
@@ -227,7 +227,9 @@ class RunQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: RunStatus | None = None
+    status: list[RunStatus] | None = Field(
+        default=None, max_length=len(RunStatus), description="One of these; give it several times."
+    )
     config_name: str | None = Field(default=None, max_length=255)
     instrument: str | None = Field(default=None, max_length=128)
     partition: str | None = Field(default=None, max_length=32, examples=["2024-07-18"])
@@ -254,7 +256,7 @@ class RunQuery(BaseModel):
 
     def where(self) -> RunFilter:
         """Return which runs."""
-        names = RunQuery.model_fields.keys() - {"sort", "limit", "offset", "cursor", "sweep_id"}
+        names = RunQuery.model_fields.keys() - {"sort", "limit", "offset", "cursor"}
         return RunFilter(**{name: getattr(self, name) for name in names})
 
 
@@ -296,11 +298,16 @@ async def _runs(service: Service, query: RunQuery) -> tuple[bytes, int, str | No
         where = query.where()
         with service.registered.reading() as connection:
             page = queries.list_runs(
-                connection, where, query.sort, query.limit, query.cursor, query.offset
+                connection,
+                where,
+                query.sort,
+                query.limit,
+                query.cursor,
+                query.offset,
+                with_total=True,
             )
-            total = queries.count_runs(connection, where)
         runs = _LISTED_RUNS.validate_python([_with_links(row) for row in page.rows])
-        return _LISTED_RUNS.dump_json(runs, by_alias=True), total, page.next_cursor
+        return _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0, page.next_cursor
 
     return await service.sharing.get(("runs", query.model_dump_json()), work)
 

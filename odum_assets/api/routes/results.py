@@ -215,11 +215,10 @@ async def _listed(
     def work() -> tuple[bytes, int, int]:
         where = RunFilter(status=RunStatus.SUCCEEDED, detail=mode)
         with service.registered.reading() as connection:
-            total = queries.count_runs(connection, where)
-            page = queries.list_runs(connection, where, limit=limit, offset=offset)
+            page = queries.list_runs(connection, where, limit=limit, offset=offset, with_total=True)
         shown = [_shown(service, row["run_id"]) for row in page.rows]
         found = [each for each in shown if each is not None]
-        return b"[" + b",\n".join(found) + b"]\n", total, len(shown) - len(found)
+        return b"[" + b",\n".join(found) + b"]\n", page.total or 0, len(shown) - len(found)
 
     key = ("results", mode, limit, offset)
     body, total, damaged = await service.sharing.get(key, work)
