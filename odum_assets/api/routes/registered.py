@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from sqlalchemy import Connection
 
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import json_reply
@@ -218,8 +219,19 @@ class Events(BaseModel):
     next_after: int | None = Field(description="`after` of the next page; null on the last one.")
 
 
+_KEPT_ROWS = 200
+"""Longer pages are not kept: they would fill the memory."""
+
 _LISTED_RUNS = TypeAdapter(list[Run])
 """What is sent of several runs."""
+
+
+def _parsed(value: object) -> object:
+    # Numbers would be taken for seconds since 1970.
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
 
 
 class RunQuery(BaseModel):
@@ -239,8 +251,8 @@ class RunQuery(BaseModel):
     strategy_id: int | None = Field(default=None, ge=1, lt=2**63)
     sweep_id: str | None = Field(default=None, max_length=80)
     dagster_run_id: str | None = Field(default=None, max_length=64)
-    executed_from: AwareDatetime | None = None
-    executed_to: AwareDatetime | None = Field(default=None, description="Not included.")
+    executed_from: _Moment | None = None
+    executed_to: _Moment | None = Field(default=None, description="Not included.")
     sort: str = Field(
         default="-executed_at",
         pattern=rf"^-?({'|'.join(SORTED_COLUMNS)})$",
@@ -293,23 +305,28 @@ async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Re
 
 async def _runs(service: Service, query: RunQuery) -> tuple[bytes, int, str | None]:
     """Return a page of runs as a JSON array, how many there are, and where the next page starts."""
+    key = ("runs", query.model_dump_json())
 
-    def work() -> tuple[bytes, int, str | None]:
-        where = query.where()
-        with service.registered.reading() as connection:
-            page = queries.list_runs(
-                connection,
-                where,
-                query.sort,
-                query.limit,
-                query.cursor,
-                query.offset,
-                with_total=True,
-            )
+    def ask(connection: Connection) -> tuple[bytes, int, str | None]:
+        page = queries.list_runs(
+            connection,
+            query.where(),
+            query.sort,
+            query.limit,
+            query.cursor,
+            query.offset,
+            with_total=True,
+        )
         runs = _LISTED_RUNS.validate_python([_with_links(row) for row in page.rows])
         return _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0, page.next_cursor
 
-    return await service.sharing.get(("runs", query.model_dump_json()), work)
+    def work() -> tuple[bytes, int, str | None]:
+        if query.limit <= _KEPT_ROWS:
+            return service.registered.answer(key, ask)
+        with service.registered.reading() as connection:
+            return ask(connection)
+
+    return await service.sharing.get(key, work)
 
 
 @router.get("/v1/runs/{run_id}", response_model=WholeRun, responses=KNOWN)
@@ -339,7 +356,7 @@ def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
 @router.get(
     "/v1/runs/{run_id}/artifacts/{filename}",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
+    responses={200: {"content": {"*/*": {}}, "description": "The file."}},
 )
 def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileResponse:
     """Return a file of a run."""

@@ -24,7 +24,6 @@ from odum_assets.api.following import (
 )
 from odum_assets.api.launching import NewBackfill, NewRun, plan_backfill, plan_run
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.routes.results import full_document
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 
@@ -276,7 +275,7 @@ def _finished(service: Service, told: Told, logs: list[str], step: str | None) -
     place = f"/api/backtest/results/{entry.run_id}/report"
     return FinishedRun.model_validate(
         {
-            **full_document(service, entry),
+            **service.full_document(entry),
             "dagster_run_id": told.data["id"],
             "logs": logs,
             "latest_step": step,
@@ -291,7 +290,7 @@ async def _with_result(service: Service, events: AsyncIterator[Told]) -> AsyncIt
         if told.kind == "complete" and told.data["result_run_id"]:
 
             def document(run_id: str = told.data["result_run_id"]) -> dict[str, Any]:
-                return full_document(service, service.result(run_id))
+                return service.full_document(service.result(run_id))
 
             result = await anyio.to_thread.run_sync(document)
             yield Told("complete", {**told.data, "result": result}, told.cursor)
