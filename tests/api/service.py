@@ -50,6 +50,7 @@ class Service:
         self.url = url
         self.folder = folder
         self.log = log
+        self.pid = 0
         self.pool = urllib3.PoolManager(retries=False, timeout=60)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
@@ -142,6 +143,7 @@ def serving(folder: Path, *options: str, **environment: str) -> Iterator[Service
             stderr=output,
         )
     service = Service(f"http://127.0.0.1:{port}", folder, log)
+    service.pid = process.pid
     try:
         _wait(service, process)
         yield service
