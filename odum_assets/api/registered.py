@@ -5,6 +5,7 @@ changes, PostgreSQL is asked again.
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -16,11 +17,15 @@ import sqlalchemy as sa
 from odum_assets.api.files import stamp_of
 from odum_assets.api.problems import ProblemError
 from odum_assets.registry import queries
-from odum_assets.registry.database import reading, registry_url
+from odum_assets.registry.database import RegistryError, reading, registry_url
 from odum_assets.registry.records import Row
 from odum_assets.registry.register import open_registry
 from odum_assets.settings import Settings
 
+_PATIENCE_S = 5.0
+"""How long to wait for a database that does not answer; a thread waits."""
+
+_RETRY_S = 2.0
 _MOST_KEPT = 128
 """Answers that are kept; a page of fifty runs has a hundred kilobytes, a run some."""
 
@@ -40,6 +45,7 @@ class Registered:
         self._engine: sa.Engine | None = None
         self._file: int | None = None
         self._watch: sa.PoolProxiedConnection | None = None
+        self._failed: tuple[float, str] | None = None
         self._opens = 0
         self._kept: OrderedDict[Hashable, tuple[tuple[int, int], Any]] = OrderedDict()
 
@@ -126,11 +132,21 @@ class Registered:
             # A file that was removed or replaced tells nothing new.
             self._close()
             self._opens += 1
-            self._engine = open_registry(self._settings)
+            self._engine = self._open()
             if self._engine.dialect.name == "sqlite":
                 self._watch = self._engine.raw_connection()
             self._file = self._identity()
             return self._engine
+
+    def _open(self) -> sa.Engine:
+        """Open the registry; who asks soon after a failure gets the same one, without waiting."""
+        if self._failed is not None and time.monotonic() < self._failed[0]:
+            raise RegistryError(self._failed[1])
+        try:
+            return open_registry(self._settings, _PATIENCE_S)
+        except RegistryError as error:
+            self._failed = time.monotonic() + _RETRY_S, str(error)
+            raise
 
     def _version(self) -> tuple[int, int] | None:
         """Return what changes when others write; None where that would be a question itself."""
