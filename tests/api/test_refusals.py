@@ -83,6 +83,7 @@ def test_other_names_of_this_machine_are_refused(service: Service) -> None:
         "/api/configs/A",
         "/api/backtest/results/..%2f..%2fx",
         "/api/backtest/results/x%00y/ticks",
+        "/api/v1/runs?config_name=%00",
         "/api/backtest/results/BNF_BTC_20240101_00000000_000000_000000/fills",
         "/api/v1/runs/..%2fx/equity",
         "/api/v1/compare?ids=../a,../b",
@@ -92,7 +93,7 @@ def test_other_names_of_this_machine_are_refused(service: Service) -> None:
 )
 def test_names_lead_nowhere_else(service: Service, path: str) -> None:
     reply = service.get(path)
-    assert reply.status in (404, 422)
+    assert reply.status in (400, 404, 422)
     assert reply.headers["Content-Type"] == "application/problem+json"
     problem = reply.json
     assert set(problem) == {
@@ -141,6 +142,36 @@ def test_a_body_that_is_no_request_is_the_askers_mistake(service: Service, body:
     reply = service.post("/api/backtest/check-data", body)
     assert reply.status in (400, 422)
     assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("configs", '{"name": "hostile", "config": {"a": NaN}}'),
+        ("configs", '{"name": "hostile", "config": {"a": 1e400}}'),
+        ("configs", '{"name": "hostile", "config": {"a": "\\ud800"}}'),
+        ("configs", f'{{"name": "hostile", "config": {{"a": {"9" * 5_000}}}}}'),
+        ("configs", '{"name": "hostile", "config": ' + '{"a":' * 900 + "1" + "}" * 901),
+    ],
+)
+def test_what_is_no_json_is_not_stored(service: Service, path: str, body: str) -> None:
+    assert service.post(f"/api/{path}", body.encode()).status in (400, 422)
+    assert service.get(f"/api/{path}/hostile").status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/runs?executed_from=0001-01-01T00:00:00%2B14:00",
+        "/api/v1/runs?executed_to=9999-12-31T23:59:59-12:00",
+        "/api/v1/runs/{}/timeline?start=0001-01-01T00:00:00%2B14:00",
+        "/api/backtest/results/{}/fills?end=9999-12-31T23:59:59-12:00",
+    ],
+)
+def test_times_that_no_clock_shows(service: Service, project: Path, path: str) -> None:
+    reports = project / "data/results/report"
+    run_id = next(each.name for each in reports.iterdir())
+    assert service.get(path.format(run_id)).status == 422
 
 
 def test_links_that_lead_out_of_the_results_are_not_followed(
@@ -202,6 +233,7 @@ def test_a_bug_is_told_as_one_and_logged_under_its_request(
         "type": "http",
         "method": "GET",
         "path": "/x",
+        "query_string": b"",
         "headers": [(b"host", b"localhost"), (b"x-request-id", b"my-2")],
     }
     asyncio.run(Guard(broken, ServiceOptions(token=None))(scope, receive, send))

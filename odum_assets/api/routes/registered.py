@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -228,7 +228,13 @@ _LISTED_RUNS = TypeAdapter(list[Run])
 
 def _parsed(value: object) -> object:
     # Numbers would be taken for seconds since 1970.
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("allowed a time of the years 1 to 9999 in UTC") from None
+    return moment
 
 
 _Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
