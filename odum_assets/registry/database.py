@@ -95,7 +95,7 @@ def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engin
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction for reading.
+    """Open a transaction for reading, in which everything is of one moment.
 
     Raises
     ------
@@ -103,6 +103,10 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         If the database cannot be reached or read.
     """
     with _explained(engine), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         yield connection
 
 
