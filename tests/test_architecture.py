@@ -1,7 +1,8 @@
 """The rooms and who may call whom, as the code has it.
 
 raw -> catalog -> backtest -> results -> registry share config, instruments and settings;
-orchestration sits on top of them and is the only room with Dagster; cli on top of orchestration.
+orchestration sits on top of them and is the only room with Dagster; api and then cli on top of
+orchestration.
 """
 
 import ast
@@ -25,6 +26,15 @@ MAY_IMPORT = {
     "registry": {*_SHARED, "backtest", "results"},
     "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results", "registry"},
     "definitions": {"orchestration"},
+    "api": {
+        *_SHARED,
+        "raw",
+        "catalog",
+        "backtest",
+        "results",
+        "registry",
+        "orchestration",
+    },
     "cli": {
         *_SHARED,
         "raw",
@@ -34,6 +44,7 @@ MAY_IMPORT = {
         "registry",
         "orchestration",
         "definitions",
+        "api",
     },
 }
 """Rooms of the package, each with the ones that it may import besides itself."""

@@ -30,9 +30,20 @@ def dev(
     from odum_assets.cli.errors import WorkError
     from odum_assets.cli.rendering import Output
 
-    if not _is_free(host, port):
+    if not is_free(host, port):
         raise WorkError(f"port {port} is taken; choose another with --port")
+    command, environment = dagster_dev(host, port)
+    Output().note(f"Dagster UI: http://{host}:{port} (Ctrl-C ends it)")
+    code = _follow(command, environment)
+    if code not in (0, -signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT):
+        raise WorkError(f"dagster dev ended with exit code {code}; its last lines are above")
+
+
+def dagster_dev(host: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs Dagster on the instance of this folder, and its environment."""
     environment = dict(os.environ)
+    # The token of the service is nothing that Dagster or a strategy needs to know.
+    environment.pop("ODUM_API_TOKEN", None)
     command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
     if not Path("workspace.yaml").is_file():
         command += ["-m", "odum_assets.definitions"]
@@ -41,13 +52,11 @@ def dev(
         home = Path(".dagster").absolute()
         home.mkdir(exist_ok=True)
         environment["DAGSTER_HOME"] = str(home)
-    Output().note(f"Dagster UI: http://{host}:{port} (Ctrl-C ends it)")
-    code = _follow(command, environment)
-    if code not in (0, -signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT):
-        raise WorkError(f"dagster dev ended with exit code {code}; its last lines are above")
+    return command, environment
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
+    """Return whether a port can be listened on."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -75,10 +84,10 @@ def _follow(command: list[str], environment: dict[str, str]) -> int:
         for each, handler in before.items():
             signal.signal(each, handler)
         for child in children:
-            _end_group(child.pid)
+            end_group(child.pid)
 
 
-def _end_group(group: int) -> None:
+def end_group(group: int) -> None:
     """End every process of a group, kindly first."""
     import time
 

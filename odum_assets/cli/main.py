@@ -15,6 +15,7 @@ from odum_assets.cli import (
     dev,
     registry,
     results,
+    serve,
     sweep,
 )
 from odum_assets.cli.running import run_app
@@ -38,6 +39,7 @@ app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)
+app.command("serve", rich_help_panel="Project")(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

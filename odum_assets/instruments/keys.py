@@ -134,6 +134,11 @@ class InstrumentKey:
         )
 
 
+def venue_products(venue: str) -> tuple[Product, ...]:
+    """Return the kinds of instrument that a venue has."""
+    return _VENUE_PRODUCTS.get(venue, tuple(Product))
+
+
 def normalize_venue(text: str) -> str:
     """Return a venue in its spelling with hyphens (``BINANCE_FUTURES`` -> ``BINANCE-FUTURES``).
 
@@ -221,7 +226,7 @@ def parse_dotted_id(text: str) -> InstrumentKey:
 
 def _checked(key: InstrumentKey, text: str) -> InstrumentKey:
     """Return the key if its parts fit together, else raise `ConfigError`."""
-    allowed = _VENUE_PRODUCTS.get(key.venue, tuple(Product))
+    allowed = venue_products(key.venue)
     if key.product not in allowed:
         raise ConfigError(
             f"{key.venue} has no {key.product} ({text!r}); allowed there: {', '.join(allowed)}"

@@ -1,0 +1,109 @@
+"""The application: its routes, guards and errors, and the OpenAPI document of all that."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+
+from odum_assets.api import problems
+from odum_assets.api.document import TAGS, completed
+from odum_assets.api.guards import Guard
+from odum_assets.api.options import ServiceOptions
+from odum_assets.api.routes import (
+    catalog,
+    comparing,
+    configs,
+    data,
+    registered,
+    results,
+    run_tables,
+    runs,
+    status,
+)
+from odum_assets.api.service import Service
+from odum_assets.settings import Settings
+
+_SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
+_SWITCH_S = 0.0005
+_ROUTERS = (
+    status.router,
+    results.router,
+    registered.router,
+    run_tables.router,
+    comparing.router,
+    runs.router,
+    data.router,
+    configs.router,
+    catalog.router,
+)
+
+
+def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
+    """Return the service.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where everything lies.
+    options : ServiceOptions
+        Token, limits, Dagster.
+    """
+    service = Service(settings, options)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        before = sys.getswitchinterval()
+        # Threads that make a long reply let the event loop wait: for a tenth of the usual time.
+        sys.setswitchinterval(_SWITCH_S)
+        yield
+        sys.setswitchinterval(before)
+        service.registered.close()
+
+    app = FastAPI(
+        title="Odum Assets",
+        version=version("odum-assets"),
+        description="Backtests and their results, over the same Dagster assets as everything else.",
+        openapi_tags=TAGS,
+        generate_unique_id_function=_operation_id,
+        lifespan=lifespan,
+        # A redirect would repeat whatever host the request names.
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    problems.install(app, _ROUTERS)
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Guard, options=options)
+    if options.cors:
+        # Outermost: a page must be able to read a refusal, too.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(options.cors),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
+            expose_headers=_SHOWN_HEADERS,
+        )
+    app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _document(
+    app: FastAPI, options: ServiceOptions, made: Callable[[], dict[str, Any]]
+) -> Callable[[], dict[str, Any]]:
+    """Return what makes the document, once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        return completed(made(), with_token=options.token is not None)
+
+    return document

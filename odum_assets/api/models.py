@@ -1,0 +1,136 @@
+"""Replies, typed: what a generated client sees.
+
+Figures that are not known are null. Results come from files of this and later versions, so groups
+of figures may hold more than is named here.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class PnlBreakdown(_Open):
+    """Parts of the profit, in the account's currency."""
+
+    realized: float | None
+    unrealized: float | None
+    unrealized_before_closing: float | None
+    commissions: float | None
+    funding: float | None
+    net: float | None
+
+
+class Account(_Open):
+    """The account."""
+
+    currency: str | None
+    starting_balance: float | None
+    final_balance: float | None
+    balance_change: float | None
+
+
+class Returns(_Open):
+    """Returns in percent of the starting balance."""
+
+    total_return_pct: float | None
+    realized_return_pct: float | None
+    unrealized_return_pct: float | None
+
+
+class Trades(_Open):
+    """Round trips."""
+
+    total_trades: int
+    winning_trades: int
+    losing_trades: int
+    break_even_trades: int
+    win_rate: float | None = Field(description="Percent.")
+    profit_factor: float | None
+    expectancy: float | None
+
+
+class Drawdown(_Open):
+    """Largest fall of the equity from its peak."""
+
+    max_drawdown: float | None
+    max_drawdown_pct: float | None
+
+
+class Ratios(_Open):
+    """Ratios of returns over fixed intervals."""
+
+    sharpe: float | None
+    sortino: float | None
+
+
+class Summary(_Open):
+    """Figures of a result."""
+
+    orders: int
+    fills: int
+    pnl: float | None
+    pnl_breakdown: PnlBreakdown
+    account: Account
+    returns: Returns
+    trades: Trades
+    drawdown: Drawdown
+    ratios: Ratios
+    orders_by_status: dict[str, int]
+    flags: list[str] = Field(default=[], description="What a reader must know.")
+
+
+class ListedMetadata(BaseModel):
+    """What a list tells of how a result was made."""
+
+    config_name: str
+    partition: str
+    snapshot_mode: str
+    digest: str
+
+
+class ListedResult(BaseModel):
+    """A result in a list."""
+
+    run_id: str
+    mode: str
+    instrument: str
+    dataset: str
+    start: str | None
+    end: str | None
+    execution_time: str
+    summary: Summary
+    metadata: ListedMetadata
+
+
+class Result(BaseModel):
+    """A result: figures, and everything that it was made of."""
+
+    run_id: str
+    mode: str
+    instrument: str
+    dataset: str
+    start: str | None
+    end: str | None
+    execution_time: str
+    summary: Summary
+    metadata: dict[str, Any]
+    ticks_path: str | None = Field(default=None, description="Where its exported ticks are.")
+
+
+class Pagination(BaseModel):
+    """Which rows of how many."""
+
+    total: int
+    limit: int | None
+    offset: int
+    has_more: bool
+
+
+class Paged(Pagination):
+    """A page of rows."""
+
+    limit: int

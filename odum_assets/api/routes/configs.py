@@ -1,0 +1,116 @@
+"""Run configurations: list, read, write."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+
+from odum_assets.api import config_files
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import not_modified
+from odum_assets.api.service import ServiceHere
+
+router = APIRouter(prefix="/api/configs", tags=["configurations"])
+
+
+class ListedConfig(BaseModel):
+    """A run configuration in a list."""
+
+    name: str
+    file: str
+    valid: bool
+    instrument: str | None
+    hash: str | None = Field(description="Content hash; results carry it.")
+    problems: list[str]
+
+
+class Configs(BaseModel):
+    """Run configurations."""
+
+    configs: list[ListedConfig]
+    problems: list[str] = Field(description="Where configurations contradict each other.")
+
+
+class ConfigUpload(BaseModel):
+    """A configuration to store."""
+
+    name: str = Field(description="Small letters, digits and _.", examples=["my_config"])
+    config: dict[str, Any] = Field(description="Its content; see `odum config schema`.")
+
+
+class SavedConfig(BaseModel):
+    """A configuration that was stored."""
+
+    status: str = Field(examples=["saved"])
+    name: str
+    path: str = Field(description="Its file in the folder of configurations.")
+    hash: str
+    etag: str
+
+
+@router.get("")
+def list_configs(service: ServiceHere) -> Configs:
+    """List configurations, with what is wrong with those that cannot be used."""
+    files, problems = service.configs()
+    return Configs(
+        configs=[
+            ListedConfig(
+                name=each.path.stem,
+                file=each.path.name,
+                valid=each.loaded is not None,
+                instrument=None if each.loaded is None else str(each.loaded.key),
+                hash=None if each.loaded is None else each.loaded.content_hash,
+                problems=list(each.problems),
+            )
+            for each in files
+        ],
+        problems=problems,
+    )
+
+
+@router.get("/{name}", response_model=dict[str, Any], responses={304: {"description": "Known"}})
+def get_config(service: ServiceHere, name: str, request: Request) -> Response:
+    """Return the content of a configuration as it is stored; its ETag is needed to replace it."""
+    content, tag = config_files.read(service.settings.configs_path, name)
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    known = not_modified(request, tag, headers)
+    if known is not None:
+        return known
+    try:
+        is_object = isinstance(json.loads(content.decode("utf-8-sig")), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise ProblemError(409, "damaged-config", f"{name} is not a JSON object")
+    return Response(
+        content.removeprefix(b"\xef\xbb\xbf"), media_type="application/json", headers=headers
+    )
+
+
+@router.post("", status_code=201, responses={200: {"model": SavedConfig}})
+def save_config(
+    service: ServiceHere,
+    upload: ConfigUpload,
+    response: Response,
+    if_match: Annotated[
+        str | None, Header(description="ETag of the configuration that it replaces.")
+    ] = None,
+) -> SavedConfig:
+    """Store a configuration: only a valid one, whole, and none in place of an unseen one.
+
+    The next launch has Dagster load it.
+    """
+    folder = service.settings.configs_path
+    loaded, tag, is_new = config_files.write(folder, upload.name, upload.config, if_match)
+    service.dagster.forget_configs()
+    response.status_code = 201 if is_new else 200
+    response.headers["ETag"] = tag
+    response.headers["Location"] = f"/api/configs/{loaded.name}"
+    return SavedConfig(
+        status="saved",
+        name=loaded.name,
+        path=loaded.path.name,
+        hash=loaded.content_hash,
+        etag=tag,
+    )

@@ -1,0 +1,202 @@
+"""Raw data: which days there are, and whether they are enough for a run."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from odum_assets.api import models
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.routes.results import Offset
+from odum_assets.api.service import Service, ServiceHere
+from odum_assets.api.windows import days_of, moment_ns, names_instrument
+from odum_assets.config import LoadedConfig
+from odum_assets.errors import OdumError
+from odum_assets.orchestration.checks import judge_partition
+from odum_assets.orchestration.project import Project, Source, find_raw
+from odum_assets.raw.layout import DataType, list_days, list_raw_files
+
+if TYPE_CHECKING:
+    from odum_assets.catalog import PartitionManifest
+
+router = APIRouter(prefix="/api", tags=["data"])
+
+
+class Dataset(BaseModel):
+    """A day of raw data."""
+
+    name: str = Field(examples=["day-2024-07-18"])
+    day: str
+    files: int
+    size: int = Field(description="Bytes.")
+    instruments: list[str]
+    data_types: list[str]
+
+
+class Datasets(models.Paged):
+    """Days of raw data, newest first."""
+
+    datasets: list[Dataset]
+
+
+class DataCheck(BaseModel):
+    """Whether there are the data for a run."""
+
+    valid: bool
+    has_trades: bool
+    has_book: bool
+    date: str | None
+    dataset: str | None
+    source: str
+    messages: list[str]
+    errors: list[str]
+    warnings: list[str]
+
+
+class DataQuestion(BaseModel):
+    """A run that there may be data for."""
+
+    instrument_id: str | None = Field(
+        default=None, description="Instrument, any spelling.", examples=["BTC-USDT.BINANCE"]
+    )
+    config: str | None = Field(default=None, description="Configuration, if several have it.")
+    start: str = Field(examples=["2024-07-18T00:00:00Z"])
+    end: str = Field(examples=["2024-07-18T00:05:00Z"])
+    snapshot_mode: Literal["trades", "book", "both", "auto"] = "both"
+    data_source: Literal["local", "gcs", "auto"] = "auto"
+
+
+@router.get("/datasets")
+def list_raw_days(
+    service: ServiceHere,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    offset: Offset = 0,
+) -> Datasets:
+    """List days of raw data, newest first."""
+    root = service.settings.raw_root
+    days = sorted(list_days(root), reverse=True)
+    shown = days[offset : offset + limit]
+    return Datasets(
+        datasets=[_dataset(root, day) for day in shown],
+        total=len(days),
+        limit=limit,
+        offset=offset,
+        has_more=offset + len(shown) < len(days),
+    )
+
+
+def _dataset(root: str, day: date) -> Dataset:
+    files = list_raw_files(root, day=day)
+    return Dataset(
+        name=f"day-{day}",
+        day=day.isoformat(),
+        files=len(files),
+        size=sum(each.size for each in files),
+        instruments=sorted({each.key_text for each in files}),
+        data_types=sorted({each.data_type.value for each in files}),
+    )
+
+
+@router.post("/backtest/check-data")
+def check_data(service: ServiceHere, question: DataQuestion) -> DataCheck:
+    """Say whether there are the data for a run; what is wrong is in the reply, not an error."""
+    reply = DataCheck(
+        valid=False,
+        has_trades=False,
+        has_book=False,
+        date=None,
+        dataset=None,
+        source="local" if question.data_source == "auto" else question.data_source,
+        messages=[],
+        errors=[],
+        warnings=[],
+    )
+    try:
+        _fill(service, question, reply)
+    except (OdumError, ProblemError) as error:
+        reply.errors += str(error).splitlines()
+    reply.valid = not reply.errors
+    return reply
+
+
+def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
+    days = days_of(moment_ns("start", question.start), moment_ns("end", question.end))
+    reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
+    if question.data_source == "gcs":
+        raise OdumError(
+            "data_source: gcs is not wired yet; copy the day folders below the raw root and use "
+            "local"
+        )
+    project, loaded = _config(service, question)
+    reply.messages.append(f"configuration {loaded.name}, instrument {loaded.key}")
+    found = {
+        source.data_type: _days_there(project, source, days, reply)
+        for source in project.sources_of(loaded)
+    }
+    reply.has_trades = found.get(DataType.TRADES) == len(days)
+    reply.has_book = found.get(DataType.BOOK) == len(days)
+    if not reply.has_trades:
+        reply.errors.append(_missing("trades", found.get(DataType.TRADES), len(days)))
+    if not reply.has_book and question.snapshot_mode != "trades":
+        text = _missing("book snapshots", found.get(DataType.BOOK), len(days))
+        optional = question.snapshot_mode == "auto" and DataType.BOOK not in found
+        (reply.warnings if optional else reply.errors).append(text)
+
+
+def _missing(what: str, found: int | None, wanted: int) -> str:
+    if found is None:
+        return f"the configuration names no {what}"
+    return f"{what}: there for {found} of {wanted} days"
+
+
+def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedConfig]:
+    if question.config is not None:
+        project, loaded = service.config(question.config)
+        if question.instrument_id and not names_instrument(question.instrument_id, loaded):
+            raise OdumError(
+                f"instrument_id: {question.instrument_id!r} is not that of {loaded.name}: "
+                f"{loaded.key}"
+            )
+        return project, loaded
+    if question.instrument_id is None:
+        raise OdumError("give instrument_id, config, or both")
+    project = service.project()
+    fitting = [each for each in project.configs if names_instrument(question.instrument_id, each)]
+    if not fitting:
+        raise OdumError(f"instrument_id: no configuration has {question.instrument_id!r}")
+    if len({each.key for each in fitting}) > 1:
+        names = ", ".join(each.name for each in fitting)
+        raise OdumError(
+            f"instrument_id: {question.instrument_id!r} fits several instruments; give config, "
+            f"one of {names}"
+        )
+    return project, fitting[0]
+
+
+def _days_there(project: Project, source: Source, days: Sequence[date], reply: DataCheck) -> int:
+    """Return for how many days there are data, and tell about each."""
+    from odum_assets.catalog import read_manifest
+
+    root, there = project.catalog_root(source.loaded), 0
+    for day in days:
+        raw = find_raw(source, day, project.settings)
+        manifest = read_manifest(root, source.key, source.data_type, day)
+        if raw is None and manifest is None:
+            reply.warnings.append(f"{source.data_type} {day}: no raw file, not in the catalog")
+            continue
+        there += 1
+        state = "not converted yet" if manifest is None else "in the catalog"
+        if manifest is not None:
+            state += f", {manifest.rows_written:,} rows"
+            _judge(manifest, source, day, reply)
+        reply.messages.append(f"{source.data_type} {day}: {state}")
+    return there
+
+
+def _judge(manifest: "PartitionManifest", source: Source, day: date, reply: DataCheck) -> None:
+    for check, verdict in judge_partition(manifest, source.named_by):
+        if not verdict.passed:
+            place = reply.errors if check.blocking else reply.warnings
+            place.append(f"{source.data_type} {day}: {check.name}: {verdict.text}")

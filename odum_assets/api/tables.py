@@ -1,0 +1,249 @@
+"""Stored tables, from any row or time on, batch by batch.
+
+What belongs here: tables as parquet files and as JSON documents. What does not: which tables there
+are (the routes), what they are sent as (`forms`). Nothing here holds more than one batch.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+
+from odum_assets.api.json_rows import JsonRows, json_rows
+from odum_assets.catalog.arrow import Column
+from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.results.json_rows import json_objects, lines_of
+
+_BATCH_ROWS: Final = 8_192
+_TIME: Final = pa.timestamp("ns", tz="UTC")
+
+
+class Table(Protocol):
+    """Rows in a fixed order."""
+
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+
+    def between(self, start_ns: int | None, end_ns: int | None) -> Self:
+        """Return the rows of a range of time; its end is excluded, None is no bound."""
+
+    def count(self) -> int:
+        """Return the number of rows."""
+
+    def lines(self, offset: int, limit: int) -> Iterator[bytes]:
+        """Yield rows as JSON objects, each with a newline, many at a time."""
+
+    def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+        """Yield rows as record batches, at least one (perhaps empty)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetTable:
+    """A parquet file with a ``timestamp``, in order of it, or a range of its rows.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    statuses : tuple[str, ...]
+        States of the rows that are kept; all by default.
+    first, last : int or None
+        The range, `last` excluded; None for all. The states are looked at inside it.
+    """
+
+    path: Path
+    statuses: tuple[str, ...] = ()
+    first: int = 0
+    last: int | None = None
+
+    def between(self, start_ns: int | None, end_ns: int | None) -> "ParquetTable":
+        """Return the rows of a range of time."""
+        stat = self.path.stat()
+        first, last = (
+            None if bound is None else _row_at(self.path, bound, stat.st_mtime_ns, stat.st_size)
+            for bound in (start_ns, end_ns)
+        )
+        first = first or 0
+        return replace(self, first=first, last=None if last is None else max(first, last))
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        if self.statuses:
+            stat = self.path.stat()
+            return _count(self, stat.st_mtime_ns, stat.st_size)
+        last = pq.read_metadata(self.path).num_rows if self.last is None else self.last
+        return int(last) - self.first
+
+    def lines(self, offset: int, limit: int) -> Iterator[bytes]:
+        """Yield rows as JSON lines."""
+        for batch in self.arrow(offset, limit):
+            if batch.num_rows:
+                names = batch.schema.names
+                objects = json_objects([(name, batch[name]) for name in names])
+                yield bytes(lines_of(objects, "\n"))
+
+    def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+        """Yield rows as record batches."""
+        empty = True
+        batches = self.batches() if self.statuses else self.batches(offset)
+        for batch in _cut(batches, offset if self.statuses else 0, limit):
+            empty = False
+            yield batch
+        if empty:
+            yield pa.RecordBatch.from_pylist([], schema=pq.read_schema(self.path))
+
+    def batches(
+        self, offset: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, or some columns of them; an offset counts before states are looked at."""
+        start = self.first + offset
+        with pq.ParquetFile(self.path) as file:
+            groups, before = _groups_from(file.metadata, start)
+            last = file.metadata.num_rows if self.last is None else self.last
+            found = file.iter_batches(
+                _BATCH_ROWS, row_groups=groups, columns=None if columns is None else [*columns]
+            )
+            for batch in _cut(found if groups else iter(()), start - before, last - start):
+                yield self._kept(batch)
+
+    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not self.statuses:
+            return batch
+        return batch.filter(pc.is_in(batch["status"], pa.array(self.statuses)))
+
+
+def _cut(batches: Iterator[pa.RecordBatch], offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+    """Yield a range of rows."""
+    for batch in batches if limit > 0 else ():
+        passed = min(offset, batch.num_rows)
+        offset -= passed
+        part = batch.slice(passed, limit)
+        if part.num_rows:
+            limit -= part.num_rows
+            yield part
+        if limit <= 0:
+            break
+
+
+def _groups_from(metadata: pq.FileMetaData, row: int) -> tuple[list[int], int]:
+    """Return the groups of rows from the one with a row on, and how many rows stand before it."""
+    before = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        if before + rows > row:
+            return [*range(group, metadata.num_row_groups)], before
+        before += rows
+    return [], before
+
+
+@lru_cache(maxsize=1_024)
+def _row_at(path: Path, bound_ns: int, _mtime_ns: int, _size: int) -> int:
+    """Return the first row whose time is not before a bound."""
+    before = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["timestamp"]):
+            times = batch["timestamp"].cast(pa.int64()).to_numpy()
+            here = int(times.searchsorted(bound_ns))
+            before += here
+            if here < len(times):
+                break
+    return before
+
+
+@lru_cache(maxsize=512)
+def _count(table: ParquetTable, _mtime_ns: int, _size: int) -> int:
+    return sum(batch.num_rows for batch in table.batches(columns=["status"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the rows of a kind of JSON document are.
+
+    Parameters
+    ----------
+    schema : pa.Schema
+        Columns; times stand as texts in the document.
+    moment : callable
+        Returns the time of a row (its line) in ns since 1970. Rows are in its order.
+    time_of : callable
+        Returns the times that a column of texts means.
+    """
+
+    schema: pa.Schema
+    moment: Callable[[bytes], int]
+    time_of: Callable[[Column], Column]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentTable:
+    """A JSON array with one object a line, or a range of its rows.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    document : Document
+        What its rows are.
+    first, last : int or None
+        The range, `last` excluded; None for all.
+    """
+
+    path: Path
+    document: Document
+    first: int = 0
+    last: int | None = None
+
+    def between(self, start_ns: int | None, end_ns: int | None) -> "DocumentTable":
+        """Return the rows of a range of time."""
+        rows, moment = self._rows, self.document.moment
+        first = 0 if start_ns is None else rows.first_at(moment, start_ns)
+        last = rows.count if end_ns is None else rows.first_at(moment, end_ns)
+        return replace(self, first=first, last=max(first, last))
+
+    def count(self) -> int:
+        """Return the number of objects."""
+        last = self._rows.count if self.last is None else self.last
+        return last - self.first
+
+    def lines(self, offset: int, limit: int) -> Iterator[bytes]:
+        """Yield objects as JSON lines."""
+        count = self.count()
+        first, last = min(offset, count), min(offset + limit, count)
+        return self._rows.lines(self.first + first, self.first + last)
+
+    def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+        """Yield objects as record batches."""
+        wanted = self.document.schema
+        texts = pa.schema(
+            [field.with_type(pa.string()) if _is_time(field) else field for field in wanted]
+        )
+        options = pj.ParseOptions(explicit_schema=texts, unexpected_field_behavior="error")
+        empty = True
+        for lines in self.lines(offset, limit):
+            table = pj.read_json(io.BytesIO(lines), parse_options=options).select(wanted.names)
+            for batch in table.combine_chunks().to_batches():
+                empty = False
+                columns = [
+                    self.document.time_of(batch[field.name])
+                    if _is_time(field)
+                    else batch[field.name]
+                    for field in wanted
+                ]
+                yield pa.record_batch(columns, schema=wanted)
+        if empty:
+            yield pa.RecordBatch.from_pylist([], schema=wanted)
+
+    @property
+    def _rows(self) -> JsonRows:
+        return json_rows(self.path)
+
+
+def _is_time(field: "pa.Field[Any]") -> bool:
+    return bool(field.type == _TIME)

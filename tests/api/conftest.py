@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service import BTC, THROTTLED, Service, lay_out, make_results, serving
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sample day and three results: report, fast, and one with denied orders."""
+    place = tmp_path_factory.mktemp("served")
+    lay_out(place)
+    make_results(place, (BTC, "report"), (BTC, "fast"), (THROTTLED, "report"))
+    return place
+
+
+@pytest.fixture(scope="session")
+def service(project: Path) -> Iterator[Service]:
+    """A service without a token, and without Dagster behind it."""
+    nowhere = "http://someone:hidden@127.0.0.1:9"
+    with serving(project, ODUM_DAGSTER_URL=nowhere) as found:
+        yield found
