@@ -26,7 +26,7 @@ dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:
 	@$(RUN)odum dev
 
 test: lint ## Check style and types, run the tests
-	$(RUN)pytest
+	$(RUN)pytest -n 2 --dist loadfile
 
 KILLS := 300
 torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands of hostile files

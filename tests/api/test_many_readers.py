@@ -8,10 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-
-# The server's helper lives with the registry's tests.
-sys.path.append(str(Path(__file__).parents[1] / "registry"))
-
 from postgresserver import server
 from readers import Taken, read_all
 from service import BTC, Service, lay_out, make_results, serving, settings_of

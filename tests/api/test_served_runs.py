@@ -2,17 +2,12 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# The server's helper lives with the registry's tests.
-sys.path.append(str(Path(__file__).parents[1] / "registry"))
-
 from postgresserver import server
 from service import BTC, DAY, THROTTLED, Service, serving, settings_of
 
