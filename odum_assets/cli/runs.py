@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.errors import UsageError, WorkError
-from odum_assets.cli.partitions import State, sources_for, to_convert
+from odum_assets.cli.partitions import to_convert
 from odum_assets.cli.session import Key, Session, failure_text, require_success
 from odum_assets.errors import ConfigError
 
@@ -86,6 +86,8 @@ def run_day(
     WorkError
         If anything of it failed.
     """
+    from odum_assets.orchestration.partition_state import sources_for
+
     check_day(loaded, day, options)
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
     keys: list[Key] = [
@@ -111,6 +113,8 @@ def run_window(
     WorkError
         If a conversion or the run failed.
     """
+    from odum_assets.orchestration.partition_state import State, sources_for
+
     _check_window(loaded, options)
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
     for day in days:

@@ -85,9 +85,7 @@ def run_backtest(
         return store_result(run, settings, dagster_run_id)
 
 
-def store_result(
-    run: Executed, settings: Settings, dagster_run_id: str | None = None
-) -> RunResult:
+def store_result(run: Executed, settings: Settings, dagster_run_id: str | None = None) -> RunResult:
     """Store a finished run; its tables are moved out of its work folder.
 
     Raises

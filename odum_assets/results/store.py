@@ -10,7 +10,9 @@ not finished lies in work folders in ``.staging``; those of dead processes go wi
 
 import difflib
 import json
+import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -270,6 +272,21 @@ class ResultStore:
                 f"{path}: not a result that this version can read ({type(error).__name__}: "
                 f"{error}); move it away or run the backtest again"
             ) from error
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
