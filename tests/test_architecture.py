@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "catalog": {*_SHARED, "raw"},
     "backtest": {*_SHARED, "raw", "catalog"},
     "results": {*_SHARED, "raw", "catalog", "backtest"},
-    "registry": {*_SHARED, "results"},
+    "registry": {*_SHARED, "backtest", "results"},
     "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results", "registry"},
     "definitions": {"orchestration"},
     "api": {

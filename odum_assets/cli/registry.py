@@ -50,7 +50,7 @@ def upgrade(as_json: JsonOption = False) -> None:
 
 @app.command()
 def rebuild(as_json: JsonOption = False) -> None:
-    """Make the whole registry anew from the result files.
+    """Make the whole registry anew from the result files; runs under way stay in it.
 
     The exit code is 1 when a file could not be read; the others are registered.
 
@@ -90,6 +90,7 @@ def check(as_json: JsonOption = False) -> None:
             "registry": found.registry,
             "version": found.version,
             "runs": found.runs,
+            "pending": found.pending,
             "problems": found.problems,
         }
     )
@@ -100,6 +101,7 @@ def check(as_json: JsonOption = False) -> None:
             ("where", found.registry),
             ("version", found.version or "none"),
             ("runs", f"{found.runs:,}"),
+            ("under way", f"{found.pending:,}"),
         ],
     )
     for text in found.problems:
@@ -119,4 +121,6 @@ def _tell(output: "Output", done: "Rebuilt") -> None:
 
 
 def _as_json(done: "Rebuilt | None") -> dict[str, object] | None:
-    return None if done is None else {"runs": done.runs, "problems": done.problems}
+    if done is None:
+        return None
+    return {"runs": done.runs, "pending": done.pending, "problems": done.problems}

@@ -123,7 +123,7 @@ def open_session(settings: Settings, output: Output) -> Iterator[Session]:
         from odum_assets.orchestration.launch import load_graph, open_instance
 
         graph = load_graph(settings)
-    with open_instance() as instance:
+    with open_instance(settings) as instance:
         yield Session(instance, graph, output)
 
 

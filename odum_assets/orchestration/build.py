@@ -10,7 +10,7 @@ from odum_assets.orchestration.assets.sweep import sweep_asset
 from odum_assets.orchestration.automation import automation_sensor
 from odum_assets.orchestration.jobs import day_job
 from odum_assets.orchestration.project import Project, load_project
-from odum_assets.orchestration.sensors import raw_days_sensor
+from odum_assets.orchestration.sensors import ended_runs_sensor, raw_days_sensor
 from odum_assets.settings import Settings, load_settings
 
 
@@ -48,7 +48,10 @@ def definitions_of(project: Project) -> dg.Definitions:
         on_request += [window_asset(project, loaded), sweep_asset(project, loaded)]
     jobs = [day_job(project, loaded) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
-    sensors: list[dg.SensorDefinition] = [raw_days_sensor(project, jobs)]
+    sensors: list[dg.SensorDefinition] = [
+        raw_days_sensor(project, jobs),
+        ended_runs_sensor(project),
+    ]
     if automated:
         sensors.append(automation_sensor(automated))
     return dg.Definitions(

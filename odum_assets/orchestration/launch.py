@@ -7,7 +7,7 @@ what went wrong. What does not: several runs at a time (``backfill``), anything 
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from odum_assets.errors import ConfigError
+from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
+from odum_assets.orchestration.failures import step_failure_text, step_label
 from odum_assets.orchestration.names import CODE_LOCATION, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, Source, find_raw, load_project
+from odum_assets.orchestration.registration import settle_pending
 from odum_assets.orchestration.sensors import unreported
 from odum_assets.settings import Settings
 
@@ -102,12 +104,17 @@ def load_graph(settings: Settings) -> Graph:
 
 
 @contextmanager
-def open_instance() -> Iterator[dg.DagsterInstance]:
+def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstance]:
     """Open the Dagster instance that ``make dev`` shows.
 
     DAGSTER_HOME counts where it is set. Otherwise it is the ``dagster.yaml`` of the current folder,
     or one with its state in ``.dagster`` when there is none. Runs that an earlier process left
     behind when it died are marked as failed.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Where the registry lies that is told of such runs; without it nothing is told.
 
     Yields
     ------
@@ -124,7 +131,10 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
     config_dir = here if own_file else state
     ref = InstanceRef.from_dir(str(state), config_dir=str(config_dir), overrides=_QUIET)
     with dg.DagsterInstance.from_ref(ref) as instance:
-        fail_lost_runs(instance)
+        if fail_lost_runs(instance) and settings is not None:
+            # Who wants to run something else need not care about a registry that is not there.
+            with suppress(OdumError):
+                settle_pending(instance, settings)
         yield instance
 
 
@@ -288,7 +298,7 @@ class _Outcome:
                 key = check.asset_key.to_user_string()
                 (self._failures if check.blocking else self._warnings).append((key, line))
         elif event.is_step_failure:
-            self._failures.append((_step_label(event.step_key), _failure_text(event)))
+            self._failures.append((step_label(event.step_key), step_failure_text(event)))
         elif event.is_failure and not self._failures:
             self._failures.append(("run", event.message or "the run failed"))
 
@@ -297,21 +307,6 @@ class _Outcome:
         return LaunchResult(
             success, run_id, tuple(self._failures), self._made, tuple(self._warnings)
         )
-
-
-def _step_label(step_key: str | None) -> str:
-    return (step_key or "run").replace("__", "/")
-
-
-def _failure_text(event: dg.DagsterEvent) -> str:
-    """Return the text of a failure: a person's words where there are any, else the root cause."""
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return "the step failed" if error is None else error.message.strip()
 
 
 def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:

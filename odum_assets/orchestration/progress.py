@@ -57,13 +57,25 @@ def row_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int,
     return report
 
 
-def run_progress(context: dg.AssetExecutionContext) -> "Callable[[Progress], None]":
-    """Return a callback for a backtest that logs each phase, and every ten seconds within one."""
+def run_progress(
+    context: dg.AssetExecutionContext, also: "Callable[[Progress], None] | None" = None
+) -> "Callable[[Progress], None]":
+    """Return a callback for a backtest that logs each phase, and every ten seconds within one.
+
+    Parameters
+    ----------
+    context : dg.AssetExecutionContext
+        The step.
+    also : callable, optional
+        Called with every change.
+    """
     phase, last = "", 0.0
 
     def report(progress: "Progress") -> None:
         nonlocal phase, last
         _tell(progress.done, progress.text)
+        if also is not None:
+            also(progress)
         now = time.monotonic()
         if progress.phase != phase or now - last >= _LOG_EVERY_S:
             phase, last = progress.phase, now

@@ -1,49 +1,269 @@
 """Telling the registry about runs: a result that is stored stays good whatever the registry says.
 
-What belongs here: when a step registers, and what is said when it cannot. What does not: how rows
-are made (``registry``).
+What belongs here: which id a run has, when a step registers, what is said when it cannot, and
+noticing that a run ended without a word. What does not: how rows are made (``registry``).
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from odum_assets.errors import ConfigError
+from odum_assets.orchestration.failures import failure_text
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from odum_assets.backtest.plan import Progress
     from odum_assets.backtest.request import RunRequest
-    from odum_assets.orchestration.project import Project
+    from odum_assets.registry.pending import Ending, PendingRun
+
+RUN_ID_TAG: Final = "odum/run_id"
+"""Tag of a Dagster run: id that its result gets, so that whoever asked for it can find it."""
+
+CONFIG_TAG: Final = "odum/config"
+"""Tag of a Dagster run: configuration that it is about; the run id is for this one's result."""
+
+_RETRY_TAG: Final = "dagster/retry_number"
+_NEXT_TRY_TAG: Final = "dagster/auto_retry_run_id"
+_TELL_EVERY_S: Final = 2.0
+_RETRY_WITHIN: Final = timedelta(minutes=10)
+_UNKNOWN_AFTER: Final = timedelta(hours=1)
+
+
+class Registration:
+    """A run's entry in the registry while it is carried out.
+
+    Parameters
+    ----------
+    context : dg.AssetExecutionContext
+        The step.
+    settings : Settings
+        Where results and registry lie.
+    run_id : str
+        Id that the result gets.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, settings: Settings, run_id: str) -> None:
+        self.run_id = run_id
+        self.reached: tuple[float, str] | None = None
+        self._context = context
+        self._settings = settings
+        self._is_told = False
+        self._told_at = 0.0
+
+    def begin(self, request: "RunRequest") -> None:
+        """Register that the run begins."""
+        from odum_assets.registry.pending import register_running
+
+        self._is_told = self._try(
+            lambda: register_running(
+                self._settings, request, self.run_id, self._context.run.run_id
+            ),
+            f"the registry could not be told that {self.run_id} begins",
+        )
+
+    def progress(self, progress: "Progress") -> None:
+        """Register how far the run is, every two seconds at most.
+
+        A registry that could not be told that the run began is not tried again before its end:
+        waiting for it would hold up the run.
+        """
+        self.reached = (progress.done, progress.text)
+        now = time.monotonic()
+        if not self._is_told or now - self._told_at < _TELL_EVERY_S:
+            return
+        self._told_at = now
+        from odum_assets.registry.database import RegistryError
+        from odum_assets.registry.pending import register_progress
+
+        try:
+            register_progress(self._settings, self.run_id, *self.reached)
+        except RegistryError as error:
+            # A rebuild may have it for itself; the next time it may be free.
+            self._context.log.debug(f"{self.run_id}: how far it is was not registered: {error}")
+
+    def fail(self, request: "RunRequest", error: BaseException) -> None:
+        """Keep and register why the run failed or was stopped."""
+        from odum_assets.results.failures import store_failure
+
+        def keep() -> None:
+            store_failure(
+                request,
+                self._settings,
+                error,
+                self._context.run.run_id,
+                run_id=self.run_id,
+                progress=self.reached,
+            )
+
+        if self._try(keep, "why this run failed could not be kept for the registry"):
+            register(self._context, self._settings, self.run_id)
+
+    def _try(self, write: Callable[[], None], what: str) -> bool:
+        return _tried(self._context, write, what)
 
 
 def register(context: dg.AssetExecutionContext, settings: Settings, run_id: str) -> None:
     """Register a stored run; when that fails, log an error that says what to do."""
     from odum_assets.registry.register import register_run
 
-    try:
-        register_run(settings, run_id)
-    except Exception as error:  # noqa: BLE001 - an index must not fail what it indexes
-        context.log.error(
-            f"{run_id} is stored, but it could not be registered: {error}\n"
-            "Once that is mended: odum registry rebuild"
-        )
+    _tried(
+        context,
+        lambda: register_run(settings, run_id),
+        f"{run_id} is stored, but it could not be registered",
+        "Once that is mended: odum registry rebuild",
+    )
 
 
 @contextmanager
-def registering_failure(
-    context: dg.AssetExecutionContext, request: "RunRequest", project: "Project"
-) -> Iterator[None]:
-    """Keep and register why a run inside failed or was stopped; the error goes on unchanged."""
-    try:
-        yield
-    except BaseException as error:
-        from odum_assets.results.failures import store_failure
+def registered(
+    context: dg.AssetExecutionContext, request: "RunRequest", settings: Settings
+) -> Iterator[Registration]:
+    """Register a run as it begins, and when it fails or is stopped; the error goes on unchanged.
 
-        try:
-            run_id = store_failure(request, project.settings, error, context.run.run_id)
-        except Exception as other:  # noqa: BLE001 - the first error matters more
-            context.log.error(f"why this run failed could not be kept for the registry: {other}")
-        else:
-            register(context, project.settings, run_id)
+    Who has stored the result registers it by `register`.
+
+    Raises
+    ------
+    ConfigError
+        If the run's id was made for something else.
+    """
+    run = Registration(context, settings, choose_run_id(context.run, request, settings))
+    run.begin(request)
+    try:
+        yield run
+    except BaseException as error:
+        run.fail(request, error)
         raise
+
+
+def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings) -> str:
+    """Return the id that a result gets: the one that the Dagster run was given, else a new one.
+
+    A person's re-execution copies the tags of the run before, whose id it must not take. Dagster's
+    own retry of a run whose process died is the same run once more.
+
+    Raises
+    ------
+    ConfigError
+        If the given id is none, or was made for another content of the configuration.
+    """
+    from odum_assets.results.failures import run_id_of
+    from odum_assets.results.run_id import is_of_config, is_run_id
+    from odum_assets.results.store import ResultStore
+
+    given, loaded = run.tags.get(RUN_ID_TAG), request.config
+    if given is None or run.tags.get(CONFIG_TAG, loaded.name) != loaded.name:
+        return run_id_of(request)
+    if not is_run_id(given):
+        raise ConfigError(
+            f"tag {RUN_ID_TAG}: found {given!r}, allowed a run id such as "
+            "BNF_BTC_20230523_19230000_018dd7_c54988; leave it out for a new one"
+        )
+    store, is_retry = ResultStore(settings.results_path), _RETRY_TAG in run.tags
+    is_taken = store.fast_path(given).exists() or (
+        not is_retry and (run.parent_run_id is not None or store.failed_path(given).exists())
+    )
+    if is_taken:
+        return run_id_of(request)
+    if not is_of_config(given, loaded):
+        raise ConfigError(
+            f"{loaded.path}: the run was asked for with another content of this configuration (its "
+            f"id {given} names another hash than {loaded.content_hash[:6]}). Reload the code "
+            "location, and ask for the run again"
+        )
+    return given
+
+
+def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
+    """Close the runs of the registry that Dagster has ended, and return their ids.
+
+    A run that ends by itself says so in its step. This is for the others: canceled while queued,
+    held up by a failed conversion, killed. One that Dagster tries again waits for that try.
+
+    Parameters
+    ----------
+    instance : dg.DagsterInstance
+        Where the runs are.
+    settings : Settings
+        Where results and registry lie.
+
+    Raises
+    ------
+    RegistryError, ResultError
+        If the registry or a record cannot be read or written.
+    """
+    from odum_assets.registry.pending import close_run, pending_runs, requeue
+
+    pending = pending_runs(settings)
+    ids = sorted({each.dagster_run_id for each in pending if each.dagster_run_id is not None})
+    records = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else []
+    known = {record.dagster_run.run_id: record for record in records}
+    closed = []
+    for each in pending:
+        record = known.get(each.dagster_run_id or "")
+        following = None if record is None else _next_try(instance, each, record.dagster_run)
+        if following is not None:
+            requeue(settings, each, following)
+            continue
+        verdict = _verdict(instance, each, record)
+        if verdict is not None and close_run(settings, each, *verdict):
+            closed.append(each.run_id)
+    return closed
+
+
+def _next_try(
+    instance: dg.DagsterInstance, pending: "PendingRun", run: dg.DagsterRun
+) -> str | None:
+    """Return the Dagster run that tries a failed one again under the same run id."""
+    following = run.tags.get(_NEXT_TRY_TAG)
+    if run.status is not dg.DagsterRunStatus.FAILURE or following is None:
+        return None
+    found = instance.get_run_by_id(following)
+    if found is None or found.tags.get(RUN_ID_TAG) != pending.run_id:
+        return None
+    return following
+
+
+def _verdict(
+    instance: dg.DagsterInstance, pending: "PendingRun", record: dg.RunRecord | None
+) -> "tuple[Ending, str] | None":
+    """Return how a run under way has ended, None while it has not."""
+    from odum_assets.registry.types import RunStatus
+
+    now = datetime.now(UTC)
+    if record is None:
+        # It may be another instance's. Runs tell every few seconds how far they are.
+        if now - pending.seen_at < _UNKNOWN_AFTER:
+            return None
+        name = pending.dagster_run_id
+        text = "it was never started" if name is None else f"Dagster knows no run {name} (any more)"
+        return RunStatus.FAILED, text
+    run = record.dagster_run
+    if not run.is_finished:
+        return None
+    if run.is_complete_and_waiting_to_retry and (
+        record.end_time is None or now.timestamp() - record.end_time < _RETRY_WITHIN.total_seconds()
+    ):
+        return None
+    if run.status is dg.DagsterRunStatus.CANCELED:
+        return RunStatus.CANCELED, "the run was canceled"
+    if run.status is dg.DagsterRunStatus.FAILURE:
+        return RunStatus.FAILED, failure_text(instance, run)
+    return RunStatus.FAILED, "the run ended without making this result"
+
+
+def _tried(
+    context: dg.AssetExecutionContext, write: Callable[[], None], what: str, advice: str = ""
+) -> bool:
+    """Return whether writing went well; log an error when not."""
+    try:
+        write()
+    except Exception as error:  # noqa: BLE001 - an index must not fail what it indexes
+        context.log.error("\n".join(filter(None, [f"{what}: {error}", advice])))
+        return False
+    return True

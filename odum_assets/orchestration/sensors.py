@@ -1,4 +1,4 @@
-"""The sensor that notices new and changed day folders."""
+"""The sensors: new and changed day folders, and runs that ended without telling the registry."""
 
 import math
 import os
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from odum_assets.errors import ConfigError
+from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.assets.raw import raw_materialization
 from odum_assets.orchestration.discovery import Cursor, DayRun, look
 from odum_assets.orchestration.names import day_job_name
 from odum_assets.orchestration.project import Project, RawFound, Source
+from odum_assets.orchestration.registration import settle_pending
 from odum_assets.raw.layout import MARKER
 
 if TYPE_CHECKING:
@@ -71,6 +72,33 @@ def raw_days_sensor(
         )
 
     return raw_days
+
+
+def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
+    """Return the sensor that closes runs of the registry whose process could not do it.
+
+    It looks at the runs that the registry takes to be under way and asks what became of them, so
+    nothing is missed while it is off. It is on from the start: it only tells what is so.
+    """
+
+    @dg.sensor(
+        name="registry_ended_runs",
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Closes runs of the registry that Dagster has ended without their saying so: canceled "
+            "while queued, held up by a failed conversion, or killed. Each gets a record of its "
+            "failure beside the results."
+        ),
+    )
+    def registry_ended_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        try:
+            closed = settle_pending(context.instance, project.settings)
+        except OdumError as error:
+            return dg.SkipReason(str(error))
+        return dg.SkipReason(f"closed {', '.join(closed)}" if closed else "nothing to close")
+
+    return registry_ended_runs
 
 
 def unreported(

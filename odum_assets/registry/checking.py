@@ -1,15 +1,19 @@
 """Whether a registry is what it should be: its version, its tables, and the runs that it knows."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from odum_assets.registry import schema
-from odum_assets.registry.database import create_engine, reading, registry_url, shown
-from odum_assets.registry.models import Run
+from odum_assets.registry.database import (
+    create_engine,
+    reading,
+    registry_exists,
+    registry_url,
+    shown,
+)
+from odum_assets.registry.models import PENDING, Run
 from odum_assets.registry.records import run_ids
-from odum_assets.registry.types import RunStatus
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
@@ -27,7 +31,9 @@ class Checked:
     version : str or None
         Version of its tables.
     runs : int
-        Runs that it knows.
+        Runs that it knows, those under way not counted.
+    pending : int
+        Runs under way.
     problems : list of str
         What is wrong, each with what to do.
     """
@@ -35,6 +41,7 @@ class Checked:
     registry: str
     version: str | None = None
     runs: int = 0
+    pending: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -48,7 +55,7 @@ def check_registry(settings: Settings) -> Checked:
     """
     url = registry_url(settings)
     found = Checked(shown(url))
-    if url.drivername == "sqlite" and not _exists(url):
+    if not registry_exists(settings):
         found.problems.append("there is no registry yet; run: odum registry upgrade")
         return found
     engine = create_engine(url)
@@ -65,23 +72,19 @@ def check_registry(settings: Settings) -> Checked:
                 f"the tables are not those of the version: {each}"
                 for each in schema.differences(connection)
             ]
-            statement = sa.select(Run.run_id).where(
-                Run.status.in_([RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELED])
-            )
-            known = set(connection.execute(statement).scalars())
+            under_way = Run.status.in_(PENDING)
+            pending = set(connection.execute(sa.select(Run.run_id).where(under_way)).scalars())
+            known = set(connection.execute(sa.select(Run.run_id).where(~under_way)).scalars())
     finally:
         engine.dispose()
-    found.runs = len(known)
+    found.runs, found.pending = len(known), len(pending)
+    # A run under way may come to its end, and its file, while this looks.
     there = set(run_ids(ResultStore(settings.results_path)))
     for runs, text in (
-        (there - known, "have a file and are not registered"),
+        (there - known - pending, "have a file and are not registered"),
         (known - there, "are registered and have no file"),
     ):
         if runs:
             named = ", ".join(sorted(runs)[:_NAMED]) + (", ..." if len(runs) > _NAMED else "")
             found.problems.append(f"{len(runs)} runs {text} ({named}); run: odum registry rebuild")
     return found
-
-
-def _exists(url: sa.URL) -> bool:
-    return url.database is not None and Path(url.database).is_file()

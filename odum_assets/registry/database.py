@@ -8,6 +8,8 @@ a schema of their own, ``odum``: other programs that share the database (Dagster
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +22,10 @@ from odum_assets.settings import Settings
 SCHEMA = "odum"
 SQLITE_NAME = "registry.sqlite"
 _WRITES = "odum_writes"
-_BUSY_SECS = 60
+PATIENCE_SECS = 60.0
+"""How long a writer waits for another one."""
+
+_CONNECT_SECS = 10
 _LOCK_KEY = 0x6F64756D
 
 
@@ -56,15 +61,32 @@ def shown(url: sa.URL) -> str:
     return str(url.database) if url.drivername == "sqlite" else url.render_as_string()
 
 
-def create_engine(url: sa.URL) -> sa.Engine:
-    """Return an engine for a registry; nothing is connected yet."""
+def registry_exists(settings: Settings) -> bool:
+    """Return whether there is a registry's file; of a server it is taken for granted."""
+    url = registry_url(settings)
+    return url.drivername != "sqlite" or Path(str(url.database)).is_file()
+
+
+def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engine:
+    """Return an engine for a registry; nothing is connected yet.
+
+    Parameters
+    ----------
+    url : sa.URL
+        From `registry_url`.
+    patience_secs : float
+        How long to wait for a lock that another process holds.
+    """
     if url.drivername == "sqlite":
-        engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECS})
+        engine = sa.create_engine(url, connect_args={"timeout": patience_secs})
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    sa.event.listen(engine, "connect", _prepare_postgresql)
+    # The driver takes whole seconds, two at least.
+    connect_secs = max(2, min(_CONNECT_SECS, round(patience_secs)))
+    options = {"connect_timeout": connect_secs, "application_name": "odum"}
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options)
+    sa.event.listen(engine, "connect", partial(_prepare_postgresql, round(patience_secs * 1000)))
     return engine
 
 
@@ -82,8 +104,16 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction for writing; there is one writer at a time, others wait.
+def writing(engine: sa.Engine, *, alone: bool = True) -> Iterator[sa.Connection]:
+    """Open a transaction for writing.
+
+    Parameters
+    ----------
+    engine : sa.Engine
+        The registry.
+    alone : bool
+        Whether other writers wait until this one is done. SQLite has one writer at a time anyway;
+        a statement that changes one row need not wait on PostgreSQL.
 
     Raises
     ------
@@ -92,7 +122,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
     marked = engine.execution_options(**{_WRITES: True})
     with _explained(engine), marked.begin() as connection:
-        if engine.dialect.name == "postgresql":
+        if alone and engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
         yield connection
 
@@ -125,8 +155,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _prepare_postgresql(connection: Any, _: object) -> None:  # noqa: ANN401
+def _prepare_postgresql(patience_ms: int, connection: Any, _: object) -> None:  # noqa: ANN401
     connection.autocommit = True
     connection.execute(f"SET search_path TO {SCHEMA}")
     connection.execute("SET TIME ZONE 'UTC'")
+    connection.execute(f"SET lock_timeout TO {patience_ms}")
     connection.autocommit = False

@@ -52,11 +52,31 @@ SORTED_COLUMNS = (
     "win_rate",
     "profit_factor",
     "flag_count",
+    "progress",
+    "currency",
+    "lowest_value",
+    "drawdown_amount",
+    "expectancy",
+    "winning_trades",
+    "losing_trades",
+    "break_even_trades",
 )
 """Columns of runs that a list can be sorted by; each has an index that ends in the row's key."""
 
-FILTERED_COLUMNS = ("config_name", "status", "instrument", "dataset_id", "strategy_id", "partition")
+FILTERED_COLUMNS = (
+    "config_name",
+    "status",
+    "instrument",
+    "dataset_id",
+    "strategy_id",
+    "partition",
+    "sweep_id",
+)
 """Columns of runs that a list is narrowed by, each with an index in order of execution."""
+
+
+PENDING = (RunStatus.QUEUED, RunStatus.RUNNING)
+"""Statuses of a run under way: it has no file yet."""
 
 
 class Base(DeclarativeBase):
@@ -146,7 +166,12 @@ class Strategy(Base):
 
 
 class Run(Base):
-    """One run: what it was, how it ended, its figures."""
+    """One run: what it was, where it stands or how it ended, its figures.
+
+    `executed_at` is when the status came to be: when the run was queued, when it began, when it
+    ended. `phase` says in words how far it is or came; `updated_at` is the last sign of life of a
+    run under way, null once it has ended.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -207,10 +232,13 @@ class Run(Base):
     )
     digest: Mapped[str | None] = mapped_column(sa.String(64))
     dagster_run_id: Mapped[str | None] = mapped_column(sa.String(64))
+    sweep_id: Mapped[str | None] = mapped_column(sa.String(80))
     executed_at: Mapped[datetime] = mapped_column(UtcTime)
     window_start: Mapped[datetime | None] = mapped_column(UtcTime)
     window_end: Mapped[datetime | None] = mapped_column(UtcTime)
-    progress: Mapped[Decimal] = mapped_column(RATIO)
+    progress: Mapped[Decimal | None] = mapped_column(RATIO)
+    phase: Mapped[str | None] = mapped_column(sa.String(255))
+    updated_at: Mapped[datetime | None] = mapped_column(UtcTime)
     error: Mapped[str | None] = mapped_column(sa.Text)
     error_type: Mapped[str | None] = mapped_column(sa.String(128))
 

@@ -4,11 +4,14 @@ Every function takes an open connection (`odum_assets.registry.database.reading`
 `odum_assets.registry.register.open_registry`, and returns plain dictionaries: times have a zone,
 amounts and fractions are `Decimal`, enums their members. Pages follow each other by a cursor, which
 costs the same at any depth, or by an offset. What is not known comes last in either direction.
+
+Runs under way are rows like the others: `status`, `progress` and `phase` say how far they are.
+Events come from the file of a run that ended, so a run under way has none yet.
 """
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -44,26 +47,30 @@ class RunFilter:
 
     Parameters
     ----------
-    config_name, instrument, partition, dagster_run_id : str or None
+    config_name, instrument, partition, dagster_run_id, sweep_id : str or None
         Exactly these.
-    status, run_mode : RunStatus, RunMode or None
-        Exactly these.
+    status : RunStatus, several of them, or None
+        One of these.
+    run_mode : RunMode or None
+        Exactly this.
     dataset_id, strategy_id : int or None
         Keys of what was run over and what was run.
     executed_from, executed_to : datetime or None
         Time of the end, `executed_to` not included.
     params : dict or None
-        Options that the run's ``params`` hold, inner objects included; PostgreSQL only.
+        Options that the run's ``params`` hold: ``{"exec_algorithm": {"type": "TWAP"}}`` finds every
+        run with this type, whatever its other options. Of a list, some of its plain values.
     """
 
     config_name: str | None = None
-    status: RunStatus | None = None
+    status: RunStatus | Sequence[RunStatus] | None = None
     instrument: str | None = None
     partition: str | None = None
     dataset_id: int | None = None
     strategy_id: int | None = None
     run_mode: RunMode | None = None
     dagster_run_id: str | None = None
+    sweep_id: str | None = None
     executed_from: datetime | None = None
     executed_to: datetime | None = None
     params: Row | None = None
@@ -79,10 +86,13 @@ class Page:
         In order.
     next_cursor : str or None
         Where the next page starts; None on the last one.
+    total : int or None
+        Rows of all pages; None where that was not asked for.
     """
 
     rows: list[Row] = field(default_factory=list)
     next_cursor: str | None = None
+    total: int | None = None
 
 
 def list_runs(
@@ -92,6 +102,7 @@ def list_runs(
     limit: int = 50,
     cursor: str | None = None,
     offset: int = 0,
+    with_total: bool = False,
 ) -> Page:
     """Return a page of runs without their inner documents (params, provenance).
 
@@ -109,6 +120,8 @@ def list_runs(
         `next_cursor` of the page before, with the same filter and sort.
     offset : int
         Rows to leave out first, in place of a cursor.
+    with_total : bool
+        Whether to count the rows of all pages.
 
     Raises
     ------
@@ -126,7 +139,8 @@ def list_runs(
     found = sa.select(*_LISTED).where(_RUNS.c.id.in_(keys[:limit]))
     by_key = {row["id"]: dict(row) for row in connection.execute(found).mappings()}
     rows = [by_key[key] for key in keys[:limit]]
-    return Page(rows, _cursor(rows[-1], name, sort) if len(keys) > limit else None)
+    following = _cursor(rows[-1], name, sort) if len(keys) > limit else None
+    return Page(rows, following, count_runs(connection, where) if with_total else None)
 
 
 def count_runs(connection: sa.Connection, where: RunFilter | None = None) -> int:
@@ -144,6 +158,12 @@ def get_run(connection: sa.Connection, run_id: str) -> Row | None:
     dataset = sa.select(_DATASETS).where(_DATASETS.c.id == run["dataset_id"])
     strategy = sa.select(_STRATEGIES).where(_STRATEGIES.c.id == run["strategy_id"])
     return {**run, "dataset": _one(connection, dataset), "strategy": _one(connection, strategy)}
+
+
+def get_runs_of_dagster(connection: sa.Connection, dagster_run_id: str) -> list[Row]:
+    """Return the runs of a Dagster run, in the order in which they came: several for a sweep."""
+    found = sa.select(*_LISTED).where(_RUNS.c.dagster_run_id == dagster_run_id)
+    return _all(connection, found.order_by(_RUNS.c.id))
 
 
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
@@ -283,27 +303,70 @@ def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnEl
         name: getattr(where, name)
         for name in (
             "config_name",
-            "status",
             "instrument",
             "partition",
             "dataset_id",
             "strategy_id",
             "run_mode",
             "dagster_run_id",
+            "sweep_id",
         )
     }
     found: list[sa.ColumnElement[bool]] = [
         _RUNS.c[name] == value for name, value in equal.items() if value is not None
     ]
+    if isinstance(where.status, RunStatus):
+        found.append(_RUNS.c.status == where.status)
+    elif where.status is not None:
+        found.append(_RUNS.c.status.in_(where.status))
     if where.executed_from is not None:
         found.append(_RUNS.c.executed_at >= where.executed_from)
     if where.executed_to is not None:
         found.append(_RUNS.c.executed_at < where.executed_to)
     if where.params is not None:
-        if connection.dialect.name != "postgresql":
-            raise QueryError("params: runs can be found by their options on PostgreSQL only")
-        found.append(_RUNS.c.params.op("@>")(sa.literal(where.params, _RUNS.c.params.type)))
+        if connection.dialect.name == "postgresql":
+            found.append(_RUNS.c.params.op("@>")(sa.literal(where.params, _RUNS.c.params.type)))
+        else:
+            found += _holding("$", where.params)
     return found
+
+
+def _holding(path: str, value: Any) -> Iterator[sa.ColumnElement[bool]]:  # noqa: ANN401 - JSON
+    """Yield the conditions that a place in ``params`` holds a value, as ``@>`` means it."""
+    inside = sa.type_coerce(_RUNS.c.params, sa.Text)
+    kind = sa.func.json_type(inside, path)
+    if isinstance(value, dict):
+        yield kind == "object"
+        for name, inner in value.items():
+            if '"' in name:
+                raise QueryError(f"params: found the name {name!r}, allowed names without quotes")
+            yield from _holding(f'{path}."{name}"', inner)
+    elif isinstance(value, list):
+        yield kind == "array"
+        for each in value:
+            if isinstance(each, dict | list):
+                raise QueryError("params: lists of plain values only")
+            items = sa.func.json_each(inside, path).table_valued("value", "type")
+            one = sa.select(1).select_from(items).where(*_is(items.c.value, items.c.type, each))
+            yield one.correlate(_RUNS).exists()
+    else:
+        yield from _is(sa.func.json_extract(inside, path), kind, value)
+
+
+def _is(
+    found: sa.ColumnElement[Any],
+    kind: sa.ColumnElement[Any],
+    value: Any,  # noqa: ANN401 - any plain JSON value
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield the conditions that a plain value is found: a text is no number, 1 is not true."""
+    if value is None or isinstance(value, bool):
+        yield kind == {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, str):
+        yield kind == "text"
+        yield found == value
+    else:
+        yield kind.in_(["integer", "real"])
+        yield found == sa.literal(value)
 
 
 def _sorting(sort: str) -> tuple[str, bool]:

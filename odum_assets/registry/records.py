@@ -1,4 +1,4 @@
-"""What the registry says of a run, made from its result file or its record of a failure.
+"""What the registry says of a run, made from its file, or from what was asked for.
 
 What belongs here: the translation of documents into rows; it reads files and knows no database.
 The files show percentages and losses as positive drawdowns, the registry fractions and signs.
@@ -22,6 +22,9 @@ type Row = dict[str, Any]
 
 UNVERSIONED = "unversioned"
 """Version of a strategy whose class has no file."""
+
+PHASE_LIMIT = 255
+"""Characters of the text that says how far a run is."""
 
 _TICKS = "tick"
 _KINDS = {
@@ -69,6 +72,34 @@ def record_of(store: ResultStore, run_id: str) -> Record:
     return _succeeded(store, store.entry(run_id))
 
 
+def pending_row(request: Row, status: RunStatus, moment: datetime) -> Row:
+    """Return the row of ``runs`` of a run under way.
+
+    Parameters
+    ----------
+    request : dict
+        From `odum_assets.results.failures.request_record`.
+    status : RunStatus
+        Queued or running.
+    moment : datetime
+        Since when.
+    """
+    return {
+        **_common(request, moment),
+        "status": status,
+        "dataset_id": None,
+        "strategy_id": None,
+        "digest": None,
+        "progress": Decimal(0),
+        "phase": None,
+        "updated_at": moment,
+        "error": None,
+        "error_type": None,
+        **_figures(None),
+        "provenance": _asked(request),
+    }
+
+
 def run_ids(store: ResultStore) -> Iterator[str]:
     """Yield the name of every file that should be a run."""
     for folder in ("fast", "failed"):
@@ -84,6 +115,8 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
             "status": RunStatus.SUCCEEDED,
             "digest": entry.digest,
             "progress": Decimal(1),
+            "phase": None,
+            "updated_at": None,
             "error": None,
             "error_type": None,
             **_figures(summary),
@@ -125,11 +158,12 @@ def _failed(store: ResultStore, path: Path) -> Record:
             **_common(document, created),
             "status": status,
             "digest": None,
-            "progress": Decimal(0),
+            **_reached(document),
+            "updated_at": None,
             "error": error["message"],
             "error_type": error["type"],
             **_figures(None),
-            "provenance": {},
+            "provenance": _asked(document),
         }
         event = _event(0, status.value, created, {**error})
         return Record(run, None, None, _artifacts(store, document["run_id"]), [event])
@@ -138,6 +172,20 @@ def _failed(store: ResultStore, path: Path) -> Record:
             f"{path}: lacks what the registry needs ({type(problem).__name__}: {problem}); "
             "move it away"
         ) from problem
+
+
+def _reached(document: Row) -> Row:
+    """Return how far a failed run came."""
+    found = document.get("progress")
+    if found is None:
+        return {"progress": None, "phase": None}
+    return {"progress": Decimal(repr(float(found["done"]))), "phase": found["text"][:PHASE_LIMIT]}
+
+
+def _asked(document: Row) -> Row:
+    """Return the provenance of a run without a result: what was asked for."""
+    names = ("run_id", "mode", "instrument", "start", "end", "metadata")
+    return {"request": {name: document[name] for name in names}}
 
 
 def _common(document: Row, created: datetime) -> Row:
@@ -152,8 +200,9 @@ def _common(document: Row, created: datetime) -> Row:
         "config_hash": metadata["config_hash"],
         "partition": metadata["partition"],
         "instrument": metadata["instrument_key"],
-        # Results of earlier versions do not name it.
+        # Results of earlier versions do not name these.
         "dagster_run_id": metadata.get("dagster_run_id"),
+        "sweep_id": (metadata.get("sweep") or {}).get("id"),
         "executed_at": created,
         "window_start": start,
         "window_end": end if end is None or end >= start else None,

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from odum_assets.registry import schema
 from odum_assets.registry.bulk import load
 from odum_assets.registry.database import (
+    PATIENCE_SECS,
     RegistryError,
     create_engine,
     reading,
@@ -17,7 +18,7 @@ from odum_assets.registry.database import (
     shown,
     writing,
 )
-from odum_assets.registry.models import Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.models import PENDING, Artifact, Dataset, Event, Run, Strategy
 from odum_assets.registry.records import Record, Row, record_of, run_ids
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
@@ -38,20 +39,30 @@ class Rebuilt:
     Parameters
     ----------
     runs : int
-        Runs in the registry now.
+        Runs that were registered from their files.
+    pending : int
+        Runs under way that were taken over.
     problems : list of str
         Files that could not be read, each with the reason.
     """
 
     runs: int = 0
+    pending: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def open_registry(settings: Settings) -> sa.Engine:
+def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> sa.Engine:
     """Return the engine of a registry that is ready for use; dispose of it at the end.
 
     The SQLite file needs no setting up: it is made, filled from the result files and upgraded where
     that is needed. A PostgreSQL database is upgraded by ``odum registry upgrade`` only.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    patience_secs : float
+        How long to wait for a lock that another process holds.
 
     Raises
     ------
@@ -62,7 +73,7 @@ def open_registry(settings: Settings) -> sa.Engine:
     is_file = url.drivername == "sqlite"
     if is_file:
         settings.results_path.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    engine = create_engine(url, patience_secs)
     try:
         with reading(engine) as connection:
             version = schema.current_version(connection)
@@ -102,13 +113,13 @@ def upgrade_registry(engine: sa.Engine, store: ResultStore) -> Rebuilt | None:
                 "use the program that made it, or another DATABASE_URL"
             )
         schema.upgrade(connection)
-        return _fill(connection, store, None) if version is None else None
+        return _fill(connection, store, None, []) if version is None else None
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[sa.Engine]:
+def opened(settings: Settings, patience_secs: float = PATIENCE_SECS) -> Iterator[sa.Engine]:
     """Open a registry and dispose of its connections at the end."""
-    engine = open_registry(settings)
+    engine = open_registry(settings, patience_secs)
     try:
         yield engine
     finally:
@@ -135,13 +146,17 @@ def register_run(settings: Settings, run_id: str) -> None:
     store = ResultStore(settings.results_path)
     with opened(settings) as engine, writing(engine) as connection:
         # Read with the lock held: whoever writes last has read last.
-        _register(connection, record_of(store, run_id))
+        register_record(connection, record_of(store, run_id))
 
 
 def rebuild(
     engine: sa.Engine, store: ResultStore, progress: Callable[[int], None] | None = None
 ) -> Rebuilt:
     """Make the whole registry anew from the result files; readers see the old one until the end.
+
+    Runs under way have no file: their rows (queued, running) are taken over as they are, unless a
+    file says by now how the run ended. Every other row goes, and comes back only from its file. A
+    run that is registered meanwhile waits until the end.
 
     Parameters
     ----------
@@ -153,12 +168,15 @@ def rebuild(
         Called with the number of runs that were read.
     """
     with writing(engine) as connection:
+        under_way = sa.select(RUNS).where(RUNS.c.status.in_(PENDING)).order_by(RUNS.c.id)
+        pending = [dict(row) for row in connection.execute(under_way).mappings()]
         for table in (EVENTS, ARTIFACTS, RUNS, STRATEGIES, DATASETS):
             connection.execute(table.delete())
-        return _fill(connection, store, progress)
+        return _fill(connection, store, progress, pending)
 
 
-def _register(connection: sa.Connection, record: Record) -> None:
+def register_record(connection: sa.Connection, record: Record) -> None:
+    """Write the rows of a run that ended, in place of those that it had."""
     dataset_id = strategy_id = None
     if record.dataset is not None:
         dataset_id = _upsert_parent(connection, DATASETS, record.dataset, ["content_hash"])
@@ -166,7 +184,7 @@ def _register(connection: sa.Connection, record: Record) -> None:
         identity = ["name", "version", "params_hash"]
         strategy_id = _upsert_parent(connection, STRATEGIES, record.strategy, identity)
     row = {**record.run, "dataset_id": dataset_id, "strategy_id": strategy_id}
-    statement = _insert(connection)(RUNS).values(row)
+    statement = insert(connection)(RUNS).values(row)
     changes = {name: statement.excluded[name] for name in row if name != "run_id"}
     made = statement.on_conflict_do_update(index_elements=["run_id"], set_=changes)
     key = connection.execute(made.returning(RUNS.c.id)).scalar_one()
@@ -182,7 +200,7 @@ def _upsert_parent(
 
     It came to be with the first run that used it, in whatever order runs are registered.
     """
-    statement = _insert(connection)(table).values(row)
+    statement = insert(connection)(table).values(row)
     earlier = sa.case(
         (statement.excluded.created_at < table.c.created_at, statement.excluded.created_at),
         else_=table.c.created_at,
@@ -194,9 +212,8 @@ def _upsert_parent(
     return key
 
 
-def _insert(
-    connection: sa.Connection,
-) -> "Callable[[sa.Table], sqlite.Insert | postgresql.Insert]":
+def insert(connection: sa.Connection) -> Callable[[sa.Table], sqlite.Insert | postgresql.Insert]:
+    """Return the database's own insert, which can update what is there already."""
     return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
@@ -224,13 +241,17 @@ class _Keys:
 
 
 def _fill(
-    connection: sa.Connection, store: ResultStore, progress: Callable[[int], None] | None
+    connection: sa.Connection,
+    store: ResultStore,
+    progress: Callable[[int], None] | None,
+    pending: list[Row],
 ) -> Rebuilt:
-    """Load everything into empty tables, a batch of runs at a time."""
+    """Load everything into empty tables, a batch of runs at a time, and the runs under way last."""
     done, datasets, strategies = Rebuilt(), _Keys(), _Keys()
     runs: list[Row] = []
     artifacts: list[Row] = []
     events: list[Row] = []
+    loaded: set[str] = set()
 
     def flush() -> None:
         load(connection, DATASETS, datasets.take())
@@ -248,6 +269,7 @@ def _fill(
             done.problems.append(str(error))
             continue
         done.runs += 1
+        loaded.add(run_id)
         runs.append(
             {
                 "id": done.runs,
@@ -261,6 +283,9 @@ def _fill(
         if len(runs) >= _BATCH:
             flush()
     flush()
+    kept = [row for row in pending if row["run_id"] not in loaded]
+    load(connection, RUNS, [{**row, "id": done.runs + 1 + i} for i, row in enumerate(kept)])
+    done.pending = len(kept)
     _settle(connection)
     return done
 

@@ -6,58 +6,56 @@ They are kept beside the results so that an index over the results can be made a
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from odum_assets.backtest.request import DAY_NS, RunRequest, day_start_ns, iso_ns
+from odum_assets.catalog.publish import write_synced
 from odum_assets.results.run_id import new_run_id
-from odum_assets.results.store import ResultError, ResultStore, json_text, write_atomic
+from odum_assets.results.store import ResultError, ResultStore, json_text
 from odum_assets.settings import Settings
 
 
-def store_failure(
-    request: RunRequest,
-    settings: Settings,
-    error: BaseException,
-    dagster_run_id: str | None = None,
-) -> str:
-    """Store why a run failed, or that it was stopped, and return its run id.
+def run_id_of(request: RunRequest) -> str:
+    """Return a fresh run id for a request that was not run yet.
+
+    Raises
+    ------
+    ResultError
+        If the request has neither days nor a window.
+    """
+    return new_run_id(request.config, _window(request)[0])
+
+
+def request_record(
+    request: RunRequest, run_id: str, dagster_run_id: str | None = None
+) -> dict[str, Any]:
+    """Return what was asked for, JSON-ready: the part of a record that is known before the run.
 
     Parameters
     ----------
     request : RunRequest
         What was asked for; its days may be missing.
-    settings : Settings
-        Where results lie.
-    error : BaseException
-        Why there is no result. One that is no `Exception`, such as Ctrl-C, means canceled.
+    run_id : str
+        The run's id.
     dagster_run_id : str, optional
-        The Dagster run that asked for it.
+        The Dagster run that carries it out.
 
     Raises
     ------
     ResultError
-        If the record cannot be written.
+        If the request has neither days nor a window.
     """
-    created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     start, end = _window(request)
-    run_id = new_run_id(request.config, start)
     config = request.config
     algorithm = request.exec_algorithm or config.config.strategy.exec_algorithm
-    document = {
+    return {
         "run_id": run_id,
-        "status": "failed" if isinstance(error, Exception) else "canceled",
         "mode": request.mode,
         "instrument": str(config.key),
         "start": iso_ns(start),
         "end": None if end is None else iso_ns(end),
-        "execution_time": created,
-        "error": {
-            "type": type(error).__name__,
-            "message": str(error) or type(error).__name__,
-        },
         "metadata": {
             "run_id": run_id,
-            "created": created,
             "mode": request.mode,
             "partition": request.partition,
             "days": [day.isoformat() for day in request.days],
@@ -72,12 +70,90 @@ def store_failure(
             "dagster_run_id": dagster_run_id,
         },
     }
-    path = ResultStore(settings.results_path).failed_path(run_id)
-    try:
-        write_atomic(path, json_text(document))
-    except OSError as problem:
-        raise ResultError(f"{path}: cannot be written ({problem.strerror})") from problem
+
+
+def store_failure(
+    request: RunRequest,
+    settings: Settings,
+    error: BaseException,
+    dagster_run_id: str | None = None,
+    *,
+    run_id: str | None = None,
+    progress: tuple[float, str] | None = None,
+) -> str:
+    """Store why a run failed, or that it was stopped, and return its run id.
+
+    Parameters
+    ----------
+    request : RunRequest
+        What was asked for; its days may be missing.
+    settings : Settings
+        Where results lie.
+    error : BaseException
+        Why there is no result. One that is no `Exception`, such as Ctrl-C, means canceled.
+    dagster_run_id : str, optional
+        The Dagster run that asked for it.
+    run_id : str, optional
+        The run's id; a new one by default.
+    progress : tuple of float and str, optional
+        How far it came: the share done (0 to 1), and a text for a person.
+
+    Raises
+    ------
+    ResultError
+        If the record cannot be written.
+    """
+    run_id = run_id_of(request) if run_id is None else run_id
+    write_failure(
+        settings,
+        request_record(request, run_id, dagster_run_id),
+        "failed" if isinstance(error, Exception) else "canceled",
+        {"type": type(error).__name__, "message": str(error) or type(error).__name__},
+        progress,
+    )
     return run_id
+
+
+def write_failure(
+    settings: Settings,
+    record: dict[str, Any],
+    status: Literal["failed", "canceled"],
+    error: dict[str, str],
+    progress: tuple[float, str] | None,
+) -> None:
+    """Write the record of a run that ended without a result, in place of an earlier one.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results lie.
+    record : dict[str, Any]
+        From `request_record`.
+    status : {"failed", "canceled"}
+        How it ended.
+    error : dict[str, str]
+        Why: ``type`` and ``message``.
+    progress : tuple of float and str or None
+        How far it came; None where that is not known.
+
+    Raises
+    ------
+    ResultError
+        If the record cannot be written.
+    """
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    document = {
+        **record,
+        "status": status,
+        "execution_time": now,
+        "error": error,
+        "progress": None if progress is None else {"done": progress[0], "text": progress[1]},
+    }
+    store = ResultStore(settings.results_path)
+    path = store.failed_path(record["run_id"])
+    with store.explained(), store.scratch() as work:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_synced(work / "record", json_text(document)).rename(path)
 
 
 def read_failure(path: Path) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def run_backtest(
     settings: Settings,
     progress: ProgressCallback | None = None,
     dagster_run_id: str | None = None,
+    run_id: str | None = None,
 ) -> RunResult:
     """Run a request and store its result.
 
@@ -70,6 +71,8 @@ def run_backtest(
         Called as the run proceeds.
     dagster_run_id : str, optional
         The Dagster run that asked for it; goes into the provenance.
+    run_id : str, optional
+        Id of the result, made before; a new one by default.
 
     Returns
     -------
@@ -82,11 +85,25 @@ def run_backtest(
         If the request cannot be served or the run fails; nothing is stored then.
     """
     with executed(request, settings, progress) as run:
-        return store_result(run, settings, dagster_run_id)
+        return store_result(run, settings, dagster_run_id, run_id)
 
 
-def store_result(run: Executed, settings: Settings, dagster_run_id: str | None = None) -> RunResult:
+def store_result(
+    run: Executed,
+    settings: Settings,
+    dagster_run_id: str | None = None,
+    run_id: str | None = None,
+) -> RunResult:
     """Store a finished run; its tables are moved out of its work folder.
+
+    Parameters
+    ----------
+    run : Executed
+        The run.
+    settings : Settings
+        Where results lie.
+    dagster_run_id, run_id : str, optional
+        As of `run_backtest`.
 
     Raises
     ------
@@ -94,7 +111,8 @@ def store_result(run: Executed, settings: Settings, dagster_run_id: str | None =
         If it cannot be written; nothing is stored then.
     """
     created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    run_id = new_run_id(run.request.config, run.window_start_ns)
+    if run_id is None:
+        run_id = new_run_id(run.request.config, run.window_start_ns)
     document = _document(run, run_id, created, dagster_run_id)
     preview = _preview(run.work / "equity.parquet")
     report = _report(run, document) if run.request.mode == "report" else None

@@ -35,3 +35,13 @@ def new_run_id(config: LoadedConfig, window_start_ns: int) -> str:
 def is_run_id(text: str) -> bool:
     """Return whether a text has the form of a run id; such a text is safe as a file name."""
     return _PATTERN.fullmatch(text) is not None
+
+
+def is_of_config(run_id: str, config: LoadedConfig) -> bool:
+    """Return whether a run id was made for this content of a configuration."""
+    parts = run_id.split("_")
+    return [*parts[:2], parts[-2]] == [
+        config.key.venue_code,
+        config.key.short_name,
+        config.content_hash[:6],
+    ]

@@ -10,9 +10,7 @@ not finished lies in work folders in ``.staging``; those of dead processes go wi
 
 import difflib
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -146,6 +144,10 @@ class ResultStore:
         """Return where a run's exported ticks lie."""
         return self._inside("tickdata", f"{_checked(run_id)}.json")
 
+    def failed_path(self, run_id: str) -> Path:
+        """Return where the record of a run without a result lies."""
+        return self._inside("failed", f"{_checked(run_id)}.json")
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Make a work folder on the file system of the results, removed at the end.
@@ -197,10 +199,6 @@ class ResultStore:
                     moves.append((name, pointer))
                 self._place(work, run_id, moves)
         return self._read(summary)
-
-    def failed_path(self, run_id: str) -> Path:
-        """Return where the record of a run without a result lies."""
-        return self._inside("failed", f"{_checked(run_id)}.json")
 
     def _place(self, work: Path, run_id: str, moves: list[tuple[Path, Path]]) -> None:
         """Put finished files and folders in their places; take them back on an error."""
@@ -272,21 +270,6 @@ class ResultStore:
                 f"{path}: not a result that this version can read ({type(error).__name__}: "
                 f"{error}); move it away or run the backtest again"
             ) from error
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value

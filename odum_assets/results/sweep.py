@@ -85,6 +85,8 @@ def run_sweep(
     *,
     slots: int = 2,
     progress: ProgressCallback | None = None,
+    dagster_run_id: str | None = None,
+    stored: Callable[[str], None] | None = None,
 ) -> SweepResult:
     """Run variants over the data of one day, which are read once, and store every result.
 
@@ -102,6 +104,10 @@ def run_sweep(
         Variants at one time.
     progress : callable, optional
         Called as the sweep proceeds.
+    dagster_run_id : str, optional
+        The Dagster run that asked for it; goes into the provenance of every result.
+    stored : callable, optional
+        Called with the run id of each result once it is stored.
 
     Returns
     -------
@@ -155,10 +161,12 @@ def run_sweep(
                     "varied": varied,
                 },
             )
-            stored = store_result(run, settings)
-            figures = {name: read(stored.summary) for name, read in _FIGURES.items()}
+            result = store_result(run, settings, dagster_run_id)
+            if stored is not None:
+                stored(result.run_id)
+            figures = {name: read(result.summary) for name, read in _FIGURES.items()}
             return VariantResult(
-                variants[index].varied, stored.run_id, stored.digest, None, figures, stored.flags
+                variants[index].varied, result.run_id, result.digest, None, figures, result.flags
             )
 
         labels = [each.label for each in variants]

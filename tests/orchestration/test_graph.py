@@ -100,10 +100,15 @@ def test_each_config_has_a_day_job_of_catalog_result_and_exports(shipped: dg.Def
         }
 
 
-def test_both_sensors_are_off_until_someone_turns_them_on(shipped: dg.Definitions) -> None:
+def test_no_sensor_starts_runs_until_someone_turns_it_on(shipped: dg.Definitions) -> None:
     repository = shipped.get_repository_def()
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
-    assert sensors == dict.fromkeys(("raw_days", "on_new_data"), dg.DefaultSensorStatus.STOPPED)
+    assert sensors == {
+        "raw_days": dg.DefaultSensorStatus.STOPPED,
+        "on_new_data": dg.DefaultSensorStatus.STOPPED,
+        # It starts none.
+        "registry_ended_runs": dg.DefaultSensorStatus.RUNNING,
+    }
 
 
 def test_two_configs_of_an_instrument_share_its_assets(graph: Graph) -> None:

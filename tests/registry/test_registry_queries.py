@@ -115,14 +115,38 @@ def test_filters_narrow(connection: sa.Connection) -> None:
     assert list_datasets(connection, "no such") == []
 
 
-def test_runs_are_found_by_their_options_on_postgresql(connection: sa.Connection) -> None:
-    where = RunFilter(params={"exec_algorithm": {"type": "NORMAL"}, "snapshot_mode": "trades"})
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({}, RUNS + 2),
+        ({"exec_algorithm": {"type": "NORMAL"}, "snapshot_mode": "trades"}, RUNS),
+        ({"exec_algorithm": {}}, RUNS + 2),
+        ({"exec_algorithm": {"type": "TWAP"}}, 0),
+        ({"snapshot_mode": "book"}, 0),
+        ({"close_positions": True}, RUNS + 2),
+        ({"close_positions": 1}, 0),
+        ({"close_positions": "true"}, 0),
+        ({"days": ["2024-03-05"]}, RUNS + 2),
+        ({"days": ["2024-03-06"]}, 0),
+        ({"days": []}, RUNS + 2),
+        ({"days": "2024-03-05"}, 0),
+        ({"no such": None}, 0),
+        ({"it's": {"no": 1.5}}, 0),
+    ],
+    ids=str,
+)
+def test_runs_are_found_by_their_options(
+    connection: sa.Connection, params: dict[str, Any], found: int
+) -> None:
+    assert count_runs(connection, RunFilter(params=params)) == found
+
+
+def test_options_that_sqlite_cannot_look_for_are_refused(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
-        with pytest.raises(QueryError, match="PostgreSQL only"):
-            count_runs(connection, where)
-        return
-    assert count_runs(connection, where) == RUNS
-    assert count_runs(connection, RunFilter(params={"snapshot_mode": "book"})) == 0
+        with pytest.raises(QueryError, match="params: "):
+            count_runs(connection, RunFilter(params={'a"b': 1}))
+        with pytest.raises(QueryError, match="params: "):
+            count_runs(connection, RunFilter(params={"days": [{}]}))
 
 
 def test_one_run_has_everything_around_it(connection: sa.Connection) -> None:

@@ -1,5 +1,6 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from odum_assets.orchestration.names import (
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import register, registering_failure
+from odum_assets.orchestration.registration import Registration, register, registered
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.raw.layout import DataType
 
@@ -67,8 +68,8 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
-            with registering_failure(context, request, project):
-                return run(context, request, project)
+            with registered(context, request, project.settings) as entry:
+                return run(context, request, project, entry)
 
     return result
 
@@ -101,12 +102,13 @@ def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         with failing({"config": loaded.name}):
             bounds = config.bounds(loaded)
             asked = config.request(loaded, (), "window", bounds)
-            with registering_failure(context, asked, project):
+            with registered(context, asked, project.settings) as entry:
                 days, missing = window_days(project, loaded, bounds)
                 if missing:
                     context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
                 request = replace(asked, days=days)
-                return run(context, request, project, {"days": len(days), "days_missing": missing})
+                facts = {"days": len(days), "days_missing": missing}
+                return run(context, request, project, entry, facts)
 
     return window
 
@@ -141,7 +143,8 @@ def run(
     context: dg.AssetExecutionContext,
     request: "RunRequest",
     project: Project,
-    facts: dict[str, object] | None = None,
+    entry: Registration,
+    facts: Mapping[str, object] | None = None,
 ) -> Materialized:
     """Check the inputs of a request, run it and report the result.
 
@@ -155,7 +158,13 @@ def run(
 
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(request, project.settings, run_progress(context), context.run.run_id)
+    result = run_backtest(
+        request,
+        project.settings,
+        run_progress(context, entry.progress),
+        context.run.run_id,
+        entry.run_id,
+    )
     register(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)

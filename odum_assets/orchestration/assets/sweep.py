@@ -23,6 +23,7 @@ from odum_assets.orchestration.names import (
 )
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.registration import register
 from odum_assets.orchestration.run_config import SweepConfig
 
 
@@ -66,7 +67,13 @@ def _sweep(
     check_request(request, project.settings)
     refuse_unusable(project, request)
     result = run_sweep(
-        request, variants, project.settings, slots=config.slots, progress=run_progress(context)
+        request,
+        variants,
+        project.settings,
+        slots=config.slots,
+        progress=run_progress(context),
+        dagster_run_id=context.run.run_id,
+        stored=lambda run_id: register(context, project.settings, run_id),
     )
     errors = [each.error for each in result.variants]
     for each in result.variants:

@@ -1,0 +1,304 @@
+"""Runs under way: queued, running, how far they are, and how they end when they cannot say it.
+
+What belongs here: rows of runs that have no file yet, from the moment they are asked for. What does
+not: runs that ended with a file (``register``), asking Dagster whether a run is still alive
+(``orchestration``).
+
+These rows are the only ones that no file says. They hold what was asked for, so that a run whose
+process died can still be given the file that says so. Each function opens the registry by itself,
+and is safe to call again and from several processes.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from odum_assets.backtest.request import RunRequest
+from odum_assets.registry.database import PATIENCE_SECS, reading, registry_exists, writing
+from odum_assets.registry.models import PENDING
+from odum_assets.registry.records import PHASE_LIMIT, pending_row, record_of
+from odum_assets.registry.register import ARTIFACTS, EVENTS, RUNS, insert, opened, register_record
+from odum_assets.registry.types import RunStatus
+from odum_assets.results.failures import request_record, write_failure
+from odum_assets.results.store import ResultStore
+from odum_assets.settings import Settings
+
+type Ending = Literal[RunStatus.FAILED, RunStatus.CANCELED]
+
+_PROGRESS_PATIENCE_SECS = 0.25
+_ERROR_TYPES = {RunStatus.FAILED: "RunFailed", RunStatus.CANCELED: "RunCanceled"}
+_IS_PENDING = RUNS.c.status.in_(PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRun:
+    """A run under way.
+
+    Parameters
+    ----------
+    run_id : str
+        Its id.
+    status : RunStatus
+        Queued or running.
+    dagster_run_id : str or None
+        The Dagster run that carries it out; None while that is not known.
+    seen_at : datetime
+        Last sign of life.
+    """
+
+    run_id: str
+    status: RunStatus
+    dagster_run_id: str | None
+    seen_at: datetime
+
+
+def register_queued(
+    settings: Settings, request: RunRequest, run_id: str, dagster_run_id: str | None = None
+) -> None:
+    """Register a run that was asked for; a run that is there already keeps its status.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    request : RunRequest
+        What was asked for; its days may be missing.
+    run_id : str
+        Its id, such as `odum_assets.results.failures.run_id_of` makes. The Dagster run gets it as
+        tag ``odum/run_id``.
+    dagster_run_id : str, optional
+        The Dagster run that will carry it out, where that is known; else `attach_dagster_run`.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    record = request_record(request, run_id, dagster_run_id)
+    row = pending_row(record, RunStatus.QUEUED, datetime.now(UTC))
+    with opened(settings) as engine, writing(engine) as connection:
+        statement = insert(connection)(RUNS).values(row)
+        known = sa.func.coalesce(RUNS.c.dagster_run_id, statement.excluded.dagster_run_id)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["run_id"], set_={"dagster_run_id": known}, where=_IS_PENDING
+            )
+        )
+
+
+def attach_dagster_run(settings: Settings, run_id: str, dagster_run_id: str) -> bool:
+    """Say which Dagster run carries a queued run out; return whether it was still to be said.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), _IS_PENDING)
+    return _update(settings, which, {"dagster_run_id": dagster_run_id})
+
+
+def requeue(settings: Settings, run: PendingRun, dagster_run_id: str) -> bool:
+    """Let a run wait for the Dagster run that tries it again; return whether it was still pending.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    now = datetime.now(UTC)
+    values = {
+        "status": RunStatus.QUEUED,
+        "dagster_run_id": dagster_run_id,
+        "progress": Decimal(0),
+        "phase": None,
+        "executed_at": now,
+        "updated_at": now,
+    }
+    return _update(settings, _same(run), values)
+
+
+def register_running(
+    settings: Settings, request: RunRequest, run_id: str, dagster_run_id: str | None = None
+) -> None:
+    """Register that a run begins, queued before or not.
+
+    A run that failed and is tried again under its id is under way again: the record of its failure
+    goes. One that has a result stays as it is.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    request : RunRequest
+        What is run.
+    run_id : str
+        Its id.
+    dagster_run_id : str, optional
+        The Dagster run that carries it out.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    record = request_record(request, run_id, dagster_run_id)
+    row = pending_row(record, RunStatus.RUNNING, datetime.now(UTC))
+    failed = ResultStore(settings.results_path).failed_path(run_id)
+    with opened(settings) as engine, writing(engine) as connection:
+        statement = insert(connection)(RUNS).values(row)
+        changes = {name: statement.excluded[name] for name in row if name != "run_id"}
+        made = statement.on_conflict_do_update(
+            index_elements=["run_id"],
+            set_=changes,
+            where=RUNS.c.status != RunStatus.SUCCEEDED,
+        ).returning(RUNS.c.id)
+        key = connection.execute(made).scalar_one_or_none()
+        if key is None:
+            return
+        for table in (ARTIFACTS, EVENTS):
+            connection.execute(table.delete().where(table.c.run_id == key))
+        failed.unlink(missing_ok=True)
+
+
+def register_progress(settings: Settings, run_id: str, done: float, phase: str) -> bool:
+    """Say how far a running run is; return whether it is known as running.
+
+    It waits for nobody longer than a quarter of a second: the next call says more anyway.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    run_id : str
+        The run.
+    done : float
+        Share done, 0 to 1.
+    phase : str
+        A text for a person, such as the market time reached.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written now.
+    """
+    values = {
+        "progress": Decimal(repr(min(max(float(done), 0.0), 1.0))),
+        "phase": phase[:PHASE_LIMIT],
+        "updated_at": datetime.now(UTC),
+    }
+    which = (RUNS.c.run_id == run_id, RUNS.c.status == RunStatus.RUNNING)
+    return _update(settings, which, values, _PROGRESS_PATIENCE_SECS)
+
+
+def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error: str) -> list[str]:
+    """Close the runs of a Dagster run that ended without their saying so, and return their ids.
+
+    What has a result or a record of its failure is registered by that. Any other run gets a record
+    (``failed/<run_id>.json``) with the error, so that a registry made anew says the same.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    dagster_run_id : str
+        The Dagster run. Runs that another one tries again by now are left alone.
+    status : RunStatus
+        Failed or canceled.
+    error : str
+        Why.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    ResultError
+        If a record cannot be written.
+    """
+    which = (RUNS.c.dagster_run_id == dagster_run_id, _IS_PENDING)
+    return _close(settings, which, status, error)
+
+
+def close_run(settings: Settings, run: PendingRun, status: Ending, error: str) -> bool:
+    """Close one run like `close_pending`, unless it is another Dagster run's by now.
+
+    Returns
+    -------
+    bool
+        Whether it was still pending.
+    """
+    return bool(_close(settings, _same(run), status, error))
+
+
+def pending_runs(settings: Settings) -> list[PendingRun]:
+    """Return all runs under way; none where there is no registry yet.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be read.
+    """
+    if not registry_exists(settings):
+        return []
+    found = sa.select(
+        RUNS.c.run_id, RUNS.c.status, RUNS.c.dagster_run_id, RUNS.c.executed_at, RUNS.c.updated_at
+    ).where(_IS_PENDING)
+    with opened(settings) as engine, reading(engine) as connection:
+        return [
+            PendingRun(
+                row.run_id, row.status, row.dagster_run_id, row.updated_at or row.executed_at
+            )
+            for row in connection.execute(found.order_by(RUNS.c.executed_at))
+        ]
+
+
+def _same(run: PendingRun) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a run is still the one that was looked at."""
+    return (
+        RUNS.c.run_id == run.run_id,
+        RUNS.c.dagster_run_id.is_not_distinct_from(run.dagster_run_id),
+        _IS_PENDING,
+    )
+
+
+def _close(
+    settings: Settings,
+    which: tuple[sa.ColumnElement[bool], ...],
+    status: Ending,
+    error: str,
+) -> list[str]:
+    store = ResultStore(settings.results_path)
+    closed = []
+    with opened(settings) as engine, writing(engine) as connection:
+        for row in connection.execute(sa.select(RUNS).where(*which)).mappings().all():
+            run_id = row["run_id"]
+            if not store.fast_path(run_id).is_file() and not store.failed_path(run_id).is_file():
+                record = row["provenance"]["request"]
+                record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
+                reached = None
+                if row["phase"] is not None:
+                    reached = (float(row["progress"]), row["phase"])
+                kind = {"type": _ERROR_TYPES[status], "message": error}
+                is_failed = status is RunStatus.FAILED
+                ending: Literal["failed", "canceled"] = "failed" if is_failed else "canceled"
+                write_failure(settings, record, ending, kind, reached)
+            register_record(connection, record_of(store, run_id))
+            closed.append(run_id)
+    return closed
+
+
+def _update(
+    settings: Settings,
+    which: tuple[sa.ColumnElement[bool], ...],
+    values: dict[str, Any],
+    patience_secs: float = PATIENCE_SECS,
+) -> bool:
+    """Change one row; it needs no turn of its own."""
+    with (
+        opened(settings, patience_secs) as engine,
+        writing(engine, alone=False) as connection,
+    ):
+        return bool(connection.execute(RUNS.update().where(*which).values(values)).rowcount)
