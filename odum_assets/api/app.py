@@ -1,6 +1,7 @@
 """The application: its routes, guards and errors, and the OpenAPI document of all that."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -9,22 +10,38 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from odum_assets.api import problems
-from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.guards import Guard
-from odum_assets.api.launching import LaunchLimit
 from odum_assets.api.options import ServiceOptions
-from odum_assets.api.results_index import ResultsIndex
-from odum_assets.api.routes import catalog, configs, data, resources, results, runs, status
+from odum_assets.api.routes import (
+    catalog,
+    comparing,
+    configs,
+    data,
+    registered,
+    results,
+    run_tables,
+    runs,
+    status,
+)
 from odum_assets.api.service import Service
-from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 _SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
+_TAKEN_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+]
 _ROUTERS = (
     status.router,
-    runs.router,
-    resources.router,
     results.router,
+    registered.router,
+    run_tables.router,
+    comparing.router,
+    runs.router,
     data.router,
     configs.router,
     catalog.router,
@@ -41,19 +58,23 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
     options : ServiceOptions
         Token, limits, Dagster.
     """
+    service = Service(settings, options)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.registered.close()
+
     app = FastAPI(
         title="Odum Assets",
         version=version("odum-assets"),
         description="Backtests and their results, over the same Dagster assets as everything else.",
         generate_unique_id_function=_operation_id,
+        lifespan=lifespan,
+        # A redirect would repeat whatever host the request names.
+        redirect_slashes=False,
     )
-    app.state.service = Service(
-        settings,
-        options,
-        ResultsIndex(ResultStore(settings.results_path)),
-        DagsterClient(options.dagster_url),
-        LaunchLimit(options.launches_per_minute),
-    )
+    app.state.service = service
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)
@@ -64,7 +85,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(options.cors),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
+            allow_headers=_TAKEN_HEADERS,
             expose_headers=_SHOWN_HEADERS,
         )
     app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]

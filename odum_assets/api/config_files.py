@@ -1,20 +1,21 @@
 """The files of run configurations: listing them, and replacing one whole or not at all."""
 
-import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
 import threading
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import tag_of
+from odum_assets.catalog.publish import write_synced
 from odum_assets.config import LoadedConfig, load_config, load_configs
 from odum_assets.errors import ConfigError
-from odum_assets.results.store import write_atomic
 from odum_assets.settings import is_inside
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,120}", re.ASCII)
@@ -93,12 +94,7 @@ def read(folder: Path, name: str) -> tuple[bytes, str]:
             f"there is no configuration {path.stem!r}; see GET /api/configs",
         )
     content = path.read_bytes()
-    return content, etag(content)
-
-
-def etag(content: bytes) -> str:
-    """Return the ETag of a file's content."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return content, tag_of(content)
 
 
 def write(
@@ -134,8 +130,23 @@ def write(
         is_new = not path.is_file()
         _check_replaced(path, replaces, is_new=is_new)
         _check_valid(folder, path, text)
-        write_atomic(path, text)
-        return load_config(path), etag(text.encode()), is_new
+        _replace(path, text)
+        return load_config(path), tag_of(text.encode()), is_new
+
+
+def _replace(path: Path, text: str) -> None:
+    # Hidden until it is whole: nothing reads such a name.
+    unfinished = path.with_name(f".{path.stem}.{uuid.uuid4().hex}")
+    try:
+        write_synced(unfinished, text).replace(path)
+    except OSError as error:
+        raise ProblemError(
+            409,
+            "cannot-be-written",
+            f"{path.name}: the folder cannot be written ({error.strerror})",
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _check_replaced(path: Path, replaces: str | None, *, is_new: bool) -> None:
@@ -152,7 +163,7 @@ def _check_replaced(path: Path, replaces: str | None, *, is_new: bool) -> None:
             f"there is a configuration {path.stem!r}; read it, and send its ETag as If-Match to "
             "replace it",
         )
-    if etag(path.read_bytes()) not in [each.strip() for each in replaces.split(",")]:
+    if tag_of(path.read_bytes()) not in [each.strip() for each in replaces.split(",")]:
         raise ProblemError(
             412, "changed", f"the configuration {path.stem!r} is another one now; read it again"
         )

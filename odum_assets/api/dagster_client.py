@@ -5,7 +5,6 @@ What belongs here: queries, and their replies as plain values. What does not: wh
 """
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -74,23 +73,29 @@ class Launch:
     ----------
     job : str
         Job that the run belongs to.
+    made : Key
+        The result that it is about.
     keys : tuple[Key, ...]
-        Assets to make.
+        Assets to make, that one and what belongs to it.
     partition : str or None
         Day.
     run_config : dict[str, Any]
         Run config.
     tags : dict[str, str]
         Tags.
+    config_hash : str
+        Content of the configuration that it is planned by; Dagster must have loaded the same.
     raw : tuple[RawReport, ...]
         Raw files that it is made of.
     """
 
     job: str
+    made: Key
     keys: tuple[Key, ...]
     partition: str | None
     run_config: dict[str, Any]
     tags: dict[str, str]
+    config_hash: str
     raw: tuple[RawReport, ...] = ()
 
 
@@ -155,7 +160,6 @@ class DagsterClient:
         self._url = url
         self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, timeout=_TIMEOUT, retries=False)
         self._limiter: anyio.CapacityLimiter | None = None
-        self._stale = threading.Event()
 
     async def ask[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of this client in threads of its own.
@@ -169,10 +173,6 @@ class DagsterClient:
             lambda: call(*args, **kwargs), limiter=self._limiter, abandon_on_cancel=True
         )
 
-    def forget_configs(self) -> None:
-        """Have the code location loaded again before the next launch: configurations changed."""
-        self._stale.set()
-
     def launch(self, launch: Launch) -> str:
         """Report the raw files of a run, start it and return its id in Dagster.
 
@@ -181,13 +181,9 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        location, repository = self._loaded()
+        location, repository = self._loaded(launch)
         self._report(launch.raw)
         found = self._launched(launch, location, repository)
-        if found["__typename"] not in ("LaunchRunSuccess", "RunConfigValidationInvalid"):
-            # A configuration that came after the code location was loaded.
-            self._reload(location)
-            found = self._launched(launch, location, repository)
         if found["__typename"] != "LaunchRunSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
         return str(found["run"]["runId"])
@@ -200,7 +196,7 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        self._loaded()
+        self._loaded(launch)
         self._report(launch.raw)
         found = self._query(
             f"""mutation($params: LaunchBackfillParams!) {{
@@ -368,27 +364,39 @@ class DagsterClient:
         made = sorted(found.get("assetMaterializations", ()), key=_time_of)
         return {each["partition"]: _tags(each["tags"]).get("dagster/data_version") for each in made}
 
-    def _loaded(self) -> tuple[str, str]:
-        """Return the names of code location and repository, loaded anew where that is due."""
-        entry = self._location()
-        if self._stale.is_set() or "repositories" not in entry["locationOrLoadError"]:
-            self._reload(entry["name"])
-            entry = self._location()
-        found = entry["locationOrLoadError"]
-        if not found.get("repositories"):
-            raise ProblemError(409, "graph-not-loaded", f"Dagster: {_refusal(found)}")
-        return str(entry["name"]), str(found["repositories"][0]["name"])
+    def _loaded(self, launch: Launch) -> tuple[str, str]:
+        """Return the names of code location and repository, loaded anew where that is due.
 
-    def _location(self) -> dict[str, Any]:
+        A configuration may be newer than what Dagster has loaded, however it was changed.
+        """
+        location, content = self._location(launch)
+        if content != launch.config_hash:
+            self._reload(location["name"])
+            location, content = self._location(launch)
+        loaded = location["locationOrLoadError"]
+        if content != launch.config_hash:
+            reason = "it has loaded another content of this configuration"
+            if not loaded.get("repositories"):
+                reason = _refusal(loaded)
+            raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._shown}: {reason}")
+        return str(location["name"]), str(loaded["repositories"][0]["name"])
+
+    def _location(self, launch: Launch) -> tuple[dict[str, Any], str | None]:
+        """Return the code location, and the hash of the configuration that it was loaded with."""
         found = self._query(
-            f"""{{ workspaceOrError {{ __typename ... on Workspace {{ locationEntries {{ name
+            f"""query($key: AssetKeyInput!) {{
+            workspaceOrError {{ __typename ... on Workspace {{ locationEntries {{ name
             locationOrLoadError {{ __typename
-            ... on RepositoryLocation {{ repositories {{ name }} }}
-            {_ERROR} }} }} }} {_ERROR} }} }}"""
-        )["workspaceOrError"]
-        for entry in found.get("locationEntries", ()):
+            ... on RepositoryLocation {{ repositories {{ name }} }} {_ERROR} }} }} }} {_ERROR} }}
+            assetNodeOrError(assetKey: $key) {{ ... on AssetNode {{
+            metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }} }}""",
+            key={"path": list(launch.made)},
+        )
+        entries = found["assetNodeOrError"].get("metadataEntries", ())
+        content = next((each["text"] for each in entries if each["label"] == "config_hash"), None)
+        for entry in found["workspaceOrError"].get("locationEntries", ()):
             if entry["name"] in _LOCATIONS and entry["locationOrLoadError"] is not None:
-                return dict(entry)
+                return entry, content
         raise ProblemError(
             503,
             "graph-not-loaded",
@@ -398,19 +406,13 @@ class DagsterClient:
         )
 
     def _reload(self, location: str) -> None:
-        self._stale.clear()
-        try:
-            found = self._query(
-                f"""mutation($name: String!) {{
-                reloadRepositoryLocation(repositoryLocationName: $name) {{ __typename
-                {_ERROR} }} }}""",
-                name=location,
-            )["reloadRepositoryLocation"]
-            if found["__typename"] != "WorkspaceLocationEntry":
-                raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
-        except ProblemError:
-            self._stale.set()
-            raise
+        found = self._query(
+            f"""mutation($name: String!) {{
+            reloadRepositoryLocation(repositoryLocationName: $name) {{ __typename {_ERROR} }} }}""",
+            name=location,
+        )["reloadRepositoryLocation"]
+        if found["__typename"] != "WorkspaceLocationEntry":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
 
     def _query(self, text: str, **variables: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         content = self._send("/graphql", {"query": text, "variables": variables})

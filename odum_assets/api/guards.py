@@ -1,7 +1,8 @@
-"""What every request passes first: an id, the host, the token, and the limit of its body."""
+"""What every request passes: an id, host and origin, the token, its body's limit, bugs caught."""
 
 import hmac
 import json
+import logging
 import re
 import uuid
 from typing import Final
@@ -15,6 +16,9 @@ from odum_assets.api.problems import MEDIA_TYPE, ProblemError, problem_body
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _OPEN: Final = ("/api/health",)
 """Paths that need no token, so that a supervisor can ask."""
+
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+_LOG: Final = logging.getLogger("odum_assets.api")
 
 
 class Guard:
@@ -43,9 +47,12 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope["odum_request_id"] = request_id
+        begun = False
 
         async def answer(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 sent = MutableHeaders(scope=message)
                 sent["X-Request-Id"] = request_id
                 sent["X-Content-Type-Options"] = "nosniff"
@@ -53,24 +60,42 @@ class Guard:
 
         try:
             self._check_host(headers)
-            if scope["path"] not in _OPEN and scope["method"] != "OPTIONS":
+            self._check_origin(scope["method"], headers)
+            if scope["path"] not in _OPEN:
                 self._check_token(headers)
-            limited = self._limited(headers, receive)
+            await self._app(scope, self._limited(headers, receive), answer)
         except ProblemError as error:
             await _refuse(scope, answer, error)
-            return
-        await self._app(scope, limited, answer)
+        except Exception:
+            _LOG.exception("request %s failed", request_id)
+            if begun:
+                # The connection is cut: half a reply must not look like a whole one.
+                raise
+            detail = f"the service failed; its log says why under request {request_id}"
+            await _refuse(scope, answer, ProblemError(500, "internal-server-error", detail))
 
     def _check_host(self, headers: Headers) -> None:
         """Refuse names that a page in a browser made up for this machine (DNS rebinding)."""
-        if self._token is not None:
-            return
-        name = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
-        if name not in LOOPBACK:
+        if self._token is None and _host_name(headers.get("host", "")) not in LOOPBACK:
             raise ProblemError(
                 421,
                 "misdirected-request",
                 "without ODUM_API_TOKEN the service answers to 127.0.0.1 and localhost only",
+            )
+
+    def _check_origin(self, method: str, headers: Headers) -> None:
+        """Refuse what a page of somebody else has a browser start or change here.
+
+        With a token there is no need: no browser adds it by itself.
+        """
+        origin = headers.get("origin")
+        if self._token is not None or method in _READING or origin in (None, *self._options.cors):
+            return
+        if origin is not None and origin.partition("://")[2] != headers.get("host", ""):
+            raise ProblemError(
+                403,
+                "foreign-origin",
+                f"pages of {origin[:200]} may change nothing here; ODUM_API_CORS lists who may",
             )
 
     def _check_token(self, headers: Headers) -> None:
@@ -109,12 +134,20 @@ class Guard:
         return limited
 
 
+def _host_name(host: str) -> str:
+    return re.sub(r":\d+$", "", host).strip("[]").lower()
+
+
 async def _refuse(scope: Scope, send: Send, error: ProblemError) -> None:
     content = problem_body(
         scope["path"], scope["odum_request_id"], error.status, error.kind, error.detail
     )
     body = json.dumps(content).encode()
-    headers = {**error.headers, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
+    headers = {
+        **(error.headers or {}),
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+    }
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -24,13 +24,13 @@ from odum_assets.orchestration.launch import AD_HOC_JOB
 from odum_assets.orchestration.names import backtest_key, day_job_name, op_name
 from odum_assets.orchestration.partition_state import Partition, State, look_at, sources_for
 from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
-from odum_assets.results.run_id import new_run_id
+from odum_assets.results.failures import run_id_of
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
 
-RUN_ID_TAG = "odum/run_id"
 KEY_TAG = "odum/idempotency_key"
 BODY_TAG = "odum/request"
 
@@ -220,7 +220,7 @@ def _day(
             f"{loaded.name} {day}: there is neither a raw file nor a catalog partition of "
             f"{', '.join(missing)}; see POST /api/backtest/check-data",
         )
-    run_id = _new_id(loaded, request, day)
+    run_id = run_id_of(request)
     tags = {**_tags(loaded), RUN_ID_TAG: run_id, **tags}
     return Plan(_daily(loaded, new, parts, day.isoformat(), tags), request, run_id)
 
@@ -265,14 +265,15 @@ def _daily(
     steps += ["ticks"] if new.export_ticks else []
     # Converting a partition that is up to date does nothing but give the result its lineage.
     catalog = {tuple(each.source.catalog_key.path): None for each in parts if each.raw is not None}
+    result = backtest_key(loaded.name, "result")
     return Launch(
         job=day_job_name(loaded.name),
+        made=tuple(result.path),
         keys=(*catalog, *(tuple(backtest_key(loaded.name, step).path) for step in steps)),
         partition=partition,
-        run_config={
-            "ops": {op_name(backtest_key(loaded.name, "result")): {"config": _run_config(new)}}
-        },
+        run_config={"ops": {op_name(result): {"config": _run_config(new)}}},
         tags=tags,
+        config_hash=loaded.content_hash,
         raw=_reports(parts),
     )
 
@@ -299,13 +300,15 @@ def _window(
             f"{due[0]} --to {due[-1]}`, or run them as a range (first_day, last_day) first",
         )
     key = backtest_key(loaded.name, "window")
-    run_id = _new_id(loaded, request, days[0])
+    run_id = run_id_of(request)
     launch = Launch(
         job=AD_HOC_JOB,
+        made=tuple(key.path),
         keys=(tuple(key.path),),
         partition=None,
         run_config={"ops": {op_name(key): {"config": chosen}}},
         tags={**_tags(loaded), RUN_ID_TAG: run_id, **tags},
+        config_hash=loaded.content_hash,
     )
     return Plan(launch, request, run_id)
 
@@ -337,7 +340,7 @@ def _run_config(new: NewRun) -> dict[str, Any]:
 
 def _tags(loaded: LoadedConfig) -> dict[str, str]:
     # Whoever asked is told of a failure, and starts it again or not.
-    return {"odum/source": "api", "odum/config": loaded.name, "dagster/max_retries": "0"}
+    return {"odum/source": "api", CONFIG_TAG: loaded.name, "dagster/max_retries": "0"}
 
 
 def _day_request(loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
@@ -347,13 +350,6 @@ def _day_request(loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
     request = _validated(lambda: chosen.day_request(loaded, day))
     _validated(lambda: check_options(request))
     return request
-
-
-def _new_id(loaded: LoadedConfig, request: "RunRequest", day: date) -> str:
-    from odum_assets.backtest.request import day_start_ns
-
-    start = request.bounds()[0] if request.days else request.start_ns
-    return new_run_id(loaded, day_start_ns(day) if start is None else start)
 
 
 def _validated[T](check: Callable[[], T]) -> T:

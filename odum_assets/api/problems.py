@@ -1,6 +1,5 @@
 """Errors as problem details (RFC 9457): one shape for everything that goes wrong."""
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,9 +11,10 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from odum_assets.errors import OdumError
+from odum_assets.registry.database import RegistryError
+from odum_assets.registry.queries import QueryError
 
 MEDIA_TYPE = "application/problem+json"
-_LOG = logging.getLogger("odum_assets.api")
 
 
 class InvalidField(BaseModel):
@@ -36,7 +36,7 @@ class Problem(BaseModel):
     errors: list[InvalidField] = Field(default=[], description="Parts that cannot be used.")
 
 
-class ProblemError(Exception):
+class ProblemError(HTTPException):
     """Answer a request with a problem.
 
     Parameters
@@ -54,11 +54,16 @@ class ProblemError(Exception):
     def __init__(
         self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail)
-        self.status = status
+        super().__init__(status, detail, dict(headers or {}))
         self.kind = kind
-        self.detail = detail
-        self.headers = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        """Return the HTTP status."""
+        return self.status_code
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 def problem_body(
@@ -83,11 +88,11 @@ def problem_body(
 
 def install(app: FastAPI) -> None:
     """Answer every error of an application with a problem."""
-    app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(OdumError, _on_odum_error)
+    app.add_exception_handler(RegistryError, _on_registry_error)
+    app.add_exception_handler(QueryError, _on_query_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_bug)
 
 
 def _reply(
@@ -104,14 +109,19 @@ def _reply(
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def _on_problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ProblemError)  # noqa: S101 - what it is registered for
-    return _reply(request, error.status, error.kind, error.detail, headers=error.headers)
-
-
 async def _on_odum_error(request: Request, error: Exception) -> JSONResponse:
     """Answer with a person's message: data, configurations or results are not as they must be."""
     return _reply(request, 409, "cannot-be-done", str(error))
+
+
+async def _on_registry_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer that there is no list without the database; its password is not in the message."""
+    headers = {"Retry-After": "5"}
+    return _reply(request, 503, "registry-unavailable", str(error), headers=headers)
+
+
+async def _on_query_error(request: Request, error: Exception) -> JSONResponse:
+    return _reply(request, 422, "invalid-request", str(error))
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -129,17 +139,12 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-    phrase = HTTPStatus(error.status_code).phrase
+    status = error.status_code
+    if isinstance(error, ProblemError):
+        return _reply(request, status, error.kind, error.detail, headers=error.headers)
     detail = {
         404: f"there is nothing at {request.url.path}; see /docs",
         405: f"{request.method} is not possible at {request.url.path}; see /docs",
-    }.get(error.status_code, str(error.detail))
-    kind = phrase.lower().replace(" ", "-")
-    return _reply(request, error.status_code, kind, detail, headers=error.headers)
-
-
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    request_id = request.scope.get("odum_request_id", "")
-    _LOG.error("request %s failed (%s)", request_id, type(error).__name__)
-    detail = f"the service failed; its log says why under request {request_id}"
-    return _reply(request, 500, "internal-error", detail, headers={"X-Request-Id": request_id})
+    }.get(status, str(error.detail))
+    kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    return _reply(request, status, kind, detail, headers=error.headers)

@@ -1,52 +1,38 @@
-"""Large tables over HTTP: pages or all of it, as JSON, JSON lines or Arrow, batch by batch.
+"""Stored tables, from any row or time on, batch by batch.
 
-What belongs here: reading a stored table from any row, and the forms it is sent in. What does not:
-which tables there are (the routes). Nothing here holds more than one batch.
+What belongs here: tables as parquet files and as JSON documents. What does not: which tables there
+are (the routes), what they are sent as (`forms`). Nothing here holds more than one batch.
 """
 
-import hashlib
 import io
-import json
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.json as pj
 import pyarrow.parquet as pq
-from fastapi import Request
-from fastapi.responses import Response, StreamingResponse
 
-from odum_assets.api.problems import ProblemError
+from odum_assets.api.json_rows import JsonRows, json_rows
+from odum_assets.catalog.arrow import Column
+from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.json_rows import json_objects, lines_of
 
-_BATCH_ROWS: Final = 16_384
-_BLOCK: Final = 1 << 20
-
-
-class Form(StrEnum):
-    """Forms of a table, each its media type."""
-
-    JSON = "application/json"
-    LINES = "application/x-ndjson"
-    ARROW = "application/vnd.apache.arrow.stream"
+_BATCH_ROWS: Final = 8_192
+_TIME: Final = pa.timestamp("ns", tz="UTC")
 
 
 class Table(Protocol):
     """Rows in a fixed order."""
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """Return the files that it is read from."""
+    def path(self) -> Path:
+        """Return the file."""
 
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """Return the forms that it can be sent in."""
+    def between(self, start_ns: int | None, end_ns: int | None) -> Self:
+        """Return the rows of a range of time; its end is excluded, None is no bound."""
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -60,34 +46,40 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ParquetTable:
-    """A parquet file, or those rows of it that a filter keeps.
+    """A parquet file with a ``timestamp``, in order of it, or a range of its rows.
 
     Parameters
     ----------
     path : Path
         The file.
-    keep : pyarrow.dataset.Expression, optional
-        Rows to keep; all by default.
+    statuses : tuple[str, ...]
+        States of the rows that are kept; all by default.
+    first, last : int or None
+        The range, `last` excluded; None for all. The states are looked at inside it.
     """
 
     path: Path
-    keep: ds.Expression | None = None
+    statuses: tuple[str, ...] = ()
+    first: int = 0
+    last: int | None = None
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Return the file."""
-        return (self.path,)
-
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """Return all forms."""
-        return tuple(Form)
+    def between(self, start_ns: int | None, end_ns: int | None) -> "ParquetTable":
+        """Return the rows of a range of time."""
+        stat = self.path.stat()
+        first, last = (
+            None if bound is None else _row_at(self.path, bound, stat.st_mtime_ns, stat.st_size)
+            for bound in (start_ns, end_ns)
+        )
+        first = first or 0
+        return replace(self, first=first, last=None if last is None else max(first, last))
 
     def count(self) -> int:
         """Return the number of rows."""
-        if self.keep is None:
-            return int(pq.read_metadata(self.path).num_rows)
-        return int(ds.dataset(self.path).count_rows(filter=self.keep))
+        if self.statuses:
+            stat = self.path.stat()
+            return _count(self, stat.st_mtime_ns, stat.st_size)
+        last = pq.read_metadata(self.path).num_rows if self.last is None else self.last
+        return int(last) - self.first
 
     def lines(self, offset: int, limit: int) -> Iterator[bytes]:
         """Yield rows as JSON lines."""
@@ -99,311 +91,159 @@ class ParquetTable:
 
     def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
         """Yield rows as record batches."""
-        skip, left = offset, limit
-        batches, before = self._from(offset)
-        skip -= before
         empty = True
-        for batch in batches:
-            if skip >= batch.num_rows:
-                skip -= batch.num_rows
-                continue
-            part = batch.slice(skip, left)
-            skip, left, empty = 0, left - part.num_rows, False
-            yield part
-            if not left:
-                break
+        batches = self.batches() if self.statuses else self.batches(offset)
+        for batch in _cut(batches, offset if self.statuses else 0, limit):
+            empty = False
+            yield batch
         if empty:
             yield pa.RecordBatch.from_pylist([], schema=pq.read_schema(self.path))
 
-    def _from(self, offset: int) -> tuple[Iterator[pa.RecordBatch], int]:
-        """Return batches, and how many rows stand before the first of them."""
-        if self.keep is not None:
-            scanner = ds.dataset(self.path).scanner(
-                filter=self.keep, batch_size=_BATCH_ROWS, batch_readahead=1, fragment_readahead=1
+    def batches(
+        self, offset: int = 0, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, or some columns of them; an offset counts before states are looked at."""
+        start = self.first + offset
+        with pq.ParquetFile(self.path) as file:
+            groups, before = _groups_from(file.metadata, start)
+            last = file.metadata.num_rows if self.last is None else self.last
+            found = file.iter_batches(
+                _BATCH_ROWS, row_groups=groups, columns=None if columns is None else [*columns]
             )
-            return iter(scanner.to_batches()), 0
-        return self._groups(offset)
+            for batch in _cut(found if groups else iter(()), start - before, last - start):
+                yield self._kept(batch)
 
-    def _groups(self, offset: int) -> tuple[Iterator[pa.RecordBatch], int]:
-        file = pq.ParquetFile(self.path)
-        before, first = 0, 0
-        while first < file.num_row_groups:
-            rows = file.metadata.row_group(first).num_rows
-            if before + rows > offset:
+    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not self.statuses:
+            return batch
+        return batch.filter(pc.is_in(batch["status"], pa.array(self.statuses)))
+
+
+def _cut(batches: Iterator[pa.RecordBatch], offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+    """Yield a range of rows."""
+    for batch in batches if limit > 0 else ():
+        passed = min(offset, batch.num_rows)
+        offset -= passed
+        part = batch.slice(passed, limit)
+        if part.num_rows:
+            limit -= part.num_rows
+            yield part
+        if limit <= 0:
+            break
+
+
+def _groups_from(metadata: pq.FileMetaData, row: int) -> tuple[list[int], int]:
+    """Return the groups of rows from the one with a row on, and how many rows stand before it."""
+    before = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        if before + rows > row:
+            return [*range(group, metadata.num_row_groups)], before
+        before += rows
+    return [], before
+
+
+@lru_cache(maxsize=1_024)
+def _row_at(path: Path, bound_ns: int, _mtime_ns: int, _size: int) -> int:
+    """Return the first row whose time is not before a bound."""
+    before = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["timestamp"]):
+            times = batch["timestamp"].cast(pa.int64()).to_numpy()
+            here = int(times.searchsorted(bound_ns))
+            before += here
+            if here < len(times):
                 break
-            before, first = before + rows, first + 1
-        groups = list(range(first, file.num_row_groups))
+    return before
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            with file:
-                if groups:
-                    yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)
 
-        return batches(), before
+@lru_cache(maxsize=512)
+def _count(table: ParquetTable, _mtime_ns: int, _size: int) -> int:
+    return sum(batch.num_rows for batch in table.batches(columns=["status"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the rows of a kind of JSON document are.
+
+    Parameters
+    ----------
+    schema : pa.Schema
+        Columns; times stand as texts in the document.
+    moment : callable
+        Returns the time of a row (its line) in ns since 1970. Rows are in its order.
+    time_of : callable
+        Returns the times that a column of texts means.
+    """
+
+    schema: pa.Schema
+    moment: Callable[[bytes], int]
+    time_of: Callable[[Column], Column]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentTable:
-    """A JSON array with one object a line, as `results.json_rows.write_array` writes it.
+    """A JSON array with one object a line, or a range of its rows.
 
     Parameters
     ----------
     path : Path
         The file.
-    schema : pyarrow.Schema, optional
-        Columns, where the objects are flat; without one there is no Arrow form.
+    document : Document
+        What its rows are.
+    first, last : int or None
+        The range, `last` excluded; None for all.
     """
 
     path: Path
-    schema: pa.Schema | None = None
+    document: Document
+    first: int = 0
+    last: int | None = None
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Return the file."""
-        return (self.path,)
-
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """Return the forms that the objects allow."""
-        return (Form.JSON, Form.LINES) if self.schema is None else tuple(Form)
+    def between(self, start_ns: int | None, end_ns: int | None) -> "DocumentTable":
+        """Return the rows of a range of time."""
+        rows, moment = self._rows, self.document.moment
+        first = 0 if start_ns is None else rows.first_at(moment, start_ns)
+        last = rows.count if end_ns is None else rows.first_at(moment, end_ns)
+        return replace(self, first=first, last=max(first, last))
 
     def count(self) -> int:
         """Return the number of objects."""
-        stat = self.path.stat()
-        return _count_lines(self.path, stat.st_mtime_ns, stat.st_size) - 2
+        last = self._rows.count if self.last is None else self.last
+        return last - self.first
 
     def lines(self, offset: int, limit: int) -> Iterator[bytes]:
         """Yield objects as JSON lines."""
-        skip, left, rest = offset + 1, limit, b""
-        with self.path.open("rb") as file:
-            while left and (block := file.read(_BLOCK)):
-                if skip:
-                    newlines = block.count(b"\n")
-                    if newlines < skip:
-                        skip -= newlines
-                        continue
-                    block, skip = block[_end_of_line(block, skip) :], 0
-                block = rest + block
-                end = block.rfind(b"\n") + 1
-                whole, rest = block[:end], block[end:]
-                if whole.endswith(b"\n]\n") or whole == b"]\n":
-                    whole = whole[:-2]
-                rows = whole.count(b"\n")
-                if rows > left:
-                    whole, rows = whole[: _end_of_line(whole, left)], left
-                left -= rows
-                if whole:
-                    # A newline inside a text is escaped: this is the end of a line for sure.
-                    yield whole.replace(b",\n", b"\n")
+        count = self.count()
+        first, last = min(offset, count), min(offset + limit, count)
+        return self._rows.lines(self.first + first, self.first + last)
 
     def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
         """Yield objects as record batches."""
-        schema = self.schema
-        if schema is None:
-            raise ProblemError(406, "not-acceptable", "this is not a table of flat rows")
-        options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+        wanted = self.document.schema
+        texts = pa.schema(
+            [field.with_type(pa.string()) if _is_time(field) else field for field in wanted]
+        )
+        options = pj.ParseOptions(explicit_schema=texts, unexpected_field_behavior="error")
         empty = True
         for lines in self.lines(offset, limit):
-            table = pj.read_json(io.BytesIO(lines), parse_options=options)
+            table = pj.read_json(io.BytesIO(lines), parse_options=options).select(wanted.names)
             for batch in table.combine_chunks().to_batches():
                 empty = False
-                yield batch
+                columns = [
+                    self.document.time_of(batch[field.name])
+                    if _is_time(field)
+                    else batch[field.name]
+                    for field in wanted
+                ]
+                yield pa.record_batch(columns, schema=wanted)
         if empty:
-            yield pa.RecordBatch.from_pylist([], schema=schema)
+            yield pa.RecordBatch.from_pylist([], schema=wanted)
+
+    @property
+    def _rows(self) -> JsonRows:
+        return json_rows(self.path)
 
 
-@lru_cache(maxsize=256)
-def _count_lines(path: Path, _mtime_ns: int, _size: int) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
-
-
-def _end_of_line(block: bytes, number: int) -> int:
-    at = 0
-    for _ in range(number):
-        at = block.index(b"\n", at) + 1
-    return at
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which rows of a table: from `offset`, up to `limit`; None is all that follow."""
-
-    offset: int
-    limit: int | None
-
-    def size(self, total: int) -> int:
-        """Return the number of rows on it."""
-        left = max(total - self.offset, 0)
-        return left if self.limit is None else min(left, self.limit)
-
-
-def table_reply(
-    request: Request,
-    table: Table,
-    name: str,
-    page: Page,
-    default_limit: int,
-    extra: dict[str, Any] | None = None,
-) -> Response:
-    """Send a page of a table in the form that the request asks for.
-
-    Parameters
-    ----------
-    request : Request
-        Says form (Accept), compression (Accept-Encoding) and what it has (If-None-Match).
-    table : Table
-        The rows.
-    name : str
-        Name of the rows in the JSON form.
-    page : Page
-        Which rows. Without a limit, JSON has `default_limit` rows and the other forms all.
-    default_limit : int
-        Rows of a JSON page.
-    extra : dict, optional
-        Further content of the JSON form.
-    """
-    form = chosen_form(request.headers.get("accept"), table.forms)
-    packed = "gzip" in request.headers.get("accept-encoding", "")
-    if form is Form.JSON and page.limit is None:
-        page = Page(page.offset, default_limit)
-    tag = tag_of(table.files, name, page.offset, page.limit, form, packed)
-    headers = {"ETag": tag, "Vary": "Accept, Accept-Encoding", "Cache-Control": "no-cache"}
-    if is_known(request, tag):
-        return Response(status_code=304, headers=headers)
-    total = table.count()
-    rows = page.size(total)
-    headers["X-Total-Count"] = str(total)
-    if page.offset + rows < total:
-        following = request.url.include_query_params(
-            offset=page.offset + rows, **({} if page.limit is None else {"limit": page.limit})
-        )
-        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    if form is Form.ARROW:
-        chunks = arrow_stream(table.arrow(page.offset, rows))
-    elif form is Form.LINES:
-        chunks = table.lines(page.offset, rows)
-    else:
-        chunks = json_page(
-            {},
-            {name: table.lines(page.offset, rows)},
-            {
-                "total": total,
-                "limit": page.limit,
-                "offset": page.offset,
-                "has_more": page.offset + rows < total,
-                **(extra or {}),
-            },
-        )
-    return streamed(chunks, form, headers, packed=packed)
-
-
-def streamed(
-    chunks: Iterator[bytes], form: Form, headers: dict[str, str], *, packed: bool
-) -> Response:
-    """Send chunks as they are made, packed if the other side can take that.
-
-    They are made and packed in the thread pool: the event loop only sends.
-    """
-    if packed:
-        headers["Content-Encoding"] = "gzip"
-        chunks = _gzipped(chunks)
-    return StreamingResponse(chunks, media_type=form.value, headers=headers)
-
-
-def json_page(
-    head: dict[str, Any], arrays: dict[str, Iterator[bytes]], tail: dict[str, Any]
-) -> Iterator[bytes]:
-    """Yield one JSON object: its first members, arrays of rows, its last members."""
-    comma = b"{"
-    for name, value in head.items():
-        yield comma + _member(name, value)
-        comma = b","
-    for name, lines in arrays.items():
-        yield comma + json.dumps(name).encode() + b":["
-        first = True
-        for block in lines:
-            yield (b"" if first else b",\n") + block[:-1].replace(b"\n", b",\n")
-            first = False
-        yield b"]"
-        comma = b","
-    for name, value in tail.items():
-        yield comma + _member(name, value)
-        comma = b","
-    yield b"}\n"
-
-
-def _member(name: str, value: object) -> bytes:
-    return f"{json.dumps(name)}:{json.dumps(value, allow_nan=False)}".encode()
-
-
-def arrow_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    """Yield record batches as an Arrow IPC stream."""
-    sink = io.BytesIO()
-    writer = None
-    for batch in batches:
-        if writer is None:
-            writer = pa.ipc.new_stream(sink, batch.schema)
-        writer.write_batch(batch)
-        yield _taken(sink)
-    if writer is not None:
-        writer.close()
-        yield _taken(sink)
-
-
-def _taken(sink: io.BytesIO) -> bytes:
-    found = sink.getvalue()
-    sink.seek(0)
-    sink.truncate()
-    return found
-
-
-def _gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    for chunk in chunks:
-        if packed := packer.compress(chunk):
-            yield packed
-    yield packer.flush()
-
-
-def chosen_form(accept: str | None, forms: tuple[Form, ...]) -> Form:
-    """Return the form that an Accept header likes best; JSON where it does not mind.
-
-    Raises
-    ------
-    ProblemError
-        If it takes none of them.
-    """
-    wishes = []
-    for place, part in enumerate((accept or "*/*").split(",")):
-        media, *parameters = (each.strip().lower() for each in part.split(";"))
-        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-        try:
-            liked = float(weight)
-        except ValueError:
-            liked = 0.0
-        wishes.append((-liked, place, media))
-    for liked, _, media in sorted(wishes):
-        if not liked:
-            continue
-        for form in forms:
-            family = form.value.partition("/")[0]
-            aliases = {"application/jsonl", "application/jsonlines"} if form is Form.LINES else ()
-            if media in (form.value, f"{family}/*", "*/*") or media in aliases:
-                return form
-    raise ProblemError(
-        406, "not-acceptable", f"this can be had as {', '.join(forms)}; say which with Accept"
-    )
-
-
-def tag_of(files: tuple[Path, ...], *parts: object) -> str:
-    """Return an ETag of the files that a reply is made of, and of how it is made."""
-    stats = [file.stat() for file in files]
-    text = repr([*((str(f), s.st_mtime_ns, s.st_size) for f, s in zip(files, stats, strict=True))])
-    return f'"{hashlib.sha256((text + repr(parts)).encode()).hexdigest()[:32]}"'
-
-
-def is_known(request: Request, tag: str) -> bool:
-    """Return whether the other side has a reply with this ETag already."""
-    known = request.headers.get("if-none-match", "")
-    return known == "*" or tag in [each.strip().removeprefix("W/") for each in known.split(",")]
+def _is_time(field: "pa.Field[Any]") -> bool:
+    return bool(field.type == _TIME)

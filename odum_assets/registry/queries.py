@@ -53,6 +53,8 @@ class RunFilter:
         One of these.
     run_mode : RunMode or None
         Exactly this.
+    detail : str or None
+        ``fast`` or ``report``.
     dataset_id, strategy_id : int or None
         Keys of what was run over and what was run.
     executed_from, executed_to : datetime or None
@@ -69,6 +71,7 @@ class RunFilter:
     dataset_id: int | None = None
     strategy_id: int | None = None
     run_mode: RunMode | None = None
+    detail: str | None = None
     dagster_run_id: str | None = None
     sweep_id: str | None = None
     executed_from: datetime | None = None
@@ -248,6 +251,16 @@ def list_datasets(
     return _all(connection, found.limit(limit).offset(offset))
 
 
+def count_datasets(connection: sa.Connection, instrument: str | None = None) -> int:
+    """Return how many datasets there are, of one instrument or all."""
+    return _count(connection, _DATASETS.c.instrument, instrument)
+
+
+def count_strategies(connection: sa.Connection, name: str | None = None) -> int:
+    """Return how many strategies there are, of one name or all."""
+    return _count(connection, _STRATEGIES.c.name, name)
+
+
 def list_strategies(
     connection: sa.Connection, name: str | None = None, limit: int = 100, offset: int = 0
 ) -> list[Row]:
@@ -308,6 +321,7 @@ def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnEl
             "dataset_id",
             "strategy_id",
             "run_mode",
+            "detail",
             "dagster_run_id",
             "sweep_id",
         )
@@ -415,6 +429,13 @@ def _parsed(kind: sa.types.TypeEngine[Any], value: Any) -> Any:  # noqa: ANN401 
     if type(value) is not wanted:
         raise TypeError
     return value
+
+
+def _count(connection: sa.Connection, column: sa.Column[Any], value: str | None) -> int:
+    found = sa.select(sa.func.count()).select_from(column.table)
+    if value is not None:
+        found = found.where(column == value)
+    return int(connection.execute(found).scalar_one())
 
 
 def _one(connection: sa.Connection, statement: sa.Select[Any]) -> Row | None:

@@ -2,9 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import BTC, THROTTLED, Service, clean_environment, lay_out, serving
-
-from odum_assets.cli.main import main
+from service import BTC, THROTTLED, Service, lay_out, odum, serving
 
 
 @pytest.fixture(scope="session")
@@ -12,19 +10,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sample day and three results: report, fast, and one with denied orders."""
     place = tmp_path_factory.mktemp("served")
     lay_out(place)
-    with pytest.MonkeyPatch.context() as patch:
-        kept = clean_environment()
-        for name in ("DAGSTER_HOME", "ODUM_CONFIGS_PATH", "ODUM_RESULTS_PATH"):
-            if name not in kept:
-                patch.delenv(name, raising=False)
-        patch.chdir(place)
-        sample = ["--instrument", "BINANCE-FUTURES:PERPETUAL:BTC-USDT", "--days", "1"]
-        small = ["--trades-per-day", "2500", "--books-per-day", "3600", "--hours", "12-13"]
-        assert main(["data", "generate", *sample, *small]) == 0
-        day = ["--day", "2024-01-01"]
-        assert main(["backtest", BTC, *day, "--report", "--export-ticks"]) == 0
-        assert main(["backtest", BTC, *day, "--fast"]) == 0
-        assert main(["backtest", THROTTLED, *day, "--report"]) == 0
+    sample = ["--instrument", "BINANCE-FUTURES:PERPETUAL:BTC-USDT", "--days", "1"]
+    small = ["--trades-per-day", "2500", "--books-per-day", "3600", "--hours", "12-13"]
+    odum(place, "data", "generate", *sample, *small)
+    day = ["--day", "2024-01-01"]
+    odum(place, "backtest", BTC, *day, "--report", "--export-ticks")
+    odum(place, "backtest", BTC, *day, "--fast")
+    odum(place, "backtest", THROTTLED, *day, "--report")
     return place
 
 

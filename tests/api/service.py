@@ -19,7 +19,8 @@ BTC = "binance_futures_btcusdt_l2_trades_config"
 THROTTLED = "throttled"
 """A configuration of the same instrument that has most orders denied."""
 
-_OWN = ("UNIFIED_CLOUD_", "DATA_CATALOG_PATH", "ODUM_", "DAGSTER_")
+_ODUM = [sys.executable, "-m", "odum_assets.cli.main"]
+_OWN = ("UNIFIED_CLOUD_", "DATA_CATALOG_PATH", "DATABASE_URL", "ODUM_", "DAGSTER_")
 
 
 class Reply(NamedTuple):
@@ -79,11 +80,24 @@ def lay_out(folder: Path) -> None:
     (folder / "configs" / f"{THROTTLED}.json").write_text(json.dumps(content))
 
 
+def odum(folder: Path, *arguments: str, **environment: str) -> None:
+    """Run a command in a folder; it must succeed."""
+    done = subprocess.run(
+        [*_ODUM, *arguments],
+        cwd=folder,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 @contextmanager
 def serving(folder: Path, *options: str, **environment: str) -> Iterator[Service]:
     """Run `odum serve` in a folder until the context ends; it must end well."""
     port, log = free_port(), folder / "service.log"
-    command = [sys.executable, "-m", "odum_assets.cli.main", "serve", "--port", str(port)]
+    command = [*_ODUM, "serve", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *options],

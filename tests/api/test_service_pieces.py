@@ -1,31 +1,92 @@
-"""Pieces that need no service: documents by lines, progress, the list of results."""
+"""Pieces that need no service: rows by number and time, forms, shared work, progress."""
 
+import asyncio
 import json
-import shutil
+import threading
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from odum_assets.api.files import FileCache
 from odum_assets.api.following import progress_of
-from odum_assets.api.results_index import ResultsIndex
-from odum_assets.api.tables import DocumentTable, Form, chosen_form
+from odum_assets.api.forms import Form, chosen_form, takes_gzip
+from odum_assets.api.json_rows import json_rows
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.sharing import Sharing
+from odum_assets.api.tables import ParquetTable
 from odum_assets.backtest.plan import Progress
-from odum_assets.results.store import ResultStore
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 40_000])
-def test_any_part_of_a_document_is_found(tmp_path: Path, rows: int) -> None:
+def _document(path: Path, rows: int) -> list[dict[str, object]]:
     # Longer than a block of a megabyte, with texts that look like the end of a line or the array.
-    objects = [{"row": row, "text": ",\n]\n" + "x" * (row % 50)} for row in range(rows)]
-    path = tmp_path / "rows.json"
+    objects: list[dict[str, object]] = [
+        {"row": row, "at": row // 3 * 10, "text": ",\n]\n" + "x" * (row % 50)}
+        for row in range(rows)
+    ]
     text = ",\n".join(map(json.dumps, objects))
     path.write_text(f"[\n{text}\n]\n" if rows else "[\n]\n")
-    table = DocumentTable(path)
-    assert table.count() == rows
-    for offset in {0, 1, rows // 2, rows - 1, rows, rows + 5} - {-1}:
-        for limit in (1, 3, rows, rows * 2 + 1):
-            lines = b"".join(table.lines(offset, limit)).splitlines()
-            assert [json.loads(line) for line in lines] == objects[offset : offset + limit]
+    return objects
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 2_047, 2_048, 2_049, 40_000])
+def test_any_part_of_a_document_is_found(tmp_path: Path, rows: int) -> None:
+    objects = _document(tmp_path / "rows.json", rows)
+    found = json_rows(tmp_path / "rows.json")
+    assert found.count == rows
+    for first in {0, 1, rows // 2, rows - 1, rows, rows + 5} - {-1}:
+        for last in {first, first + 1, first + 3, rows}:
+            lines = b"".join(found.lines(first, last)).splitlines()
+            assert [json.loads(line) for line in lines] == objects[first:last]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2_048, 9_000])
+def test_the_first_row_at_a_time_is_found(tmp_path: Path, rows: int) -> None:
+    objects = _document(tmp_path / "rows.json", rows)
+    found = json_rows(tmp_path / "rows.json")
+    last = (rows - 1) // 3 * 10 if rows else 0
+    for bound in (-5, 0, 1, 10, 6_820, 6_825, 6_826, 6_830, last, last + 1):
+        first = next((row for row, each in enumerate(objects) if each["at"] >= bound), rows)  # type: ignore[operator]
+        assert (
+            found.first_at(lambda line: int(json.loads(line.rstrip(b",\n"))["at"]), bound) == first
+        )
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "[\n{}", "{}\n]\n", "[\n{}\n]"])
+def test_a_document_that_was_not_written_to_its_end_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.json").write_text(text)
+    with pytest.raises(ProblemError) as refused:
+        json_rows(tmp_path / "rows.json")
+    assert refused.value.kind == "damaged-report"
+
+
+def test_any_part_of_a_table_is_found(tmp_path: Path) -> None:
+    rows = 30_000
+    times = pa.array([row // 4 for row in range(rows)], pa.int64()).cast(pa.timestamp("ns", "UTC"))
+    status = ["denied" if row % 7 == 0 else "filled" for row in range(rows)]
+    table = pa.table({"timestamp": times, "row": range(rows), "status": status})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=9_999)
+    whole = ParquetTable(tmp_path / "t.parquet")
+    denied = ParquetTable(tmp_path / "t.parquet", ("denied",))
+    numbers = list(range(rows))
+    refused = numbers[::7]
+
+    def read(part: ParquetTable, offset: int, limit: int) -> list[int]:
+        found: list[int] = pa.Table.from_batches(part.arrow(offset, limit))["row"].to_pylist()
+        return found
+
+    for offset, limit in [(0, 5), (9_998, 3), (8_190, 20_000), (29_999, 9), (30_000, 1), (5, 0)]:
+        assert read(whole, offset, limit) == numbers[offset : offset + limit]
+        assert read(denied, offset, limit) == refused[offset : offset + limit]
+    for start, end in [(None, 10), (3, 9), (2_499, 2_500), (7_000, None), (9, 3), (99_999, None)]:
+        fitting = [
+            row for row in numbers if row // 4 >= (start or 0) and (end is None or row // 4 < end)
+        ]
+        part = whole.between(start, end)
+        assert (part.count(), read(part, 0, rows)) == (len(fitting), fitting)
+        assert read(part, 2, 3) == fitting[2:5]
+        assert denied.between(start, end).count() == sum(row % 7 == 0 for row in fitting)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +98,9 @@ def test_any_part_of_a_document_is_found(tmp_path: Path, rows: int) -> None:
         ("application/json;q=0.1, application/jsonl", Form.LINES),
         ("application/vnd.apache.arrow.stream", Form.ARROW),
         ("application/json;q=0, application/x-ndjson;q=0.001", Form.LINES),
+        ("*/*, application/json;q=0.5", Form.LINES),
+        ("application/json;q=0, */*;q=0.1", Form.LINES),
+        ("application/x-ndjson, application/json", Form.LINES),
     ],
 )
 def test_the_form_that_is_liked_best(accept: str | None, form: Form) -> None:
@@ -56,18 +120,88 @@ def test_progress_is_read_as_the_assets_write_it() -> None:
     assert progress_of("Funding is not charged") is None
 
 
-def test_the_list_follows_the_files(project: Path, tmp_path: Path) -> None:
-    shutil.copytree(project / "data/results/fast", tmp_path / "fast")
-    index = ResultsIndex(ResultStore(tmp_path))
-    first = index.listing()
-    assert len(first.results) == 3
-    assert index.listing() is first
-    path = tmp_path / "fast" / f"{first.results[0].run_id}.json"
-    path.write_text("{")
-    (tmp_path / "fast/stray.json").write_text("{}")
-    damaged = index.listing()
-    assert [each.run_id for each in damaged.results] == [each.run_id for each in first.results[1:]]
-    assert len(damaged.damaged) == 2
-    path.unlink()
-    (tmp_path / "fast/stray.json").unlink()
-    assert index.listing().damaged == ()
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        (None, False),
+        ("gzip", True),
+        ("gzip;q=0", False),
+        ("br, *", True),
+        ("identity, deflate", False),
+        ("*;q=0", False),
+    ],
+)
+def test_packed_only_where_it_is_taken(header: str | None, taken: bool) -> None:
+    assert takes_gzip(header) is taken
+
+
+def test_who_asks_during_work_shares_the_next_turn() -> None:
+    begun, may_end, turns = threading.Event(), threading.Event(), []
+
+    def work() -> int:
+        turns.append(1)
+        begun.set()
+        assert may_end.wait(20)
+        return len(turns)
+
+    async def ask() -> list[int]:
+        sharing = Sharing()
+        first = asyncio.create_task(sharing.get("key", work))
+        await asyncio.to_thread(begun.wait, 20)
+        later = [asyncio.create_task(sharing.get("key", work)) for _ in range(50)]
+        await asyncio.sleep(0)
+        later.pop().cancel()
+        may_end.set()
+        return [await first, *await asyncio.gather(*later)]
+
+    assert asyncio.run(ask()) == [1] + [2] * 49
+
+
+def test_work_that_fails_fails_for_all_and_is_tried_again() -> None:
+    turns = []
+
+    def work() -> int:
+        turns.append(1)
+        if len(turns) == 1:
+            raise ProblemError(409, "once", "once")
+        return len(turns)
+
+    async def ask() -> list[int | BaseException]:
+        sharing = Sharing()
+        both = [sharing.get("key", work) for _ in range(2)]
+        return [
+            *await asyncio.gather(*both, return_exceptions=True),
+            await sharing.get("key", work),
+        ]
+
+    first, second, third = asyncio.run(ask())
+    assert isinstance(first, ProblemError)
+    assert second is first
+    assert third == 2
+
+
+def test_what_is_made_of_a_file_is_made_again_when_it_changes(tmp_path: Path) -> None:
+    cache = FileCache[str](most=2)
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_text(path.name)
+    made = []
+
+    def read(path: Path) -> str:
+        def make() -> str:
+            made.append(path.name)
+            return path.read_text()
+
+        return cache.get([path], make)
+
+    assert [read(paths[0]), read(paths[0])] == ["a", "a"]
+    paths[0].write_text("other")
+    assert read(paths[0]) == "other"
+    assert [read(paths[1]), read(paths[0]), read(paths[2]), read(paths[0])] == [
+        "b",
+        "other",
+        "c",
+        "other",
+    ]
+    assert read(paths[1]) == "b"
+    assert made == ["a", "a", "b", "c", "b"]

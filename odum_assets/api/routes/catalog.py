@@ -3,9 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
-from odum_assets.api import models
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.config.model import ExecAlgorithm
@@ -14,13 +13,73 @@ from odum_assets.instruments.keys import VENUE_CODES, InstrumentKey, venue_produ
 router = APIRouter(prefix="/api", tags=["choices"])
 
 
+class Venue(BaseModel):
+    """A venue."""
+
+    code: str
+    name: str
+    types: list[str]
+
+
+class Venues(BaseModel):
+    """Venues that are known; traditional markets are not."""
+
+    cefi: list[Venue]
+    tradfi: list[Venue]
+
+
+class InstrumentTypes(BaseModel):
+    """Kinds of instrument of a venue."""
+
+    venue: str
+    types: list[str]
+
+
+class Instrument(BaseModel):
+    """An instrument for which there is a configuration."""
+
+    symbol: str
+    gcs_id: str = Field(description="Name of its raw files.")
+    nautilus_id: str
+    config_id: str = Field(description="Its id as the configuration spells it.")
+    configs: list[str]
+
+
+class Instruments(BaseModel):
+    """Instruments of a venue."""
+
+    venue: str
+    type: str
+    instruments: list[Instrument]
+
+
+class Parameter(BaseModel):
+    """A parameter of an execution algorithm."""
+
+    name: str
+    type: str
+    default: float | int | None
+    minimum: float | None
+    maximum: float | None
+    description: str
+
+
+class Algorithm(BaseModel):
+    """An execution algorithm."""
+
+    id: str
+    name: str
+    description: str
+    parameters: list[Parameter]
+
+
 @router.get("/instruments/venues")
-def list_venues(service: ServiceHere) -> models.Venues:
+def list_venues(service: ServiceHere) -> Venues:
     """List venues, and the kinds of instrument that they have."""
     codes = sorted({*VENUE_CODES, *(each.venue for each in _keys(service))})
-    return models.Venues(
+    return Venues(
         cefi=[
-            models.Venue(code=code, name=code.replace("-", " ").title(), types=_types(code))
+            Venue(code=code, name=code.replace("-", " ").title(), types=_types(code))
             for code in codes
         ],
         tradfi=[],
@@ -28,24 +87,24 @@ def list_venues(service: ServiceHere) -> models.Venues:
 
 
 @router.get("/instruments/types/{venue}")
-def list_types(service: ServiceHere, venue: str) -> models.InstrumentTypes:
+def list_types(service: ServiceHere, venue: str) -> InstrumentTypes:
     """List the kinds of instrument of a venue."""
     code = _venue(service, venue)
-    return models.InstrumentTypes(venue=code, types=_types(code))
+    return InstrumentTypes(venue=code, types=_types(code))
 
 
 @router.get("/instruments/list/{venue}/{product}")
-def list_instruments(service: ServiceHere, venue: str, product: str) -> models.Instruments:
+def list_instruments(service: ServiceHere, venue: str, product: str) -> Instruments:
     """List the instruments of a venue and kind for which there are configurations."""
     code, kind = _venue(service, venue), product.upper()
     if kind not in _types(code):
         raise ProblemError(
             404, "unknown-type", f"{code} has no {product}; it has {', '.join(_types(code))}"
         )
-    found: dict[InstrumentKey, models.Instrument] = {}
+    found: dict[InstrumentKey, Instrument] = {}
     for loaded in service.project().configs:
         if (loaded.key.venue, loaded.key.product) == (code, kind):
-            shown = models.Instrument(
+            shown = Instrument(
                 symbol=loaded.key.symbol,
                 gcs_id=str(loaded.key),
                 nautilus_id=loaded.key.nautilus_id,
@@ -53,17 +112,17 @@ def list_instruments(service: ServiceHere, venue: str, product: str) -> models.I
                 configs=[],
             )
             found.setdefault(loaded.key, shown).configs.append(loaded.name)
-    return models.Instruments(venue=code, type=kind, instruments=list(found.values()))
+    return Instruments(venue=code, type=kind, instruments=list(found.values()))
 
 
 @router.get("/algorithms")
-def list_algorithms() -> list[models.Algorithm]:
+def list_algorithms() -> list[Algorithm]:
     """List execution algorithms and their parameters."""
     return _algorithms()
 
 
 @router.get("/algorithms/{algorithm}")
-def get_algorithm(algorithm: str) -> models.Algorithm:
+def get_algorithm(algorithm: str) -> Algorithm:
     """Return one execution algorithm."""
     for each in _algorithms():
         if each.id == algorithm.upper():
@@ -90,7 +149,7 @@ def _types(venue: str) -> list[str]:
     return [product.value for product in venue_products(venue)]
 
 
-def _algorithms() -> list[models.Algorithm]:
+def _algorithms() -> list[Algorithm]:
     """Return what the model of run configurations says of them."""
     schema = TypeAdapter[Any](ExecAlgorithm).json_schema()
     definitions = schema["$defs"]
@@ -100,7 +159,7 @@ def _algorithms() -> list[models.Algorithm]:
         params = definitions[algorithm["properties"]["params"]["$ref"].rpartition("/")[2]]
         name = algorithm["properties"]["type"]["const"]
         found.append(
-            models.Algorithm(
+            Algorithm(
                 id=name,
                 name=name,
                 description=algorithm["properties"]["type"]["description"],
@@ -112,7 +171,7 @@ def _algorithms() -> list[models.Algorithm]:
     return found
 
 
-def _parameter(name: str, part: dict[str, Any]) -> models.Parameter:
+def _parameter(name: str, part: dict[str, Any]) -> Parameter:
     kinds = [part, *part.get("anyOf", ())]
     whole = part.get("type") == "integer"
     default = part.get("default")
@@ -121,7 +180,7 @@ def _parameter(name: str, part: dict[str, Any]) -> models.Parameter:
         values = [kind[each] for kind in kinds for each in names if each in kind]
         return float(values[0]) if values else None
 
-    return models.Parameter(
+    return Parameter(
         name=name,
         type="integer" if whole else "number",
         default=None if default is None else int(default) if whole else float(default),

@@ -6,12 +6,30 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 
-from odum_assets.api import config_files, models
+from odum_assets.api import config_files
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
-from odum_assets.api.tables import is_known
 
 router = APIRouter(prefix="/api/configs", tags=["configurations"])
+
+
+class ListedConfig(BaseModel):
+    """A run configuration in a list."""
+
+    name: str
+    file: str
+    valid: bool
+    instrument: str | None
+    hash: str | None = Field(description="Content hash; results carry it.")
+    problems: list[str]
+
+
+class Configs(BaseModel):
+    """Run configurations."""
+
+    configs: list[ListedConfig]
+    problems: list[str] = Field(description="Where configurations contradict each other.")
 
 
 class ConfigUpload(BaseModel):
@@ -32,13 +50,13 @@ class SavedConfig(BaseModel):
 
 
 @router.get("")
-def list_configs(service: ServiceHere) -> models.Configs:
+def list_configs(service: ServiceHere) -> Configs:
     """List configurations, with what is wrong with those that cannot be used."""
     folder = service.settings.configs_path
     files = config_files.list_files(folder)
-    return models.Configs(
+    return Configs(
         configs=[
-            models.ListedConfig(
+            ListedConfig(
                 name=each.path.stem,
                 file=each.path.name,
                 valid=each.loaded is not None,
@@ -56,8 +74,10 @@ def list_configs(service: ServiceHere) -> models.Configs:
 def get_config(service: ServiceHere, name: str, request: Request) -> Response:
     """Return the content of a configuration as it is stored; its ETag is needed to replace it."""
     content, tag = config_files.read(service.settings.configs_path, name)
-    if is_known(request, tag):
-        return Response(status_code=304, headers={"ETag": tag})
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    known = not_modified(request, tag, headers)
+    if known is not None:
+        return known
     try:
         is_object = isinstance(json.loads(content.decode("utf-8-sig")), dict)
     except ValueError:
@@ -65,7 +85,7 @@ def get_config(service: ServiceHere, name: str, request: Request) -> Response:
     if not is_object:
         raise ProblemError(409, "damaged-config", f"{name} is not a JSON object")
     return Response(
-        content.removeprefix(b"\xef\xbb\xbf"), media_type="application/json", headers={"ETag": tag}
+        content.removeprefix(b"\xef\xbb\xbf"), media_type="application/json", headers=headers
     )
 
 
@@ -84,7 +104,6 @@ def save_config(
     """
     folder = service.settings.configs_path
     loaded, tag, is_new = config_files.write(folder, upload.name, upload.config, if_match)
-    service.dagster.forget_configs()
     response.status_code = 201 if is_new else 200
     response.headers["ETag"] = tag
     response.headers["Location"] = f"/api/configs/{loaded.name}"

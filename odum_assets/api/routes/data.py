@@ -24,6 +24,37 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/api", tags=["data"])
 
 
+class Dataset(BaseModel):
+    """A day of raw data."""
+
+    name: str = Field(examples=["day-2024-07-18"])
+    day: str
+    files: int
+    size: int = Field(description="Bytes.")
+    instruments: list[str]
+    data_types: list[str]
+
+
+class Datasets(models.Paged):
+    """Days of raw data, newest first."""
+
+    datasets: list[Dataset]
+
+
+class DataCheck(BaseModel):
+    """Whether there are the data for a run."""
+
+    valid: bool
+    has_trades: bool
+    has_book: bool
+    date: str | None
+    dataset: str | None
+    source: str
+    messages: list[str]
+    errors: list[str]
+    warnings: list[str]
+
+
 class DataQuestion(BaseModel):
     """A run that there may be data for."""
 
@@ -38,16 +69,16 @@ class DataQuestion(BaseModel):
 
 
 @router.get("/datasets")
-def list_datasets(
+def list_raw_days(
     service: ServiceHere,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     offset: Offset = 0,
-) -> models.Datasets:
+) -> Datasets:
     """List days of raw data, newest first."""
     root = service.settings.raw_root
     days = sorted(list_days(root), reverse=True)
     shown = days[offset : offset + limit]
-    return models.Datasets(
+    return Datasets(
         datasets=[_dataset(root, day) for day in shown],
         total=len(days),
         limit=limit,
@@ -56,9 +87,9 @@ def list_datasets(
     )
 
 
-def _dataset(root: str, day: date) -> models.Dataset:
+def _dataset(root: str, day: date) -> Dataset:
     files = list_raw_files(root, day=day)
-    return models.Dataset(
+    return Dataset(
         name=f"day-{day}",
         day=day.isoformat(),
         files=len(files),
@@ -69,9 +100,9 @@ def _dataset(root: str, day: date) -> models.Dataset:
 
 
 @router.post("/backtest/check-data")
-def check_data(service: ServiceHere, question: DataQuestion) -> models.DataCheck:
+def check_data(service: ServiceHere, question: DataQuestion) -> DataCheck:
     """Say whether there are the data for a run; what is wrong is in the reply, not an error."""
-    reply = models.DataCheck(
+    reply = DataCheck(
         valid=False,
         has_trades=False,
         has_book=False,
@@ -90,7 +121,7 @@ def check_data(service: ServiceHere, question: DataQuestion) -> models.DataCheck
     return reply
 
 
-def _fill(service: Service, question: DataQuestion, reply: models.DataCheck) -> None:
+def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     days = days_of(moment_ns("start", question.start), moment_ns("end", question.end))
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":
@@ -144,9 +175,7 @@ def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedCo
     return project, fitting[0]
 
 
-def _days_there(
-    project: Project, source: Source, days: Sequence[date], reply: models.DataCheck
-) -> int:
+def _days_there(project: Project, source: Source, days: Sequence[date], reply: DataCheck) -> int:
     """Return for how many days there are data, and tell about each."""
     from odum_assets.catalog import read_manifest
 
@@ -166,9 +195,7 @@ def _days_there(
     return there
 
 
-def _judge(
-    manifest: "PartitionManifest", source: Source, day: date, reply: models.DataCheck
-) -> None:
+def _judge(manifest: "PartitionManifest", source: Source, day: date, reply: DataCheck) -> None:
     for check, verdict in judge_partition(manifest, source.named_by):
         if not verdict.passed:
             place = reply.errors if check.blocking else reply.warnings

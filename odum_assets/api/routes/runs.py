@@ -1,5 +1,6 @@
 """Runs: start, follow, look at, cancel. All of it is Dagster's doing."""
 
+import logging
 import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,7 +23,6 @@ from odum_assets.api.following import Told, failure_of, follow, last_progress, r
 from odum_assets.api.launching import (
     BODY_TAG,
     KEY_TAG,
-    RUN_ID_TAG,
     NewRun,
     Plan,
     plan_run,
@@ -32,9 +32,14 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import full_document
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.registry.database import RegistryError
+from odum_assets.registry.pending import register_queued
 from odum_assets.results.run_id import is_run_id
 
 router = APIRouter(tags=["runs"])
+
+_LOG = logging.getLogger("odum_assets.api")
 
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -59,11 +64,11 @@ class Progress(BaseModel):
     text: str
 
 
-class Run(BaseModel):
-    """A run that was started, and what became of it."""
+class LiveRun(BaseModel):
+    """Where a run stands, as Dagster has it at this moment."""
 
     kind: Literal["run"] = "run"
-    id: str = Field(description="Its run id, also that of its result.")
+    run_id: str = Field(description="Its id, also that of its result.")
     dagster_run_id: str
     status: Status
     canceling: bool = Field(description="Whether it is being canceled.")
@@ -132,7 +137,7 @@ IdempotencyKey = Annotated[
 @router.post("/api/v1/runs", status_code=202)
 async def start_run(
     service: ServiceHere, new: NewRun, response: Response, idempotency_key: IdempotencyKey = None
-) -> Run | Backfill:
+) -> LiveRun | Backfill:
     """Start a run, or one for every day of a range; Location says where to look how it goes."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
 
@@ -148,19 +153,19 @@ async def start_run(
     return run
 
 
-@router.get("/api/v1/runs/{run_id}")
-async def get_run(service: ServiceHere, run_id: str) -> Run:
-    """Return the status of a run: queued, running with its progress, or how it ended."""
+@router.get("/api/v1/runs/{run_id}/status")
+async def get_run_status(service: ServiceHere, run_id: str) -> LiveRun:
+    """Return where a run stands: queued, running with its progress, or how it ended."""
     return await _shown(service, await known_run(service, run_id))
 
 
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
-async def cancel_run(service: ServiceHere, run_id: str) -> Run:
+async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
     """Cancel a queued or running run. One that has ended stays as it is (409)."""
     deadline = anyio.current_time() + _CANCEL_S
     run = await known_run(service, run_id)
     if run.status in FINISHED:
-        raise ProblemError(409, "already-ended", f"run {run_id} has {run.status} already")
+        raise ProblemError(409, "already-ended", f"run {run_id} has ended: {run.status}")
     while run.status not in FINISHED and not run.canceling:
         refusal = await service.dagster.ask(service.dagster.cancel, run.run_id)
         run = await known_run(service, run.run_id)
@@ -244,7 +249,7 @@ async def run_backtest(
         tasks.cancel_scope.cancel()
     if not found:
         place = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
-        raise ProblemError(499, "client-went-away", f"the run goes on; see {place}")
+        raise ProblemError(503, "not-waiting", f"the run goes on; see {place}")
     return found[0]
 
 
@@ -267,7 +272,7 @@ async def run_backtest_stream(
     """Run a backtest and tell how it goes; complete holds what /api/backtest/run returns."""
     run_id = run.tags[RUN_ID_TAG]
     place = f"/api/v1/runs/{run_id}"
-    yield _sent("step", {"step": None, "status": "launched", "id": run_id, "location": place})
+    yield _sent("step", {"step": None, "status": "launched", "run_id": run_id, "location": place})
     heard = _Heard()
     try:
         async for told in follow(service.dagster, run.run_id):
@@ -275,7 +280,7 @@ async def run_backtest_stream(
             yield _event(told)
         finished = await _outcome(service, run, heard)
     except ProblemError as problem:
-        yield _sent("error", {"id": run_id, "message": problem.detail})
+        yield _sent("error", {"run_id": run_id, "message": problem.detail})
         return
     yield _sent("complete", finished.model_dump())
 
@@ -314,7 +319,7 @@ async def _outcome(service: Service, run: DagsterRun, heard: _Heard) -> Finished
     shown = await _shown(service, await known_run(service, run.run_id))
     if shown.status != "succeeded":
         raise ProblemError(
-            409, f"run-{shown.status}", f"run {shown.id}: {shown.error or shown.status}"
+            409, f"run-{shown.status}", f"run {shown.run_id}: {shown.error or shown.status}"
         )
 
     def result() -> FinishedRun:
@@ -388,9 +393,20 @@ async def _started(service: Service, plan: Callable[[], Plan], tags: dict[str, s
         planned = await anyio.to_thread.run_sync(plan)
         service.launches.take()
         dagster_run_id = await service.dagster.ask(service.dagster.launch, planned.launch)
+        await anyio.to_thread.run_sync(_register, service, planned, dagster_run_id)
         return await known_run(service, dagster_run_id)
 
     return await _once(service, service.dagster.find_run, start, tags)
+
+
+def _register(service: Service, plan: Plan, dagster_run_id: str) -> None:
+    """Have the registry know the run as queued; its step tells of all that follows."""
+    assert plan.run_id is not None  # noqa: S101 - a single run has one
+    try:
+        register_queued(service.settings, plan.request, plan.run_id, dagster_run_id)
+    except RegistryError as error:
+        # The run was started; its step says once more what there is to register.
+        _LOG.warning("run %s was started but could not be registered: %s", plan.run_id, error)
 
 
 async def _started_days(
@@ -442,12 +458,16 @@ async def known_run(service: Service, run_id: str) -> DagsterRun:
     ProblemError
         If Dagster knows none.
     """
+    ask, dagster = service.dagster.ask, service.dagster
+    run = None
     if is_run_id(run_id):
-        run = await service.dagster.ask(service.dagster.find_run, RUN_ID_TAG, run_id)
-    elif _is_uuid(run_id):
-        run = await service.dagster.ask(service.dagster.run, run_id)
-    else:
-        run = None
+        run = await ask(dagster.find_run, RUN_ID_TAG, run_id)
+        if run is None:
+            # Not every run is given its id before: a sensor's makes its own, and registers it.
+            row = await anyio.to_thread.run_sync(service.registered.run, run_id)
+            run_id = row["dagster_run_id"] or ""
+    if run is None and _is_uuid(run_id):
+        run = await ask(dagster.run, run_id)
     if run is None:
         raise ProblemError(
             404,
@@ -465,22 +485,22 @@ async def _known_backfill(service: Service, backfill_id: str) -> DagsterBackfill
     return found
 
 
-async def _shown(service: Service, run: DagsterRun) -> Run:
+async def _shown(service: Service, run: DagsterRun) -> LiveRun:
     """Return what there is to say of a run."""
     events = await service.dagster.ask(service.dagster.all_events, run.run_id)
     result = result_of(events)
-    return Run(
-        id=result or run.tags.get(RUN_ID_TAG) or run.run_id,
+    return LiveRun(
+        run_id=result or run.tags.get(RUN_ID_TAG) or run.run_id,
         dagster_run_id=run.run_id,
         status=run.status,
         canceling=run.canceling,
-        config=run.tags.get("odum/config"),
+        config=run.tags.get(CONFIG_TAG),
         partition=run.tags.get("dagster/partition"),
         created_at=run.created_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
         progress=_progress(last_progress(events)) if run.status == "running" else None,
-        error=failure_of(events) if run.status in ("failed", "canceled") else None,
+        error=failure_of(events) if run.status == "failed" else None,
         result=None if result is None else f"/api/backtest/results/{result}",
     )
 
@@ -499,12 +519,12 @@ def _shown_days(found: DagsterBackfill, skipped: dict[str, str] | None = None) -
     )
 
 
-def _document(service: Service, run: Run) -> dict[str, Any]:
-    return full_document(service, service.result(run.id))
+def _document(service: Service, run: LiveRun) -> dict[str, Any]:
+    return full_document(service, service.result(run.run_id))
 
 
-def _place(run: Run) -> str:
-    return f"/api/v1/runs/{run.id}"
+def _place(run: LiveRun) -> str:
+    return f"/api/v1/runs/{run.run_id}"
 
 
 def _event(told: Told) -> ServerSentEvent:

@@ -4,16 +4,38 @@ import os
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
-from odum_assets.api.models import Health, MountStatus
 from odum_assets.api.service import ServiceHere
 from odum_assets.raw.layout import is_url, local_path
 
 router = APIRouter(prefix="/api", tags=["status"])
 
 _COUNTED = 100
+
+
+class Health(BaseModel):
+    """Whether the service is up."""
+
+    status: Literal["ok"]
+    service: str
+    version: str
+
+
+class MountStatus(BaseModel):
+    """Where raw data lie, and whether they can be read."""
+
+    path: str
+    mounted: bool = Field(description="Whether the folder lies on a mount other than the root's.")
+    mount_type: str | None = Field(description="File system; null for a URL.")
+    fuse_enabled: bool
+    gcs_bucket: str | None
+    path_exists: bool
+    path_readable: bool
+    file_count: int = Field(description="Entries of the folder, counted up to 100.")
 
 
 @router.get("/health")

@@ -1,0 +1,133 @@
+"""The forms that rows are sent in: JSON, JSON lines, Arrow; and which one a request likes best."""
+
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from odum_assets.api.problems import ProblemError
+
+
+class Form(StrEnum):
+    """Forms of a table, each its media type."""
+
+    JSON = "application/json"
+    LINES = "application/x-ndjson"
+    ARROW = "application/vnd.apache.arrow.stream"
+
+
+_ALIASES = {Form.LINES: ("application/jsonl", "application/jsonlines", "application/ndjson")}
+
+
+def chosen_form(accept: str | None, forms: tuple[Form, ...]) -> Form:
+    """Return the form that an Accept header likes best; the first one where it does not mind.
+
+    Raises
+    ------
+    ProblemError
+        If it takes none of them.
+    """
+    wishes = _weighted(accept or "*/*")
+    # The first of equals in the header's order, then in that of the forms.
+    ranked = sorted(
+        (
+            (-weight, place, rank, form)
+            for rank, form in enumerate(forms)
+            for weight, place in [_liking(form, wishes)]
+            if weight > 0
+        ),
+        key=lambda each: each[:3],
+    )
+    if not ranked:
+        raise ProblemError(
+            406, "not-acceptable", f"this can be had as {', '.join(forms)}; say which with Accept"
+        )
+    return ranked[0][3]
+
+
+def takes_gzip(accept_encoding: str | None) -> bool:
+    """Return whether an Accept-Encoding header allows gzip."""
+    wishes = _weighted(accept_encoding or "identity")
+    return wishes.get("gzip", wishes.get("*", (0.0, 0)))[0] > 0
+
+
+def _liking(form: Form, wishes: dict[str, tuple[float, int]]) -> tuple[float, int]:
+    """Return weight and place of the most particular wish that a form fulfills."""
+    family = form.value.partition("/")[0]
+    for name in (form.value, *_ALIASES.get(form, ()), f"{family}/*", "*/*"):
+        if name in wishes:
+            return wishes[name]
+    return 0.0, 0
+
+
+def _weighted(header: str) -> dict[str, tuple[float, int]]:
+    """Return each part of a header of wishes with its weight and place."""
+    found: dict[str, tuple[float, int]] = {}
+    for place, part in enumerate(header.split(",")):
+        name, *parameters = (each.strip().lower() for each in part.split(";"))
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        try:
+            found.setdefault(name, (float(weight), place))
+        except ValueError:
+            found.setdefault(name, (0.0, place))
+    return found
+
+
+def json_page(
+    head: dict[str, Any], arrays: dict[str, Iterator[bytes]], tail: dict[str, Any]
+) -> Iterator[bytes]:
+    """Yield one JSON object: its first members, arrays of JSON lines, its last members."""
+    comma = b"{"
+    for name, value in head.items():
+        yield comma + _member(name, value)
+        comma = b","
+    for name, lines in arrays.items():
+        yield comma + json.dumps(name).encode() + b":["
+        first = True
+        for block in lines:
+            yield (b"" if first else b",\n") + block[:-1].replace(b"\n", b",\n")
+            first = False
+        yield b"]"
+        comma = b","
+    for name, value in tail.items():
+        yield comma + _member(name, value)
+        comma = b","
+    yield b"}\n"
+
+
+def _member(name: str, value: object) -> bytes:
+    return f"{json.dumps(name)}:{json.dumps(value, allow_nan=False)}".encode()
+
+
+def arrow_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+    """Yield record batches as an Arrow IPC stream."""
+    sink = io.BytesIO()
+    writer = None
+    for batch in batches:
+        if writer is None:
+            writer = pa.ipc.new_stream(sink, batch.schema)
+        writer.write_batch(batch)
+        yield _taken(sink)
+    if writer is not None:
+        writer.close()
+        yield _taken(sink)
+
+
+def _taken(sink: io.BytesIO) -> bytes:
+    found = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    return found
+
+
+def gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield chunks packed, as little at once as they are."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()

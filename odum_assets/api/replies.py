@@ -1,0 +1,157 @@
+"""Replies that a client may have already, and replies that are streams.
+
+What belongs here: ETags, pages, headers. What does not: where rows come from (`tables`), how they
+are spelled (`forms`).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from odum_assets.api.forms import (
+    Form,
+    arrow_stream,
+    chosen_form,
+    gzipped,
+    json_page,
+    takes_gzip,
+)
+from odum_assets.api.tables import Table
+
+DEFAULT_ROWS = 1_000
+"""Rows of a JSON page for which no limit was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which rows of a table: from `offset`, up to `limit`; None is all that follow."""
+
+    offset: int
+    limit: int | None
+
+    def size(self, total: int) -> int:
+        """Return the number of rows on it."""
+        left = max(total - self.offset, 0)
+        return left if self.limit is None else min(left, self.limit)
+
+    def shown(self, total: int) -> dict[str, Any]:
+        """Return what a reply says of it."""
+        has_more = self.offset + self.size(total) < total
+        return {"total": total, "limit": self.limit, "offset": self.offset, "has_more": has_more}
+
+
+def table_reply(
+    request: Request, table: Table, name: str, page: Page, extra: dict[str, Any] | None = None
+) -> Response:
+    """Send a page of a table in the form that the request asks for.
+
+    Parameters
+    ----------
+    request : Request
+        Says form (Accept), compression (Accept-Encoding) and what it has (If-None-Match).
+    table : Table
+        The rows.
+    name : str
+        Name of the rows in the JSON form.
+    page : Page
+        Which rows. Without a limit, JSON has `DEFAULT_ROWS` rows and the other forms all.
+    extra : dict, optional
+        Further content of the JSON form.
+    """
+    form = chosen_form(request.headers.get("accept"), tuple(Form))
+    if form is Form.JSON and page.limit is None:
+        page = Page(page.offset, DEFAULT_ROWS)
+    reply = Streamed(request, (table.path,), form, (request.url.path, request.url.query))
+    if reply.known is not None:
+        return reply.known
+    total = table.count()
+    rows = page.size(total)
+    reply.headers["X-Total-Count"] = str(total)
+    if page.offset + rows < total:
+        reply.headers["Link"] = next_link(request, page.offset + rows, page.limit)
+    if form is Form.ARROW:
+        return reply.of(arrow_stream(table.arrow(page.offset, rows)))
+    lines = table.lines(page.offset, rows)
+    if form is Form.LINES:
+        return reply.of(lines)
+    return reply.of(json_page({}, {name: lines}, {**page.shown(total), **(extra or {})}))
+
+
+class Streamed:
+    """A reply that is made chunk by chunk, unless the other side has it already.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    files : tuple[Path, ...]
+        Files that the reply is made of.
+    form : Form
+        What it is sent as.
+    parts : tuple
+        What else makes it another reply.
+    """
+
+    def __init__(
+        self, request: Request, files: tuple[Path, ...], form: Form, parts: tuple[object, ...]
+    ) -> None:
+        self._form = form
+        self._packed = takes_gzip(request.headers.get("accept-encoding"))
+        tag = tag_of_files(files, form, self._packed, *parts)
+        self.headers = {
+            "ETag": tag,
+            "Vary": "Accept, Accept-Encoding",
+            "Cache-Control": "no-cache",
+        }
+        self.known = not_modified(request, tag, self.headers)
+
+    def of(self, chunks: Iterator[bytes]) -> Response:
+        """Send chunks as they are made, packed if the other side can take that.
+
+        They are made and packed in the thread pool: the event loop only sends.
+        """
+        if self._packed:
+            self.headers["Content-Encoding"] = "gzip"
+            chunks = gzipped(chunks)
+        return StreamingResponse(chunks, media_type=self._form.value, headers=self.headers)
+
+
+def json_reply(request: Request, body: bytes, headers: dict[str, str] | None = None) -> Response:
+    """Send JSON that is there, with an ETag of its own."""
+    tag = tag_of(body)
+    headers = {**(headers or {}), "ETag": tag, "Cache-Control": "no-cache"}
+    known = not_modified(request, tag, headers)
+    return known or Response(body, media_type=Form.JSON.value, headers=headers)
+
+
+def next_link(request: Request, offset: int, limit: int | None) -> str:
+    """Return the header that leads to the page after this one."""
+    size = {} if limit is None else {"limit": limit}
+    following = request.url.include_query_params(offset=offset, **size)
+    return f'<{following.path}?{following.query}>; rel="next"'
+
+
+def not_modified(request: Request, tag: str, headers: dict[str, str]) -> Response | None:
+    """Return the reply to who has what this ETag stands for; None for others."""
+    known = [
+        each.strip().removeprefix("W/")
+        for each in request.headers.get("if-none-match", "").split(",")
+    ]
+    return Response(status_code=304, headers=headers) if {"*", tag} & {*known} else None
+
+
+def tag_of(content: bytes) -> str:
+    """Return the ETag of a content."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def tag_of_files(files: tuple[Path, ...], *parts: object) -> str:
+    """Return an ETag of the files that a reply is made of, and of how it is made."""
+    stats = [(str(file), file.stat()) for file in files]
+    identity = [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]
+    return tag_of(repr((identity, parts)).encode())

@@ -1,0 +1,60 @@
+"""Runs side by side."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from odum_assets.api.aligning import Align, AlignedEquity, align_equity
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.service import ServiceHere
+from odum_assets.results.compare import compare_results
+
+router = APIRouter(prefix="/api/v1", tags=["runs"])
+
+_MOST = 20
+
+
+class Comparison(BaseModel):
+    """Runs side by side; values stand in the order of `run_ids`."""
+
+    run_ids: list[str]
+    same_digest: bool = Field(description="Whether they are equal in every order and fill.")
+    metrics: dict[str, list[Any]]
+    config: dict[str, list[Any]] = Field(description="Settings that differ.")
+    inputs: dict[str, list[Any]] = Field(description="Options and data that differ.")
+    equity: AlignedEquity
+
+
+@router.get("/compare")
+def compare_runs(
+    service: ServiceHere,
+    ids: Annotated[
+        str,
+        Query(
+            description="Ids of runs, their own or in Dagster, separated by commas.",
+            max_length=2_000,
+            examples=[
+                "BNF_BTC_20240718_00000000_018dd7_c54988,BNF_BTC_20240718_00000000_a1b2c3_d4e5f6"
+            ],
+        ),
+    ],
+    align: Annotated[Align, Query(description="Same time, or same time since the begin.")] = "time",
+    points: Annotated[int, Query(ge=2, le=5_000)] = 500,
+) -> Comparison:
+    """Put runs side by side: figures, what differs, and equity at the same moments."""
+    names = list(dict.fromkeys(each.strip() for each in ids.split(",") if each.strip()))
+    if not 2 <= len(names) <= _MOST:
+        raise ProblemError(
+            422, "invalid-request", f"ids: allowed 2 to {_MOST} different ids of runs"
+        )
+    entries = [service.result_of_run(name) for name in names]
+    found = compare_results(entries)
+    return Comparison(
+        run_ids=list(found.run_ids),
+        same_digest=found.same_digest,
+        metrics={row.name: list(row.values) for row in found.metrics},
+        config={row.name: list(row.values) for row in found.config},
+        inputs={row.name: list(row.values) for row in found.inputs},
+        equity=align_equity(entries, align, points),
+    )

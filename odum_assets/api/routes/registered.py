@@ -1,0 +1,479 @@
+"""What the registry knows: runs, whatever became of them, and what they used and made."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import json_reply
+from odum_assets.api.routes.results import KNOWN, Offset
+from odum_assets.api.service import Service, ServiceHere
+from odum_assets.registry import queries
+from odum_assets.registry.models import SORTED_COLUMNS
+from odum_assets.registry.queries import RunFilter
+from odum_assets.registry.records import Row
+from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
+from odum_assets.settings import is_inside
+
+router = APIRouter(prefix="/api", tags=["runs"])
+
+_Limit = Annotated[int, Query(ge=1, le=queries.MAX_LIMIT, description="Entries at most.")]
+_RUNS = "/api/v1/runs"
+
+
+class RunLinks(BaseModel):
+    """Where more of a run is; null for what it does not have (yet)."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    self_: str = Field(alias="self", serialization_alias="self")
+    artifacts: str
+    events: str
+    result: str | None
+    metrics: str | None
+    report: str | None
+    equity: str | None
+    trades: str | None
+    orders: str | None
+    fills: str | None
+    timeline: str | None
+    stream: str | None = Field(description="How it goes on, as server-sent events.")
+
+
+class Run(BaseModel):
+    """A run: what it was asked to be, where it stands or how it ended, and its figures.
+
+    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), a drawdown is
+    zero or negative, amounts are in `currency`.
+    """
+
+    run_id: str
+    dagster_run_id: str | None
+    status: RunStatus
+    run_mode: RunMode
+    detail: str = Field(description="fast or report.")
+    config_name: str
+    config_hash: str
+    partition: str
+    instrument: str
+    dataset_id: int | None
+    strategy_id: int | None
+    sweep_id: str | None
+    digest: str | None
+    executed_at: datetime = Field(description="When its status came to be.")
+    updated_at: datetime | None = Field(
+        default=None, description="Last sign of life of a run under way."
+    )
+    window_start: datetime | None
+    window_end: datetime | None
+    progress: float | None = Field(description="Share that is done, 0 to 1.")
+    phase: str | None = Field(description="How far it is, or came, in words.")
+    error: str | None
+    error_type: str | None
+    currency: str | None
+    initial_capital: float | None
+    final_balance: float | None
+    final_value: float | None
+    lowest_value: float | None
+    pnl: float | None
+    realized: float | None
+    unrealized: float | None
+    commissions: float | None
+    funding: float | None
+    drawdown_amount: float | None
+    expectancy: float | None
+    total_return: float | None
+    max_drawdown: float | None
+    win_rate: float | None
+    profit_factor: float | None
+    sharpe_ratio: float | None
+    sortino_ratio: float | None
+    orders: int | None
+    fills: int | None
+    total_trades: int | None
+    winning_trades: int | None
+    losing_trades: int | None
+    break_even_trades: int | None
+    flag_count: int | None = Field(description="Warnings that a reader must know.")
+    links: RunLinks
+
+
+class Dataset(BaseModel):
+    """Catalog partitions that runs read, by what is in them."""
+
+    id: int
+    name: str
+    description: str | None
+    content_hash: str
+    instrument: str
+    symbols: list[str]
+    timeframe: str
+    start_date: datetime
+    end_date: datetime
+    row_count: int
+    rejected_count: int
+    partitions: list[dict[str, Any]]
+    created_at: datetime
+
+
+class Strategy(BaseModel):
+    """A strategy at a version, with its parameters."""
+
+    id: int
+    name: str
+    version: str
+    description: str | None
+    params: dict[str, Any]
+    params_hash: str
+    created_at: datetime
+
+
+class WholeRun(Run):
+    """A run with its options, what it was made of, its data and its strategy."""
+
+    params: dict[str, Any]
+    provenance: dict[str, Any]
+    dataset: Dataset | None
+    strategy: Strategy | None
+
+
+class PageLinks(BaseModel):
+    """Other pages of a list; null where there is none."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    self_: str = Field(alias="self", serialization_alias="self")
+    next: str | None
+    previous: str | None
+
+
+class _Listed(BaseModel):
+    total: int
+    limit: int
+    offset: int
+    has_more: bool
+    links: PageLinks
+
+
+class Runs(_Listed):
+    """A page of runs."""
+
+    runs: list[Run]
+    next_cursor: str | None = Field(
+        description="Start of the next page, which costs the same at any depth."
+    )
+
+
+class Datasets(_Listed):
+    """A page of datasets."""
+
+    datasets: list[Dataset]
+
+
+class Strategies(_Listed):
+    """A page of strategies."""
+
+    strategies: list[Strategy]
+
+
+class Artifact(BaseModel):
+    """A file of a run."""
+
+    filename: str
+    kind: ArtifactKind
+    storage_path: str = Field(description="Below the folder of results.")
+    mime_type: str
+    size_bytes: int
+    created_at: datetime
+    link: str
+
+
+class Artifacts(BaseModel):
+    """Files of a run."""
+
+    run_id: str
+    artifacts: list[Artifact]
+
+
+class Event(BaseModel):
+    """Something that a reader of a run should know."""
+
+    sequence: int
+    event_type: str
+    timestamp: datetime
+    payload: dict[str, Any]
+
+
+class Events(BaseModel):
+    """Events of a run, in order."""
+
+    run_id: str
+    events: list[Event]
+    next_after: int | None = Field(description="`after` of the next page; null on the last one.")
+
+
+_LISTED_RUNS = TypeAdapter(list[Run])
+"""What is sent of several runs."""
+
+
+class RunQuery(BaseModel):
+    """Which runs, in which order, how many of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[RunStatus] | None = Field(
+        default=None, max_length=len(RunStatus), description="One of these; give it several times."
+    )
+    config_name: str | None = Field(default=None, max_length=255)
+    instrument: str | None = Field(default=None, max_length=128)
+    partition: str | None = Field(default=None, max_length=32, examples=["2024-07-18"])
+    detail: Literal["fast", "report"] | None = None
+    run_mode: RunMode | None = None
+    dataset_id: int | None = Field(default=None, ge=1, lt=2**63)
+    strategy_id: int | None = Field(default=None, ge=1, lt=2**63)
+    sweep_id: str | None = Field(default=None, max_length=80)
+    dagster_run_id: str | None = Field(default=None, max_length=64)
+    executed_from: AwareDatetime | None = None
+    executed_to: AwareDatetime | None = Field(default=None, description="Not included.")
+    sort: str = Field(
+        default="-executed_at",
+        pattern=rf"^-?({'|'.join(SORTED_COLUMNS)})$",
+        description="A column, with - before it for the highest first.",
+    )
+    limit: int = Field(default=50, ge=1, le=queries.MAX_LIMIT)
+    offset: int = Field(default=0, ge=0, le=2**40)
+    cursor: str | None = Field(
+        default=None,
+        max_length=1_000,
+        description="next_cursor of the page before, in place of an offset.",
+    )
+
+    def where(self) -> RunFilter:
+        """Return which runs."""
+        names = RunQuery.model_fields.keys() - {"sort", "limit", "offset", "cursor"}
+        return RunFilter(**{name: getattr(self, name) for name in names})
+
+
+_Query = Annotated[RunQuery, Query()]
+
+
+@router.get("/runs", response_model=list[Run], responses=KNOWN)
+async def list_stored_runs(service: ServiceHere, request: Request, query: _Query) -> Response:
+    """List runs, newest first; X-Total-Count says how many there are, Link where more are."""
+    rows, total, _ = await _runs(service, query)
+    headers = {"X-Total-Count": str(total)}
+    links = _page_links(request, query, total)
+    if links.next is not None:
+        headers["Link"] = f'<{links.next}>; rel="next"'
+    return json_reply(request, rows, headers)
+
+
+@router.get("/v1/runs", response_model=Runs, responses=KNOWN)
+async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Response:
+    """List runs, queued and running ones, too: filtered, sorted, a page of them."""
+    rows, total, cursor = await _runs(service, query)
+    links = _page_links(request, query, total)
+    rest = _Listed(
+        total=total,
+        limit=query.limit,
+        offset=query.offset,
+        has_more=cursor is not None,
+        links=links,
+    )
+    tail = {**rest.model_dump(by_alias=True), "next_cursor": cursor}
+    body = b'{"runs":' + rows + b"," + _object(tail)[1:]
+    return json_reply(request, body)
+
+
+async def _runs(service: Service, query: RunQuery) -> tuple[bytes, int, str | None]:
+    """Return a page of runs as a JSON array, how many there are, and where the next page starts."""
+
+    def work() -> tuple[bytes, int, str | None]:
+        where = query.where()
+        with service.registered.reading() as connection:
+            page = queries.list_runs(
+                connection,
+                where,
+                query.sort,
+                query.limit,
+                query.cursor,
+                query.offset,
+                with_total=True,
+            )
+        runs = _LISTED_RUNS.validate_python([_with_links(row) for row in page.rows])
+        return _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0, page.next_cursor
+
+    return await service.sharing.get(("runs", query.model_dump_json()), work)
+
+
+@router.get("/v1/runs/{run_id}", response_model=WholeRun, responses=KNOWN)
+async def get_run(service: ServiceHere, request: Request, run_id: str) -> Response:
+    """Return a run, by its id or its id in Dagster: its progress, figures, origin."""
+
+    def work() -> bytes:
+        row = _with_links(service.registered.run(run_id))
+        return WholeRun.model_validate(row).model_dump_json(by_alias=True).encode()
+
+    return json_reply(request, await service.sharing.get(("run", run_id), work))
+
+
+@router.get("/v1/runs/{run_id}/artifacts")
+def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
+    """List the files of a run."""
+    name, found = _artifacts_of(service, run_id)
+    place = f"{_RUNS}/{name}/artifacts"
+    return Artifacts.model_validate(
+        {
+            "run_id": name,
+            "artifacts": [{**each, "link": f"{place}/{each['filename']}"} for each in found],
+        }
+    )
+
+
+@router.get(
+    "/v1/runs/{run_id}/artifacts/{filename}",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
+)
+def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileResponse:
+    """Return a file of a run."""
+    name, found = _artifacts_of(service, run_id)
+    root = service.settings.results_path
+    for each in found:
+        path = root / Path(each["storage_path"])
+        if each["filename"] == filename and is_inside(path, root) and path.is_file():
+            # A page among them must not act in the name of the service.
+            headers = {"Content-Security-Policy": "sandbox allow-scripts"}
+            return FileResponse(
+                path, media_type=each["mime_type"], filename=filename, headers=headers
+            )
+    raise ProblemError(
+        404, "unknown-artifact", f"run {name} has no file {filename[:80]!r}; see its artifacts"
+    )
+
+
+@router.get("/v1/runs/{run_id}/events")
+def list_events(
+    service: ServiceHere,
+    run_id: str,
+    after: Annotated[int, Query(ge=-1, lt=2**62, description="Sequence of the last one.")] = -1,
+    limit: _Limit = 100,
+    event_type: Annotated[str | None, Query(max_length=50, examples=["warning"])] = None,
+) -> Events:
+    """List what a reader of a run should know: market times, warnings, refusals, its end."""
+    name = service.registered.run(run_id)["run_id"]
+    with service.registered.reading() as connection:
+        found = queries.list_events(connection, name, after, limit + 1, event_type)
+    shown = found[:limit]
+    return Events.model_validate(
+        {
+            "run_id": name,
+            "events": shown,
+            "next_after": shown[-1]["sequence"] if len(found) > limit else None,
+        }
+    )
+
+
+@router.get("/v1/datasets")
+def list_datasets(
+    service: ServiceHere,
+    request: Request,
+    instrument: Annotated[str | None, Query(max_length=128)] = None,
+    limit: _Limit = 100,
+    offset: Offset = 0,
+) -> Datasets:
+    """List what runs read, by instrument and first day."""
+    with service.registered.reading() as connection:
+        rows = queries.list_datasets(connection, instrument, limit, offset)
+        total = queries.count_datasets(connection, instrument)
+    return Datasets.model_validate({**_page(request, rows, total, limit, offset), "datasets": rows})
+
+
+@router.get("/v1/strategies")
+def list_strategies(
+    service: ServiceHere,
+    request: Request,
+    name: Annotated[str | None, Query(max_length=255)] = None,
+    limit: _Limit = 100,
+    offset: Offset = 0,
+) -> Strategies:
+    """List what was run, by name and version."""
+    with service.registered.reading() as connection:
+        rows = queries.list_strategies(connection, name, limit, offset)
+        total = queries.count_strategies(connection, name)
+    return Strategies.model_validate(
+        {**_page(request, rows, total, limit, offset), "strategies": rows}
+    )
+
+
+def _artifacts_of(service: Service, run_id: str) -> tuple[str, list[Row]]:
+    name = service.registered.run(run_id)["run_id"]
+    with service.registered.reading() as connection:
+        return name, queries.list_artifacts(connection, name)
+
+
+def _page(
+    request: Request, rows: Sequence[Row], total: int, limit: int, offset: int
+) -> dict[str, Any]:
+    has_more = offset + len(rows) < total
+    return {
+        "total": total,
+        "limit": limit,
+        "offset": offset,
+        "has_more": has_more,
+        "links": _links(request, limit, offset, has_more=has_more),
+    }
+
+
+def _page_links(request: Request, query: RunQuery, total: int) -> PageLinks:
+    if query.cursor is not None:
+        return PageLinks(self_=_here(request), next=None, previous=None)
+    has_more = query.offset + query.limit < total
+    return _links(request, query.limit, query.offset, has_more=has_more)
+
+
+def _links(request: Request, limit: int, offset: int, *, has_more: bool) -> PageLinks:
+    def at(place: int) -> str:
+        url = request.url.include_query_params(offset=place, limit=limit)
+        return f"{url.path}?{url.query}"
+
+    return PageLinks(
+        self_=_here(request),
+        next=at(offset + limit) if has_more else None,
+        previous=at(max(offset - limit, 0)) if offset else None,
+    )
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _with_links(row: Row) -> Row:
+    name, dagster = row["run_id"], row["dagster_run_id"]
+    place, result = f"{_RUNS}/{name}", f"/api/backtest/results/{name}"
+    done = row["status"] is RunStatus.SUCCEEDED
+    tables = done and row["detail"] == "report"
+    links = RunLinks(
+        self_=place,
+        artifacts=f"{place}/artifacts",
+        events=f"{place}/events",
+        result=result if done else None,
+        metrics=f"{place}/metrics" if done else None,
+        report=f"{result}/report" if tables else None,
+        **{
+            each: f"{place}/{each}" if tables else None
+            for each in ("equity", "trades", "orders", "fills", "timeline")
+        },
+        stream=None if dagster is None else f"{_RUNS}/{dagster}/stream",
+    )
+    return {**row, "links": links}
+
+
+def _object(content: dict[str, Any]) -> bytes:
+    return json.dumps(content).encode()

@@ -1,0 +1,201 @@
+"""What a run made, as rows and figures: metrics, equity, orders, fills, trades, timeline.
+
+A run is named by its id or by its id in Dagster.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from odum_assets.api import models
+from odum_assets.api.replies import Page, next_link, table_reply
+from odum_assets.api.routes.results import FORMS, End, Limit, Offset, Start, timed_reply
+from odum_assets.api.service import ResultHere, RunResultHere
+from odum_assets.api.stored import equity_of, fills_of, orders_of, timeline_of, trades_of
+from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.results.store import ResultEntry
+
+router = APIRouter(prefix="/api", tags=["runs"])
+
+_Direction = Literal["long", "short"]
+
+
+class Metrics(BaseModel):
+    """Figures of a run."""
+
+    run_id: str
+    metrics: models.Summary
+
+
+class Orders(models.Paged):
+    """A page of orders, in order of creation."""
+
+    orders: list[models.Row]
+
+
+class Fills(models.Paged):
+    """A page of fills, in order of time."""
+
+    fills: list[models.Row]
+
+
+class Positions(models.Paged):
+    """A page of round trips, as the positions that they were."""
+
+    trades: list[models.Row]
+
+
+class EquityPoints(models.Paged):
+    """A page of the equity curve."""
+
+    equity: list[models.Row]
+
+
+class Timeline(models.Paged):
+    """A page of the timeline: orders, fills and refusals in order."""
+
+    timeline: list[models.Row]
+
+
+class Trade(BaseModel):
+    """A round trip; its end is null while it is open."""
+
+    trade_id: str
+    direction: _Direction | None
+    status: str
+    entry_timestamp: datetime
+    exit_timestamp: datetime | None
+    entry_price: float | None
+    exit_price: float | None
+    quantity: float | None = Field(description="Most that was held.")
+    realized_pnl: float | None
+    commissions: float | None
+    net_pnl: float | None
+    fills: int
+
+
+@router.get("/metrics/core")
+def get_core_metrics(entry: ResultHere) -> Metrics:
+    """Return the figures of a result."""
+    return _metrics(entry)
+
+
+@router.get("/trades")
+def list_trades(
+    entry: ResultHere,
+    request: Request,
+    response: Response,
+    direction: Annotated[_Direction | None, Query(description="Only these.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    offset: Offset = 0,
+) -> list[Trade]:
+    """List the round trips of a result, by their end; X-Total-Count says how many there are."""
+    found = trades_of(entry)
+    rows: list[dict[str, Any]] = []
+    total = 0
+    for batch in found.batches():
+        fitting = _of_direction(batch, direction)
+        wanted = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
+        rows += wanted.to_pylist() if total + fitting.num_rows > offset else []
+        total += fitting.num_rows
+    response.headers["X-Total-Count"] = str(total)
+    if offset + len(rows) < total and rows:
+        response.headers["Link"] = next_link(request, offset + len(rows), limit)
+    return [_trade(row) for row in rows]
+
+
+@router.get("/v1/runs/{run_id}/metrics")
+def get_metrics(entry: RunResultHere) -> Metrics:
+    """Return the figures of a run."""
+    return _metrics(entry)
+
+
+@router.get("/v1/runs/{run_id}/trades", response_model=Positions, responses=FORMS)
+def get_trades(
+    entry: RunResultHere, request: Request, limit: Limit = None, offset: Offset = 0
+) -> Response:
+    """Return the round trips of a run, by their end."""
+    return table_reply(request, trades_of(entry), "trades", Page(offset, limit))
+
+
+@router.get("/v1/runs/{run_id}/equity", response_model=EquityPoints, responses=FORMS)
+def get_equity(
+    entry: RunResultHere,
+    request: Request,
+    limit: Limit = None,
+    offset: Offset = 0,
+    start: Start = None,
+    end: End = None,
+) -> Response:
+    """Return the equity curve of a run."""
+    return timed_reply(request, equity_of(entry), "equity", Page(offset, limit), start, end)
+
+
+@router.get("/v1/runs/{run_id}/orders", response_model=Orders, responses=FORMS)
+def get_orders(
+    entry: RunResultHere,
+    request: Request,
+    limit: Limit = None,
+    offset: Offset = 0,
+    start: Start = None,
+    end: End = None,
+) -> Response:
+    """Return the orders of a run, in order of creation."""
+    return timed_reply(request, orders_of(entry), "orders", Page(offset, limit), start, end)
+
+
+@router.get("/v1/runs/{run_id}/fills", response_model=Fills, responses=FORMS)
+def get_run_fills(
+    entry: RunResultHere,
+    request: Request,
+    limit: Limit = None,
+    offset: Offset = 0,
+    start: Start = None,
+    end: End = None,
+) -> Response:
+    """Return the fills of a run, in order of time."""
+    return timed_reply(request, fills_of(entry), "fills", Page(offset, limit), start, end)
+
+
+@router.get("/v1/runs/{run_id}/timeline", response_model=Timeline, responses=FORMS)
+def get_timeline(
+    entry: RunResultHere,
+    request: Request,
+    limit: Limit = None,
+    offset: Offset = 0,
+    start: Start = None,
+    end: End = None,
+) -> Response:
+    """Return orders, fills and refusals of a run, in order of time."""
+    return timed_reply(request, timeline_of(entry), "timeline", Page(offset, limit), start, end)
+
+
+def _metrics(entry: ResultEntry) -> Metrics:
+    return Metrics(run_id=entry.run_id, metrics=models.Summary.model_validate(entry.summary()))
+
+
+def _of_direction(batch: pa.RecordBatch, direction: _Direction | None) -> pa.RecordBatch:
+    if direction is None:
+        return batch
+    return batch.filter(pc.equal(pc.utf8_lower(batch["side"]), direction))
+
+
+def _trade(row: dict[str, Any]) -> Trade:
+    side = row["side"].lower()
+    return Trade(
+        trade_id=row["position_id"],
+        direction=side if side in ("long", "short") else None,
+        status=row["status"],
+        entry_timestamp=row["opened"],
+        exit_timestamp=row["closed"],
+        entry_price=row["avg_entry_price"],
+        exit_price=row["avg_exit_price"],
+        quantity=row["peak_quantity"],
+        realized_pnl=row["realized_pnl"],
+        commissions=row["commissions"],
+        net_pnl=row["net_pnl"],
+        fills=row["fills"],
+    )
