@@ -61,7 +61,7 @@ def watched(watcher: Watcher | None) -> Iterator[None]:
 
 
 def row_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
-    """Return a callback for rows done and in all; a step that takes less than a second logs none."""
+    """Return a callback for rows done and in all; a step of less than a second logs none."""
     pace = _Pace()
 
     def report(done: int, total: int) -> None:
