@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from odum_assets.api import problems
+from odum_assets.api.document import TAGS, completed
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.routes import (
@@ -69,6 +70,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         title="Odum Assets",
         version=version("odum-assets"),
         description="Backtests and their results, over the same Dagster assets as everything else.",
+        openapi_tags=TAGS,
         generate_unique_id_function=_operation_id,
         lifespan=lifespan,
         # A redirect would repeat whatever host the request names.
@@ -99,30 +101,11 @@ def _operation_id(route: APIRoute) -> str:
 def _document(
     app: FastAPI, options: ServiceOptions, made: Callable[[], dict[str, Any]]
 ) -> Callable[[], dict[str, Any]]:
-    """Return FastAPI's document with problems in place of its own errors, and with the token."""
+    """Return what makes the document, once."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is not None:
             return app.openapi_schema
-        schema = made()
-        schemas = schema["components"]["schemas"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= {**problem.pop("$defs"), "Problem": problem}
-        reply = {
-            "description": "Problem",
-            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for operations in schema["paths"].values():
-            for operation in operations.values():
-                operation["responses"].pop("422", None)
-                operation["responses"] |= {"4XX": reply, "5XX": reply}
-        if options.token is not None:
-            schema["components"]["securitySchemes"] = {
-                "token": {"type": "http", "scheme": "bearer"}
-            }
-            schema["security"] = [{"token": []}]
-        return schema
+        return completed(made(), with_token=options.token is not None)
 
     return document

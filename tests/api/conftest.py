@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import BTC, THROTTLED, Service, lay_out, odum, serving
+from service import BTC, THROTTLED, Service, lay_out, make_results, serving
 
 
 @pytest.fixture(scope="session")
@@ -10,13 +10,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sample day and three results: report, fast, and one with denied orders."""
     place = tmp_path_factory.mktemp("served")
     lay_out(place)
-    sample = ["--instrument", "BINANCE-FUTURES:PERPETUAL:BTC-USDT", "--days", "1"]
-    small = ["--trades-per-day", "2500", "--books-per-day", "3600", "--hours", "12-13"]
-    odum(place, "data", "generate", *sample, *small)
-    day = ["--day", "2024-01-01"]
-    odum(place, "backtest", BTC, *day, "--report", "--export-ticks")
-    odum(place, "backtest", BTC, *day, "--fast")
-    odum(place, "backtest", THROTTLED, *day, "--report")
+    make_results(place, (BTC, "report"), (BTC, "fast"), (THROTTLED, "report"))
     return place
 
 

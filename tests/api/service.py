@@ -9,17 +9,27 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import urllib3
 
+from odum_assets.backtest.request import Mode, RunRequest
+from odum_assets.catalog import convert_partition
+from odum_assets.config import instrument_spec, load_config, raw_path
+from odum_assets.raw.layout import DataType
+from odum_assets.raw.sample import SampleSpec, write_sample
+from odum_assets.results.run import run_backtest
+from odum_assets.results.ticks import export_ticks
+from odum_assets.settings import Settings
+
 REPOSITORY = Path(__file__).parents[2]
+DAY = date(2024, 1, 1)
 BTC = "binance_futures_btcusdt_l2_trades_config"
 THROTTLED = "throttled"
 """A configuration of the same instrument that has most orders denied."""
 
-_ODUM = [sys.executable, "-m", "odum_assets.cli.main"]
 _OWN = ("UNIFIED_CLOUD_", "DATA_CATALOG_PATH", "DATABASE_URL", "ODUM_", "DAGSTER_")
 
 
@@ -80,24 +90,49 @@ def lay_out(folder: Path) -> None:
     (folder / "configs" / f"{THROTTLED}.json").write_text(json.dumps(content))
 
 
-def odum(folder: Path, *arguments: str, **environment: str) -> None:
-    """Run a command in a folder; it must succeed."""
-    done = subprocess.run(
-        [*_ODUM, *arguments],
-        cwd=folder,
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=240,
+def settings_of(folder: Path) -> Settings:
+    data = folder / "data"
+    return Settings(
+        raw_root=str(data),
+        catalog_path=data / "catalog",
+        results_path=data / "results",
+        configs_path=folder / "configs",
+        database_url=None,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def make_results(folder: Path, *wanted: tuple[str, Mode]) -> list[str]:
+    """Make a sample day of two hours, and results of configurations; the first has its ticks."""
+    settings = settings_of(folder)
+    configs = {name: load_config(folder / "configs" / f"{name}.json") for name, _ in wanted}
+    first = configs[wanted[0][0]]
+    spec = SampleSpec(
+        keys=(str(first.key),),
+        start=DAY,
+        days=1,
+        trades_per_day=2_500,
+        books_per_day=3_600,
+        seed=1,
+        hours=(12, 13),
+    )
+    write_sample(settings.raw_root, spec)
+    for data_type in (DataType.TRADES, DataType.BOOK):
+        source = raw_path(first, data_type, DAY, settings)
+        spec_of = instrument_spec(first)
+        convert_partition(source, first.key, spec_of, data_type, DAY, settings.catalog_path)
+    made = []
+    for name, mode in wanted:
+        request = RunRequest(configs[name], (DAY,), DAY.isoformat(), mode=mode)
+        made.append(run_backtest(request, settings).run_id)
+    export_ticks(made[0], settings, settings.catalog_path)
+    return made
 
 
 @contextmanager
 def serving(folder: Path, *options: str, **environment: str) -> Iterator[Service]:
     """Run `odum serve` in a folder until the context ends; it must end well."""
     port, log = free_port(), folder / "service.log"
-    command = [*_ODUM, "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "odum_assets.cli.main", "serve", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *options],

@@ -115,7 +115,6 @@ def test_without_dagster_it_says_what_to_start(service: Service) -> None:
     new = {"config": BTC, "day": "2024-01-01"}
     for reply in (
         service.post("/api/v1/runs", new),
-        service.get("/api/v1/runs"),
         service.post(
             "/api/backtest/run",
             {

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,7 +140,63 @@ def test_ticks_are_the_exported_ones(service: Service, project: Path, run_id: st
     assert page["ticks"] == exported[1000:]
     assert (page["total"], page["has_more"]) == (len(exported), False)
     arrow = pa.ipc.open_stream(service.get(path, Accept=ARROW).data).read_all()
-    assert arrow.to_pylist() == exported
+    times = {name: arrow[name].cast(pa.int64()).to_pylist() for name in ("ts_event", "ts_init")}
+    for row, (number, stored) in zip(arrow.to_pylist(), enumerate(exported), strict=True):
+        moments = {name: str(values[number]) for name, values in times.items()}
+        assert {**row, **moments} == stored
+
+
+def _times(text: str) -> int:
+    return int(np.datetime64(text.removesuffix("Z"), "ns").astype("int64"))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "time"),
+    [
+        ("fills", RESULTS + "/{}/fills", "timestamp"),
+        ("ticks", RESULTS + "/{}/ticks", "ts_init"),
+        ("timeline", "/api/v1/runs/{}/timeline", "ts"),
+        ("orders", "/api/v1/runs/{}/orders", "timestamp"),
+        ("equity", "/api/v1/runs/{}/equity", "timestamp"),
+    ],
+)
+def test_a_range_of_time_is_the_rows_of_it(
+    service: Service, run_id: str, name: str, path: str, time: str
+) -> None:
+    place = path.format(run_id)
+    rows = [json.loads(line) for line in service.get(place, Accept=LINES).data.splitlines()]
+
+    def moment(row: dict[str, Any]) -> int:
+        return int(row[time]) if name == "ticks" else _times(row[time])
+
+    start, end = "2024-01-01T12:10:00Z", "2024-01-01T12:20:00.5Z"
+    wanted = [row for row in rows if _times(start) <= moment(row) < _times(end)]
+    assert 5 < len(wanted) < len(rows)
+    bounds = f"start={start}&end={end}"
+    page = service.get(f"{place}?{bounds}&offset=2&limit=3").json
+    assert (page["total"], page[name]) == (len(wanted), wanted[2:5])
+    arrow = pa.ipc.open_stream(service.get(f"{place}?{bounds}", Accept=ARROW).data).read_all()
+    assert arrow.num_rows == len(wanted)
+    after = service.get(f"{place}?start={end}", Accept=LINES).data.splitlines()
+    assert [json.loads(line) for line in after] == [
+        row for row in rows if moment(row) >= _times(end)
+    ]
+    none = service.get(f"{place}?start={end}&end={start}").json
+    assert (none["total"], none[name]) == (0, [])
+    assert service.get(f"{place}?start=noon").json["type"] == "urn:odum:problem:invalid-time"
+
+
+def test_the_timeline_as_columns_says_what_the_file_says(
+    service: Service, project: Path, run_id: str
+) -> None:
+    path = f"/api/v1/runs/{run_id}/timeline"
+    stored = json.loads((project / f"data/results/report/{run_id}/timeline.json").read_text())
+    arrow = pa.ipc.open_stream(service.get(path, Accept=ARROW).data).read_all()
+    times = arrow["ts"].cast(pa.int64()).to_pylist()
+    for row, time, each in zip(arrow.to_pylist(), times, stored, strict=True):
+        known = {name: value for name, value in row["data"].items() if value is not None}
+        told = {name: value for name, value in each["data"].items() if value is not None}
+        assert (row["event"], time, known) == (each["event"], _times(each["ts"]), told)
 
 
 def test_refused_orders_are_counted_by_side_and_reason(service: Service, project: Path) -> None:
@@ -150,12 +207,12 @@ def test_refused_orders_are_counted_by_side_and_reason(service: Service, project
     assert [each["id"] for each in page["rejected_orders"]] == [each["id"] for each in refused[:5]]
     assert page["total"] == len(refused) > 5
     found = page["analysis"]
-    prices = [float(each["price"]) for each in refused]
+    prices = [float(each["price"]) for each in refused if each["price"] is not None]
     assert found["total_rejected"] == len(refused)
     assert found["by_side"]["buy"] == sum(each["side"] == "buy" for each in refused)
     assert found["price_range"]["min"] == min(prices)
     assert found["price_range"]["avg"] == pytest.approx(sum(prices) / len(prices))
-    assert sum(each["count"] for each in found["by_price_range"]) == len(refused)
+    assert sum(each["count"] for each in found["by_price_range"]) == len(prices)
     assert sum(each["count"] for each in found["common_patterns"]) == len(refused)
 
 
@@ -168,7 +225,7 @@ def test_a_fast_result_says_that_it_has_no_tables(service: Service, project: Pat
 
 def test_a_form_that_there_is_not_is_refused(service: Service, run_id: str) -> None:
     assert service.get(f"{RESULTS}/{run_id}/fills", Accept="text/html").status == 406
-    assert service.get(f"/api/v1/runs/{run_id}/events", Accept=ARROW).status == 406
+    assert service.get(f"{RESULTS}/{run_id}/report", Accept=ARROW).status == 406
 
 
 def test_results_side_by_side(service: Service, project: Path, run_id: str) -> None:
@@ -190,13 +247,21 @@ def test_results_side_by_side(service: Service, project: Path, run_id: str) -> N
             assert value == (None if moment > times[-1] - times[0] else known[-1])
 
 
-def test_figures_trades_and_files_of_a_run(service: Service, project: Path, run_id: str) -> None:
+def test_figures_and_round_trips_of_a_run(service: Service, project: Path, run_id: str) -> None:
     stored = json.loads((project / f"data/results/fast/{run_id}.json").read_text())["summary"]
-    metrics = service.get(f"/api/metrics/core?run_id={run_id}").json["metrics"]
-    assert metrics == stored
-    positions = _table(project, run_id, "positions")
-    assert service.get(f"/api/trades?run_id={run_id}").json["total"] == positions.num_rows
-    files = service.get(f"/api/v1/runs/{run_id}/artifacts").json["artifacts"]
-    sizes = {each["filename"]: each["size_bytes"] for each in files}
-    fills = project / "data/results/report" / run_id / "fills.parquet"
-    assert sizes["fills.parquet"] == fills.stat().st_size
+    for path in (f"/api/metrics/core?run_id={run_id}", f"/api/v1/runs/{run_id}/metrics"):
+        assert service.get(path).json == {"run_id": run_id, "metrics": stored}
+    positions = _table(project, run_id, "positions").to_pylist()
+    reply = service.get(f"/api/trades?run_id={run_id}")
+    assert reply.headers["X-Total-Count"] == str(len(positions))
+    for shown, each in zip(reply.json, positions, strict=True):
+        assert shown["trade_id"] == each["position_id"]
+        assert shown["net_pnl"] == float(each["net_pnl"])
+        assert shown["direction"] == each["side"].lower()
+        assert (shown["exit_timestamp"] is None) == (each["closed"] is None)
+    for direction in ("long", "short"):
+        fitting = service.get(f"/api/trades?run_id={run_id}&direction={direction}&limit=1")
+        number = sum(each["side"].lower() == direction for each in positions)
+        assert fitting.headers["X-Total-Count"] == str(number)
+        assert len(fitting.json) == min(number, 1)
+    assert service.get(f"/api/v1/runs/{run_id}/trades").json["total"] == len(positions)

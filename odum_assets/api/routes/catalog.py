@@ -1,5 +1,6 @@
 """What can be chosen: venues, instruments, execution algorithms."""
 
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter
@@ -115,14 +116,15 @@ def list_instruments(service: ServiceHere, venue: str, product: str) -> Instrume
     return Instruments(venue=code, type=kind, instruments=list(found.values()))
 
 
+@router.get("/algorithms/", include_in_schema=False)
 @router.get("/algorithms")
-def list_algorithms() -> list[Algorithm]:
+async def list_algorithms() -> list[Algorithm]:
     """List execution algorithms and their parameters."""
-    return _algorithms()
+    return [*_algorithms()]
 
 
 @router.get("/algorithms/{algorithm}")
-def get_algorithm(algorithm: str) -> Algorithm:
+async def get_algorithm(algorithm: str) -> Algorithm:
     """Return one execution algorithm."""
     for each in _algorithms():
         if each.id == algorithm.upper():
@@ -149,7 +151,8 @@ def _types(venue: str) -> list[str]:
     return [product.value for product in venue_products(venue)]
 
 
-def _algorithms() -> list[Algorithm]:
+@cache
+def _algorithms() -> tuple[Algorithm, ...]:
     """Return what the model of run configurations says of them."""
     schema = TypeAdapter[Any](ExecAlgorithm).json_schema()
     definitions = schema["$defs"]
@@ -168,7 +171,7 @@ def _algorithms() -> list[Algorithm]:
                 ],
             )
         )
-    return found
+    return tuple(found)
 
 
 def _parameter(name: str, part: dict[str, Any]) -> Parameter:
@@ -176,6 +179,7 @@ def _parameter(name: str, part: dict[str, Any]) -> Parameter:
     whole = part.get("type") == "integer"
     default = part.get("default")
 
+    # Bounds of decimals stand in the schema by pydantic's names.
     def bound(*names: str) -> float | None:
         values = [kind[each] for kind in kinds for each in names if each in kind]
         return float(values[0]) if values else None
@@ -184,7 +188,7 @@ def _parameter(name: str, part: dict[str, Any]) -> Parameter:
         name=name,
         type="integer" if whole else "number",
         default=None if default is None else int(default) if whole else float(default),
-        minimum=bound("minimum", "exclusiveMinimum"),
-        maximum=bound("maximum", "exclusiveMaximum"),
+        minimum=bound("minimum", "exclusiveMinimum", "ge", "gt"),
+        maximum=bound("maximum", "exclusiveMaximum", "le", "lt"),
         description=part.get("description", ""),
     )
