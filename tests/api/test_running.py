@@ -1,0 +1,227 @@
+"""Runs over HTTP, with a real Dagster behind the service: started, followed, canceled."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import urllib3
+from live import DAYS, KEY, SLOW, Live
+from service import BTC, Reply
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+
+RAW = "data/raw_tick_data/by_date/day-{day}/data_type-{kind}/" + KEY + ".parquet"
+LEGACY = {
+    "instrument": "BTCUSDT",
+    "dataset": f"day-{DAYS[0]}",
+    "config": f"{BTC}.json",
+    "start": f"{DAYS[0]}T12:00:00Z",
+    "end": f"{DAYS[0]}T12:30:00Z",
+    "report": True,
+    "export_ticks": True,
+}
+
+
+def test_a_run_is_told_from_its_begin_to_its_result(live: Live) -> None:
+    """By a client that goes away while it waits, one that streams, and one that asks again."""
+    key = {"Idempotency_Key": "one and the same"}
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        live.pool.request(
+            "POST",
+            f"{live.url}/api/backtest/run",
+            json=LEGACY,
+            headers={"Idempotency-Key": "one and the same"},
+            timeout=2,
+        )
+    events = live.events("/api/backtest/run/stream", LEGACY, **key)
+    place = events.reply.headers["Location"]
+    told = list(events)
+    assert told[0] == (
+        "step",
+        {"step": None, "status": "launched", "run_id": Path(place).name, "location": place},
+    )
+    steps = [data for kind, data in told if kind == "step"]
+    assert [each["status"] for each in steps[:4]] == ["launched", "queued", "starting", "running"]
+    made = [each["step"].split("/")[-1] for each in steps if each["status"] == "succeeded"]
+    assert {"trades", "book_depths"} == set(made[:2])
+    assert {"report", "ticks"} == set(made[3:])
+    assert made[2] == "result"
+    phases = [data["phase"] for kind, data in told if kind == "progress"]
+    assert list(dict.fromkeys(phases)) == ["validate", "load", "replay", "finish"]
+    kind, result = told[-1]
+    assert kind == "complete"
+    assert [kind for kind, _ in told].count("complete") == 1
+
+    again = live.post("/api/backtest/run", LEGACY, **key)
+    assert (again.status, again.json["run_id"]) == (200, result["run_id"])
+    assert again.json["summary"] == result["summary"]
+    # One order per trade of the half hour, and at most one that closes the position.
+    raw = pq.read_table(live.folder / RAW.format(day=DAYS[0], kind="trades"))
+    first = 1_704_067_200_000_000 + 12 * 3_600_000_000
+    times = raw["local_timestamp"].to_pylist()
+    trades = sum(first <= moment < first + 1_800_000_000 for moment in times)
+    assert trades <= result["summary"]["orders"] <= trades + 1
+    assert live.get(result["report_path"]).json["timeline"]
+    assert live.get(result["ticks_path"]).json["total"] == trades
+    assert live.status(result["run_id"])["dagster_run_id"] == result["dagster_run_id"]
+    other = live.post("/api/backtest/run", {**LEGACY, "report": False}, **key)
+    assert (other.status, other.json["type"]) == (422, "urn:odum:problem:key-used-before")
+
+
+def test_following_again_takes_up_where_it_was(live: Live) -> None:
+    run_id = live.launch(config=BTC, day=DAYS[0], mode="fast")
+    events = live.events(f"/api/v1/runs/{run_id}/stream")
+    seen: list[tuple[str, dict[str, Any]]] = []
+    for each in events:
+        seen.append(each)
+        if events.last_id:
+            break
+    events.close()
+    assert seen[-1][1]["status"] in ("queued", "starting")
+    more = list(live.events(f"/api/v1/runs/{run_id}/stream", Last_Event_ID=events.last_id))
+    whole = list(live.events(f"/api/v1/runs/{run_id}/stream"))
+    assert [*seen, *more] == whole
+    kind, data = whole[-1]
+    assert (kind, data["status"], data["run_id"]) == ("complete", "succeeded", run_id)
+    assert data["document"] == live.get(data["result"]).json
+    assert live.get(f"/api/v1/runs/{run_id}/stream", Last_Event_ID="nonsense").status == 200
+
+
+def test_raw_files_are_reported_with_the_run(live: Live) -> None:
+    """So that Dagster knows what a result was made of, and what a changed file makes stale."""
+    live.wait_ended(live.launch(config=BTC, day=DAYS[1], mode="fast"))
+    file = (live.folder / RAW.format(day=DAYS[1], kind="trades")).stat()
+    query = """query($key: AssetKeyInput!, $days: [String!]) { assetOrError(assetKey: $key) {
+        ... on Asset { assetMaterializations(partitions: $days) { tags { key value } } } } }"""
+
+    def materializations(*key: str) -> list[dict[str, str]]:
+        variables = {"key": {"path": list(key)}, "days": [DAYS[1]]}
+        body = {"query": query, "variables": variables}
+        reply = live.pool.request("POST", f"{live.dagster_url}/graphql", json=body)
+        found = json.loads(reply.data)["data"]["assetOrError"]["assetMaterializations"]
+        return [{tag["key"]: tag["value"] for tag in each["tags"]} for each in found]
+
+    slug = "binance_futures_perpetual_btc_usdt"
+    (raw,) = materializations("raw", slug, "trades")
+    assert str(file.st_size) in raw["dagster/data_version"]
+    made = materializations("catalog", slug, "trades")[0]
+    upstream = made[f"dagster/input_data_version/raw/{slug}/trades"]
+    assert upstream == raw["dagster/data_version"]
+
+
+def test_runs_are_canceled_wherever_they_are(live: Live) -> None:
+    """One in the queue and one in its replay; a third one goes on undisturbed."""
+    first = live.launch(config=SLOW, day=DAYS[0])
+    second = live.launch(config=SLOW, day=DAYS[1])
+    queued = live.launch(config=SLOW, day=DAYS[0], mode="fast")
+    assert live.registered(queued)["status"] == "queued"
+    live.wait_replaying(first)
+    live.wait_replaying(second)
+    assert len(live.workers()) == 2
+
+    reply = live.ask("DELETE", f"/api/v1/runs/{queued}")
+    assert (reply.status, reply.json["status"]) == (202, "canceled")
+    assert live.registered(queued)["status"] == "canceled"
+    stream = live.events(f"/api/v1/runs/{first}/stream")
+    reply = live.ask("DELETE", f"/api/v1/runs/{first}")
+    assert reply.status == 202
+    assert reply.json["canceling"] or reply.json["status"] == "canceled"
+    assert live.wait_ended(first, 30)["status"] == "canceled"
+    kind, data = list(stream)[-1]
+    assert (kind, data["status"]) == ("error", "canceled")
+    assert live.status(second)["status"] == "running"
+    assert len(live.workers()) == 1
+    # A range that was changed meanwhile is loaded anew; runs under way are not disturbed by that.
+    config = json.loads((live.folder / f"configs/{SLOW}.json").read_text())
+    config["risk"] = {"throttling_per_sec": 7}
+    (live.folder / f"configs/{SLOW}_changed.json").write_text(json.dumps(config))
+    changed = live.launch(config=f"{SLOW}_changed", day=DAYS[0], mode="fast")
+    assert live.status(second)["status"] == "running"
+    for run_id in (second, changed):
+        live.ask("DELETE", f"/api/v1/runs/{run_id}")
+    for run_id in (second, changed):
+        assert live.wait_ended(run_id, 30)["status"] == "canceled"
+    assert live.workers() == []
+    assert live.unfinished() == []
+    for run_id in (first, queued):
+        assert live.get(f"/api/backtest/results/{run_id}").status == 404
+        again = live.ask("DELETE", f"/api/v1/runs/{run_id}")
+        assert (again.status, again.json["type"]) == (409, "urn:odum:problem:already-ended")
+    unknown = live.ask("DELETE", f"/api/v1/runs/{first[:-6]}000000")
+    assert (unknown.status, unknown.json["type"]) == (404, "urn:odum:problem:unknown-run")
+
+
+def test_a_repeated_request_starts_one_run(live: Live) -> None:
+    new = {"config": SLOW, "day": DAYS[0]}
+
+    def post() -> Reply:
+        return live.post("/api/v1/runs", new, Idempotency_Key="twice")
+
+    with ThreadPoolExecutor(2) as pool:
+        replies = [each.result() for each in [pool.submit(post) for _ in range(2)]]
+    assert [each.status for each in replies] == [202, 202]
+    assert len({each.headers["Location"] for each in replies}) == 1
+    live.ask("DELETE", replies[0].headers["Location"])
+    live.wait_ended(replies[0].json["run_id"])
+
+
+def test_a_range_runs_each_day_that_has_data(live: Live) -> None:
+    days = {"first_day": DAYS[0], "last_day": "2024-01-04"}
+    reply = live.post("/api/v1/runs", {"config": BTC, "mode": "fast", **days})
+    assert (reply.status, reply.json["kind"]) == (202, "backfill")
+    assert sorted(reply.json["skipped"]) == ["2024-01-03", "2024-01-04"]
+    place = reply.headers["Location"]
+    assert place == f"/api/v1/backfills/{reply.json['id']}"
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = live.get(place).json
+        return found if found["status"].startswith("completed") else None
+
+    found = live.wait("end of the range", ended, 90)
+    assert (found["status"], found["days"]) == ("completed_success", 2)
+    assert found["by_status"] == {"succeeded": 2}
+    assert live.ask("DELETE", place).status == 409
+
+
+def test_a_window_over_midnight_exports_its_ticks(live: Live) -> None:
+    """Of days that are converted; others are named with what to do."""
+    window = {"config": BTC, "start": f"{DAYS[0]}T12:45:00Z", "end": f"{DAYS[1]}T12:15:00Z"}
+    live.wait_ended(live.launch(config=BTC, day=DAYS[0], mode="fast"))
+    live.wait_ended(live.launch(config=BTC, day=DAYS[1], mode="fast"))
+    run_id = live.launch(**window, export_ticks=True)
+    entry = live.wait_ended(run_id)
+    assert entry["status"] == "succeeded"
+    ticks = live.get(f"/api/backtest/results/{run_id}/ticks").json
+    names = {
+        each["filename"] for each in live.get(f"/api/v1/runs/{run_id}/artifacts").json["artifacts"]
+    }
+    assert {"tearsheet.html", f"{run_id}.json"} <= names
+    assert ticks["total"] > 0
+    assert entry["orders"] - ticks["total"] in (0, 1)
+
+
+def test_the_service_answers_while_dagster_does_not(live: Live) -> None:
+    """However slow Dagster is: nothing waits for it that does not need it."""
+    stop = threading.Event()
+    slowest = 0.0
+
+    def ask() -> None:
+        while not stop.is_set():
+            live.get("/api/v1/runs/00000000-0000-4000-8000-000000000000/status")
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(ask)
+        try:
+            for _ in range(20):
+                begin = time.monotonic()
+                assert live.get("/api/health").status == 200
+                slowest = max(slowest, time.monotonic() - begin)
+        finally:
+            stop.set()
+    assert slowest < 1
