@@ -207,7 +207,7 @@ def materialize(
             **({} if partition is None else {"dagster/partition": partition}),
         },
         asset_selection=selection,
-        remote_job_origin=_origin(name),
+        remote_job_origin=job_origin(name),
     )
     outcome = _Outcome()
     with watched(on_progress):
@@ -356,7 +356,7 @@ def _run_config(config: Config) -> dict[str, Any]:
     return {"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def _origin(job: str) -> "RemoteJobOrigin":
+def job_origin(job: str) -> "RemoteJobOrigin":
     """Return where the UI finds the job: without it a run has no link and cannot be repeated."""
     from dagster._core.remote_origin import (
         ManagedGrpcPythonEnvCodeLocationOrigin,

@@ -61,7 +61,7 @@ SORTED_COLUMNS = (
     "losing_trades",
     "break_even_trades",
 )
-"""Columns of runs that a list can be sorted by; each has an index that ends in the row's key."""
+"""Columns of runs that a list can be sorted by; each has an index with the row's key."""
 
 FILTERED_COLUMNS = (
     "config_name",
@@ -72,7 +72,7 @@ FILTERED_COLUMNS = (
     "partition",
     "sweep_id",
 )
-"""Columns of runs that a list is narrowed by, each with an index in order of execution."""
+"""Columns of runs that a list is narrowed by, each with an index that knows the status, too."""
 
 
 PENDING = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -196,8 +196,15 @@ class Run(Base):
         ),
         CheckConstraint("status <> 'failed' OR error IS NOT NULL", name="ck_runs_failed_says_why"),
         CheckConstraint("window_start <= window_end", name="ck_runs_valid_window"),
-        *(Index(f"ix_runs_by_{name}", name, "id") for name in SORTED_COLUMNS if name != "run_id"),
-        *(Index(f"ix_runs_of_{name}", name, "executed_at", "id") for name in FILTERED_COLUMNS),
+        # With the status: of failed runs no figure is known, and all others would be looked up.
+        *(
+            Index(f"ix_runs_by_{name}", *dict.fromkeys((name, "id", "status")))
+            for name in SORTED_COLUMNS
+        ),
+        *(
+            Index(f"ix_runs_of_{name}", *dict.fromkeys((name, "status", "executed_at", "id")))
+            for name in FILTERED_COLUMNS
+        ),
         Index("ix_runs_mode_date", "run_mode", "executed_at"),
         Index("ix_runs_dagster_run", "dagster_run_id"),
         Index(

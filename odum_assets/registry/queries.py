@@ -27,6 +27,9 @@ from odum_assets.registry.types import Exact, RunMode, RunStatus, UtcTime
 
 MAX_LIMIT = 1_000
 
+_FEW = 1_500
+"""Runs that are sorted on SQLite when a page of them is asked for; of more an index is followed."""
+
 _RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
 _DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
 _STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
@@ -122,7 +125,7 @@ def list_runs(
     cursor : str, optional
         `next_cursor` of the page before, with the same filter and sort.
     offset : int
-        Rows to leave out first, in place of a cursor.
+        Rows to leave out first, in place of a cursor; thousands of them take time under a filter.
     with_total : bool
         Whether to count the rows of all pages.
 
@@ -136,9 +139,9 @@ def list_runs(
         raise QueryError(f"limit: found {limit}, allowed 1 to {MAX_LIMIT}")
     if offset < 0 or (offset and cursor is not None):
         raise QueryError(f"offset: found {offset}, allowed 0 or more, and none with a cursor")
-    conditions = _conditions(connection, where or RunFilter())
+    where = where or RunFilter()
     # One more than asked for tells whether there is a next page.
-    keys = _keys(connection, name, is_down, conditions, limit + 1, _position(cursor, sort), offset)
+    keys = _keys(connection, name, is_down, where, limit + 1, _position(cursor, sort), offset)
     found = sa.select(*_LISTED).where(_RUNS.c.id.in_(keys[:limit]))
     by_key = {row["id"]: dict(row) for row in connection.execute(found).mappings()}
     rows = [by_key[key] for key in keys[:limit]]
@@ -277,7 +280,7 @@ def _keys(
     connection: sa.Connection,
     name: str,
     is_down: bool,
-    conditions: list[sa.ColumnElement[bool]],
+    where: RunFilter,
     limit: int,
     position: tuple[Any, int] | None,
     offset: int,
@@ -287,62 +290,94 @@ def _keys(
     Known and unknown values are asked for apart, so that one plain index serves both directions on
     both databases.
     """
-    column, key = _RUNS.c[name], _RUNS.c.id
+    source, rest = _source(connection, name, where)
+    column, key = source.c[name], source.c.id
     way = sa.desc if is_down else sa.asc
+
+    def chosen(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        return sa.select(key).where(*which, *rest).order_by(way(column), way(key))
+
     keys: list[int] = []
     if position is None or position[0] is not None:
-        known = sa.select(key).where(column.is_not(None), *conditions)
+        known = chosen(column.is_not(None))
         if position is not None:
             here = sa.tuple_(column, key)
             there = sa.tuple_(sa.literal(position[0], column.type), sa.literal(position[1]))
             known = known.where(here < there if is_down else here > there)
-        known = known.order_by(way(column), way(key)).limit(limit).offset(offset)
-        keys = list(connection.execute(known).scalars())
-    if len(keys) < limit and column.nullable:
-        unknown = sa.select(key).where(column.is_(None), *conditions)
+        keys = list(connection.execute(known.limit(limit).offset(offset)).scalars())
+    if len(keys) < limit and _RUNS.c[name].nullable:
+        unknown = chosen(column.is_(None))
         if position is not None and position[0] is None:
             unknown = unknown.where(key < position[1] if is_down else key > position[1])
         if offset and not keys:
-            counted = sa.select(sa.func.count()).where(column.is_not(None), *conditions)
+            counted = (
+                sa.select(sa.func.count()).select_from(source).where(column.is_not(None), *rest)
+            )
             skipped = offset - int(connection.execute(counted).scalar_one())
             unknown = unknown.offset(max(skipped, 0))
-        unknown = unknown.order_by(way(column), way(key)).limit(limit - len(keys))
-        keys += connection.execute(unknown).scalars()
+        keys += connection.execute(unknown.limit(limit - len(keys))).scalars()
     return keys
 
 
-def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnElement[bool]]:
-    equal = {
-        name: getattr(where, name)
-        for name in (
-            "config_name",
-            "instrument",
-            "partition",
-            "dataset_id",
-            "strategy_id",
-            "run_mode",
-            "detail",
-            "dagster_run_id",
-            "sweep_id",
-        )
-    }
-    found: list[sa.ColumnElement[bool]] = [
-        _RUNS.c[name] == value for name, value in equal.items() if value is not None
-    ]
+def _source(
+    connection: sa.Connection, name: str, where: RunFilter
+) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]:
+    """Return where keys are looked for, and under which conditions.
+
+    PostgreSQL knows how many rows a value has and chooses by itself. SQLite knows the average only,
+    and would sort half of the table for a configuration that has half of the runs. So it is asked
+    first whether few rows are left: these are sorted. Otherwise the index of the column is followed
+    until the page is full.
+    """
+    conditions = _conditions(connection, where)
+    if connection.dialect.name == "postgresql" or not conditions:
+        return _RUNS, conditions
+    few = sa.select(*dict.fromkeys([_RUNS.c.id, _RUNS.c[name]])).where(*conditions).limit(_FEW + 1)
+    counted = sa.select(sa.func.count()).select_from(few.subquery())
+    if int(connection.execute(counted).scalar_one()) > _FEW:
+        return _RUNS, _conditions(connection, where, with_indexes=False)
+    return few.subquery("few"), []
+
+
+def _conditions(
+    connection: sa.Connection, where: RunFilter, *, with_indexes: bool = True
+) -> list[sa.ColumnElement[bool]]:
+    def column(name: str) -> sa.ColumnElement[Any]:
+        found = _RUNS.c[name]
+        # SQLite's way to say that an index shall not be used for a column.
+        return found if with_indexes else sa.type_coerce(_plus(found), found.type)
+
+    names = (
+        "config_name",
+        "instrument",
+        "partition",
+        "dataset_id",
+        "strategy_id",
+        "run_mode",
+        "detail",
+        "dagster_run_id",
+        "sweep_id",
+    )
+    equal = {name: getattr(where, name) for name in names}
+    found = [column(name) == value for name, value in equal.items() if value is not None]
     if isinstance(where.status, RunStatus):
-        found.append(_RUNS.c.status == where.status)
+        found.append(column("status") == where.status)
     elif where.status is not None:
-        found.append(_RUNS.c.status.in_(where.status))
+        found.append(column("status").in_(where.status))
     if where.executed_from is not None:
-        found.append(_RUNS.c.executed_at >= where.executed_from)
+        found.append(column("executed_at") >= where.executed_from)
     if where.executed_to is not None:
-        found.append(_RUNS.c.executed_at < where.executed_to)
+        found.append(column("executed_at") < where.executed_to)
     if where.params is not None:
         if connection.dialect.name == "postgresql":
             found.append(_RUNS.c.params.op("@>")(sa.literal(where.params, _RUNS.c.params.type)))
         else:
             found += _holding("$", where.params)
     return found
+
+
+def _plus(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.UnaryExpression(column, operator=sa.sql.operators.custom_op("+"))
 
 
 def _holding(path: str, value: Any) -> Iterator[sa.ColumnElement[bool]]:  # noqa: ANN401 - JSON

@@ -1,5 +1,6 @@
 """The schema's versions: upgrading, downgrading, and whether a database is what the models say."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ VERSION_TABLE = "registry_version"
 BASE = "base"
 
 
+@cache
 def head_version() -> str:
     """Return the version that this program needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()

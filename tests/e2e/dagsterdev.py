@@ -100,8 +100,12 @@ class Dagster:
             for each in found["logsForRun"]["events"]
         ]
 
-    def launch(self, key: list[str], day: dt.date) -> str:
-        """Launch a run of one asset and day, as the UI does, and return its id."""
+    def launch(self, key: list[str], day: dt.date, **tags: str) -> str:
+        """Launch a run of one asset and day, as the UI does, and return its id.
+
+        Tags have ``__`` for a slash.
+        """
+        named = {"dagster__partition": str(day), **tags}
         launched = self.query(
             """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
             __typename ... on LaunchRunSuccess { run { runId } }
@@ -114,11 +118,25 @@ class Dagster:
                 },
                 "runConfigData": {},
                 "mode": "default",
-                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": str(day)}]},
+                "executionMetadata": {
+                    "tags": [
+                        {"key": name.replace("__", "/"), "value": value}
+                        for name, value in named.items()
+                    ]
+                },
             },
         )["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+    def terminate(self, run_id: str) -> None:
+        """Cancel a run, as the UI does."""
+        ended = self.query(
+            """mutation($id: String!) { terminateRun(runId: $id, terminatePolicy:
+            SAFE_TERMINATE) { __typename ... on TerminateRunFailure { message } } }""",
+            id=run_id,
+        )["terminateRun"]
+        assert ended["__typename"] == "TerminateRunSuccess", ended
 
     def backfill(self, keys: list[list[str]], days: list[dt.date], config: dict[str, Any]) -> str:
         """Launch a backfill and return its id."""

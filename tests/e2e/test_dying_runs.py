@@ -9,15 +9,27 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagsterdev import CONFIG, KEY, RESULT, SLUG, Dagster, deliver
 
+from odum_assets.backtest.request import RunRequest
+from odum_assets.catalog import convert_partition
 from odum_assets.catalog.locks import held
 from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.config import LoadedConfig, instrument_spec, load_configs, raw_path
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.registry.checking import check_registry
+from odum_assets.registry.database import reading
+from odum_assets.registry.pending import attach_dagster_run, register_queued
+from odum_assets.registry.queries import get_run
+from odum_assets.registry.register import opened
+from odum_assets.registry.types import RunStatus
+from odum_assets.results.failures import run_id_of
 from odum_assets.results.store import ResultStore
+from odum_assets.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
@@ -30,6 +42,20 @@ def hold(folder: Path, day: dt.date) -> AbstractContextManager[None]:
     """Hold the lock of a partition: a conversion of it waits in its step."""
     key = parse_instrument_key(KEY)
     return held(PartitionPaths(folder / "data/catalog", key, DataType.TRADES, day).partition_lock)
+
+
+def convert_day(
+    settings: Settings, loaded: LoadedConfig, data_type: DataType, day: dt.date
+) -> None:
+    """Convert a day that a run of Dagster is to find converted."""
+    convert_partition(
+        raw_path(loaded, data_type, day, settings),
+        loaded.key,
+        instrument_spec(loaded),
+        data_type,
+        day,
+        settings.catalog_path,
+    )
 
 
 def kill_worker(dagster: Dagster, run_id: str) -> float:
@@ -85,6 +111,53 @@ def test_a_died_run_is_retried_once_and_missing_data_never(dagster: Dagster) -> 
         assert store.current(CONFIG, str(day)) is not None
     assert store.current(CONFIG, str(missing)) is None
     assert len(dagster.runs_of(killed_day)) == 2
+
+
+def test_the_registry_tells_of_a_died_run_and_of_its_second_try(dagster: Dagster) -> None:
+    """Killed in its backtest; the second try has the same run id. Another is canceled queued."""
+    day = DAYS[0]
+    deliver(dagster.folder, day)
+    settings = Settings(
+        raw_root=str(dagster.folder / "data"),
+        results_path=dagster.folder / "data/results",
+        catalog_path=dagster.folder / "data/catalog",
+        configs_path=dagster.folder / "configs",
+        database_url=None,
+    )
+    (loaded,) = load_configs(settings.configs_path)
+    for data_type in (DataType.TRADES, DataType.BOOK):
+        convert_day(settings, loaded, data_type, day)
+    request = RunRequest(loaded, (day,), day.isoformat())
+    run_id, waiting = run_id_of(request), run_id_of(request)
+    register_queued(settings, request, run_id)
+
+    def row(of: str) -> dict[str, Any]:
+        with opened(settings) as engine, reading(engine) as connection:
+            found = get_run(connection, of)
+        assert found is not None
+        return found
+
+    paths = PartitionPaths(settings.catalog_path, loaded.key, DataType.TRADES, day)
+    tags = {"odum__run_id": run_id, "odum__config": CONFIG}
+    with held(paths.manifest_lock):
+        first = dagster.launch(RESULT, day, **tags)
+        dagster.wait("running row", lambda: row(run_id)["status"] is RunStatus.RUNNING)
+        assert row(run_id)["dagster_run_id"] == first
+        kill_worker(dagster, first)
+        dagster.wait("second try", lambda: row(run_id)["dagster_run_id"] != first)
+
+        # Steps wait in the first run's second try; two more fill the queue up.
+        register_queued(settings, request, waiting)
+        third = dagster.launch(RESULT, day, odum__run_id=waiting, odum__config=CONFIG)
+        attach_dagster_run(settings, waiting, third)
+        dagster.terminate(third)
+        dagster.wait("canceled row", lambda: row(waiting)["status"] is RunStatus.CANCELED)
+    dagster.wait("result", lambda: row(run_id)["status"] is RunStatus.SUCCEEDED)
+    ended = row(run_id)
+    assert (ended["error"], ended["progress"]) == (None, 1)
+    assert not (settings.results_path / "failed" / f"{run_id}.json").exists()
+    assert check_registry(settings).problems == []
+    assert check_registry(settings).pending == 0
 
 
 @pytest.mark.torture

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 # The helper lives with the tests that use it most.
 sys.path.append(str(Path(__file__).parents[1] / "backtest"))
 
+from databases import DATABASES, empty, url_of
 from postgresserver import server
 from tinydays import Market
 
@@ -24,22 +25,10 @@ def postgresql() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def settings(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
+@pytest.fixture(params=DATABASES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings with an empty results folder and an empty database."""
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    results = tmp_path / "results"
-    if request.param == "sqlite":
-        return Settings(results_path=results)
-    url = request.getfixturevalue("postgresql")
-    settings = Settings(results_path=results, database_url=url)
-    engine = create_engine(registry_url(settings))
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA IF EXISTS odum CASCADE"))
-    engine.dispose()
-    return settings
+    return empty(tmp_path / "results", url_of(request))
 
 
 @pytest.fixture
@@ -73,3 +62,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
         ]
     )
     return found
+
+
+@pytest.fixture(scope="session")
+def sample(market: Market) -> Path:
+    """A real result's summary file."""
+    return market.run(mode="fast").result.fast_path

@@ -8,10 +8,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 PROGRAMS = ("initdb", "pg_ctl")
+NEEDED = "ODUM_TEST_POSTGRESQL"
+"""Variable: when set, tests fail where no server can be started."""
+
+
+def _do_without(reason: str) -> NoReturn:
+    if os.environ.get(NEEDED):
+        pytest.fail(f"{reason}, and {NEEDED} is set")
+    pytest.skip(reason)
 
 
 def programs() -> Path | None:
@@ -39,12 +48,15 @@ def _account() -> tuple[int, int] | None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Start a server and yield its URL; skip the test where that cannot be."""
+    """Start a server and yield its URL.
+
+    Where that cannot be, the test is skipped, or fails if `NEEDED` is set.
+    """
     bin_folder, account = programs(), _account()
     if bin_folder is None:
-        pytest.skip("PostgreSQL's initdb and pg_ctl are not installed")
+        _do_without("PostgreSQL's initdb and pg_ctl are not installed")
     if account is None:
-        pytest.skip("PostgreSQL does not run as root, and there is no other account to run it as")
+        _do_without("PostgreSQL does not run as root, and there is no other account to run it as")
     # Not below pytest's folder: a socket's path may have 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="odum-pg-"))
     os.chown(folder, *account)

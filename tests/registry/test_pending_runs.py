@@ -204,9 +204,8 @@ def test_a_run_waits_for_its_next_try_unless_that_has_begun(
 
 
 def test_a_registry_made_anew_keeps_runs_under_way_and_no_other_without_file(
-    registry: sa.Engine, settings: Settings, market: Market, request_: RunRequest
+    registry: sa.Engine, settings: Settings, sample: Path, request_: RunRequest
 ) -> None:
-    sample = market.run(mode="fast").result.fast_path
     documents = stored(sample, settings.results_path, 3)
     rebuild(registry, ResultStore(settings.results_path))
     queued, running = run_id_of(request_), run_id_of(request_)

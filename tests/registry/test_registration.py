@@ -24,12 +24,6 @@ from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 
 
-@pytest.fixture(scope="module")
-def sample(market: Market) -> Path:
-    """A real result's summary file."""
-    return market.run(mode="fast").result.fast_path
-
-
 def _request(**options: object) -> RunRequest:
     values = {"days": (DAY,), "partition": DAY.isoformat(), "snapshot_mode": "trades", **options}
     return RunRequest(config=variant(), **values)  # type: ignore[arg-type]

@@ -3,14 +3,18 @@
 import random
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from databases import DATABASES, empty, url_of
 from resultfiles import FIRST, stored
-from tinydays import Market
+from tinydays import DAY, variant
 
-from odum_assets.registry.database import reading
+from odum_assets.backtest.request import RunRequest
+from odum_assets.registry import queries
+from odum_assets.registry.database import create_engine, reading, registry_url
 from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import (
     QueryError,
@@ -25,25 +29,24 @@ from odum_assets.registry.queries import (
     list_runs,
     list_strategies,
 )
-from odum_assets.registry.register import rebuild
+from odum_assets.registry.register import upgrade_registry
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import store_failure
 from odum_assets.results.store import ResultStore
-from odum_assets.settings import Settings
 
 RUNS = 40
 
 
-@pytest.fixture
-def connection(registry: sa.Engine, settings: Settings, market: Market) -> Iterator[sa.Connection]:
-    from tinydays import DAY, variant
-
-    from odum_assets.backtest.request import RunRequest
-
+@pytest.fixture(scope="module", params=DATABASES)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sample: Path
+) -> Iterator[sa.Engine]:
+    """A registry of finished and failed runs on either database; tests only read it."""
+    settings = empty(tmp_path_factory.mktemp("queries") / "results", url_of(request))
     draws = random.Random(7)  # noqa: S311
     figures = [draws.choice([None, 0.1, -0.1, 1.7e-7, 123456.78901234]) for _ in range(RUNS)]
     stored(
-        market.run(mode="fast").result.fast_path,
+        sample,
         settings.results_path,
         RUNS,
         pnl=figures,
@@ -53,15 +56,24 @@ def connection(registry: sa.Engine, settings: Settings, market: Market) -> Itera
     )
     for text in ("no data", "other"):
         store_failure(RunRequest(variant(), (DAY,), "window"), settings, ValueError(text))
-    rebuild(registry, ResultStore(settings.results_path))
-    with reading(registry) as opened:
+    engine = create_engine(registry_url(settings))
+    upgrade_registry(engine, ResultStore(settings.results_path))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(filled: sa.Engine) -> Iterator[sa.Connection]:
+    with reading(filled) as opened:
         yield opened
 
 
-def _everything(connection: sa.Connection, sort: str, limit: int) -> list[dict[str, Any]]:
+def _everything(
+    connection: sa.Connection, sort: str, limit: int, where: RunFilter | None = None
+) -> list[dict[str, Any]]:
     rows, cursor = [], None
     while True:
-        page = list_runs(connection, sort=sort, limit=limit, cursor=cursor)
+        page = list_runs(connection, where, sort, limit=limit, cursor=cursor)
         rows += page.rows
         if page.next_cursor is None:
             return rows
@@ -73,6 +85,28 @@ def _everything(connection: sa.Connection, sort: str, limit: int) -> list[dict[s
 def test_pages_follow_each_other_in_order(connection: sa.Connection, way: str) -> None:
     for column in SORTED_COLUMNS:
         _check_pages(connection, column, way)
+
+
+@pytest.mark.parametrize("few", [2, 1_500], ids=["followed", "sorted"])
+def test_filtered_pages_are_the_filtered_rows_of_all(
+    connection: sa.Connection, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """On SQLite there are two ways, by how many rows are left."""
+    monkeypatch.setattr(queries, "_FEW", few)
+    where = RunFilter(status=RunStatus.SUCCEEDED, executed_from=FIRST + timedelta(seconds=5))
+    for column in ("pnl", "-pnl", "run_id", "-executed_at", "-sharpe_ratio", "status"):
+        expected = [
+            row["run_id"]
+            for row in _everything(connection, column, 50)
+            if row["status"] is RunStatus.SUCCEEDED
+            and row["executed_at"] >= FIRST + timedelta(seconds=5)
+        ]
+        assert len(expected) == RUNS - 5
+        found = [row["run_id"] for row in _everything(connection, column, 7, where)]
+        assert found == expected
+        for offset in (3, 20, RUNS - 6, RUNS):
+            page = list_runs(connection, where, column, limit=4, offset=offset)
+            assert [row["run_id"] for row in page.rows] == expected[offset : offset + 4]
 
 
 def _check_pages(connection: sa.Connection, column: str, way: str) -> None:

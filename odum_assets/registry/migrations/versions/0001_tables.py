@@ -26,6 +26,7 @@ _ENUMS = {
 }
 _SORTED = [
     "executed_at",
+    "run_id",
     "status",
     "config_name",
     "partition",
@@ -238,9 +239,11 @@ def _runs() -> None:
         sa.CheckConstraint("window_start <= window_end", name="ck_runs_valid_window"),
     )
     for name in _SORTED:
-        op.create_index(f"ix_runs_by_{name}", "runs", [name, "id"])
+        columns = dict.fromkeys((name, "id", "status"))
+        op.create_index(f"ix_runs_by_{name}", "runs", [*columns])
     for name in _FILTERED:
-        op.create_index(f"ix_runs_of_{name}", "runs", [name, "executed_at", "id"])
+        columns = dict.fromkeys((name, "status", "executed_at", "id"))
+        op.create_index(f"ix_runs_of_{name}", "runs", [*columns])
     op.create_index("ix_runs_mode_date", "runs", ["run_mode", "executed_at"])
     op.create_index("ix_runs_dagster_run", "runs", ["dagster_run_id"])
     _partial("ix_runs_unfinished", ["executed_at"], "status IN ('queued', 'running')")
