@@ -4,6 +4,7 @@ What belongs here: queries, and their replies as plain values. What does not: wh
 (``launching``), what its events mean to a reader (``following``).
 """
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -446,6 +447,14 @@ class DagsterClient:
         """Return the address without user and password."""
         parts = urllib3.util.parse_url(self._url)
         return str(parts._replace(auth=None))
+
+
+def is_cursor(text: str) -> bool:
+    """Return whether a text looks like a cursor that Dagster gave; it fails on others."""
+    try:
+        return isinstance(json.loads(base64.b64decode(text, validate=True)), dict)
+    except ValueError:
+        return False
 
 
 def _run_of(found: dict[str, Any]) -> DagsterRun | None:

@@ -18,6 +18,7 @@ from odum_assets.api.dagster_client import (
     DagsterBackfill,
     DagsterRun,
     Status,
+    is_cursor,
 )
 from odum_assets.api.following import Told, failure_of, follow, last_progress, result_of
 from odum_assets.api.launching import (
@@ -32,9 +33,10 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import full_document
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
+from odum_assets.errors import OdumError
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
-from odum_assets.registry.database import RegistryError
-from odum_assets.registry.pending import register_queued
+from odum_assets.registry.pending import close_pending, register_queued
+from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
 
 router = APIRouter(tags=["runs"])
@@ -174,10 +176,21 @@ async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
             if anyio.current_time() >= deadline:
                 raise ProblemError(409, "not-canceled", f"run {run_id}: Dagster: {refusal}")
             await anyio.sleep(_CANCEL_POLL_S)
+    if run.status == "canceled":
+        await anyio.to_thread.run_sync(_close, service, run.run_id)
     return await _shown(service, run)
 
 
-async def _followed(service: ServiceHere, run_id: str) -> DagsterRun:
+LastEventId = Annotated[
+    str | None, Header(description="Id of the last event that was read.", max_length=512)
+]
+
+
+async def _followed(
+    service: ServiceHere, run_id: str, last_event_id: LastEventId = None
+) -> DagsterRun:
+    if last_event_id is not None and not is_cursor(last_event_id):
+        raise ProblemError(422, "invalid-cursor", "Last-Event-ID: found no id of an event")
     return await known_run(service, run_id)
 
 
@@ -185,9 +198,7 @@ async def _followed(service: ServiceHere, run_id: str) -> DagsterRun:
 async def stream_run(
     service: ServiceHere,
     run: Annotated[DagsterRun, Depends(_followed)],
-    last_event_id: Annotated[
-        str | None, Header(description="Id of the last event that was read.", max_length=512)
-    ] = None,
+    last_event_id: LastEventId = None,
 ) -> AsyncGenerator[ServerSentEvent]:
     """Follow a run from its begin, or from where the other side was."""
     try:
@@ -404,9 +415,18 @@ def _register(service: Service, plan: Plan, dagster_run_id: str) -> None:
     assert plan.run_id is not None  # noqa: S101 - a single run has one
     try:
         register_queued(service.settings, plan.request, plan.run_id, dagster_run_id)
-    except RegistryError as error:
+    except OdumError as error:
         # The run was started; its step says once more what there is to register.
         _LOG.warning("run %s was started but could not be registered: %s", plan.run_id, error)
+
+
+def _close(service: Service, dagster_run_id: str) -> None:
+    """Have the registry know a run as canceled that no step can tell of."""
+    try:
+        close_pending(service.settings, dagster_run_id, RunStatus.CANCELED, "the run was canceled")
+    except OdumError as error:
+        # A sensor does the same within seconds.
+        _LOG.warning("run %s was canceled but not registered as such: %s", dagster_run_id, error)
 
 
 async def _started_days(
