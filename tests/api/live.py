@@ -189,6 +189,10 @@ class Events:
 def living(folder: Path) -> Iterator[Live]:
     """Run `odum serve` in a folder with two sample days; it must end well, with all it started."""
     lay_out(folder)
+    settings = (folder / "dagster.yaml").read_text()
+    # One run at a time: who is second waits in the queue.
+    assert "max_concurrent_runs: 2" in settings
+    (folder / "dagster.yaml").write_text(settings.replace("runs: 2", "runs: 1"))
     (folder / "slow.py").write_text(_STRATEGY)
     config = json.loads((folder / f"configs/{BTC}.json").read_text())
     config["strategy"] = {"name": "Slow", "path": "slow:Slow"}

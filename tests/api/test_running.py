@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
+import signal
 import subprocess
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import urllib3
-from live import DAYS, KEY, SLOW, Live
+from live import DAYS, KEY, SLOW, Live, started_in
 from service import BTC, REPOSITORY, Reply
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
 RAW = "data/raw_tick_data/by_date/day-{day}/data_type-trades/" + KEY + ".parquet"
 SLUG = "binance_futures_perpetual_btc_usdt"
+ANSWERS_WITHIN_S = 2.0
 LEGACY = {
     "instrument": "BTCUSDT",
     "dataset": f"day-{DAYS[0]}",
@@ -70,8 +72,7 @@ def test_the_calls_of_the_readme_tell_one_story(live: Live) -> None:
         results.append(ended["document"])
         # One order per trade, and at most one that closes the position.
         trades = trades_between(live, day, start, "23:59:59")
-        simulated = ended["document"]["summary"]["orders"]
-        assert simulated >= trades if day == DAYS[1] else simulated - trades in (0, 1)
+        assert ended["document"]["summary"]["orders"] - trades in (0, 1)
     ids = [each["run_id"] for each in results]
     assert set(ids) <= {each["run_id"] for each in json.loads(best)["runs"]}
     entry, figures = json.loads(one), results[0]["summary"]
@@ -85,7 +86,7 @@ def test_the_calls_of_the_readme_tell_one_story(live: Live) -> None:
     comparison = json.loads(compared)
     assert comparison["run_ids"] == ids
     assert comparison["same_digest"] is False
-    assert [len(curve) for curve in comparison["equity"]["equity"].values()] == [5, 5]
+    assert [len(curve) for curve in comparison["equity"]["equity"].values()] == [5]
     third = json.loads(canceled)
     assert third["canceling"] or third["status"] == "canceled"
     assert live.wait_ended(third["run_id"])["status"] == "canceled"
@@ -169,44 +170,40 @@ def assert_raw_files_are_reported(live: Live, day: str) -> None:
 
 
 def test_runs_are_canceled_wherever_they_are(live: Live) -> None:
-    """One in the queue and one in its replay; a third one goes on undisturbed."""
-    first = live.launch(config=SLOW, day=DAYS[0])
-    second = live.launch(config=SLOW, day=DAYS[1])
-    queued = live.launch(config=SLOW, day=DAYS[0], mode="fast")
+    """In the queue and in the replay, also after the graph was loaded anew meanwhile."""
+    running = live.launch(config=SLOW, day=DAYS[0])
+    queued = live.launch(config=SLOW, day=DAYS[1])
+    live.wait_replaying(running)
+    assert len(live.workers()) == 1
     assert live.registered(queued)["status"] == "queued"
-    live.wait_replaying(first)
-    live.wait_replaying(second)
-    assert len(live.workers()) == 2
-
     reply = live.ask("DELETE", f"/api/v1/runs/{queued}")
     assert (reply.status, reply.json["status"]) == (202, "canceled")
     assert live.registered(queued)["status"] == "canceled"
-    stream = live.events(f"/api/v1/runs/{first}/stream")
-    reply = live.ask("DELETE", f"/api/v1/runs/{first}")
-    assert reply.status == 202
-    assert reply.json["canceling"] or reply.json["status"] == "canceled"
-    assert live.wait_ended(first, 30)["status"] == "canceled"
-    kind, data = list(stream)[-1]
-    assert (kind, data["status"]) == ("error", "canceled")
-    assert live.status(second)["status"] == "running"
-    assert len(live.workers()) == 1
-    # A range that was changed meanwhile is loaded anew; runs under way are not disturbed by that.
+
     config = json.loads((live.folder / f"configs/{SLOW}.json").read_text())
     config["risk"] = {"throttling_per_sec": 7}
     (live.folder / f"configs/{SLOW}_changed.json").write_text(json.dumps(config))
-    changed = live.launch(config=f"{SLOW}_changed", day=DAYS[0], mode="fast")
-    assert live.status(second)["status"] == "running"
-    for run_id in (second, changed):
-        live.ask("DELETE", f"/api/v1/runs/{run_id}")
-    for run_id in (second, changed):
+    changed = live.launch(config=f"{SLOW}_changed", day=DAYS[0])
+    assert live.ask("DELETE", f"/api/v1/runs/{changed}").status == 202
+    assert live.status(running)["status"] == "running"
+    entry = live.registered(running)
+    assert entry["status"] == "running"
+    assert entry["phase"].startswith("replay")
+
+    stream = live.events(f"/api/v1/runs/{running}/stream")
+    reply = live.ask("DELETE", f"/api/v1/runs/{running}")
+    assert reply.status == 202
+    assert reply.json["canceling"] or reply.json["status"] == "canceled"
+    kind, data = list(stream)[-1]
+    assert (kind, data["status"]) == ("error", "canceled")
+    for run_id in (running, queued, changed):
         assert live.wait_ended(run_id, 30)["status"] == "canceled"
-    assert live.workers() == []
-    assert live.unfinished() == []
-    for run_id in (first, queued):
         assert live.get(f"/api/backtest/results/{run_id}").status == 404
         again = live.ask("DELETE", f"/api/v1/runs/{run_id}")
         assert (again.status, again.json["type"]) == (409, "urn:odum:problem:already-ended")
-    unknown = live.ask("DELETE", f"/api/v1/runs/{first[:-6]}000000")
+    assert live.workers() == []
+    assert live.unfinished() == []
+    unknown = live.ask("DELETE", f"/api/v1/runs/{running[:-6]}000000")
     assert (unknown.status, unknown.json["type"]) == (404, "urn:odum:problem:unknown-run")
 
 
@@ -255,8 +252,10 @@ def test_a_range_runs_each_of_its_days(live: Live) -> None:
     assert (again.status, again.json["type"]) == (409, "urn:odum:problem:already-ended")
 
 
+@pytest.mark.torture
 def test_a_window_over_midnight_exports_its_ticks(live: Live) -> None:
-    """The days are converted: the README's story ran them."""
+    for day in DAYS:
+        live.wait_ended(live.launch(config=BTC, day=day, mode="fast"))
     window = {"config": BTC, "start": f"{DAYS[0]}T12:45:00Z", "end": f"{DAYS[1]}T12:15:00Z"}
     run_id = live.launch(**window, export_ticks=True)
     entry = live.wait_ended(run_id)
@@ -272,23 +271,22 @@ def test_a_window_over_midnight_exports_its_ticks(live: Live) -> None:
     assert entry["orders"] - trades in (0, 1)
 
 
-def test_the_service_answers_while_dagster_does_not(live: Live) -> None:
-    """However slow Dagster is: nothing waits for it that does not need it."""
-    stop = threading.Event()
-    slowest = 0.0
-
-    def ask() -> None:
-        while not stop.is_set():
-            live.get("/api/v1/runs/00000000-0000-4000-8000-000000000000/status")
-
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(4):
-            pool.submit(ask)
+def test_nobody_waits_for_dagster_who_does_not_need_it(live: Live) -> None:
+    """A Dagster that takes requests and answers none: lists and figures are as fast as ever."""
+    (webserver,) = [
+        pid for pid, words in started_in(live.folder) if "-m dagster_webserver " in words
+    ]
+    status = "/api/v1/runs/00000000-0000-4000-8000-000000000000/status"
+    with ThreadPoolExecutor(12) as pool:
+        os.kill(webserver, signal.SIGSTOP)
         try:
-            for _ in range(20):
+            waiting = [pool.submit(live.get, status) for _ in range(12)]
+            time.sleep(0.5)
+            for path in ("/api/health", "/api/v1/runs", "/api/backtest/results", "/api/configs"):
                 begin = time.monotonic()
-                assert live.get("/api/health").status == 200
-                slowest = max(slowest, time.monotonic() - begin)
+                assert live.get(path).status == 200
+                assert time.monotonic() - begin < ANSWERS_WITHIN_S
+            assert not any(each.done() for each in waiting)
         finally:
-            stop.set()
-    assert slowest < 1
+            os.kill(webserver, signal.SIGCONT)
+        assert {each.result().status for each in waiting} == {404}
