@@ -1,11 +1,12 @@
 """Bringing runs into the registry: one when it ends, or all of them anew."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from odum_assets.registry import schema
 from odum_assets.registry.bulk import load
@@ -30,6 +31,8 @@ STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
 RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
 ARTIFACTS: sa.Table = Artifact.__table__  # type: ignore[assignment]
 EVENTS: sa.Table = Event.__table__  # type: ignore[assignment]
+
+_TABLES = [table.name for table in (DATASETS, STRATEGIES, RUNS, ARTIFACTS, EVENTS)]
 
 
 @dataclass(slots=True)
@@ -113,7 +116,10 @@ def upgrade_registry(engine: sa.Engine, store: ResultStore) -> Rebuilt | None:
                 "use the program that made it, or another DATABASE_URL"
             )
         schema.upgrade(connection)
-        return _fill(connection, store, None, []) if version is None else None
+        filled = _fill(connection, store, None, []) if version is None else None
+    if filled is not None:
+        _tidy(engine)
+    return filled
 
 
 @contextmanager
@@ -172,7 +178,9 @@ def rebuild(
         pending = [dict(row) for row in connection.execute(under_way).mappings()]
         for table in (EVENTS, ARTIFACTS, RUNS, STRATEGIES, DATASETS):
             connection.execute(table.delete())
-        return _fill(connection, store, progress, pending)
+        done = _fill(connection, store, progress, pending)
+    _tidy(engine)
+    return done
 
 
 def register_record(connection: sa.Connection, record: Record) -> None:
@@ -303,5 +311,14 @@ def _settle(connection: sa.Connection) -> None:
                     f"coalesce(max(id), 0) + 1, false) FROM {table.name}"
                 )
             )
-    for table in (DATASETS, STRATEGIES, RUNS, ARTIFACTS, EVENTS):
-        connection.exec_driver_sql(f"ANALYZE {table.name}")
+    for name in _TABLES:
+        connection.exec_driver_sql(f"ANALYZE {name}")
+
+
+def _tidy(engine: sa.Engine) -> None:
+    """Let PostgreSQL know at once which rows all readers see: counts and deep pages need that."""
+    if engine.dialect.name == "postgresql":
+        alone = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        # The rows are there already; without this it is done by the server a little later.
+        with suppress(DBAPIError), alone as connection:
+            connection.exec_driver_sql(f"VACUUM (ANALYZE) {', '.join(_TABLES)}")

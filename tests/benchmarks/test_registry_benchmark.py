@@ -74,6 +74,8 @@ def _filled(settings: Settings) -> Iterator[sa.Engine]:
                 started = time.perf_counter()
                 load(connection, table, rows)
                 took[name] += time.perf_counter() - started
+    # The server writes its log with a delay; until then no row counts as seen by all.
+    time.sleep(2)
     with made.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         vacuum = "ANALYZE" if made.dialect.name == "sqlite" else "VACUUM ANALYZE"
         connection.exec_driver_sql(vacuum)
