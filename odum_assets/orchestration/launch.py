@@ -18,7 +18,7 @@ import dagster as dg
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.failures import step_failure_text, step_label
-from odum_assets.orchestration.names import CODE_LOCATION, op_name
+from odum_assets.orchestration.names import CODE_LOCATION, PROCESS_TAG, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, Source, find_raw, load_project
 from odum_assets.orchestration.registration import settle_pending
@@ -32,7 +32,6 @@ AD_HOC_JOB: Final = "__ASSET_JOB"
 """Dagster's own job of all assets, for selections that no single day job has."""
 
 _HOST_TAG: Final = "odum/host"
-_PROCESS_TAG: Final = "odum/process"
 _STATE: Final = ".dagster"
 
 # Capturing output replaces stdout and stderr of the process, and with them progress bars.
@@ -203,7 +202,7 @@ def materialize(
             # A person is watching: the daemon must not start it again behind their back.
             "dagster/max_retries": "0",
             _HOST_TAG: socket.gethostname(),
-            _PROCESS_TAG: str(os.getpid()),
+            PROCESS_TAG: str(os.getpid()),
             **({} if partition is None else {"dagster/partition": partition}),
         },
         asset_selection=selection,
@@ -265,7 +264,7 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
         ],
         tags={_HOST_TAG: socket.gethostname()},
     )
-    lost = [run for run in instance.get_runs(unfinished) if not _is_alive(run.tags[_PROCESS_TAG])]
+    lost = [run for run in instance.get_runs(unfinished) if not _is_alive(run.tags[PROCESS_TAG])]
     for run in lost:
         fail_run(instance, run, "The process of this run died before the run ended.")
     return [run.run_id for run in lost]
