@@ -31,6 +31,7 @@ CONFIG_TAG: Final = "odum/config"
 _RETRY_TAG: Final = "dagster/retry_number"
 _NEXT_TRY_TAG: Final = "dagster/auto_retry_run_id"
 _TELL_EVERY_S: Final = 2.0
+_GIVE_UP_AFTER: Final = 3
 _RETRY_WITHIN: Final = timedelta(minutes=10)
 _UNKNOWN_AFTER: Final = timedelta(hours=1)
 
@@ -59,6 +60,7 @@ class Registration:
         self._settings = settings
         self._is_told = False
         self._told_at = 0.0
+        self._missed = 0
 
     def begin(self, request: "RunRequest") -> None:
         """Register that the run begins."""
@@ -74,7 +76,7 @@ class Registration:
     def progress(self, progress: "Progress") -> None:
         """Register how far the run is, every two seconds at most.
 
-        A registry that could not be told that the run began is not tried again before its end:
+        A registry that could not be told a few times is not tried again before the run's end:
         waiting for it would hold up the run.
         """
         self.reached = (progress.done, progress.text)
@@ -82,18 +84,27 @@ class Registration:
         if not self._is_told or now - self._told_at < _TELL_EVERY_S:
             return
         self._told_at = now
-        from odum_assets.registry.database import RegistryError
         from odum_assets.registry.pending import register_progress
 
         try:
             register_progress(self._settings, self.run_id, *self.reached)
-        except RegistryError as error:
+        except Exception as error:  # noqa: BLE001 - an index must not fail what it indexes
             # A rebuild may have it for itself; the next time it may be free.
-            self._context.log.debug(f"{self.run_id}: how far it is was not registered: {error}")
+            self._missed += 1
+            if self._missed == _GIVE_UP_AFTER:
+                self._is_told = False
+                self._context.log.warning(f"no progress is registered any more: {error}")
+        else:
+            self._missed = 0
 
     def fail(self, request: "RunRequest", error: BaseException) -> None:
-        """Keep and register why the run failed or was stopped."""
+        """Keep and register why the run failed or was stopped; what is stored stays a result."""
         from odum_assets.results.failures import store_failure
+        from odum_assets.results.store import ResultStore
+
+        if ResultStore(self._settings.results_path).fast_path(self.run_id).is_file():
+            register(self._context, self._settings, self.run_id)
+            return
 
         def keep() -> None:
             store_failure(
@@ -213,15 +224,16 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
     Raises
     ------
     RegistryError, ResultError
-        If the registry or a record cannot be read or written.
+        If the registry or a record cannot be read or written; the other runs are closed.
     """
     from odum_assets.registry.pending import close_run, pending_runs, requeue
+    from odum_assets.results.store import ResultError
 
     pending = pending_runs(settings)
     ids = sorted({each.dagster_run_id for each in pending if each.dagster_run_id is not None})
     records = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else []
     known = {record.dagster_run.run_id: record for record in records}
-    closed = []
+    closed, problems = [], []
     for each in pending:
         record = known.get(each.dagster_run_id or "")
         following = None if record is None else _next_try(instance, each, record.dagster_run)
@@ -229,8 +241,14 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
             requeue(settings, each, following)
             continue
         verdict = _verdict(instance, each, record)
-        if verdict is not None and close_run(settings, each, *verdict):
-            closed.append(each.run_id)
+        try:
+            if verdict is not None and close_run(settings, each, *verdict):
+                closed.append(each.run_id)
+        except ResultError as error:
+            # A damaged file of one run must not keep the others open.
+            problems.append(error)
+    if problems:
+        raise problems[0]
     return closed
 
 

@@ -57,8 +57,11 @@ def registry_url(settings: Settings) -> sa.URL:
 
 
 def shown(url: sa.URL) -> str:
-    """Return a URL as it may be printed: without its password."""
-    return str(url.database) if url.drivername == "sqlite" else url.render_as_string()
+    """Return a URL as it may be printed: without its password, wherever that stands."""
+    if url.drivername == "sqlite":
+        return str(url.database)
+    hidden = {name: "***" for name in url.query if "password" in name.lower()}
+    return url.set(drivername="postgresql").update_query_dict(hidden).render_as_string()
 
 
 def registry_exists(settings: Settings) -> bool:
@@ -92,7 +95,7 @@ def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engin
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction for reading.
+    """Open a transaction for reading, in which everything is of one moment.
 
     Raises
     ------
@@ -100,6 +103,10 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         If the database cannot be reached or read.
     """
     with _explained(engine), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         yield connection
 
 
@@ -135,8 +142,8 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
         # Errors of _prepare_sqlite, such as a damaged file, come as they are.
         reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         raise RegistryError(
-            f"registry {shown(engine.url)}: {reason}. Check that the database is there and may be "
-            "written, and that it is up to date: odum registry check"
+            f"registry {shown(engine.url)}: {reason.rstrip('.?')}. Check that the database is "
+            "there and may be written, and that it is up to date (odum registry upgrade)"
         ) from error
 
 

@@ -23,9 +23,20 @@ import sqlalchemy as sa
 from odum_assets.registry.database import RegistryError
 from odum_assets.registry.models import SORTED_COLUMNS, Artifact, Dataset, Event, Run, Strategy
 from odum_assets.registry.records import Row
-from odum_assets.registry.types import Exact, RunMode, RunStatus, UtcTime
+from odum_assets.registry.types import (
+    MONEY_DECIMALS,
+    MONEY_DIGITS,
+    Exact,
+    RunMode,
+    RunStatus,
+    UtcTime,
+)
+from odum_assets.results.run_id import is_run_id
 
 MAX_LIMIT = 1_000
+
+_LARGEST = 2**63 - 1
+_LARGEST_AMOUNT = Decimal(10) ** (MONEY_DIGITS - MONEY_DECIMALS)
 
 _FEW = 1_500
 """Runs that are sorted on SQLite when a page of them is asked for; of more an index is followed."""
@@ -137,7 +148,7 @@ def list_runs(
     name, is_down = _sorting(sort)
     if not 1 <= limit <= MAX_LIMIT:
         raise QueryError(f"limit: found {limit}, allowed 1 to {MAX_LIMIT}")
-    if offset < 0 or (offset and cursor is not None):
+    if not 0 <= offset <= _LARGEST or (offset and cursor is not None):
         raise QueryError(f"offset: found {offset}, allowed 0 or more, and none with a cursor")
     where = where or RunFilter()
     # One more than asked for tells whether there is a next page.
@@ -158,6 +169,8 @@ def count_runs(connection: sa.Connection, where: RunFilter | None = None) -> int
 
 def get_run(connection: sa.Connection, run_id: str) -> Row | None:
     """Return a run with everything, its dataset and strategy as rows; None when unknown."""
+    if not is_run_id(run_id):
+        return None
     run = _one(connection, sa.select(_RUNS).where(_RUNS.c.run_id == run_id))
     if run is None:
         return None
@@ -174,13 +187,16 @@ def get_runs_of_dagster(connection: sa.Connection, dagster_run_id: str) -> list[
 
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
     """Return several runs in the order of their ids; unknown ones are left out."""
-    found = sa.select(*_LISTED).where(_RUNS.c.run_id.in_(run_ids))
+    known = [each for each in run_ids if is_run_id(each)]
+    found = sa.select(*_LISTED).where(_RUNS.c.run_id.in_(known))
     by_id = {row["run_id"]: dict(row) for row in connection.execute(found).mappings()}
     return [by_id[each] for each in dict.fromkeys(run_ids) if each in by_id]
 
 
 def list_artifacts(connection: sa.Connection, run_id: str) -> list[Row]:
     """Return the files of a run by path."""
+    if not is_run_id(run_id):
+        return []
     found = (
         sa.select(_ARTIFACTS)
         .join(_RUNS, _RUNS.c.id == _ARTIFACTS.c.run_id)
@@ -212,6 +228,8 @@ def list_events(
     event_type : str, optional
         Only of this type.
     """
+    if not is_run_id(run_id):
+        return []
     key = sa.select(_RUNS.c.id).where(_RUNS.c.run_id == run_id).scalar_subquery()
     found = (
         sa.select(_EVENTS)
@@ -359,6 +377,10 @@ def _conditions(
         "sweep_id",
     )
     equal = {name: getattr(where, name) for name in names}
+    for name, value in equal.items():
+        _check_value(name, value)
+    for name in ("executed_from", "executed_to"):
+        _check_value(name, getattr(where, name))
     found = [column(name) == value for name, value in equal.items() if value is not None]
     if isinstance(where.status, RunStatus):
         found.append(column("status") == where.status)
@@ -374,6 +396,26 @@ def _conditions(
         else:
             found += _holding("$", where.params)
     return found
+
+
+def _check_value(name: str, value: Any) -> None:  # noqa: ANN401 - any value of a filter
+    """Refuse what no column can hold, before a driver stumbles over it."""
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise QueryError(f"{name}: found {value}, which is too large")
+    if isinstance(value, Decimal) and not (value.is_finite() and abs(value) < _LARGEST_AMOUNT):
+        raise QueryError(f"{name}: not a number that a column holds")
+    if isinstance(value, str) and ("\x00" in value or not _is_encodable(value)):
+        raise QueryError(f"{name}: found {value!r}, allowed text without half characters and NUL")
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        raise QueryError(f"{name}: found {value}, allowed a time with its zone")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plus(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -442,10 +484,13 @@ def _position(cursor: str | None, sort: str) -> tuple[Any, int] | None:
         return None
     try:
         of, value, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        if of != sort or type(key) is not int:
+        if of != sort or type(key) is not int or not 0 <= key <= _LARGEST:
             raise ValueError
-        return _parsed(_RUNS.c[sort.removeprefix("-")].type, value), key
-    except (ValueError, TypeError, ArithmeticError):
+        name = sort.removeprefix("-")
+        place = _parsed(_RUNS.c[name].type, value)
+        _check_value(name, place)
+        return place, key
+    except (ValueError, TypeError, ArithmeticError, QueryError):
         raise QueryError(
             f"cursor: not one that a list sorted by {sort} gave; start again without it"
         ) from None

@@ -129,15 +129,6 @@ class Dagster:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
 
-    def terminate(self, run_id: str) -> None:
-        """Cancel a run, as the UI does."""
-        ended = self.query(
-            """mutation($id: String!) { terminateRun(runId: $id, terminatePolicy:
-            SAFE_TERMINATE) { __typename ... on TerminateRunFailure { message } } }""",
-            id=run_id,
-        )["terminateRun"]
-        assert ended["__typename"] == "TerminateRunSuccess", ended
-
     def backfill(self, keys: list[list[str]], days: list[dt.date], config: dict[str, Any]) -> str:
         """Launch a backfill and return its id."""
         launched = self.query(

@@ -18,12 +18,12 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import convert_partition
 from odum_assets.catalog.locks import held
 from odum_assets.catalog.paths import PartitionPaths
-from odum_assets.config import LoadedConfig, instrument_spec, load_configs, raw_path
+from odum_assets.config import instrument_spec, load_configs, raw_path
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.raw.layout import DataType
 from odum_assets.registry.checking import check_registry
 from odum_assets.registry.database import reading
-from odum_assets.registry.pending import attach_dagster_run, register_queued
+from odum_assets.registry.pending import register_queued
 from odum_assets.registry.queries import get_run
 from odum_assets.registry.register import opened
 from odum_assets.registry.types import RunStatus
@@ -44,20 +44,6 @@ def hold(folder: Path, day: dt.date) -> AbstractContextManager[None]:
     return held(PartitionPaths(folder / "data/catalog", key, DataType.TRADES, day).partition_lock)
 
 
-def convert_day(
-    settings: Settings, loaded: LoadedConfig, data_type: DataType, day: dt.date
-) -> None:
-    """Convert a day that a run of Dagster is to find converted."""
-    convert_partition(
-        raw_path(loaded, data_type, day, settings),
-        loaded.key,
-        instrument_spec(loaded),
-        data_type,
-        day,
-        settings.catalog_path,
-    )
-
-
 def kill_worker(dagster: Dagster, run_id: str) -> float:
     """Kill the process of a run that is in its step; return when."""
     dagster.wait(
@@ -71,12 +57,63 @@ def kill_worker(dagster: Dagster, run_id: str) -> float:
     return time.monotonic()
 
 
+class Registered:
+    """A run that somebody asked for: its id, and what the registry says of it."""
+
+    def __init__(self, folder: Path, day: dt.date) -> None:
+        self.settings = Settings(
+            raw_root=str(folder / "data"),
+            results_path=folder / "data/results",
+            catalog_path=folder / "data/catalog",
+            configs_path=folder / "configs",
+            database_url=None,
+        )
+        (self.loaded,) = load_configs(self.settings.configs_path)
+        self.day = day
+        request = RunRequest(self.loaded, (day,), day.isoformat())
+        self.run_id = run_id_of(request)
+        register_queued(self.settings, request, self.run_id)
+
+    def convert(self) -> None:
+        """Convert the day, so that its backtest can be run alone."""
+        for data_type in (DataType.TRADES, DataType.BOOK):
+            convert_partition(
+                raw_path(self.loaded, data_type, self.day, self.settings),
+                self.loaded.key,
+                instrument_spec(self.loaded),
+                data_type,
+                self.day,
+                self.settings.catalog_path,
+            )
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Hold the lock of the manifests: a backtest waits in its step."""
+        root, key = self.settings.catalog_path, self.loaded.key
+        return held(PartitionPaths(root, key, DataType.TRADES, self.day).manifest_lock)
+
+    def row(self) -> dict[str, Any]:
+        """Return what the registry says now."""
+        with opened(self.settings) as engine, reading(engine) as connection:
+            found = get_run(connection, self.run_id)
+        assert found is not None
+        return found
+
+    def is_(self, status: RunStatus) -> bool:
+        """Return whether the run stands there."""
+        return bool(self.row()["status"] is status)
+
+
 def test_a_died_run_is_retried_once_and_missing_data_never(dagster: Dagster) -> None:
     killed_day, missing, good = DAYS[0], DAYS[1], DAYS[2:]
     for day in (killed_day, *good):
         deliver(dagster.folder, day)
-    with hold(dagster.folder, killed_day):
-        first = dagster.launch(TRADES, killed_day)
+    asked = Registered(dagster.folder, killed_day)
+    asked.convert()
+    with asked.hold():
+        tags = {"odum__run_id": asked.run_id, "odum__config": CONFIG}
+        first = dagster.launch(RESULT, killed_day, **tags)
+        dagster.wait("running row", lambda: asked.is_(RunStatus.RUNNING))
+        assert asked.row()["dagster_run_id"] == first
         killed_at = kill_worker(dagster, first)
 
     keys = [TRADES, ["catalog", SLUG, "book_depths"], RESULT]
@@ -97,6 +134,10 @@ def test_a_died_run_is_retried_once_and_missing_data_never(dagster: Dagster) -> 
     (retried,) = again
     assert retried["tags"]["dagster/parent_run_id"] == first
     assert retried["tags"]["dagster/retry_number"] == "1"
+    dagster.wait("result in the registry", lambda: asked.is_(RunStatus.SUCCEEDED))
+    assert asked.row()["dagster_run_id"] == retried["runId"]
+    assert (asked.row()["error"], asked.row()["progress"]) == (None, 1)
+    assert not (asked.settings.results_path / "failed" / f"{asked.run_id}.json").exists()
 
     ended_as = dagster.wait("finished backfill", lambda: dagster.backfill_end(backfill_id))
     assert ended_as == "COMPLETED_FAILED"
@@ -111,53 +152,8 @@ def test_a_died_run_is_retried_once_and_missing_data_never(dagster: Dagster) -> 
         assert store.current(CONFIG, str(day)) is not None
     assert store.current(CONFIG, str(missing)) is None
     assert len(dagster.runs_of(killed_day)) == 2
-
-
-def test_the_registry_tells_of_a_died_run_and_of_its_second_try(dagster: Dagster) -> None:
-    """Killed in its backtest; the second try has the same run id. Another is canceled queued."""
-    day = DAYS[0]
-    deliver(dagster.folder, day)
-    settings = Settings(
-        raw_root=str(dagster.folder / "data"),
-        results_path=dagster.folder / "data/results",
-        catalog_path=dagster.folder / "data/catalog",
-        configs_path=dagster.folder / "configs",
-        database_url=None,
-    )
-    (loaded,) = load_configs(settings.configs_path)
-    for data_type in (DataType.TRADES, DataType.BOOK):
-        convert_day(settings, loaded, data_type, day)
-    request = RunRequest(loaded, (day,), day.isoformat())
-    run_id, waiting = run_id_of(request), run_id_of(request)
-    register_queued(settings, request, run_id)
-
-    def row(of: str) -> dict[str, Any]:
-        with opened(settings) as engine, reading(engine) as connection:
-            found = get_run(connection, of)
-        assert found is not None
-        return found
-
-    paths = PartitionPaths(settings.catalog_path, loaded.key, DataType.TRADES, day)
-    tags = {"odum__run_id": run_id, "odum__config": CONFIG}
-    with held(paths.manifest_lock):
-        first = dagster.launch(RESULT, day, **tags)
-        dagster.wait("running row", lambda: row(run_id)["status"] is RunStatus.RUNNING)
-        assert row(run_id)["dagster_run_id"] == first
-        kill_worker(dagster, first)
-        dagster.wait("second try", lambda: row(run_id)["dagster_run_id"] != first)
-
-        # Steps wait in the first run's second try; two more fill the queue up.
-        register_queued(settings, request, waiting)
-        third = dagster.launch(RESULT, day, odum__run_id=waiting, odum__config=CONFIG)
-        attach_dagster_run(settings, waiting, third)
-        dagster.terminate(third)
-        dagster.wait("canceled row", lambda: row(waiting)["status"] is RunStatus.CANCELED)
-    dagster.wait("result", lambda: row(run_id)["status"] is RunStatus.SUCCEEDED)
-    ended = row(run_id)
-    assert (ended["error"], ended["progress"]) == (None, 1)
-    assert not (settings.results_path / "failed" / f"{run_id}.json").exists()
-    assert check_registry(settings).problems == []
-    assert check_registry(settings).pending == 0
+    checked = check_registry(asked.settings)
+    assert (checked.problems, checked.pending, checked.runs) == ([], 0, 1 + len(good))
 
 
 @pytest.mark.torture

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from graphtools import BTC, BTC_SLUG, FIRST_DAY
 
 from odum_assets.backtest.request import RunRequest
+from odum_assets.orchestration.assets import backtest
 from odum_assets.orchestration.launch import Graph, LaunchResult, job_origin, materialize
 from odum_assets.orchestration.progress import StepProgress
 from odum_assets.orchestration.registration import settle_pending
@@ -20,6 +21,7 @@ from odum_assets.registry.queries import RunFilter, get_run, list_runs
 from odum_assets.registry.register import opened
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import run_id_of
+from odum_assets.results.store import ResultError
 from odum_assets.settings import Settings
 
 DAY = FIRST_DAY.isoformat()
@@ -127,6 +129,25 @@ def test_a_run_held_up_by_a_failed_conversion_is_closed(
     assert settle_pending(instance, settings) == []
 
 
+def test_what_is_stored_stays_a_result_when_its_step_fails_later(
+    sample: Path,
+    settings: Settings,
+    request_: RunRequest,
+    launch: Launch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert sample.is_dir()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no plot")
+
+    monkeypatch.setattr(backtest, "result_metadata", broken)
+    run_id = run_id_of(request_)
+    assert not launch(run_id).success
+    assert _run(settings, run_id)["status"] is RunStatus.SUCCEEDED
+    assert not (settings.results_path / "failed").exists()
+
+
 class _Runs:
     """Runs of Dagster in any state, without a process."""
 
@@ -205,6 +226,21 @@ def test_runs_that_nobody_knows_are_closed_after_an_hour(
     assert sorted(settle_pending(runs.instance, settings)) == sorted([lost, never])
     assert _run(settings, lost)["error"] == "Dagster knows no run deleted (any more)"
     assert _run(settings, never)["error"] == "it was never started"
+
+
+def test_a_damaged_result_does_not_keep_other_runs_open(
+    settings: Settings, request_: RunRequest, runs: _Runs
+) -> None:
+    ids = [run_id_of(request_) for _ in range(2)]
+    for run_id in ids:
+        register_queued(settings, request_, run_id, runs.add(dg.DagsterRunStatus.SUCCESS).run_id)
+    damaged = settings.results_path / "fast" / f"{ids[0]}.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    with pytest.raises(ResultError, match=ids[0]):
+        settle_pending(runs.instance, settings)
+    assert _run(settings, ids[1])["status"] is RunStatus.FAILED
+    assert _run(settings, ids[0])["status"] is RunStatus.QUEUED
 
 
 def test_a_run_that_ended_without_its_result_is_closed(

@@ -15,7 +15,8 @@ from tinydays import DAY, Market, variant
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.registry.checking import check_registry
-from odum_assets.registry.database import RegistryError, create_engine, registry_url, shown
+from odum_assets.registry.database import RegistryError, create_engine, reading, registry_url, shown
+from odum_assets.registry.queries import list_runs
 from odum_assets.registry.register import open_registry, opened, rebuild, register_run
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import store_failure
@@ -214,7 +215,12 @@ def test_processes_that_register_at_once_wait_for_each_other(
         )
         for half in halves
     ]
+    seen = []
+    while any(each.poll() is None for each in running):
+        with reading(registry) as connection:
+            seen.append(list_runs(connection, limit=1, with_total=True).total)
     assert [each.wait(120) for each in running] == [0, 0]
+    assert seen == sorted(seen)
     found = contents(registry)
     assert (len(found["runs"]), len(found["datasets"])) == (24, 1)
 
@@ -259,8 +265,9 @@ def test_other_databases_are_refused_without_repeating_the_password(
     assert "secret" not in f"{caught.value} {settings!r}"
 
 
-def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
-    url = f"postgresql://odum:secret@/db?host={tmp_path}"
+@pytest.mark.parametrize("url", ["odum:secret@/db?host={}", "odum@/db?host={}&password=secret"])
+def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    url = "postgresql://" + url.format(tmp_path)
     settings = Settings(results_path=tmp_path, database_url=url)
     with pytest.raises(RegistryError, match="registry postgresql") as caught:
         open_registry(settings)

@@ -1,8 +1,10 @@
 """Lists filter, sort and page as sorting in memory would, on both databases."""
 
+import base64
+import json
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +191,9 @@ def test_one_run_has_everything_around_it(connection: sa.Connection) -> None:
     assert run is not None
     assert run["provenance"]["catalog"] == run["dataset"]["partitions"]
     assert run["strategy"]["name"] == "TradeReplay"
-    assert get_run(connection, "no such") is None
+    for unknown in ("no such", "a\x00", "\ud800"):
+        assert get_run(connection, unknown) is None
+        assert list_events(connection, unknown) == list_artifacts(connection, unknown) == []
     ids = [older["run_id"], "no such", newest["run_id"]]
     assert [row["run_id"] for row in get_runs(connection, ids)] == [ids[0], ids[2]]
     (artifact,) = list_artifacts(connection, newest["run_id"])
@@ -202,6 +206,10 @@ def test_one_run_has_everything_around_it(connection: sa.Connection) -> None:
     assert [row["run_id"] for row in found] == [newest["run_id"], older["run_id"]]
 
 
+def _cursor(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [
@@ -212,6 +220,17 @@ def test_one_run_has_everything_around_it(connection: sa.Connection) -> None:
         ({"cursor": "zzz"}, "cursor"),
         ({"cursor": "bnVsbA=="}, "cursor"),
         ({"cursor": "ä"}, "cursor"),
+        ({"cursor": _cursor("-executed_at", "2026-01-01T00:00:00+00:00", 2**70)}, "cursor"),
+        ({"cursor": _cursor("-executed_at", "2026-01-01T00:00:00", 1)}, "cursor"),
+        ({"cursor": _cursor("config_name", "a\x00", 1), "sort": "config_name"}, "cursor"),
+        ({"cursor": _cursor("pnl", "NaN", 1), "sort": "pnl"}, "cursor"),
+        ({"cursor": _cursor("pnl", "1e999999", 1), "sort": "pnl"}, "cursor"),
+        ({"cursor": _cursor("orders", 2**70, 1), "sort": "orders"}, "cursor"),
+        ({"offset": 2**63}, "offset"),
+        ({"where": RunFilter(config_name="a\x00")}, "config_name"),
+        ({"where": RunFilter(partition="\ud800")}, "partition"),
+        ({"where": RunFilter(dataset_id=2**70)}, "dataset_id"),
+        ({"where": RunFilter(executed_to=datetime(2026, 1, 1))}, "executed_to"),  # noqa: DTZ001
     ],
 )
 def test_questions_that_make_no_sense_are_refused(
