@@ -125,13 +125,25 @@ def write(
         the one of the ETag (412). Nothing is written then.
     """
     path = path_of(folder, name)
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _text(content)
     with _WRITING:
         is_new = not path.is_file()
         _check_replaced(path, replaces, is_new=is_new)
         _check_valid(folder, path, text)
         _replace(path, text)
         return load_config(path), tag_of(text.encode()), is_new
+
+
+def _text(content: dict[str, Any]) -> str:
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text.encode()
+    except ValueError as error:
+        # What Python's parser takes beyond JSON: NaN, infinite numbers, halves of characters.
+        raise ProblemError(
+            422, "invalid-config", f"config: cannot be written as JSON ({error})"
+        ) from None
+    return text
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,16 +1,20 @@
 """What was made of files, kept until they change."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-type Stamp = tuple[int, int, int]
+type Stamp = tuple[int, int, int] | None
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Return what changes when a file does; a link's is its own."""
-    stat = path.lstat()
+    """Return what changes when a file does; a link's is its own, none for what is not there."""
+    try:
+        stat = os.lstat(path)
+    except FileNotFoundError:
+        return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
@@ -34,7 +38,7 @@ class FileCache[T]:
         Parameters
         ----------
         paths : iterable of Path
-            The files, which must exist.
+            The files; one that is not there may come.
         make : callable
             Makes it.
         """

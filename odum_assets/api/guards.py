@@ -59,6 +59,7 @@ class Guard:
             await send(message)
 
         try:
+            _check_address(scope)
             self._check_host(headers)
             self._check_origin(scope["method"], headers)
             if scope["path"] not in _OPEN:
@@ -132,6 +133,12 @@ class Guard:
             return message
 
         return limited
+
+
+def _check_address(scope: Scope) -> None:
+    """Refuse null characters: nothing has one in its name, databases and files take none."""
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise ProblemError(400, "invalid-address", "the address has a null character (%00)")
 
 
 def _host_name(host: str) -> str:

@@ -1,12 +1,13 @@
 """Errors as problem details (RFC 9457): one shape for everything that goes wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -86,8 +87,19 @@ def problem_body(
     ).model_dump()
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of an application with a problem."""
+def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """Answer every error of an application with a problem.
+
+    Parameters
+    ----------
+    app : FastAPI
+        The application.
+    routers : iterable of APIRouter
+        What it is made of.
+    """
+    app.state.routes = [
+        route for router in routers for route in router.routes if isinstance(route, APIRoute)
+    ]
     app.add_exception_handler(OdumError, _on_odum_error)
     app.add_exception_handler(RegistryError, _on_registry_error)
     app.add_exception_handler(QueryError, _on_query_error)
@@ -147,4 +159,17 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
         405: f"{request.method} is not possible at {request.url.path}; see /docs",
     }.get(status, str(error.detail))
     kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
-    return _reply(request, status, kind, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status == 405:
+        headers["Allow"] = _allowed(request) or headers.get("Allow", "")
+    return _reply(request, status, kind, detail, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of all routes that a path fits; the error names those of one only."""
+    fitting = [
+        route.methods
+        for route in request.app.state.routes
+        if route.path_regex.fullmatch(request.scope["path"])
+    ]
+    return ", ".join(sorted(set().union(*fitting)))

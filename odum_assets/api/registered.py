@@ -1,19 +1,33 @@
-"""The registry, as the service reads it: opened at the first question, and kept open."""
+"""The registry, as the service reads it: opened at the first question, and kept open.
+
+Answers are kept until the registry changes, where asking whether it did is cheap: SQLite counts
+changes, PostgreSQL is asked again.
+"""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from odum_assets.api.files import stamp_of
 from odum_assets.api.problems import ProblemError
 from odum_assets.registry import queries
-from odum_assets.registry.database import reading, registry_url
+from odum_assets.registry.database import RegistryError, reading, registry_url
 from odum_assets.registry.records import Row
 from odum_assets.registry.register import open_registry
 from odum_assets.settings import Settings
+
+_PATIENCE_S = 5.0
+"""How long to wait for a database that does not answer; a thread waits."""
+
+_RETRY_S = 2.0
+_MOST_KEPT = 128
+"""Answers that are kept; a page of fifty runs has a hundred kilobytes, a run some."""
 
 
 class Registered:
@@ -30,6 +44,10 @@ class Registered:
         self._lock = threading.Lock()
         self._engine: sa.Engine | None = None
         self._file: int | None = None
+        self._watch: sa.PoolProxiedConnection | None = None
+        self._failed: tuple[float, str] | None = None
+        self._opens = 0
+        self._kept: OrderedDict[Hashable, tuple[tuple[int, int], Any]] = OrderedDict()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -43,6 +61,34 @@ class Registered:
         with reading(self._opened()) as connection:
             yield connection
 
+    def answer[T](self, key: Hashable, ask: Callable[[sa.Connection], T]) -> T:
+        """Return the answer to a question, the one that was given before if nothing has changed.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the question.
+        ask : callable
+            Asks it; must depend on the key and the registry only.
+        """
+        self._opened()
+        with self._lock:
+            version = self._version()
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == version:
+                self._kept.move_to_end(key)
+                found: T = kept[1]
+                return found
+        with self.reading() as connection:
+            found = ask(connection)
+        if version is not None:
+            with self._lock:
+                self._kept[key] = version, found
+                self._kept.move_to_end(key)
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+        return found
+
     def run(self, run_id: str) -> Row:
         """Return a run, by its id or its id in Dagster; the newest where Dagster's has several.
 
@@ -51,11 +97,15 @@ class Registered:
         ProblemError
             If there is none.
         """
-        with self.reading() as connection:
+
+        def ask(connection: sa.Connection) -> Row | None:
             found = queries.get_run(connection, run_id)
             if found is None:
                 of_dagster = queries.get_runs_of_dagster(connection, run_id)
                 found = queries.get_run(connection, of_dagster[0]["run_id"]) if of_dagster else None
+            return found
+
+        found = self.answer(("run", run_id), ask)
         if found is None:
             raise ProblemError(
                 404, "unknown-run", f"there is no run {run_id[:80]}; see GET /api/v1/runs"
@@ -65,28 +115,53 @@ class Registered:
     def close(self) -> None:
         """Close what is open."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.dispose()
-            self._engine = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._engine = self._watch = None
+        self._kept.clear()
 
     def _opened(self) -> sa.Engine:
         with self._lock:
             if self._engine is not None and self._file == self._identity():
                 return self._engine
-            if self._engine is not None:
-                # The file was removed or replaced: nothing would be seen in the old one.
-                self._engine.dispose()
-            self._engine = None
-            self._engine = open_registry(self._settings)
+            # A file that was removed or replaced tells nothing new.
+            self._close()
+            self._opens += 1
+            self._engine = self._open()
+            if self._engine.dialect.name == "sqlite":
+                self._watch = self._engine.raw_connection()
             self._file = self._identity()
             return self._engine
+
+    def _open(self) -> sa.Engine:
+        """Open the registry; who asks soon after a failure gets the same one, without waiting."""
+        if self._failed is not None and time.monotonic() < self._failed[0]:
+            raise RegistryError(self._failed[1])
+        try:
+            return open_registry(self._settings, _PATIENCE_S)
+        except RegistryError as error:
+            self._failed = time.monotonic() + _RETRY_S, str(error)
+            raise
+
+    def _version(self) -> tuple[int, int] | None:
+        """Return what changes when others write; None where that would be a question itself."""
+        if self._watch is None:
+            return None
+        cursor = self._watch.cursor()
+        try:
+            cursor.execute("PRAGMA data_version")
+            (changes,) = cursor.fetchone() or (0,)
+            return self._opens, changes
+        finally:
+            cursor.close()
 
     def _identity(self) -> int | None:
         """Return which file a SQLite registry is."""
         url = registry_url(self._settings)
-        if url.drivername != "sqlite" or url.database is None:
-            return None
-        try:
-            return stamp_of(Path(url.database))[2]
-        except FileNotFoundError:
-            return -1
+        stamp = stamp_of(Path(url.database or "")) if url.drivername == "sqlite" else None
+        return None if stamp is None else stamp[2]

@@ -121,9 +121,11 @@ class Streamed:
         return StreamingResponse(chunks, media_type=self._form.value, headers=self.headers)
 
 
-def json_reply(request: Request, body: bytes, headers: dict[str, str] | None = None) -> Response:
-    """Send JSON that is there, with an ETag of its own."""
-    tag = tag_of(body)
+def json_reply(
+    request: Request, body: bytes, headers: dict[str, str] | None = None, tag: str | None = None
+) -> Response:
+    """Send JSON that is there, with an ETag."""
+    tag = tag_of(body) if tag is None else tag
     headers = {**(headers or {}), "ETag": tag, "Cache-Control": "no-cache"}
     known = not_modified(request, tag, headers)
     return known or Response(body, media_type=Form.JSON.value, headers=headers)

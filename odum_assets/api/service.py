@@ -1,10 +1,13 @@
 """What the routes share, made once for an application."""
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import Depends, Request
 
+from odum_assets.api import models
 from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.files import FileCache
 from odum_assets.api.launching import LaunchLimit
@@ -15,7 +18,7 @@ from odum_assets.api.sharing import Sharing
 from odum_assets.config import LoadedConfig
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.results.run_id import is_run_id
-from odum_assets.results.store import ResultEntry, ResultStore
+from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.settings import Settings
 
 
@@ -38,8 +41,10 @@ class Service:
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
         self.sharing = Sharing()
-        self.listed = FileCache[bytes](most=5_000)
-        """What lists show of a result: some kilobytes each."""
+        # Some kilobytes each, entries some ten.
+        self._entries = FileCache[ResultEntry | None](most=1_000)
+        self._listed = FileCache[bytes](most=5_000)
+        self._documents = FileCache[bytes](most=1_000)
         self._projects = FileCache[Project](most=2)
 
     def result(self, run_id: str) -> ResultEntry:
@@ -50,13 +55,14 @@ class Service:
         ProblemError
             If there is none of this id.
         """
-        if not is_run_id(run_id) or not self.store.fast_path(run_id).is_file():
+        entry = self._stored(run_id) if is_run_id(run_id) else None
+        if entry is None:
             raise ProblemError(
                 404,
                 "unknown-result",
                 f"there is no result {run_id[:80]}; see GET /api/backtest/results",
             )
-        return self.store.entry(run_id)
+        return entry
 
     def result_of_run(self, run_id: str) -> ResultEntry:
         """Return the result of a run that is named by its id or its id in Dagster.
@@ -66,14 +72,62 @@ class Service:
         ProblemError
             If there is no such run (404), or it has no result (409).
         """
-        if is_run_id(run_id) and self.store.fast_path(run_id).is_file():
-            return self.store.entry(run_id)
+        entry = self._stored(run_id) if is_run_id(run_id) else None
+        if entry is not None:
+            return entry
         run = self.registered.run(run_id)
         if run["status"] != "succeeded":
             raise ProblemError(
                 409, "no-result", f"run {run_id} has no result: it is {run['status']}"
             )
         return self.result(run["run_id"])
+
+    def full_document(self, entry: ResultEntry) -> dict[str, Any]:
+        """Return what is stored of a result, and where its ticks are."""
+        exported = self.store.ticks_path(entry.run_id).is_file()
+        ticks = f"/api/backtest/results/{entry.run_id}/ticks" if exported else None
+        return {**entry.document, "ticks_path": ticks}
+
+    def document(self, run_id: str) -> bytes:
+        """Return the full document of a result as JSON.
+
+        Raises
+        ------
+        ProblemError
+            If there is none of this id.
+        """
+
+        def make() -> bytes:
+            return json.dumps(self.full_document(self.result(run_id))).encode()
+
+        if not is_run_id(run_id):
+            return make()
+        paths = [self._file("fast", run_id), self._file("tickdata", run_id)]
+        return self._documents.get(paths, make)
+
+    def listed(self, run_id: str) -> bytes | None:
+        """Return what lists show of a result as JSON; None if its file is gone or damaged."""
+
+        def make() -> bytes:
+            return listed_model(self.result(run_id)).model_dump_json().encode()
+
+        try:
+            return self._listed.get([self._file("fast", run_id)], make)
+        except (ProblemError, ResultError, KeyError, ValueError):
+            return None
+
+    def _stored(self, run_id: str) -> ResultEntry | None:
+        """Return a result by what is a run id, None if there is none."""
+
+        def make() -> ResultEntry | None:
+            is_there = self.store.fast_path(run_id).is_file()
+            return self.store.entry(run_id) if is_there else None
+
+        return self._entries.get([self._file("fast", run_id)], make)
+
+    def _file(self, folder: str, run_id: str) -> Path:
+        """Return a file to look whether it has changed; to read it, the store is asked."""
+        return self.store.root / folder / f"{run_id}.json"
 
     def project(self) -> Project:
         """Return the configurations as they are now.
@@ -102,6 +156,26 @@ class Service:
         raise ProblemError(
             404, "unknown-config", f"there is no configuration {plain[:80]!r}; see GET /api/configs"
         )
+
+
+def listed_model(entry: ResultEntry) -> models.ListedResult:
+    """Return what lists show of a result."""
+    document = entry.document
+    return models.ListedResult.model_validate(
+        {
+            **{name: document[name] for name in ("instrument", "dataset", "start", "end")},
+            "run_id": entry.run_id,
+            "mode": entry.mode,
+            "execution_time": entry.created_at,
+            "summary": entry.summary(),
+            "metadata": {
+                "config_name": entry.config_name,
+                "partition": entry.partition,
+                "snapshot_mode": entry.metadata()["snapshot_mode"],
+                "digest": entry.digest,
+            },
+        }
+    )
 
 
 async def _service_of(request: Request) -> Service:

@@ -26,6 +26,10 @@ def moment_ns(name: str, text: str) -> int:
         raise ProblemError(422, "invalid-time", str(error)) from None
     if found is None:
         raise ProblemError(422, "invalid-time", f"{name}: allowed a time, found an empty text")
+    if not -(2**63) <= found < 2**63:
+        raise ProblemError(
+            422, "invalid-time", f"{name}: found {text[:40]!r}, allowed times from 1678 to 2261"
+        )
     return found
 
 

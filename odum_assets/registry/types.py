@@ -78,8 +78,8 @@ class Exact(sa.types.TypeDecorator[Decimal]):
         return float(exact) if dialect.name == "sqlite" else exact
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:  # noqa: ANN401, ARG002
-        """Return a stored value as a decimal."""
-        return None if value is None else self._rounded(value)
+        """Return a stored value as a decimal; it was rounded when it was stored."""
+        return Decimal(repr(value)) if isinstance(value, float) else value
 
     def _rounded(self, value: Any) -> Decimal:  # noqa: ANN401
         # The shortest text of a float is what the result file shows.

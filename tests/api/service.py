@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import urllib3
+from pydantic import SecretStr
 
 from odum_assets.backtest.request import Mode, RunRequest
 from odum_assets.catalog import convert_partition
@@ -50,6 +51,7 @@ class Service:
         self.url = url
         self.folder = folder
         self.log = log
+        self.pid = 0
         self.pool = urllib3.PoolManager(retries=False, timeout=60)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
@@ -90,14 +92,14 @@ def lay_out(folder: Path) -> None:
     (folder / "configs" / f"{THROTTLED}.json").write_text(json.dumps(content))
 
 
-def settings_of(folder: Path) -> Settings:
+def settings_of(folder: Path, database_url: str | None = None) -> Settings:
     data = folder / "data"
     return Settings(
         raw_root=str(data),
         catalog_path=data / "catalog",
         results_path=data / "results",
         configs_path=folder / "configs",
-        database_url=None,
+        database_url=None if database_url is None else SecretStr(database_url),
     )
 
 
@@ -142,6 +144,7 @@ def serving(folder: Path, *options: str, **environment: str) -> Iterator[Service
             stderr=output,
         )
     service = Service(f"http://127.0.0.1:{port}", folder, log)
+    service.pid = process.pid
     try:
         _wait(service, process)
         yield service

@@ -1,14 +1,17 @@
 """Who may ask, how much, and how refusals look."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from service import BTC, Service, serving
 
+from odum_assets.api.guards import Guard
 from odum_assets.api.launching import LaunchLimit
-from odum_assets.api.options import load_options
+from odum_assets.api.options import ServiceOptions, load_options
 from odum_assets.api.problems import ProblemError
 from odum_assets.cli.main import main
 from odum_assets.errors import ConfigError
@@ -80,6 +83,7 @@ def test_other_names_of_this_machine_are_refused(service: Service) -> None:
         "/api/configs/A",
         "/api/backtest/results/..%2f..%2fx",
         "/api/backtest/results/x%00y/ticks",
+        "/api/v1/runs?config_name=%00",
         "/api/backtest/results/BNF_BTC_20240101_00000000_000000_000000/fills",
         "/api/v1/runs/..%2fx/equity",
         "/api/v1/compare?ids=../a,../b",
@@ -89,7 +93,7 @@ def test_other_names_of_this_machine_are_refused(service: Service) -> None:
 )
 def test_names_lead_nowhere_else(service: Service, path: str) -> None:
     reply = service.get(path)
-    assert reply.status in (404, 422)
+    assert reply.status in (400, 404, 422)
     assert reply.headers["Content-Type"] == "application/problem+json"
     problem = reply.json
     assert set(problem) == {
@@ -103,6 +107,141 @@ def test_names_lead_nowhere_else(service: Service, path: str) -> None:
     }
     assert problem["status"] == reply.status
     assert problem["request_id"] == reply.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+def test_pages_of_others_start_nothing(service: Service, origin: str) -> None:
+    # As a browser sends it without asking before: a plain text, from any page.
+    body = json.dumps({"config": BTC, "day": "2024-01-01"}).encode()
+    for kind in ("text/plain", "application/json"):
+        reply = service.post("/api/v1/runs", body, Origin=origin, Content_Type=kind)
+        assert (reply.status, reply.json["type"]) == (403, "urn:odum:problem:foreign-origin")
+    check = {"config": BTC, "start": "2024-01-01T12:00:00Z", "end": "2024-01-01T12:30:00Z"}
+    assert service.post("/api/backtest/check-data", check, Origin=service.url).json["valid"]
+    assert service.get("/api/datasets", Origin=origin).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/configs", "GET, POST"),
+        ("POST", "/api/v1/runs/x", "DELETE, GET"),
+        ("DELETE", "/api/health", "GET"),
+    ],
+)
+def test_other_methods_are_told_which_there_are(
+    service: Service, method: str, path: str, allowed: str
+) -> None:
+    reply = service.ask(method, path)
+    assert (reply.status, reply.headers["Allow"]) == (405, allowed)
+    assert reply.json["type"] == "urn:odum:problem:method-not-allowed"
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 5_000, b"null", b"", b"1e999", b"{}"])
+def test_a_body_that_is_no_request_is_the_askers_mistake(service: Service, body: bytes) -> None:
+    reply = service.post("/api/backtest/check-data", body)
+    assert reply.status in (400, 422)
+    assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("configs", '{"name": "hostile", "config": {"a": NaN}}'),
+        ("configs", '{"name": "hostile", "config": {"a": 1e400}}'),
+        ("configs", '{"name": "hostile", "config": {"a": "\\ud800"}}'),
+        ("configs", f'{{"name": "hostile", "config": {{"a": {"9" * 5_000}}}}}'),
+        ("configs", '{"name": "hostile", "config": ' + '{"a":' * 900 + "1" + "}" * 901),
+    ],
+)
+def test_what_is_no_json_is_not_stored(service: Service, path: str, body: str) -> None:
+    assert service.post(f"/api/{path}", body.encode()).status in (400, 422)
+    assert service.get(f"/api/{path}/hostile").status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/runs?executed_from=0001-01-01T00:00:00%2B14:00",
+        "/api/v1/runs?executed_to=9999-12-31T23:59:59-12:00",
+        "/api/v1/runs/{}/timeline?start=0001-01-01T00:00:00%2B14:00",
+        "/api/backtest/results/{}/fills?end=9999-12-31T23:59:59-12:00",
+    ],
+)
+def test_times_that_no_clock_shows(service: Service, project: Path, path: str) -> None:
+    reports = project / "data/results/report"
+    run_id = next(each.name for each in reports.iterdir())
+    assert service.get(path.format(run_id)).status == 422
+
+
+def test_links_that_lead_out_of_the_results_are_not_followed(
+    service: Service, project: Path, tmp_path: Path
+) -> None:
+    run_id = "BNF_BTC_20240101_00000000_000000_0a0b0c"
+    stolen = next((project / "data/results/fast").glob("*.json")).read_text()
+    (tmp_path / "secret.json").write_text(stolen)
+    for folder in ("fast", "tickdata"):
+        link = project / f"data/results/{folder}/{run_id}.json"
+        link.symlink_to(tmp_path / "secret.json")
+    try:
+        for path in (
+            f"/api/backtest/results/{run_id}",
+            f"/api/v1/runs/{run_id}/metrics",
+            f"/api/backtest/results/{run_id}/ticks",
+        ):
+            reply = service.get(path)
+            assert (reply.status, reply.json["type"]) == (409, "urn:odum:problem:cannot-be-done")
+    finally:
+        for folder in ("fast", "tickdata"):
+            (project / f"data/results/{folder}/{run_id}.json").unlink()
+
+
+def test_a_database_that_is_away_is_named_without_its_password(
+    tmp_path: Path, project: Path
+) -> None:
+    (tmp_path / "configs").symlink_to(project / "configs")
+    url = "postgresql://reader:pass-nobody-guesses@127.0.0.1:9/odum?connect_timeout=2"
+    with serving(tmp_path, DATABASE_URL=url, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service:
+        for path in ("/api/v1/runs", "/api/backtest/results", "/api/v1/runs/x"):
+            reply = service.get(path)
+            assert (reply.status, reply.json["type"]) == (
+                503,
+                "urn:odum:problem:registry-unavailable",
+            )
+            assert reply.headers["Retry-After"] == "5"
+            assert "127.0.0.1" in reply.json["detail"]
+            assert "pass-nobody-guesses" not in reply.data.decode()
+        assert service.get("/api/configs").status == 200
+        assert "pass-nobody-guesses" not in service.log.read_text()
+
+
+def test_a_bug_is_told_as_one_and_logged_under_its_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(_scope: object, _receive: object, _send: object) -> None:
+        raise ZeroDivisionError("the inside of the service")
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/x",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"x-request-id", b"my-2")],
+    }
+    asyncio.run(Guard(broken, ServiceOptions(token=None))(scope, receive, send))
+    problem = json.loads(sent[1]["body"])
+    assert (sent[0]["status"], problem["request_id"]) == (500, "my-2")
+    assert "inside" not in problem["detail"]
+    assert "my-2" in caplog.text
+    assert "ZeroDivisionError: the inside of the service" in caplog.text
 
 
 def test_a_request_keeps_its_id(service: Service) -> None:

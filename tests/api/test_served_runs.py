@@ -2,38 +2,59 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# The server's helper lives with the registry's tests.
+sys.path.append(str(Path(__file__).parents[1] / "registry"))
+
+from postgresserver import server
 from service import BTC, DAY, THROTTLED, Service, serving, settings_of
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.config import load_config
 from odum_assets.errors import BacktestError
+from odum_assets.registry.database import create_engine, registry_url
 from odum_assets.registry.pending import register_progress, register_queued, register_running
+from odum_assets.registry.register import register_run, upgrade_registry
 from odum_assets.results.failures import run_id_of, store_failure
+from odum_assets.results.store import ResultStore
 
 RUNS = "/api/v1/runs"
 
 
-@pytest.fixture(scope="module")
-def alive(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def alive(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, project: Path
+) -> Iterator[Service]:
     """A service whose registry also has a failed run, a queued and a running one."""
     folder = tmp_path_factory.mktemp("alive")
     shutil.copytree(project / "configs", folder / "configs")
     shutil.copytree(project / "data/results", folder / "data/results")
     (folder / "data/results/registry.sqlite").unlink(missing_ok=True)
-    settings = settings_of(folder)
-    request = RunRequest(load_config(folder / "configs" / f"{BTC}.json"), (DAY,), str(DAY))
-    store_failure(request, settings, BacktestError("the book is empty"), "dagster-1")
-    register_queued(settings, request, run_id_of(request))
-    running = run_id_of(request)
-    register_running(settings, request, running, "dagster-2")
-    register_progress(settings, running, 0.25, "replay: 25%")
-    with serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9") as found:
-        yield found
+    with ExitStack() as stack:
+        where = {}
+        if request.param == "postgresql":
+            where["DATABASE_URL"] = stack.enter_context(server())
+        settings = settings_of(folder, where.get("DATABASE_URL"))
+        engine = create_engine(registry_url(settings))
+        upgrade_registry(engine, ResultStore(settings.results_path))
+        engine.dispose()
+        loaded = load_config(folder / "configs" / f"{BTC}.json")
+        asked = RunRequest(loaded, (DAY,), str(DAY))
+        failed = store_failure(asked, settings, BacktestError("the book is empty"), "dagster-1")
+        register_run(settings, failed)
+        register_queued(settings, asked, run_id_of(asked))
+        running = run_id_of(asked)
+        register_running(settings, asked, running, "dagster-2")
+        register_progress(settings, running, 0.25, "replay: 25%")
+        with serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9", **where) as found:
+            yield found
 
 
 def _stored(service: Service) -> list[dict[str, Any]]:

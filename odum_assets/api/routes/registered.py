@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from sqlalchemy import Connection
 
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.replies import json_reply
+from odum_assets.api.replies import json_reply, tag_of
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.registry import queries
@@ -218,8 +219,25 @@ class Events(BaseModel):
     next_after: int | None = Field(description="`after` of the next page; null on the last one.")
 
 
+_KEPT_ROWS = 200
+"""Longer pages are not kept: they would fill the memory."""
+
 _LISTED_RUNS = TypeAdapter(list[Run])
 """What is sent of several runs."""
+
+
+def _parsed(value: object) -> object:
+    # Numbers would be taken for seconds since 1970.
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("allowed a time of the years 1 to 9999 in UTC") from None
+    return moment
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
 
 
 class RunQuery(BaseModel):
@@ -239,8 +257,8 @@ class RunQuery(BaseModel):
     strategy_id: int | None = Field(default=None, ge=1, lt=2**63)
     sweep_id: str | None = Field(default=None, max_length=80)
     dagster_run_id: str | None = Field(default=None, max_length=64)
-    executed_from: AwareDatetime | None = None
-    executed_to: AwareDatetime | None = Field(default=None, description="Not included.")
+    executed_from: _Moment | None = None
+    executed_to: _Moment | None = Field(default=None, description="Not included.")
     sort: str = Field(
         default="-executed_at",
         pattern=rf"^-?({'|'.join(SORTED_COLUMNS)})$",
@@ -266,50 +284,64 @@ _Query = Annotated[RunQuery, Query()]
 @router.get("/runs", response_model=list[Run], responses=KNOWN)
 async def list_stored_runs(service: ServiceHere, request: Request, query: _Query) -> Response:
     """List runs, newest first; X-Total-Count says how many there are, Link where more are."""
-    rows, total, _ = await _runs(service, query)
-    headers = {"X-Total-Count": str(total)}
-    links = _page_links(request, query, total)
+    page = await _runs(service, query)
+    headers = {"X-Total-Count": str(page.total)}
+    links = _page_links(request, query, page.total)
     if links.next is not None:
         headers["Link"] = f'<{links.next}>; rel="next"'
-    return json_reply(request, rows, headers)
+    return json_reply(request, page.rows, headers, page.tag)
 
 
 @router.get("/v1/runs", response_model=Runs, responses=KNOWN)
 async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Response:
     """List runs, queued and running ones, too: filtered, sorted, a page of them."""
-    rows, total, cursor = await _runs(service, query)
-    links = _page_links(request, query, total)
+    page = await _runs(service, query)
     rest = _Listed(
-        total=total,
+        total=page.total,
         limit=query.limit,
         offset=query.offset,
-        has_more=cursor is not None,
-        links=links,
+        has_more=page.next_cursor is not None,
+        links=_page_links(request, query, page.total),
     )
-    tail = {**rest.model_dump(by_alias=True), "next_cursor": cursor}
-    body = b'{"runs":' + rows + b"," + _object(tail)[1:]
-    return json_reply(request, body)
+    tail = {**rest.model_dump(by_alias=True), "next_cursor": page.next_cursor}
+    body = b'{"runs":' + page.rows + b"," + json.dumps(tail).encode()[1:]
+    return json_reply(request, body, tag=page.tag)
 
 
-async def _runs(service: Service, query: RunQuery) -> tuple[bytes, int, str | None]:
-    """Return a page of runs as a JSON array, how many there are, and where the next page starts."""
+class _RunPage(NamedTuple):
+    """A page of runs as a JSON array; a tag that changes with any of it."""
 
-    def work() -> tuple[bytes, int, str | None]:
-        where = query.where()
-        with service.registered.reading() as connection:
-            page = queries.list_runs(
-                connection,
-                where,
-                query.sort,
-                query.limit,
-                query.cursor,
-                query.offset,
-                with_total=True,
-            )
+    rows: bytes
+    total: int
+    next_cursor: str | None
+    tag: str
+
+
+async def _runs(service: Service, query: RunQuery) -> _RunPage:
+    key = ("runs", query.model_dump_json())
+
+    def ask(connection: Connection) -> _RunPage:
+        page = queries.list_runs(
+            connection,
+            query.where(),
+            query.sort,
+            query.limit,
+            query.cursor,
+            query.offset,
+            with_total=True,
+        )
         runs = _LISTED_RUNS.validate_python([_with_links(row) for row in page.rows])
-        return _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0, page.next_cursor
+        rows, total = _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0
+        tag = tag_of(rows + repr((total, page.next_cursor)).encode())
+        return _RunPage(rows, total, page.next_cursor, tag)
 
-    return await service.sharing.get(("runs", query.model_dump_json()), work)
+    def work() -> _RunPage:
+        if query.limit <= _KEPT_ROWS:
+            return service.registered.answer(key, ask)
+        with service.registered.reading() as connection:
+            return ask(connection)
+
+    return await service.sharing.get(key, work)
 
 
 @router.get("/v1/runs/{run_id}", response_model=WholeRun, responses=KNOWN)
@@ -339,7 +371,7 @@ def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
 @router.get(
     "/v1/runs/{run_id}/artifacts/{filename}",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
+    responses={200: {"content": {"*/*": {}}, "description": "The file."}},
 )
 def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileResponse:
     """Return a file of a run."""
@@ -473,7 +505,3 @@ def _with_links(row: Row) -> Row:
         stream=None if dagster is None else f"{_RUNS}/{dagster}/stream",
     )
     return {**row, "links": links}
-
-
-def _object(content: dict[str, Any]) -> bytes:
-    return json.dumps(content).encode()

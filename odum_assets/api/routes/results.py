@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
 
 from odum_assets.api import models
 from odum_assets.api.forms import Form, chosen_form, json_page
 from odum_assets.api.rejections import Rejections, analyze
-from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply
+from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply, tag_of
 from odum_assets.api.service import ResultHere, Service, ServiceHere
 from odum_assets.api.stored import REFUSED, fills_of, orders_of, ticks_of, timeline_of
 from odum_assets.api.tables import Table
@@ -16,7 +17,6 @@ from odum_assets.api.windows import moment_ns
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
-from odum_assets.results.store import ResultEntry, ResultError
 
 router = APIRouter(prefix="/api/backtest/results", tags=["results"])
 
@@ -102,9 +102,9 @@ async def list_report_results(
 
 
 @router.get("/{run_id}", response_model=models.Result, responses=KNOWN)
-def get_result(service: ServiceHere, entry: ResultHere, request: Request) -> Response:
+def get_result(service: ServiceHere, run_id: str, request: Request) -> Response:
     """Return the figures of a result and what it was made of."""
-    return json_reply(request, b"".join(json_page(full_document(service, entry), {}, {})))
+    return json_reply(request, service.document(run_id))
 
 
 @router.get("/{run_id}/report", response_model=Report, responses=KNOWN)
@@ -122,7 +122,7 @@ def get_report(
     """Return a result with a page of its timeline, and its orders, as a stream."""
     chosen_form(request.headers.get("accept"), (Form.JSON,))
     timeline, orders = timeline_of(entry), orders_of(entry)
-    document = full_document(service, entry)
+    document = service.full_document(entry)
     files = (entry.fast_path, timeline.path, orders.path)
     reply = Streamed(request, files, Form.JSON, (request.url.query, document["ticks_path"]))
     if reply.known is not None:
@@ -196,13 +196,6 @@ def timed_reply(
     return table_reply(request, table, name, page)
 
 
-def full_document(service: Service, entry: ResultEntry) -> dict[str, Any]:
-    """Return what is stored of a result, and where its ticks are."""
-    exported = service.store.ticks_path(entry.run_id).is_file()
-    ticks = f"{router.prefix}/{entry.run_id}/ticks" if exported else None
-    return {**entry.document, "ticks_path": ticks}
-
-
 def _rows(table: Table, page: Page, total: int) -> Iterator[bytes]:
     return table.lines(page.offset, page.size(total))
 
@@ -211,50 +204,22 @@ async def _listed(
     service: Service, request: Request, mode: str | None, limit: int, offset: int
 ) -> Response:
     """Send a page of results: which ones, the registry says; what of them, their files do."""
-
-    def work() -> tuple[bytes, int, int]:
-        where = RunFilter(status=RunStatus.SUCCEEDED, detail=mode)
-        with service.registered.reading() as connection:
-            page = queries.list_runs(connection, where, limit=limit, offset=offset, with_total=True)
-        shown = [_shown(service, row["run_id"]) for row in page.rows]
-        found = [each for each in shown if each is not None]
-        return b"[" + b",\n".join(found) + b"]\n", page.total or 0, len(shown) - len(found)
-
     key = ("results", mode, limit, offset)
-    body, total, damaged = await service.sharing.get(key, work)
+
+    def ask(connection: Connection) -> tuple[list[str], int]:
+        where = RunFilter(status=RunStatus.SUCCEEDED, detail=mode)
+        page = queries.list_runs(connection, where, limit=limit, offset=offset, with_total=True)
+        return [row["run_id"] for row in page.rows], page.total or 0
+
+    def work() -> tuple[bytes, str, int, int]:
+        names, total = service.registered.answer(key, ask)
+        shown = [service.listed(name) for name in names]
+        found = [each for each in shown if each is not None]
+        body = b"[" + b",\n".join(found) + b"]\n"
+        return body, tag_of(body), total, len(shown) - len(found)
+
+    body, tag, total, damaged = await service.sharing.get(key, work)
     headers = {"X-Total-Count": str(total), "X-Damaged-Results": str(damaged)}
     if offset + limit < total:
         headers["Link"] = next_link(request, offset + limit, limit)
-    return json_reply(request, body, headers)
-
-
-def _shown(service: Service, run_id: str) -> bytes | None:
-    """Return what a list shows of a result; None if its file is gone or cannot be used."""
-
-    def make() -> bytes:
-        return listed_model(service.store.entry(run_id)).model_dump_json().encode()
-
-    try:
-        return service.listed.get([service.store.fast_path(run_id)], make)
-    except (OSError, ResultError, KeyError, ValueError):
-        return None
-
-
-def listed_model(entry: ResultEntry) -> models.ListedResult:
-    """Return what a list shows of a result."""
-    document = entry.document
-    return models.ListedResult.model_validate(
-        {
-            **{name: document[name] for name in ("instrument", "dataset", "start", "end")},
-            "run_id": entry.run_id,
-            "mode": entry.mode,
-            "execution_time": entry.created_at,
-            "summary": entry.summary(),
-            "metadata": {
-                "config_name": entry.config_name,
-                "partition": entry.partition,
-                "snapshot_mode": entry.metadata()["snapshot_mode"],
-                "digest": entry.digest,
-            },
-        }
-    )
+    return json_reply(request, body, headers, tag)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from odum_assets.api import models
 from odum_assets.api.replies import Page, next_link, table_reply
 from odum_assets.api.routes.results import FORMS, End, Limit, Offset, Start, timed_reply
-from odum_assets.api.service import ResultHere, RunResultHere
+from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
 from odum_assets.api.stored import equity_of, fills_of, orders_of, timeline_of, trades_of
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.store import ResultEntry
@@ -78,9 +78,9 @@ class Trade(BaseModel):
 
 
 @router.get("/metrics/core")
-def get_core_metrics(entry: ResultHere) -> Metrics:
+def get_core_metrics(service: ServiceHere, run_id: str) -> Metrics:
     """Return the figures of a result."""
-    return _metrics(entry)
+    return _metrics(service.result(run_id))
 
 
 @router.get("/trades")
@@ -108,9 +108,9 @@ def list_trades(
 
 
 @router.get("/v1/runs/{run_id}/metrics")
-def get_metrics(entry: RunResultHere) -> Metrics:
+def get_metrics(service: ServiceHere, run_id: str) -> Metrics:
     """Return the figures of a run."""
-    return _metrics(entry)
+    return _metrics(service.result_of_run(run_id))
 
 
 @router.get("/v1/runs/{run_id}/trades", response_model=Positions, responses=FORMS)

@@ -30,7 +30,6 @@ from odum_assets.api.launching import (
     repeat_tags,
 )
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.routes.results import full_document
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.errors import OdumError
@@ -540,7 +539,7 @@ def _shown_days(found: DagsterBackfill, skipped: dict[str, str] | None = None) -
 
 
 def _document(service: Service, run: LiveRun) -> dict[str, Any]:
-    return full_document(service, service.result(run.run_id))
+    return service.full_document(service.result(run.run_id))
 
 
 def _place(run: LiveRun) -> str:

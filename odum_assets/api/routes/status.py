@@ -38,10 +38,13 @@ class MountStatus(BaseModel):
     file_count: int = Field(description="Entries of the folder, counted up to 100.")
 
 
+_HEALTH = Health(status="ok", service="odum-assets", version=version("odum-assets"))
+
+
 @router.get("/health")
 async def health() -> Health:
     """Say that the service is up. Needs no token."""
-    return Health(status="ok", service="odum-assets", version=version("odum-assets"))
+    return _HEALTH
 
 
 @router.get("/mount/status")

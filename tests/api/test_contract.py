@@ -1,0 +1,51 @@
+"""Requests made up from the OpenAPI document: no reply that it does not tell of, and no 5xx."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from service import BTC, Service, lay_out, make_results, serving
+
+TOKEN = "a-token-nobody-guesses-5678"  # noqa: S105 - of a test
+_NEED_DAGSTER = ["start_run", "cancel_run", "stream_run", "start_backfill", "get_backfill"]
+_NEED_DAGSTER += ["run_backtest", "run_backtest_stream"]
+
+
+def _tried(service: Service, folder: Path, *options: str) -> None:
+    """Let schemathesis try a service; what does not keep to the document is told."""
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color"]
+    # What no document can say, such as start < end, is refused with 422 for all that.
+    command += ["--exclude-checks", "positive_data_acceptance", "--suppress-health-check", "all"]
+    done = subprocess.run(
+        [*command, *options, f"{service.url}/openapi.json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=1_500,
+        check=False,
+    )
+    log = service.log.read_text()
+    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:] + log[-2_000:]
+    assert "failed" not in log
+
+
+def _without(*operations: str) -> list[str]:
+    return [part for each in operations for part in ("--exclude-operation-id", each)]
+
+
+def test_what_is_read_is_as_the_document_says(service: Service, tmp_path: Path) -> None:
+    _tried(service, tmp_path, "--phases", "coverage", *_without(*_NEED_DAGSTER))
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1_800)
+def test_many_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    make_results(tmp_path, (BTC, "report"), (BTC, "fast"))
+    options = ["--max-examples", "300", "--header", f"Authorization: Bearer {TOKEN}"]
+    with serving(tmp_path, ODUM_API_TOKEN=TOKEN, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service:
+        _tried(service, tmp_path, *options, *_without(*_NEED_DAGSTER))
+        # Without Dagster the right answer to the others is 503.
+        asked = [part for each in _NEED_DAGSTER for part in ("--include-operation-id", each)]
+        _tried(service, tmp_path, *options, "--exclude-checks", "not_a_server_error", *asked)
