@@ -44,10 +44,13 @@ class DagsterProcess:
         Address to listen on.
     port : int
         Port of its UI.
+    log_level : str
+        What of its log is shown.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, log_level: str = "info") -> None:
         command, environment = _command(host, port)
+        command += ["--log-level", log_level]
         lock = _lock()
         given = json.dumps([str(lock), f"http://{shown(host, port)}", command])
         self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and module

@@ -42,9 +42,6 @@ def serve(
       odum serve --port 8001
       ODUM_DAGSTER_URL=http://127.0.0.1:3000 odum serve
     """
-    import uvicorn
-
-    from odum_assets.api.app import build_app
     from odum_assets.api.options import LOOPBACK, load_options
     from odum_assets.cli.dagster_process import DagsterProcess
     from odum_assets.cli.errors import UsageError
@@ -61,6 +58,11 @@ def serve(
     starts = dagster if dagster is not None else not os.environ.get("ODUM_DAGSTER_URL")
     url, is_new = _dagster_of(dagster_port, output) if starts else (options.dagster_url, False)
     with listen(host, port) as listening:
+        # What cannot be served is refused before seconds of imports.
+        import uvicorn
+
+        from odum_assets.api.app import build_app
+
         output.note(f"Service: http://{shown(host, port)}, calls: /docs (Ctrl-C ends it)")
         if options.token is None:
             output.note("ODUM_API_TOKEN is not set: loopback only, no token asked for")
@@ -79,7 +81,7 @@ def serve(
 
         with on_stop(stop):
             if is_new:
-                with DagsterProcess("127.0.0.1", dagster_port) as process:
+                with DagsterProcess("127.0.0.1", dagster_port, log_level="warning") as process:
                     _run_both(server, listening, process)
             else:
                 server.run([listening])
