@@ -478,15 +478,14 @@ async def known_run(service: Service, run_id: str) -> DagsterRun:
         If Dagster knows none.
     """
     ask, dagster = service.dagster.ask, service.dagster
-    run = None
+    run, dagster_run_id = None, run_id
     if is_run_id(run_id):
-        run = await ask(dagster.find_run, RUN_ID_TAG, run_id)
-        if run is None:
-            # Not every run is given its id before: a sensor's makes its own, and registers it.
-            row = await anyio.to_thread.run_sync(service.registered.run, run_id)
-            run_id = row["dagster_run_id"] or ""
-    if run is None and _is_uuid(run_id):
-        run = await ask(dagster.run, run_id)
+        # First the registry: a person's re-execution has the tags of the run before.
+        dagster_run_id = await anyio.to_thread.run_sync(_registered_as, service, run_id)
+        if not dagster_run_id:
+            run = await ask(dagster.find_run, RUN_ID_TAG, run_id)
+    if run is None and _is_uuid(dagster_run_id):
+        run = await ask(dagster.run, dagster_run_id)
     if run is None:
         raise ProblemError(
             404,
@@ -494,6 +493,15 @@ async def known_run(service: Service, run_id: str) -> DagsterRun:
             f"Dagster has no run {run_id[:80]}; stored results are under /api/backtest/results",
         )
     return run
+
+
+def _registered_as(service: Service, run_id: str) -> str:
+    """Return the id in Dagster that the registry has for a run, empty if it has none."""
+    try:
+        return service.registered.run(run_id)["dagster_run_id"] or ""
+    except (ProblemError, OdumError):
+        # Dagster may know more than a registry that could not be told.
+        return ""
 
 
 async def _known_backfill(service: Service, backfill_id: str) -> DagsterBackfill:
