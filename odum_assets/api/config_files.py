@@ -32,12 +32,19 @@ class FoundConfig:
     problems: tuple[str, ...]
 
 
+def paths_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that should be configurations, by name."""
+    return [
+        path
+        for path in sorted(folder.glob("*.json"))
+        if not path.name.startswith(".") and not path.name.endswith(_HIDDEN)
+    ]
+
+
 def list_files(folder: Path) -> list[FoundConfig]:
     """Return the configurations of a folder, valid or not, by name."""
     found = []
-    for path in sorted(folder.glob("*.json")):
-        if path.name.startswith(".") or path.name.endswith(_HIDDEN):
-            continue
+    for path in paths_in(folder):
         try:
             found.append(FoundConfig(path, load_config(path), ()))
         except ConfigError as error:

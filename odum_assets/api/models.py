@@ -121,10 +121,6 @@ class Result(BaseModel):
     ticks_path: str | None = Field(default=None, description="Where its exported ticks are.")
 
 
-class Row(_Open):
-    """A row of a table; its columns are those of the file."""
-
-
 class Pagination(BaseModel):
     """Which rows of how many."""
 

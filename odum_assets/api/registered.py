@@ -1,7 +1,7 @@
 """The registry, as the service reads it: opened at the first question, and kept open.
 
-Answers are kept until the registry changes, where asking whether it did is cheap: SQLite counts
-changes, PostgreSQL is asked again.
+Answers are kept until the registry changes: SQLite counts changes, and PostgreSQL says which
+transactions a question sees.
 """
 
 import threading
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from odum_assets.registry.records import Row
 from odum_assets.registry.register import open_registry
 from odum_assets.settings import Settings
 
+_SNAPSHOT = sa.text("SELECT pg_current_snapshot()::text")
 _PATIENCE_S = 5.0
 """How long to wait for a database that does not answer; a thread waits."""
 
@@ -47,7 +48,7 @@ class Registered:
         self._watch: sa.PoolProxiedConnection | None = None
         self._failed: tuple[float, str] | None = None
         self._opens = 0
-        self._kept: OrderedDict[Hashable, tuple[tuple[int, int], Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -73,20 +74,21 @@ class Registered:
         """
         self._opened()
         with self._lock:
-            version = self._version()
+            version: Hashable = self._version()
             kept = self._kept.get(key)
-            if kept is not None and kept[0] == version:
-                self._kept.move_to_end(key)
-                found: T = kept[1]
-                return found
+        if kept is not None and kept[0] == version:
+            return cast("T", kept[1])
         with self.reading() as connection:
+            if version is None:
+                version = connection.scalar(_SNAPSHOT)
+                if kept is not None and kept[0] == version:
+                    return cast("T", kept[1])
             found = ask(connection)
-        if version is not None:
-            with self._lock:
-                self._kept[key] = version, found
-                self._kept.move_to_end(key)
-                if len(self._kept) > _MOST_KEPT:
-                    self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = version, found
+            self._kept.move_to_end(key)
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
         return found
 
     def run(self, run_id: str) -> Row:
@@ -149,7 +151,7 @@ class Registered:
             raise
 
     def _version(self) -> tuple[int, int] | None:
-        """Return what changes when others write; None where that would be a question itself."""
+        """Return what changes when others write to SQLite; None for PostgreSQL."""
         if self._watch is None:
             return None
         cursor = self._watch.cursor()

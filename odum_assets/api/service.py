@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import Depends, Request
 
-from odum_assets.api import models
+from odum_assets.api import config_files, models
+from odum_assets.api.config_files import FoundConfig
 from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.files import FileCache
 from odum_assets.api.launching import LaunchLimit
@@ -46,6 +47,7 @@ class Service:
         self._listed = FileCache[bytes](most=5_000)
         self._documents = FileCache[bytes](most=1_000)
         self._projects = FileCache[Project](most=2)
+        self._configs = FileCache[tuple[list[FoundConfig], list[str]]](most=2)
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result.
@@ -137,8 +139,18 @@ class Service:
         ConfigError
             If any cannot be used: the graph does not load then either.
         """
-        files = sorted(self.settings.configs_path.glob("*.json"))
+        files = config_files.paths_in(self.settings.configs_path)
         return self._projects.get(files, lambda: load_project(self.settings))
+
+    def configs(self) -> tuple[list[FoundConfig], list[str]]:
+        """Return the files of configurations, valid or not, and how they contradict each other."""
+        folder = self.settings.configs_path
+
+        def make() -> tuple[list[FoundConfig], list[str]]:
+            files = config_files.list_files(folder)
+            return files, config_files.contradictions(folder, files)
+
+        return self._configs.get(config_files.paths_in(folder), make)
 
     def config(self, name: str) -> tuple[Project, LoadedConfig]:
         """Return a configuration, by its name or file name.

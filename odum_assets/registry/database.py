@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -26,6 +26,9 @@ PATIENCE_SECS = 60.0
 """How long a writer waits for another one."""
 
 _CONNECT_SECS = 10
+_POOL: Final[dict[str, Any]] = {"pool_size": 16, "max_overflow": 0}
+"""Connections are made when they are needed, and kept: making one anew takes longer than asking."""
+
 _LOCK_KEY = 0x6F64756D
 
 
@@ -81,14 +84,14 @@ def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engin
         How long to wait for a lock that another process holds.
     """
     if url.drivername == "sqlite":
-        engine = sa.create_engine(url, connect_args={"timeout": patience_secs})
+        engine = sa.create_engine(url, connect_args={"timeout": patience_secs}, **_POOL)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     # The driver takes whole seconds, two at least.
     connect_secs = max(2, min(_CONNECT_SECS, round(patience_secs)))
     options = {"connect_timeout": connect_secs, "application_name": "odum"}
-    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options)
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options, **_POOL)
     sa.event.listen(engine, "connect", partial(_prepare_postgresql, round(patience_secs * 1000)))
     return engine
 

@@ -38,8 +38,8 @@ MAX_LIMIT = 1_000
 _LARGEST = 2**63 - 1
 _LARGEST_AMOUNT = Decimal(10) ** (MONEY_DIGITS - MONEY_DECIMALS)
 
-_FEW = 1_500
-"""Runs that are sorted on SQLite when a page of them is asked for; of more an index is followed."""
+_FEW = 4_000
+"""Runs that are sorted when a page of them is asked for; of more an index is followed."""
 
 _RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
 _DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
@@ -342,19 +342,20 @@ def _source(
 ) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]:
     """Return where keys are looked for, and under which conditions.
 
-    PostgreSQL knows how many rows a value has and chooses by itself. SQLite knows the average only,
-    and would sort half of the table for a configuration that has half of the runs. So it is asked
-    first whether few rows are left: these are sorted. Otherwise the index of the column is followed
-    until the page is full.
+    First it is asked whether few rows are left: these are sorted, for following the index of the
+    column could pass all others before the first of them. Of many, one comes soon: the index is
+    followed until the page is full. SQLite must be told; it knows the average number of rows of a
+    value only, and would sort half of the table for a configuration that has half of the runs.
     """
     conditions = _conditions(connection, where)
-    if connection.dialect.name == "postgresql" or not conditions:
-        return _RUNS, conditions
-    few = sa.select(*dict.fromkeys([_RUNS.c.id, _RUNS.c[name]])).where(*conditions).limit(_FEW + 1)
-    counted = sa.select(sa.func.count()).select_from(few.subquery())
-    if int(connection.execute(counted).scalar_one()) > _FEW:
-        return _RUNS, _conditions(connection, where, with_indexes=False)
-    return few.subquery("few"), []
+    if not conditions:
+        return _RUNS, []
+    few = sa.select(_RUNS.c.id).where(*conditions).limit(_FEW + 1).subquery()
+    if int(connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one()) > _FEW:
+        with_indexes = connection.dialect.name == "postgresql"
+        return _RUNS, _conditions(connection, where, with_indexes=with_indexes)
+    columns = dict.fromkeys([_RUNS.c.id, _RUNS.c[name]])
+    return sa.select(*columns).where(*conditions).limit(_FEW + 1).subquery("few"), []
 
 
 def _conditions(

@@ -43,7 +43,7 @@ def test_what_is_read_is_as_the_document_says(service: Service, tmp_path: Path) 
 def test_many_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
     lay_out(tmp_path)
     make_results(tmp_path, (BTC, "report"), (BTC, "fast"))
-    options = ["--max-examples", "300", "--header", f"Authorization: Bearer {TOKEN}"]
+    options = ["--max-examples", "100", "--header", f"Authorization: Bearer {TOKEN}"]
     with serving(tmp_path, ODUM_API_TOKEN=TOKEN, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service:
         _tried(service, tmp_path, *options, *_without(*_NEED_DAGSTER))
         # Without Dagster the right answer to the others is 503.

@@ -89,11 +89,11 @@ def test_pages_follow_each_other_in_order(connection: sa.Connection, way: str) -
         _check_pages(connection, column, way)
 
 
-@pytest.mark.parametrize("few", [2, 1_500], ids=["followed", "sorted"])
+@pytest.mark.parametrize("few", [2, 4_000], ids=["followed", "sorted"])
 def test_filtered_pages_are_the_filtered_rows_of_all(
     connection: sa.Connection, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    """On SQLite there are two ways, by how many rows are left."""
+    """There are two ways, by how many rows are left."""
     monkeypatch.setattr(queries, "_FEW", few)
     where = RunFilter(status=RunStatus.SUCCEEDED, executed_from=FIRST + timedelta(seconds=5))
     for column in ("pnl", "-pnl", "run_id", "-executed_at", "-sharpe_ratio", "status"):

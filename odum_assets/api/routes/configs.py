@@ -52,8 +52,7 @@ class SavedConfig(BaseModel):
 @router.get("")
 def list_configs(service: ServiceHere) -> Configs:
     """List configurations, with what is wrong with those that cannot be used."""
-    folder = service.settings.configs_path
-    files = config_files.list_files(folder)
+    files, problems = service.configs()
     return Configs(
         configs=[
             ListedConfig(
@@ -66,7 +65,7 @@ def list_configs(service: ServiceHere) -> Configs:
             )
             for each in files
         ],
-        problems=config_files.contradictions(folder, files),
+        problems=problems,
     )
 
 

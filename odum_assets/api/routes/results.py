@@ -10,6 +10,7 @@ from odum_assets.api import models
 from odum_assets.api.forms import Form, chosen_form, json_page
 from odum_assets.api.rejections import Rejections, analyze
 from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply, tag_of
+from odum_assets.api.rows import EventRow, FillRow, OrderRow, TickRow
 from odum_assets.api.service import ResultHere, Service, ServiceHere
 from odum_assets.api.stored import REFUSED, fills_of, orders_of, ticks_of, timeline_of
 from odum_assets.api.tables import Table
@@ -52,27 +53,27 @@ End = Annotated[
 class Fills(models.Paged):
     """A page of fills, in order of time."""
 
-    fills: list[models.Row]
+    fills: list[FillRow]
 
 
 class RejectedOrders(models.Paged):
     """A page of orders that were denied or rejected."""
 
-    rejected_orders: list[models.Row]
+    rejected_orders: list[OrderRow]
     analysis: Rejections
 
 
 class Ticks(models.Paged):
     """A page of the trades that a run replayed; times in ns are texts."""
 
-    ticks: list[models.Row]
+    ticks: list[TickRow]
 
 
 class Report(models.Result):
     """A result with its timeline and orders."""
 
-    timeline: list[models.Row]
-    orders: list[models.Row]
+    timeline: list[EventRow]
+    orders: list[OrderRow]
     timeline_pagination: models.Pagination
     orders_pagination: models.Pagination
 

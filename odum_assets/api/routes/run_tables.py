@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from odum_assets.api import models
 from odum_assets.api.replies import Page, next_link, table_reply
-from odum_assets.api.routes.results import FORMS, End, Limit, Offset, Start, timed_reply
+from odum_assets.api.routes.results import FORMS, End, Fills, Limit, Offset, Start, timed_reply
+from odum_assets.api.rows import EquityRow, EventRow, OrderRow, PositionRow
 from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
 from odum_assets.api.stored import equity_of, fills_of, orders_of, timeline_of, trades_of
 from odum_assets.catalog.arrow import kernels as pc
@@ -33,31 +34,25 @@ class Metrics(BaseModel):
 class Orders(models.Paged):
     """A page of orders, in order of creation."""
 
-    orders: list[models.Row]
-
-
-class Fills(models.Paged):
-    """A page of fills, in order of time."""
-
-    fills: list[models.Row]
+    orders: list[OrderRow]
 
 
 class Positions(models.Paged):
     """A page of round trips, as the positions that they were."""
 
-    trades: list[models.Row]
+    trades: list[PositionRow]
 
 
 class EquityPoints(models.Paged):
     """A page of the equity curve."""
 
-    equity: list[models.Row]
+    equity: list[EquityRow]
 
 
 class Timeline(models.Paged):
     """A page of the timeline: orders, fills and refusals in order."""
 
-    timeline: list[models.Row]
+    timeline: list[EventRow]
 
 
 class Trade(BaseModel):
