@@ -192,7 +192,9 @@ def living(folder: Path) -> Iterator[Live]:
     settings = (folder / "dagster.yaml").read_text()
     # One run at a time: who is second waits in the queue.
     assert "max_concurrent_runs: 2" in settings
-    (folder / "dagster.yaml").write_text(settings.replace("runs: 2", "runs: 1"))
+    settings = settings.replace("runs: 2", "runs: 1")
+    settings = settings.replace("dequeue_interval_seconds: 2", "dequeue_interval_seconds: 1")
+    (folder / "dagster.yaml").write_text(settings)
     (folder / "slow.py").write_text(_STRATEGY)
     config = json.loads((folder / f"configs/{BTC}.json").read_text())
     config["strategy"] = {"name": "Slow", "path": "slow:Slow"}
