@@ -4,6 +4,7 @@ Answers are kept until the registry changes: SQLite counts changes, and PostgreS
 transactions a question sees.
 """
 
+import sqlite3
 import threading
 import time
 from collections import OrderedDict
@@ -74,7 +75,7 @@ class Registered:
         """
         self._opened()
         with self._lock:
-            version: Hashable = self._version()
+            version = self._version()
             kept = self._kept.get(key)
         if kept is not None and kept[0] == version:
             return cast("T", kept[1])
@@ -92,7 +93,7 @@ class Registered:
         return found
 
     def run(self, run_id: str) -> Row:
-        """Return a run, by its id or its id in Dagster; the newest where Dagster's has several.
+        """Return a run, by its id or its id in Dagster, which may have several: the first.
 
         Raises
         ------
@@ -150,7 +151,7 @@ class Registered:
             self._failed = time.monotonic() + _RETRY_S, str(error)
             raise
 
-    def _version(self) -> tuple[int, int] | None:
+    def _version(self) -> Hashable:
         """Return what changes when others write to SQLite; None for PostgreSQL."""
         if self._watch is None:
             return None
@@ -159,6 +160,9 @@ class Registered:
             cursor.execute("PRAGMA data_version")
             (changes,) = cursor.fetchone() or (0,)
             return self._opens, changes
+        except sqlite3.Error:
+            # What is wrong with the file, the question itself will say.
+            return object()
         finally:
             cursor.close()
 

@@ -52,6 +52,7 @@ class Service:
         self.folder = folder
         self.log = log
         self.pid = 0
+        self.settings = settings_of(folder)
         self.pool = urllib3.PoolManager(retries=False, timeout=60)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:

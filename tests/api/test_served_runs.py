@@ -54,6 +54,7 @@ def alive(
         register_running(settings, asked, running, "dagster-2")
         register_progress(settings, running, 0.25, "replay: 25%")
         with serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9", **where) as found:
+            found.settings = settings
             yield found
 
 
@@ -108,6 +109,15 @@ def test_runs_under_way_and_failed_ones_are_among_them(alive: Service) -> None:
         reply = alive.get(f"{RUNS}/{run['run_id']}/equity")
         assert (reply.status, reply.json["type"]) == (409, "urn:odum:problem:no-result")
     assert alive.get(f"{RUNS}/dagster-9").status == 404
+
+
+def test_a_change_is_seen_by_the_next_question(alive: Service) -> None:
+    run_id = alive.get(f"{RUNS}/dagster-2").json["run_id"]
+    for share in (0.5, 0.75, 0.25):
+        assert register_progress(alive.settings, run_id, share, "replay: 25%")
+        assert alive.get(f"{RUNS}/{run_id}").json["progress"] == share
+        (listed,) = alive.get(f"{RUNS}?status=running").json["runs"]
+        assert listed["progress"] == share
 
 
 def test_pages_follow_each_other_by_link_and_by_cursor(alive: Service) -> None:
