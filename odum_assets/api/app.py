@@ -29,6 +29,14 @@ from odum_assets.api.service import Service
 from odum_assets.settings import Settings
 
 _SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
+_TAKEN_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+]
 _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
@@ -85,7 +93,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(options.cors),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
+            allow_headers=_TAKEN_HEADERS,
             expose_headers=_SHOWN_HEADERS,
         )
     app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]

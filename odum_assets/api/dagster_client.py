@@ -1,8 +1,12 @@
-"""Dagster over GraphQL: launch, look, follow, cancel. The only place that knows its queries."""
+"""Dagster over HTTP: report raw files, launch, look, cancel. The only place that knows its API.
 
+What belongs here: queries, and their replies as plain values. What does not: which assets a run has
+(``launching``), what its events mean to a reader (``following``).
+"""
+
+import base64
 import json
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -15,6 +19,10 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.orchestration.names import CODE_LOCATION
 
 type Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
+type Key = tuple[str, ...]
+"""Parts of an asset key."""
+
+FINISHED: Final = ("succeeded", "failed", "canceled")
 
 _STATUS: Final[Mapping[str, Status]] = {
     "NOT_STARTED": "queued",
@@ -22,6 +30,7 @@ _STATUS: Final[Mapping[str, Status]] = {
     "QUEUED": "queued",
     "STARTING": "running",
     "STARTED": "running",
+    "SUSPENDED": "running",
     "CANCELING": "running",
     "SUCCESS": "succeeded",
     "FAILURE": "failed",
@@ -31,42 +40,64 @@ _LOCATIONS: Final = (CODE_LOCATION, f"{CODE_LOCATION}.definitions")
 """Names of the code location: with and without a workspace.yaml."""
 
 _EVENTS_AT_ONCE: Final = 500
+_BACKFILLS_LOOKED_AT: Final = 100
+_CALLS_AT_ONCE: Final = 8
 _TIMEOUT: Final = urllib3.Timeout(connect=3.0, read=60.0)
+_JSON: Final = {"Content-Type": "application/json"}
+_LATER: Final = {"Retry-After": "5"}
 
-_RUN = """runId status creationTime startTime endTime jobName tags { key value }
-assetSelection { path }"""
+_RUN = """__typename runId status creationTime startTime endTime jobName tags { key value }"""
 _CAUSE = "message errorChain { error { message } }"
-_EVENT = f"""__typename ... on MessageEvent {{ message timestamp level stepKey eventType }}
+_EVENT = f"""__typename ... on MessageEvent {{ message timestamp level stepKey }}
 ... on ExecutionStepFailureEvent {{ error {{ {_CAUSE} }} failureMetadata {{ description }} }}
 ... on RunFailureEvent {{ error {{ {_CAUSE} }} }}
-... on MaterializationEvent {{ assetKey {{ path }}
-metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }}"""
+... on MaterializationEvent {{ metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }}"""
 _ERROR = "... on Error { message }"
 
 
 @dataclass(frozen=True, slots=True)
+class RawReport:
+    """A raw file to tell Dagster of: its asset and day, where it lies, and its fingerprint."""
+
+    key: Key
+    day: str
+    path: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
-    """A run to start.
+    """A run to start, or a run for each of several days.
 
     Parameters
     ----------
     job : str
         Job that the run belongs to.
-    keys : tuple[tuple[str, ...], ...]
-        Assets to make.
+    made : Key
+        The result that it is about.
+    keys : tuple[Key, ...]
+        Assets to make, that one and what belongs to it.
     partition : str or None
         Day.
     run_config : dict[str, Any]
         Run config.
     tags : dict[str, str]
         Tags.
+    config_hash : str
+        Content of the configuration that it is planned by; Dagster must have loaded the same.
+    raw : tuple[RawReport, ...]
+        Raw files that it is made of.
     """
 
     job: str
-    keys: tuple[tuple[str, ...], ...]
+    made: Key
+    keys: tuple[Key, ...]
     partition: str | None
     run_config: dict[str, Any]
     tags: dict[str, str]
+    config_hash: str
+    raw: tuple[RawReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +119,32 @@ class DagsterEvent:
     """An event of a run; `error` and `result` are set where it tells of one."""
 
     kind: str
-    event_type: str | None
     time: str
     level: str
     step: str | None
     message: str
     error: str | None = None
-    result_run_id: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
-    """Events of a run, and where the next ones begin."""
+class Look:
+    """A run at one moment: None if there is none, its events after a cursor, the next cursor."""
 
+    run: DagsterRun | None
     events: tuple[DagsterEvent, ...]
-    cursor: str
+    cursor: str | None
     has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Backfill:
+class DagsterBackfill:
     """Several runs of one request."""
 
-    backfill_id: str
+    id: str
     status: str
-    partitions: int
+    days: int
+    tags: dict[str, str]
     by_status: dict[str, int] = field(default_factory=dict)
 
 
@@ -127,9 +159,8 @@ class DagsterClient:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool = urllib3.PoolManager(maxsize=8, timeout=_TIMEOUT, retries=False)
+        self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, timeout=_TIMEOUT, retries=False)
         self._limiter: anyio.CapacityLimiter | None = None
-        self._stale = threading.Event()
 
     async def ask[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of this client in threads of its own.
@@ -138,146 +169,155 @@ class DagsterClient:
         files.
         """
         if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(8)
+            self._limiter = anyio.CapacityLimiter(_CALLS_AT_ONCE)
         return await anyio.to_thread.run_sync(
             lambda: call(*args, **kwargs), limiter=self._limiter, abandon_on_cancel=True
         )
 
-    def forget_configs(self) -> None:
-        """Have the code location loaded again before the next launch: configurations changed."""
-        self._stale.set()
-
     def launch(self, launch: Launch) -> str:
-        """Start a run and return its id.
+        """Report the raw files of a run, start it and return its id in Dagster.
 
         Raises
         ------
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        location, repository = self._repository()
-        if self._stale.is_set():
-            self._reload(location)
-        found = self._try_launch(launch, location, repository)
-        if found["__typename"] not in ("LaunchRunSuccess", "RunConfigValidationInvalid"):
-            # A configuration that came after the code location was loaded.
-            self._reload(location)
-            found = self._try_launch(launch, location, repository)
+        location, repository = self._loaded(launch)
+        self._report(launch.raw)
+        found = self._launched(launch, location, repository)
         if found["__typename"] != "LaunchRunSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
         return str(found["run"]["runId"])
 
-    def run(self, run_id: str) -> DagsterRun | None:
-        """Return a run, None when Dagster has none of this id."""
-        found = self._query(
-            f"query($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {_RUN} }} "
-            f"{_ERROR} }} }}",
-            id=run_id,
-        )["runOrError"]
-        return _run_of(found) if found["__typename"] == "Run" else None
-
-    def runs(self, statuses: list[Status], limit: int) -> list[DagsterRun]:
-        """Return runs of backtests in any of these states, newest first."""
-        names = [name for name, status in _STATUS.items() if status in statuses]
-        found = self._query(
-            f"""query($filter: RunsFilter!, $limit: Int!) {{
-            runsOrError(filter: $filter, limit: $limit) {{ __typename
-            ... on Runs {{ results {{ {_RUN} }} }} {_ERROR} }} }}""",
-            filter={"statuses": names},
-            limit=limit,
-        )["runsOrError"]
-        if found["__typename"] != "Runs":
-            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
-        return [_run_of(each) for each in found["results"]]
-
-    def events(self, run_id: str, cursor: str | None = None) -> Events:
-        """Return the events of a run after a cursor, in order."""
-        found = self._query(
-            f"""query($id: ID!, $cursor: String, $limit: Int!) {{
-            logsForRun(runId: $id, afterCursor: $cursor, limit: $limit) {{ __typename
-            ... on EventConnection {{ cursor hasMore events {{ {_EVENT} }} }} {_ERROR} }} }}""",
-            id=run_id,
-            cursor=cursor,
-            limit=_EVENTS_AT_ONCE,
-        )["logsForRun"]
-        if found["__typename"] != "EventConnection":
-            raise ProblemError(422, "invalid-cursor", f"Dagster: {_refusal(found)}")
-        events = tuple(_event_of(each) for each in found["events"])
-        return Events(events, found["cursor"], found["hasMore"])
-
-    def all_events(self, run_id: str) -> list[DagsterEvent]:
-        """Return every event of a run."""
-        found: list[DagsterEvent] = []
-        cursor = None
-        while True:
-            page = self.events(run_id, cursor)
-            found += page.events
-            cursor = page.cursor
-            if not page.has_more:
-                return found
-
-    def cancel(self, run_id: str) -> None:
-        """Cancel a queued or running run.
+    def launch_days(self, launch: Launch, days: Sequence[str]) -> str:
+        """Start a run for each of several days and return the id of all of it.
 
         Raises
         ------
         ProblemError
-            If Dagster cannot do that.
+            If Dagster cannot be reached or does not take it.
         """
+        self._loaded(launch)
+        self._report(launch.raw)
         found = self._query(
-            """mutation($id: String!) { terminateRun(runId: $id) { __typename
-            ... on TerminateRunFailure { message } ... on Error { message } } }""",
-            id=run_id,
-        )["terminateRun"]
-        if found["__typename"] != "TerminateRunSuccess":
-            raise ProblemError(409, "not-canceled", f"Dagster: {_refusal(found)}")
-
-    def backfill(self, launch: Launch, partitions: list[str]) -> str:
-        """Start a run for each of several days and return the id of all of it."""
-        location, _ = self._repository()
-        if self._stale.is_set():
-            self._reload(location)
-        found = self._query(
-            """mutation($params: LaunchBackfillParams!) {
-            launchPartitionBackfill(backfillParams: $params) { __typename
-            ... on LaunchBackfillSuccess { backfillId } ... on Error { message } } }""",
+            f"""mutation($params: LaunchBackfillParams!) {{
+            launchPartitionBackfill(backfillParams: $params) {{ __typename
+            ... on LaunchBackfillSuccess {{ backfillId }} {_ERROR} }} }}""",
             params={
                 "assetSelection": [{"path": list(key)} for key in launch.keys],
-                "partitionNames": partitions,
+                "partitionNames": list(days),
                 "runConfigData": launch.run_config,
-                "tags": [{"key": key, "value": value} for key, value in launch.tags.items()],
+                "tags": _tag_list(launch.tags),
             },
         )["launchPartitionBackfill"]
         if found["__typename"] != "LaunchBackfillSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
         return str(found["backfillId"])
 
-    def backfill_status(self, backfill_id: str) -> Backfill | None:
+    def run(self, dagster_run_id: str) -> DagsterRun | None:
+        """Return a run, None when Dagster has none of this id."""
+        found = self._query(
+            f"query($id: ID!) {{ runOrError(runId: $id) {{ ... on Run {{ {_RUN} }} {_ERROR} }} }}",
+            id=dagster_run_id,
+        )["runOrError"]
+        return _run_of(found)
+
+    def find_run(self, tag: str, value: str) -> DagsterRun | None:
+        """Return the newest run with a tag, None when there is none."""
+        found = self._query(
+            f"""query($filter: RunsFilter!) {{ runsOrError(filter: $filter, limit: 1) {{ __typename
+            ... on Runs {{ results {{ {_RUN} }} }} {_ERROR} }} }}""",
+            filter={"tags": [{"key": tag, "value": value}]},
+        )["runsOrError"]
+        if found["__typename"] != "Runs":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
+        return _run_of(found["results"][0]) if found["results"] else None
+
+    def look(self, dagster_run_id: str, cursor: str | None = None) -> Look:
+        """Return a run and its events after a cursor, in order.
+
+        Raises
+        ------
+        ProblemError
+            If Dagster cannot be reached, or the cursor is none of its own.
+        """
+        found = self._query(
+            f"""query($id: ID!, $cursor: String, $limit: Int!) {{
+            runOrError(runId: $id) {{ __typename ... on Run {{ {_RUN} }} {_ERROR} }}
+            logsForRun(runId: $id, afterCursor: $cursor, limit: $limit) {{ __typename
+            ... on EventConnection {{ cursor hasMore events {{ {_EVENT} }} }} {_ERROR} }} }}""",
+            id=dagster_run_id,
+            cursor=cursor,
+            limit=_EVENTS_AT_ONCE,
+        )
+        run, logs = _run_of(found["runOrError"]), found["logsForRun"]
+        if run is None:
+            return Look(None, (), cursor, has_more=False)
+        if logs["__typename"] != "EventConnection":
+            raise ProblemError(422, "invalid-cursor", f"Dagster: {_refusal(logs)}")
+        events = tuple(map(_event_of, logs["events"]))
+        return Look(run, events, logs["cursor"], has_more=logs["hasMore"])
+
+    def all_events(self, dagster_run_id: str) -> list[DagsterEvent]:
+        """Return every event of a run; there are few, a run's output is not among them."""
+        found: list[DagsterEvent] = []
+        cursor = None
+        while True:
+            page = self.look(dagster_run_id, cursor)
+            found += page.events
+            cursor = page.cursor
+            if not page.has_more:
+                return found
+
+    def cancel(self, dagster_run_id: str) -> str | None:
+        """Cancel a queued or running run; return why Dagster does not, None when it does."""
+        found = self._query(
+            f"""mutation($id: String!) {{ terminateRun(runId: $id) {{ __typename
+            ... on TerminateRunFailure {{ message }} {_ERROR} }} }}""",
+            id=dagster_run_id,
+        )["terminateRun"]
+        return None if found["__typename"] == "TerminateRunSuccess" else _refusal(found)
+
+    def backfill(self, backfill_id: str) -> DagsterBackfill | None:
         """Return how far a backfill is, None when there is none of this id."""
         found = self._query(
             """query($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
-            ... on PartitionBackfill { status numPartitions runs(limit: 10000) { status } } } }""",
+            ... on PartitionBackfill { id status numPartitions tags { key value }
+            runs(limit: 10000) { status } } } }""",
             id=backfill_id,
         )["partitionBackfillOrError"]
-        if found["__typename"] != "PartitionBackfill":
-            return None
-        by_status: dict[str, int] = {}
-        for run in found["runs"]:
-            status = _STATUS[run["status"]]
-            by_status[status] = by_status.get(status, 0) + 1
-        return Backfill(
-            backfill_id, found["status"].lower(), found["numPartitions"] or 0, by_status
-        )
+        return _backfill_of(found) if found["__typename"] == "PartitionBackfill" else None
 
-    def _try_launch(self, launch: Launch, location: str, repository: str) -> dict[str, Any]:
+    def find_backfill(self, tag: str, value: str) -> DagsterBackfill | None:
+        """Return the newest backfill with a tag among the latest ones, None when there is none."""
+        found = self._query(
+            f"""query($limit: Int!) {{ partitionBackfillsOrError(limit: $limit) {{ __typename
+            ... on PartitionBackfills {{ results {{ id status numPartitions tags {{ key value }}
+            runs(limit: 1) {{ status }} }} }} {_ERROR} }} }}""",
+            limit=_BACKFILLS_LOOKED_AT,
+        )["partitionBackfillsOrError"]
+        if found["__typename"] != "PartitionBackfills":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
+        each = map(_backfill_of, found["results"])
+        return next((one for one in each if one.tags.get(tag) == value), None)
+
+    def cancel_backfill(self, backfill_id: str) -> str | None:
+        """Cancel a backfill with its runs; return why Dagster does not, None when it does."""
+        found = self._query(
+            f"""mutation($id: String!) {{ cancelPartitionBackfill(backfillId: $id) {{ __typename
+            {_ERROR} }} }}""",
+            id=backfill_id,
+        )["cancelPartitionBackfill"]
+        return None if found["__typename"] == "CancelBackfillSuccess" else _refusal(found)
+
+    def _launched(self, launch: Launch, location: str, repository: str) -> dict[str, Any]:
         tags = dict(launch.tags)
         if launch.partition is not None:
             tags["dagster/partition"] = launch.partition
         found: dict[str, Any] = self._query(
-            """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
-            __typename ... on LaunchRunSuccess { run { runId } }
-            ... on RunConfigValidationInvalid { errors { message } }
-            ... on Error { message } } }""",
+            f"""mutation($params: ExecutionParams!) {{ launchRun(executionParams: $params) {{
+            __typename ... on LaunchRunSuccess {{ run {{ runId }} }}
+            ... on RunConfigValidationInvalid {{ errors {{ message }} }} {_ERROR} }} }}""",
             params={
                 "selector": {
                     "repositoryLocationName": location,
@@ -286,63 +326,121 @@ class DagsterClient:
                     "assetSelection": [{"path": list(key)} for key in launch.keys],
                 },
                 "runConfigData": launch.run_config,
-                "executionMetadata": {
-                    "tags": [{"key": key, "value": value} for key, value in tags.items()]
-                },
+                "executionMetadata": {"tags": _tag_list(tags)},
             },
         )["launchRun"]
         return found
 
-    def _repository(self) -> tuple[str, str]:
-        """Return the names of code location and repository."""
+    def _report(self, files: Sequence[RawReport]) -> None:
+        """Report raw files that Dagster does not know in this version, as the sensor does.
+
+        Without it a run would have no lineage beyond the catalog, and a raw file that changes would
+        make nothing stale.
+        """
+        by_key: dict[Key, list[RawReport]] = {}
+        for file in files:
+            by_key.setdefault(file.key, []).append(file)
+        for key, group in by_key.items():
+            known = self._known_versions(key, [file.day for file in group])
+            for file in group:
+                if known.get(file.day) != file.version:
+                    self._send(
+                        f"/report_asset_materialization/{'/'.join(key)}",
+                        {
+                            "partition": file.day,
+                            "data_version": file.version,
+                            "description": file.path,
+                            "metadata": {"path": file.path, "size_bytes": file.size},
+                        },
+                    )
+
+    def _known_versions(self, key: Key, days: list[str]) -> dict[str, str | None]:
         found = self._query(
-            """{ repositoriesOrError { __typename ... on RepositoryConnection {
-            nodes { name location { name } } } ... on Error { message } } }"""
-        )["repositoriesOrError"]
-        for node in found.get("nodes", ()):
-            if node["location"]["name"] in _LOCATIONS:
-                return node["location"]["name"], node["name"]
+            """query($key: AssetKeyInput!, $days: [String!]) { assetOrError(assetKey: $key) {
+            ... on Asset { assetMaterializations(partitions: $days) { partition timestamp
+            tags { key value } } } } }""",
+            key={"path": list(key)},
+            days=days,
+        )["assetOrError"]
+        made = sorted(found.get("assetMaterializations", ()), key=_time_of)
+        return {each["partition"]: _tags(each["tags"]).get("dagster/data_version") for each in made}
+
+    def _loaded(self, launch: Launch) -> tuple[str, str]:
+        """Return the names of code location and repository, loaded anew where that is due.
+
+        A configuration may be newer than what Dagster has loaded, however it was changed.
+        """
+        location, content = self._location(launch)
+        if content != launch.config_hash:
+            self._reload(location["name"])
+            location, content = self._location(launch)
+        loaded = location["locationOrLoadError"]
+        if content != launch.config_hash:
+            reason = "it has loaded another content of this configuration"
+            if not loaded.get("repositories"):
+                reason = _refusal(loaded)
+            raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._shown}: {reason}")
+        return str(location["name"]), str(loaded["repositories"][0]["name"])
+
+    def _location(self, launch: Launch) -> tuple[dict[str, Any], str | None]:
+        """Return the code location, and the hash of the configuration that it was loaded with."""
+        found = self._query(
+            f"""query($key: AssetKeyInput!) {{
+            workspaceOrError {{ __typename ... on Workspace {{ locationEntries {{ name
+            locationOrLoadError {{ __typename
+            ... on RepositoryLocation {{ repositories {{ name }} }} {_ERROR} }} }} }} {_ERROR} }}
+            assetNodeOrError(assetKey: $key) {{ ... on AssetNode {{
+            metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }} }}""",
+            key={"path": list(launch.made)},
+        )
+        entries = found["assetNodeOrError"].get("metadataEntries", ())
+        content = next((each["text"] for each in entries if each["label"] == "config_hash"), None)
+        for entry in found["workspaceOrError"].get("locationEntries", ()):
+            if entry["name"] in _LOCATIONS and entry["locationOrLoadError"] is not None:
+                return entry, content
         raise ProblemError(
             503,
             "graph-not-loaded",
-            f"Dagster at {self._url} has not loaded the code location {CODE_LOCATION}: a "
-            "configuration may be invalid (odum config validate), or it is still starting",
-            {"Retry-After": "5"},
+            f"Dagster at {self._shown} has not loaded the code location {CODE_LOCATION}: it is "
+            "still starting, or it is the Dagster of another project (ODUM_DAGSTER_URL)",
+            _LATER,
         )
 
     def _reload(self, location: str) -> None:
-        self._stale.clear()
         found = self._query(
-            """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) {
-            __typename ... on WorkspaceLocationEntry { locationOrLoadError { __typename
-            ... on PythonError { message } } } ... on Error { message } } }""",
+            f"""mutation($name: String!) {{
+            reloadRepositoryLocation(repositoryLocationName: $name) {{ __typename {_ERROR} }} }}""",
             name=location,
         )["reloadRepositoryLocation"]
-        entry = found.get("locationOrLoadError") or found
-        if entry["__typename"] == "PythonError":
-            self._stale.set()
-            raise ProblemError(409, "graph-not-loaded", f"Dagster: {_refusal(entry)}")
+        if found["__typename"] != "WorkspaceLocationEntry":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
 
     def _query(self, text: str, **variables: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        body = json.dumps({"query": text, "variables": variables})
+        content = self._send("/graphql", {"query": text, "variables": variables})
+        if "errors" in content:
+            message = str(content["errors"][0].get("message", "an error"))
+            raise ProblemError(502, "dagster-failed", f"Dagster: {message}")
+        data: dict[str, Any] = content["data"]
+        return data
+
+    def _send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             reply = self._pool.request(
-                "POST", f"{self._url}/graphql", body=body, headers={"Content-Type": _JSON}
+                "POST", self._url + path, body=json.dumps(body), headers=_JSON
             )
-            content = json.loads(reply.data)
+            content: dict[str, Any] = json.loads(reply.data)
         except (urllib3.exceptions.HTTPError, ValueError):
             raise ProblemError(
                 503,
                 "dagster-unreachable",
-                f"no Dagster answers at {self._shown}; start it with `odum dev` (or `make dev`), "
-                "or set ODUM_DAGSTER_URL",
-                {"Retry-After": "5"},
+                f"no Dagster answers at {self._shown}: it is still starting, or does not run; "
+                "start it with `odum dev` (`odum serve` does that by itself), or set "
+                "ODUM_DAGSTER_URL",
+                _LATER,
             ) from None
-        if "errors" in content:
-            text = str(content["errors"][0].get("message", "an error"))
-            raise ProblemError(502, "dagster-failed", f"Dagster: {text}")
-        data: dict[str, Any] = content["data"]
-        return data
+        if "error" in content:
+            raise ProblemError(502, "dagster-failed", f"Dagster: {content['error']}")
+        return content
 
     @property
     def _shown(self) -> str:
@@ -351,36 +449,57 @@ class DagsterClient:
         return str(parts._replace(auth=None))
 
 
-_JSON: Final = "application/json"
+def is_cursor(text: str) -> bool:
+    """Return whether a text looks like a cursor that Dagster gave; it fails on others."""
+    try:
+        return isinstance(json.loads(base64.b64decode(text, validate=True)), dict)
+    except ValueError:
+        return False
 
 
-def _run_of(found: dict[str, Any]) -> DagsterRun:
+def _run_of(found: dict[str, Any]) -> DagsterRun | None:
+    if "runId" not in found:
+        return None
     return DagsterRun(
         run_id=found["runId"],
         status=_STATUS[found["status"]],
         canceling=found["status"] == "CANCELING",
         job=found["jobName"],
-        tags={tag["key"]: tag["value"] for tag in found["tags"]},
+        tags=_tags(found["tags"]),
         created_at=_moment(found["creationTime"]) or "",
         started_at=_moment(found["startTime"]),
         ended_at=_moment(found["endTime"]),
     )
 
 
+def _backfill_of(found: dict[str, Any]) -> DagsterBackfill:
+    by_status: dict[str, int] = {}
+    for run in found["runs"]:
+        status = _STATUS[run["status"]]
+        by_status[status] = by_status.get(status, 0) + 1
+    return DagsterBackfill(
+        id=found["id"],
+        status=found["status"].lower(),
+        days=found["numPartitions"] or 0,
+        tags=_tags(found["tags"]),
+        by_status=by_status,
+    )
+
+
 def _event_of(found: dict[str, Any]) -> DagsterEvent:
     kind, result = found["__typename"], None
-    if kind == "MaterializationEvent" and found["assetKey"]["path"][-1] in ("result", "window"):
+    if kind == "MaterializationEvent":
+        # Only assets of a result name one.
         entries = {each["label"]: each.get("text") for each in found["metadataEntries"]}
         result = entries.get("run_id")
     return DagsterEvent(
         kind=kind,
-        event_type=found.get("eventType"),
         time=_moment(float(found.get("timestamp", 0)) / 1000) or "",
         level=str(found.get("level", "INFO")).lower(),
         step=(found.get("stepKey") or "").replace("__", "/") or None,
         message=found.get("message") or "",
         error=_error_of(found),
-        result_run_id=result,
+        result=result,
     )
 
 
@@ -401,6 +520,18 @@ def _error_of(found: dict[str, Any]) -> str | None:
 def _refusal(found: dict[str, Any]) -> str:
     errors = [each["message"] for each in found.get("errors", ())]
     return "; ".join(errors) or found.get("message") or str(found["__typename"])
+
+
+def _time_of(event: dict[str, Any]) -> float:
+    return float(event["timestamp"])
+
+
+def _tags(pairs: list[dict[str, str]]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in pairs}
+
+
+def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
 
 
 def _moment(seconds: float | None) -> str | None:

@@ -1,113 +1,123 @@
-"""How a run goes on, told as it happens: status steps, progress, log, and how it ended."""
+"""How a run goes on, told as it happens: status steps, progress, log lines.
 
-import json
+What belongs here: what an event of Dagster means to a reader, and following a run up to its end.
+What does not: how a run ended in words (``routes.runs``), queries (``dagster_client``).
+"""
+
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import anyio
 
-from odum_assets.api.dagster_client import DagsterClient, DagsterEvent, DagsterRun
+from odum_assets.api.dagster_client import FINISHED, DagsterClient, DagsterEvent
 from odum_assets.api.problems import ProblemError
 
-type Kind = Literal["step", "progress", "log", "complete", "error"]
-
-FINISHED: Final = ("succeeded", "failed", "canceled")
+type Kind = Literal["step", "progress", "log"]
 
 _POLL_S: Final = 0.5
+_SLOWEST_POLL_S: Final = 2.0
+"""A run that has nothing to tell is asked less often."""
+
 _PATIENCE_S: Final = 180.0
 """How long Dagster may be away, as in a restart, before a follower gives up."""
 
+_STEPS: Final = {
+    "RunEnqueuedEvent": "queued",
+    "RunStartingEvent": "starting",
+    "RunStartEvent": "running",
+    "RunCancelingEvent": "canceling",
+    "ExecutionStepStartEvent": "started",
+    "ExecutionStepSuccessEvent": "succeeded",
+    "ExecutionStepFailureEvent": "failed",
+    "ExecutionStepSkippedEvent": "skipped",
+}
+_PHASES: Final = ("validate", "load", "replay", "finish")
 _REPLAY: Final = re.compile(
     r"(?P<phase>\w+): (?P<done>\d+)%, (?P<orders>[\d,]+) orders, market time (?P<time>[\d:]{8})"
 )
-_ROWS: Final = re.compile(r"(?P<done>[\d,]+) of (?P<total>[\d,]+) (?P<what>[a-z ]+)")
-_PHASES: Final = ("validate", "load", "replay", "finish")
-_ENGINE: Final = ("STEP_START", "STEP_SUCCESS", "STEP_FAILURE", "RUN_ENQUEUED", "RUN_START")
+_ROWS: Final = re.compile(r"(?P<done>[\d,]+) of (?P<total>[\d,]+) [\w ]*rows")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something to tell: its kind, its content, and the cursor after it."""
+    """Something to tell: its kind, its content, and the cursor after it (empty: none yet)."""
 
     kind: Kind
     data: dict[str, Any]
     cursor: str = ""
 
-    def sse(self) -> bytes:
-        """Return it as a server-sent event."""
-        head = f"id: {self.cursor}\n" if self.cursor else ""
-        body = json.dumps({"type": self.kind, "data": self.data}, allow_nan=False)
-        return f"{head}data: {body}\n\n".encode()
-
 
 def progress_of(text: str) -> dict[str, Any] | None:
     """Return the figures of a progress message of the assets, None for another message."""
-    found = _REPLAY.fullmatch(text)
-    if found is not None:
-        return {
+    figures: dict[str, Any] = {
+        "phase": text,
+        "done": None,
+        "orders": None,
+        "market_time": None,
+        "rows": None,
+        "text": text,
+    }
+    if text in _PHASES:
+        return figures
+    if (found := _REPLAY.fullmatch(text)) is not None:
+        return figures | {
             "phase": found["phase"],
             "done": int(found["done"]) / 100,
-            "orders": int(found["orders"].replace(",", "")),
+            "orders": _whole(found["orders"]),
             "market_time": found["time"],
-            "rows": None,
-            "text": text,
         }
-    found = _ROWS.fullmatch(text)
-    if found is not None:
-        done, total = (int(found[name].replace(",", "")) for name in ("done", "total"))
-        return {
-            "phase": "convert",
-            "done": done / total if total else 1.0,
-            "orders": None,
-            "market_time": None,
-            "rows": done,
-            "text": text,
-        }
-    if text in _PHASES:
-        return {
-            "phase": text,
-            "done": None,
-            "orders": None,
-            "market_time": None,
-            "rows": None,
-            "text": text,
-        }
+    if (found := _ROWS.fullmatch(text)) is not None:
+        done, total = _whole(found["done"]), _whole(found["total"])
+        share = done / total if total else 1.0
+        return figures | {"phase": "convert", "done": share, "rows": done}
     return None
 
 
-def told_of(event: DagsterEvent) -> Told | None:
-    """Return what an event of Dagster means to a follower, None for its bookkeeping."""
+def told_of(event: DagsterEvent) -> list[Told]:
+    """Return what an event of Dagster means to a reader; nothing for its bookkeeping."""
     where = {"step": event.step, "time": event.time}
+    told = []
     if event.error is not None:
-        return Told("log", {**where, "level": "error", "message": event.error})
-    if event.event_type in _ENGINE:
-        status = str(event.event_type).lower()
-        return Told("step", {**where, "status": status})
-    if event.event_type is not None:
-        return None
-    figures = progress_of(event.message)
-    if figures is not None:
-        return Told("progress", {**where, **figures})
-    return Told("log", {**where, "level": event.level, "message": event.message})
+        told.append(Told("log", {**where, "level": "error", "message": event.error}))
+    if event.kind in _STEPS:
+        told.append(Told("step", {**where, "status": _STEPS[event.kind]}))
+    elif event.kind == "LogMessageEvent":
+        figures = progress_of(event.message)
+        if figures is not None:
+            told.append(Told("progress", {**where, **figures}))
+        else:
+            told.append(Told("log", {**where, "level": event.level, "message": event.message}))
+    return told
 
 
-def failure_of(events: list[DagsterEvent]) -> str | None:
+def last_progress(events: Iterable[DagsterEvent]) -> dict[str, Any] | None:
+    """Return the newest progress of a run's events, None where there is none yet."""
+    for event in reversed(list(events)):
+        figures = progress_of(event.message) if event.kind == "LogMessageEvent" else None
+        if figures is not None:
+            return {"step": event.step, **figures}
+    return None
+
+
+def failure_of(events: Iterable[DagsterEvent]) -> str | None:
     """Return why a run failed: each step's own words, else the run's."""
-    steps = [each for each in events if each.error and each.kind == "ExecutionStepFailureEvent"]
+    failed = [each for each in events if each.error is not None]
+    steps = [each for each in failed if each.kind == "ExecutionStepFailureEvent"]
     if steps:
         return "\n".join(f"{each.step}: {each.error}" for each in steps)
-    runs = [each.error for each in events if each.error]
-    return runs[-1] if runs else None
+    return failed[-1].error if failed else None
 
 
-def result_of(events: list[DagsterEvent]) -> str | None:
+def result_of(events: Iterable[DagsterEvent]) -> str | None:
     """Return the run id of the result that a run made."""
-    return next((each.result_run_id for each in reversed(events) if each.result_run_id), None)
+    return next((each.result for each in reversed(list(events)) if each.result), None)
 
 
-async def follow(client: DagsterClient, run_id: str, cursor: str | None) -> AsyncIterator[Told]:
+async def follow(
+    client: DagsterClient, dagster_run_id: str, cursor: str | None = None
+) -> AsyncGenerator[Told]:
     """Yield what happens to a run, up to its end.
 
     Dagster may be away for a while, as in a restart: the run goes on or fails meanwhile, and either
@@ -117,60 +127,46 @@ async def follow(client: DagsterClient, run_id: str, cursor: str | None) -> Asyn
     ----------
     client : DagsterClient
         Dagster.
-    run_id : str
+    dagster_run_id : str
         Run in Dagster.
-    cursor : str or None
-        Where a follower was when it went away.
+    cursor : str, optional
+        Where a reader was when it went away.
+
+    Raises
+    ------
+    ProblemError
+        If Dagster stays away, deletes the run, or does not know the cursor.
     """
-    away, ended = 0.0, False
+    away_since: float | None = None
+    pause, has_ended = _POLL_S, False
     while True:
         try:
-            page = await client.ask(client.events, run_id, cursor)
-            news = [each for each in map(told_of, page.events) if each is not None]
-            for told in news[:-1]:
-                yield told
-            if news:
-                # Only the last one has the cursor: who goes away before it reads the page again.
-                yield replace(news[-1], cursor=page.cursor)
-            cursor = page.cursor
-            if page.has_more:
-                continue
-            if ended:
-                yield await _ending(client, run_id)
-                return
-            run = await client.ask(client.run, run_id)
-            away = 0.0
+            look = await client.ask(client.look, dagster_run_id, cursor)
         except ProblemError as error:
-            if error.status not in (502, 503) or away >= _PATIENCE_S:
-                yield Told("error", {"status": "unknown", "message": error.detail})
-                return
-            away += _POLL_S
-            await anyio.sleep(_POLL_S)
+            away_since = anyio.current_time() if away_since is None else away_since
+            if error.status not in (502, 503) or anyio.current_time() - away_since > _PATIENCE_S:
+                raise
+            await anyio.sleep(_SLOWEST_POLL_S)
             continue
-        if run is None:
-            yield Told("error", {"status": "unknown", "message": f"run {run_id} was deleted"})
+        away_since = None
+        if look.run is None:
+            raise ProblemError(404, "unknown-run", f"Dagster has no run {dagster_run_id} any more")
+        news = [told for event in look.events for told in told_of(event)]
+        if news and look.cursor is not None:
+            # Only the last one has the cursor: who goes away before it reads the page again.
+            news[-1] = replace(news[-1], cursor=look.cursor)
+        for told in news:
+            yield told
+        cursor = look.cursor
+        if look.has_more:
+            continue
+        if has_ended:
             return
-        if run.status in FINISHED:
-            # Events may have come between the last page and the end.
-            ended = True
-            continue
-        await anyio.sleep(_POLL_S)
+        # Once more after the end: an event may be stored after the status.
+        has_ended = look.run.status in FINISHED
+        pause = _POLL_S if news else min(pause * 1.25, _SLOWEST_POLL_S)
+        await anyio.sleep(0 if has_ended else pause)
 
 
-async def _ending(client: DagsterClient, run_id: str) -> Told:
-    run: DagsterRun | None = await client.ask(client.run, run_id)
-    events = await client.ask(client.all_events, run_id)
-    if run is not None and run.status == "succeeded":
-        return Told("complete", {"id": run_id, "result_run_id": result_of(events)})
-    status = "unknown" if run is None else run.status
-    message = failure_of(events) or f"the run was {status}"
-    return Told(
-        "error",
-        {
-            "status": status,
-            "message": message,
-            "id": run_id,
-            # The result may be stored although a later step, such as the tearsheet, failed.
-            "result_run_id": result_of(events),
-        },
-    )
+def _whole(text: str) -> int:
+    return int(text.replace(",", ""))

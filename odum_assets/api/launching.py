@@ -3,25 +3,38 @@
 Everything that can be known before is refused before: Dagster is only asked what can be run.
 """
 
+import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+import anyio
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from odum_assets.api.dagster_client import Launch
+from odum_assets.api.dagster_client import Launch, RawReport
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.windows import days_between, days_of, moment_ns
 from odum_assets.config import LoadedConfig
-from odum_assets.errors import ConfigError
+from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.launch import AD_HOC_JOB
 from odum_assets.orchestration.names import backtest_key, day_job_name, op_name
-from odum_assets.orchestration.project import Project, Source, find_raw
+from odum_assets.orchestration.partition_state import Partition, State, look_at, sources_for
+from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
-from odum_assets.raw.layout import DataType
+from odum_assets.results.failures import run_id_of
+
+if TYPE_CHECKING:
+    from odum_assets.backtest.request import RunRequest
+
+KEY_TAG = "odum/idempotency_key"
+BODY_TAG = "odum/request"
+
+_MOST_NAMED = 20
 
 
 class RunOptions(BaseModel):
@@ -44,24 +57,69 @@ class RunOptions(BaseModel):
     )
     export_ticks: bool = Field(default=False, description="Also export the replayed trades.")
 
+    @model_validator(mode="after")
+    def _ticks_need_a_report(self) -> Self:
+        if self.export_ticks and self.mode == "fast":
+            raise ValueError("export_ticks needs mode report: fast mode keeps no ticks")
+        return self
+
 
 class NewRun(RunOptions):
-    """A run to start: one day, or a window."""
+    """A run to start: a day, a window, or every day of a range by itself (a backfill)."""
 
     config: str = Field(description="Configuration.", examples=["my_config"])
-    day: date | None = Field(default=None, description="Day (UTC); found by start if left out.")
-    start: str | None = Field(default=None, examples=["2024-07-18T00:00:00Z"])
+    day: date | None = Field(default=None, description="Day (UTC).")
+    first_day: date | None = Field(default=None, description="First day of a range (UTC).")
+    last_day: date | None = Field(default=None, description="Last day of the range, included.")
+    start: str | None = Field(
+        default=None,
+        description="First moment; with a day or a range a time of day will do, such as 12:30. "
+        "Empty: of the day, else time_window.start of the configuration.",
+        examples=["2024-07-18T00:00:00Z"],
+    )
     end: str | None = Field(
-        default=None, description="First moment after the end.", examples=["2024-07-18T00:05:00Z"]
+        default=None,
+        description="First moment after the end, spelled like start.",
+        examples=["2024-07-18T00:05:00Z"],
     )
 
+    @property
+    def is_range(self) -> bool:
+        """Return whether it asks for several runs."""
+        return self.first_day is not None
 
-class NewBackfill(RunOptions):
-    """Runs to start: every day of a range by itself."""
+    @model_validator(mode="after")
+    def _one_span(self) -> Self:
+        if (self.first_day is None) != (self.last_day is None):
+            raise ValueError("first_day and last_day belong together")
+        if self.is_range and self.day is not None:
+            raise ValueError("give a day, or first_day and last_day")
+        return self
 
-    config: str = Field(description="Configuration.", examples=["my_config"])
-    first: date = Field(description="First day (UTC).")
-    last: date = Field(description="Last day, included.")
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request comes to.
+
+    Parameters
+    ----------
+    launch : Launch
+        What Dagster is asked for.
+    request : RunRequest
+        The run; the first one of a range.
+    run_id : str or None
+        Id of the run, made before it; None for a range, whose runs make their own.
+    days : tuple[str, ...]
+        Days of a range.
+    skipped : dict[str, str]
+        Days of a range that are left out, with the reason.
+    """
+
+    launch: Launch
+    request: "RunRequest"
+    run_id: str | None = None
+    days: tuple[str, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 class LaunchLimit:
@@ -77,6 +135,8 @@ class LaunchLimit:
         self._lock = threading.Lock()
         self._most = per_minute
         self._times: deque[float] = deque()
+        self.repeatable = anyio.Lock()
+        """Held while a request with an Idempotency-Key is looked up and started."""
 
     def take(self) -> None:
         """Count a launch.
@@ -96,22 +156,40 @@ class LaunchLimit:
                     429,
                     "too-many-launches",
                     f"{self._most} runs may be started per minute (ODUM_API_LAUNCHES_PER_MINUTE); "
-                    f"try again in {wait} s, or start many days as one backfill",
+                    f"try again in {wait} s, or start many days as one range",
                     {"Retry-After": str(wait)},
                 )
             self._times.append(now)
 
 
-def plan_run(project: Project, loaded: LoadedConfig, new: NewRun) -> Launch:
-    """Return the run that a request means.
+def repeat_tags(key: str | None, body: str) -> dict[str, str]:
+    """Return tags by which a repeated request is known again; none without an Idempotency-Key.
+
+    Parameters
+    ----------
+    key : str or None
+        The header.
+    body : str
+        What was asked for, in one spelling.
+    """
+    if key is None:
+        return {}
+    # Hashed: a tag is shown to everybody, and has no room for any text.
+    return {KEY_TAG: _hash(key), BODY_TAG: _hash(body)}
+
+
+def plan_run(project: Project, loaded: LoadedConfig, new: NewRun, tags: Mapping[str, str]) -> Plan:
+    """Return what a request comes to.
 
     Raises
     ------
     ProblemError
         If it cannot be run: times, options (422) or missing data (409).
     """
+    if new.first_day is not None and new.last_day is not None:
+        return _range(project, loaded, new, days_between(new.first_day, new.last_day), tags)
     if new.day is not None:
-        return _day(project, loaded, new, new.day)
+        return _day(project, loaded, new, new.day, tags)
     window = loaded.config.time_window
     start = moment_ns("start", new.start) if new.start else window.start_ns
     end = moment_ns("end", new.end) if new.end else window.end_ns
@@ -119,40 +197,22 @@ def plan_run(project: Project, loaded: LoadedConfig, new: NewRun) -> Launch:
         raise ProblemError(
             422,
             "invalid-window",
-            "give a day, or start and end: the configuration leaves them open",
+            "give a day, first_day and last_day, or start and end: the configuration leaves its "
+            "time_window open",
         )
     days = days_of(start, end)
     if len(days) == 1:
-        return _day(project, loaded, new, days[0])
-    return _window(project, loaded, new, days)
+        return _day(project, loaded, new, days[0], tags)
+    return _window(project, loaded, new, days, tags)
 
 
-def plan_backfill(
-    project: Project, loaded: LoadedConfig, new: NewBackfill
-) -> tuple[Launch, list[str]]:
-    """Return what runs for every day of a range, and the days.
-
-    Raises
-    ------
-    ProblemError
-        If it cannot be run.
-    """
-    days = days_between(new.first, new.last)
-    for day in (days[0], days[-1]):
-        _check_partition(project, day)
-    chosen = _run_config(new)
-    _validated(lambda: ResultConfig.model_validate(chosen).day_request(loaded, days[0]))
-    sources = _sources(project, loaded, new)
-    launch = _daily(loaded, new, sources, chosen, None)
-    return launch, [day.isoformat() for day in days]
-
-
-def _day(project: Project, loaded: LoadedConfig, new: NewRun, day: date) -> Launch:
+def _day(
+    project: Project, loaded: LoadedConfig, new: NewRun, day: date, tags: Mapping[str, str]
+) -> Plan:
     _check_partition(project, day)
-    chosen = _run_config(new)
-    _validated(lambda: ResultConfig.model_validate(chosen).day_request(loaded, day))
-    sources = _sources(project, loaded, new)
-    missing = [str(each.data_type) for each in sources if not _is_there(project, each, day)]
+    request = _day_request(loaded, new, day)
+    parts = _parts(project, loaded, new, day)
+    missing = [str(each.source.data_type) for each in parts if each.state is State.MISSING]
     if missing:
         raise ProblemError(
             409,
@@ -160,105 +220,143 @@ def _day(project: Project, loaded: LoadedConfig, new: NewRun, day: date) -> Laun
             f"{loaded.name} {day}: there is neither a raw file nor a catalog partition of "
             f"{', '.join(missing)}; see POST /api/backtest/check-data",
         )
-    return _daily(loaded, new, sources, chosen, day.isoformat())
+    run_id = run_id_of(request)
+    tags = {**_tags(loaded), RUN_ID_TAG: run_id, **tags}
+    return Plan(_daily(loaded, new, parts, day.isoformat(), tags), request, run_id)
+
+
+def _range(
+    project: Project,
+    loaded: LoadedConfig,
+    new: NewRun,
+    days: Sequence[date],
+    tags: Mapping[str, str],
+) -> Plan:
+    """Plan a run for every day of a range that has raw files; the others are named."""
+    for day in (days[0], days[-1]):
+        _check_partition(project, day)
+    requests = [_day_request(loaded, new, day) for day in (days[0], days[-1])]
+    skipped: dict[str, str] = {}
+    chosen: dict[str, list[Partition]] = {}
+    for day in days:
+        parts = _parts(project, loaded, new, day)
+        without = [f"{each.source.data_type}: {each.state}" for each in parts if each.raw is None]
+        if without:
+            skipped[day.isoformat()] = "; ".join(without)
+        else:
+            chosen[day.isoformat()] = parts
+    if not chosen:
+        reasons = [f"{day}: {reason}" for day, reason in list(skipped.items())[:_MOST_NAMED]]
+        raise ProblemError(409, "missing-data", f"{loaded.name}: no day to run: {reasons}")
+    every = [part for parts in chosen.values() for part in parts]
+    launch = _daily(loaded, new, every, None, {**_tags(loaded), **tags})
+    return Plan(launch, requests[0], days=tuple(chosen), skipped=skipped)
 
 
 def _daily(
     loaded: LoadedConfig,
-    new: RunOptions,
-    sources: tuple[Source, ...],
-    chosen: dict[str, Any],
+    new: NewRun,
+    parts: Sequence[Partition],
     partition: str | None,
+    tags: dict[str, str],
 ) -> Launch:
     steps = ["result"]
     steps += ["report"] if new.mode == "report" else []
     steps += ["ticks"] if new.export_ticks else []
+    # Converting a partition that is up to date does nothing but give the result its lineage.
+    catalog = {tuple(each.source.catalog_key.path): None for each in parts if each.raw is not None}
     result = backtest_key(loaded.name, "result")
     return Launch(
         job=day_job_name(loaded.name),
-        keys=(
-            *(tuple(each.catalog_key.path) for each in sources),
-            *(tuple(backtest_key(loaded.name, step).path) for step in steps),
-        ),
+        made=tuple(result.path),
+        keys=(*catalog, *(tuple(backtest_key(loaded.name, step).path) for step in steps)),
         partition=partition,
-        run_config={"ops": {op_name(result): {"config": chosen}}},
-        tags=_tags(loaded),
+        run_config={"ops": {op_name(result): {"config": _run_config(new)}}},
+        tags=tags,
+        config_hash=loaded.content_hash,
+        raw=_reports(parts),
     )
 
 
-def _window(project: Project, loaded: LoadedConfig, new: NewRun, days: list[date]) -> Launch:
-    if new.export_ticks:
-        raise ProblemError(
-            422,
-            "invalid-request",
-            "export_ticks: ticks of a window over midnight are exported "
-            "by the odum command only; leave it out",
-        )
-    chosen = _run_config(new)
-    chosen_config = _validated(lambda: WindowConfig.model_validate(chosen))
-    _validated(lambda: chosen_config.request(loaded, (), "window", chosen_config.bounds(loaded)))
-    from odum_assets.catalog import read_manifest
-
-    root = project.catalog_root(loaded)
-    waiting = sorted(
-        {
-            day.isoformat()
-            for each in _sources(project, loaded, new)
-            for day in days
-            if read_manifest(root, each.key, each.data_type, day) is None
-            and find_raw(each, day, project.settings) is not None
-        }
-    )
-    if waiting:
+def _window(
+    project: Project,
+    loaded: LoadedConfig,
+    new: NewRun,
+    days: Sequence[date],
+    tags: Mapping[str, str],
+) -> Plan:
+    chosen = {**_run_config(new), "export_ticks": new.export_ticks}
+    config = _validated(lambda: WindowConfig.model_validate(chosen))
+    request = _validated(lambda: config.request(loaded, (), "window", config.bounds(loaded)))
+    parts = [part for day in days for part in _parts(project, loaded, new, day)]
+    due = sorted({part.day for part in parts if part.state in (State.NEW, State.STALE)})
+    if due:
+        more = f" and {len(due) - _MOST_NAMED} more" if len(due) > _MOST_NAMED else ""
         raise ProblemError(
             409,
             "not-converted",
-            f"{loaded.name}: not converted yet: {', '.join(waiting)}; a window reads the catalog. "
-            f"Convert them with POST /api/v1/backfills, or odum convert {loaded.name}",
+            f"{loaded.name}: not converted yet: {', '.join(map(str, due[:_MOST_NAMED]))}{more}; a "
+            f"window reads the catalog. Convert them with `odum convert {loaded.name} --from "
+            f"{due[0]} --to {due[-1]}`, or run them as a range (first_day, last_day) first",
         )
     key = backtest_key(loaded.name, "window")
-    return Launch(
+    run_id = run_id_of(request)
+    launch = Launch(
         job=AD_HOC_JOB,
+        made=tuple(key.path),
         keys=(tuple(key.path),),
         partition=None,
         run_config={"ops": {op_name(key): {"config": chosen}}},
-        tags=_tags(loaded),
+        tags={**_tags(loaded), RUN_ID_TAG: run_id, **tags},
+        config_hash=loaded.content_hash,
+    )
+    return Plan(launch, request, run_id)
+
+
+def _parts(project: Project, loaded: LoadedConfig, new: NewRun, day: date) -> list[Partition]:
+    """Return the state of everything that a run of a day reads."""
+    return [look_at(project, each, day) for each in sources_for(project, loaded, new.snapshot_mode)]
+
+
+def _reports(parts: Sequence[Partition]) -> tuple[RawReport, ...]:
+    return tuple(
+        RawReport(
+            tuple(each.source.raw_key.path),
+            each.day.isoformat(),
+            each.raw.path,
+            each.raw.stat.size,
+            str(each.raw.stat),
+        )
+        for each in parts
+        if each.raw is not None
     )
 
 
-def _run_config(new: RunOptions) -> dict[str, Any]:
-    chosen = new.model_dump(exclude={"config", "day", "first", "last", "export_ticks"})
-    if new.export_ticks and new.mode == "fast":
-        raise ProblemError(422, "invalid-request", "export_ticks needs mode report")
+def _run_config(new: NewRun) -> dict[str, Any]:
+    names = (*RunOptions.model_fields, "start", "end")
+    chosen = {name: getattr(new, name) for name in names if name != "export_ticks"}
     return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _tags(loaded: LoadedConfig) -> dict[str, str]:
     # Whoever asked is told of a failure, and starts it again or not.
-    return {"odum/source": "api", "odum/config": loaded.name, "dagster/max_retries": "0"}
+    return {"odum/source": "api", CONFIG_TAG: loaded.name, "dagster/max_retries": "0"}
+
+
+def _day_request(loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
+    from odum_assets.backtest.request import check_options
+
+    chosen = ResultConfig.model_validate(_run_config(new))
+    request = _validated(lambda: chosen.day_request(loaded, day))
+    _validated(lambda: check_options(request))
+    return request
 
 
 def _validated[T](check: Callable[[], T]) -> T:
     try:
         return check()
-    except ConfigError as error:
+    except (BacktestError, ConfigError) as error:
         raise ProblemError(422, "invalid-options", str(error)) from None
-
-
-def _sources(project: Project, loaded: LoadedConfig, new: RunOptions) -> tuple[Source, ...]:
-    sources = project.sources_of(loaded)
-    if new.snapshot_mode == "trades":
-        return tuple(each for each in sources if each.data_type is not DataType.BOOK)
-    return sources
-
-
-def _is_there(project: Project, source: Source, day: date) -> bool:
-    from odum_assets.catalog import read_manifest
-
-    if find_raw(source, day, project.settings) is not None:
-        return True
-    root = project.catalog_root(source.loaded)
-    return read_manifest(root, source.key, source.data_type, day) is not None
 
 
 def _check_partition(project: Project, day: date) -> None:
@@ -270,3 +368,7 @@ def _check_partition(project: Project, day: date) -> None:
             f"{day} is no partition; allowed: {partitions.get_first_partition_key()} to "
             f"{partitions.get_last_partition_key()} (UTC)",
         )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

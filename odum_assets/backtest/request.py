@@ -133,6 +133,19 @@ def check_request(request: RunRequest, settings: Settings) -> Path:
         If the configuration reads from a source that is not wired.
     """
     root = catalog_root(request.config, settings)
+    check_options(request)
+    _check_partitions(request, settings, root)
+    return root
+
+
+def check_options(request: RunRequest) -> None:
+    """Refuse what no data could make possible: `check_request` without a look at the catalog.
+
+    Raises
+    ------
+    BacktestError
+        If the window or the mode does not fit the configuration.
+    """
     _check_window(request)
     if (
         request.snapshot_mode in _MODE_NEEDS_BOOK
@@ -143,8 +156,6 @@ def check_request(request: RunRequest, settings: Settings) -> Path:
             "but data_catalog.book_snapshot_5_path is not set; set it, or run with snapshot_mode "
             "trades"
         )
-    _check_partitions(request, settings, root)
-    return root
 
 
 def _check_window(request: RunRequest) -> None:

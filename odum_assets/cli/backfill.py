@@ -91,8 +91,9 @@ def plan(
     only_available: bool,
 ) -> list[DayWork]:
     """Return what is to be made on each day; a day without data has no assets to make."""
-    from odum_assets.cli.partitions import State, look_at, sources_for, to_convert
+    from odum_assets.cli.partitions import to_convert
     from odum_assets.cli.runs import day_steps
+    from odum_assets.orchestration.partition_state import State, look_at, sources_for
 
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
     steps = tuple(("backtest", loaded.name, step) for step in day_steps(options))

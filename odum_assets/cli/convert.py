@@ -8,10 +8,10 @@ import typer
 from odum_assets.cli.options import DataTypeChoice, DayOption, FromOption, JsonOption, ToOption
 
 if TYPE_CHECKING:
-    from odum_assets.cli.partitions import Partition
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.session import Session
     from odum_assets.orchestration.launch import LaunchResult
+    from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project, Source
 
 
@@ -113,8 +113,8 @@ def _days(
     project: "Project", sources: tuple["Source", ...], span: tuple[date, date] | None
 ) -> list[date]:
     from odum_assets.cli.options import days_between
-    from odum_assets.cli.partitions import days_on_disk
     from odum_assets.errors import DataError
+    from odum_assets.orchestration.partition_state import days_on_disk
     from odum_assets.orchestration.project import feed_of
 
     there = days_on_disk(project, sources)
@@ -136,7 +136,7 @@ def _converted(
     single: bool,
 ) -> list[dict[str, Any]]:
     """Convert what must be, day by day, and return what became of each partition."""
-    from odum_assets.cli.partitions import State, look_at
+    from odum_assets.orchestration.partition_state import State, look_at
 
     project = session.graph.project
     records = []
@@ -157,7 +157,7 @@ def _converted(
 
 
 def _is_due(session: "Session", partition: "Partition") -> bool:
-    from odum_assets.cli.partitions import State
+    from odum_assets.orchestration.partition_state import State
 
     if partition.state is State.CURRENT:
         return not session.is_recorded(partition.source, partition.day)

@@ -10,8 +10,8 @@ from odum_assets.cli.options import DayOption, JsonOption
 from odum_assets.cli.sample import generate
 
 if TYPE_CHECKING:
-    from odum_assets.cli.partitions import Partition
     from odum_assets.cli.rendering import Output
+    from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project
 
 app = typer.Typer(no_args_is_help=True, help="Raw data: make samples, list, check.")
@@ -70,8 +70,8 @@ def _partitions(
     output: "Output", config: str | None, day: date | None
 ) -> tuple["Project", list["Partition"]]:
     """Return the partitions of which there is a raw file or a catalog file."""
-    from odum_assets.cli.partitions import State, days_on_disk, look_at
     from odum_assets.cli.selection import choose_config
+    from odum_assets.orchestration.partition_state import State, days_on_disk, look_at
     from odum_assets.settings import load_settings
 
     settings = load_settings()

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.errors import UsageError, WorkError
-from odum_assets.cli.partitions import State, sources_for, to_convert
+from odum_assets.cli.partitions import to_convert
 from odum_assets.cli.session import Key, Session, failure_text, require_success
 from odum_assets.errors import ConfigError
 
@@ -86,6 +86,8 @@ def run_day(
     WorkError
         If anything of it failed.
     """
+    from odum_assets.orchestration.partition_state import sources_for
+
     check_day(loaded, day, options)
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
     keys: list[Key] = [
@@ -111,6 +113,8 @@ def run_window(
     WorkError
         If a conversion or the run failed.
     """
+    from odum_assets.orchestration.partition_state import State, sources_for
+
     _check_window(loaded, options)
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
     for day in days:
@@ -121,15 +125,13 @@ def run_window(
             tell_warnings(session.output, result)
             require_success(result)
     key: Key = ("backtest", loaded.name, "window")
-    config = {key: options.run_config()}
+    config = {key: {**options.run_config(), "export_ticks": options.export_ticks}}
     result = session.run("window", [key], None, config)
     tell_warnings(session.output, result)
     missing = result.materializations.get("/".join(key), {}).get("days_missing")
     if missing:
         session.output.warn(f"days without trades in the catalog: {_joined(missing)}")
-    entry = _stored(session, result, key)
-    _export_window(session, entry, options)
-    return entry
+    return _stored(session, result, key)
 
 
 def check_day(loaded: "LoadedConfig", day: date, options: RunOptions) -> None:
@@ -175,34 +177,6 @@ def _stored(session: Session, result: "LaunchResult", key: Key) -> "ResultEntry"
     if not result.success:
         raise WorkError(f"{failure_text(result)}\nThe result itself is stored: {entry.run_id}")
     return entry
-
-
-def _export_window(session: Session, entry: "ResultEntry", options: RunOptions) -> None:
-    """Write the exports of a window, for which the graph has no assets of their own."""
-    from odum_assets.results.tearsheet import write_tearsheet
-    from odum_assets.results.ticks import export_ticks
-
-    if options.mode == "report" and entry.report_path is not None:
-        with session.output.waiting("Drawing the tearsheet"):
-            write_tearsheet(entry.run_id, session.settings)
-    if options.export_ticks:
-        with session.output.waiting("Exporting ticks"):
-            root = session.graph.project.catalog_root(session.config(entry.config_name))
-            export_ticks(entry.run_id, session.settings, root)
-    _register_exports(session, entry)
-
-
-def _register_exports(session: Session, entry: "ResultEntry") -> None:
-    from odum_assets.errors import OdumError
-    from odum_assets.registry.register import register_run
-
-    try:
-        register_run(session.settings, entry.run_id)
-    except OdumError as error:
-        session.output.warn(
-            f"the exports are written, but they could not be registered: {error}\n"
-            "Once that is mended: odum registry rebuild"
-        )
 
 
 def _joined(days: Any) -> str:  # noqa: ANN401 - metadata: a list of texts

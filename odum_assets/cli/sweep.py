@@ -180,8 +180,9 @@ def _run(
     more: dict[str, object],
 ) -> "LaunchResult":
     """Run the sweep asset, in one Dagster run with what is not converted yet."""
-    from odum_assets.cli.partitions import sources_for, to_convert
+    from odum_assets.cli.partitions import to_convert
     from odum_assets.cli.runs import check_day, tell_warnings
+    from odum_assets.orchestration.partition_state import sources_for
 
     check_day(loaded, day, options)
     sources = sources_for(session.graph.project, loaded, options.snapshot_mode)

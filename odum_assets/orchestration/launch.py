@@ -18,7 +18,7 @@ import dagster as dg
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.failures import step_failure_text, step_label
-from odum_assets.orchestration.names import CODE_LOCATION, op_name
+from odum_assets.orchestration.names import CODE_LOCATION, PROCESS_TAG, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, Source, find_raw, load_project
 from odum_assets.orchestration.registration import settle_pending
@@ -32,7 +32,6 @@ AD_HOC_JOB: Final = "__ASSET_JOB"
 """Dagster's own job of all assets, for selections that no single day job has."""
 
 _HOST_TAG: Final = "odum/host"
-_PROCESS_TAG: Final = "odum/process"
 _STARTED_TAG: Final = "odum/process_started"
 _STATE: Final = ".dagster"
 
@@ -204,7 +203,7 @@ def materialize(
             # A person is watching: the daemon must not start it again behind their back.
             "dagster/max_retries": "0",
             _HOST_TAG: socket.gethostname(),
-            _PROCESS_TAG: str(os.getpid()),
+            PROCESS_TAG: str(os.getpid()),
             _STARTED_TAG: _started(os.getpid()) or "unknown",
             **({} if partition is None else {"dagster/partition": partition}),
         },
@@ -374,7 +373,7 @@ def job_origin(job: str) -> "RemoteJobOrigin":
 
 def _is_alive(tags: Mapping[str, str]) -> bool:
     """Return whether the process that a run's tags name is still there."""
-    process = int(tags[_PROCESS_TAG])
+    process = int(tags[PROCESS_TAG])
     try:
         os.kill(process, 0)
     except ProcessLookupError:

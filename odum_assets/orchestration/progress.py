@@ -16,7 +16,25 @@ import dagster as dg
 if TYPE_CHECKING:
     from odum_assets.backtest.plan import Progress
 
-_LOG_EVERY_S: Final = 10.0
+_FIRST_S: Final = 1.0
+_SELDOM_S: Final = 10.0
+
+
+class _Pace:
+    """Say when a line is due: after a second, then after ever longer, every ten in the end."""
+
+    def __init__(self) -> None:
+        self._pause = _FIRST_S
+        self._next = time.monotonic() + self._pause
+
+    def is_due(self) -> bool:
+        """Return whether it is time; then the pause grows."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._pause = min(self._pause * 2, _SELDOM_S)
+        self._next = now + self._pause
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +61,13 @@ def watched(watcher: Watcher | None) -> Iterator[None]:
 
 
 def row_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
-    """Return a callback for rows done and in all; a step that takes less than 10 s logs none."""
-    last = time.monotonic()
+    """Return a callback for rows done and in all; a step of less than a second logs none."""
+    pace = _Pace()
 
     def report(done: int, total: int) -> None:
-        nonlocal last
         text = f"{done:,} of {total:,} {what}"
         _tell(done / total if total else 1.0, text)
-        if time.monotonic() - last >= _LOG_EVERY_S:
-            last = time.monotonic()
+        if pace.is_due():
             context.log.info(text)
 
     return report
@@ -60,7 +76,7 @@ def row_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int,
 def run_progress(
     context: dg.AssetExecutionContext, also: "Callable[[Progress], None] | None" = None
 ) -> "Callable[[Progress], None]":
-    """Return a callback for a backtest that logs each phase, and every ten seconds within one.
+    """Return a callback for a backtest that logs each phase, and now and then within one.
 
     Parameters
     ----------
@@ -69,16 +85,17 @@ def run_progress(
     also : callable, optional
         Called with every change.
     """
-    phase, last = "", 0.0
+    phase, pace = "", _Pace()
 
     def report(progress: "Progress") -> None:
-        nonlocal phase, last
+        nonlocal phase, pace
         _tell(progress.done, progress.text)
         if also is not None:
             also(progress)
-        now = time.monotonic()
-        if progress.phase != phase or now - last >= _LOG_EVERY_S:
-            phase, last = progress.phase, now
+        is_new = progress.phase != phase
+        if is_new:
+            phase, pace = progress.phase, _Pace()
+        if is_new or pace.is_due():
             context.log.info(progress.text)
 
     return report

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from odum_assets.errors import ConfigError
+from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.failures import failure_text
+from odum_assets.orchestration.names import PROCESS_TAG
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _TELL_EVERY_S: Final = 2.0
 _GIVE_UP_AFTER: Final = 3
 _RETRY_WITHIN: Final = timedelta(minutes=10)
 _UNKNOWN_AFTER: Final = timedelta(hours=1)
+
+
+class RunCanceled(BaseException):
+    """Say that a person stopped a run."""
 
 
 class Registration:
@@ -105,7 +110,7 @@ class Registration:
             store_failure(
                 request,
                 self._settings,
-                error,
+                self._reason(error),
                 self._context.run.run_id,
                 run_id=self.run_id,
                 progress=self.reached,
@@ -113,6 +118,19 @@ class Registration:
 
         if self._try(keep, "why this run failed could not be kept for the registry"):
             register(self._context, self._settings, self.run_id)
+
+    def _reason(self, error: BaseException) -> BaseException:
+        """Tell a run that a person stopped from one that ended with Dagster itself.
+
+        Both are interrupted alike. The first one is canceled, the second one has failed.
+        """
+        if isinstance(error, Exception):
+            return error
+        run = self._context.instance.get_run_by_id(self._context.run.run_id)
+        is_asked = run is None or run.status is dg.DagsterRunStatus.CANCELING
+        if is_asked or PROCESS_TAG in self._context.run.tags:
+            return RunCanceled("the run was canceled")
+        return BacktestError("the run was broken off: Dagster was stopped meanwhile")
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
         return _tried(self._context, write, what)

@@ -182,6 +182,9 @@ class WindowConfig(BacktestConfig):
         description="First moment after the window, spelled like start. Empty: time_window.end of "
         "the configuration, which must then be set.",
     )
+    export_ticks: bool = Field(
+        default=False, description="Also export the trades that the run went over, for charts."
+    )
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
         """Return the window (ns since 1970 UTC, end exclusive).

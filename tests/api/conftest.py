@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from live import Live, living
 from service import BTC, THROTTLED, Service, lay_out, make_results, serving
 
 
@@ -12,6 +13,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lay_out(place)
     make_results(place, (BTC, "report"), (BTC, "fast"), (THROTTLED, "report"))
     return place
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """`odum serve` as a person starts it: service, Dagster webserver and daemon."""
+    with living(tmp_path_factory.mktemp("live")) as found:
+        found.wait_for_dagster()
+        yield found
 
 
 @pytest.fixture(scope="session")

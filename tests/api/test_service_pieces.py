@@ -116,6 +116,7 @@ def test_progress_is_read_as_the_assets_write_it() -> None:
     rows = progress_of("50,000 of 200,000 rows")
     assert rows is not None
     assert (rows["phase"], rows["done"], rows["rows"]) == ("convert", 0.25, 50_000)
+    assert progress_of("1 of 2 book_snapshot_5 rows") is not None
     assert progress_of(Progress("finish", 1.0).text) is not None
     assert progress_of("Funding is not charged") is None
 

@@ -103,7 +103,6 @@ def save_config(
     """
     folder = service.settings.configs_path
     loaded, tag, is_new = config_files.write(folder, upload.name, upload.config, if_match)
-    service.dagster.forget_configs()
     response.status_code = 201 if is_new else 200
     response.headers["ETag"] = tag
     response.headers["Location"] = f"/api/configs/{loaded.name}"

@@ -1,73 +1,99 @@
 """Runs: start, follow, look at, cancel. All of it is Dagster's doing."""
 
+import logging
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
-from odum_assets.api.dagster_client import DagsterRun, Launch
-from odum_assets.api.following import (
+from odum_assets.api.dagster_client import (
     FINISHED,
-    Told,
-    failure_of,
-    follow,
-    progress_of,
-    result_of,
-    told_of,
+    DagsterBackfill,
+    DagsterRun,
+    Status,
+    is_cursor,
 )
-from odum_assets.api.launching import NewBackfill, NewRun, plan_backfill, plan_run
+from odum_assets.api.following import Told, failure_of, follow, last_progress, result_of
+from odum_assets.api.launching import (
+    BODY_TAG,
+    KEY_TAG,
+    NewRun,
+    Plan,
+    plan_run,
+    repeat_tags,
+)
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
+from odum_assets.errors import OdumError
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.registry.pending import close_pending, register_queued
+from odum_assets.registry.types import RunStatus
+from odum_assets.results.run_id import is_run_id
 
 router = APIRouter(tags=["runs"])
 
-_EVENT_STREAM: dict[int | str, dict[str, Any]] = {
+_LOG = logging.getLogger("odum_assets.api")
+
+_EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        "description": "Events: data is {type: step|progress|log|complete|error, data}",
+        "description": "Server-sent events; each one's data is {type, data}, with type step, "
+        "progress, log, and at the end complete or error. Last-Event-ID takes up where it was.",
     }
 }
-_BEAT_S = 10.0
-_CANCEL_S = 30.0
 _LOG_LINES = 200
-type _Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
+_CANCEL_S = 30.0
+_CANCEL_POLL_S = 0.5
 
 
 class Progress(BaseModel):
-    """How far a run is."""
+    """How far a run is; what is not known is null."""
 
-    step: str | None
-    phase: str
+    step: str | None = Field(description="Asset that is being made.")
+    phase: str = Field(description="convert, validate, load, replay or finish.")
     done: float | None = Field(description="Share of the phase, 0 to 1.")
-    orders: int | None
-    market_time: str | None
-    rows: int | None
+    orders: int | None = Field(description="Orders so far.")
+    market_time: str | None = Field(description="Time of day that the market has reached (UTC).")
+    rows: int | None = Field(description="Rows that are converted.")
     text: str
 
 
-class Run(BaseModel):
-    """A run that was started, and what became of it."""
+class LiveRun(BaseModel):
+    """Where a run stands, as Dagster has it at this moment."""
 
-    id: str = Field(description="Its id in Dagster.")
-    status: _Status
+    kind: Literal["run"] = "run"
+    run_id: str = Field(description="Its id, also that of its result.")
+    dagster_run_id: str
+    status: Status
     canceling: bool = Field(description="Whether it is being canceled.")
     config: str | None
-    partition: str | None
+    partition: str | None = Field(description="Day; null for a window.")
     created_at: str
     started_at: str | None
     ended_at: str | None
     progress: Progress | None
     error: str | None
-    result_run_id: str | None = Field(description="Its result, once it is stored.")
-    result: str | None = Field(description="Where its result is.")
+    result: str | None = Field(description="Where its result is, once it is stored.")
+
+
+class Backfill(BaseModel):
+    """Runs for the days of a range."""
+
+    kind: Literal["backfill"] = "backfill"
+    id: str
+    status: str = Field(description="requested, completed_success, completed_failed, canceled...")
+    days: int
+    by_status: dict[str, int] = Field(description="Runs so far, by their status.")
+    skipped: dict[str, str] = Field(
+        default={}, description="Days without data that were left out, told when it is started."
+    )
 
 
 class LegacyRun(BaseModel):
@@ -98,151 +124,251 @@ class FinishedRun(models.Result):
     report_path: str | None = Field(description="Where timeline and orders are, in report mode.")
 
 
-class BackfillStatus(BaseModel):
-    """Runs for the days of a range."""
-
-    id: str
-    status: str = Field(description="requested, completed_success, completed_failed, canceled...")
-    days: int
-    by_status: dict[str, int] = Field(description="Runs so far, by their status.")
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="Any text, new for each run that is wanted: the same request with the same "
+        "key starts nothing, it gets the run that it started.",
+        min_length=1,
+        max_length=255,
+    ),
+]
 
 
 @router.post("/api/v1/runs", status_code=202)
-async def start_run(service: ServiceHere, new: NewRun, response: Response) -> Run:
-    """Start a run; Location says where to look how it goes."""
-    run_id = await _start(service, new)
-    response.headers["Location"] = f"/api/v1/runs/{run_id}"
-    return await _run(service, run_id)
+async def start_run(
+    service: ServiceHere, new: NewRun, response: Response, idempotency_key: IdempotencyKey = None
+) -> LiveRun | Backfill:
+    """Start a run, or one for every day of a range; Location says where to look how it goes."""
+    tags = repeat_tags(idempotency_key, new.model_dump_json())
+
+    def plan() -> Plan:
+        return plan_run(*service.config(new.config), new, tags)
+
+    if new.is_range:
+        backfill = await _started_days(service, plan, tags)
+        response.headers["Location"] = f"/api/v1/backfills/{backfill.id}"
+        return backfill
+    run = await _shown(service, await _started(service, plan, tags))
+    response.headers["Location"] = _place(run)
+    return run
+
+
+@router.get("/api/v1/runs/{run_id}/status")
+async def get_run_status(service: ServiceHere, run_id: str) -> LiveRun:
+    """Return where a run stands: queued, running with its progress, or how it ended."""
+    return await _shown(service, await known_run(service, run_id))
 
 
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
-async def cancel_run(service: ServiceHere, run_id: str) -> Run:
+async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
     """Cancel a queued or running run. One that has ended stays as it is (409)."""
+    deadline = anyio.current_time() + _CANCEL_S
     run = await known_run(service, run_id)
     if run.status in FINISHED:
-        raise ProblemError(409, "already-ended", f"run {run_id} has {run.status} already")
-    deadline = anyio.current_time() + _CANCEL_S
-    while True:
-        try:
-            await service.dagster.ask(service.dagster.cancel, run_id)
-        except ProblemError:
+        raise ProblemError(409, "already-ended", f"run {run_id} has ended: {run.status}")
+    while run.status not in FINISHED and not run.canceling:
+        refusal = await service.dagster.ask(service.dagster.cancel, run.run_id)
+        run = await known_run(service, run.run_id)
+        if refusal is not None and not run.canceling:
             # A run whose process is being started cannot be stopped yet.
-            now = await known_run(service, run_id)
-            if now.canceling or now.status in FINISHED:
-                return await _run(service, run_id)
             if anyio.current_time() >= deadline:
-                raise
-            await anyio.sleep(0.5)
-        else:
-            return await _run(service, run_id)
+                raise ProblemError(409, "not-canceled", f"run {run_id}: Dagster: {refusal}")
+            await anyio.sleep(_CANCEL_POLL_S)
+    if run.status == "canceled":
+        await anyio.to_thread.run_sync(_close, service, run.run_id)
+    return await _shown(service, run)
 
 
-@router.get("/api/v1/runs/{run_id}/stream", responses=_EVENT_STREAM)
+LastEventId = Annotated[
+    str | None, Header(description="Id of the last event that was read.", max_length=512)
+]
+
+
+async def _followed(
+    service: ServiceHere, run_id: str, last_event_id: LastEventId = None
+) -> DagsterRun:
+    if last_event_id is not None and not is_cursor(last_event_id):
+        raise ProblemError(422, "invalid-cursor", "Last-Event-ID: found no id of an event")
+    return await known_run(service, run_id)
+
+
+@router.get("/api/v1/runs/{run_id}/stream", response_class=EventSourceResponse, responses=_EVENTS)
 async def stream_run(
     service: ServiceHere,
-    run_id: str,
-    last_event_id: Annotated[
-        str | None, Header(description="Id of the last event that was read.", max_length=512)
-    ] = None,
-) -> StreamingResponse:
+    run: Annotated[DagsterRun, Depends(_followed)],
+    last_event_id: LastEventId = None,
+) -> AsyncGenerator[ServerSentEvent]:
     """Follow a run from its begin, or from where the other side was."""
-    await known_run(service, run_id)
-    return _stream(_with_result(service, follow(service.dagster, run_id, last_event_id)))
-
-
-@router.post("/api/v1/backfills", status_code=202)
-async def start_backfill(
-    service: ServiceHere, new: NewBackfill, response: Response
-) -> BackfillStatus:
-    """Start a run for every day of a range."""
-
-    def plan() -> tuple[Launch, list[str]]:
-        return plan_backfill(*service.config(new.config), new)
-
-    launch, days = await anyio.to_thread.run_sync(plan)
-    service.launches.take()
-    found = await service.dagster.ask(service.dagster.backfill, launch, days)
-    response.headers["Location"] = f"/api/v1/backfills/{found}"
-    return await get_backfill(service, found)
+    try:
+        async for told in follow(service.dagster, run.run_id, last_event_id):
+            yield _event(told)
+        shown = await _shown(service, await known_run(service, run.run_id))
+    except ProblemError as problem:
+        yield _sent("error", {"status": "unknown", "message": problem.detail})
+        return
+    if shown.status != "succeeded":
+        message = shown.error or f"the run was {shown.status}"
+        yield _sent("error", {**shown.model_dump(), "message": message})
+        return
+    document = await anyio.to_thread.run_sync(_document, service, shown)
+    yield _sent("complete", {**shown.model_dump(), "document": document})
 
 
 @router.get("/api/v1/backfills/{backfill_id}")
-async def get_backfill(service: ServiceHere, backfill_id: str) -> BackfillStatus:
-    """Return how far a backfill is."""
-    known = re.fullmatch(r"[a-z0-9]{4,32}", backfill_id, re.ASCII) is not None
-    found = (
-        await service.dagster.ask(service.dagster.backfill_status, backfill_id) if known else None
-    )
-    if found is None:
-        raise ProblemError(404, "unknown-backfill", f"Dagster has no backfill {backfill_id}")
-    return BackfillStatus(
-        id=backfill_id, status=found.status, days=found.partitions, by_status=found.by_status
-    )
+async def get_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
+    """Return how far a range of days is."""
+    return _shown_days(await _known_backfill(service, backfill_id))
+
+
+@router.delete("/api/v1/backfills/{backfill_id}", status_code=202)
+async def cancel_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
+    """Cancel a range of days with its runs. One that has ended stays as it is (409)."""
+    found = await _known_backfill(service, backfill_id)
+    if found.status not in ("requested", "canceling"):
+        raise ProblemError(409, "already-ended", f"backfill {backfill_id} is {found.status}")
+    refusal = await service.dagster.ask(service.dagster.cancel_backfill, backfill_id)
+    if refusal is not None:
+        raise ProblemError(409, "not-canceled", f"backfill {backfill_id}: Dagster: {refusal}")
+    return _shown_days(await _known_backfill(service, backfill_id))
 
 
 @router.post("/api/backtest/run")
-async def run_backtest(service: ServiceHere, wanted: LegacyRun, request: Request) -> FinishedRun:
+async def run_backtest(
+    service: ServiceHere,
+    wanted: LegacyRun,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> FinishedRun:
     """Run a backtest and return its result when it is there.
 
-    The run goes on when the other side goes away.
+    The run goes on when the other side goes away; with an Idempotency-Key it can ask again.
     """
-    run_id = await _start(service, wanted)
-    logs: list[str] = []
-    step = None
-    async for told in follow(service.dagster, run_id, None):
-        if told.kind in ("log", "progress"):
-            logs.append(str(told.data.get("message") or told.data.get("text")))
-            del logs[:-_LOG_LINES]
-        elif told.kind == "step":
-            step = told.data["step"] or step
-        elif told.kind == "error":
-            status = {"failed": 409, "canceled": 409}.get(told.data["status"], 503)
-            raise ProblemError(
-                status, f"run-{told.data['status']}", f"run {run_id}: {told.data['message']}"
-            )
+    run = await _start_legacy(service, wanted, idempotency_key)
+    found: list[FinishedRun] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def wait() -> None:
+            found.append(await _finished(service, run))
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(wait)
+        # Nobody is told any more; the body is read, so what comes next is the end.
+        while not await request.is_disconnected():
+            await anyio.sleep(1)
+        tasks.cancel_scope.cancel()
+    if not found:
+        place = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
+        raise ProblemError(503, "not-waiting", f"the run goes on; see {place}")
+    return found[0]
+
+
+async def _launched(
+    service: ServiceHere,
+    wanted: LegacyRun,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> DagsterRun:
+    """Start a run before the reply begins: what is wrong is then a problem, not an event."""
+    run = await _start_legacy(service, wanted, idempotency_key)
+    response.headers["Location"] = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
+    return run
+
+
+@router.post("/api/backtest/run/stream", response_class=EventSourceResponse, responses=_EVENTS)
+async def run_backtest_stream(
+    service: ServiceHere, run: Annotated[DagsterRun, Depends(_launched)]
+) -> AsyncGenerator[ServerSentEvent]:
+    """Run a backtest and tell how it goes; complete holds what /api/backtest/run returns."""
+    run_id = run.tags[RUN_ID_TAG]
+    place = f"/api/v1/runs/{run_id}"
+    yield _sent("step", {"step": None, "status": "launched", "run_id": run_id, "location": place})
+    heard = _Heard()
+    try:
+        async for told in follow(service.dagster, run.run_id):
+            heard.take(told)
+            yield _event(told)
+        finished = await _outcome(service, run, heard)
+    except ProblemError as problem:
+        yield _sent("error", {"run_id": run_id, "message": problem.detail})
+        return
+    yield _sent("complete", finished.model_dump())
+
+
+class _Heard:
+    """What a reply tells of the log."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.step: str | None = None
+
+    def take(self, told: Told) -> None:
+        """Take the next thing that was told."""
+        if told.kind == "step":
+            self.step = told.data["step"] or self.step
         else:
-            return await anyio.to_thread.run_sync(_finished, service, told, logs, step)
-        if await request.is_disconnected():
-            break
-    raise ProblemError(503, "not-waiting", f"run {run_id} goes on; see /api/v1/runs/{run_id}")
+            self.lines.append(str(told.data.get("message") or told.data.get("text")))
+            del self.lines[:-_LOG_LINES]
 
 
-@router.post("/api/backtest/run/stream", responses=_EVENT_STREAM)
-async def run_backtest_stream(service: ServiceHere, wanted: LegacyRun) -> StreamingResponse:
-    """Run a backtest and tell how it goes; the last event holds its result."""
-    run_id = await _start(service, wanted)
-
-    async def told() -> AsyncIterator[Told]:
-        place = f"/api/v1/runs/{run_id}"
-        yield Told("step", {"step": None, "status": "launched", "id": run_id, "location": place})
-        async for each in follow(service.dagster, run_id, None):
-            yield each
-
-    return _stream(_with_result(service, told()))
+async def _finished(service: Service, run: DagsterRun) -> FinishedRun:
+    heard = _Heard()
+    async for told in follow(service.dagster, run.run_id):
+        heard.take(told)
+    return await _outcome(service, run, heard)
 
 
-async def _start(service: Service, wanted: NewRun | LegacyRun) -> str:
-    def plan() -> Launch:
+async def _outcome(service: Service, run: DagsterRun, heard: _Heard) -> FinishedRun:
+    """Return the result of a run that has ended.
+
+    Raises
+    ------
+    ProblemError
+        If it has none.
+    """
+    shown = await _shown(service, await known_run(service, run.run_id))
+    if shown.status != "succeeded":
+        raise ProblemError(
+            409, f"run-{shown.status}", f"run {shown.run_id}: {shown.error or shown.status}"
+        )
+
+    def result() -> FinishedRun:
+        document = _document(service, shown)
+        has_report = document["mode"] == "report"
+        return FinishedRun.model_validate(
+            {
+                **document,
+                "dagster_run_id": shown.dagster_run_id,
+                "logs": heard.lines,
+                "latest_step": heard.step,
+                "report_path": f"{shown.result}/report" if has_report else None,
+            }
+        )
+
+    return await anyio.to_thread.run_sync(result)
+
+
+async def _start_legacy(service: Service, wanted: LegacyRun, key: str | None) -> DagsterRun:
+    tags = repeat_tags(key, wanted.model_dump_json())
+
+    def plan() -> Plan:
         project, loaded = service.config(wanted.config)
-        new = wanted
-        if isinstance(new, LegacyRun):
-            if not names_instrument(new.instrument, loaded):
-                raise ProblemError(
-                    422,
-                    "invalid-request",
-                    f"instrument: {new.instrument!r} is not that of {loaded.name}: {loaded.key}",
-                )
-            new = _translated(new)
-        return plan_run(project, loaded, new)
+        if not names_instrument(wanted.instrument, loaded):
+            raise ProblemError(
+                422,
+                "invalid-request",
+                f"instrument: {wanted.instrument!r} is not that of {loaded.name}: {loaded.key}",
+            )
+        return plan_run(project, loaded, _translated(wanted), tags)
 
-    launch = await anyio.to_thread.run_sync(plan)
-    service.launches.take()
-    return await service.dagster.ask(service.dagster.launch, launch)
+    return await _started(service, plan, tags)
 
 
 def _translated(old: LegacyRun) -> NewRun:
     if old.fast and old.report:
         raise ProblemError(422, "invalid-request", "fast and report exclude each other")
+    if old.fast and old.export_ticks:
+        raise ProblemError(422, "invalid-request", "export_ticks needs report: fast keeps no ticks")
     if old.data_source == "gcs":
         raise ProblemError(
             422, "invalid-request", "data_source: gcs is not wired yet; use local or auto"
@@ -270,73 +396,96 @@ def _translated(old: LegacyRun) -> NewRun:
     )
 
 
-def _finished(service: Service, told: Told, logs: list[str], step: str | None) -> FinishedRun:
-    entry = service.result(told.data["result_run_id"])
-    place = f"/api/backtest/results/{entry.run_id}/report"
-    return FinishedRun.model_validate(
-        {
-            **service.full_document(entry),
-            "dagster_run_id": told.data["id"],
-            "logs": logs,
-            "latest_step": step,
-            "report_path": None if entry.report_path is None else place,
-        }
-    )
+async def _started(service: Service, plan: Callable[[], Plan], tags: dict[str, str]) -> DagsterRun:
+    """Return the run that a request started before, else plan and start it."""
+
+    async def start() -> DagsterRun:
+        planned = await anyio.to_thread.run_sync(plan)
+        service.launches.take()
+        dagster_run_id = await service.dagster.ask(service.dagster.launch, planned.launch)
+        await anyio.to_thread.run_sync(_register, service, planned, dagster_run_id)
+        return await known_run(service, dagster_run_id)
+
+    return await _once(service, service.dagster.find_run, start, tags)
 
 
-async def _with_result(service: Service, events: AsyncIterator[Told]) -> AsyncIterator[Told]:
-    """Put the result itself into the event that tells of it."""
-    async for told in events:
-        if told.kind == "complete" and told.data["result_run_id"]:
-
-            def document(run_id: str = told.data["result_run_id"]) -> dict[str, Any]:
-                return service.full_document(service.result(run_id))
-
-            result = await anyio.to_thread.run_sync(document)
-            yield Told("complete", {**told.data, "result": result}, told.cursor)
-        else:
-            yield told
+def _register(service: Service, plan: Plan, dagster_run_id: str) -> None:
+    """Have the registry know the run as queued; its step tells of all that follows."""
+    assert plan.run_id is not None  # noqa: S101 - a single run has one
+    try:
+        register_queued(service.settings, plan.request, plan.run_id, dagster_run_id)
+    except OdumError as error:
+        # The run was started; its step says once more what there is to register.
+        _LOG.warning("run %s was started but could not be registered: %s", plan.run_id, error)
 
 
-def _stream(events: AsyncIterator[Told]) -> StreamingResponse:
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_beating(events), media_type="text/event-stream", headers=headers)
+def _close(service: Service, dagster_run_id: str) -> None:
+    """Have the registry know a run as canceled that no step can tell of."""
+    try:
+        close_pending(service.settings, dagster_run_id, RunStatus.CANCELED, "the run was canceled")
+    except OdumError as error:
+        # A sensor does the same within seconds.
+        _LOG.warning("run %s was canceled but not registered as such: %s", dagster_run_id, error)
 
 
-async def _beating(events: AsyncIterator[Told]) -> AsyncIterator[bytes]:
-    """Yield events as they come, and a comment when none comes for a while."""
-    sender, receiver = anyio.create_memory_object_stream[Told](32)
+async def _started_days(
+    service: Service, plan: Callable[[], Plan], tags: dict[str, str]
+) -> Backfill:
+    skipped: dict[str, str] = {}
 
-    async def feed() -> None:
-        async with sender:
-            async for told in events:
-                await sender.send(told)
+    async def start() -> DagsterBackfill:
+        planned = await anyio.to_thread.run_sync(plan)
+        service.launches.take()
+        skipped.update(planned.skipped)
+        ask, dagster = service.dagster.ask, service.dagster
+        return await _known_backfill(
+            service, await ask(dagster.launch_days, planned.launch, planned.days)
+        )
 
-    async with anyio.create_task_group() as tasks, receiver:
-        tasks.start_soon(feed)
-        while True:
-            told = None
-            with anyio.move_on_after(_BEAT_S):
-                try:
-                    told = await receiver.receive()
-                except anyio.EndOfStream:
-                    return
-            yield b": still here\n\n" if told is None else told.sse()
+    found = await _once(service, service.dagster.find_backfill, start, tags)
+    return _shown_days(found, skipped)
+
+
+async def _once[T: (DagsterRun, DagsterBackfill)](
+    service: Service,
+    find: Callable[[str, str], T | None],
+    start: Callable[[], Awaitable[T]],
+    tags: dict[str, str],
+) -> T:
+    """Start something, unless a request with the same key has started it before."""
+    if not tags:
+        return await start()
+    # One after the other: a repeat may come while the first is being started.
+    async with service.launches.repeatable:
+        found = await service.dagster.ask(find, KEY_TAG, tags[KEY_TAG])
+        if found is None:
+            return await start()
+    if found.tags.get(BODY_TAG) != tags[BODY_TAG]:
+        raise ProblemError(
+            422,
+            "key-used-before",
+            "Idempotency-Key: another request came with this key; give each run a key of its own",
+        )
+    return found
 
 
 async def known_run(service: Service, run_id: str) -> DagsterRun:
-    """Return a run that Dagster knows.
+    """Return a run by its run id, or by its id in Dagster.
 
     Raises
     ------
     ProblemError
-        If it knows none of this id.
+        If Dagster knows none.
     """
-    try:
-        plain = str(uuid.UUID(run_id)) == run_id
-    except ValueError:
-        plain = False
-    run = await service.dagster.ask(service.dagster.run, run_id) if plain else None
+    ask, dagster = service.dagster.ask, service.dagster
+    run, dagster_run_id = None, run_id
+    if is_run_id(run_id):
+        # First the registry: a person's re-execution has the tags of the run before.
+        dagster_run_id = await anyio.to_thread.run_sync(_registered_as, service, run_id)
+        if not dagster_run_id:
+            run = await ask(dagster.find_run, RUN_ID_TAG, run_id)
+    if run is None and _is_uuid(dagster_run_id):
+        run = await ask(dagster.run, dagster_run_id)
     if run is None:
         raise ProblemError(
             404,
@@ -346,37 +495,75 @@ async def known_run(service: Service, run_id: str) -> DagsterRun:
     return run
 
 
-async def _run(service: Service, run_id: str) -> Run:
-    run = await known_run(service, run_id)
-    events = await service.dagster.ask(service.dagster.all_events, run_id)
-    shown = _shown(run)
-    if run.status == "running":
-        for event in reversed(events):
-            told = told_of(event)
-            if told is not None and told.kind == "progress":
-                figures = progress_of(event.message) or {}
-                shown.progress = Progress.model_validate({"step": event.step, **figures})
-                break
-    if run.status in ("failed", "canceled"):
-        shown.error = failure_of(events)
-    shown.result_run_id = result_of(events)
-    if shown.result_run_id is not None:
-        shown.result = f"/api/backtest/results/{shown.result_run_id}"
-    return shown
+def _registered_as(service: Service, run_id: str) -> str:
+    """Return the id in Dagster that the registry has for a run, empty if it has none."""
+    try:
+        return service.registered.run(run_id)["dagster_run_id"] or ""
+    except (ProblemError, OdumError):
+        # Dagster may know more than a registry that could not be told.
+        return ""
 
 
-def _shown(run: DagsterRun) -> Run:
-    return Run(
-        id=run.run_id,
+async def _known_backfill(service: Service, backfill_id: str) -> DagsterBackfill:
+    known = re.fullmatch(r"[a-z0-9]{4,32}", backfill_id, re.ASCII) is not None
+    found = await service.dagster.ask(service.dagster.backfill, backfill_id) if known else None
+    if found is None:
+        raise ProblemError(404, "unknown-backfill", f"Dagster has no backfill {backfill_id[:80]}")
+    return found
+
+
+async def _shown(service: Service, run: DagsterRun) -> LiveRun:
+    """Return what there is to say of a run."""
+    events = await service.dagster.ask(service.dagster.all_events, run.run_id)
+    result = result_of(events)
+    return LiveRun(
+        run_id=result or run.tags.get(RUN_ID_TAG) or run.run_id,
+        dagster_run_id=run.run_id,
         status=run.status,
         canceling=run.canceling,
-        config=run.tags.get("odum/config"),
+        config=run.tags.get(CONFIG_TAG),
         partition=run.tags.get("dagster/partition"),
         created_at=run.created_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        progress=None,
-        error=None,
-        result_run_id=None,
-        result=None,
+        progress=_progress(last_progress(events)) if run.status == "running" else None,
+        error=failure_of(events) if run.status == "failed" else None,
+        result=None if result is None else f"/api/backtest/results/{result}",
     )
+
+
+def _progress(figures: dict[str, Any] | None) -> Progress | None:
+    return None if figures is None else Progress.model_validate(figures)
+
+
+def _shown_days(found: DagsterBackfill, skipped: dict[str, str] | None = None) -> Backfill:
+    return Backfill(
+        id=found.id,
+        status=found.status,
+        days=found.days,
+        by_status=found.by_status,
+        skipped=skipped or {},
+    )
+
+
+def _document(service: Service, run: LiveRun) -> dict[str, Any]:
+    return service.full_document(service.result(run.run_id))
+
+
+def _place(run: LiveRun) -> str:
+    return f"/api/v1/runs/{run.run_id}"
+
+
+def _event(told: Told) -> ServerSentEvent:
+    return _sent(told.kind, told.data, told.cursor or None)
+
+
+def _sent(kind: str, data: dict[str, Any], cursor: str | None = None) -> ServerSentEvent:
+    return ServerSentEvent(data={"type": kind, "data": data}, id=cursor)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

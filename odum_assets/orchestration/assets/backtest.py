@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
-from odum_assets.errors import DataError
+from odum_assets.errors import DataError, OdumError
 from odum_assets.orchestration.assets.configured import backtest_asset
 from odum_assets.orchestration.checks import RESULT_CHECKS, check_result, judge_partition
 from odum_assets.orchestration.failures import failing
@@ -80,9 +80,40 @@ def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
                     context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
                 request = replace(asked, days=days)
                 facts = {"days": len(days), "days_missing": missing}
-                return run(context, request, project, entry, facts)
+                made = run(context, request, project, entry, facts)
+            # The result is good whatever becomes of what is made of it.
+            export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
+            return made
 
     return window
+
+
+def export_window(
+    context: dg.AssetExecutionContext,
+    request: "RunRequest",
+    project: Project,
+    run_id: str,
+    *,
+    ticks: bool,
+) -> None:
+    """Write tearsheet and ticks of a window's result, which are assets of their own for a day.
+
+    Raises
+    ------
+    OdumError
+        If they cannot be written; the message says that the result is there.
+    """
+    from odum_assets.results.tearsheet import write_tearsheet
+    from odum_assets.results.ticks import export_ticks
+
+    try:
+        if request.mode == "report":
+            write_tearsheet(run_id, project.settings)
+        if ticks:
+            export_ticks(run_id, project.settings, project.catalog_root(request.config))
+    except OdumError as error:
+        raise OdumError(f"{error}\nThe result itself is stored: {run_id}") from error
+    register(context, project.settings, run_id)
 
 
 def window_days(
