@@ -52,17 +52,17 @@ class Spreads:
         unknown = (best_bid == 0) | (best_ask == 0) | (spread < 0)
         if unknown.any():
             known = np.flatnonzero(~unknown)
-            self._per_book(ts_init[known], spread[known], (best_ask + best_bid)[known])
+            self._per_book(ts_init[known], spread[known], best_bid[known])
             spread = np.where(unknown, -1, spread)
         else:
-            self._per_book(ts_init, spread, best_ask + best_bid)
+            self._per_book(ts_init, spread, best_bid)
         self._by_time(ts_init, spread)
 
-    def _per_book(self, ts_init: Int64s, spread: Int64s, double_mid: Int64s) -> None:
+    def _per_book(self, ts_init: Int64s, spread: Int64s, best_bid: Int64s) -> None:
         if len(spread) == 0:
             return
         self._ticks.update(spread)
-        self._bps.update(_bps_bins(spread, double_mid))
+        self._bps.update(_bps_bins(spread, best_bid))
         self._count += len(spread)
         self._sum += exact_sum(spread)
         self._widest = max(self._widest, int(spread.max()))
@@ -129,8 +129,10 @@ def _named(percents: tuple[int, ...], values: list[Any]) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
-def _bps_bins(spread: Int64s, double_mid: Int64s) -> Int64s:
+def _bps_bins(spread: Int64s, best_bid: Int64s) -> Int64s:
     """Return the bin of each relative spread: the leading bits of a float32 sort like numbers."""
+    # In floats: with 16 decimals, bid and ask of 462 fit 64 bits, and their sum does not.
+    double_mid = 2.0 * best_bid + spread
     bps = (spread * 20_000.0 / double_mid).astype(np.float32)
     return (bps.view(np.int32) >> _MANTISSA_BITS).astype(np.int64)
 

@@ -189,6 +189,15 @@ def test_spreads_beyond_reach_are_unknown_and_their_maximum_is_not(tmp_path: Pat
     assert found["by_time"]["mean_ticks"] is None
 
 
+def test_prices_at_the_bound_of_sixteen_decimals_have_a_spread(tmp_path: Path) -> None:
+    fine = replace(SPEC, price_precision=16)
+    table = books_table([1, 2], levels=1, bid_price_0=[461.0] * 2, ask_price_0=[462.0] * 2)
+    source = write_raw(table, tmp_path / "raw.parquet")
+    found = convert_partition(source, KEY, fine, DataType.BOOK, DAY, tmp_path / "catalog").quality
+    assert found["spread"]["mean"] == 1.0
+    assert found["spread"]["bps"]["median"] == pytest.approx(1 / 461.5 * 1e4, rel=1 / 500)
+
+
 def test_a_single_row_has_one_busy_second_and_no_mean_rate(tmp_path: Path) -> None:
     source = write_raw(trades_table(some_trades(1)), tmp_path / "raw.parquet")
     manifest = convert_partition(source, KEY, SPEC, DataType.TRADES, DAY, tmp_path / "catalog")
