@@ -1,14 +1,14 @@
 """Times and instruments as requests spell them."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from odum_assets.api.problems import ProblemError
+from odum_assets.backtest.request import day_of_ns
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import ConfigError
 from odum_assets.orchestration.run_config import parse_moment
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_DAYS = 3_660
 
 
@@ -43,9 +43,7 @@ def days_of(start_ns: int, end_ns: int) -> list[date]:
     """
     if start_ns >= end_ns:
         raise ProblemError(422, "invalid-window", "start is not before end (which is exclusive)")
-    first = (_EPOCH + timedelta(microseconds=start_ns // 1000)).date()
-    last = (_EPOCH + timedelta(microseconds=(end_ns - 1) // 1000)).date()
-    return days_between(first, last)
+    return days_between(day_of_ns(start_ns), day_of_ns(end_ns - 1))
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -1,9 +1,10 @@
 """Stored results as the earlier system served them: lists, figures, tables, documents."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import Connection
 
 from odum_assets.api import models
@@ -48,6 +49,25 @@ End = Annotated[
     str | None,
     Query(max_length=64, description="Only before this time.", examples=["2024-07-18T00:05:00Z"]),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which rows of a table are asked for: those of a range of time, and a page of them."""
+
+    page: Page
+    start: str | None
+    end: str | None
+
+
+async def _range_of(
+    limit: Limit = None, offset: Offset = 0, start: Start = None, end: End = None
+) -> Range:
+    return Range(Page(offset, limit), start, end)
+
+
+RangeHere = Annotated[Range, Depends(_range_of)]
+"""The rows that the query names by ``limit``, ``offset``, ``start`` and ``end``."""
 
 
 class Fills(models.Paged):
@@ -140,16 +160,9 @@ def get_report(
 
 
 @router.get("/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_fills(
-    entry: ResultHere,
-    request: Request,
-    limit: Limit = None,
-    offset: Offset = 0,
-    start: Start = None,
-    end: End = None,
-) -> Response:
+def get_fills(entry: ResultHere, request: Request, asked: RangeHere) -> Response:
     """Return fills in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", Page(offset, limit), start, end)
+    return timed_reply(request, fills_of(entry), "fills", asked)
 
 
 @router.get("/{run_id}/rejected-orders", response_model=RejectedOrders, responses=FORMS)
@@ -165,22 +178,14 @@ def get_rejected_orders(
 
 @router.get("/{run_id}/ticks", response_model=Ticks, responses=FORMS)
 def get_ticks(
-    service: ServiceHere,
-    entry: ResultHere,
-    request: Request,
-    limit: Limit = None,
-    offset: Offset = 0,
-    start: Start = None,
-    end: End = None,
+    service: ServiceHere, entry: ResultHere, request: Request, asked: RangeHere
 ) -> Response:
     """Return the trades that a run replayed, if they were exported, by arrival."""
     table = ticks_of(service.store, entry)
-    return timed_reply(request, table, "ticks", Page(offset, limit), start, end)
+    return timed_reply(request, table, "ticks", asked)
 
 
-def timed_reply(
-    request: Request, table: Table, name: str, page: Page, start: str | None, end: str | None
-) -> Response:
+def timed_reply(request: Request, table: Table, name: str, asked: Range) -> Response:
     """Send a page of the rows of a range of time.
 
     Raises
@@ -190,11 +195,11 @@ def timed_reply(
     """
     bounds = [
         None if text is None else moment_ns(which, text)
-        for which, text in (("start", start), ("end", end))
+        for which, text in (("start", asked.start), ("end", asked.end))
     ]
     if bounds != [None, None]:
         table = table.between(*bounds)
-    return table_reply(request, table, name, page)
+    return table_reply(request, table, name, asked.page)
 
 
 def _rows(table: Table, page: Page, total: int) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from odum_assets.api import models
 from odum_assets.api.replies import Page, next_link, table_reply
-from odum_assets.api.routes.results import FORMS, End, Fills, Limit, Offset, Start, timed_reply
+from odum_assets.api.routes.results import FORMS, Fills, Limit, Offset, RangeHere, timed_reply
 from odum_assets.api.rows import EquityRow, EventRow, OrderRow, PositionRow
 from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
 from odum_assets.api.stored import equity_of, fills_of, orders_of, timeline_of, trades_of
@@ -117,55 +117,27 @@ def get_trades(
 
 
 @router.get("/v1/runs/{run_id}/equity", response_model=EquityPoints, responses=FORMS)
-def get_equity(
-    entry: RunResultHere,
-    request: Request,
-    limit: Limit = None,
-    offset: Offset = 0,
-    start: Start = None,
-    end: End = None,
-) -> Response:
+def get_equity(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
     """Return the equity curve of a run."""
-    return timed_reply(request, equity_of(entry), "equity", Page(offset, limit), start, end)
+    return timed_reply(request, equity_of(entry), "equity", asked)
 
 
 @router.get("/v1/runs/{run_id}/orders", response_model=Orders, responses=FORMS)
-def get_orders(
-    entry: RunResultHere,
-    request: Request,
-    limit: Limit = None,
-    offset: Offset = 0,
-    start: Start = None,
-    end: End = None,
-) -> Response:
+def get_orders(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
     """Return the orders of a run, in order of creation."""
-    return timed_reply(request, orders_of(entry), "orders", Page(offset, limit), start, end)
+    return timed_reply(request, orders_of(entry), "orders", asked)
 
 
 @router.get("/v1/runs/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_run_fills(
-    entry: RunResultHere,
-    request: Request,
-    limit: Limit = None,
-    offset: Offset = 0,
-    start: Start = None,
-    end: End = None,
-) -> Response:
+def get_run_fills(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
     """Return the fills of a run, in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", Page(offset, limit), start, end)
+    return timed_reply(request, fills_of(entry), "fills", asked)
 
 
 @router.get("/v1/runs/{run_id}/timeline", response_model=Timeline, responses=FORMS)
-def get_timeline(
-    entry: RunResultHere,
-    request: Request,
-    limit: Limit = None,
-    offset: Offset = 0,
-    start: Start = None,
-    end: End = None,
-) -> Response:
+def get_timeline(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
     """Return orders, fills and refusals of a run, in order of time."""
-    return timed_reply(request, timeline_of(entry), "timeline", Page(offset, limit), start, end)
+    return timed_reply(request, timeline_of(entry), "timeline", asked)
 
 
 def _metrics(entry: ResultEntry) -> Metrics:
