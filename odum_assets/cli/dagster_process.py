@@ -120,6 +120,11 @@ def _command(host: str, port: int) -> tuple[list[str], dict[str, str]]:
     environment = dict(os.environ)
     # The token of the service is nothing that Dagster or a strategy needs to know.
     environment.pop("ODUM_API_TOKEN", None)
+    # It advises another command, which is made for other projects than this one.
+    quiet = "ignore:Function `dev_command` is superseded"
+    environment["PYTHONWARNINGS"] = ",".join(
+        filter(None, [environment.get("PYTHONWARNINGS"), quiet])
+    )
     command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
     if not Path("workspace.yaml").is_file():
         command += ["-m", "odum_assets.definitions"]
