@@ -25,7 +25,7 @@ from odum_assets.catalog.manifest import (
 )
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
-from odum_assets.catalog.publish import clear_staging, publish, write_synced
+from odum_assets.catalog.publish import clear_staging, publish, sweep_staging, write_synced
 from odum_assets.catalog.quality import quality_of
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
@@ -106,6 +106,7 @@ def convert_partition(
     )
     with _explained(source, catalog_root), held(paths.partition_lock):
         clear_staging(paths)
+        sweep_staging(catalog_root)
         stat = stat_source(source)
         current = None if force else _usable(job)
         if current is not None and current.source == replace(

@@ -23,6 +23,22 @@ def held(lock: Path) -> Iterator[None]:
 
 
 @contextmanager
+def held_if_free(lock: Path) -> Iterator[bool]:
+    """Hold an exclusive lock if nobody else has it, and say whether; nobody is waited for."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def shared(lock: Path) -> Iterator[None]:
     """Hold a lock together with other readers; wait while somebody has it for himself.
 

@@ -5,12 +5,13 @@ data file, and the new files take their places, the manifest last; readers of ma
 these few renames. A manifest that can be read thus always fits the file that it names. A process
 that dies leaves the old partition, the new one, or none: never two days' worth of rows and never
 half a file. One that meets an error puts the old partition back. What is left in staging is removed
-by the next conversion.
+by the next conversion or backtest.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
-from odum_assets.catalog.locks import held
+from odum_assets.catalog.locks import held, held_if_free
 from odum_assets.catalog.manifest import load_manifest
 from odum_assets.catalog.partition_writer import sync
 from odum_assets.catalog.paths import PartitionPaths
@@ -25,6 +26,20 @@ def clear_staging(paths: PartitionPaths) -> None:
     paths.staging_folder.mkdir(parents=True, exist_ok=True)
     for left in paths.staging_folder.glob(f"{paths.staging_prefix}*"):
         left.unlink(missing_ok=True)
+
+
+def sweep_staging(catalog_root: Path) -> None:
+    """Remove what dead conversions of any partition left; what is under way keeps its files.
+
+    A partition whose conversion died before it changed anything may never be converted again. A
+    catalog that may not be written stays as it is.
+    """
+    for left in (catalog_root / ".staging").glob("*.part"):
+        partition = left.name.removesuffix(".part").rpartition(".")[0]
+        lock = catalog_root / ".locks" / f"{partition}.lock"
+        with suppress(OSError), held_if_free(lock) as is_free:
+            if is_free:
+                left.unlink(missing_ok=True)
 
 
 def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, rejects: bool) -> None:

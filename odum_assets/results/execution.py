@@ -17,6 +17,7 @@ from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
 from odum_assets.backtest.volume import days_before, volume_curve
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
+from odum_assets.catalog.publish import sweep_staging
 from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
@@ -160,6 +161,7 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
     root = check_request(request, settings)
     request = request.normalized()
     store = ResultStore(settings.results_path)
+    sweep_staging(root)
     with (
         store.explained(),
         scratch_folder(root / ".views") as view,

@@ -23,7 +23,9 @@ from rawfiles import (
 )
 
 from odum_assets.catalog import PartitionManifest, convert_partition, list_manifests, read_manifest
+from odum_assets.catalog.locks import held
 from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.catalog.publish import sweep_staging
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
@@ -257,3 +259,24 @@ def test_a_url_is_converted_like_a_path(source: str, tmp_path: Path) -> None:
     assert convert("memory://odum-test/raw.parquet", tmp_path / "remote") == remote
     with pytest.raises(DataError, match="there is no such raw file"):
         convert("memory://odum-test/other.parquet", tmp_path / "remote")
+
+
+def test_what_dead_conversions_left_goes_and_what_is_under_way_stays(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    source = write_raw(some_trades(), tmp_path / "raw.parquet")
+    convert(source, catalog)
+    before = contents(catalog)
+    dead, alive = (
+        PartitionPaths(catalog, KEY, data_type, DAY)
+        for data_type in (DataType.TRADES, DataType.BOOK)
+    )
+    for paths in (dead, alive):
+        for kind in ("data", "old-0"):
+            paths.staged(kind).write_bytes(b"half a file")
+
+    with held(alive.partition_lock):
+        sweep_staging(catalog)
+        left = {path.name for path in dead.staging_folder.glob("*.part")}
+        assert left == {alive.staged(kind).name for kind in ("data", "old-0")}
+    sweep_staging(catalog)
+    assert contents(catalog) == before
