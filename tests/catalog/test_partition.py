@@ -263,7 +263,7 @@ def test_a_url_is_converted_like_a_path(source: str, tmp_path: Path) -> None:
 
 def test_what_dead_conversions_left_goes_and_what_is_under_way_stays(tmp_path: Path) -> None:
     catalog = tmp_path / "catalog"
-    source = write_raw(some_trades(), tmp_path / "raw.parquet")
+    source = write_raw(trades_table(some_trades()), tmp_path / "raw.parquet")
     convert(source, catalog)
     before = contents(catalog)
     dead, alive = (
