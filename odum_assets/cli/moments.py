@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from odum_assets.backtest.request import day_of_ns
 from odum_assets.cli.errors import UsageError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +37,5 @@ def days_of(start_ns: int, end_ns: int) -> list[date]:
     """
     if start_ns >= end_ns:
         raise UsageError("the start is not before the end (which is exclusive)")
-    first = (_EPOCH + timedelta(microseconds=start_ns // 1000)).date()
-    last = (_EPOCH + timedelta(microseconds=(end_ns - 1) // 1000)).date()
+    first, last = day_of_ns(start_ns), day_of_ns(end_ns - 1)
     return [first + timedelta(days=index) for index in range((last - first).days + 1)]

@@ -237,9 +237,7 @@ def list_events(
         .order_by(_EVENTS.c.sequence)
         .limit(limit)
     )
-    if event_type is not None:
-        found = found.where(_EVENTS.c.event_type == event_type)
-    return _all(connection, found)
+    return _all(connection, _with(found, _EVENTS.c.event_type, event_type))
 
 
 def latest_events(connection: sa.Connection, event_type: str, limit: int = 100) -> list[Row]:
@@ -267,8 +265,7 @@ def list_datasets(
     found = sa.select(_DATASETS).order_by(
         _DATASETS.c.instrument, _DATASETS.c.start_date, _DATASETS.c.id
     )
-    if instrument is not None:
-        found = found.where(_DATASETS.c.instrument == instrument)
+    found = _with(found, _DATASETS.c.instrument, instrument)
     return _all(connection, found.limit(limit).offset(offset))
 
 
@@ -289,8 +286,7 @@ def list_strategies(
     found = sa.select(_STRATEGIES).order_by(
         _STRATEGIES.c.name, _STRATEGIES.c.version, _STRATEGIES.c.params_hash
     )
-    if name is not None:
-        found = found.where(_STRATEGIES.c.name == name)
+    found = _with(found, _STRATEGIES.c.name, name)
     return _all(connection, found.limit(limit).offset(offset))
 
 
@@ -512,10 +508,13 @@ def _parsed(kind: sa.types.TypeEngine[Any], value: Any) -> Any:  # noqa: ANN401 
     return value
 
 
+def _with(statement: sa.Select[Any], column: sa.Column[Any], value: str | None) -> sa.Select[Any]:
+    """Narrow a question to one value of a column; None is any."""
+    return statement if value is None else statement.where(column == value)
+
+
 def _count(connection: sa.Connection, column: sa.Column[Any], value: str | None) -> int:
-    found = sa.select(sa.func.count()).select_from(column.table)
-    if value is not None:
-        found = found.where(column == value)
+    found = _with(sa.select(sa.func.count()).select_from(column.table), column, value)
     return int(connection.execute(found).scalar_one())
 
 
