@@ -25,6 +25,7 @@ from odum_assets.api.routes import (
     runs,
     status,
 )
+from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
 from odum_assets.settings import Settings
 
@@ -96,6 +97,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
             allow_headers=_TAKEN_HEADERS,
             expose_headers=_SHOWN_HEADERS,
         )
+    app.add_middleware(LargeBodies)
     app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]
     return app
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from odum_assets.api.problems import ProblemError
 
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 18
 _STRIDE: Final = 2_048
 _OPENING: Final = b"[\n"
 _ENDING: Final = b"]\n"

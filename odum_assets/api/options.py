@@ -67,6 +67,12 @@ class ServiceOptions(BaseSettings):
         validation_alias="ODUM_API_MAX_BODY",
         description="Largest request body, in bytes.",
     )
+    max_connections: int = Field(
+        default=512,
+        ge=16,
+        validation_alias="ODUM_API_MAX_CONNECTIONS",
+        description="Connections at once; a client that has been silent longest gives way.",
+    )
 
 
 def load_options(**given: Any) -> ServiceOptions:  # noqa: ANN401 - field values
