@@ -96,7 +96,8 @@ class BoundedProtocol(H11Protocol):
         """Take bytes; those that begin a request begin its time, too."""
         if self.transport.is_closing():
             return
-        if self._awaits_head and self._head_since is None:
+        is_rest = self.conn.their_state is h11.SEND_BODY
+        if self._awaits_head and not is_rest and self._head_since is None:
             self._head_since = self.loop.time()
         super().data_received(data)
 
