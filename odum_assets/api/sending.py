@@ -210,11 +210,11 @@ class LargeBodies:
                 await send(message)
                 return
             for first in range(0, len(body), PIECE):
-                if not await _is_sent(send, _part(body[first : first + PIECE], more=True)):
+                last = first + PIECE
+                if not await _is_sent(send, _part(body[first:last], more=last < len(body))):
                     # The application ends, and with it what it keeps of the body.
                     rest = await anyio.to_thread.run_sync(_filed, body, first)
                     return
-            await send(_part(b"", more=False))
 
         await self._app(scope, receive, cut)
         if rest is not None:

@@ -1,5 +1,6 @@
 """Runs over HTTP, with a real Dagster behind the service: started, followed, canceled."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ import pytest
 import urllib3
 from live import DAYS, KEY, SLOW, Live, started_in
 from service import BTC, REPOSITORY, Reply
+
+from odum_assets.api.dagster_client import DagsterClient, Look
+from odum_assets.api.following import Following, Told
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
@@ -290,3 +295,68 @@ def test_nobody_waits_for_dagster_who_does_not_need_it(live: Live) -> None:
         finally:
             os.kill(webserver, signal.SIGCONT)
         assert {each.result().status for each in waiting} == {404}
+
+
+def test_a_dagster_that_answers_nothing_is_told_in_time(live: Live) -> None:
+    """Requests with a key of their own do not queue for a minute each."""
+    stopped = [
+        pid
+        for pid, words in started_in(live.folder)
+        if any(part in words for part in ("-m dagster_webserver ", "dagster._daemon", "grpc"))
+    ]
+    new = {"config": BTC, "day": DAYS[0], "mode": "fast"}
+    with ThreadPoolExecutor(40) as pool:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            asked = [
+                pool.submit(live.post, "/api/v1/runs", new, Idempotency_Key=f"stopped {number}")
+                for number in range(40)
+            ]
+            # The client of the tests waits for 60 s, and raises then.
+            replies = [each.result() for each in asked]
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+    assert {each.status for each in replies} <= {503, 504}
+    assert all("Retry-After" in each.headers for each in replies)
+    nowhere = "/api/v1/runs/00000000-0000-4000-8000-000000000000/status"
+    live.wait("Dagster", lambda: live.get(nowhere).status == 404)
+
+
+def test_a_run_is_asked_for_once_however_many_follow_it(live: Live) -> None:
+    run_id = live.launch(config=SLOW, day=DAYS[0])
+    live.wait_replaying(run_id)
+    dagster_run_id = live.status(run_id)["dagster_run_id"]
+    looked: list[str | None] = []
+
+    class Counting(DagsterClient):
+        def look(self, dagster_run_id: str, cursor: str | None = None) -> Look:
+            looked.append(cursor)
+            return super().look(dagster_run_id, cursor)
+
+    async def read(following: Following, after: int, events: int) -> list[Told]:
+        async with aclosing(following.follow(dagster_run_id, after)) as told:
+            return [await anext(told) for _ in range(events)]
+
+    async def follow() -> None:
+        following = Following(Counting(live.dagster_url))
+        begun = await read(following, 0, 5)
+        assert [each.number for each in begun] == [1, 2, 3, 4, 5]
+        every = await asyncio.gather(*(read(following, 0, 12) for _ in range(100)))
+        assert every.count(every[0]) == 100
+        assert await read(following, 5, 7) == every[0][5:]
+        # A few questions where each follower by itself would have asked a hundred times.
+        assert len(looked) < 40
+        # The last one has left: nobody asks any more.
+        asked = len(looked)
+        await asyncio.sleep(3)
+        assert len(looked) <= asked + 1
+        # Where the run stands is read on from where it was read before.
+        first, second = await following.log(dagster_run_id), await following.log(dagster_run_id)
+        assert looked[-2:] == [looked[-2], first.cursor]
+        assert second.progress is not None
+
+    asyncio.run(follow())
+    assert live.ask("DELETE", f"/api/v1/runs/{run_id}").status == 202
+    live.wait_ended(run_id)

@@ -180,7 +180,7 @@ async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
             await anyio.sleep(_CANCEL_POLL_S)
     if run.status == "canceled":
         await anyio.to_thread.run_sync(_close, service, run.run_id)
-    return await _standing(service, run.run_id)
+    return _shown(run, await service.following.log(run.run_id))
 
 
 LastEventId = Annotated[
