@@ -111,6 +111,8 @@ def arrow_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
         if writer is None:
             writer = pa.ipc.new_stream(sink, batch.schema)
         writer.write_batch(batch)
+        # It may be a part of a larger one, which should not wait with its reader.
+        del batch
         yield _taken(sink)
     if writer is not None:
         writer.close()

@@ -5,9 +5,7 @@ the pieces are (`forms`, `tables`), and when a client is disconnected (`server`)
 """
 
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import BinaryIO, Final, Protocol, cast
 
 import anyio
@@ -23,11 +21,14 @@ _STALL_S: Final = 1.0
 """Seconds without room for a piece after which memory and files of the rest are given up."""
 
 
-_MOST_OPEN: Final = 16
-"""Files of rows that stay open between two pieces."""
+_CROWDED_STALL_S: Final = 0.02
+"""The same where others wait for their turn."""
 
-_READERS: Final = 8
-"""Threads that make pieces; each needs some megabytes meanwhile."""
+_MOST_MADE: Final = 8
+"""Replies that are made at once; each holds some megabytes meanwhile."""
+
+_TURN: Final = 16
+"""Pieces after which a reply gives way to others that wait."""
 
 
 class Releasable(Protocol):
@@ -39,8 +40,6 @@ class Releasable(Protocol):
 
 class ReadOn[T]:
     """Rows in pieces, read on from where they were after their file was closed.
-
-    Only the sources that were read last keep their file open (`_MOST_OPEN`).
 
     Parameters
     ----------
@@ -65,72 +64,28 @@ class ReadOn[T]:
         self._left = limit
         self._begun = False
         self._pieces: Iterator[tuple[T, int]] | None = None
-        self._busy = threading.Lock()
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
-        with self._busy:
-            if self._pieces is None:
-                if self._begun and self._left <= 0:
-                    raise StopIteration
-                self._pieces = self._cut_all(self._read(self._offset, self._left))
-            _OPEN.use(self)
-            try:
-                piece, rows = next(self._pieces)
-            except BaseException:
-                _OPEN.forget(self)
-                raise
-            self._begun = True
-            self._offset += rows
-            self._left -= rows
-            return piece
+        if self._pieces is None:
+            if self._begun and self._left <= 0:
+                raise StopIteration
+            self._pieces = self._cut_all(self._read(self._offset, self._left))
+        piece, rows = next(self._pieces)
+        self._begun = True
+        self._offset += rows
+        self._left -= rows
+        return piece
 
     def release(self) -> None:
-        """Close the file and drop the block that is being cut, unless it is read just now."""
-        if self._busy.acquire(blocking=False):
-            try:
-                self._pieces = None
-                _OPEN.forget(self)
-            finally:
-                self._busy.release()
+        """Close the file and drop the block that is being cut."""
+        self._pieces = None
 
     def _cut_all(self, blocks: Iterator[T]) -> Iterator[tuple[T, int]]:
         for block in blocks:
             yield from self._cut(block)
-
-
-class _Open:
-    """The sources whose files are open, the one that was read last at the end.
-
-    Parameters
-    ----------
-    most : int
-        How many may be open, besides those that are read just now.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._sources: dict[Releasable, None] = {}
-
-    def use(self, source: Releasable) -> None:
-        """Know a source as open; have the ones that were not read for longest close theirs."""
-        with self._lock:
-            self._sources.pop(source, None)
-            self._sources[source] = None
-            longest = [*islice(self._sources, max(len(self._sources) - self._most, 0))]
-        for each in longest:
-            each.release()
-
-    def forget(self, source: Releasable) -> None:
-        """Know a source as closed."""
-        with self._lock:
-            self._sources.pop(source, None)
-
-
-_OPEN: Final = _Open(_MOST_OPEN)
 
 
 class PiecewiseResponse(StreamingResponse):
@@ -168,23 +123,78 @@ class PiecewiseResponse(StreamingResponse):
                 "headers": self.raw_headers,
             }
         )
+        turn = _Turn(_making())
         try:
-            while (piece := await self._next_piece()) is not None:
+            while (piece := await self._next_piece(turn)) is not None:
                 message = _part(piece, more=True)
                 del piece
-                if not await _is_sent(send, message):
-                    self._release()
+                if not await _is_sent(send, message, turn.stall_s):
+                    self._give_way(turn)
                     await send(message)
+                elif turn.is_over:
+                    self._give_way(turn)
             await send(_part(b"", more=False))
         finally:
-            self._release()
+            self._give_way(turn)
 
-    async def _next_piece(self) -> bytes | None:
-        return await anyio.to_thread.run_sync(next, self._pieces, None, limiter=_reading())
+    async def _next_piece(self, turn: "_Turn") -> bytes | None:
+        await turn.begin()
+        return await anyio.to_thread.run_sync(next, self._pieces, None)
 
-    def _release(self) -> None:
+    def _give_way(self, turn: "_Turn") -> None:
+        """Close files and drop memory for others, until the next piece is due."""
         for source in self._sources:
             source.release()
+        turn.end()
+
+
+class _Turn:
+    """The right of a reply to have its files open, given to a number of replies at a time."""
+
+    def __init__(self, places: anyio.CapacityLimiter) -> None:
+        self._places = places
+        self._has_place = False
+        self._pieces = 0
+
+    async def begin(self) -> None:
+        """Wait for a place, unless it has one."""
+        if not self._has_place:
+            await self._places.acquire_on_behalf_of(self)
+            self._has_place, self._pieces = True, 0
+        self._pieces += 1
+
+    def end(self) -> None:
+        """Leave the place to others."""
+        if self._has_place:
+            self._places.release_on_behalf_of(self)
+            self._has_place = False
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether others wait that had no turn yet."""
+        return self._pieces >= _TURN and self._is_crowded
+
+    @property
+    def stall_s(self) -> float:
+        """Return how long a client may not read before others come first."""
+        return _CROWDED_STALL_S if self._is_crowded else _STALL_S
+
+    @property
+    def _is_crowded(self) -> bool:
+        return self._places.statistics().tasks_waiting > 0
+
+
+_MAKING: Final = RunVar[anyio.CapacityLimiter]("_MAKING")
+
+
+def _making() -> anyio.CapacityLimiter:
+    """Return the places of this event loop for replies that are made."""
+    try:
+        return _MAKING.get()
+    except LookupError:
+        found = anyio.CapacityLimiter(_MOST_MADE)
+        _MAKING.set(found)
+        return found
 
 
 class LargeBodies:
@@ -223,22 +233,9 @@ class LargeBodies:
             await send(_part(b"", more=False))
 
 
-_LIMITER: Final = RunVar[anyio.CapacityLimiter]("_LIMITER")
-
-
-def _reading() -> anyio.CapacityLimiter:
-    """Return the threads of this event loop that make pieces."""
-    try:
-        return _LIMITER.get()
-    except LookupError:
-        found = anyio.CapacityLimiter(_READERS)
-        _LIMITER.set(found)
-        return found
-
-
-async def _is_sent(send: Send, message: Message) -> bool:
+async def _is_sent(send: Send, message: Message, within_s: float = _STALL_S) -> bool:
     """Send a message; give up after a while, with nothing of it sent, where there is no room."""
-    with anyio.move_on_after(_STALL_S) as scope:
+    with anyio.move_on_after(within_s) as scope:
         await send(message)
     return not scope.cancelled_caught
 

@@ -224,19 +224,33 @@ def test_what_is_given_back_can_be_launched_again() -> None:
         limit.take()
 
 
-def test_only_so_many_files_are_open(tmp_path: Path) -> None:
-    path = _table(tmp_path)
-    table = ParquetTable(path)
+def test_only_so_many_replies_have_their_files_open(tmp_path: Path) -> None:
+    table = ParquetTable(_table(tmp_path))
+    whole, most = b"".join(table.lines(0, ROWS)), []
 
     def opened() -> int:
-        return sum(_leads_to(each, path) for each in Path("/proc/self/fd").iterdir())
+        return sum(_leads_to(each, table.path) for each in Path("/proc/self/fd").iterdir())
 
-    readers = [line_pieces(table, 0, ROWS) for _ in range(60)]
-    first = [next(each) for each in readers]
-    assert opened() <= 20
-    assert {b"".join([piece, *reader]) for piece, reader in zip(first, readers, strict=True)} == {
-        b"".join(table.lines(0, ROWS))
-    }
+    async def run() -> None:
+        clients = [Client(takes=4) for _ in range(40)]
+        replies = []
+        for client in clients:
+            lines = line_pieces(table, 0, ROWS)
+            reply = PiecewiseResponse(lines, [lines], "text/plain", {})
+            replies.append(asyncio.create_task(reply({"type": "http"}, _receive, client.send)))
+
+        def is_stalled() -> bool:
+            most.append(opened())
+            return all(len(each.messages) == 4 for each in clients) and most[-1] == 0
+
+        await _until(is_stalled)
+        for client in clients:
+            client.reads.set()
+        await asyncio.gather(*replies)
+        assert [client.body == whole for client in clients] == [True] * len(clients)
+
+    asyncio.run(run())
+    assert 0 < max(most) <= 8
     assert opened() == 0
 
 
