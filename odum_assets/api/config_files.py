@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import tag_of
-from odum_assets.catalog.publish import write_synced
 from odum_assets.config import LoadedConfig, load_config, load_configs
 from odum_assets.errors import ConfigError
 from odum_assets.settings import is_inside
+from odum_assets.storage.files import write_synced
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,120}", re.ASCII)
 _WRITING: Final = threading.Lock()

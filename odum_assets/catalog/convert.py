@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.funding import FundingTransform
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.locks import held
 from odum_assets.catalog.manifest import (
     MANIFEST_VERSION,
     FileRecord,
@@ -25,7 +24,7 @@ from odum_assets.catalog.manifest import (
 )
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
-from odum_assets.catalog.publish import clear_staging, publish, sweep_staging, write_synced
+from odum_assets.catalog.publish import clear_staging, publish, sweep_staging
 from odum_assets.catalog.quality import quality_of
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
@@ -37,6 +36,8 @@ from odum_assets.instruments import InstrumentKey, InstrumentSpec
 from odum_assets.raw.fingerprint import FileStat, hash_file, stat_source
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.reading import RawReader, check_unchanged, fetch_source
+from odum_assets.storage.files import write_synced
+from odum_assets.storage.locks import held
 
 CONVERTER_VERSION = 1
 """Raise it when the same raw rows would become other catalog rows."""

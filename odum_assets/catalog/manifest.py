@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.locks import shared
 from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.locks import shared
 
 MANIFEST_VERSION = 2
 _READABLE = (1, MANIFEST_VERSION)

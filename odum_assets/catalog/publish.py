@@ -11,11 +11,11 @@ by the next conversion or backtest.
 from contextlib import suppress
 from pathlib import Path
 
-from odum_assets.catalog.locks import held, held_if_free
 from odum_assets.catalog.manifest import load_manifest
-from odum_assets.catalog.partition_writer import sync
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.errors import DataError
+from odum_assets.storage.files import sync, write_synced
+from odum_assets.storage.locks import held, held_if_free
 
 
 def clear_staging(paths: PartitionPaths) -> None:
@@ -102,13 +102,6 @@ def _move_all(staging: Path, moves: list[tuple[Path, Path]]) -> None:
         for source, target in reversed(done):
             target.rename(source)
         raise
-
-
-def write_synced(path: Path, text: str) -> Path:
-    """Write a text file and wait until it is on the disk; return its path."""
-    path.write_text(text, encoding="utf-8")
-    sync(path)
-    return path
 
 
 def _unnamed(paths: PartitionPaths, data: Path) -> list[Path]:

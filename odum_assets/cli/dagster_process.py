@@ -103,7 +103,7 @@ def running_here() -> Note | None:
 
     One that is ending just now is waited for.
     """
-    from odum_assets.catalog.locks import is_held
+    from odum_assets.storage.locks import is_held
 
     lock = _lock()
     deadline = time.monotonic() + 2 * _PATIENCE_S

@@ -18,13 +18,13 @@ from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
 from odum_assets.backtest.volume import days_before, volume_curve
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
-from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.digest import result_digest
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
+from odum_assets.storage.scratch import scratch_folder
 
 ProgressCallback = Callable[[Progress], None]
 

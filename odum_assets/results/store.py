@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.backtest.plan import FREE_SPACE
-from odum_assets.catalog.locks import held
-from odum_assets.catalog.partition_writer import sync
-from odum_assets.catalog.publish import write_synced
-from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id
 from odum_assets.settings import is_inside
+from odum_assets.storage.files import sync, write_synced
+from odum_assets.storage.locks import held
+from odum_assets.storage.scratch import scratch_folder
 
 _PUBLISHING = "publishing"
 """File in a work folder that names the run whose files are taking their places."""

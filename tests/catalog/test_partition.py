@@ -23,12 +23,12 @@ from rawfiles import (
 )
 
 from odum_assets.catalog import PartitionManifest, convert_partition, list_manifests, read_manifest
-from odum_assets.catalog.locks import held
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.locks import held
 
 
 def convert(source: str, catalog: Path, day: date = DAY, **options: Any) -> PartitionManifest:

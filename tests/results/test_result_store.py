@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from tinydays import INVERSE, LOCKS, SPOT, Market, Outcome, moment, variant
 
-from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id, new_run_id
 from odum_assets.results.store import ResultError, ResultStore
+from odum_assets.storage.scratch import scratch_folder
 
 ID = "BNF_BTC_20240305_12000000_018dd7_c54988"
 
