@@ -26,7 +26,7 @@ from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import LOG, death
 from odum_assets.backtest.simulation import Report, load_strategy
-from odum_assets.backtest.worker import leave_pandas_out, replay_to_end
+from odum_assets.backtest.worker import replay_to_end
 from odum_assets.errors import BacktestError, OdumError
 
 ENDED = "ended"
@@ -139,7 +139,6 @@ def _run_group(sweep: SweepPlan, indices: list[int], tell: "_Messages") -> int:
             partial(tell.refused, index),
         )
 
-    leave_pandas_out()
     engine = load_engine(sweep.plans[indices[0]], loaded)
     # Looking at objects writes to them, and each page written to is a copy.
     gc.collect()

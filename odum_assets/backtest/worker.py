@@ -11,11 +11,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any, NoReturn
-
-import pyarrow as pa
 
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.lifeline import end_with_parent
@@ -34,7 +31,6 @@ def main(arguments: list[str]) -> None:
     def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
         _send(descriptor, [phase, done, orders, market_time_ns])
 
-    leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
@@ -75,25 +71,6 @@ def replay_to_end(
         what = f"{error.filename or plan.work}: cannot be written ({error.strerror or error})"
         refuse(f"{what}; {FREE_SPACE}")
     _end(EXIT_USER_ERROR)
-
-
-class _NoPandas(MetaPathFinder):
-    """Say that pandas cannot be imported."""
-
-    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError(fullname)
-
-
-def leave_pandas_out() -> None:
-    """Let Arrow make its first array without importing pandas, which it does to know its types.
-
-    A strategy may import pandas, and Arrow finds it then when it is asked for a data frame.
-    """
-    refusal = _NoPandas()
-    sys.meta_path.insert(0, refusal)
-    pa.array([0])
-    sys.meta_path.remove(refusal)
 
 
 def _end(code: int) -> NoReturn:

@@ -1,5 +1,10 @@
-"""Arrow for the type checker and for numpy: what pyarrow's stubs and arrays do not give."""
+"""Arrow for the type checker and for numpy: what pyarrow's stubs and arrays do not give.
 
+Importing this module lets Arrow make its first array without importing pandas.
+"""
+
+import sys
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 import numpy as np
@@ -15,6 +20,30 @@ kernels: Any = pyarrow.compute
 
 arrow: Any = pa
 """pyarrow itself, for the few constructors that the stubs describe too narrowly."""
+
+
+class _NoPandas(MetaPathFinder):
+    """Say that pandas cannot be imported."""
+
+    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def _leave_pandas_out() -> None:
+    """Let Arrow make its first array without pandas, whose import takes a fifth of a second.
+
+    Arrow imports it to know its types. Whoever imports pandas later has it all the same: Arrow
+    finds it when it is asked for a data frame or given one.
+    """
+    refusal = _NoPandas()
+    sys.meta_path.insert(0, refusal)
+    pa.array([0])
+    sys.meta_path.remove(refusal)
+
+
+if "pandas" not in sys.modules:
+    _leave_pandas_out()
 
 
 def flags_of(mask: Column) -> npt.NDArray[np.bool_]:
