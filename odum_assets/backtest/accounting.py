@@ -20,7 +20,7 @@ from odum_assets.backtest.equity import (
     sample_times,
 )
 from odum_assets.backtest.facts import ReplayFacts
-from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
+from odum_assets.backtest.ledger import AccountRules, Ledger
 from odum_assets.backtest.metrics import (
     drawdown,
     percent_of,
@@ -29,6 +29,7 @@ from odum_assets.backtest.metrics import (
     trade_statistics,
 )
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.reconciliation import reconcile
 from odum_assets.errors import BacktestError
 
 # Averages have no last decimal; the tables' 16 are shown.
@@ -123,7 +124,7 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
     tables.write_equity(plan.work / "equity.parquet", [*samples, end])
     still_open = list(ledger.open_positions())
     tables.write_positions(plan.work / "positions.parquet", ledger.round_trips, still_open)
-    reconciliation = _reconcile(ledger, facts)
+    reconciliation = reconcile(ledger, facts, plan.work / "fills.parquet")
     wanted = set(regular)
     equity = [each.equity for each in samples if each.ts in wanted]
     worst, worst_pct = drawdown([*samples, end])
@@ -197,50 +198,6 @@ def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:
             f"{denied} orders were denied by an order rate limit, but risk.throttling_per_sec is "
             "not set; set it to the rate that you mean"
         )
-
-
-def _reconcile(ledger: Ledger, facts: ReplayFacts) -> dict[str, Any]:
-    """Check the ledger against itself, to the last decimal, and against the engine's account.
-
-    The engine counts averages in binary floating point and rounds every amount, so its balance may
-    differ by one unit of the last decimal for each amount that was rounded, and no more.
-    """
-    trips = [*ledger.round_trips, *ledger.open_positions()]
-    realized = sum((trip.realized_pnl for trip in trips), ZERO)
-    commissions = sum((trip.commissions for trip in trips), ZERO)
-    problems = []
-    if (realized, commissions) != (ledger.realized, ledger.commissions):
-        problems.append(
-            f"round trips sum to realized {realized} and commissions {commissions}, the account to "
-            f"{ledger.realized} and {ledger.commissions}"
-        )
-    change = ledger.cash - ledger.starting_balance
-    expected = ledger.realized - ledger.commissions + ledger.funding
-    if ledger.rules.is_cash:
-        expected -= _cost_of_holdings(ledger)
-    if change != expected:
-        problems.append(f"the balance changed by {change}, its parts sum to {expected}")
-    difference = facts.engine_balance - ledger.cash
-    unit = Decimal(1).scaleb(-facts.currency_precision)
-    tolerance = unit * (ledger.rounded_amounts + len(facts.funding))
-    if abs(difference) > tolerance:
-        problems.append(
-            f"NautilusTrader's account ends at {facts.engine_balance}, the fills give "
-            f"{ledger.cash} (difference {difference}, allowed {tolerance})"
-        )
-    if problems:
-        raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
-    return {
-        "balance_change": change,
-        "engine_final_balance": facts.engine_balance,
-        "engine_difference": difference,
-        "engine_tolerance": tolerance,
-    }
-
-
-def _cost_of_holdings(ledger: Ledger) -> Decimal:
-    """Return what a cash account paid for what it holds: value bought less value sold, realized."""
-    return ledger.value_paid + ledger.realized
 
 
 def _text(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value

@@ -25,6 +25,8 @@ class ReplayFacts(BaseModel):
     ----------
     engine_balance : Decimal
         Final balance of the engine's account.
+    engine_quantity : Decimal
+        Signed quantity over the engine's open positions at the end, a sum of binary numbers.
     currency_precision : int
         Decimals of the account currency.
     funding : list[Funding]
@@ -46,6 +48,7 @@ class ReplayFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine_balance: Decimal
+    engine_quantity: Decimal
     currency_precision: int
     funding: list[Funding]
     closing_at_ns: int | None

@@ -135,6 +135,7 @@ def simulate(
             finish(
                 ReplayFacts(
                     engine_balance=watch.balance(),
+                    engine_quantity=strategy.portfolio.net_position(strategy.setup.instrument_id),
                     currency_precision=currency.precision,
                     funding=watch.funding,
                     closing_at_ns=record.closing_at_ns,
