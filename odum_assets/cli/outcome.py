@@ -298,7 +298,7 @@ def _risk_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("max drawdown, amount", amount(drawdown["max_drawdown_amount"], currency)),
         ("longest drawdown", UNKNOWN if longest is None else duration(longest)),
         ("volatility", percent(returns["volatility_pct"], sign=False)),
-        ("CAGR", percent(returns["cagr_pct"])),
+        ("CAGR", _growth_text(summary)),
         ("Sharpe", number(ratios["sharpe"])),
         ("Sortino", number(ratios["sortino"])),
         ("Calmar", number(ratios["calmar"])),
@@ -308,6 +308,16 @@ def _risk_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
             f"{plural(ratios['returns'], 'return')}",
         ),
     ]
+
+
+def _growth_text(summary: dict[str, Any]) -> str:
+    from odum_assets.backtest.metrics import MIN_GROWTH_DAYS
+
+    growth, ratios = summary["returns"]["cagr_pct"], summary["ratios"]
+    is_short = 0 < ratios["returns"] * ratios["equity_interval_secs"] < MIN_GROWTH_DAYS * 86_400
+    if growth is None and is_short:
+        return f"{UNKNOWN} (nor Calmar: less than {MIN_GROWTH_DAYS} days)"
+    return percent(growth)
 
 
 def _position_rows(position: dict[str, Any], currency: str) -> list[tuple[str, str]]:

@@ -323,7 +323,8 @@ def _cell(name: str, value: float | None) -> str:
     if name == "win_rate":
         return percent(value, sign=False)
     if name == "max_drawdown":
-        return percent(None if value is None else 100 * value, sign=False)
+        # Variants are close to each other, and small against the account.
+        return percent(None if value is None else 100 * value, sign=False, digits=4)
     if name == "sharpe":
         return number(value)
     if name == "net_pnl":
