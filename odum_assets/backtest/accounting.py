@@ -17,15 +17,15 @@ from odum_assets.backtest.equity import (
     Sample,
     before,
     mark,
+    outside_gaps,
     sample_times,
 )
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.ledger import AccountRules, Ledger
 from odum_assets.backtest.metrics import (
-    drawdown,
+    EquitySeries,
+    equity_figures,
     percent_of,
-    ratios,
-    return_statistics,
     trade_statistics,
 )
 from odum_assets.backtest.plan import RunPlan
@@ -102,7 +102,10 @@ def _amounts_explained() -> Iterator[None]:
 
 
 def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str, Any]:
-    """Run the ledger, write fills, positions and equity, and return the account's figures."""
+    """Run the ledger, write fills, positions and equity, and return the account's figures.
+
+    The equity table holds exactly the samples that returns and drawdowns are computed from.
+    """
     config = plan.config
     rules = AccountRules(
         multiplier=config.multiplier,
@@ -113,23 +116,27 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
         currency_precision=facts.currency_precision,
     )
     ledger = Ledger(rules, config.venue.starting_balance)
-    interval = config.metrics.equity_interval_secs
-    first = prices.span[0]
-    last = plan.close_at_ns
-    regular = sample_times(first, last, interval)
+    first, last = prices.span[0], plan.close_at_ns
+    regular = sample_times(first, last, config.metrics.equity_interval_secs)
+    grid = [first - 1, *outside_gaps(regular, plan.days)]
     closing = [] if facts.closing_at_ns is None else [facts.closing_at_ns - 1]
-    moments = sorted({first - 1, *regular, *closing})
-    samples, fill_count = _count(plan, ledger, facts, moments, prices)
-    end = mark(ledger, max(last, facts.closing_at_ns or 0), prices.at([last])[0])
-    tables.write_equity(plan.work / "equity.parquet", [*samples, end])
+    marked, fill_count, last_fill = _count(plan, ledger, facts, sorted({*grid, *closing}), prices)
+    end = mark(ledger, max(last, facts.closing_at_ns or 0, last_fill), prices.at([last])[0])
+    wanted = set(grid)
+    samples = [*(each for each in marked if each.ts in wanted and each.ts < end.ts), end]
+    tables.write_equity(plan.work / "equity.parquet", samples)
     still_open = list(ledger.open_positions())
     tables.write_positions(plan.work / "positions.parquet", ledger.round_trips, still_open)
     reconciliation = reconcile(ledger, facts, plan.work / "fills.parquet")
-    wanted = set(regular)
-    equity = [each.equity for each in samples if each.ts in wanted]
-    worst, worst_pct = drawdown([*samples, end])
+    series = EquitySeries(
+        times=[each.ts for each in samples],
+        equity=[each.equity for each in samples],
+        interval_secs=config.metrics.equity_interval_secs,
+        annualization_days=config.metrics.annualization_days,
+    )
+    found = equity_figures(series)
     start = ledger.starting_balance
-    closed_at = None if facts.closing_at_ns is None else before(samples, facts.closing_at_ns - 1)
+    closed_at = None if facts.closing_at_ns is None else before(marked, facts.closing_at_ns - 1)
     figures: dict[str, Any] = _text(
         {
             "fills": fill_count,
@@ -149,7 +156,7 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
                 "unrealized": end.unrealized,
                 "unrealized_before_closing": None if closed_at is None else closed_at.unrealized,
                 "final_equity": end.equity,
-                "lowest_equity": min(each.equity for each in [*samples, end]),
+                "lowest_equity": min(series.equity),
             },
             "reconciliation": reconciliation,
             "position": {
@@ -167,10 +174,10 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
                     ledger.realized - ledger.commissions + ledger.funding, start
                 ),
                 "unrealized_return_pct": percent_of(end.unrealized, start),
-                **return_statistics(equity),
+                **found["returns"],
             },
-            "drawdown": {"max_drawdown": worst, "max_drawdown_pct": worst_pct},
-            "ratios": ratios(equity, interval, config.metrics.annualization_days),
+            "drawdown": found["drawdown"],
+            "ratios": found["ratios"],
         }
     )
     return figures
@@ -178,17 +185,24 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
 
 def _count(
     plan: RunPlan, ledger: Ledger, facts: ReplayFacts, moments: list[int], prices: LastPrices
-) -> tuple[list[Sample], int]:
-    """Run the ledger over the recorded fills, write the fills table, return the samples."""
+) -> tuple[list[Sample], int, int]:
+    """Run the ledger over the recorded fills and write the fills table.
+
+    Returns
+    -------
+    tuple[list[Sample], int, int]
+        The samples, the number of fills, and the time of the last one (ns, 0 without fills).
+    """
     marking = Marking(ledger, facts.funding, moments, prices)
-    fill_count = 0
+    fill_count = last_fill = 0
     writer = tables.FillsWriter(plan.work / "fills.parquet", ledger.rules)
     for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", ledger.rules):
         writer.write(batch, marking.count(fills))
         fill_count += len(fills.ts)
+        last_fill = fills.ts[-1]
     writer.close()
     marking.finish()
-    return marking.samples, fill_count
+    return marking.samples, fill_count, last_fill
 
 
 def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:

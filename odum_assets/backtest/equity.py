@@ -8,7 +8,9 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.ledger import ZERO, Counted, Fills, Ledger
+from odum_assets.backtest.request import DAY_NS, day_start_ns
 from odum_assets.catalog.arrow import kernels as pc
 
 _NS = 1_000_000_000
@@ -96,6 +99,27 @@ def sample_times(first: int, last: int, interval_secs: int) -> list[int]:
     """Return whole multiples of an interval (ns since 1970) after `first` and up to `last`."""
     step = interval_secs * _NS
     return list(range((first // step + 1) * step, last + 1, step))
+
+
+def outside_gaps(times: Sequence[int], days: Sequence[date]) -> list[int]:
+    """Return the times that do not lie in days without data, between two days that have them.
+
+    The midnight that ends a day with data belongs to it. The midnight that ends a gap is left out:
+    it would repeat the sample from before the gap as a return of zero.
+
+    Parameters
+    ----------
+    times : sequence of int
+        Times in ns.
+    days : sequence of date
+        UTC days that have data, ascending.
+    """
+    gaps = [
+        (day_start_ns(earlier) + DAY_NS, day_start_ns(later))
+        for earlier, later in pairwise(days)
+        if (later - earlier).days > 1
+    ]
+    return [each for each in times if not any(low < each <= high for low, high in gaps)]
 
 
 class Marking:

@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -41,6 +42,8 @@ class RunPlan(BaseModel):
         Whether positions are closed at the end.
     data_types : tuple[DataType, ...]
         What is replayed.
+    days : tuple[date, ...]
+        Its UTC days, ascending.
     catalog : Path
         Absolute path of the run's private catalog view; it has no instrument definition yet.
     funding_files : tuple[Path, ...]
@@ -66,6 +69,7 @@ class RunPlan(BaseModel):
     snapshot_mode: SnapshotMode
     close_positions: bool
     data_types: tuple[DataType, ...]
+    days: tuple[date, ...]
     catalog: Path
     funding_files: tuple[Path, ...]
     start_ns: int | None

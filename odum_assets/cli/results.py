@@ -40,7 +40,8 @@ def list_results(
         str | None, typer.Option(metavar="SWEEP_ID", help="Only variants of this sweep.")
     ] = None,
     sort: Annotated[
-        Order, typer.Option(help="Newest, latest day, or highest figure first.")
+        Order,
+        typer.Option(help="Newest, latest day, or highest figure first (the mildest drawdown)."),
     ] = Order.CREATED,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: JsonOption = False,

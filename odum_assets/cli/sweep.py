@@ -42,7 +42,7 @@ class SweepOrder(StrEnum):
     SHARPE = "sharpe"
 
 
-_LOWEST_FIRST = (SweepOrder.COMMISSIONS, SweepOrder.MAX_DRAWDOWN)
+_LOWEST_FIRST = (SweepOrder.COMMISSIONS,)
 _LEFT_OUT = ("fills", "commissions", "realized", "orders", "win_rate", "max_drawdown", "sharpe")
 """Figures that a narrow terminal does not show, first ones first; ``--json`` has all."""
 
@@ -322,6 +322,9 @@ def _cell(name: str, value: float | None) -> str:
         return count(value)
     if name == "win_rate":
         return percent(value, sign=False)
+    if name == "max_drawdown":
+        # Variants are close to each other, and small against the account.
+        return percent(None if value is None else 100 * value, sign=False, digits=4)
     if name == "sharpe":
         return number(value)
     if name == "net_pnl":

@@ -1,20 +1,29 @@
 """What the registry says of a run, made from its file, or from what was asked for.
 
 What belongs here: the translation of documents into rows; it reads files and knows no database.
-The files show percentages and losses as positive drawdowns, the registry fractions and signs.
+The files show percentages, the registry fractions; signs are the same.
 """
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from odum_assets.backtest.metrics import FIGURES_VERSION
 from odum_assets.config.hashing import canonical_json
 from odum_assets.instruments import parse_instrument_key
-from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
+from odum_assets.registry.types import (
+    RATIO_DECIMALS,
+    RATIO_DIGITS,
+    ArtifactKind,
+    RunMode,
+    RunStatus,
+)
+from odum_assets.results.earlier import recomputed, version_of
 from odum_assets.results.failures import read_failure
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 
@@ -27,6 +36,7 @@ PHASE_LIMIT = 255
 """Characters of the text that says how far a run is."""
 
 _TICKS = "tick"
+_LARGEST_RATIO = 10 ** (RATIO_DIGITS - RATIO_DECIMALS)
 _KINDS = {
     ".json": (ArtifactKind.JSON, "application/json"),
     ".parquet": (ArtifactKind.PARQUET, "application/vnd.apache.parquet"),
@@ -107,7 +117,7 @@ def run_ids(store: ResultStore) -> Iterator[str]:
 
 
 def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
-    document, metadata, summary = entry.document, entry.metadata(), entry.summary()
+    document, metadata, summary = entry.document, entry.metadata(), _summary(entry)
     try:
         created = _moment(entry.created_at)
         run = {
@@ -147,6 +157,16 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
             f"{entry.fast_path}: lacks what the registry needs ({type(error).__name__}: {error}); "
             "run the backtest again"
         ) from error
+
+
+def _summary(entry: ResultEntry) -> Row:
+    """Return the summary of a result, by today's rules where its report has what they need."""
+    summary = entry.summary()
+    if version_of(summary) < FIGURES_VERSION and entry.report_path is not None:
+        # What cannot be computed keeps the figures that it has, with their version.
+        with suppress(OSError, ValueError, KeyError, TypeError, ArithmeticError):
+            return recomputed(summary, entry.metadata()["days"], entry.report_path)
+    return summary
 
 
 def _failed(store: ResultStore, path: Path) -> Record:
@@ -220,8 +240,9 @@ def _figures(summary: Row | None) -> Row:
     found = summary or {}
     account, parts = found.get("account", {}), found.get("pnl_breakdown", {})
     trades, drawdown = found.get("trades", {}), found.get("drawdown", {})
-    ratios, depth = found.get("ratios", {}), _fraction(drawdown.get("max_drawdown_pct"))
+    ratios, returns = found.get("ratios", {}), found.get("returns", {})
     return {
+        "figures_version": None if summary is None else version_of(summary),
         "currency": account.get("currency"),
         "initial_capital": account.get("starting_balance"),
         "final_balance": account.get("final_balance"),
@@ -232,14 +253,18 @@ def _figures(summary: Row | None) -> Row:
         "unrealized": parts.get("unrealized"),
         "commissions": parts.get("commissions"),
         "funding": parts.get("funding"),
-        "drawdown_amount": drawdown.get("max_drawdown"),
+        "drawdown_amount": drawdown.get("max_drawdown_amount"),
+        "drawdown_duration_secs": drawdown.get("max_drawdown_duration_secs"),
         "expectancy": trades.get("expectancy"),
-        "total_return": _fraction(found.get("returns", {}).get("total_return_pct")),
-        "max_drawdown": None if depth is None else -depth,
+        "total_return": _fraction(returns.get("total_return_pct")),
+        "cagr": _storable(_fraction(returns.get("cagr_pct"))),
+        "volatility": _fraction(returns.get("volatility_pct")),
+        "max_drawdown": _fraction(drawdown.get("max_drawdown_pct")),
         "win_rate": _fraction(trades.get("win_rate")),
         "profit_factor": trades.get("profit_factor"),
         "sharpe_ratio": ratios.get("sharpe"),
         "sortino_ratio": ratios.get("sortino"),
+        "calmar_ratio": _storable(ratios.get("calmar")),
         "orders": found.get("orders"),
         "fills": found.get("fills"),
         "total_trades": trades.get("total_trades"),
@@ -338,6 +363,11 @@ def _event(sequence: int, kind: str, moment: datetime, payload: Row) -> Row:
 
 def _fraction(percent: float | None) -> Decimal | None:
     return None if percent is None else Decimal(repr(percent)).scaleb(-2)
+
+
+def _storable(ratio: Decimal | float | None) -> Decimal | float | None:
+    """Return a ratio unless it is too large for its column: growth that is extrapolated may be."""
+    return None if ratio is None or abs(ratio) >= _LARGEST_RATIO else ratio
 
 
 def _moment(text: str) -> datetime:

@@ -200,6 +200,7 @@ def plan_of(
         snapshot_mode=request.snapshot_mode,
         close_positions=request.close_positions,
         data_types=request.data_types,
+        days=request.days,
         catalog=data.view,
         funding_files=_files(data.manifests, DataType.FUNDING, data.view),
         start_ns=request.start_ns,

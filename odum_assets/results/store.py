@@ -19,6 +19,7 @@ from typing import Any
 
 from odum_assets.backtest.plan import FREE_SPACE
 from odum_assets.errors import OdumError
+from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
 from odum_assets.settings import is_inside
 from odum_assets.storage.files import sync, write_synced
@@ -48,7 +49,7 @@ class ResultEntry:
     report_path : Path or None
         The report folder, for runs in report mode.
     document : dict[str, Any]
-        Content of the summary file.
+        Content of the summary file, figures of earlier versions in today's form.
     """
 
     run_id: str
@@ -251,6 +252,7 @@ class ResultStore:
         self._inside(*path.relative_to(self.root).parts)
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
+            document["summary"] = in_current_form(document["summary"])
             metadata = document["metadata"]
             report = self.report_path(document["run_id"])
             return ResultEntry(

@@ -6,6 +6,7 @@ Amounts are JSON numbers with the digits they have; a figure that is not known i
 from decimal import Decimal
 from typing import Any
 
+from odum_assets.backtest.metrics import FIGURES_VERSION
 from odum_assets.backtest.request import iso_ns
 from odum_assets.config.model import VwapAlgorithm
 from odum_assets.results.execution import Executed
@@ -17,20 +18,22 @@ def build_summary(run: Executed) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        JSON-ready. ``pnl`` is the change of the balance; ``pnl_breakdown.net`` is realized less
-        commissions plus funding, and equal to it on a margin account. Percentages are in percent of
-        the starting balance.
+        JSON-ready. ``pnl`` is realized less commissions plus funding on every account, what is open
+        not counted; ``account.balance_change`` is what the balance did, which on a cash account
+        includes what it paid for what it holds. Names that end in ``_pct`` are in percent; losses
+        and drawdowns are negative. ``figures_version`` says which rules the figures follow
+        (`odum_assets.backtest.metrics.FIGURES_VERSION`).
     """
     outcome = run.outcome
     account, counts = outcome["account"], outcome["counts"]
     reconciliation, trades = outcome["reconciliation"], outcome["trades"]
-    net = Decimal(account["realized"]) - Decimal(account["commissions"])
-    net += Decimal(account["funding"])
+    net = _net(account)
     quantity = Decimal(outcome["position"]["quantity"])
     summary = {
+        "figures_version": FIGURES_VERSION,
         "orders": counts["orders"],
         "fills": outcome["fills"],
-        "pnl": reconciliation["balance_change"],
+        "pnl": net,
         "pnl_breakdown": {
             "realized": account["realized"],
             "unrealized": account["unrealized"],
@@ -63,10 +66,12 @@ def build_summary(run: Executed) -> dict[str, Any]:
         "trades": trades,
         "drawdown": outcome["drawdown"],
         "ratios": outcome["ratios"],
-        # The seeds show these three beside their sections; readers of old files look for them here.
+        # Readers of earlier files look for these beside their sections; they mean the same there.
         "avg_return": outcome["returns"]["avg_return"],
-        "avg_loss": trades["avg_loss_pct"],
+        "avg_loss": trades["avg_loss"],
+        "avg_loss_pct": trades["avg_loss_pct"],
         "max_drawdown": outcome["drawdown"]["max_drawdown"],
+        "max_drawdown_pct": outcome["drawdown"]["max_drawdown_pct"],
         "orders_by_status": counts["orders_by_status"],
         "orders_filled": counts["orders_filled"],
         "refusals": counts["reasons"],
@@ -76,6 +81,12 @@ def build_summary(run: Executed) -> dict[str, Any]:
         "flags": flags(run),
     }
     return _numbers(summary)  # type: ignore[no-any-return]
+
+
+def _net(account: dict[str, Any]) -> Decimal:
+    """Return the profit after commissions and funding."""
+    realized, commissions = Decimal(account["realized"]), Decimal(account["commissions"])
+    return realized - commissions + Decimal(account["funding"])
 
 
 def simulated(run: Executed) -> list[dict[str, Any]]:
@@ -170,7 +181,16 @@ def flags(run: Executed) -> list[str]:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")
     if not outcome["fills"]:
         found.append("No order was filled.")
-    return found
+    return found + _growth_flags(outcome)
+
+
+def _growth_flags(outcome: dict[str, Any]) -> list[str]:
+    """Say that growth is extrapolated where the window is shorter than a year."""
+    ratios = outcome["ratios"]
+    if outcome["returns"]["cagr_pct"] is None or ratios["returns"] >= ratios["intervals_per_year"]:
+        return []
+    days = ratios["returns"] * ratios["equity_interval_secs"] / 86_400
+    return [f"CAGR and Calmar ratio are extrapolated from {days:.0f} days to a year."]
 
 
 def _volume_flags(run: Executed) -> list[str]:
@@ -192,14 +212,13 @@ def _valuation(run: Executed) -> dict[str, Any] | None:
         return None
     account = run.outcome["account"]
     pair, rate = next(iter(stub.items()))
-    change = run.outcome["reconciliation"]["balance_change"]
     return {
         "currency": pair.partition("_")[2],
         "rate": rate,
         "rate_source": f"fx_stub.{pair}",
         "starting_balance": Decimal(account["starting_balance"]) * rate,
         "final_balance": Decimal(account["final_balance"]) * rate,
-        "pnl": Decimal(change) * rate,
+        "pnl": _net(account) * rate,
         "final_equity": Decimal(account["final_equity"]) * rate,
     }
 

@@ -36,7 +36,8 @@ _FIGURES: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 }
 
 FIGURES: Final = tuple(_FIGURES)
-"""Names of the figures that a sweep puts side by side; win rate in percent."""
+"""Names of the figures that a sweep puts side by side: win rate in percent, the maximum drawdown as
+a fraction, zero or negative."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def _account_info(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def _statistics(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    trades, ratios = summary["trades"], summary["ratios"]
+    trades, ratios, drawdown = summary["trades"], summary["ratios"], summary["drawdown"]
     interval = ratios["equity_interval_secs"]
     return {
         "pnls": {
@@ -85,8 +85,12 @@ def _statistics(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "returns": {
             f"Sharpe ({interval} s, annualized)": _shown(ratios["sharpe"]),
             f"Sortino ({interval} s, annualized)": _shown(ratios["sortino"]),
-            "Max drawdown": _shown(summary["drawdown"]["max_drawdown"]),
-            "Max drawdown %": _shown(summary["drawdown"]["max_drawdown_pct"]),
+            "Calmar": _shown(ratios["calmar"]),
+            "CAGR %": _shown(summary["returns"]["cagr_pct"]),
+            "Volatility % (annualized)": _shown(summary["returns"]["volatility_pct"]),
+            "Max drawdown %": _shown(drawdown["max_drawdown_pct"]),
+            "Max drawdown (amount)": _shown(drawdown["max_drawdown_amount"]),
+            "Max drawdown duration (s)": _shown(drawdown["max_drawdown_duration_secs"]),
         },
         "general": {
             "Orders": str(summary["orders"]),

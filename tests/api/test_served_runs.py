@@ -75,8 +75,13 @@ def test_figures_of_stored_runs_are_those_of_their_files(alive: Service) -> None
             summary["returns"]["total_return_pct"] / 100, abs=1e-11
         )
         assert run["max_drawdown"] == pytest.approx(
-            -summary["drawdown"]["max_drawdown_pct"] / 100, abs=1e-11
+            summary["drawdown"]["max_drawdown_pct"] / 100, abs=1e-11
         )
+        assert run["drawdown_amount"] == pytest.approx(
+            summary["drawdown"]["max_drawdown_amount"], abs=1e-9
+        )
+        assert run["drawdown_amount"] <= 0
+        assert run["figures_version"] == 2
         assert (run["detail"], run["config_name"]) == (
             each["mode"],
             each["metadata"]["config_name"],

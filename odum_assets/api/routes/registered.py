@@ -50,8 +50,8 @@ class RunLinks(BaseModel):
 class Run(BaseModel):
     """A run: what it was asked to be, where it stands or how it ended, and its figures.
 
-    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), a drawdown is
-    zero or negative, amounts are in `currency`.
+    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), drawdowns are
+    zero or negative, amounts are in `currency`; `pnl` is net of commissions and funding.
     """
 
     run_id: str
@@ -87,14 +87,21 @@ class Run(BaseModel):
     unrealized: float | None
     commissions: float | None
     funding: float | None
-    drawdown_amount: float | None
+    drawdown_amount: float | None = Field(description="Largest fall of the equity in money.")
+    drawdown_duration_secs: float | None
     expectancy: float | None
     total_return: float | None
-    max_drawdown: float | None
+    cagr: float | None
+    volatility: float | None
+    max_drawdown: float | None = Field(description="Largest fall as a fraction of its peak.")
     win_rate: float | None
     profit_factor: float | None
     sharpe_ratio: float | None
     sortino_ratio: float | None
+    calmar_ratio: float | None
+    figures_version: int | None = Field(
+        description="Rules that the figures follow; see the metrics of a result."
+    )
     orders: int | None
     fills: int | None
     total_trades: int | None
