@@ -182,6 +182,30 @@ def test_other_instruments_agree(market: Market, name: str) -> None:
     _agrees(market, _request(config), grid({"strategy.order_type": ["LIMIT", "MARKET"]}))
 
 
+@pytest.mark.parametrize(
+    ("key", "currency"),
+    [("BINANCE:SPOT_PAIR:BTC-QXZA", "QXZA"), ("DERIBIT:PERPETUAL:QXZB-USD@INV", "QXZB")],
+)
+def test_an_account_in_a_coin_that_nautilus_does_not_know_agrees(
+    market: Market, key: str, currency: str
+) -> None:
+    name = SPOT if "SPOT" in key else INVERSE
+    config = variant(
+        name,
+        instrument={"id": key},
+        venue={"base_currency": currency},
+        data_catalog={
+            "trades_path": "raw_tick_data/by_date/day-*/data_type-trades/",
+            "book_snapshot_5_path": None,
+            "derivative_ticker_path": None,
+        },
+        fx_stub=None,
+    )
+    market.trades([(NOON + second, "buy", "64000.0", "10") for second in range(1, 9)], config)
+    chosen = grid({"strategy.order_type": ["LIMIT", "MARKET"]})
+    _agrees(market, _request(config, snapshot_mode="trades"), chosen)
+
+
 def test_funding_agrees(market: Market) -> None:
     path = "raw_tick_data/by_date/day-*/data_type-derivative_ticker/"
     config = variant(data_catalog={"derivative_ticker_path": path})
