@@ -22,6 +22,7 @@ from odum_assets.catalog.locks import held
 from odum_assets.catalog.partition_writer import sync
 from odum_assets.catalog.publish import write_synced
 from odum_assets.catalog.scratch import scratch_folder
+from odum_assets.config.exact_json import write_json
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id
 from odum_assets.settings import is_inside
@@ -273,8 +274,8 @@ class ResultStore:
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return indented JSON with a final newline; NaN is refused."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return indented JSON with a final newline, Decimals as numbers; NaN is refused."""
+    return write_json(value, indent=2) + "\n"
 
 
 def _checked(run_id: str) -> str:
