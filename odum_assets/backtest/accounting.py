@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.equity import (
-    LastPrices,
     Marking,
     Sample,
     before,
@@ -29,6 +28,7 @@ from odum_assets.backtest.metrics import (
     trade_statistics,
 )
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.strategies.sources import fingerprint
 from odum_assets.errors import BacktestError
 
