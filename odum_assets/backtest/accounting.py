@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.equity import (
-    LastPrices,
     Marking,
     Sample,
     before,
@@ -29,7 +28,9 @@ from odum_assets.backtest.metrics import (
     trade_statistics,
 )
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.reconciliation import reconcile
+from odum_assets.backtest.strategies.sources import fingerprint
 from odum_assets.errors import BacktestError
 
 # Averages have no last decimal; the tables' 16 are shown.
@@ -145,7 +146,9 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
             "closed_at_ns": facts.closing_at_ns,
             "skipped_no_aggressor": facts.skipped_no_aggressor,
             "orders_without_curve": facts.orders_without_curve,
-            "strategy_sha256": facts.strategy_sha256,
+            "strategy_sha256": fingerprint(facts.strategy_modules),
+            "strategy_modules": facts.strategy_modules,
+            "strategy_changed": facts.strategy_changed,
             "account": {
                 "starting_balance": start,
                 "final_balance": ledger.cash,

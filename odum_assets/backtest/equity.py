@@ -11,18 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.ledger import ZERO, Counted, Fills, Ledger
+from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.request import DAY_NS, day_start_ns
-from odum_assets.catalog.arrow import kernels as pc
 
 _NS = 1_000_000_000
 
@@ -49,50 +42,6 @@ class _Due:
     before_fills: bool
     amount: Decimal = ZERO
     price: Decimal | None = None
-
-
-class LastPrices:
-    """Price of the last trade at or before a time.
-
-    Parameters
-    ----------
-    times : array of int64, shape (n,)
-        ``ts_init`` of the trades in ns, ascending.
-    prices : pa.ChunkedArray
-        Their prices, decimal128, length n.
-    """
-
-    def __init__(self, times: npt.NDArray[np.int64], prices: "pa.ChunkedArray[Any]") -> None:
-        self._times = times
-        self._prices = prices
-
-    @classmethod
-    def read(cls, files: Sequence[Path], bounds: tuple[int | None, int | None]) -> "LastPrices":
-        """Read the prices of trades partitions, merged in order of time and cut to a window."""
-        tables = [pq.read_table(file, columns=["ts_init", "price"]) for file in files]
-        table = pa.concat_tables(tables)
-        times = table["ts_init"].cast(pa.int64()).to_numpy()
-        if len(tables) > 1 and np.any(np.diff(times) < 0):
-            order = np.argsort(times, kind="stable")
-            times, table = times[order], table.take(order)
-        low = 0 if bounds[0] is None else int(np.searchsorted(times, bounds[0]))
-        high = len(times) if bounds[1] is None else int(np.searchsorted(times, bounds[1]))
-        return cls(times[low:high], table["price"].slice(low, high - low))
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Return the first and last time (ns)."""
-        return int(self._times[0]), int(self._times[-1])
-
-    def at(self, moments: Sequence[int]) -> list[Decimal | None]:
-        """Return the price at each moment (ns), None before the first trade."""
-        index = np.searchsorted(self._times, np.asarray(moments, dtype=np.int64), side="right") - 1
-        taken = pc.take(self._prices, pa.array(np.maximum(index, 0)))
-        prices: list[Decimal | None] = taken.to_pylist()
-        return [price if at >= 0 else None for price, at in zip(prices, index, strict=True)]
 
 
 def sample_times(first: int, last: int, interval_secs: int) -> list[int]:

@@ -4,6 +4,7 @@ import errno
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -79,6 +80,11 @@ class RunPlan(BaseModel):
     volume_curve: tuple[float, ...] | None
     work: Path
     chunk_rows: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the plan as a JSON document; numbers of the strategy's parameters are exact."""
+        found = self.model_dump(mode="json", exclude={"config"})
+        return {**found, "config": self.config.document()}
 
     @property
     def bounds(self) -> tuple[int | None, int | None]:

@@ -10,7 +10,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,15 +18,19 @@ from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.node import Replay
 from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
-from odum_assets.backtest.simulation import Report, simulate, streamed
+from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
+from odum_assets.backtest.strategies.loading import import_from_here
+from odum_assets.backtest.strategies.sources import StrategySources
+from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
 
 
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
     end_with_parent(int(arguments[2]))
-    plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    plan = RunPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
     descriptor = int(arguments[1])
+    sources = strategy_sources([plan])
 
     def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
         _send(descriptor, [phase, done, orders, market_time_ns])
@@ -34,7 +38,17 @@ def main(arguments: list[str]) -> None:
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
-    replay_to_end(plan, lambda: streamed(plan), report, lambda text: _send(descriptor, text))
+    replay_to_end(
+        plan, lambda: streamed(plan), report, lambda text: _send(descriptor, text), sources
+    )
+
+
+def strategy_sources(plans: Iterable[RunPlan]) -> StrategySources:
+    """Read the code of the strategies of plans, and let this process import no other."""
+    import_from_here()
+    sources = StrategySources([strategy_of(plan) for plan in plans])
+    sources.install()
+    return sources
 
 
 def replay_to_end(
@@ -42,6 +56,7 @@ def replay_to_end(
     replay: Callable[[], Replay],
     report: Report,
     refuse: Callable[[str], None],
+    sources: StrategySources,
 ) -> NoReturn:
     """Replay a plan, write down its facts or tell why it is refused, and end the process.
 
@@ -55,6 +70,8 @@ def replay_to_end(
         Called with phase, share done, orders and market time.
     refuse : Callable
         Called with why the run is refused, as a message for a person.
+    sources : StrategySources
+        The code of the strategy.
     """
 
     def finish(facts: ReplayFacts) -> NoReturn:
@@ -62,7 +79,7 @@ def replay_to_end(
         _end(0)
 
     try:
-        simulate(plan, replay(), report, finish)
+        simulate(plan, replay(), report, finish, sources)
     except OdumError as error:
         refuse(str(error))
     except OSError as error:

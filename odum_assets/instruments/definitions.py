@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from odum_assets.instruments.keys import Product
-from odum_assets.instruments.specs import InstrumentSpec
+from odum_assets.instruments.specs import InstrumentSpec, currency_precision
 
 if TYPE_CHECKING:
     from nautilus_trader.model import CryptoFuture, CryptoPerpetual, Currency, CurrencyPair
@@ -52,7 +52,8 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     settlement = _currency(spec.settlement_currency)
     price_increment = Price.from_str(_increment(spec.price_precision))
     size_increment = Quantity.from_str(_increment(spec.size_precision))
-    multiplier = Quantity.from_str(format(spec.multiplier, "f"))
+    # Zeros at the end are no digits: a quantity holds 16 decimals.
+    multiplier = Quantity.from_str(format(spec.multiplier.normalize(), "f"))
     if key.product is Product.SPOT_PAIR:
         return CurrencyPair(
             instrument_id=instrument_id,
@@ -115,12 +116,12 @@ def _increment(precision: int) -> str:
 
 
 def _currency(code: str) -> "Currency":
-    """Return the currency, registering a coin that Nautilus does not know with 8 decimals."""
+    """Return the currency, registering a coin that Nautilus does not know."""
     from nautilus_trader.model import Currency, CurrencyType
 
     try:
         return Currency.from_str(code, strict=True)
     except ValueError:
-        coin = Currency(code, 8, 0, code, CurrencyType.CRYPTO)
+        coin = Currency(code, currency_precision(code), 0, code, CurrencyType.CRYPTO)
         Currency.register(coin)
         return coin

@@ -146,7 +146,8 @@ class SweepConfig(ResultConfig):
         default={},
         description="Values by dotted path of the run configuration; every combination runs, such "
         "as {strategy.params.window: [50, 100], execution.latency.insert_ms: [0, 5]}. What decides "
-        "the data (instrument, data_catalog, time_window) may not vary.",
+        "the data (instrument, data_catalog, time_window) may not vary. A number with more digits "
+        'than a float holds is written {"$number": "0.1234567890123456789"}.',
     )
     variants: list[dict[str, Any | None]] = Field(
         default=[],

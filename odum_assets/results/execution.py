@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.accounting import account
-from odum_assets.backtest.equity import LastPrices
 from odum_assets.backtest.plan import Progress, RunPlan
+from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
-from odum_assets.backtest.volume import days_before, volume_curve
+from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
@@ -138,6 +138,8 @@ class Prepared:
         Trades of the window.
     rows : int
         Rows of all partitions in the window.
+    volumes : VolumeDays
+        Volume of the days before, for VWAP.
     """
 
     request: RunRequest
@@ -147,6 +149,7 @@ class Prepared:
     manifests: list[PartitionManifest]
     prices: LastPrices
     rows: int
+    volumes: VolumeDays
 
 
 @contextmanager
@@ -173,13 +176,14 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
         ]
         manifests = catalog_view(root, wanted, view)
         window = (request.start_ns, request.end_ns)
-        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), window)
+        prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
                 "no trades lie in the window; choose a window inside the data (see odum data list)"
             )
         rows = sum(_rows_between(each, view, *window) for each in manifests)
-        yield Prepared(request, root, view, work, manifests, prices, rows)
+        volumes = VolumeDays(root, work / "curve")
+        yield Prepared(request, root, view, work, manifests, prices, rows, volumes)
 
 
 def plan_of(
@@ -188,12 +192,11 @@ def plan_of(
     """Return the plan of a request over prepared data, and the days of its volume curve (VWAP)."""
     algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
     curve_days: list[PartitionManifest] = []
+    curve = None
     if isinstance(algorithm, VwapAlgorithm):
-        lookback = algorithm.params.lookback_days
-        earlier = days_before(data.catalog, request.config.key, request.days[0], lookback)
-        days = tuple(each.day for each in earlier)
-        wanted = [PartitionRequest(request.config.key, DataType.TRADES, days)]
-        curve_days = catalog_view(data.catalog, wanted, work / "curve")
+        curve_days, curve = data.volumes.curve(
+            request.config.key, request.days[0], algorithm.params.lookback_days
+        )
     plan = RunPlan(
         config=request.config.config,
         exec_algorithm=algorithm,
@@ -207,7 +210,7 @@ def plan_of(
         end_ns=request.end_ns,
         first_trade_ns=data.prices.span[0],
         last_row_ns=max(each.last_ts_init for each in data.manifests),
-        volume_curve=volume_curve(work / "curve", curve_days),
+        volume_curve=curve,
         work=work,
         chunk_rows=chunk_rows,
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.backtest.plan import FREE_SPACE
+from odum_assets.config.exact_json import write_json
 from odum_assets.errors import OdumError
 from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
@@ -184,10 +185,10 @@ class ResultStore:
         with self.explained(), self.scratch() as work:
             text = write_synced(work / "summary", json_text(document))
             name = write_synced(work / "pointer", json_text({"run_id": run_id}))
-            for file in [] if report is None else report.iterdir():
+            for file in [] if report is None else [*report.iterdir(), report]:
                 sync(file)
             for place in (summary, target, pointer):
-                place.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(place.parent)
             with held(self._publish_lock):
                 if summary.exists() or target.exists():
                     raise ResultError(
@@ -208,6 +209,8 @@ class ResultStore:
             for source, target in moves:
                 source.rename(target)
                 done.append((source, target))
+                # Before the next: when the power fails, a summary has its report.
+                sync(target.parent)
         except BaseException:
             for source, target in reversed(done):
                 target.rename(source)
@@ -274,8 +277,19 @@ class ResultStore:
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return indented JSON with a final newline; NaN is refused."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return indented JSON with a final newline, Decimals as numbers; NaN is refused."""
+    return write_json(value, indent=2) + "\n"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those around it, and wait until they are on the disk."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync(each.parent)
 
 
 def _checked(run_id: str) -> str:

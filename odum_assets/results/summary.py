@@ -176,6 +176,11 @@ def flags(run: Executed) -> list[str]:
         )
     if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
         found.append("Funding is not charged: no funding data are configured.")
+    if outcome["strategy_changed"]:
+        found.append(
+            f"{', '.join(outcome['strategy_changed'])} was edited during the run; this is the "
+            "result of the code as it was at the start, which strategy_sha256 identifies."
+        )
     found += _volume_flags(run)
     if config.execution.fill_model.random_seed is None:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")

@@ -3,22 +3,17 @@
 import math
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pricefiles import OPEN, trades_file
 
-from odum_assets.backtest.equity import (
-    LastPrices,
-    Marking,
-    Sample,
-    before,
-    outside_gaps,
-    sample_times,
-)
+from odum_assets.backtest.equity import Marking, Sample, before, outside_gaps, sample_times
 from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.ledger import AccountRules, Counted, Fills, Ledger, RoundTrip
 from odum_assets.backtest.metrics import (
@@ -29,9 +24,12 @@ from odum_assets.backtest.metrics import (
     interval_returns,
     trade_statistics,
 )
+from odum_assets.backtest.prices import LastPrices
 
 D = Decimal
 NS = 1_000_000_000
+_PLACE = TemporaryDirectory()
+_FOLDER = Path(_PLACE.name)
 RULES = AccountRules(
     D(1),
     is_inverse=False,
@@ -49,19 +47,11 @@ def _fills(*rows: tuple[int, int, int, int]) -> Fills:
 
 
 def _prices(*rows: tuple[int, str]) -> LastPrices:
-    times = np.array([time for time, _ in rows], np.int64)
-    values = pa.chunked_array([pa.array([D(price) for _, price in rows], pa.decimal128(38, 16))])
-    return LastPrices(times, values)
+    return LastPrices([trades_file(_FOLDER, [(time, D(price)) for time, price in rows])], OPEN)
 
 
 def _sample(ts: int, equity: str) -> Sample:
     return Sample(ts, D(equity), D(0), D(0), D(equity), D(0), None, None)
-
-
-def test_the_last_price_is_the_one_at_or_before_a_moment() -> None:
-    prices = _prices((10, "1"), (20, "2"), (20, "3"), (30, "4"))
-    assert prices.at([9, 10, 19, 20, 29, 30, 99]) == [None, 1, 1, 3, 3, 4, 4]
-    assert prices.span == (10, 30)
 
 
 def test_sample_times_are_whole_multiples_after_the_first_and_up_to_the_last() -> None:
