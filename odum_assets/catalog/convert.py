@@ -38,7 +38,7 @@ from odum_assets.raw.fingerprint import FileStat, hash_file, stat_source
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.reading import RawReader, check_unchanged, fetch_source
 
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 """Raise it when the same raw rows would become other catalog rows."""
 
 Progress = Callable[[int, int], None]

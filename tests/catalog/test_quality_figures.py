@@ -47,6 +47,8 @@ def agree(manifest: PartitionManifest, path: str) -> None:
     """Check all figures of a partition against the raw file."""
     frame = pd.read_parquet(path)
     frame = frame.sort_values("local_timestamp", kind="stable", ignore_index=True)
+    days = pd.to_datetime(frame["local_timestamp"], unit="us", utc=True).dt.date
+    frame = frame[days == manifest.day].reset_index(drop=True)
     quality = manifest.quality
     assert quality["rate"] == pytest.approx(measured.rates(frame))
     expected = measured.timeline(frame)
