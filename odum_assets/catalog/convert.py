@@ -27,6 +27,7 @@ from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.catalog.publish import clear_staging, publish, sweep_staging, write_synced
 from odum_assets.catalog.quality import quality_of
+from odum_assets.catalog.quality_parts import Covered
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
 from odum_assets.catalog.times import DayWindow
@@ -196,8 +197,10 @@ def _build(
     has_arrivals = reader.schema.ts_init is not None
     quality = quality_of(paths.data_type, job.instrument, window, has_arrivals=has_arrivals)
     with PartitionWriter(paths.staged("data"), transform) as writer:
-        unchanged_rows = 0
+        unchanged_rows, covered = 0, Covered()
         for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
+            # Before what is unchanged goes: funding changes a few times a day.
+            covered.update(ordered["ts_init"].to_numpy())
             plain = transform.thin(ordered)
             unchanged_rows += ordered.num_rows - plain.num_rows
             quality.update(plain)
@@ -237,6 +240,7 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
+            "covered": covered.figures(window.day_start, window.day_end),
             **figures,
         },
         file=FileRecord(name, data.stat().st_size, hash_file(data)),

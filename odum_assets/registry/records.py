@@ -133,7 +133,9 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
                     "resources",
                     "versions",
                 )
-            },
+            }
+            # Results of earlier versions do not know these.
+            | {name: metadata.get(name) for name in ("missing_days", "partial_days")},
         }
         return Record(
             run=run,

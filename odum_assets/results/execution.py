@@ -172,7 +172,7 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
             for data_type in request.data_types
         ]
         manifests = catalog_view(root, wanted, view)
-        window = (request.start_ns, request.end_ns)
+        window = request.bounds()
         prices = LastPrices.read(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
@@ -188,6 +188,7 @@ def plan_of(
     """Return the plan of a request over prepared data, and the days of its volume curve (VWAP)."""
     algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
     curve_days: list[PartitionManifest] = []
+    start, end = request.bounds()
     if isinstance(algorithm, VwapAlgorithm):
         lookback = algorithm.params.lookback_days
         earlier = days_before(data.catalog, request.config.key, request.days[0], lookback)
@@ -202,8 +203,8 @@ def plan_of(
         data_types=request.data_types,
         catalog=data.view,
         funding_files=_files(data.manifests, DataType.FUNDING, data.view),
-        start_ns=request.start_ns,
-        end_ns=request.end_ns,
+        start_ns=start,
+        end_ns=end,
         first_trade_ns=data.prices.span[0],
         last_row_ns=max(each.last_ts_init for each in data.manifests),
         volume_curve=volume_curve(work / "curve", curve_days),
