@@ -135,7 +135,10 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
                 )
             }
             # Results of earlier versions do not know these.
-            | {name: metadata.get(name) for name in ("missing_days", "partial_days")},
+            | {
+                name: metadata.get(name)
+                for name in ("missing_days", "partial_days", "rows_repeated")
+            },
         }
         return Record(
             run=run,

@@ -67,6 +67,9 @@ def coverage_flags(run: Executed) -> list[str]:
             f"The catalog lacks {len(missing)} of {len(missing) + len(run.request.days)} days of "
             f"the window: {name_days(missing)}."
         )
+    if run.repeated:
+        counts = ", ".join(f"{count} of {name}" for name, count in run.repeated.items())
+        flags.append(f"Rows that two neighboring days hold were replayed once: {counts}.")
     partial = partial_days(run)
     if partial:
         flags.append(_partial_text(partial))

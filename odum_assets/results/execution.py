@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
 from odum_assets.backtest.volume import days_before, volume_curve
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
+from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
@@ -53,6 +54,8 @@ class Executed:
         The algorithm that counted.
     sweep : dict[str, Any] or None
         Which variant of which sweep the run is; None for a run by itself.
+    repeated : dict[str, int]
+        Rows by data type that two neighboring partitions hold and that were replayed once.
     """
 
     request: RunRequest
@@ -64,6 +67,7 @@ class Executed:
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
     sweep: dict[str, Any] | None = None
+    repeated: dict[str, int] = field(default_factory=dict)
 
     @property
     def window_start_ns(self) -> int:
@@ -117,6 +121,7 @@ def executed(
             rows_replayed=data.rows,
             curve_days=curve_days,
             exec_algorithm=plan.exec_algorithm,
+            repeated=data.repeated,
         )
 
 
@@ -138,6 +143,8 @@ class Prepared:
         Trades of the window.
     rows : int
         Rows of all partitions in the window.
+    repeated : dict[str, int]
+        As of `Executed`.
     """
 
     request: RunRequest
@@ -147,6 +154,7 @@ class Prepared:
     manifests: list[PartitionManifest]
     prices: LastPrices
     rows: int
+    repeated: dict[str, int]
 
 
 @contextmanager
@@ -172,14 +180,22 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
             for data_type in request.data_types
         ]
         manifests = catalog_view(root, wanted, view)
+        dropped = drop_repeats(view, manifests)
         window = request.bounds()
         prices = LastPrices.read(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
                 "no trades lie in the window; choose a window inside the data (see odum data list)"
             )
-        rows = sum(_rows_between(each, view, *window) for each in manifests)
-        yield Prepared(request, root, view, work, manifests, prices, rows)
+        rows = sum(
+            _rows_between(each, view, count, *window)
+            for each, count in zip(manifests, dropped, strict=True)
+        )
+        repeated: dict[str, int] = {}
+        for each, count in zip(manifests, dropped, strict=True):
+            if count:
+                repeated[each.data_type.value] = repeated.get(each.data_type.value, 0) + count
+        yield Prepared(request, root, view, work, manifests, prices, rows, repeated)
 
 
 def plan_of(
@@ -219,12 +235,12 @@ def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) 
 
 
 def _rows_between(
-    manifest: PartitionManifest, root: Path, start: int | None, end: int | None
+    manifest: PartitionManifest, root: Path, dropped: int, start: int | None, end: int | None
 ) -> int:
-    """Return how many rows of a partition lie in a window (ns), `end` exclusive."""
+    """Return how many rows of a partition in a view lie in a window (ns), `end` exclusive."""
     first, last = manifest.first_ts_init, manifest.last_ts_init
     if (start is None or start <= first) and (end is None or end > last):
-        return manifest.rows_written
+        return manifest.rows_written - dropped
     column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
     times = column.cast(pa.int64()).to_numpy()
     low = 0 if start is None else int(np.searchsorted(times, start))

@@ -66,6 +66,7 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "sweep": run.sweep,
         "reconciliation": outcome["reconciliation"],
         "rows_replayed": run.rows_replayed,
+        "rows_repeated": run.repeated,
         "resources": outcome["resources"],
         "versions": {
             "odum_assets": version("odum-assets"),

@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tinydays import DAY, NOON, Market, Outcome, TradeRow, moment, variant
 
 from odum_assets.backtest.request import DAY_NS, WINDOW, RunRequest, name_days
 from odum_assets.errors import BacktestError, DataError
+from odum_assets.raw.layout import DataType
 from odum_assets.results.run import run_backtest
 from odum_assets.results.verify import verify_result
 
@@ -126,3 +129,35 @@ def test_a_run_of_the_library_says_so_as_well(market: Market) -> None:
     request = RunRequest(variant(), (DAY,), WINDOW, **ASKED, snapshot_mode="trades")
     result = run_backtest(request, market.settings)
     assert result.metadata["missing_days"] == [str(day) for day in DAYS[1:]]
+
+
+def test_a_trade_that_two_days_hold_is_traded_once(market: Market) -> None:
+    """The last trade of a day, sent again after midnight with another time of arrival."""
+    next_day = DAYS[1]
+    market.trades([(NOON, "buy", "64000.0", "1"), (86_399, "buy", "64000.0", "2")], day=DAY)
+    again = moment(86_399) // 1000
+    table = pa.table(
+        {
+            "timestamp": [again, moment(60, next_day) // 1000],
+            "local_timestamp": [moment(1, next_day) // 1000, moment(60, next_day) // 1000],
+            "id": ["1001", "1002"],
+            "side": ["buy", "buy"],
+            "price": [64000.0, 64000.0],
+            "amount": [2.0, 1.0],
+        }
+    )
+    path = market.raw_file(DataType.TRADES, day=next_day)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    market.convert(variant(), DataType.TRADES, next_day)
+    alone = market.run(days=(next_day,))
+    assert [each["amount"] for each in alone.orders if each["purpose"] is None] == [2, 1]
+
+    run = market.run(days=(DAY, next_day), partition=WINDOW)
+
+    assert [each["amount"] for each in run.orders if each["purpose"] is None] == [1, 2, 1]
+    assert run.metadata["rows_repeated"] == {"trades": 1}
+    assert run.metadata["rows_replayed"] == 3
+    flag = "Rows that two neighboring days hold were replayed once: 1 of trades."
+    assert flag in run.result.flags
+    assert verify_result(run.result.run_id, market.settings).equal
