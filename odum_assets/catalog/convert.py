@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.book import BookTransform
+from odum_assets.catalog.definition import keep_definition
 from odum_assets.catalog.funding import FundingTransform
 from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.locks import held
@@ -113,10 +114,14 @@ def convert_partition(
         if current is not None and current.source == replace(
             current.source, path=source, size=stat.size, mtime_ns=stat.mtime_ns
         ):
+            keep_definition(paths, instrument)
             return current
         try:
             local = fetch_source(source, paths.staged("raw"))
-            return _convert(job, local, stat, current, progress)
+            manifest = _convert(job, local, stat, current, progress)
+            # After the data: a catalog that is refused as somebody else's stays as it is.
+            keep_definition(paths, instrument)
+            return manifest
         except Exception:
             # Half of one delivery and half of the next looks like damage, or like lost rows.
             check_unchanged(source, stat)

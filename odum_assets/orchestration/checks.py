@@ -137,7 +137,7 @@ def evaluate_coverage(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     late, early = covered[0] - start, start + _DAY_NS - covered[1]
     text = (
         f"first row {late / _NS:,.1f} s after the day begins, last row {early / _NS:,.1f} s before "
-        f"it ends; allowed {limit} s"
+        f"it ends; allowed seconds {limit}"
     )
     facts = {"starts_late_s": late / _NS, "ends_early_s": early / _NS}
     return Verdict(max(late, early) <= limit.value * _NS, text, facts)

@@ -70,14 +70,23 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         with failing({"partition": day}):
             found = require_raw(source, day, project)
             from odum_assets.catalog import convert_partition
+            from odum_assets.catalog.definition import definition_changes
 
+            spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
+            changes = definition_changes(root, spec)
+            if changes:
+                context.log.warning(
+                    f"{root}: the definition of {spec.key} changes: {', '.join(changes)}. Another "
+                    "configuration wrote it, or this one has changed; programs that use the "
+                    "catalog directly see the new one."
+                )
             manifest = convert_partition(
                 found.path,
                 source.key,
-                instrument_spec(source.loaded),
+                spec,
                 source.data_type,
                 day,
-                project.catalog_root(source.loaded),
+                root,
                 force=config.force,
                 progress=row_progress(context, f"{source.data_type.value} rows"),
             )
