@@ -78,7 +78,8 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                 context.log.warning(
                     f"{root}: the definition of {spec.key} changes: {', '.join(changes)}. Another "
                     "configuration wrote it, or this one has changed; programs that use the "
-                    "catalog directly see the new one."
+                    "catalog directly see the new one. Days with other precisions must be "
+                    "converted again."
                 )
             manifest = convert_partition(
                 found.path,
