@@ -112,6 +112,8 @@ def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge the rows that were not taken over."""
     rejected, rows = manifest.rows_rejected, manifest.rows_in
     text = f"{rejected:,} of {rows:,} raw rows rejected; allowed share {limit}"
+    if rejected:
+        text += "; " + ", ".join(f"{why} {count:,}" for why, count in manifest.rejected.items())
     facts = {"rejected": rejected, "rows_in": rows, "share": _share(rejected, rows)}
     kept = manifest.rows_written > 0
     return Verdict(kept and _within(rejected, rows, limit), text, facts)

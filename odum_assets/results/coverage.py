@@ -78,7 +78,7 @@ def coverage_flags(run: Executed) -> list[str]:
 
 def _partial_text(partial: Sequence[dict[str, Any]]) -> str:
     named = ", ".join(
-        f"{each['data_type']} from {each['first']} to {each['last']}"
+        f"{each['data_type']} from {each['first'][:19]}Z to {each['last'][:19]}Z"
         for each in partial[:_MOST_NAMED]
     )
     more = len(partial) - _MOST_NAMED
