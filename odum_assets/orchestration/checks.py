@@ -191,7 +191,7 @@ _GAPS = CatalogCheck("gaps", "Longest time without a row.", False, "max_gap_secs
 _COVERAGE = CatalogCheck(
     "day_covered",
     "Distance of the first and last row to the edges of the day: a delivery that was cut off. "
-    "Blocks where a configuration sets quality.partial_days to refuse.",
+    "Blocks where all configurations set quality.partial_days to refuse.",
     False,
     "max_edge_gap_secs",
     evaluate_coverage,
@@ -237,8 +237,12 @@ CATALOG_CHECKS: Final = {
 def catalog_checks(
     data_type: DataType, configs: Sequence[LoadedConfig]
 ) -> tuple[CatalogCheck, ...]:
-    """Return the checks of a partition, blocking where one of its configurations wants that."""
-    refuses = any(each.config.quality.partial_days == Policy.REFUSE for each in configs)
+    """Return the checks of a partition, with what blocks for these configurations.
+
+    A partial day is refused for those that want that (a run asks for its own configuration alone);
+    the partition, which they share, blocks when all of them do.
+    """
+    refuses = all(each.config.quality.partial_days == Policy.REFUSE for each in configs)
     return tuple(
         replace(check, blocking=True) if check is _COVERAGE and refuses else check
         for check in CATALOG_CHECKS[data_type]

@@ -129,14 +129,21 @@ def test_a_delivery_that_was_cut_off_warns_or_blocks_as_configured(
     refusing = _with(tmp_path, "refusing", partial_days="refuse")
     patient = _with(tmp_path, "patient", max_edge_gap_secs=86_000)
     found = {}
-    for configs in ([config], [config, refusing], [patient]):
+    for configs in ([config], [refusing], [config, refusing, patient], [patient]):
         verdicts = {
             check.name: (check, verdict) for check, verdict in judge_partition(cut, configs)
         }
         check, verdict = verdicts["day_covered"]
-        found[configs[-1].name] = (verdict.passed, check_result(check, verdict).severity)
+        severity = check_result(check, verdict).severity
+        found[tuple(each.name for each in configs)] = (verdict.passed, severity)
     error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
-    assert found == {BTC: (False, warn), "refusing": (False, error), "patient": (True, warn)}
+    assert found == {
+        (BTC,): (False, warn),
+        ("refusing",): (False, error),
+        # A run of the one that refuses is refused; runs of the others are not.
+        (BTC, "refusing", "patient"): (False, warn),
+        ("patient",): (True, warn),
+    }
     text = _failed(cut, config)["day_covered"].text
     assert "first row 300.0 s after the day begins, last row 86,000.0 s before it ends" in text
 

@@ -132,23 +132,28 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     project, loaded = _config(service, question)
     reply.messages.append(f"configuration {loaded.name}, instrument {loaded.key}")
     found = {
-        source.data_type: _days_there(project, source, days, reply)
+        source.data_type: _days_there(project, source, loaded, days, reply)
         for source in project.sources_of(loaded)
     }
-    reply.has_trades = found.get(DataType.TRADES) == len(days)
-    reply.has_book = found.get(DataType.BOOK) == len(days)
+    trades, books = found.get(DataType.TRADES), found.get(DataType.BOOK)
+    reply.has_trades = trades == set(days)
+    reply.has_book = books == set(days)
+    # A window runs over the days that are there, unless that is refused; a day needs its trades.
+    may_lack = bool(trades) and len(days) > 1 and loaded.config.quality.missing_days == "warn"
     if not reply.has_trades:
-        reply.errors.append(_missing("trades", found.get(DataType.TRADES), len(days)))
+        place = reply.warnings if may_lack else reply.errors
+        place.append(_missing("trades", trades, len(days)))
     if not reply.has_book and question.snapshot_mode != "trades":
-        text = _missing("book snapshots", found.get(DataType.BOOK), len(days))
-        optional = question.snapshot_mode == "auto" and DataType.BOOK not in found
-        (reply.warnings if optional else reply.errors).append(text)
+        optional = question.snapshot_mode == "auto" and books is None
+        whole = may_lack and books is not None and trades is not None and trades <= books
+        place = reply.warnings if optional or whole else reply.errors
+        place.append(_missing("book snapshots", books, len(days)))
 
 
-def _missing(what: str, found: int | None, wanted: int) -> str:
+def _missing(what: str, found: set[date] | None, wanted: int) -> str:
     if found is None:
         return f"the configuration names no {what}"
-    return f"{what}: there for {found} of {wanted} days"
+    return f"{what}: there for {len(found)} of {wanted} days"
 
 
 def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedConfig]:
@@ -175,28 +180,37 @@ def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedCo
     return project, fitting[0]
 
 
-def _days_there(project: Project, source: Source, days: Sequence[date], reply: DataCheck) -> int:
-    """Return for how many days there are data, and tell about each."""
+def _days_there(
+    project: Project,
+    source: Source,
+    loaded: LoadedConfig,
+    days: Sequence[date],
+    reply: DataCheck,
+) -> set[date]:
+    """Return the days for which there are data, and say what there is of each."""
     from odum_assets.catalog import read_manifest
 
-    root, there = project.catalog_root(source.loaded), 0
+    root, there = project.catalog_root(source.loaded), set()
     for day in days:
         raw = find_raw(source, day, project.settings)
         manifest = read_manifest(root, source.key, source.data_type, day)
         if raw is None and manifest is None:
             reply.warnings.append(f"{source.data_type} {day}: no raw file, not in the catalog")
             continue
-        there += 1
+        there.add(day)
         state = "not converted yet" if manifest is None else "in the catalog"
         if manifest is not None:
             state += f", {manifest.rows_written:,} rows"
-            _judge(manifest, source, day, reply)
+            _judge(manifest, loaded, day, reply)
         reply.messages.append(f"{source.data_type} {day}: {state}")
     return there
 
 
-def _judge(manifest: "PartitionManifest", source: Source, day: date, reply: DataCheck) -> None:
-    for check, verdict in judge_partition(manifest, source.named_by):
+def _judge(
+    manifest: "PartitionManifest", loaded: LoadedConfig, day: date, reply: DataCheck
+) -> None:
+    # By the thresholds of the run that is asked about, as the run itself does it.
+    for check, verdict in judge_partition(manifest, [loaded]):
         if not verdict.passed:
             place = reply.errors if check.blocking else reply.warnings
-            place.append(f"{source.data_type} {day}: {check.name}: {verdict.text}")
+            place.append(f"{manifest.data_type} {day}: {check.name}: {verdict.text}")
