@@ -300,6 +300,7 @@ def _window(
     config = _validated(lambda: WindowConfig.model_validate(chosen))
     request = _validated(lambda: config.request(loaded, (), "window", config.bounds(loaded)))
     parts = [part for day in days for part in _parts(project, loaded, new, day)]
+    _check_days(loaded, days, parts, refuse=request.refuse_missing_days)
     due = sorted({part.day for part in parts if part.state in (State.NEW, State.STALE)})
     if due:
         more = f" and {len(due) - _MOST_NAMED} more" if len(due) > _MOST_NAMED else ""
@@ -310,7 +311,6 @@ def _window(
             f"window reads the catalog. Convert them with `odum convert {loaded.name} --from "
             f"{due[0]} --to {due[-1]}`, or run them as a range (first_day, last_day) first",
         )
-    _check_days(loaded, days, parts, refuse=request.refuse_missing_days)
     key = backtest_key(loaded.name, "window")
     run_id = run_id_of(request)
     launch = Launch(

@@ -135,25 +135,20 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
         source.data_type: _days_there(project, source, loaded, days, reply)
         for source in project.sources_of(loaded)
     }
-    trades, books = found.get(DataType.TRADES), found.get(DataType.BOOK)
-    reply.has_trades = trades == set(days)
-    reply.has_book = books == set(days)
-    # A window runs over the days that are there, unless that is refused; a day needs its trades.
-    may_lack = bool(trades) and len(days) > 1 and loaded.config.quality.missing_days == "warn"
+    reply.has_trades = found.get(DataType.TRADES) == len(days)
+    reply.has_book = found.get(DataType.BOOK) == len(days)
     if not reply.has_trades:
-        place = reply.warnings if may_lack else reply.errors
-        place.append(_missing("trades", trades, len(days)))
+        reply.errors.append(_missing("trades", found.get(DataType.TRADES), len(days)))
     if not reply.has_book and question.snapshot_mode != "trades":
-        optional = question.snapshot_mode == "auto" and books is None
-        whole = may_lack and books is not None and trades is not None and trades <= books
-        place = reply.warnings if optional or whole else reply.errors
-        place.append(_missing("book snapshots", books, len(days)))
+        text = _missing("book snapshots", found.get(DataType.BOOK), len(days))
+        optional = question.snapshot_mode == "auto" and DataType.BOOK not in found
+        (reply.warnings if optional else reply.errors).append(text)
 
 
-def _missing(what: str, found: set[date] | None, wanted: int) -> str:
+def _missing(what: str, found: int | None, wanted: int) -> str:
     if found is None:
         return f"the configuration names no {what}"
-    return f"{what}: there for {len(found)} of {wanted} days"
+    return f"{what}: there for {found} of {wanted} days"
 
 
 def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedConfig]:
@@ -186,18 +181,18 @@ def _days_there(
     loaded: LoadedConfig,
     days: Sequence[date],
     reply: DataCheck,
-) -> set[date]:
-    """Return the days for which there are data, and say what there is of each."""
+) -> int:
+    """Return for how many days there are data, and say what there is of each."""
     from odum_assets.catalog import read_manifest
 
-    root, there = project.catalog_root(source.loaded), set()
+    root, there = project.catalog_root(source.loaded), 0
     for day in days:
         raw = find_raw(source, day, project.settings)
         manifest = read_manifest(root, source.key, source.data_type, day)
         if raw is None and manifest is None:
             reply.warnings.append(f"{source.data_type} {day}: no raw file, not in the catalog")
             continue
-        there.add(day)
+        there += 1
         state = "not converted yet" if manifest is None else "in the catalog"
         if manifest is not None:
             state += f", {manifest.rows_written:,} rows"
