@@ -18,9 +18,9 @@ from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
 from odum_assets.storage.locks import shared
 
-MANIFEST_VERSION = 2
-_READABLE = (1, MANIFEST_VERSION)
-"""Version 1 has fewer quality figures: its partition can be used, and is made anew when asked."""
+MANIFEST_VERSION = 3
+_READABLE = (1, 2, MANIFEST_VERSION)
+"""Earlier ones have fewer quality figures: the partition can be used, and is rebuilt when asked."""
 
 _TIMES = ("first_ts_init", "last_ts_init", "first_ts_event", "last_ts_event")
 
@@ -117,6 +117,19 @@ class PartitionManifest:
     def rows_rejected(self) -> int:
         """All rejected rows."""
         return sum(self.rejected.values())
+
+    @property
+    def covered(self) -> tuple[int, int] | None:
+        """First and last arrival of a usable row, ns; None where an earlier version kept neither.
+
+        Written rows do not say it for funding, where only changes are written.
+        """
+        found = self.quality.get("covered")
+        if found is not None:
+            return int(found["first"]), int(found["last"])
+        if self.data_type is DataType.FUNDING:
+            return None
+        return self.first_ts_init, self.last_ts_init
 
     def data_path(self, catalog_root: Path) -> Path:
         """Return where the data file lies in a catalog.

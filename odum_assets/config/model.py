@@ -795,6 +795,13 @@ class EnvironmentConfig(_Section):
         return {name: value for name, value in self if value is not None}
 
 
+class Policy(StrEnum):
+    """What is done about data that are not whole."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 class QualityConfig(_Section):
     """Thresholds of the data quality checks."""
 
@@ -831,6 +838,26 @@ class QualityConfig(_Section):
         default=Decimal("0.01"),
         description="Trades without a known side, as a fraction of all.",
         examples=[0.01],
+    )
+    max_edge_gap_secs: Number = Field(
+        default=Decimal(300),
+        gt=0,
+        le=1_000_000_000,
+        description="Longest time from midnight to a day's first row, and from its last row to "
+        "midnight.",
+        examples=[300],
+    )
+    partial_days: Policy = Field(
+        default=Policy.WARN,
+        description="What becomes of a day whose rows do not reach its edges that closely; refuse: "
+        "no backtest runs on it.",
+        examples=["warn"],
+    )
+    missing_days: Policy = Field(
+        default=Policy.WARN,
+        description="What becomes of a window some days of which are not in the catalog. warn: it "
+        "runs over the others, and the result names those that are missing.",
+        examples=["warn"],
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from odum_assets.instruments.keys import Product
+from odum_assets.instruments.keys import InstrumentKey, Product
 from odum_assets.instruments.specs import InstrumentSpec, currency_precision
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     base = _currency(key.base)
     quote = _currency(key.quote)
     settlement = _currency(spec.settlement_currency)
-    price_increment = Price.from_str(_increment(spec.price_precision))
-    size_increment = Quantity.from_str(_increment(spec.size_precision))
+    price_increment = Price.from_str(increment(spec.price_precision))
+    size_increment = Quantity.from_str(increment(spec.size_precision))
     # Zeros at the end are no digits: a quantity holds 16 decimals.
     multiplier = Quantity.from_str(format(spec.multiplier.normalize(), "f"))
     if key.product is Product.SPOT_PAIR:
@@ -87,9 +87,6 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
             margin_init=spec.margin_init,
             margin_maint=spec.margin_maint,
         )
-    expiry = key.expiry
-    assert expiry is not None  # noqa: S101 - parsing admits no dated future without one
-    expires_at = datetime.combine(expiry, EXPIRY_TIME)
     return CryptoFuture(
         instrument_id=instrument_id,
         raw_symbol=symbol,
@@ -98,7 +95,7 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
         settlement_currency=settlement,
         is_inverse=key.is_inverse,
         activation_ns=0,
-        expiration_ns=int(expires_at.timestamp()) * 1_000_000_000,
+        expiration_ns=expiration_ns(key),
         price_precision=spec.price_precision,
         size_precision=spec.size_precision,
         price_increment=price_increment,
@@ -111,7 +108,15 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     )
 
 
-def _increment(precision: int) -> str:
+def expiration_ns(key: InstrumentKey) -> int:
+    """Return when a dated future settles, ns since 1970."""
+    expiry = key.expiry
+    assert expiry is not None  # noqa: S101 - parsing admits no dated future without one
+    return int(datetime.combine(expiry, EXPIRY_TIME).timestamp()) * 1_000_000_000
+
+
+def increment(precision: int) -> str:
+    """Return one unit of the last decimal as text."""
     return format(Decimal(1).scaleb(-precision), "f")
 
 

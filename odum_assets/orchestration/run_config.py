@@ -89,7 +89,12 @@ class BacktestConfig(dg.Config):
             snapshot_mode=automatic if self.snapshot_mode == "auto" else self.snapshot_mode,
             close_positions=self.close_positions,
             exec_algorithm=self._algorithm(loaded),
+            refuse_missing_days=self._refuses_missing_days(loaded),
         )
+
+    def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
+        """Return whether a window that lacks days is refused."""
+        return loaded.config.quality.missing_days == "refuse"
 
     def _algorithm(self, loaded: LoadedConfig) -> "ExecAlgorithm | None":
         params = self.exec_algorithm_params
@@ -183,9 +188,20 @@ class WindowConfig(BacktestConfig):
         description="First moment after the window, spelled like start. Empty: time_window.end of "
         "the configuration, which must then be set.",
     )
+    missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
+        default="CONFIG",
+        description="What becomes of the window when the catalog lacks days of it. warn: it runs "
+        "over the others, and the result names those that are missing. refuse: it fails. CONFIG: "
+        "quality.missing_days of the configuration.",
+    )
     export_ticks: bool = Field(
         default=False, description="Also export the trades that the run went over, for charts."
     )
+
+    def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
+        if self.missing_days == "CONFIG":
+            return super()._refuses_missing_days(loaded)
+        return self.missing_days == "refuse"
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
         """Return the window (ns since 1970 UTC, end exclusive).

@@ -143,6 +143,11 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
                     "resources",
                     "versions",
                 )
+            }
+            # Results of earlier versions do not know these.
+            | {
+                name: metadata.get(name)
+                for name in ("missing_days", "partial_days", "rows_repeated")
             },
         }
         return Record(

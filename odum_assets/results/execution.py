@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
 from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
+from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
@@ -53,6 +54,8 @@ class Executed:
         The algorithm that counted.
     sweep : dict[str, Any] or None
         Which variant of which sweep the run is; None for a run by itself.
+    repeated : dict[str, int]
+        Rows by data type that two neighboring partitions hold and that were replayed once.
     """
 
     request: RunRequest
@@ -64,6 +67,7 @@ class Executed:
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
     sweep: dict[str, Any] | None = None
+    repeated: dict[str, int] = field(default_factory=dict)
 
     @property
     def window_start_ns(self) -> int:
@@ -117,6 +121,7 @@ def executed(
             rows_replayed=data.rows,
             curve_days=curve_days,
             exec_algorithm=plan.exec_algorithm,
+            repeated=data.repeated,
         )
 
 
@@ -140,6 +145,8 @@ class Prepared:
         Rows of all partitions in the window.
     volumes : VolumeDays
         Volume of the days before, for VWAP.
+    repeated : dict[str, int]
+        As of `Executed`.
     """
 
     request: RunRequest
@@ -150,6 +157,7 @@ class Prepared:
     prices: LastPrices
     rows: int
     volumes: VolumeDays
+    repeated: dict[str, int]
 
 
 @contextmanager
@@ -175,15 +183,23 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
             for data_type in request.data_types
         ]
         manifests = catalog_view(root, wanted, view)
-        window = (request.start_ns, request.end_ns)
+        dropped = drop_repeats(view, manifests)
+        window = request.bounds()
         prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
                 "no trades lie in the window; choose a window inside the data (see odum data list)"
             )
-        rows = sum(_rows_between(each, view, *window) for each in manifests)
+        rows = sum(
+            _rows_between(each, view, count, *window)
+            for each, count in zip(manifests, dropped, strict=True)
+        )
+        repeated: dict[str, int] = {}
+        for each, count in zip(manifests, dropped, strict=True):
+            if count:
+                repeated[each.data_type.value] = repeated.get(each.data_type.value, 0) + count
         volumes = VolumeDays(root, work / "curve")
-        yield Prepared(request, root, view, work, manifests, prices, rows, volumes)
+        yield Prepared(request, root, view, work, manifests, prices, rows, volumes, repeated)
 
 
 def plan_of(
@@ -193,6 +209,7 @@ def plan_of(
     algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
     curve_days: list[PartitionManifest] = []
     curve = None
+    start, end = request.bounds()
     if isinstance(algorithm, VwapAlgorithm):
         curve_days, curve = data.volumes.curve(
             request.config.key, request.days[0], algorithm.params.lookback_days
@@ -206,8 +223,8 @@ def plan_of(
         days=request.days,
         catalog=data.view,
         funding_files=_files(data.manifests, DataType.FUNDING, data.view),
-        start_ns=request.start_ns,
-        end_ns=request.end_ns,
+        start_ns=start,
+        end_ns=end,
         first_trade_ns=data.prices.span[0],
         last_row_ns=max(each.last_ts_init for each in data.manifests),
         volume_curve=curve,
@@ -222,12 +239,12 @@ def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) 
 
 
 def _rows_between(
-    manifest: PartitionManifest, root: Path, start: int | None, end: int | None
+    manifest: PartitionManifest, root: Path, dropped: int, start: int | None, end: int | None
 ) -> int:
-    """Return how many rows of a partition lie in a window (ns), `end` exclusive."""
+    """Return how many rows of a partition in a view lie in a window (ns), `end` exclusive."""
     first, last = manifest.first_ts_init, manifest.last_ts_init
     if (start is None or start <= first) and (end is None or end > last):
-        return manifest.rows_written
+        return manifest.rows_written - dropped
     column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
     times = column.cast(pa.int64()).to_numpy()
     low = 0 if start is None else int(np.searchsorted(times, start))

@@ -9,6 +9,7 @@ from typing import Any
 from odum_assets.backtest.metrics import FIGURES_VERSION
 from odum_assets.backtest.request import iso_ns
 from odum_assets.config.model import VwapAlgorithm
+from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.execution import Executed
 
 
@@ -78,6 +79,7 @@ def build_summary(run: Executed) -> dict[str, Any]:
         "skipped_no_aggressor": outcome["skipped_no_aggressor"],
         "valuation": _valuation(run),
         "simulated": simulated(run),
+        "missing_days": missing_days(run),
         "flags": flags(run),
     }
     return _numbers(summary)  # type: ignore[no-any-return]
@@ -165,6 +167,7 @@ def flags(run: Executed) -> list[str]:
         )
     if Decimal(account["lowest_equity"]) < 0:
         found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
+    found += coverage_flags(run)
     found += [
         f"{statuses[status]} orders were {status}; see refusals for the reasons."
         for status in ("denied", "rejected")

@@ -132,7 +132,7 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     project, loaded = _config(service, question)
     reply.messages.append(f"configuration {loaded.name}, instrument {loaded.key}")
     found = {
-        source.data_type: _days_there(project, source, days, reply)
+        source.data_type: _days_there(project, source, loaded, days, reply)
         for source in project.sources_of(loaded)
     }
     reply.has_trades = found.get(DataType.TRADES) == len(days)
@@ -175,8 +175,14 @@ def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedCo
     return project, fitting[0]
 
 
-def _days_there(project: Project, source: Source, days: Sequence[date], reply: DataCheck) -> int:
-    """Return for how many days there are data, and tell about each."""
+def _days_there(
+    project: Project,
+    source: Source,
+    loaded: LoadedConfig,
+    days: Sequence[date],
+    reply: DataCheck,
+) -> int:
+    """Return for how many days there are data, and say what there is of each."""
     from odum_assets.catalog import read_manifest
 
     root, there = project.catalog_root(source.loaded), 0
@@ -190,13 +196,16 @@ def _days_there(project: Project, source: Source, days: Sequence[date], reply: D
         state = "not converted yet" if manifest is None else "in the catalog"
         if manifest is not None:
             state += f", {manifest.rows_written:,} rows"
-            _judge(manifest, source, day, reply)
+            _judge(manifest, loaded, day, reply)
         reply.messages.append(f"{source.data_type} {day}: {state}")
     return there
 
 
-def _judge(manifest: "PartitionManifest", source: Source, day: date, reply: DataCheck) -> None:
-    for check, verdict in judge_partition(manifest, source.named_by):
+def _judge(
+    manifest: "PartitionManifest", loaded: LoadedConfig, day: date, reply: DataCheck
+) -> None:
+    # By the thresholds of the run that is asked about, as the run itself does it.
+    for check, verdict in judge_partition(manifest, [loaded]):
         if not verdict.passed:
             place = reply.errors if check.blocking else reply.warnings
-            place.append(f"{source.data_type} {day}: {check.name}: {verdict.text}")
+            place.append(f"{manifest.data_type} {day}: {check.name}: {verdict.text}")

@@ -10,7 +10,12 @@ import dagster as dg
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError, OdumError
 from odum_assets.orchestration.assets.configured import backtest_asset
-from odum_assets.orchestration.checks import RESULT_CHECKS, check_result, judge_partition
+from odum_assets.orchestration.checks import (
+    RESULT_CHECKS,
+    WINDOW_CHECKS,
+    check_result,
+    judge_partition,
+)
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
     Materialized,
@@ -62,12 +67,13 @@ def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         project,
         loaded,
         "window",
-        checks=RESULT_CHECKS,
+        checks=WINDOW_CHECKS,
         daily=False,
         description=(
             f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
             "config) as one continuous account, across midnight. Uses the days of the window that "
-            "the catalog holds and says which ones it lacks. Runs on request only."
+            "the catalog holds; the result names those that it lacks (or missing_days refuses "
+            "them). Runs on request only."
         ),
     )
     def window(context: dg.AssetExecutionContext, config: WindowConfig) -> Materialized:
@@ -156,7 +162,7 @@ def run(
     OdumError
         If it cannot be run, or not to a trustworthy end.
     """
-    from odum_assets.backtest.request import check_request
+    from odum_assets.backtest.request import WINDOW, check_request
     from odum_assets.results.run import run_backtest
 
     check_request(request, project.settings)
@@ -176,7 +182,7 @@ def run(
         data_version=dg.DataVersion(result.digest),
         check_results=[
             check_result(check, check.evaluate(result.summary, result.metadata))
-            for check in RESULT_CHECKS
+            for check in (WINDOW_CHECKS if request.partition == WINDOW else RESULT_CHECKS)
         ],
     )
 

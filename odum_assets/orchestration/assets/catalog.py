@@ -10,7 +10,7 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import stage_tags
 from odum_assets.orchestration.automation import ON_NEW_DATA
 from odum_assets.orchestration.checks import (
-    CATALOG_CHECKS,
+    catalog_checks,
     check_result,
     check_specs,
     judge_partition,
@@ -52,7 +52,9 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         code_version=catalog_code_version(source.loaded),
         pool=POOL_CONVERSION,
         check_specs=check_specs(
-            source.catalog_key, CATALOG_CHECKS[source.data_type], project.partitions
+            source.catalog_key,
+            catalog_checks(source.data_type, source.named_by),
+            project.partitions,
         ),
         automation_condition=ON_NEW_DATA,
         metadata={"instrument": str(source.key), "nautilus_id": source.key.nautilus_id},
@@ -68,14 +70,24 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         with failing({"partition": day}):
             found = require_raw(source, day, project)
             from odum_assets.catalog import convert_partition
+            from odum_assets.catalog.definition import definition_changes
 
+            spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
+            changes = definition_changes(root, spec)
+            if changes:
+                context.log.warning(
+                    f"{root}: the definition of {spec.key} changes: {', '.join(changes)}. Another "
+                    "configuration wrote it, or this one has changed; programs that use the "
+                    "catalog directly see the new one. Days with other precisions must be "
+                    "converted again."
+                )
             manifest = convert_partition(
                 found.path,
                 source.key,
-                instrument_spec(source.loaded),
+                spec,
                 source.data_type,
                 day,
-                project.catalog_root(source.loaded),
+                root,
                 force=config.force,
                 progress=row_progress(context, f"{source.data_type.value} rows"),
             )
