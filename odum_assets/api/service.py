@@ -137,7 +137,7 @@ class Service:
         Raises
         ------
         ConfigError
-            If any cannot be used: the graph does not load then either.
+            If their folder cannot be read.
         """
         files = config_files.paths_in(self.settings.configs_path)
         return self._projects.get(files, lambda: load_project(self.settings))
@@ -159,12 +159,14 @@ class Service:
         ------
         ProblemError
             If there is none of this name.
+        ConfigError
+            If its file cannot be used.
         """
         project = self.project()
         plain = name.removesuffix(".json")
-        for loaded in project.configs:
-            if loaded.name == plain:
-                return project, loaded
+        known = {each.name for each in project.configs} | {each.name for each in project.refused}
+        if plain in known:
+            return project, project.config(plain)
         raise ProblemError(
             404, "unknown-config", f"there is no configuration {plain[:80]!r}; see GET /api/configs"
         )

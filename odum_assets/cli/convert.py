@@ -84,7 +84,7 @@ def _sources(
     from odum_assets.cli.selection import names_instrument
 
     if config is not None:
-        of_config = [each for each in project.configs if each.name == config]
+        of_config = [project.config(config)]
     else:
         of_config = [each for each in project.configs if names_instrument(instrument or "", each)]
         keys = sorted({str(each.key) for each in of_config})

@@ -59,7 +59,7 @@ def list_data(
     else:
         place = shown_path(settings.raw_root)
         output.show(f"There are no raw data in {place}. Make some with: odum data generate")
-    if project.configs == ():
+    if not project.configs and not project.refused:
         output.warn(f"there are no configurations in {settings.configs_path}")
 
 
@@ -71,6 +71,7 @@ def _partitions(
 ) -> tuple["Project", list["Partition"]]:
     """Return the partitions of which there is a raw file or a catalog file."""
     from odum_assets.cli.selection import choose_config
+    from odum_assets.cli.session import warn_refused
     from odum_assets.orchestration.partition_state import State, days_on_disk, look_at
     from odum_assets.settings import load_settings
 
@@ -81,6 +82,8 @@ def _partitions(
         from odum_assets.orchestration.project import load_project
 
         project = load_project(settings if choice is None else choice.settings)
+        if choice is not None:
+            project.config(choice.name)
         found = []
         for source in project.sources:
             if choice is not None and choice.name not in [each.name for each in source.named_by]:
@@ -89,6 +92,7 @@ def _partitions(
             converted = [each.day for each in list_manifests(root, source.key, source.data_type)]
             days = sorted({*days_on_disk(project, (source,)), *converted})
             found += [look_at(project, source, each) for each in days if day in (None, each)]
+    warn_refused(output, project)
     return project, [each for each in found if each.state is not State.MISSING]
 
 

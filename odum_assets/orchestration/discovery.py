@@ -7,7 +7,7 @@ between two looks far enough apart; times of change alone would trust a copy tha
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Self
@@ -46,10 +46,13 @@ class Cursor:
         By feed and day, the fingerprint that was reported.
     pending : dict[str, dict[str, tuple[str, float]]]
         By feed and day, the fingerprint that was last seen, and since when (seconds since 1970).
+    missed : dict[str, tuple[str, ...]]
+        By configuration that could not be used, the days that were reported meanwhile, in order.
     """
 
     done: dict[str, dict[str, str]] = field(default_factory=dict)
     pending: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict)
+    missed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -70,13 +73,18 @@ class Cursor:
                     (feed, days.items()) for feed, days in content["pending"].items()
                 )
             }
-        except (ValueError, TypeError, KeyError, AttributeError):
+            missed = {
+                str(name): tuple(date.fromisoformat(day).isoformat() for day in days)
+                for name, days in content.get("missed", {}).items()
+            }
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls()
-        return cls(done, pending)
+        return cls(done, pending, missed)
 
     def dump(self) -> str:
         """Return the cursor as text."""
-        return json.dumps({"done": self.done, "pending": self.pending}, separators=(",", ":"))
+        content = {"done": self.done, "pending": self.pending, "missed": self.missed}
+        return json.dumps(content, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,15 @@ class _Found:
     fingerprint: str
 
 
-def look(project: Project, before: Cursor, *, now: float, today: date, stable_secs: float) -> Look:
+def look(
+    project: Project,
+    before: Cursor,
+    *,
+    now: float,
+    today: date,
+    stable_secs: float,
+    unusable: Mapping[str, str] | None = None,
+) -> Look:
     """Look at all day folders that configurations point to.
 
     Parameters
@@ -138,8 +154,14 @@ def look(project: Project, before: Cursor, *, now: float, today: date, stable_se
         The last day that is a partition (UTC).
     stable_secs : float
         Time without a change after which a day folder without marker is complete.
+    unusable : mapping, optional
+        Configurations that cannot be run now, in the project or not, with the reason. The days that
+        they miss are requested when they can be. By default those that the project refuses.
     """
+    if unusable is None:
+        unusable = {each.name: str(each) for each in project.refused}
     feeds, notes = _feeds(project)
+    notes += unusable.values()
     after = Cursor({feed: {} for feed in feeds}, {feed: {} for feed in feeds})
     ready: list[_Found] = []
     for feed, sources in feeds.items():
@@ -157,7 +179,11 @@ def look(project: Project, before: Cursor, *, now: float, today: date, stable_se
             if now - since >= stable_secs or day_has_marker(feed, found.day):
                 ready.append(found)
     taken = _take(project, sorted(ready, key=lambda each: (each.day, each.feed)), after)
-    runs, run_notes = _runs(project, sorted({each.day for each in taken}), after)
+    days = sorted({each.day for each in taken})
+    configs = [each for each in project.configs if each.name not in unusable]
+    runs, run_notes = _runs(project, configs, days, after)
+    runs += _missed_runs(project, configs, before, after, MAX_RUNS - len(runs))
+    _remember(before, after, unusable, days)
     files = tuple((source, each.day, raw) for each in taken for source, raw in each.files)
     notes += run_notes + _waiting_notes(after, len(ready) - len(taken), stable_secs)
     return Look(files, tuple(runs), after, tuple(notes))
@@ -209,11 +235,39 @@ def _take(project: Project, ready: Sequence[_Found], after: Cursor) -> list[_Fou
     return taken
 
 
-def _runs(project: Project, days: Sequence[date], after: Cursor) -> tuple[list[DayRun], list[str]]:
+def _remember(before: Cursor, after: Cursor, names: Iterable[str], days: list[date]) -> None:
+    """Keep the days that configurations missed."""
+    for name in sorted(names):
+        missed = {*before.missed.get(name, ()), *(day.isoformat() for day in days)}
+        if missed:
+            after.missed[name] = tuple(sorted(missed))
+
+
+def _missed_runs(
+    project: Project,
+    configs: Sequence[LoadedConfig],
+    before: Cursor,
+    after: Cursor,
+    most: int,
+) -> list[DayRun]:
+    """Return the runs of days that configurations missed while they could not be used."""
+    runs: list[DayRun] = []
+    for loaded in configs:
+        days = before.missed.get(loaded.name, ())
+        kept = max(most - len(runs), 0)
+        runs += _runs(project, [loaded], [date.fromisoformat(day) for day in days[:kept]], after)[0]
+        if days[kept:]:
+            after.missed[loaded.name] = days[kept:]
+    return runs
+
+
+def _runs(
+    project: Project, configs: Sequence[LoadedConfig], days: Sequence[date], after: Cursor
+) -> tuple[list[DayRun], list[str]]:
     """Return a run per configuration and day whose files are all there and complete."""
     runs, notes = [], []
     for day in days:
-        for loaded in project.configs:
+        for loaded in configs:
             catalog, window = loaded.config.data_catalog, loaded.config.time_window
             if not catalog.auto_discover or not window.overlaps_day(day):
                 continue

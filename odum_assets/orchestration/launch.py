@@ -97,7 +97,7 @@ def load_graph(settings: Settings) -> Graph:
     Raises
     ------
     ConfigError
-        If a configuration cannot be used.
+        If the folder of configurations cannot be used.
     """
     project = load_project(settings)
     return Graph(project, definitions_of(project))

@@ -12,8 +12,14 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from odum_assets.config import LoadedConfig, catalog_root, effective_settings, load_configs
-from odum_assets.errors import DataError
+from odum_assets.config import (
+    LoadedConfig,
+    RefusedConfig,
+    catalog_root,
+    effective_settings,
+    read_folder,
+)
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.orchestration.names import catalog_key, raw_key
 from odum_assets.orchestration.partitions import daily_partitions
@@ -31,7 +37,7 @@ class Source:
     data_type : DataType
         Kind of data.
     named_by : tuple[LoadedConfig, ...]
-        The configurations that name a path for it; they agree about it (`load_configs` sees to
+        The configurations that name a path for it; they agree about it (`read_folder` sees to
         that), so the first one speaks for all.
     """
 
@@ -89,12 +95,31 @@ class Project:
         Raw data by instrument and type, each once.
     partitions : dg.DailyPartitionsDefinition
         The one daily partitioning that all assets share.
+    refused : tuple[RefusedConfig, ...]
+        Files of the configurations' folder that cannot be used: they have no part in the graph.
     """
 
     settings: Settings
     configs: tuple[LoadedConfig, ...]
     sources: tuple[Source, ...]
     partitions: dg.DailyPartitionsDefinition
+    refused: tuple[RefusedConfig, ...] = ()
+
+    def config(self, name: str) -> LoadedConfig:
+        """Return a configuration by name.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or its file cannot be used; the message says why.
+        """
+        for loaded in self.configs:
+            if loaded.name == name:
+                return loaded
+        for refused in self.refused:
+            if refused.name == name:
+                raise ConfigError(str(refused))
+        raise ConfigError(f"{self.settings.configs_path}: there is no configuration {name!r}")
 
     def sources_of(self, loaded: LoadedConfig) -> tuple[Source, ...]:
         """Return the raw data that a configuration names: what its day job needs."""
@@ -112,13 +137,16 @@ class Project:
 def load_project(settings: Settings) -> Project:
     """Read the configurations of the settings' folder.
 
+    One that cannot be used is in `Project.refused`: whoever shows the graph names it, and the
+    others work as without it.
+
     Raises
     ------
     ConfigError
-        If any of them cannot be used; all problems at once. A graph that silently lacks a branch
-        would be worse than one that does not load.
+        If the folder does not exist or cannot be read.
     """
-    configs = tuple(load_configs(settings.configs_path))
+    folder = read_folder(settings)
+    configs = folder.configs
     sources = []
     for key in sorted({loaded.key for loaded in configs}, key=str):
         for data_type in DataType:
@@ -130,7 +158,7 @@ def load_project(settings: Settings) -> Project:
             if named_by:
                 sources.append(Source(data_type, named_by))
     partitions = daily_partitions(settings.partitions_start)
-    return Project(settings, configs, tuple(sources), partitions)
+    return Project(settings, configs, tuple(sources), partitions, folder.refused)
 
 
 def feed_of(source: Source, settings: Settings) -> str:
