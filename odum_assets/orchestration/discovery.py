@@ -7,21 +7,22 @@ between two looks far enough apart; times of change alone would trust a copy tha
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Self
 
 from odum_assets.config import LoadedConfig, raw_path
-from odum_assets.errors import ConfigError
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.orchestration.project import (
     Project,
     RawFound,
     Source,
     day_has_marker,
     feed_of,
-    find_raw,
+    feed_problem,
     list_feed_days,
+    readable_raw,
 )
 from odum_assets.raw.layout import MARKER
 
@@ -165,18 +166,19 @@ def look(
     after = Cursor({feed: {} for feed in feeds}, {feed: {} for feed in feeds})
     ready: list[_Found] = []
     for feed, sources in feeds.items():
-        days = list_feed_days(feed)
+        try:
+            days = list_feed_days(feed)
+        except DataError as error:
+            # What cannot be reached now is not gone.
+            after.done[feed] = dict(before.done.get(feed, {}))
+            after.pending[feed] = dict(before.pending.get(feed, {}))
+            notes.append(str(error))
+            continue
+        notes += _range_notes(feed, days, today, project, sources)
         start = project.settings.partitions_start
-        notes += _range_notes(feed, days, start, today)
-        for found in _scan(feed, [day for day in days if start <= day <= today], sources, project):
-            day = found.day.isoformat()
-            if before.done.get(feed, {}).get(day) == found.fingerprint:
-                after.done[feed][day] = found.fingerprint
-                continue
-            seen, since = before.pending.get(feed, {}).get(day, ("", now))
-            since = since if seen == found.fingerprint else now
-            after.pending[feed][day] = (found.fingerprint, since)
-            if now - since >= stable_secs or day_has_marker(feed, found.day):
+        for day in [day for day in days if start <= day <= today]:
+            found = _find(feed, day, sources, project, notes)
+            if found is not None and _is_ready(found, before, after, now, stable_secs):
                 ready.append(found)
     taken = _take(project, sorted(ready, key=lambda each: (each.day, each.feed)), after)
     days = sorted({each.day for each in taken})
@@ -202,14 +204,31 @@ def _feeds(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
     return feeds, notes
 
 
-def _scan(
-    feed: str, days: Sequence[date], sources: Sequence[Source], project: Project
-) -> Iterator[_Found]:
-    for day in days:
-        found = [(source, find_raw(source, day, project.settings)) for source in sources]
-        files = [(source, raw) for source, raw in found if raw is not None]
-        if files:
-            yield _Found(feed, day, files, fingerprint_of(files))
+def _find(
+    feed: str, day: date, sources: Sequence[Source], project: Project, notes: list[str]
+) -> _Found | None:
+    """Return the files of a day folder, None when there is none that a configuration names.
+
+    One that cannot be read is named, and waited for by those who need it.
+    """
+    files: _Files = []
+    for source in sources:
+        raw = readable_raw(source, day, project.settings, notes)
+        if raw is not None:
+            files.append((source, raw))
+    return _Found(feed, day, files, fingerprint_of(files)) if files else None
+
+
+def _is_ready(found: _Found, before: Cursor, after: Cursor, now: float, stable_secs: float) -> bool:
+    """Return whether a day is new or changed, and complete; note in the cursor where it stands."""
+    feed, day = found.feed, found.day.isoformat()
+    if before.done.get(feed, {}).get(day) == found.fingerprint:
+        after.done[feed][day] = found.fingerprint
+        return False
+    seen, since = before.pending.get(feed, {}).get(day, ("", now))
+    since = since if seen == found.fingerprint else now
+    after.pending[feed][day] = (found.fingerprint, since)
+    return now - since >= stable_secs or day_has_marker(feed, found.day)
 
 
 def fingerprint_of(files: Sequence[tuple[Source, RawFound]]) -> str:
@@ -274,8 +293,8 @@ def _runs(
             files: _Files = []
             lacking = []
             for source in project.sources_of(loaded):
-                raw = find_raw(source, day, project.settings)
                 feed = feed_of(source, project.settings)
+                raw = readable_raw(source, day, project.settings)
                 if raw is None or day.isoformat() not in after.done.get(feed, {}):
                     lacking.append(source.data_type.value)
                 else:
@@ -287,8 +306,15 @@ def _runs(
     return runs, notes
 
 
-def _range_notes(feed: str, days: Sequence[date], start: date, today: date) -> list[str]:
-    notes = [] if days else [f"no day folders (day-YYYY-MM-DD) in {feed}"]
+def _range_notes(
+    feed: str, days: Sequence[date], today: date, project: Project, sources: Sequence[Source]
+) -> list[str]:
+    start = project.settings.partitions_start
+    notes = []
+    if not days:
+        notes.append(f"no day folders (day-YYYY-MM-DD) in {feed}")
+        if (missing := feed_problem(sources[0], project.settings)) is not None:
+            notes.append(missing)
     if early := [day for day in days if day < start]:
         notes.append(
             f"{len(early)} days before {start} in {feed} are no partitions; set "
