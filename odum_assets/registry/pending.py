@@ -17,13 +17,18 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from odum_assets.backtest.request import RunRequest
-from odum_assets.registry.database import PATIENCE_SECS, reading, registry_exists, writing
+from odum_assets.registry.database import (
+    PATIENCE_SECS,
+    reading,
+    registry_exists,
+    result_store,
+    writing,
+)
 from odum_assets.registry.models import PENDING
 from odum_assets.registry.records import PHASE_LIMIT, pending_row, record_of
 from odum_assets.registry.register import ARTIFACTS, EVENTS, RUNS, insert, opened, register_record
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import request_record, write_failure
-from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 type Ending = Literal[RunStatus.FAILED, RunStatus.CANCELED]
@@ -147,7 +152,7 @@ def register_running(
     """
     record = request_record(request, run_id, dagster_run_id)
     row = pending_row(record, RunStatus.RUNNING, datetime.now(UTC))
-    failed = ResultStore(settings.results_path).failed_path(run_id)
+    failed = result_store(settings).failed_path(run_id)
     with opened(settings) as engine, writing(engine) as connection:
         statement = insert(connection)(RUNS).values(row)
         changes = {name: statement.excluded[name] for name in row if name != "run_id"}
@@ -270,7 +275,7 @@ def _close(
     status: Ending,
     error: str,
 ) -> list[str]:
-    store = ResultStore(settings.results_path)
+    store = result_store(settings)
     closed = []
     with opened(settings) as engine, writing(engine) as connection:
         for row in connection.execute(sa.select(RUNS).where(*which)).mappings().all():
