@@ -15,7 +15,7 @@ from typing import Any
 from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.locks import shared
 from odum_assets.catalog.paths import PartitionPaths, manifest_lock
-from odum_assets.errors import DataError
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
 
@@ -24,6 +24,17 @@ _READABLE = (1, MANIFEST_VERSION)
 """Version 1 has fewer quality figures: its partition can be used, and is made anew when asked."""
 
 _TOO_LARGE = 2**63
+_UNUSABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    OSError,
+    ConfigError,
+)
+"""What a file of unexpected content can lead to."""
+
 _TIMES = ("first_ts_init", "last_ts_init", "first_ts_event", "last_ts_event")
 
 
@@ -163,7 +174,7 @@ def load_manifest(path: Path) -> PartitionManifest:
         return _from_json(content, path)
     except FileNotFoundError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OSError) as error:
+    except _UNUSABLE as error:
         raise DataError(
             f"{path}: not a manifest that this version can use ({error}). "
             "Convert the day again with `odum convert --force`."

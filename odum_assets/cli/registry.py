@@ -27,22 +27,22 @@ def upgrade(as_json: JsonOption = False) -> None:
     from odum_assets.cli.rendering import Output
     from odum_assets.registry import schema
     from odum_assets.registry.database import (
-        DamagedRegistryError,
+        RegistryError,
         create_engine,
         registry_url,
         result_store,
         shown,
     )
     from odum_assets.registry.register import upgrade_registry
-    from odum_assets.registry.repair import find_damage
+    from odum_assets.registry.repair import find_damage, remedy
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
     url = registry_url(settings)
     if url.drivername == "sqlite":
         settings.results_path.mkdir(parents=True, exist_ok=True)
-        if (damage := find_damage(settings)) is not None:
-            raise DamagedRegistryError(shown(url), damage)
+    if (damage := find_damage(settings)) is not None:
+        raise RegistryError(f"registry {shown(url)}: {damage}; {remedy(url)}")
     engine = create_engine(url)
     try:
         with output.waiting("Upgrading the registry"):

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from odum_assets.registry import schema
 from odum_assets.registry.database import (
-    SCHEMA,
     create_engine,
     reading,
     registry_exists,
@@ -16,7 +15,7 @@ from odum_assets.registry.database import (
 )
 from odum_assets.registry.models import PENDING, Artifact, Run
 from odum_assets.registry.records import run_ids
-from odum_assets.registry.repair import find_damage
+from odum_assets.registry.repair import find_damage, remedy
 from odum_assets.settings import Settings
 
 _NAMED = 3
@@ -59,7 +58,7 @@ def check_registry(settings: Settings) -> Checked:
     found = Checked(shown(url))
     damage = find_damage(settings)
     if damage is not None:
-        found.problems.append(f"{damage}; {_remedy(url)}")
+        found.problems.append(f"{damage}; {remedy(url)}")
         return found
     if not registry_exists(settings):
         found.problems.append("there is no registry yet; run: odum registry upgrade")
@@ -103,12 +102,3 @@ def _with_report(connection: sa.Connection) -> set[str]:
         sa.exists().where(Artifact.run_id == Run.id).where(in_report)
     )
     return set(connection.execute(found).scalars())
-
-
-def _remedy(url: sa.URL) -> str:
-    if url.drivername == "sqlite":
-        return "run: odum registry rebuild, which sets the file aside"
-    return (
-        f"drop the schema {SCHEMA} of the database and run: odum registry upgrade (every row comes "
-        "back from the result files)"
-    )

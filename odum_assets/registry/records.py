@@ -15,6 +15,7 @@ from typing import Any
 
 from odum_assets.config.hashing import canonical_json
 from odum_assets.config.problems import printable
+from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
 from odum_assets.results.failures import read_failure
@@ -30,7 +31,15 @@ UNVERSIONED = "unversioned"
 PHASE_LIMIT = 255
 """Characters of the text that says how far a run is."""
 
-_UNUSABLE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
+_UNUSABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    ConfigError,
+)
 """What a file of unexpected content can lead to; `record_of` names the file instead."""
 
 _TICKS = "tick"

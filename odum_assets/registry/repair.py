@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from odum_assets.registry import schema
 from odum_assets.registry.database import (
+    SCHEMA,
     DamagedRegistryError,
     RegistryError,
     create_engine,
@@ -63,7 +64,7 @@ def rebuild_registry(settings: Settings, progress: Callable[[int], None] | None 
                 raise
     url = registry_url(settings)
     if url.drivername != "sqlite":
-        raise RegistryError(f"registry {shown(url)}: {find_damage(settings)}")
+        raise RegistryError(f"registry {shown(url)}: {find_damage(settings)}; {remedy(url)}")
     pending = _readable_pending(url)
     aside = _set_aside(Path(str(url.database)))
     engine = create_engine(url)
@@ -104,6 +105,16 @@ def find_damage(settings: Settings) -> str | None:
         return error.reason
     finally:
         engine.dispose()
+
+
+def remedy(url: sa.URL) -> str:
+    """Return what to do with a damaged registry."""
+    if url.drivername == "sqlite":
+        return "run: odum registry rebuild, which sets the file aside"
+    return (
+        f"drop the schema {SCHEMA} of the database and run: odum registry upgrade (every row comes "
+        "back from the result files)"
+    )
 
 
 def _file_damage(connection: sa.Connection) -> str | None:

@@ -138,7 +138,7 @@ class ResultStore:
             If there is no such run; similar ids are named.
         """
         path = self.fast_path(run_id)
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             known = [each.stem for each in (self.root / "fast").glob("*.json")]
             near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; see odum results list"

@@ -220,6 +220,7 @@ MANIFESTS: dict[str, Callable[[Path], object]] = {
     "quality": _shape(lambda content: content.update(quality=[])),
     "source": _shape(lambda content: content.update(source="here")),
     "another day": _shape(lambda content: content.update(day="2024-01-09")),
+    "no key": _shape(lambda content: content.update(key="???")),
     "another key": _shape(lambda content: content.update(key="OKX:PERPETUAL:BTC-USDT")),
     "link": _link,
     "folder": _folder,
