@@ -219,6 +219,9 @@ def _day(
     _check_partition(project, day)
     request = _day_request(loaded, new, day)
     parts = _parts(project, loaded, new, day)
+    for each in parts:
+        if each.state is State.UNREADABLE and each.manifest is None:
+            raise ProblemError(409, "unreadable-data", "\n".join(each.problems))
     missing = [str(each.source.data_type) for each in parts if each.state is State.MISSING]
     if missing:
         raise ProblemError(

@@ -5,13 +5,15 @@ are spelled (`forms`).
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from odum_assets.api.forms import (
     Form,
@@ -22,6 +24,7 @@ from odum_assets.api.forms import (
     takes_gzip,
 )
 from odum_assets.api.tables import Table
+from odum_assets.results.stored_file import StoredFile, path_of
 
 DEFAULT_ROWS = 1_000
 """Rows of a JSON page for which no limit was given."""
@@ -119,6 +122,39 @@ class Streamed:
             self.headers["Content-Encoding"] = "gzip"
             chunks = gzipped(chunks)
         return StreamingResponse(chunks, media_type=self._form.value, headers=self.headers)
+
+
+class StoredFileResponse(FileResponse):
+    """A file of a result, sent from what was looked at whatever its name leads to meanwhile.
+
+    Parameters
+    ----------
+    file : StoredFile
+        The file; it must be there.
+    media_type, filename : str
+        What it is, and what the other side saves it as.
+    headers : dict
+        More headers.
+    """
+
+    def __init__(
+        self, file: StoredFile, media_type: str, filename: str, headers: dict[str, str]
+    ) -> None:
+        self._descriptor = file.open()
+        super().__init__(
+            path_of(self._descriptor, file.path),
+            headers=headers,
+            media_type=media_type,
+            filename=filename,
+            stat_result=os.fstat(self._descriptor),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and close it however that ends."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._descriptor)
 
 
 def json_reply(

@@ -15,7 +15,7 @@ from odum_assets.catalog import (
     PartitionManifest,
     PartitionRequest,
     catalog_view,
-    list_manifests,
+    scan_manifests,
 )
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
@@ -31,10 +31,16 @@ def days_before(
     """Return the manifests of the last days with trades before a day, oldest first.
 
     Only days strictly before `first_day` count, so that nothing looks ahead.
+
+    Raises
+    ------
+    DataError
+        If the manifest of one of these days cannot be used: without it the curve would be another.
     """
-    manifests = list_manifests(catalog_root, key, DataType.TRADES)
-    earlier = [each for each in manifests if each.day < first_day]
-    return earlier[-lookback_days:]
+    found = scan_manifests(catalog_root, key, DataType.TRADES)
+    days = [day for day in found.days if day < first_day][-lookback_days:]
+    found.require(days)
+    return [each for each in found.manifests if each.day in days]
 
 
 class VolumeDays:

@@ -54,7 +54,7 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
 def files(entry: "ResultEntry") -> dict[str, str]:
     """Return where the files of a result lie, by kind; only those that exist."""
     found = {"summary": str(entry.fast_path)}
-    if entry.report_path is not None:
+    if entry.report_path is not None and entry.report_path.is_dir():
         found["report"] = str(entry.report_path)
         sheet = entry.report_path / "tearsheet.html"
         if sheet.is_file():
@@ -206,9 +206,11 @@ def show_flags(output: Output, entry: "ResultEntry") -> None:
 
 
 def show_files(output: Output, entry: "ResultEntry") -> None:
-    """Print where the files of a result are."""
+    """Print where the files of a result are, and which are gone."""
     pairs = [(name, escaped(shown_path(path))) for name, path in files(entry).items()]
     output.facts("Files", pairs)
+    if entry.report_path is not None and not entry.report_path.is_dir():
+        output.warn(f"its report is gone: there is no folder {shown_path(entry.report_path)}")
 
 
 def show_simulated(output: Output, aspects: Sequence[dict[str, Any]]) -> None:

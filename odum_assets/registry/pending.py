@@ -17,13 +17,19 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from odum_assets.backtest.request import RunRequest
-from odum_assets.registry.database import PATIENCE_SECS, reading, registry_exists, writing
+from odum_assets.registry.database import (
+    PATIENCE_SECS,
+    reading,
+    registry_exists,
+    result_store,
+    writing,
+)
 from odum_assets.registry.models import PENDING
-from odum_assets.registry.records import PHASE_LIMIT, pending_row, record_of
+from odum_assets.registry.records import PHASE_LIMIT, Row, pending_row, record_of
 from odum_assets.registry.register import ARTIFACTS, EVENTS, RUNS, insert, opened, register_record
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import request_record, write_failure
-from odum_assets.results.store import ResultStore
+from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 
 type Ending = Literal[RunStatus.FAILED, RunStatus.CANCELED]
@@ -147,7 +153,7 @@ def register_running(
     """
     record = request_record(request, run_id, dagster_run_id)
     row = pending_row(record, RunStatus.RUNNING, datetime.now(UTC))
-    failed = ResultStore(settings.results_path).failed_path(run_id)
+    failed = result_store(settings).failed_path(run_id)
     with opened(settings) as engine, writing(engine) as connection:
         statement = insert(connection)(RUNS).values(row)
         changes = {name: statement.excluded[name] for name in row if name != "run_id"}
@@ -216,7 +222,7 @@ def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error
     RegistryError
         If the registry cannot be written; it is as before.
     ResultError
-        If a record cannot be written.
+        If a record cannot be written or read; the other runs are closed.
     """
     which = (RUNS.c.dagster_run_id == dagster_run_id, _IS_PENDING)
     return _close(settings, which, status, error)
@@ -270,24 +276,41 @@ def _close(
     status: Ending,
     error: str,
 ) -> list[str]:
-    store = ResultStore(settings.results_path)
-    closed = []
+    store = result_store(settings)
+    closed: list[str] = []
+    problems: list[ResultError] = []
     with opened(settings) as engine, writing(engine) as connection:
         for row in connection.execute(sa.select(RUNS).where(*which)).mappings().all():
             run_id = row["run_id"]
-            if not store.fast_path(run_id).is_file() and not store.failed_path(run_id).is_file():
-                record = row["provenance"]["request"]
-                record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
-                reached = None
-                if row["phase"] is not None:
-                    reached = (float(row["progress"]), row["phase"])
-                kind = {"type": _ERROR_TYPES[status], "message": error}
-                is_failed = status is RunStatus.FAILED
-                ending: Literal["failed", "canceled"] = "failed" if is_failed else "canceled"
-                write_failure(settings, record, ending, kind, reached)
-            register_record(connection, record_of(store, run_id))
-            closed.append(run_id)
+            try:
+                if not _has_file(store, run_id):
+                    _write_ending(settings, dict(row), status, error)
+                register_record(connection, record_of(store, run_id))
+            except ResultError as problem:
+                problems.append(problem)
+            else:
+                closed.append(run_id)
+    if problems:
+        # The others are closed.
+        raise problems[0]
     return closed
+
+
+def _has_file(store: ResultStore, run_id: str) -> bool:
+    return store.fast_path(run_id).exists() or store.failed_path(run_id).exists()
+
+
+def _write_ending(settings: Settings, row: Row, status: Ending, error: str) -> None:
+    """Write the record of a run that ended without a file."""
+    record = row["provenance"]["request"]
+    record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
+    reached = None
+    if row["phase"] is not None:
+        reached = (float(row["progress"]), row["phase"])
+    ending: Literal["failed", "canceled"] = "failed" if status is RunStatus.FAILED else "canceled"
+    write_failure(
+        settings, record, ending, {"type": _ERROR_TYPES[status], "message": error}, reached
+    )
 
 
 def _update(

@@ -75,7 +75,7 @@ def _take_net_pnl(summary: dict[str, Any]) -> None:
         valuation["pnl"] = parts["net"] * valuation["rate"]
 
 
-def recomputed(summary: dict[str, Any], days: list[str], report: Path) -> dict[str, Any]:
+def recomputed(summary: dict[str, Any], days: list[str], equity: Path) -> dict[str, Any]:
     """Return a summary with its figures computed from the tables of its report by today's rules.
 
     Parameters
@@ -84,8 +84,8 @@ def recomputed(summary: dict[str, Any], days: list[str], report: Path) -> dict[s
         In today's form.
     days : list of str
         UTC days (ISO 8601) that the run went over.
-    report : Path
-        The report folder.
+    equity : Path
+        The equity table of its report.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def recomputed(summary: dict[str, Any], days: list[str], report: Path) -> dict[s
     """
     ratios = summary["ratios"]
     series = equity_series(
-        report / "equity.parquet",
+        equity,
         ratios["equity_interval_secs"],
         ratios["annualization_days"],
         [date.fromisoformat(each) for each in days],

@@ -24,12 +24,16 @@ def write_tearsheet(run_id: str, settings: Settings) -> Path:
             f"{run_id} was run in fast mode and keeps no tables; run it again in report mode"
         )
     target = entry.report_path / "tearsheet.html"
-    with store.explained(), store.scratch() as work:
+    with (
+        store.explained(),
+        store.scratch() as work,
+        entry.report_file("equity.parquet").opened() as equity,
+    ):
         # The ending chooses the format.
         drawn = work / "tearsheet.html"
         render_tearsheet(
             drawn,
-            entry.report_path / "equity.parquet",
+            equity,
             f"{entry.config_name} {entry.partition}",
             _run_info(entry),
             _account_info(entry.summary()),

@@ -79,7 +79,9 @@ def test_sections_that_are_missing_or_unknown_stay_so() -> None:
 def test_a_report_is_computed_again_from_its_equity_table(store: ResultStore) -> None:
     entry = store.entry(WINDOW)
     assert entry.report_path is not None
-    found = recomputed(entry.summary(), entry.metadata()["days"], entry.report_path)
+    found = recomputed(
+        entry.summary(), entry.metadata()["days"], entry.report_path / "equity.parquet"
+    )
     rows = read_rows(entry.report_path / "equity.parquet")
     # By hand: the first row, the hours of the two days with data, and the last row.
     end_of_first = moment(24 * 3_600)
@@ -104,7 +106,9 @@ def test_a_report_is_computed_again_from_its_equity_table(store: ResultStore) ->
 def test_an_account_that_ended_below_zero_has_a_drawdown_and_no_ratios(store: ResultStore) -> None:
     entry = store.entry(LOSING)
     assert entry.report_path is not None
-    found = recomputed(entry.summary(), entry.metadata()["days"], entry.report_path)
+    found = recomputed(
+        entry.summary(), entry.metadata()["days"], entry.report_path / "equity.parquet"
+    )
     assert found["ratios"]["sharpe"] is found["returns"]["volatility_pct"] is None
     # The peak of 1968 was there at 02:00, and equity never came back to it.
     assert found["drawdown"]["max_drawdown_amount"] == -5_000

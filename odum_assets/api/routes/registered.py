@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from sqlalchemy import Connection
 
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.replies import json_reply, tag_of
+from odum_assets.api.replies import StoredFileResponse, json_reply, tag_of
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.registry import queries
@@ -20,7 +20,6 @@ from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
-from odum_assets.settings import is_inside
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -380,18 +379,15 @@ def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
     response_class=FileResponse,
     responses={200: {"content": {"*/*": {}}, "description": "The file."}},
 )
-def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileResponse:
+def get_artifact(service: ServiceHere, run_id: str, filename: str) -> StoredFileResponse:
     """Return a file of a run."""
     name, found = _artifacts_of(service, run_id)
-    root = service.settings.results_path
     for each in found:
-        path = root / Path(each["storage_path"])
-        if each["filename"] == filename and is_inside(path, root) and path.is_file():
+        file = service.store.file(*PurePosixPath(each["storage_path"]).parts)
+        if each["filename"] == filename and file.is_there():
             # A page among them must not act in the name of the service.
             headers = {"Content-Security-Policy": "sandbox allow-scripts"}
-            return FileResponse(
-                path, media_type=each["mime_type"], filename=filename, headers=headers
-            )
+            return StoredFileResponse(file, each["mime_type"], filename, headers)
     raise ProblemError(
         404, "unknown-artifact", f"run {name} has no file {filename[:80]!r}; see its artifacts"
     )

@@ -130,15 +130,17 @@ def window_days(
     Raises
     ------
     DataError
-        If it holds none of them.
+        If it holds none of them, or the manifest of one cannot be used.
     """
     from odum_assets.backtest.request import day_of_ns
-    from odum_assets.catalog import list_manifests
+    from odum_assets.catalog import scan_manifests
 
     first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
     root = project.catalog_root(loaded)
-    there = {manifest.day for manifest in list_manifests(root, loaded.key, DataType.TRADES)}
+    found = scan_manifests(root, loaded.key, DataType.TRADES)
+    there = {manifest.day for manifest in found.manifests}
     wanted = [first + timedelta(days=index) for index in range((last - first).days + 1)]
+    found.require(wanted)
     days = tuple(day for day in wanted if day in there)
     if not days:
         raise DataError(

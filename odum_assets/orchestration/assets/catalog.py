@@ -26,7 +26,7 @@ from odum_assets.orchestration.metadata import (
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
 from odum_assets.orchestration.partition_plots import partition_plots
 from odum_assets.orchestration.progress import row_progress
-from odum_assets.orchestration.project import Project, RawFound, Source, find_raw
+from odum_assets.orchestration.project import Project, RawFound, Source, feed_problem, find_raw
 from odum_assets.orchestration.run_config import ConvertConfig
 from odum_assets.raw.layout import MARKER, DataType, require_inside
 
@@ -114,6 +114,8 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
     expected = raw_path(source.loaded, source.data_type.value, day, project.settings)
     found = find_raw(source, day, project.settings)
     if found is None:
+        if (problem := feed_problem(source, project.settings)) is not None:
+            raise DataError(problem)
         raise DataError(
             f"{expected}: there is no raw {source.data_type.value} file of {source.key} for {day}. "
             "Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
