@@ -10,6 +10,9 @@ from odum_assets.errors import ConfigError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that only this machine reaches."""
 
+DAGSTER_PREFIX = "/dagster"
+"""Path of the Dagster UI; its webserver is started with it, as its pages have it in their links."""
+
 
 def _listed(value: object) -> object:
     if isinstance(value, str):
