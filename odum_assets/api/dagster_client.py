@@ -448,6 +448,13 @@ class DagsterClient:
                 "ODUM_DAGSTER_URL",
                 _LATER,
             ) from None
+        if reply.status in (401, 403):
+            raise ProblemError(
+                502,
+                "dagster-failed",
+                f"Dagster at {self._shown} refuses the service ({reply.status}): "
+                "ODUM_DAGSTER_URL needs its token as the password, or names another address",
+            )
         if "error" in content:
             raise ProblemError(502, "dagster-failed", f"Dagster: {content['error']}")
         return content

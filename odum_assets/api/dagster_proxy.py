@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import h11
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
@@ -108,7 +109,8 @@ class DagsterProxy:
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
-        headers = [(b"host", b"localhost"), (b"connection", b"close")]
+        # Not "Connection: close": a refusal that comes before the body was read would be lost.
+        headers = [(b"host", b"localhost")]
         headers += [(name, value) for name, value in scope["headers"] if name in _TAKEN]
         if scope["method"] not in ("GET", "HEAD"):
             headers.append((b"content-length", str(len(body)).encode()))
@@ -117,9 +119,8 @@ class DagsterProxy:
             wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
             try:
                 request = h11.Request(method=scope["method"], target=target, headers=headers)
-                writer.write(wire.send(request) or b"")
-                writer.write(wire.send(h11.Data(data=body)) or b"" if body else b"")
-                writer.write(wire.send(h11.EndOfMessage()) or b"")
+                events = [request, h11.Data(data=body), h11.EndOfMessage()]
+                writer.write(b"".join(wire.send(event) or b"" for event in events))
             except h11.LocalProtocolError:
                 raise ProblemError(400, "invalid-request", "no request of HTTP") from None
             await _pass_reply(wire, reader, send)
@@ -169,8 +170,16 @@ def proxy_routes(note: Path) -> list[BaseRoute]:
     async def enter(_: object) -> RedirectResponse:
         return RedirectResponse(f"{DAGSTER_PREFIX}/")
 
+    async def icon(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{DAGSTER_PREFIX}{request.url.path}")
+
     proxy = DagsterProxy(note)
-    return [Route(DAGSTER_PREFIX, enter, methods=["GET"]), Mount(DAGSTER_PREFIX, proxy)]
+    return [
+        # The pages of runs name their icon without the prefix.
+        Route("/favicon-run-{status:str}.svg", icon, methods=["GET"]),
+        Route(DAGSTER_PREFIX, enter, methods=["GET"]),
+        Mount(DAGSTER_PREFIX, proxy),
+    ]
 
 
 def _unreachable() -> ProblemError:
