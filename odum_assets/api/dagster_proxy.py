@@ -155,8 +155,11 @@ class DagsterProxy:
                 open_timeout=_CONNECTS_WITHIN_S,
                 max_size=_REPLY_LIMIT,
             )
-        except (OSError, TimeoutError, WebSocketException):
+        except (OSError, TimeoutError):
             raise _unreachable() from None
+        except WebSocketException:
+            detail = "Dagster takes WebSockets at /dagster/graphql, with the protocol graphql-ws"
+            raise ProblemError(502, "dagster-failed", detail) from None
         try:
             await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol})
             await _join(upstream, receive, send)

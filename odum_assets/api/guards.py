@@ -36,6 +36,7 @@ _OPEN: Final = ("/api/health", *PATHS)
 """Paths that need no token, so that a supervisor can ask, and a person can give it."""
 
 _READING: Final = ("GET", "HEAD", "OPTIONS")
+_SINGLE: Final = ("Host", "Origin", "Authorization", "Content-Type")
 _KEPT_OUT: Final = {
     "X-Content-Type-Options": "nosniff",
     # Pages of others neither show it in a frame nor take it for a script or picture of theirs.
@@ -107,6 +108,7 @@ class Guard:
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Raise if a request may not pass."""
         _check_address(scope)
+        _check_single(headers)
         self._check_host(headers)
         credential = self._credential(scope, headers)
         if credential is None and scope["path"] in _OPEN:
@@ -184,6 +186,13 @@ def _check_address(scope: Scope) -> None:
     """Refuse null characters: nothing has one in its name, databases and files take none."""
     if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
         raise ProblemError(400, "invalid-address", "the address has a null character (%00)")
+
+
+def _check_single(headers: Headers) -> None:
+    """Refuse a request that has two of what decides: others might look at the other one."""
+    for name in _SINGLE:
+        if len(headers.getlist(name)) > 1:
+            raise ProblemError(400, "invalid-request", f"the header {name} is there twice")
 
 
 def _unauthorized(scope: Scope) -> ProblemError:

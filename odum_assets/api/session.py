@@ -126,7 +126,10 @@ def login_routes(sessions: Sessions) -> list[Route]:
         return _page(_FORM.format(next=html.escape(target or "")))
 
     async def log_in(request: Request) -> Response:
-        fields = parse_qs((await request.body()).decode("latin-1"), max_num_fields=10)
+        try:
+            fields = parse_qs((await request.body()).decode("latin-1"), max_num_fields=10)
+        except ValueError:
+            fields = {}
         target = _local(fields.get("next", [""])[-1])
         given = fields.get("token", [""])[-1].strip()
         if not sessions.is_token(given.encode("utf-8", "replace")):

@@ -194,6 +194,30 @@ def test_the_token_is_taken_as_a_password_too(dev: Live) -> None:
     assert Door(dev.url, {"Authorization": wrong}).graphql(RUNS).status == 401
 
 
+def test_a_form_that_is_none_logs_nobody_in(dev: Live) -> None:
+    door = Door(dev.url, {})
+    for body in (b"", b"a=1&" * 100_000, b"token=%ff\xff&next=%2F%00", b"token", b"\x00" * 100):
+        reply = door.ask("POST", "/login", body, Origin=dev.url)
+        assert (reply.status, "Set-Cookie" in reply.headers) == (401, False)
+    assert door.ask("GET", f"/login?token={TOKEN}").headers["Set-Cookie"] is None
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "Content-Type"])
+def test_what_decides_is_there_once(door: Door, name: str) -> None:
+    own = {"Host": door.host, "Origin": door.url, "Content-Type": "application/json"}
+    own = {**own, **door.headers}
+    connection = HTTPConnection(door.host, timeout=60)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/dagster/graphql", skip_host=True)
+        body = json.dumps({"query": RELOAD}).encode()
+        pairs = [*own.items(), ("Content-Length", str(len(body)))]
+        for header, value in (*pairs, (name, own.get(name, "Bearer x")), (name, "other")):
+            connection.putheader(header, value)
+        connection.endheaders(body)
+        reply = connection.getresponse()
+        assert (reply.status, b"WorkspaceLocationEntry" in reply.read()) == (400, False)
+
+
 @pytest.mark.parametrize("next_", ["//evil.example", "/\\evil.example", "http://evil.example", ""])
 def test_the_login_leads_to_this_host_only(dev: Live, next_: str) -> None:
     from urllib.parse import urlencode
