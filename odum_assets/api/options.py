@@ -56,7 +56,7 @@ class ServiceOptions(BaseSettings):
     dagster_url: Annotated[str, BeforeValidator(_web_address)] = Field(
         default="http://127.0.0.1:3000",
         validation_alias="ODUM_DAGSTER_URL",
-        description="Dagster webserver that runs are started on.",
+        description="Dagster webserver of another folder or machine that runs are started on.",
     )
     launches_per_minute: int = Field(
         default=30,
