@@ -22,7 +22,7 @@ install: $(INSTALLED) ## Set up the environment in .venv
 demo: $(INSTALLED) ## Make sample data and every asset of them, show the results
 	@$(RUN)odum demo
 
-dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000)
+dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000/dagster)
 	@$(RUN)odum dev
 
 test: lint ## Check style and types, run the tests

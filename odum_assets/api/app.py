@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from odum_assets.api import problems
+from odum_assets.api.dagster_proxy import proxy_routes
 from odum_assets.api.document import TAGS, completed
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
@@ -26,6 +27,8 @@ from odum_assets.api.routes import (
     status,
 )
 from odum_assets.api.service import Service
+from odum_assets.api.session import login_routes, sessions_of
+from odum_assets.api.unix_http import note_of
 from odum_assets.settings import Settings
 
 _SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
@@ -86,7 +89,13 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
     problems.install(app, _ROUTERS)
     for router in _ROUTERS:
         app.include_router(router)
-    app.add_middleware(Guard, options=options)
+    sessions = sessions_of(options)
+    if sessions is not None:
+        app.router.routes += login_routes(sessions)
+    dagster = note_of(options.dagster_url)
+    if dagster is not None:
+        app.router.routes += proxy_routes(dagster[0])
+    app.add_middleware(Guard, options=options, sessions=sessions)
     if options.cors:
         # Outermost: a page must be able to read a refusal, too.
         app.add_middleware(

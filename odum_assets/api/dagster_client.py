@@ -16,6 +16,7 @@ import anyio.to_thread
 import urllib3
 
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.unix_http import UnixPool, note_of
 from odum_assets.orchestration.names import CODE_LOCATION
 
 type Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
@@ -154,12 +155,21 @@ class DagsterClient:
     Parameters
     ----------
     url : str
-        Its address.
+        Its address; of a Unix socket, what ``unix_http.unix_address`` returns.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, timeout=_TIMEOUT, retries=False)
+        self._pool: urllib3.PoolManager | UnixPool
+        found = note_of(url)
+        if found is None:
+            self._base = url
+            self._pool = urllib3.PoolManager(
+                maxsize=_CALLS_AT_ONCE, timeout=_TIMEOUT, retries=False
+            )
+        else:
+            note, self._base = found
+            self._pool = UnixPool(note, _CALLS_AT_ONCE, _TIMEOUT)
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def ask[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -426,7 +436,7 @@ class DagsterClient:
     def _send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             reply = self._pool.request(
-                "POST", self._url + path, body=json.dumps(body), headers=_JSON
+                "POST", self._base + path, body=json.dumps(body), headers=_JSON
             )
             content: dict[str, Any] = json.loads(reply.data)
         except (urllib3.exceptions.HTTPError, ValueError):
@@ -438,6 +448,13 @@ class DagsterClient:
                 "ODUM_DAGSTER_URL",
                 _LATER,
             ) from None
+        if reply.status in (401, 403):
+            raise ProblemError(
+                502,
+                "dagster-failed",
+                f"Dagster at {self._shown} refuses the service ({reply.status}): "
+                "ODUM_DAGSTER_URL needs its token as the password, or names another address",
+            )
         if "error" in content:
             raise ProblemError(502, "dagster-failed", f"Dagster: {content['error']}")
         return content
@@ -445,6 +462,8 @@ class DagsterClient:
     @property
     def _shown(self) -> str:
         """Return the address without user and password."""
+        if note_of(self._url) is not None:
+            return "its Unix socket"
         parts = urllib3.util.parse_url(self._url)
         return str(parts._replace(auth=None))
 

@@ -12,8 +12,6 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from odum_assets.errors import OdumError
-from odum_assets.registry.database import RegistryError
-from odum_assets.registry.queries import QueryError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -97,6 +95,10 @@ def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     routers : iterable of APIRouter
         What it is made of.
     """
+    # The front of `odum dev` has problems, too, and no registry: it does without its libraries.
+    from odum_assets.registry.database import RegistryError
+    from odum_assets.registry.queries import QueryError
+
     app.state.routes = [
         route for router in routers for route in router.routes if isinstance(route, APIRoute)
     ]

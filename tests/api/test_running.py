@@ -274,7 +274,9 @@ def test_a_window_over_midnight_exports_its_ticks(live: Live) -> None:
 def test_nobody_waits_for_dagster_who_does_not_need_it(live: Live) -> None:
     """A Dagster that takes requests and answers none: lists and figures are as fast as ever."""
     (webserver,) = [
-        pid for pid, words in started_in(live.folder) if "-m dagster_webserver " in words
+        pid
+        for pid, words in started_in(live.folder)
+        if "-m odum_assets.cli.dagster_services " in words
     ]
     status = "/api/v1/runs/00000000-0000-4000-8000-000000000000/status"
     with ThreadPoolExecutor(12) as pool:
