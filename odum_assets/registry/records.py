@@ -207,9 +207,9 @@ def _summary(store: ResultStore, entry: ResultEntry) -> Row:
     if version_of(summary) < FIGURES_VERSION and entry.report_path is not None:
         table = store.file("report", entry.run_id, "equity.parquet")
         # What cannot be computed keeps the figures that it has, with their version.
-        with suppress(OSError, ValueError, KeyError, TypeError, ArithmeticError, ResultError):
-            with table.opened() as equity:
-                return recomputed(summary, entry.metadata()["days"], equity)
+        unknown = (OSError, ValueError, KeyError, TypeError, ArithmeticError, ResultError)
+        with suppress(*unknown), table.opened() as equity:
+            return recomputed(summary, entry.metadata()["days"], equity)
     return summary
 
 
