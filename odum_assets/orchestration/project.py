@@ -89,12 +89,16 @@ class Project:
         Raw data by instrument and type, each once.
     partitions : dg.DailyPartitionsDefinition
         The one daily partitioning that all assets share.
+    is_local : bool
+        Whether runs are asked for by who started this process, such as a command. In Dagster's
+        code server and run workers they come over HTTP.
     """
 
     settings: Settings
     configs: tuple[LoadedConfig, ...]
     sources: tuple[Source, ...]
     partitions: dg.DailyPartitionsDefinition
+    is_local: bool = False
 
     def sources_of(self, loaded: LoadedConfig) -> tuple[Source, ...]:
         """Return the raw data that a configuration names: what its day job needs."""

@@ -11,8 +11,9 @@ from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection
 
+from odum_assets.api.preconditions import tag_of
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.replies import json_reply, tag_of
+from odum_assets.api.replies import json_reply
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.registry import queries
