@@ -22,7 +22,7 @@ from typing import Final
 from odum_assets.config.hashing import canonical_json
 from odum_assets.config.model import DataSource, RunConfig
 from odum_assets.config.problems import Problem, show
-from odum_assets.settings import Settings, is_inside, parse_boolean, parse_folder
+from odum_assets.settings import Settings, is_inside, parse_boolean, parse_folder, parse_root
 
 _BUILT_IN: Final = Path(__file__).parents[1] / "backtest" / "strategies"
 _CATALOG_PARTS: Final = ("data", "manifests")
@@ -167,8 +167,9 @@ def _raw_root_problem(text: str, reach: Reach) -> str | None:
         )
     else:
         # As text: whoever opens the address later must not read another host into it.
-        fits = any(
-            text == root or (text.startswith(f"{root}/") and _is_plain(text[len(root) + 1 :]))
+        opened = parse_root(text)
+        fits = "://" in text and any(
+            opened == root or (opened.startswith(f"{root}/") and _is_plain(opened[len(root) + 1 :]))
             for root in reach.raw_roots
         )
     if fits:
@@ -218,7 +219,7 @@ def _is_plain(rest: str) -> bool:
         "::" not in rest
         and rest.isprintable()
         and not any(char in rest for char in _ODD)
-        and all(part not in ("", ".", "..") for part in rest.rstrip("/").split("/"))
+        and all(part not in ("", ".", "..") for part in rest.split("/"))
     )
 
 
@@ -240,10 +241,10 @@ def _without_user(root: str) -> str:
 def _module_file(name: str) -> Path | None:
     """Return the file of a module as an import from the current folder would find it."""
     places: Iterable[str] | None = (str(Path.cwd()), *sys.path)
-    parts = name.split(".")
     origin = None
-    for depth in range(1, len(parts) + 1):
-        spec = None if places is None else PathFinder.find_spec(".".join(parts[:depth]), [*places])
+    for part in name.split("."):
+        # By its last part alone: a name with dots has finders ask for packages that are imported.
+        spec = None if places is None else PathFinder.find_spec(part, [*places])
         if spec is None:
             return None
         places = spec.submodule_search_locations

@@ -204,14 +204,14 @@ async def stream_run(
         async for told in follow(service.dagster, run.run_id, last_event_id):
             yield _event(told)
         shown = await _shown(service, await known_run(service, run.run_id))
-    except ProblemError as problem:
-        yield _sent("error", {"status": "unknown", "message": problem.detail})
+        if shown.status != "succeeded":
+            message = shown.error or f"the run was {shown.status}"
+            yield _sent("error", {**shown.model_dump(), "message": message})
+            return
+        document = await anyio.to_thread.run_sync(_document, service, shown)
+    except (ProblemError, OdumError) as problem:
+        yield _sent("error", {"status": "unknown", "message": str(problem)})
         return
-    if shown.status != "succeeded":
-        message = shown.error or f"the run was {shown.status}"
-        yield _sent("error", {**shown.model_dump(), "message": message})
-        return
-    document = await anyio.to_thread.run_sync(_document, service, shown)
     yield _sent("complete", {**shown.model_dump(), "document": document})
 
 
@@ -245,11 +245,15 @@ async def run_backtest(
     The run goes on when the other side goes away; with an Idempotency-Key it can ask again.
     """
     run = await _start_legacy(service, wanted, idempotency_key)
-    found: list[FinishedRun] = []
+    ended: list[FinishedRun | ProblemError | OdumError] = []
     async with anyio.create_task_group() as tasks:
 
         async def wait() -> None:
-            found.append(await _finished(service, run))
+            try:
+                ended.append(await _finished(service, run))
+            except (ProblemError, OdumError) as error:
+                # Raised after the group, which would wrap it.
+                ended.append(error)
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(wait)
@@ -257,10 +261,12 @@ async def run_backtest(
         while not await request.is_disconnected():
             await anyio.sleep(1)
         tasks.cancel_scope.cancel()
-    if not found:
+    if not ended:
         place = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
         raise ProblemError(503, "not-waiting", f"the run goes on; see {place}")
-    return found[0]
+    if isinstance(ended[0], Exception):
+        raise ended[0]
+    return ended[0]
 
 
 async def _launched(
@@ -289,8 +295,8 @@ async def run_backtest_stream(
             heard.take(told)
             yield _event(told)
         finished = await _outcome(service, run, heard)
-    except ProblemError as problem:
-        yield _sent("error", {"run_id": run_id, "message": problem.detail})
+    except (ProblemError, OdumError) as problem:
+        yield _sent("error", {"run_id": run_id, "message": str(problem)})
         return
     yield _sent("complete", finished.model_dump())
 
