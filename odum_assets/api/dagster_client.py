@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 import anyio
 import anyio.to_thread
@@ -154,11 +155,12 @@ class DagsterClient:
     Parameters
     ----------
     url : str
-        Its address.
+        Its address. User and password in it are sent as Basic credentials, and shown nowhere.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._headers = {**_JSON, **_credentials(url)}
         self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, timeout=_TIMEOUT, retries=False)
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -426,7 +428,7 @@ class DagsterClient:
     def _send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             reply = self._pool.request(
-                "POST", self._url + path, body=json.dumps(body), headers=_JSON
+                "POST", self._url + path, body=json.dumps(body), headers=self._headers
             )
             content: dict[str, Any] = json.loads(reply.data)
         except (urllib3.exceptions.HTTPError, ValueError):
@@ -447,6 +449,16 @@ class DagsterClient:
         """Return the address without user and password."""
         parts = urllib3.util.parse_url(self._url)
         return str(parts._replace(auth=None))
+
+
+def _credentials(url: str) -> dict[str, str]:
+    """Return the header for user and password of an address; none without them."""
+    user, mark, password = (urllib3.util.parse_url(url).auth or "").partition(":")
+    if not user and not mark:
+        return {}
+    # Percent-encoded in an address; as they are in the header (RFC 7617).
+    pair = f"{unquote(user)}:{unquote(password)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def is_cursor(text: str) -> bool:

@@ -11,9 +11,9 @@ from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection
 
-from odum_assets.api.preconditions import tag_of
+from odum_assets.api.preconditions import tag_of, tag_of_files
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.replies import json_reply
+from odum_assets.api.replies import json_reply, not_modified
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.registry import queries
@@ -287,7 +287,7 @@ async def list_stored_runs(service: ServiceHere, request: Request, query: _Query
     """List runs, newest first; X-Total-Count says how many there are, Link where more are."""
     page = await _runs(service, query)
     headers = {"X-Total-Count": str(page.total)}
-    links = _page_links(request, query, page.total)
+    links = _page_links(request, query, page)
     if links.next is not None:
         headers["Link"] = f'<{links.next}>; rel="next"'
     return json_reply(request, page.rows, headers, page.tag)
@@ -302,7 +302,7 @@ async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Re
         limit=query.limit,
         offset=query.offset,
         has_more=page.next_cursor is not None,
-        links=_page_links(request, query, page.total),
+        links=_page_links(request, query, page),
     )
     tail = {**rest.model_dump(by_alias=True), "next_cursor": page.next_cursor}
     body = b'{"runs":' + page.rows + b"," + json.dumps(tail).encode()[1:]
@@ -372,9 +372,9 @@ def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
 @router.get(
     "/v1/runs/{run_id}/artifacts/{filename}",
     response_class=FileResponse,
-    responses={200: {"content": {"*/*": {}}, "description": "The file."}},
+    responses={200: {"content": {"*/*": {}}, "description": "The file."}, **KNOWN},
 )
-def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileResponse:
+def get_artifact(service: ServiceHere, request: Request, run_id: str, filename: str) -> Response:
     """Return a file of a run."""
     name, found = _artifacts_of(service, run_id)
     root = service.settings.results_path
@@ -382,8 +382,12 @@ def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileRespon
         path = root / Path(each["storage_path"])
         if each["filename"] == filename and is_inside(path, root) and path.is_file():
             # A page among them must not act in the name of the service.
-            headers = {"Content-Security-Policy": "sandbox allow-scripts"}
-            return FileResponse(
+            headers = {
+                "Content-Security-Policy": "sandbox allow-scripts",
+                "ETag": tag_of_files((path,)),
+            }
+            known = not_modified(request, headers["ETag"], headers)
+            return known or FileResponse(
                 path, media_type=each["mime_type"], filename=filename, headers=headers
             )
     raise ProblemError(
@@ -464,11 +468,16 @@ def _page(
     }
 
 
-def _page_links(request: Request, query: RunQuery, total: int) -> PageLinks:
-    if query.cursor is not None:
-        return PageLinks(self_=_here(request), next=None, previous=None)
-    has_more = query.offset + query.limit < total
-    return _links(request, query.limit, query.offset, has_more=has_more)
+def _page_links(request: Request, query: RunQuery, page: _RunPage) -> PageLinks:
+    if query.cursor is None:
+        has_more = query.offset + query.limit < page.total
+        return _links(request, query.limit, query.offset, has_more=has_more)
+    following = None
+    if page.next_cursor is not None:
+        url = request.url.include_query_params(cursor=page.next_cursor, limit=query.limit)
+        following = f"{url.path}?{url.query}"
+    # A cursor leads forward only.
+    return PageLinks(self_=_here(request), next=following, previous=None)
 
 
 def _links(request: Request, limit: int, offset: int, *, has_more: bool) -> PageLinks:
