@@ -34,7 +34,7 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
-from odum_assets.registry.pending import close_pending, register_queued
+from odum_assets.registry.pending import close_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
 
@@ -408,21 +408,37 @@ async def _started(service: Service, plan: Callable[[], Plan], tags: dict[str, s
     async def start() -> DagsterRun:
         planned = await anyio.to_thread.run_sync(plan)
         service.launches.take()
-        dagster_run_id = await service.dagster.ask(service.dagster.launch, planned.launch)
+        # First: who dies in between leaves a run that is known, and that its sensor finds again.
+        await anyio.to_thread.run_sync(_register, service, planned)
+        try:
+            dagster_run_id = await service.dagster.ask(service.dagster.launch, planned.launch)
+        except ProblemError:
+            await anyio.to_thread.run_sync(_withdraw, service, planned)
+            raise
         await anyio.to_thread.run_sync(_register, service, planned, dagster_run_id)
         return await known_run(service, dagster_run_id)
 
     return await _once(service, service.dagster.find_run, start, tags)
 
 
-def _register(service: Service, plan: Plan, dagster_run_id: str) -> None:
+def _register(service: Service, plan: Plan, dagster_run_id: str | None = None) -> None:
     """Have the registry know the run as queued; its step tells of all that follows."""
     assert plan.run_id is not None  # noqa: S101 - a single run has one
     try:
         register_queued(service.settings, plan.request, plan.run_id, dagster_run_id)
     except OdumError as error:
-        # The run was started; its step says once more what there is to register.
-        _LOG.warning("run %s was started but could not be registered: %s", plan.run_id, error)
+        # Its step says once more what there is to register.
+        _LOG.warning("run %s could not be registered as queued: %s", plan.run_id, error)
+
+
+def _withdraw(service: Service, plan: Plan) -> None:
+    """Have the registry forget a run that Dagster did not take."""
+    assert plan.run_id is not None  # noqa: S101 - a single run has one
+    try:
+        withdraw(service.settings, plan.run_id)
+    except OdumError as error:
+        # A sensor closes it later as never started.
+        _LOG.warning("run %s was not started but stays registered: %s", plan.run_id, error)
 
 
 def _close(service: Service, dagster_run_id: str) -> None:
