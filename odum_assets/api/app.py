@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from odum_assets.api import problems
 from odum_assets.api.dagster_proxy import proxy_routes
+from odum_assets.api.docs_page import docs_routes
 from odum_assets.api.document import TAGS, completed
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
@@ -84,11 +85,15 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         lifespan=lifespan,
         # A redirect would repeat whatever host the request names.
         redirect_slashes=False,
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     problems.install(app, _ROUTERS)
     for router in _ROUTERS:
         app.include_router(router)
+    app.router.routes += docs_routes()
     sessions = sessions_of(options)
     if sessions is not None:
         app.router.routes += login_routes(sessions)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 import anyio
 import anyio.to_thread
@@ -155,7 +156,8 @@ class DagsterClient:
     Parameters
     ----------
     url : str
-        Its address; of a Unix socket, what ``unix_http.unix_address`` returns.
+        Its address; of a Unix socket, what ``unix_http.unix_address`` returns. User and password in
+        it are sent as Basic credentials, and shown nowhere.
     """
 
     def __init__(self, url: str) -> None:
@@ -170,6 +172,7 @@ class DagsterClient:
         else:
             note, self._base = found
             self._pool = UnixPool(note, _CALLS_AT_ONCE, _TIMEOUT)
+        self._headers = {**_JSON, **_credentials(url)}
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def ask[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -436,7 +439,7 @@ class DagsterClient:
     def _send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             reply = self._pool.request(
-                "POST", self._base + path, body=json.dumps(body), headers=_JSON
+                "POST", self._base + path, body=json.dumps(body), headers=self._headers
             )
             content: dict[str, Any] = json.loads(reply.data)
         except (urllib3.exceptions.HTTPError, ValueError):
@@ -466,6 +469,16 @@ class DagsterClient:
             return "its Unix socket"
         parts = urllib3.util.parse_url(self._url)
         return str(parts._replace(auth=None))
+
+
+def _credentials(url: str) -> dict[str, str]:
+    """Return the header for user and password of an address; none without them."""
+    user, mark, password = (urllib3.util.parse_url(url).auth or "").partition(":")
+    if not user and not mark:
+        return {}
+    # Percent-encoded in an address; as they are in the header (RFC 7617).
+    pair = f"{unquote(user)}:{unquote(password)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def is_cursor(text: str) -> bool:

@@ -56,7 +56,9 @@ class ServiceOptions(BaseSettings):
     dagster_url: Annotated[str, BeforeValidator(_web_address)] = Field(
         default="http://127.0.0.1:3000",
         validation_alias="ODUM_DAGSTER_URL",
-        description="Dagster webserver of another folder or machine that runs are started on.",
+        repr=False,
+        description="Dagster webserver of another folder or machine; user and password in it are "
+        "sent as Basic credentials.",
     )
     launches_per_minute: int = Field(
         default=30,

@@ -4,7 +4,6 @@ What belongs here: ETags, pages, headers. What does not: where rows come from (`
 are spelled (`forms`).
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from odum_assets.api.forms import (
     json_page,
     takes_gzip,
 )
+from odum_assets.api.preconditions import Preconditions, tag_of, tag_of_files
 from odum_assets.api.tables import Table
 from odum_assets.results.stored_file import StoredFile, path_of
 
@@ -175,21 +175,12 @@ def next_link(request: Request, offset: int, limit: int | None) -> str:
 
 
 def not_modified(request: Request, tag: str, headers: dict[str, str]) -> Response | None:
-    """Return the reply to who has what this ETag stands for; None for others."""
-    known = [
-        each.strip().removeprefix("W/")
-        for each in request.headers.get("if-none-match", "").split(",")
-    ]
-    return Response(status_code=304, headers=headers) if {"*", tag} & {*known} else None
+    """Return the reply to who has what this ETag stands for; None for others.
 
-
-def tag_of(content: bytes) -> str:
-    """Return the ETag of a content."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
-def tag_of_files(files: tuple[Path, ...], *parts: object) -> str:
-    """Return an ETag of the files that a reply is made of, and of how it is made."""
-    stats = [(str(file), file.stat()) for file in files]
-    identity = [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]
-    return tag_of(repr((identity, parts)).encode())
+    Raises
+    ------
+    ProblemError
+        If the request asks for another representation by If-Match (412).
+    """
+    known = Preconditions.of(request.headers, is_reading=True).answers_known(tag)
+    return Response(status_code=304, headers=headers) if known else None

@@ -211,6 +211,11 @@ def read_manifest(
             return load_manifest(paths.manifest)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DataError(
+            f"{catalog_root}: no catalog can lie here ({error.strerror}); set DATA_CATALOG_PATH or "
+            "data_catalog.parquet_root to a folder"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import CROSS_CHECKED, RunConfig, cross_problems
-from odum_assets.config.problems import Problem, find_problems, printable, shortened, show
+from odum_assets.config.problems import (
+    MOST_PROBLEMS,
+    Problem,
+    find_problems,
+    printable,
+    shortened,
+    show,
+)
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.settings import is_inside
@@ -95,7 +102,10 @@ def load_config(path: str | Path) -> LoadedConfig:
     noted = {problem.path for problem in problems}
     problems += [problem for problem in _validate(document) if problem.path not in noted]
     if problems:
-        raise ConfigError("\n".join(f"{shown}: {problem}" for problem in problems))
+        lines = [f"{shown}: {problem}" for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{shown}: more problems than these {MOST_PROBLEMS}")
+        raise ConfigError("\n".join(lines))
     config = RunConfig.model_validate(document)
     return LoadedConfig(file.stem, file, config, content_hash(config), config.key)
 

@@ -42,6 +42,9 @@ _DEFAULT_PATTERN = "{key}.parquet"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _FX_PAIR = re.compile(r"[A-Z0-9]{2,16}_[A-Z0-9]{2,16}")
+_LONGEST_NAME = 255
+"""Bytes that file systems take in one name."""
+
 _DAY_NAMES = ("day-*", "day-{date}")
 
 
@@ -1150,6 +1153,8 @@ def _path_problem(path: str) -> str | None:
         text = "allowed no wildcard but the one of the day-* folder"
     elif not path.endswith(("/", ".parquet")):
         text = "allowed a .parquet file, or a folder that ends in /"
+    elif any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):
+        text = f"allowed names of up to {_LONGEST_NAME} bytes"
     return text
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -99,7 +99,7 @@ def load_graph(settings: Settings) -> Graph:
     ConfigError
         If the folder of configurations cannot be used.
     """
-    project = load_project(settings)
+    project = replace(load_project(settings), is_local=True)
     return Graph(project, definitions_of(project))
 
 

@@ -98,6 +98,9 @@ class Project:
         The one daily partitioning that all assets share.
     refused : tuple[RefusedConfig, ...]
         Files of the configurations' folder that cannot be used: they have no part in the graph.
+    is_local : bool
+        Whether runs are asked for by who started this process, such as a command. In Dagster's
+        code server and run workers they come over HTTP.
     """
 
     settings: Settings
@@ -105,6 +108,7 @@ class Project:
     sources: tuple[Source, ...]
     partitions: dg.DailyPartitionsDefinition
     refused: tuple[RefusedConfig, ...] = ()
+    is_local: bool = False
 
     def config(self, name: str) -> LoadedConfig:
         """Return a configuration by name.

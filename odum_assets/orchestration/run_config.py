@@ -256,7 +256,9 @@ def parse_moment(name: str, text: str | None, day: date | None) -> int | None:
         allowed = "2023-05-23T19:23:00Z" + ("" if day is None else " or 19:23:00")
         raise ConfigError(f"{name}: found {text!r}, allowed a time such as {allowed}") from None
     if moment.utcoffset() is None:
-        raise ConfigError(f"{name}: found {text!r} without a time zone, add Z for UTC: {text}Z")
+        # Written out: a day alone takes no zone.
+        whole = f"{moment.isoformat()}Z"
+        raise ConfigError(f"{name}: found {text!r} without a time zone, add Z for UTC: {whole}")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 

@@ -36,6 +36,9 @@ type Ending = Literal[RunStatus.FAILED, RunStatus.CANCELED]
 
 _PROGRESS_PATIENCE_SECS = 0.25
 _ERROR_TYPES = {RunStatus.FAILED: "RunFailed", RunStatus.CANCELED: "RunCanceled"}
+_OWNER = "dagster_instance"
+"""Key in the provenance of a run under way: names of the Dagster instance that has it."""
+
 _IS_PENDING = RUNS.c.status.in_(PENDING)
 
 
@@ -53,12 +56,16 @@ class PendingRun:
         The Dagster run that carries it out; None while that is not known.
     seen_at : datetime
         Last sign of life.
+    owner : tuple[str, ...]
+        Names of the Dagster instance that has the run; empty while none has said so. Several
+        instances may share a registry, and only that one can say what became of the run.
     """
 
     run_id: str
     status: RunStatus
     dagster_run_id: str | None
     seen_at: datetime
+    owner: tuple[str, ...] = ()
 
 
 def register_queued(
@@ -107,6 +114,35 @@ def attach_dagster_run(settings: Settings, run_id: str, dagster_run_id: str) -> 
     return _update(settings, which, {"dagster_run_id": dagster_run_id})
 
 
+def claim(settings: Settings, run: PendingRun, owner: tuple[str, ...]) -> None:
+    """Say which Dagster instance has a run.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    with opened(settings) as engine, writing(engine) as connection:
+        found = sa.select(RUNS.c.provenance).where(*_same(run))
+        provenance = connection.execute(found).scalar_one_or_none()
+        if provenance is not None:
+            values = {"provenance": {**provenance, _OWNER: list(owner)}}
+            connection.execute(RUNS.update().where(*_same(run)).values(values))
+
+
+def withdraw(settings: Settings, run_id: str) -> bool:
+    """Remove a queued run that no Dagster run carries out; return whether it was there.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), _IS_PENDING)
+    with opened(settings) as engine, writing(engine) as connection:
+        return bool(connection.execute(RUNS.delete().where(*which)).rowcount)
+
+
 def requeue(settings: Settings, run: PendingRun, dagster_run_id: str) -> bool:
     """Let a run wait for the Dagster run that tries it again; return whether it was still pending.
 
@@ -128,7 +164,11 @@ def requeue(settings: Settings, run: PendingRun, dagster_run_id: str) -> bool:
 
 
 def register_running(
-    settings: Settings, request: RunRequest, run_id: str, dagster_run_id: str | None = None
+    settings: Settings,
+    request: RunRequest,
+    run_id: str,
+    dagster_run_id: str | None = None,
+    owner: tuple[str, ...] = (),
 ) -> None:
     """Register that a run begins, queued before or not.
 
@@ -145,6 +185,8 @@ def register_running(
         Its id.
     dagster_run_id : str, optional
         The Dagster run that carries it out.
+    owner : tuple[str, ...]
+        Names of the Dagster instance that has this Dagster run.
 
     Raises
     ------
@@ -153,6 +195,8 @@ def register_running(
     """
     record = request_record(request, run_id, dagster_run_id)
     row = pending_row(record, RunStatus.RUNNING, datetime.now(UTC))
+    if owner:
+        row["provenance"] = {**row["provenance"], _OWNER: list(owner)}
     failed = result_store(settings).failed_path(run_id)
     with opened(settings) as engine, writing(engine) as connection:
         statement = insert(connection)(RUNS).values(row)
@@ -250,12 +294,21 @@ def pending_runs(settings: Settings) -> list[PendingRun]:
     if not registry_exists(settings):
         return []
     found = sa.select(
-        RUNS.c.run_id, RUNS.c.status, RUNS.c.dagster_run_id, RUNS.c.executed_at, RUNS.c.updated_at
+        RUNS.c.run_id,
+        RUNS.c.status,
+        RUNS.c.dagster_run_id,
+        RUNS.c.executed_at,
+        RUNS.c.updated_at,
+        RUNS.c.provenance,
     ).where(_IS_PENDING)
     with opened(settings) as engine, reading(engine) as connection:
         return [
             PendingRun(
-                row.run_id, row.status, row.dagster_run_id, row.updated_at or row.executed_at
+                row.run_id,
+                row.status,
+                row.dagster_run_id,
+                row.updated_at or row.executed_at,
+                tuple(row.provenance.get(_OWNER, ())),
             )
             for row in connection.execute(found.order_by(RUNS.c.executed_at))
         ]
