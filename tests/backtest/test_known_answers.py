@@ -258,7 +258,9 @@ def test_an_inverse_perpetual_counts_in_coins(market: Market) -> None:
     assert run.summary["pnl"] == -0.050225
 
 
-def test_an_inverse_entry_is_averaged_as_venues_do_with_the_engines_figure_beside(market: Market) -> None:
+def test_an_inverse_entry_is_averaged_as_venues_do_with_the_engines_figure_beside(
+    market: Market,
+) -> None:
     config = variant(INVERSE, venue={"starting_balance": 10})
     market.trades(
         [
