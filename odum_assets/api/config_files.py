@@ -1,6 +1,5 @@
 """The files of run configurations: listing them, and replacing one whole or not at all."""
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import tag_of
 from odum_assets.catalog.publish import write_synced
 from odum_assets.config import LoadedConfig, load_config, load_configs
+from odum_assets.config.exact_json import write_json
 from odum_assets.errors import ConfigError
 from odum_assets.settings import is_inside
 
@@ -143,7 +143,7 @@ def write(
 
 def _text(content: dict[str, Any]) -> str:
     try:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = write_json(content, indent=2) + "\n"
         text.encode()
     except ValueError as error:
         # What Python's parser takes beyond JSON: NaN, infinite numbers, halves of characters.
