@@ -1,6 +1,5 @@
 """The files of run configurations: listing them, and replacing one whole or not at all."""
 
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from typing import Any, Final
 from odum_assets.api.preconditions import Preconditions, tag_of
 from odum_assets.api.problems import InvalidField, ProblemError
 from odum_assets.config import LoadedConfig, RunConfig, load_config, load_configs
+from odum_assets.config.exact_json import write_json
 from odum_assets.config.reach import reach_of, reach_problems
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings, is_inside
@@ -148,7 +148,7 @@ def write(
 
 def _text(content: dict[str, Any]) -> str:
     try:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = write_json(content, indent=2) + "\n"
         text.encode()
     except ValueError as error:
         # What Python's parser takes beyond JSON: NaN, infinite numbers, halves of characters.

@@ -671,7 +671,8 @@ class FillModel(_Section):
     )
     prob_slippage: Ratio = Field(
         default=Decimal(0),
-        description="Chance that a crossing order slips by one price increment.",
+        description="Chance that a crossing order slips by one price increment; without effect on "
+        "an L2 book, from whose levels orders fill.",
         examples=[0],
     )
     random_seed: Whole | None = Field(

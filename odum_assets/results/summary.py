@@ -135,6 +135,7 @@ def simulated(run: Executed) -> list[dict[str, Any]]:
             if execution.liquidity_consumption
             else "several orders can fill against the same shown size",
         ),
+        *_slippage(run),
         _aspect("market_impact", False, "the recorded market does not react to orders"),
         _aspect(
             "margin_calls", False, "positions are never liquidated, the balance may go negative"
@@ -143,6 +144,23 @@ def simulated(run: Executed) -> list[dict[str, Any]]:
             "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
         ),
     ]
+
+
+def _slippage(run: Executed) -> list[dict[str, Any]]:
+    """Return the aspect of slippage where a chance of it is configured.
+
+    NautilusTrader's fill model lets orders slip on a book of best bid and ask alone; on a book of
+    levels it fills them from the levels, whatever the chance.
+    """
+    config = run.request.config.config
+    chance = config.execution.fill_model.prob_slippage
+    if not chance:
+        return []
+    if run.request.snapshot_mode == "trades" or config.venue.book_type == "L1_MBP":
+        detail = f"crossing orders slip by one price increment with a chance of {chance:f}"
+        return [_aspect("slippage", True, detail)]
+    detail = "prob_slippage has no effect on an L2 book: orders fill from its levels"
+    return [_aspect("slippage", False, detail)]
 
 
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
@@ -184,6 +202,7 @@ def flags(run: Executed) -> list[str]:
             f"{', '.join(outcome['strategy_changed'])} was edited during the run; this is the "
             "result of the code as it was at the start, which strategy_sha256 identifies."
         )
+    found += [f"{each['detail']}." for each in _slippage(run) if not each["simulated"]]
     found += _volume_flags(run)
     if config.execution.fill_model.random_seed is None:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")

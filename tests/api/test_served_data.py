@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from service import BTC, THROTTLED, Service
 from urllib3 import HTTPHeaderDict
+
+from odum_assets.config import load_config
 
 NEW = "made_by_a_test"
 
@@ -157,6 +160,28 @@ def test_preconditions_are_those_of_rfc_9110(service: Service, cleaned: Path) ->
     assert service.get(path, If_Match="*").status == 200
     assert service.get(path, If_Match='"other"').status == 412
     assert service.get("/api/v1/runs", If_Match='"other"').status == 412
+
+
+def test_numbers_of_a_configuration_keep_their_digits(service: Service, cleaned: Path) -> None:
+    long = "0.12345678901234567890123"
+    content: Any = _content(cleaned.parent)
+    content["venue"]["taker_fee"] = "FEE"
+    body = json.dumps({"name": NEW, "config": content}).replace('"FEE"', long)
+    made = service.post("/api/configs", body.encode())
+    assert made.status == 201
+    assert f'"taker_fee": {long}' in (cleaned / f"{NEW}.json").read_text()
+    assert load_config(cleaned / f"{NEW}.json").config.venue.taker_fee == Decimal(long)
+    assert made.json["hash"] == load_config(cleaned / f"{NEW}.json").content_hash
+
+
+@pytest.mark.parametrize("number", ["0.5", "1e99999999999999999999", "NaN", "1e400"])
+@pytest.mark.parametrize(
+    "place", ['{"name": #, "config": {}}', '{"name": "a", "config": {"a": #}}']
+)
+def test_numbers_where_none_belong_are_refused(service: Service, place: str, number: str) -> None:
+    reply = service.post("/api/configs", place.replace("#", number).encode())
+    assert reply.status == 422
+    assert reply.json["title"]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 
 from odum_assets.api import config_files
+from odum_assets.api.exact_bodies import ExactRoute
 from odum_assets.api.preconditions import Preconditions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
 
-router = APIRouter(prefix="/api/configs", tags=["configurations"])
+router = APIRouter(prefix="/api/configs", tags=["configurations"], route_class=ExactRoute)
 
 
 class ListedConfig(BaseModel):
