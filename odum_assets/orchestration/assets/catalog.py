@@ -79,12 +79,12 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                 force=config.force,
                 progress=row_progress(context, f"{source.data_type.value} rows"),
             )
-        verdicts = judge_partition(manifest, source.named_by)
-        return Materialized(
-            metadata=partition_metadata(manifest, project, source),
-            data_version=dg.DataVersion(manifest.digest),
-            check_results=[check_result(check, verdict) for check, verdict in verdicts],
-        )
+            verdicts = judge_partition(manifest, source.named_by)
+            return Materialized(
+                metadata=partition_metadata(manifest, project, source),
+                data_version=dg.DataVersion(manifest.digest),
+                check_results=[check_result(check, verdict) for check, verdict in verdicts],
+            )
 
     return catalog_partition
 
