@@ -181,7 +181,7 @@ def load_manifest(path: Path) -> PartitionManifest:
         If the file is no manifest that this version can read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if content["manifest_version"] not in _READABLE:
             raise ValueError("it was written by another version of odum")
         return _from_json(content, path)
@@ -321,6 +321,10 @@ def _day_of(path: Path) -> date | None:
         return date.fromisoformat(path.stem)
     except ValueError:
         return None
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"found {text}, which JSON does not have")
 
 
 def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:

@@ -222,19 +222,28 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
 
 
 def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
+    from odum_assets.errors import DataError
     from odum_assets.orchestration.checks import judge_partition
 
     if partition.manifest is None:
         return []
+    place = {
+        "day": partition.day.isoformat(),
+        "instrument": str(partition.source.key),
+        "data_type": partition.source.data_type.value,
+    }
+    try:
+        judged = judge_partition(partition.manifest, partition.source.named_by)
+    except DataError as error:
+        failed = {"check": "manifest", "passed": False, "blocking": True, "text": str(error)}
+        return [{**place, **failed}]
     return [
         {
-            "day": partition.day.isoformat(),
-            "instrument": str(partition.source.key),
-            "data_type": partition.source.data_type.value,
+            **place,
             "check": check.name,
             "passed": verdict.passed,
             "blocking": check.blocking,
             "text": verdict.text,
         }
-        for check, verdict in judge_partition(partition.manifest, partition.source.named_by)
+        for check, verdict in judged
     ]

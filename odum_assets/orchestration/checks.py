@@ -17,6 +17,7 @@ from dagster import PreviewWarning
 
 from odum_assets.config import LoadedConfig
 from odum_assets.config.model import Policy
+from odum_assets.errors import DataError
 from odum_assets.orchestration.metadata import to_metadata
 from odum_assets.raw.layout import DataType
 
@@ -260,11 +261,23 @@ def judge_partition(
         The partition.
     configs : sequence of LoadedConfig
         Whose thresholds count.
+
+    Raises
+    ------
+    DataError
+        If the manifest's figures are not what a conversion writes.
     """
-    return [
-        (check, check.evaluate(manifest, strictest(configs, check.threshold)))
-        for check in catalog_checks(manifest.data_type, configs)
-    ]
+    try:
+        return [
+            (check, check.evaluate(manifest, strictest(configs, check.threshold)))
+            for check in catalog_checks(manifest.data_type, configs)
+        ]
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise DataError(
+            f"{manifest.key} {manifest.data_type.value} {manifest.day}: the quality figures of the "
+            f"manifest cannot be used ({type(error).__name__}: {error}). Convert the day again "
+            "with `odum convert --force`."
+        ) from error
 
 
 # --- result -------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ type _Moment = Annotated[str, AfterValidator(_is_moment)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    # What is not named is not looked at: it need not be kept either.
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 
 class _Breakdown(_Part):

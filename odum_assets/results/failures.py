@@ -3,7 +3,6 @@
 They are kept beside the results so that an index over the results can be made anew with them.
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -165,7 +164,7 @@ def read_failure(store: ResultStore, run_id: str) -> dict[str, Any]:
     """
     path = store.failed_path(run_id)
     try:
-        found = json.loads(store.file("failed", path.name).read_bytes())
+        found = store.file("failed", path.name).read_json()
         if found["run_id"] != run_id:
             raise ValueError(f"it is the record of {found['run_id']}")
         return {"error": found["error"], "metadata": found["metadata"], **found}

@@ -9,7 +9,6 @@ not finished lies in work folders in ``.staging``; those of dead processes go wi
 """
 
 import difflib
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -157,7 +156,7 @@ class ResultStore:
         pointer = self._pointer(config_name, partition)
         file = self.file("partitions", config_name, f"{partition}.json")
         try:
-            run_id = json.loads(file.read_bytes())["run_id"]
+            run_id = file.read_json()["run_id"]
             path = self.fast_path(run_id)
         except FileNotFoundError:
             return None
@@ -297,7 +296,7 @@ class ResultStore:
             raise ResultError(f"{printable(str(file.path))}: not named by a run id; move it away")
         try:
             path = self.fast_path(run_id)
-            document = json.loads(file.read_bytes())
+            document = file.read_json()
             check_document(document, run_id)
             document["summary"] = in_current_form(document["summary"])
             metadata = document["metadata"]

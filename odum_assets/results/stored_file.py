@@ -7,13 +7,14 @@ holds on it (as POSIX has it), and the next writer can damage it. So a file is l
 is opened, and what was looked at is what is opened.
 """
 
+import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from odum_assets.errors import OdumError
 
@@ -115,6 +116,18 @@ class StoredFile:
         with os.fdopen(self.open(), "rb") as file:
             return file.read()
 
+    def read_json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value of a JSON document; errors as `opened`.
+
+        Raises
+        ------
+        ValueError
+            If it is none: NaN and infinite numbers are none either.
+        RecursionError
+            If it is nested too deeply.
+        """
+        return json.loads(self.read_bytes(), parse_constant=_refuse_constant)
+
     def _looked_at(self) -> int:
         """Return a descriptor of the name, after making sure what it is."""
         if not self.parts or any(part in ("", ".", "..") or "/" in part for part in self.parts):
@@ -156,7 +169,8 @@ class StoredFile:
         """Refuse what is no regular file, and the files of a database."""
         if not stat.S_ISREG(found.st_mode):
             raise ResultError(f"{self.path}: a folder or a device lies where a file belongs")
-        if (found.st_dev, found.st_ino) in self._kept_closed():
+        # A file with one name only has no name elsewhere.
+        if found.st_nlink > 1 and (found.st_dev, found.st_ino) in self._kept_closed():
             raise ResultError(
                 f"{self.path}: the same file as the registry or another file beside it, not one of "
                 "a result. Remove it"
@@ -186,6 +200,10 @@ def path_of(descriptor: int, path: Path) -> Path:
     """
     by_number = Path(f"/dev/fd/{descriptor}")
     return by_number if _PATH_ONLY and by_number.exists() else path
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"found {text}, which JSON does not have")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

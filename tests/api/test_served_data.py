@@ -38,6 +38,7 @@ def test_a_day_of_data(service: Service, project: Path) -> None:
             "size": sum(each.stat().st_size for each in files),
             "instruments": ["BINANCE-FUTURES:PERPETUAL:BTC-USDT"],
             "data_types": sorted(each.parent.name.removeprefix("data_type-") for each in files),
+            "problems": [],
         }
     ]
 

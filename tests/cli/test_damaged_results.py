@@ -12,8 +12,10 @@ FIGURE = '"total_return_pct"'
 
 @pytest.fixture
 def copied(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The results of `made`, to be damaged."""
-    shutil.copytree(made / "data" / "results", tmp_path / "results")
+    """Two results of `made`, to be damaged."""
+    (tmp_path / "results" / "fast").mkdir(parents=True)
+    for path in sorted((made / "data" / "results" / "fast").glob("*.json"))[:2]:
+        shutil.copy(path, tmp_path / "results" / "fast")
     shutil.copytree(made / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")

@@ -218,6 +218,7 @@ MANIFESTS: dict[str, Callable[[Path], object]] = {
     "truth": _shape(lambda content: content.update(rows_in=True)),
     "null": _shape(lambda content: content.update(rejected=None)),
     "quality": _shape(lambda content: content.update(quality=[])),
+    "no JSON": _shape(lambda content: content.update(sorted_source=float("nan"))),
     "source": _shape(lambda content: content.update(source="here")),
     "another day": _shape(lambda content: content.update(day="2024-01-09")),
     "no key": _shape(lambda content: content.update(key="???")),
@@ -289,6 +290,23 @@ def test_a_window_needs_the_manifests_of_its_own_days_only(
     # Converting the day again mends it.
     assert project.odum("convert", BTC, "--data-type", "trades", "--day", str(DAY))[0] == 0
     assert scan_manifests(project.root / "data/catalog").damaged == ()
+
+
+@pytest.mark.parametrize("quality", [{}, {"gaps": []}, {"gaps": {"max_s": "long"}}])
+def test_figures_that_cannot_be_judged_fail_their_day_only(
+    project: Project, converted: Path, quality: dict[str, Any]
+) -> None:
+    shutil.copytree(converted / "data", project.root / "data")
+    (damaged,) = (project.root / "data/catalog/manifests").rglob(f"{DAY}.json")
+    _shape(lambda content: content.update(quality=quality))(damaged)
+    code, printed = project.odum("data", "check")
+    assert code == 1
+    assert f"{DAY}: the quality figures of the manifest cannot be used" in printed
+    assert "2 partitions looked at: " in printed
+    assert f"{DAY + timedelta(days=1)}: the quality figures" not in printed
+    code, printed = project.odum(*RUN)
+    assert code == 1
+    assert "the quality figures of the manifest cannot be used" in printed
 
 
 def test_a_volume_curve_needs_the_manifests_of_its_own_days(

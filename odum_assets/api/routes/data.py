@@ -33,6 +33,7 @@ class Dataset(BaseModel):
     size: int = Field(description="Bytes.")
     instruments: list[str]
     data_types: list[str]
+    problems: list[str] = Field(default=[], description="What of the day cannot be read.")
 
 
 class Datasets(models.Paged):
@@ -88,7 +89,8 @@ def list_raw_days(
 
 
 def _dataset(root: str, day: date) -> Dataset:
-    files = list_raw_files(root, day=day)
+    problems: list[str] = []
+    files = list_raw_files(root, day=day, problems=problems)
     return Dataset(
         name=f"day-{day}",
         day=day.isoformat(),
@@ -96,6 +98,7 @@ def _dataset(root: str, day: date) -> Dataset:
         size=sum(each.size for each in files),
         instruments=sorted({each.key_text for each in files}),
         data_types=sorted({each.data_type.value for each in files}),
+        problems=problems,
     )
 
 

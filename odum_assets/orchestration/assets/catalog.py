@@ -91,12 +91,12 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                 force=config.force,
                 progress=row_progress(context, f"{source.data_type.value} rows"),
             )
-        verdicts = judge_partition(manifest, source.named_by)
-        return Materialized(
-            metadata=partition_metadata(manifest, project, source),
-            data_version=dg.DataVersion(manifest.digest),
-            check_results=[check_result(check, verdict) for check, verdict in verdicts],
-        )
+            verdicts = judge_partition(manifest, source.named_by)
+            return Materialized(
+                metadata=partition_metadata(manifest, project, source),
+                data_version=dg.DataVersion(manifest.digest),
+                check_results=[check_result(check, verdict) for check, verdict in verdicts],
+            )
 
     return catalog_partition
 
@@ -114,11 +114,12 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
     expected = raw_path(source.loaded, source.data_type.value, day, project.settings)
     found = find_raw(source, day, project.settings)
     if found is None:
+        kind = source.data_type.value
+        missing = f"{expected}: there is no raw {kind} file of {source.key} for {day}"
         if (problem := feed_problem(source, project.settings)) is not None:
-            raise DataError(problem)
+            raise DataError(f"{missing}: {problem}")
         raise DataError(
-            f"{expected}: there is no raw {source.data_type.value} file of {source.key} for {day}. "
-            "Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
+            f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
             f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
             "day folder), then make this partition again."
         )
