@@ -13,6 +13,7 @@ from odum_assets.backtest.request import DAY_NS, WINDOW, RunRequest, name_days
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.run import run_backtest
+from odum_assets.results.ticks import export_ticks
 from odum_assets.results.verify import verify_result
 
 DAYS = tuple(DAY + timedelta(days=index) for index in range(3))
@@ -160,4 +161,6 @@ def test_a_trade_that_two_days_hold_is_traded_once(market: Market) -> None:
     assert run.metadata["rows_replayed"] == 3
     flag = "Rows that two neighboring days hold were replayed once: 1 of trades."
     assert flag in run.result.flags
+    ticks = export_ticks(run.result.run_id, market.settings, market.settings.catalog_path)
+    assert ticks.rows == 3
     assert verify_result(run.result.run_id, market.settings).equal
