@@ -27,6 +27,7 @@ from odum_assets.api.routes import (
     runs,
     status,
 )
+from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
 from odum_assets.api.session import login_routes, sessions_of
 from odum_assets.api.unix_http import note_of
@@ -110,6 +111,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
             allow_headers=_TAKEN_HEADERS,
             expose_headers=_SHOWN_HEADERS,
         )
+    app.add_middleware(LargeBodies)
     app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]
     return app
 

@@ -6,16 +6,17 @@ What belongs here: queries, and their replies as plain values. What does not: wh
 
 import base64
 import json
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
-import anyio
-import anyio.to_thread
 import urllib3
 
+from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.unix_http import UnixPool, note_of
 from odum_assets.orchestration.names import CODE_LOCATION
@@ -43,8 +44,15 @@ _LOCATIONS: Final = (CODE_LOCATION, f"{CODE_LOCATION}.definitions")
 
 _EVENTS_AT_ONCE: Final = 500
 _BACKFILLS_LOOKED_AT: Final = 100
-_CALLS_AT_ONCE: Final = 8
-_TIMEOUT: Final = urllib3.Timeout(connect=3.0, read=60.0)
+_CALLS_AT_ONCE: Final = 16
+_READ_S: Final = 10.0
+_RELOAD_S: Final = 60.0
+"""Seconds in which the code location is loaded anew."""
+
+_LAUNCH_S: Final = 30.0
+_AWAY_S: Final = 2.0
+"""Seconds for which a Dagster that did not answer in time is not asked again."""
+
 _JSON: Final = {"Content-Type": "application/json"}
 _LATER: Final = {"Retry-After": "5"}
 
@@ -166,29 +174,29 @@ class DagsterClient:
         found = note_of(url)
         if found is None:
             self._base = url
-            self._pool = urllib3.PoolManager(
-                maxsize=_CALLS_AT_ONCE, timeout=_TIMEOUT, retries=False
-            )
+            self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, retries=False)
         else:
             note, self._base = found
-            self._pool = UnixPool(note, _CALLS_AT_ONCE, _TIMEOUT)
+            self._pool = UnixPool(note, _CALLS_AT_ONCE, urllib3.Timeout(connect=3.0, read=_READ_S))
         self._headers = {**_JSON, **_credentials(url)}
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._reloading = threading.Lock()
+        self._away_until = 0.0
+        self.control = Capacity("Dagster", 6, 2 * _READ_S)
+        """For short questions, and to cancel."""
+        self.launching = Capacity("launches by Dagster", 4, 2 * _RELOAD_S)
+        self.ranges = Capacity("ranges of days at Dagster", 2, 5 * _RELOAD_S, waiting=16)
+        self.following = Capacity("events of Dagster", 4, 2 * _READ_S)
 
     async def ask[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a method of this client in threads of its own.
+        """Call a method of this client that takes a short time, in threads for such calls.
 
         A Dagster that answers slowly holds up neither the event loop nor the threads that read
-        files.
+        files; followers and launches have threads of their own.
         """
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(_CALLS_AT_ONCE)
-        return await anyio.to_thread.run_sync(
-            lambda: call(*args, **kwargs), limiter=self._limiter, abandon_on_cancel=True
-        )
+        return await self.control.run(call, *args, **kwargs)
 
-    def launch(self, launch: Launch) -> str:
-        """Report the raw files of a run, start it and return its id in Dagster.
+    def launch(self, launch: Launch) -> DagsterRun:
+        """Report the raw files of a run, start it and return it as it begins.
 
         Raises
         ------
@@ -200,7 +208,9 @@ class DagsterClient:
         found = self._launched(launch, location, repository)
         if found["__typename"] != "LaunchRunSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
-        return str(found["run"]["runId"])
+        started = _run_of(found["run"])
+        assert started is not None  # noqa: S101 - Dagster has just started it
+        return started
 
     def launch_days(self, launch: Launch, days: Sequence[str]) -> str:
         """Start a run for each of several days and return the id of all of it.
@@ -271,17 +281,6 @@ class DagsterClient:
         events = tuple(map(_event_of, logs["events"]))
         return Look(run, events, logs["cursor"], has_more=logs["hasMore"])
 
-    def all_events(self, dagster_run_id: str) -> list[DagsterEvent]:
-        """Return every event of a run; there are few, a run's output is not among them."""
-        found: list[DagsterEvent] = []
-        cursor = None
-        while True:
-            page = self.look(dagster_run_id, cursor)
-            found += page.events
-            cursor = page.cursor
-            if not page.has_more:
-                return found
-
     def cancel(self, dagster_run_id: str) -> str | None:
         """Cancel a queued or running run; return why Dagster does not, None when it does."""
         found = self._query(
@@ -329,8 +328,9 @@ class DagsterClient:
             tags["dagster/partition"] = launch.partition
         found: dict[str, Any] = self._query(
             f"""mutation($params: ExecutionParams!) {{ launchRun(executionParams: $params) {{
-            __typename ... on LaunchRunSuccess {{ run {{ runId }} }}
+            __typename ... on LaunchRunSuccess {{ run {{ {_RUN} }} }}
             ... on RunConfigValidationInvalid {{ errors {{ message }} }} {_ERROR} }} }}""",
+            read_s=_LAUNCH_S,
             params={
                 "selector": {
                     "repositoryLocationName": location,
@@ -385,8 +385,12 @@ class DagsterClient:
         """
         location, content = self._location(launch)
         if content != launch.config_hash:
-            self._reload(location["name"])
-            location, content = self._location(launch)
+            with self._reloading:
+                # Another launch may have had it loaded meanwhile.
+                location, content = self._location(launch)
+                if content != launch.config_hash:
+                    self._reload(location["name"])
+                    location, content = self._location(launch)
         loaded = location["locationOrLoadError"]
         if content != launch.config_hash:
             reason = "it has loaded another content of this configuration"
@@ -423,34 +427,45 @@ class DagsterClient:
         found = self._query(
             f"""mutation($name: String!) {{
             reloadRepositoryLocation(repositoryLocationName: $name) {{ __typename {_ERROR} }} }}""",
+            read_s=_RELOAD_S,
             name=location,
         )["reloadRepositoryLocation"]
         if found["__typename"] != "WorkspaceLocationEntry":
             raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
 
-    def _query(self, text: str, **variables: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        content = self._send("/graphql", {"query": text, "variables": variables})
+    def _query(
+        self,
+        text: str,
+        *,
+        read_s: float = _READ_S,
+        **variables: Any,  # noqa: ANN401 - JSON
+    ) -> dict[str, Any]:
+        content = self._send("/graphql", {"query": text, "variables": variables}, read_s)
         if "errors" in content:
             message = str(content["errors"][0].get("message", "an error"))
             raise ProblemError(502, "dagster-failed", f"Dagster: {message}")
         data: dict[str, Any] = content["data"]
         return data
 
-    def _send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _send(self, path: str, body: dict[str, Any], read_s: float = _READ_S) -> dict[str, Any]:
+        go_on()
+        if time.monotonic() < self._away_until:
+            raise self._unreachable()
         try:
             reply = self._pool.request(
-                "POST", self._base + path, body=json.dumps(body), headers=self._headers
+                "POST",
+                self._base + path,
+                body=json.dumps(body),
+                headers=self._headers,
+                timeout=urllib3.Timeout(connect=3.0, read=read_s),
             )
             content: dict[str, Any] = json.loads(reply.data)
+        except urllib3.exceptions.TimeoutError:
+            # Who waits behind this call need not wait as long for the same answer.
+            self._away_until = time.monotonic() + _AWAY_S
+            raise self._unreachable() from None
         except (urllib3.exceptions.HTTPError, ValueError):
-            raise ProblemError(
-                503,
-                "dagster-unreachable",
-                f"no Dagster answers at {self._shown}: it is still starting, or does not run; "
-                "start it with `odum dev` (`odum serve` does that by itself), or set "
-                "ODUM_DAGSTER_URL",
-                _LATER,
-            ) from None
+            raise self._unreachable() from None
         if reply.status in (401, 403):
             raise ProblemError(
                 502,
@@ -461,6 +476,16 @@ class DagsterClient:
         if "error" in content:
             raise ProblemError(502, "dagster-failed", f"Dagster: {content['error']}")
         return content
+
+    def _unreachable(self) -> ProblemError:
+        return ProblemError(
+            503,
+            "dagster-unreachable",
+            f"no Dagster answers at {self._shown}: it is still starting, or does not run; "
+            "start it with `odum dev` (`odum serve` does that by itself), or set "
+            "ODUM_DAGSTER_URL",
+            _LATER,
+        )
 
     @property
     def _shown(self) -> str:

@@ -1,18 +1,23 @@
 """How a run goes on, told as it happens: status steps, progress, log lines.
 
-What belongs here: what an event of Dagster means to a reader, and following a run up to its end.
-What does not: how a run ended in words (``routes.runs``), queries (``dagster_client``).
+What belongs here: what an event of Dagster means to a reader, and following a run up to its end,
+with one question to Dagster at a time for each run, however many follow it. What does not: how a
+run ended in words (``routes.runs``), queries (``dagster_client``).
 """
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable
-from dataclasses import dataclass, replace
+from collections import OrderedDict, deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final, Literal
 
 import anyio
 
-from odum_assets.api.dagster_client import FINISHED, DagsterClient, DagsterEvent
+from odum_assets.api.dagster_client import FINISHED, DagsterClient, DagsterEvent, DagsterRun, Look
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.sharing import Sharing
 
 type Kind = Literal["step", "progress", "log"]
 
@@ -22,6 +27,15 @@ _SLOWEST_POLL_S: Final = 2.0
 
 _PATIENCE_S: Final = 180.0
 """How long Dagster may be away, as in a restart, before a follower gives up."""
+
+_MOST_TOLD: Final = 20_000
+"""Events of a run that are kept for those who follow it; older ones are left out."""
+
+_AT_ONCE: Final = 100
+_MOST_LOGS: Final = 1_000
+"""Runs of which it is known how far their events were read."""
+
+_MOST_FAILED: Final = 100
 
 _STEPS: Final = {
     "RunEnqueuedEvent": "queued",
@@ -42,11 +56,11 @@ _ROWS: Final = re.compile(r"(?P<done>[\d,]+) of (?P<total>[\d,]+) [\w ]*rows")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something to tell: its kind, its content, and the cursor after it (empty: none yet)."""
+    """Something to tell: its kind, its content, and its number among all that a run tells."""
 
     kind: Kind
     data: dict[str, Any]
-    cursor: str = ""
+    number: int = 0
 
 
 def progress_of(text: str) -> dict[str, Any] | None:
@@ -92,36 +106,148 @@ def told_of(event: DagsterEvent) -> list[Told]:
     return told
 
 
-def last_progress(events: Iterable[DagsterEvent]) -> dict[str, Any] | None:
-    """Return the newest progress of a run's events, None where there is none yet."""
-    for event in reversed(list(events)):
-        figures = progress_of(event.message) if event.kind == "LogMessageEvent" else None
-        if figures is not None:
-            return {"step": event.step, **figures}
-    return None
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """What the events of a run come to, as far as they were read.
+
+    Parameters
+    ----------
+    dagster_run_id : str
+        The run in Dagster.
+    run : DagsterRun or None
+        Its state when the last ones were read.
+    cursor : str or None
+        Where to read on.
+    progress : dict or None
+        Newest progress.
+    result : str or None
+        Run id of the result that it made.
+    failed_steps : tuple[str, ...]
+        Why steps failed, in their own words.
+    failure : str or None
+        Why the run failed, in Dagster's words.
+    """
+
+    dagster_run_id: str
+    run: DagsterRun | None = None
+    cursor: str | None = None
+    progress: dict[str, Any] | None = None
+    result: str | None = None
+    failed_steps: tuple[str, ...] = ()
+    failure: str | None = None
+
+    @property
+    def error(self) -> str | None:
+        """Return why the run failed: each step's own words, else the run's."""
+        return "\n".join(self.failed_steps) or self.failure
+
+    def after(self, look: Look) -> "RunLog":
+        """Return what it comes to with later events."""
+        log = replace(self, run=look.run, cursor=look.cursor)
+        for event in look.events:
+            log = log._with(event)
+        return log
+
+    def _with(self, event: DagsterEvent) -> "RunLog":
+        log = self
+        if event.result:
+            log = replace(log, result=event.result)
+        if event.kind == "LogMessageEvent" and (figures := progress_of(event.message)) is not None:
+            log = replace(log, progress={"step": event.step, **figures})
+        if event.error is None:
+            return log
+        if event.kind != "ExecutionStepFailureEvent":
+            return replace(log, failure=event.error)
+        steps = (*log.failed_steps, f"{event.step}: {event.error}")
+        return replace(log, failed_steps=steps[:_MOST_FAILED])
 
 
-def failure_of(events: Iterable[DagsterEvent]) -> str | None:
-    """Return why a run failed: each step's own words, else the run's."""
-    failed = [each for each in events if each.error is not None]
-    steps = [each for each in failed if each.kind == "ExecutionStepFailureEvent"]
-    if steps:
-        return "\n".join(f"{each.step}: {each.error}" for each in steps)
-    return failed[-1].error if failed else None
+class Following:
+    """Know how runs go on.
+
+    Parameters
+    ----------
+    client : DagsterClient
+        Dagster.
+    """
+
+    def __init__(self, client: DagsterClient) -> None:
+        self._client = client
+        self._sharing = Sharing()
+        self._logs: OrderedDict[str, RunLog] = OrderedDict()
+        self._followed: dict[str, _Followed] = {}
+
+    async def log(self, dagster_run_id: str) -> RunLog:
+        """Return what the events of a run come to now; only those since the last time are read.
+
+        Raises
+        ------
+        ProblemError
+            If Dagster cannot be reached, or has no such run.
+        """
+
+        def read() -> RunLog:
+            log, has_more = self._logs.get(dagster_run_id, RunLog(dagster_run_id)), True
+            while has_more:
+                look = self._client.look(dagster_run_id, log.cursor)
+                log, has_more = log.after(look), look.has_more
+            return log
+
+        log = await self._sharing.get(dagster_run_id, read, self._client.following.run)
+        if log.run is None:
+            self._logs.pop(dagster_run_id, None)
+            raise _unknown(dagster_run_id)
+        self._logs[dagster_run_id] = log
+        self._logs.move_to_end(dagster_run_id)
+        if len(self._logs) > _MOST_LOGS:
+            self._logs.popitem(last=False)
+        return log
+
+    async def follow(self, dagster_run_id: str, after: int = 0) -> AsyncGenerator[Told]:
+        """Yield what happens to a run, up to its end.
+
+        Dagster may be away for a while, as in a restart: the run goes on or fails meanwhile, and
+        either is told when it is back.
+
+        Parameters
+        ----------
+        dagster_run_id : str
+            Run in Dagster.
+        after : int
+            Number of the last event that a reader had when it went away.
+
+        Raises
+        ------
+        ProblemError
+            If Dagster stays away, or deletes the run.
+        """
+        followed = self._followed.get(dagster_run_id)
+        if followed is None or followed.has_ended:
+            followed = _Followed(self._client, dagster_run_id)
+            self._followed[dagster_run_id] = followed
+        followed.followers += 1
+        try:
+            while True:
+                for told in (news := followed.after(after)):
+                    yield told
+                    after = told.number
+                if news:
+                    continue
+                if followed.has_ended:
+                    followed.task.result()
+                    return
+                await followed.news.wait()
+        finally:
+            followed.followers -= 1
+            if followed.followers == 0:
+                followed.task.cancel()
+                if self._followed.get(dagster_run_id) is followed:
+                    del self._followed[dagster_run_id]
 
 
-def result_of(events: Iterable[DagsterEvent]) -> str | None:
-    """Return the run id of the result that a run made."""
-    return next((each.result for each in reversed(list(events)) if each.result), None)
-
-
-async def follow(
-    client: DagsterClient, dagster_run_id: str, cursor: str | None = None
-) -> AsyncGenerator[Told]:
-    """Yield what happens to a run, up to its end.
-
-    Dagster may be away for a while, as in a restart: the run goes on or fails meanwhile, and either
-    is told when it is back.
+@dataclass
+class _Followed:
+    """A run that is followed, by any number of readers.
 
     Parameters
     ----------
@@ -129,43 +255,77 @@ async def follow(
         Dagster.
     dagster_run_id : str
         Run in Dagster.
-    cursor : str, optional
-        Where a reader was when it went away.
-
-    Raises
-    ------
-    ProblemError
-        If Dagster stays away, deletes the run, or does not know the cursor.
     """
-    away_since: float | None = None
-    pause, has_ended = _POLL_S, False
-    while True:
-        try:
-            look = await client.ask(client.look, dagster_run_id, cursor)
-        except ProblemError as error:
-            away_since = anyio.current_time() if away_since is None else away_since
-            if error.status not in (502, 503) or anyio.current_time() - away_since > _PATIENCE_S:
-                raise
-            await anyio.sleep(_SLOWEST_POLL_S)
-            continue
-        away_since = None
-        if look.run is None:
-            raise ProblemError(404, "unknown-run", f"Dagster has no run {dagster_run_id} any more")
-        news = [told for event in look.events for told in told_of(event)]
-        if news and look.cursor is not None:
-            # Only the last one has the cursor: who goes away before it reads the page again.
-            news[-1] = replace(news[-1], cursor=look.cursor)
-        for told in news:
-            yield told
-        cursor = look.cursor
-        if look.has_more:
-            continue
-        if has_ended:
-            return
-        # Once more after the end: an event may be stored after the status.
-        has_ended = look.run.status in FINISHED
-        pause = _POLL_S if news else min(pause * 1.25, _SLOWEST_POLL_S)
-        await anyio.sleep(0 if has_ended else pause)
+
+    client: DagsterClient
+    dagster_run_id: str
+    followers: int = 0
+    task: asyncio.Task[None] = field(init=False)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    _told: deque[Told] = field(default_factory=lambda: deque(maxlen=_MOST_TOLD))
+
+    def __post_init__(self) -> None:
+        self.task = asyncio.create_task(self._poll())
+        self.task.add_done_callback(self._end)
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether there is nothing more to come."""
+        return self.task.done()
+
+    def after(self, number: int) -> list[Told]:
+        """Return the next events after one, some at a time."""
+        if not self._told or self._told[-1].number <= number:
+            return []
+        first = max(number + 1 - self._told[0].number, 0)
+        return [*islice(self._told, first, first + _AT_ONCE)]
+
+    async def _poll(self) -> None:
+        """Ask Dagster again and again, until the run has ended."""
+        away_since: float | None = None
+        cursor, number, pause, has_ended = None, 0, _POLL_S, False
+        while True:
+            try:
+                look = await self.client.following.run(
+                    self.client.look, self.dagster_run_id, cursor
+                )
+            except ProblemError as error:
+                away_since = away_since or anyio.current_time()
+                if error.status < 500 or anyio.current_time() - away_since > _PATIENCE_S:
+                    raise
+                await anyio.sleep(_SLOWEST_POLL_S)
+                continue
+            away_since, cursor = None, look.cursor
+            if look.run is None:
+                raise _unknown(self.dagster_run_id)
+            before = number
+            for told in (each for event in look.events for each in told_of(event)):
+                number += 1
+                self._told.append(replace(told, number=number))
+            if number > before:
+                self._announce()
+            if look.has_more:
+                continue
+            if has_ended:
+                return
+            # Once more after the end: an event may be stored after the status.
+            has_ended = look.run.status in FINISHED
+            pause = _POLL_S if number > before else min(pause * 1.25, _SLOWEST_POLL_S)
+            await anyio.sleep(0 if has_ended else pause)
+
+    def _announce(self) -> None:
+        self.news.set()
+        self.news = asyncio.Event()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            # It is raised where the run is followed; everybody may have gone away.
+            task.exception()
+        self._announce()
+
+
+def _unknown(dagster_run_id: str) -> ProblemError:
+    return ProblemError(404, "unknown-run", f"Dagster has no run {dagster_run_id} any more")
 
 
 def _whole(text: str) -> int:

@@ -3,7 +3,7 @@
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -78,7 +78,7 @@ def _weighted(header: str) -> dict[str, tuple[float, int]]:
 
 
 def json_page(
-    head: dict[str, Any], arrays: dict[str, Iterator[bytes]], tail: dict[str, Any]
+    head: dict[str, Any], arrays: Mapping[str, Iterator[bytes]], tail: dict[str, Any]
 ) -> Iterator[bytes]:
     """Yield one JSON object: its first members, arrays of JSON lines, its last members."""
     comma = b"{"

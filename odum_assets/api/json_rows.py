@@ -18,7 +18,7 @@ import numpy.typing as npt
 from odum_assets.api.problems import ProblemError
 from odum_assets.results.stored_file import StoredFile
 
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 18
 _STRIDE: Final = 2_048
 _OPENING: Final = b"[\n"
 _ENDING: Final = b"]\n"

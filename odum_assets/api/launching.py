@@ -7,7 +7,8 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from odum_assets.api.capacity import go_on
 from odum_assets.api.dagster_client import Launch, RawReport
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.windows import days_between, days_of, moment_ns
@@ -142,8 +144,6 @@ class LaunchLimit:
         self._lock = threading.Lock()
         self._most = per_minute
         self._times: deque[float] = deque()
-        self.repeatable = anyio.Lock()
-        """Held while a request with an Idempotency-Key is looked up and started."""
 
     def take(self) -> None:
         """Count a launch.
@@ -167,6 +167,32 @@ class LaunchLimit:
                     {"Retry-After": str(wait)},
                 )
             self._times.append(now)
+
+    def give_back(self) -> None:
+        """Take back the latest launch: it was refused before there was any work."""
+        with self._lock:
+            if self._times:
+                self._times.pop()
+
+
+class KeyLocks:
+    """Locks by name, each there as long as somebody holds or awaits it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[anyio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncGenerator[None]:
+        """Hold the lock of a name."""
+        lock, users = self._locks.get(name, (anyio.Lock(), 0))
+        self._locks[name] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(name)
+            if users > 1:
+                self._locks[name] = lock, users - 1
 
 
 def repeat_tags(key: str | None, body: str) -> dict[str, str]:
@@ -351,6 +377,7 @@ def _check_days(
 
 def _parts(project: Project, loaded: LoadedConfig, new: NewRun, day: date) -> list[Partition]:
     """Return the state of everything that a run of a day reads."""
+    go_on()
     return [look_at(project, each, day) for each in sources_for(project, loaded, new.snapshot_mode)]
 
 

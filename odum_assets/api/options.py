@@ -66,11 +66,24 @@ class ServiceOptions(BaseSettings):
         validation_alias="ODUM_API_LAUNCHES_PER_MINUTE",
         description="Runs that may be started per minute.",
     )
+    max_days: int = Field(
+        default=366,
+        ge=1,
+        le=3_660,
+        validation_alias="ODUM_API_MAX_DAYS",
+        description="Days of a range that is started with one request.",
+    )
     max_body: int = Field(
         default=1_000_000,
         ge=1_000,
         validation_alias="ODUM_API_MAX_BODY",
         description="Largest request body, in bytes.",
+    )
+    max_connections: int = Field(
+        default=512,
+        ge=16,
+        validation_alias="ODUM_API_MAX_CONNECTIONS",
+        description="Connections at once; a client that has been silent longest gives way.",
     )
 
 

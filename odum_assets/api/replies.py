@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from odum_assets.api.forms import (
@@ -23,7 +23,8 @@ from odum_assets.api.forms import (
     takes_gzip,
 )
 from odum_assets.api.preconditions import Preconditions, tag_of, tag_of_files
-from odum_assets.api.tables import Table
+from odum_assets.api.sending import PiecewiseResponse, Releasable
+from odum_assets.api.tables import Table, batch_pieces, line_pieces
 from odum_assets.results.stored_file import StoredFile, path_of
 
 DEFAULT_ROWS = 1_000
@@ -78,11 +79,12 @@ def table_reply(
     if page.offset + rows < total:
         reply.headers["Link"] = next_link(request, page.offset + rows, page.limit)
     if form is Form.ARROW:
-        return reply.of(arrow_stream(table.arrow(page.offset, rows)))
-    lines = table.lines(page.offset, rows)
+        batches = batch_pieces(table, page.offset, rows)
+        return reply.of(arrow_stream(batches), batches)
+    lines = line_pieces(table, page.offset, rows)
     if form is Form.LINES:
-        return reply.of(lines)
-    return reply.of(json_page({}, {name: lines}, {**page.shown(total), **(extra or {})}))
+        return reply.of(lines, lines)
+    return reply.of(json_page({}, {name: lines}, {**page.shown(total), **(extra or {})}), lines)
 
 
 class Streamed:
@@ -113,15 +115,16 @@ class Streamed:
         }
         self.known = not_modified(request, tag, self.headers)
 
-    def of(self, chunks: Iterator[bytes]) -> Response:
+    def of(self, chunks: Iterator[bytes], *sources: Releasable) -> Response:
         """Send chunks as they are made, packed if the other side can take that.
 
-        They are made and packed in the thread pool: the event loop only sends.
+        They are made and packed in the thread pool: the event loop only sends. Their sources are
+        released while the other side does not read.
         """
         if self._packed:
             self.headers["Content-Encoding"] = "gzip"
             chunks = gzipped(chunks)
-        return StreamingResponse(chunks, media_type=self._form.value, headers=self.headers)
+        return PiecewiseResponse(chunks, sources, self._form.value, self.headers)
 
 
 class StoredFileResponse(FileResponse):

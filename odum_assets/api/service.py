@@ -8,15 +8,17 @@ from anyio import to_thread
 from fastapi import Depends, Request
 
 from odum_assets.api import config_files, models
+from odum_assets.api.capacity import Capacity, StorageCapacity
 from odum_assets.api.config_files import FoundConfig
 from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.files import FileCache
-from odum_assets.api.launching import LaunchLimit
+from odum_assets.api.following import Following
+from odum_assets.api.launching import KeyLocks, LaunchLimit
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.registered import Registered
 from odum_assets.api.sharing import Sharing
-from odum_assets.config import LoadedConfig
+from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.registry.database import result_store
 from odum_assets.results.run_id import is_run_id
@@ -42,6 +44,10 @@ class Service:
         self.registered = Registered(settings)
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
+        self.repeats = KeyLocks()
+        """Held while a request with an Idempotency-Key is looked up and started."""
+        self.following = Following(self.dagster)
+        self.storage = StorageCapacity()
         self.sharing = Sharing()
         # Some kilobytes each, entries some ten.
         self._entries = FileCache[ResultEntry | None](most=1_000)
@@ -170,6 +176,20 @@ class Service:
             return project, project.config(plain)
         raise ProblemError(
             404, "unknown-config", f"there is no configuration {plain[:80]!r}; see GET /api/configs"
+        )
+
+    def storage_of(self, name: str) -> Capacity:
+        """Return the capacity for the raw data of a configuration.
+
+        Raises
+        ------
+        ProblemError
+            If there is none of this name.
+        """
+        project, loaded = self.config(name)
+        sources = project.sources_of(loaded)
+        return self.storage.of(
+            effective_settings(each.loaded, self.settings).raw_root for each in sources
         )
 
 

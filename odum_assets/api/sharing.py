@@ -6,10 +6,12 @@ worked on by one thread at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 import anyio.to_thread
+
+type _Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Sharing:
@@ -17,9 +19,11 @@ class Sharing:
 
     def __init__(self) -> None:
         self._running: dict[Hashable, asyncio.Task[None]] = {}
-        self._waiting: dict[Hashable, tuple[Callable[[], Any], asyncio.Future[Any]]] = {}
+        self._waiting: dict[Hashable, tuple[Callable[[], Any], _Run, asyncio.Future[Any]]] = {}
 
-    async def get[T](self, key: Hashable, work: Callable[[], T]) -> T:
+    async def get[T](
+        self, key: Hashable, work: Callable[[], T], run: _Run = anyio.to_thread.run_sync
+    ) -> T:
         """Return what a function returns.
 
         Parameters
@@ -28,12 +32,14 @@ class Sharing:
             Names the question; functions of the same key must give the same answer.
         work : callable
             Gives the answer; called in a thread.
+        run : callable
+            Calls it in a thread; the usual ones by default.
         """
         if key in self._waiting:
-            answer = self._waiting[key][1]
+            answer = self._waiting[key][2]
         else:
             answer = asyncio.get_running_loop().create_future()
-            self._waiting[key] = work, answer
+            self._waiting[key] = work, run, answer
             if key not in self._running:
                 # Not a part of this request: others wait for it when this one goes away.
                 self._running[key] = asyncio.create_task(self._run(key))
@@ -42,9 +48,9 @@ class Sharing:
 
     async def _run(self, key: Hashable) -> None:
         while key in self._waiting:
-            work, answer = self._waiting.pop(key)
+            work, run, answer = self._waiting.pop(key)
             try:
-                found = await anyio.to_thread.run_sync(work)
+                found = await run(work)
             except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
                 _settle(answer, error)
             else:

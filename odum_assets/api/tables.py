@@ -16,12 +16,17 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from odum_assets.api.json_rows import JsonRows, json_rows
+from odum_assets.api.sending import PIECE, ReadOn
 from odum_assets.catalog.arrow import Column
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.json_rows import json_objects, lines_of
 from odum_assets.results.stored_file import StoredFile
 
-_BATCH_ROWS: Final = 8_192
+_BATCH_ROWS: Final = 4_096
+_PIECE_ROWS: Final = 1_024
+_READ_AHEAD: Final = 64 * 1024
+"""Bytes of a column that are read at once, in place of all of a group of rows."""
+
 _TIME: Final = pa.timestamp("ns", tz="UTC")
 
 
@@ -43,6 +48,32 @@ class Table(Protocol):
 
     def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
         """Yield rows as record batches, at least one (perhaps empty)."""
+
+
+def line_pieces(table: Table, offset: int, limit: int) -> ReadOn[bytes]:
+    """Return rows as JSON lines, in pieces that can be read on from any of them."""
+    return ReadOn(table.lines, _cut_lines, offset, limit)
+
+
+def batch_pieces(table: Table, offset: int, limit: int) -> ReadOn[pa.RecordBatch]:
+    """Return rows as record batches, in pieces that can be read on from any of them."""
+    return ReadOn(table.arrow, _cut_batch, offset, limit)
+
+
+def _cut_lines(block: bytes) -> Iterator[tuple[bytes, int]]:
+    first = 0
+    while first < len(block):
+        # A row that is longer than a piece is one.
+        end = block.rfind(b"\n", first, first + PIECE) + 1 or block.find(b"\n", first) + 1
+        piece = block[first : end or len(block)]
+        first += len(piece)
+        yield piece, piece.count(b"\n")
+
+
+def _cut_batch(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, int]]:
+    for first in range(0, max(batch.num_rows, 1), _PIECE_ROWS):
+        piece = batch.slice(first, _PIECE_ROWS)
+        yield piece, piece.num_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +145,10 @@ class ParquetTable:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows, or some columns of them; an offset counts before states are looked at."""
         start = self.first + offset
-        with self.file.opened() as path, pq.ParquetFile(path) as file:
+        with (
+            self.file.opened() as path,
+            pq.ParquetFile(path, buffer_size=_READ_AHEAD) as file,
+        ):
             groups, before = _groups_from(file.metadata, start)
             last = file.metadata.num_rows if self.last is None else self.last
             found = file.iter_batches(

@@ -52,19 +52,13 @@ def serve(
         import uvicorn
 
         from odum_assets.api.app import build_app
+        from odum_assets.api.server import server_config
 
         output.note(f"Service: http://{shown(host, port)}, calls: /docs (Ctrl-C ends it)")
         if options.token is None:
             output.note("ODUM_API_TOKEN is not set: loopback only, no token asked for")
-        server = uvicorn.Server(
-            uvicorn.Config(
-                build_app(settings, options.model_copy(update={"dagster_url": url})),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        app = build_app(settings, options.model_copy(update={"dagster_url": url}))
+        server = uvicorn.Server(server_config(app, options))
 
         def stop() -> None:
             server.should_exit = True

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import anyio.to_thread
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
+from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import Offset
 from odum_assets.api.service import Service, ServiceHere
@@ -70,13 +72,17 @@ class DataQuestion(BaseModel):
 
 
 @router.get("/datasets")
-def list_raw_days(
+async def list_raw_days(
     service: ServiceHere,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     offset: Offset = 0,
 ) -> Datasets:
     """List days of raw data, newest first."""
     root = service.settings.raw_root
+    return await service.storage.of([root]).run(_list, root, limit, offset)
+
+
+def _list(root: str, limit: int, offset: int) -> Datasets:
     days = sorted(list_days(root), reverse=True)
     shown = days[offset : offset + limit]
     return Datasets(
@@ -89,6 +95,7 @@ def list_raw_days(
 
 
 def _dataset(root: str, day: date) -> Dataset:
+    go_on()
     problems: list[str] = []
     files = list_raw_files(root, day=day, problems=problems)
     return Dataset(
@@ -103,8 +110,22 @@ def _dataset(root: str, day: date) -> Dataset:
 
 
 @router.post("/backtest/check-data")
-def check_data(service: ServiceHere, question: DataQuestion) -> DataCheck:
+async def check_data(service: ServiceHere, question: DataQuestion) -> DataCheck:
     """Say whether there are the data for a run; what is wrong is in the reply, not an error."""
+    storage = await anyio.to_thread.run_sync(_storage, service, question)
+    return await storage.run(_checked, service, question)
+
+
+def _storage(service: Service, question: DataQuestion) -> Capacity:
+    try:
+        _, fitting = _configs(service, question)
+        return service.storage_of(fitting[0].name)
+    except (OdumError, ProblemError):
+        # The reply will say what is wrong.
+        return service.storage.local
+
+
+def _checked(service: Service, question: DataQuestion) -> DataCheck:
     reply = DataCheck(
         valid=False,
         has_trades=False,
@@ -257,6 +278,7 @@ def _days_there(
 
     root, there = project.catalog_root(source.loaded), 0
     for day in days:
+        go_on()
         raw = find_raw(source, day, project.settings)
         manifest = read_manifest(root, source.key, source.data_type, day)
         if raw is None and manifest is None:

@@ -1,6 +1,5 @@
 """Stored results as the earlier system served them: lists, figures, tables, documents."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,9 +12,10 @@ from odum_assets.api.preconditions import tag_of
 from odum_assets.api.rejections import Rejections, analyze
 from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply
 from odum_assets.api.rows import EventRow, FillRow, OrderRow, TickRow
+from odum_assets.api.sending import ReadOn
 from odum_assets.api.service import ResultHere, Service, ServiceHere
 from odum_assets.api.stored import REFUSED, fills_of, orders_of, ticks_of, timeline_of
-from odum_assets.api.tables import Table
+from odum_assets.api.tables import Table, line_pieces
 from odum_assets.api.windows import moment_ns
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
@@ -149,15 +149,16 @@ def get_report(
     reply = Streamed(request, files, Form.JSON, (request.url.query, document["ticks_path"]))
     if reply.known is not None:
         return reply.known
-    arrays, pages = {}, {}
+    arrays: dict[str, ReadOn[bytes]] = {}
+    pages = {}
     for name, table, page in (
         ("timeline", timeline, Page(timeline_offset, timeline_limit)),
         ("orders", orders, Page(orders_offset, orders_limit)),
     ):
         total = table.count()
-        arrays[name] = _rows(table, page, total)
+        arrays[name] = line_pieces(table, page.offset, page.size(total))
         pages[f"{name}_pagination"] = page.shown(total)
-    return reply.of(json_page(document, arrays, pages))
+    return reply.of(json_page(document, arrays, pages), *arrays.values())
 
 
 @router.get("/{run_id}/fills", response_model=Fills, responses=FORMS)
@@ -201,10 +202,6 @@ def timed_reply(request: Request, table: Table, name: str, asked: Range) -> Resp
     if bounds != [None, None]:
         table = table.between(*bounds)
     return table_reply(request, table, name, asked.page)
-
-
-def _rows(table: Table, page: Page, total: int) -> Iterator[bytes]:
-    return table.lines(page.offset, page.size(total))
 
 
 async def _listed(

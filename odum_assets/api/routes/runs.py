@@ -4,6 +4,7 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 import anyio
@@ -20,7 +21,7 @@ from odum_assets.api.dagster_client import (
     Status,
     is_cursor,
 )
-from odum_assets.api.following import Told, failure_of, follow, last_progress, result_of
+from odum_assets.api.following import RunLog, Told
 from odum_assets.api.launching import (
     BODY_TAG,
     KEY_TAG,
@@ -48,6 +49,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
         "progress, log, and at the end complete or error. Last-Event-ID takes up where it was.",
     }
 }
+_EVENT_ID = re.compile(r"\d{1,12}", re.ASCII)
 _LOG_LINES = 200
 _CANCEL_S = 30.0
 _CANCEL_POLL_S = 0.5
@@ -146,10 +148,11 @@ async def start_run(
         return plan_run(*service.config(new.config), new, tags)
 
     if new.is_range:
-        backfill = await _started_days(service, plan, tags)
+        _check_length(service, new)
+        backfill = await _started_days(service, new.config, plan, tags)
         response.headers["Location"] = f"/api/v1/backfills/{backfill.id}"
         return backfill
-    run = await _shown(service, await _started(service, plan, tags))
+    run = _shown(*await _started(service, new.config, plan, tags))
     response.headers["Location"] = _place(run)
     return run
 
@@ -157,7 +160,7 @@ async def start_run(
 @router.get("/api/v1/runs/{run_id}/status")
 async def get_run_status(service: ServiceHere, run_id: str) -> LiveRun:
     """Return where a run stands: queued, running with its progress, or how it ended."""
-    return await _shown(service, await known_run(service, run_id))
+    return await _standing(service, await _dagster_run_id(service, run_id))
 
 
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
@@ -177,7 +180,7 @@ async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
             await anyio.sleep(_CANCEL_POLL_S)
     if run.status == "canceled":
         await anyio.to_thread.run_sync(_close, service, run.run_id)
-    return await _shown(service, run)
+    return await _standing(service, run.run_id)
 
 
 LastEventId = Annotated[
@@ -185,25 +188,28 @@ LastEventId = Annotated[
 ]
 
 
-async def _followed(
-    service: ServiceHere, run_id: str, last_event_id: LastEventId = None
-) -> DagsterRun:
-    if last_event_id is not None and not is_cursor(last_event_id):
+async def _followed(service: ServiceHere, run_id: str, last_event_id: LastEventId = None) -> str:
+    # Ids of earlier versions were Dagster's: such a reader is told all of it again.
+    text = last_event_id or "0"
+    if not _EVENT_ID.fullmatch(text) and not is_cursor(text):
         raise ProblemError(422, "invalid-cursor", "Last-Event-ID: found no id of an event")
-    return await known_run(service, run_id)
+    return (await service.following.log(await _dagster_run_id(service, run_id))).dagster_run_id
 
 
 @router.get("/api/v1/runs/{run_id}/stream", response_class=EventSourceResponse, responses=_EVENTS)
 async def stream_run(
     service: ServiceHere,
-    run: Annotated[DagsterRun, Depends(_followed)],
+    dagster_run_id: Annotated[str, Depends(_followed)],
     last_event_id: LastEventId = None,
 ) -> AsyncGenerator[ServerSentEvent]:
     """Follow a run from its begin, or from where the other side was."""
+    is_number = last_event_id is not None and _EVENT_ID.fullmatch(last_event_id)
+    after = int(last_event_id or 0) if is_number else 0
     try:
-        async for told in follow(service.dagster, run.run_id, last_event_id):
-            yield _event(told)
-        shown = await _shown(service, await known_run(service, run.run_id))
+        async with aclosing(service.following.follow(dagster_run_id, after)) as events:
+            async for told in events:
+                yield _event(told)
+        shown = await _standing(service, dagster_run_id)
         if shown.status != "succeeded":
             message = shown.error or f"the run was {shown.status}"
             yield _sent("error", {**shown.model_dump(), "message": message})
@@ -291,9 +297,10 @@ async def run_backtest_stream(
     yield _sent("step", {"step": None, "status": "launched", "run_id": run_id, "location": place})
     heard = _Heard()
     try:
-        async for told in follow(service.dagster, run.run_id):
-            heard.take(told)
-            yield _event(told)
+        async with aclosing(service.following.follow(run.run_id)) as events:
+            async for told in events:
+                heard.take(told)
+                yield _event(told)
         finished = await _outcome(service, run, heard)
     except (ProblemError, OdumError) as problem:
         yield _sent("error", {"run_id": run_id, "message": str(problem)})
@@ -319,8 +326,9 @@ class _Heard:
 
 async def _finished(service: Service, run: DagsterRun) -> FinishedRun:
     heard = _Heard()
-    async for told in follow(service.dagster, run.run_id):
-        heard.take(told)
+    async with aclosing(service.following.follow(run.run_id)) as events:
+        async for told in events:
+            heard.take(told)
     return await _outcome(service, run, heard)
 
 
@@ -332,7 +340,7 @@ async def _outcome(service: Service, run: DagsterRun, heard: _Heard) -> Finished
     ProblemError
         If it has none.
     """
-    shown = await _shown(service, await known_run(service, run.run_id))
+    shown = await _standing(service, run.run_id)
     if shown.status != "succeeded":
         raise ProblemError(
             409, f"run-{shown.status}", f"run {shown.run_id}: {shown.error or shown.status}"
@@ -367,7 +375,8 @@ async def _start_legacy(service: Service, wanted: LegacyRun, key: str | None) ->
             )
         return plan_run(project, loaded, _translated(wanted), tags)
 
-    return await _started(service, plan, tags)
+    run, _ = await _started(service, wanted.config, plan, tags)
+    return run
 
 
 def _translated(old: LegacyRun) -> NewRun:
@@ -402,23 +411,54 @@ def _translated(old: LegacyRun) -> NewRun:
     )
 
 
-async def _started(service: Service, plan: Callable[[], Plan], tags: dict[str, str]) -> DagsterRun:
-    """Return the run that a request started before, else plan and start it."""
+async def _started(
+    service: Service, config: str, plan: Callable[[], Plan], tags: dict[str, str]
+) -> tuple[DagsterRun, RunLog]:
+    """Return the run that a request started before and its log, else plan and start it."""
+    launched: list[DagsterRun] = []
 
     async def start() -> DagsterRun:
-        planned = await anyio.to_thread.run_sync(plan)
-        service.launches.take()
+        planned = await _planned(service, config, plan)
         # First: who dies in between leaves a run that is known, and that its sensor finds again.
         await anyio.to_thread.run_sync(_register, service, planned)
         try:
-            dagster_run_id = await service.dagster.ask(service.dagster.launch, planned.launch)
+            run = await service.dagster.launching.run(service.dagster.launch, planned.launch)
         except ProblemError:
             await anyio.to_thread.run_sync(_withdraw, service, planned)
             raise
-        await anyio.to_thread.run_sync(_register, service, planned, dagster_run_id)
-        return await known_run(service, dagster_run_id)
+        await anyio.to_thread.run_sync(_register, service, planned, run.run_id)
+        launched.append(run)
+        return run
 
-    return await _once(service, service.dagster.find_run, start, tags)
+    run = await _once(service, service.dagster.find_run, start, tags)
+    # What has just begun has no events that tell anything.
+    log = RunLog(run.run_id, run) if launched else await service.following.log(run.run_id)
+    return log.run or run, log
+
+
+async def _planned(service: Service, config: str, plan: Callable[[], Plan]) -> Plan:
+    """Plan a request, if its turn has come: what it reads may lie on another host."""
+    service.launches.take()
+    try:
+        storage = await anyio.to_thread.run_sync(service.storage_of, config)
+        return await storage.run(plan)
+    except ProblemError as problem:
+        if problem.status in (404, 422):
+            # Refused before any data was looked for.
+            service.launches.give_back()
+        raise
+
+
+def _check_length(service: Service, new: NewRun) -> None:
+    """Refuse a range that is too long for one request."""
+    most = service.options.max_days
+    if new.first_day and new.last_day and (new.last_day - new.first_day).days >= most:
+        raise ProblemError(
+            422,
+            "invalid-window",
+            f"{new.first_day} to {new.last_day}: allowed up to {most:,} days in one request "
+            "(ODUM_API_MAX_DAYS); start it in parts",
+        )
 
 
 def _register(service: Service, plan: Plan, dagster_run_id: str | None = None) -> None:
@@ -451,17 +491,16 @@ def _close(service: Service, dagster_run_id: str) -> None:
 
 
 async def _started_days(
-    service: Service, plan: Callable[[], Plan], tags: dict[str, str]
+    service: Service, config: str, plan: Callable[[], Plan], tags: dict[str, str]
 ) -> Backfill:
     skipped: dict[str, str] = {}
 
     async def start() -> DagsterBackfill:
-        planned = await anyio.to_thread.run_sync(plan)
-        service.launches.take()
+        planned = await _planned(service, config, plan)
         skipped.update(planned.skipped)
-        ask, dagster = service.dagster.ask, service.dagster
+        dagster = service.dagster
         return await _known_backfill(
-            service, await ask(dagster.launch_days, planned.launch, planned.days)
+            service, await dagster.ranges.run(dagster.launch_days, planned.launch, planned.days)
         )
 
     found = await _once(service, service.dagster.find_backfill, start, tags)
@@ -478,7 +517,7 @@ async def _once[T: (DagsterRun, DagsterBackfill)](
     if not tags:
         return await start()
     # One after the other: a repeat may come while the first is being started.
-    async with service.launches.repeatable:
+    async with service.repeats.hold(tags[KEY_TAG]):
         found = await service.dagster.ask(find, KEY_TAG, tags[KEY_TAG])
         if found is None:
             return await start()
@@ -499,22 +538,41 @@ async def known_run(service: Service, run_id: str) -> DagsterRun:
     ProblemError
         If Dagster knows none.
     """
-    ask, dagster = service.dagster.ask, service.dagster
-    run, dagster_run_id = None, run_id
-    if is_run_id(run_id):
-        # First the registry: a person's re-execution has the tags of the run before.
-        dagster_run_id = await anyio.to_thread.run_sync(_registered_as, service, run_id)
-        if not dagster_run_id:
-            run = await ask(dagster.find_run, RUN_ID_TAG, run_id)
-    if run is None and _is_uuid(dagster_run_id):
-        run = await ask(dagster.run, dagster_run_id)
+    dagster_run_id = await _dagster_run_id(service, run_id)
+    run = await service.dagster.ask(service.dagster.run, dagster_run_id)
     if run is None:
-        raise ProblemError(
-            404,
-            "unknown-run",
-            f"Dagster has no run {run_id[:80]}; stored results are under /api/backtest/results",
-        )
+        raise _unknown(run_id)
     return run
+
+
+async def _dagster_run_id(service: Service, run_id: str) -> str:
+    """Return the id in Dagster of a run that is named by its run id or by that one.
+
+    Raises
+    ------
+    ProblemError
+        If neither the registry nor Dagster knows one.
+    """
+    if not is_run_id(run_id):
+        if not _is_uuid(run_id):
+            raise _unknown(run_id)
+        return run_id
+    # First the registry: a person's re-execution has the tags of the run before.
+    found = await anyio.to_thread.run_sync(_registered_as, service, run_id)
+    if not _is_uuid(found):
+        run = await service.dagster.ask(service.dagster.find_run, RUN_ID_TAG, run_id)
+        if run is None:
+            raise _unknown(run_id)
+        found = run.run_id
+    return found
+
+
+def _unknown(run_id: str) -> ProblemError:
+    return ProblemError(
+        404,
+        "unknown-run",
+        f"Dagster has no run {run_id[:80]}; stored results are under /api/backtest/results",
+    )
 
 
 def _registered_as(service: Service, run_id: str) -> str:
@@ -534,10 +592,16 @@ async def _known_backfill(service: Service, backfill_id: str) -> DagsterBackfill
     return found
 
 
-async def _shown(service: Service, run: DagsterRun) -> LiveRun:
+async def _standing(service: Service, dagster_run_id: str) -> LiveRun:
+    """Return where a run stands at this moment."""
+    log = await service.following.log(dagster_run_id)
+    assert log.run is not None  # noqa: S101 - else it is unknown
+    return _shown(log.run, log)
+
+
+def _shown(run: DagsterRun, log: RunLog) -> LiveRun:
     """Return what there is to say of a run."""
-    events = await service.dagster.ask(service.dagster.all_events, run.run_id)
-    result = result_of(events)
+    result = log.result
     return LiveRun(
         run_id=result or run.tags.get(RUN_ID_TAG) or run.run_id,
         dagster_run_id=run.run_id,
@@ -548,8 +612,8 @@ async def _shown(service: Service, run: DagsterRun) -> LiveRun:
         created_at=run.created_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        progress=_progress(last_progress(events)) if run.status == "running" else None,
-        error=failure_of(events) if run.status == "failed" else None,
+        progress=_progress(log.progress) if run.status == "running" else None,
+        error=log.error if run.status == "failed" else None,
         result=None if result is None else f"/api/backtest/results/{result}",
     )
 
@@ -577,7 +641,7 @@ def _place(run: LiveRun) -> str:
 
 
 def _event(told: Told) -> ServerSentEvent:
-    return _sent(told.kind, told.data, told.cursor or None)
+    return _sent(told.kind, told.data, str(told.number))
 
 
 def _sent(kind: str, data: dict[str, Any], cursor: str | None = None) -> ServerSentEvent:
