@@ -34,18 +34,11 @@ def dev(
         import uvicorn
 
         from odum_assets.api.dagster_front import build_front
+        from odum_assets.api.server import server_config
 
         url = f"http://{shown(host, port)}{DAGSTER_PREFIX}"
         Output().note(f"Dagster UI: {url} (Ctrl-C ends it)")
-        server = uvicorn.Server(
-            uvicorn.Config(
-                build_front(options, note_path()),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        server = uvicorn.Server(server_config(build_front(options, note_path()), options))
 
         def stop() -> None:
             server.should_exit = True
