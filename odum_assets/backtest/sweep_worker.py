@@ -28,6 +28,7 @@ from odum_assets.backtest.process import LOG, death
 from odum_assets.backtest.simulation import Report, load_strategy
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.worker import replay_to_end, strategy_sources
+from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import BacktestError, OdumError
 
@@ -146,6 +147,7 @@ def _run_group(
             sources,
         )
 
+    leave_pandas_out()
     engine = load_engine(sweep.plans[indices[0]], loaded)
     # Looking at objects writes to them, and each page written to is a copy.
     gc.collect()

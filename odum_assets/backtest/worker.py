@@ -21,6 +21,7 @@ from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE,
 from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
 from odum_assets.backtest.strategies.loading import import_from_here
 from odum_assets.backtest.strategies.sources import StrategySources
+from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
 
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> None:
     def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
         _send(descriptor, [phase, done, orders, market_time_ns])
 
+    leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)

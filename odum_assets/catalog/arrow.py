@@ -1,7 +1,4 @@
-"""Arrow for the type checker and for numpy: what pyarrow's stubs and arrays do not give.
-
-Importing this module lets Arrow make its first array without importing pandas.
-"""
+"""Arrow for the type checker and for numpy: what pyarrow's stubs and arrays do not give."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -30,20 +27,16 @@ class _NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(fullname)
 
 
-def _leave_pandas_out() -> None:
+def leave_pandas_out() -> None:
     """Let Arrow make its first array without pandas, whose import takes a fifth of a second.
 
-    Arrow imports it to know its types. Whoever imports pandas later has it all the same: Arrow
-    finds it when it is asked for a data frame or given one.
+    Arrow imports it to know its types. Whoever imports pandas later has it all the same, but times
+    in nanoseconds do not become Python values: for processes that need none.
     """
     refusal = _NoPandas()
     sys.meta_path.insert(0, refusal)
     pa.array([0])
     sys.meta_path.remove(refusal)
-
-
-if "pandas" not in sys.modules:
-    _leave_pandas_out()
 
 
 def flags_of(mask: Column) -> npt.NDArray[np.bool_]:

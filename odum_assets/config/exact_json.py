@@ -35,11 +35,14 @@ def write_json(value: object, indent: int | None = None) -> str:
     Raises
     ------
     ValueError
-        If a number is not finite.
+        If a number is not finite, or the value is nested too deeply.
     TypeError
         If JSON has no such value.
     """
-    return "".join(_parts(value, indent, 0))
+    try:
+        return "".join(_parts(value, indent, 0))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _parts(value: object, indent: int | None, depth: int) -> Iterator[str]:
