@@ -116,8 +116,7 @@ class Counted(NamedTuple):
     quantity: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
+class RoundTrip(NamedTuple):
     """A position from flat to flat (or to a flip), or what is open at the end.
 
     Amounts are in the account currency; `net_pnl` is `realized_pnl` less `commissions`. An open one
