@@ -118,7 +118,8 @@ def simulate(
     with journal(plan.work) as record, failures.refused():
         strategy_class, params = load_strategy(plan)
         close_at = plan.close_at_ns if plan.close_positions else None
-        made = guarded(recorded(strategy_class, record, close_at), failures)
+        hedging = config.venue.oms_type == "HEDGING"
+        made = guarded(recorded(strategy_class, record, close_at, hedging=hedging), failures)
         strategy = made(_setup(plan), params)
         replay.add_strategy(strategy)
         algorithm = _algorithm(plan, failures)

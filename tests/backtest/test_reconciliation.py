@@ -53,6 +53,7 @@ class Kind:
     amount: str
     sections: dict[str, Any] = field(default_factory=dict)
     hedged: bool = False
+    follow: bool = False
     close_positions: bool = True
     funding: bool = False
 
@@ -63,6 +64,7 @@ class Kind:
             style=style or self.style,
             amount=amount or self.amount,
             hedged=self.hedged,
+            follow=self.follow,
         )
         return with_strategy(strategy, self.config, **self.sections)
 
@@ -93,6 +95,9 @@ KINDS = {
     ),
     "cash": Kind(SPOT, "inventory", "0.00371", {"venue": {"account_type": "CASH"}}),
     "hedging": Kind(LINEAR, "pyramid", "0.037", {"venue": {"oms_type": "HEDGING"}}, hedged=True),
+    "hedging, reversed": Kind(
+        LINEAR, "flip", "0.037", {"venue": {"oms_type": "HEDGING"}}, follow=True
+    ),
     "funding": Kind(
         LINEAR, "inventory", "0.5", _tickers("BINANCE-FUTURES:PERPETUAL:BTC-USDT"), funding=True
     ),
@@ -318,6 +323,30 @@ def test_a_rule_that_realizes_too_little_is_refused(
     agreeing = replayed.facts.model_copy(update={"engine_balance": wrong.engine_cash})
     with pytest.raises(BacktestError, match="the cash flows of the fills give"):
         reconcile(wrong, agreeing, copy / "fills.parquet")
+
+
+@pytest.mark.parametrize("replayed", ["hedging, reversed"], indirect=True)
+def test_a_fill_that_reverses_a_hedged_position_belongs_to_two(
+    replayed: Replayed, copy: Path
+) -> None:
+    replayed.counted(copy)
+    rows = pq.read_table(copy / "fills.parquet").to_pylist()
+    # The first buys 0.037; each next one sells or buys 0.074: half closes, half opens.
+    assert [each["quantity"] for each in rows] == [D("0.037")] * len(rows)
+    assert [each["order_id"] for each in rows[1::2]] == [
+        each["order_id"] for each in rows[2::2]
+    ] + [rows[-1]["order_id"]]
+    names = [each["position_id"] for each in rows]
+    assert names[0::2] == names[1::2]
+    assert len(set(names)) == len(rows) / 2
+    assert all(name.endswith("F") for name in names[2:])
+    assert {abs(each["position_quantity"]) for each in rows[0::2]} == {D("0.037")}
+    assert {each["position_quantity"] for each in rows[1::2]} == {D(0)}
+    # Half of the commission each, and together what the venue took.
+    for closing, opening in zip(rows[1:-1:2], rows[2::2], strict=True):
+        paid = (D("0.074") * closing["price"] * D("0.0005")).quantize(D("1e-8"))
+        assert closing["commission"] + opening["commission"] == paid
+        assert abs(closing["commission"] - opening["commission"]) <= D("1e-8")
 
 
 STYLES = ["accumulate", "pyramid", "flip", "hold", "inventory"]

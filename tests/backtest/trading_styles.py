@@ -14,14 +14,18 @@ Style = Literal["accumulate", "pyramid", "flip", "hold", "inventory"]
 
 
 class Params(BaseModel):
-    """What is traded, and in which position: hedged ones have a long and a short leg."""
+    """What is traded, and in which position.
+
+    Hedged ones have a long and a short leg that the strategy names; with `follow`, orders name the
+    position that NautilusTrader opened last.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     style: Style
     amount: str
     hedged: bool = False
-    orders: int = 10**9
+    follow: bool = False
 
 
 def steps(style: Style) -> Iterator[int]:
@@ -56,19 +60,21 @@ class Styled(OdumStrategy):
         self.legs = [("LONG", 1, steps(params.style)), ("SHORT", -1, steps(params.style))]
         self.single = steps(params.style)
         self.sent = 0
+        self.opened: PositionId | None = None
 
     def on_start(self) -> None:
         self.subscribe_trades(self.setup.instrument_id)
 
     def on_trade(self, _trade: Any) -> None:
-        if self.sent >= self.params.orders:
-            return
         self.sent += 1
         if not self.params.hedged:
-            self.send(next(self.single), None)
+            self.send(next(self.single), self.opened if self.params.follow else None)
             return
         name, sign, leg = self.legs[self.sent % 2]
         self.send(sign * next(leg), PositionId(name))
+
+    def on_position_opened(self, event: Any) -> None:
+        self.opened = event.position_id
 
     def send(self, step: int, position: PositionId | None) -> None:
         """Send one order."""
