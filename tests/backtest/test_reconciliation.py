@@ -1,5 +1,6 @@
 """Accounts that must be accepted, whatever a strategy does, and wrong ones that never may be."""
 
+import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -35,6 +36,7 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.tables import read_fills
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import BacktestError
+from odum_assets.raw.layout import DataType
 from odum_assets.results.execution import plan_of, prepared
 
 D = Decimal
@@ -364,3 +366,30 @@ def test_no_style_of_trading_is_refused(
             continue  # It cannot sell what it does not hold.
         run = market.run(kind.loaded(style))
         assert run.summary["fills"] > (1_000 if style != "hold" else 1)
+
+
+REAL = {
+    "futures, accumulate": (Kind(LINEAR, "accumulate", "0.037"), (dt.date(2023, 4, 5),)),
+    "futures, reversed": (
+        Kind(LINEAR, "flip", "1000", {"venue": {"starting_balance": 10**10}}),
+        (dt.date(2024, 7, 18), dt.date(2024, 7, 19)),
+    ),
+    "spot, cash": (
+        Kind(SPOT, "inventory", "0.001", {"venue": {"account_type": "CASH"}}),
+        (dt.date(2026, 2, 16),),
+    ),
+}
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", REAL)
+def test_no_style_of_trading_is_refused_on_real_days(
+    market: Market, monkeypatch: pytest.MonkeyPatch, real_data: Path, name: str
+) -> None:
+    kind, days = REAL[name]
+    market.settings = market.settings.model_copy(update={"raw_root": str(real_data)})
+    monkeypatch.chdir(Path(__file__).parent)
+    for day in days:
+        market.convert(kind.loaded(), DataType.TRADES, day)
+    run = market.run(kind.loaded(), days)
+    assert run.summary["fills"] > 10_000
