@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test torture bench lint format lock clean
+.PHONY: help install demo dev test test-short torture bench lint format lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -15,18 +15,22 @@ unexport PYTHONPATH
 export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## Set up the environment in .venv
 
 demo: $(INSTALLED) ## Make sample data and every asset of them, show the results
 	@$(RUN)odum demo
 
-dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000)
+dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000/dagster)
 	@$(RUN)odum dev
 
 test: lint ## Check style and types, run the tests
 	$(RUN)pytest -n 2 --dist loadfile
+
+test-short: $(INSTALLED) ## Run the tests that start no server and no Dagster
+	$(RUN)pytest -n 2 --dist loadfile tests/test_architecture.py tests/test_settings.py tests/config tests/instruments \
+		tests/raw tests/catalog
 
 KILLS := 300
 torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands of hostile files

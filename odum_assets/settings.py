@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from odum_assets.errors import ConfigError
 
@@ -22,6 +22,10 @@ CONFIG_VARIABLES = {
     "DATA_CATALOG_PATH": "catalog_path",
 }
 """Variables that a run configuration's ``environment`` section may also give, with their fields."""
+
+_LONGEST_NAME = 255
+_LONGEST_PATH = 3_000
+"""Bytes; file systems take 4,096, and names of partitions follow the path of a folder."""
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True}
 _BOOLEANS |= {"false": False, "0": False, "no": False, "off": False}
@@ -101,11 +105,27 @@ def _absolute(text: str) -> Path:
         raise ValueError(f"found {text!r}, allowed the path of a folder") from None
     if "\x00" in text:
         raise ValueError(f"found {text!r}, allowed the path of a folder")
+    if len(os.fsencode(expanded)) > _LONGEST_PATH or any(
+        len(os.fsencode(part)) > _LONGEST_NAME for part in expanded.parts
+    ):
+        raise ValueError(
+            f"found a path of {len(text):,} characters, allowed up to {_LONGEST_PATH:,} bytes, and "
+            f"{_LONGEST_NAME} in one name"
+        )
     # Not resolve(): a linked data folder should be shown as the user named it.
     return Path(os.path.normpath(expanded.absolute()))
 
 
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 _Folder = Annotated[Path, BeforeValidator(parse_folder)]
+_Root = Annotated[str, BeforeValidator(parse_root)]
+_Folders = Annotated[tuple[_Folder, ...], NoDecode, BeforeValidator(_listed)]
+_Roots = Annotated[tuple[_Root, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -126,7 +146,7 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    raw_root: Annotated[str, BeforeValidator(parse_root)] = Field(
+    raw_root: _Root = Field(
         default="data",
         validation_alias="UNIFIED_CLOUD_LOCAL_PATH",
         description="Folder or URL that holds raw_tick_data/by_date/day-YYYY-MM-DD/.",
@@ -165,6 +185,24 @@ class Settings(BaseSettings):
         default=date(2017, 1, 1),
         validation_alias="ODUM_PARTITIONS_START",
         description="First day of the daily partitions.",
+    )
+    remote_raw_roots: _Roots = Field(
+        default=(),
+        validation_alias="ODUM_REMOTE_RAW_ROOTS",
+        description="Folders and addresses (scheme://host/path), separated by commas, that a "
+        "configuration sent over HTTP may have its raw root in, besides the raw root.",
+    )
+    remote_catalogs: _Folders = Field(
+        default=(),
+        validation_alias="ODUM_REMOTE_CATALOGS",
+        description="Folders, separated by commas, that a configuration sent over HTTP may have "
+        "its catalog in, besides the catalog.",
+    )
+    remote_strategies: _Folders = Field(
+        default=(),
+        validation_alias="ODUM_REMOTE_STRATEGIES",
+        description="Folders, separated by commas, whose modules a configuration sent over HTTP "
+        "may name as strategies, besides the built-in ones.",
     )
 
 

@@ -1,7 +1,7 @@
-"""The rooms and who may call whom, as the code has it.
+"""The packages and who may import whom, as the code has it.
 
-raw -> catalog -> backtest -> results -> registry share config, instruments and settings;
-orchestration sits on top of them and is the only room with Dagster; api and then cli on top of
+raw -> catalog -> backtest -> results -> registry share config, instruments, storage and settings;
+orchestration sits on top of them and is the only package with Dagster; api and then cli on top of
 orchestration.
 """
 
@@ -13,12 +13,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "odum_assets"
 
-_SHARED = {"errors", "settings", "config", "instruments"}
+_SHARED = {"errors", "settings", "config", "instruments", "storage"}
 MAY_IMPORT = {
     "errors": set[str](),
     "settings": {"errors"},
     "instruments": {"errors"},
     "config": {"errors", "settings", "instruments"},
+    "storage": {"errors", "settings"},
     "raw": _SHARED,
     "catalog": {*_SHARED, "raw"},
     "backtest": {*_SHARED, "raw", "catalog"},
@@ -47,12 +48,12 @@ MAY_IMPORT = {
         "api",
     },
 }
-"""Rooms of the package, each with the ones that it may import besides itself."""
+"""Packages and top-level modules, with the ones that they may import besides themselves."""
 
-NAUTILUS_ROOMS = {"instruments", "catalog", "backtest"}
+NAUTILUS_PACKAGES = {"instruments", "catalog", "backtest"}
 
 
-def _rooms() -> list[str]:
+def _packages() -> list[str]:
     return sorted(
         path.stem
         for path in PACKAGE.iterdir()
@@ -61,8 +62,8 @@ def _rooms() -> list[str]:
     )
 
 
-def _modules(room: str) -> list[Path]:
-    place = PACKAGE / room
+def _modules(package: str) -> list[Path]:
+    place = PACKAGE / package
     return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
 
 
@@ -76,38 +77,38 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-def _imported_by(room: str) -> dict[str, set[str]]:
-    return {str(path.relative_to(PACKAGE)): set(_imports(path)) for path in _modules(room)}
+def _imported_by(package: str) -> dict[str, set[str]]:
+    return {str(path.relative_to(PACKAGE)): set(_imports(path)) for path in _modules(package)}
 
 
-def test_every_room_has_its_place_in_the_picture() -> None:
-    assert set(_rooms()) <= set(MAY_IMPORT)
+def test_every_package_has_its_place_in_the_picture() -> None:
+    assert set(_packages()) <= set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("room", _rooms())
-def test_imports_run_one_way(room: str) -> None:
-    allowed = {*MAY_IMPORT[room], room}
+@pytest.mark.parametrize("package", _packages())
+def test_imports_run_one_way(package: str) -> None:
+    allowed = {*MAY_IMPORT[package], package}
     wrong = {
         (file, name)
-        for file, names in _imported_by(room).items()
+        for file, names in _imported_by(package).items()
         for name in names
         if name.startswith("odum_assets.") and name.split(".")[1] not in allowed
     }
     assert wrong == set()
 
 
-@pytest.mark.parametrize("room", _rooms())
-def test_dagster_is_imported_in_orchestration_and_cli_only(room: str) -> None:
-    if room in ("orchestration", "cli"):
+@pytest.mark.parametrize("package", _packages())
+def test_dagster_is_imported_in_orchestration_and_cli_only(package: str) -> None:
+    if package in ("orchestration", "cli"):
         return
-    assert _importing(room, "dagster") == set()
+    assert _importing(package, "dagster") == set()
 
 
-@pytest.mark.parametrize("room", _rooms())
-def test_nautilus_is_imported_where_the_market_is_simulated_only(room: str) -> None:
-    if room in NAUTILUS_ROOMS:
+@pytest.mark.parametrize("package", _packages())
+def test_nautilus_is_imported_where_the_market_is_simulated_only(package: str) -> None:
+    if package in NAUTILUS_PACKAGES:
         return
-    assert _importing(room, "nautilus_trader") == set()
+    assert _importing(package, "nautilus_trader") == set()
 
 
 def test_annotations_of_assets_are_not_postponed() -> None:
@@ -117,9 +118,9 @@ def test_annotations_of_assets_are_not_postponed() -> None:
     assert postponed == set()
 
 
-def _importing(room: str, library: str) -> set[str]:
+def _importing(package: str, library: str) -> set[str]:
     return {
         file
-        for file, names in _imported_by(room).items()
+        for file, names in _imported_by(package).items()
         if any(name.split(".")[0] == library for name in names)
     }

@@ -193,7 +193,7 @@ def test_every_command_is_in_the_readme() -> None:
 
 @pytest.mark.e2e
 def test_the_strategy_of_the_readme_runs(tmp_path: Path) -> None:
-    (source,) = _blocks("python")
+    (source,) = (block for block in _blocks("python") if "OdumStrategy" in block)
     section = next(each for each in map(json.loads, _blocks("json")) if "strategy" in each)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     for name in ("dagster.yaml", "workspace.yaml"):
@@ -212,6 +212,26 @@ def test_the_strategy_of_the_readme_runs(tmp_path: Path) -> None:
     shows = f"results show {result['run_id']}"
     for line in (shows, "results list", "data list", "config show momentum_btcusdt"):
         assert _odum(tmp_path, f"{line} --json")
+
+
+@pytest.mark.e2e
+def test_a_program_of_nautilus_alone_runs_on_the_catalog(tmp_path: Path) -> None:
+    (source,) = (block for block in _blocks("python") if "ParquetDataCatalog" in block)
+    assert "odum" not in source
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    _odum(tmp_path, "data generate --days 2 --trades-per-day 3000 --books-per-day 3000 --json")
+    made = _odum(tmp_path, f"convert {BTC} --all --json")["partitions"]
+    trades = sum(each["rows"] for each in made if each["data_type"] == "trades")
+    assert trades >= 5_000
+    (tmp_path / "program.py").write_text(source, encoding="utf-8")
+
+    words = [sys.executable, "program.py"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert f"iterations={trades}" in done.stdout
 
 
 def _odum(folder: Path, line: str) -> Any:

@@ -11,6 +11,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from odum_assets.api import problems
+from odum_assets.api.dagster_proxy import proxy_routes
+from odum_assets.api.docs_page import docs_routes
 from odum_assets.api.document import TAGS, completed
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
@@ -27,6 +29,8 @@ from odum_assets.api.routes import (
 )
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
+from odum_assets.api.session import login_routes, sessions_of
+from odum_assets.api.unix_http import note_of
 from odum_assets.settings import Settings
 
 _SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
@@ -82,12 +86,22 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         lifespan=lifespan,
         # A redirect would repeat whatever host the request names.
         redirect_slashes=False,
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     problems.install(app, _ROUTERS)
     for router in _ROUTERS:
         app.include_router(router)
-    app.add_middleware(Guard, options=options)
+    app.router.routes += docs_routes()
+    sessions = sessions_of(options)
+    if sessions is not None:
+        app.router.routes += login_routes(sessions)
+    dagster = note_of(options.dagster_url)
+    if dagster is not None:
+        app.router.routes += proxy_routes(dagster[0])
+    app.add_middleware(Guard, options=options, sessions=sessions)
     if options.cors:
         # Outermost: a page must be able to read a refusal, too.
         app.add_middleware(

@@ -1,6 +1,5 @@
 """The files of run configurations: listing them, and replacing one whole or not at all."""
 
-import json
 import os
 import re
 import shutil
@@ -11,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from odum_assets.api.problems import ProblemError
-from odum_assets.api.replies import tag_of
-from odum_assets.catalog.publish import write_synced
-from odum_assets.config import LoadedConfig, load_config, load_configs
+from odum_assets.api.preconditions import Preconditions, tag_of
+from odum_assets.api.problems import InvalidField, ProblemError
+from odum_assets.config import LoadedConfig, RunConfig, load_config, load_configs
+from odum_assets.config.exact_json import write_json
+from odum_assets.config.reach import reach_of, reach_problems
 from odum_assets.errors import ConfigError
-from odum_assets.settings import is_inside
+from odum_assets.settings import Settings, is_inside
+from odum_assets.storage.files import write_synced
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,120}", re.ASCII)
 _WRITING: Final = threading.Lock()
@@ -105,20 +106,20 @@ def read(folder: Path, name: str) -> tuple[bytes, str]:
 
 
 def write(
-    folder: Path, name: str, content: dict[str, Any], replaces: str | None
+    settings: Settings, name: str, content: dict[str, Any], preconditions: Preconditions
 ) -> tuple[LoadedConfig, str, bool]:
     """Store a configuration if it is valid, alone and together with the others.
 
     Parameters
     ----------
-    folder : Path
-        Folder of configurations.
+    settings : Settings
+        Say which folder it goes into, and what it may reach.
     name : str
         Its name.
     content : dict[str, Any]
         Its content.
-    replaces : str or None
-        ETag of the file that it replaces; None for a new one.
+    preconditions : Preconditions
+        What the request says of the file that it replaces.
 
     Returns
     -------
@@ -128,22 +129,26 @@ def write(
     Raises
     ------
     ProblemError
-        If it is not valid (422), there is a file and no ETag was given (428), or the file is not
-        the one of the ETag (412). Nothing is written then.
+        If it is not valid or reaches further than its sender may (422), there is a file and no
+        ETag was given (428), or the file is not the one of the ETag (412). Nothing is written then.
     """
+    folder = settings.configs_path
     path = path_of(folder, name)
     text = _text(content)
     with _WRITING:
         is_new = not path.is_file()
-        _check_replaced(path, replaces, is_new=is_new)
-        _check_valid(folder, path, text)
+        _check_replaced(path, preconditions)
+        found = list_files(folder)
+        loaded = _valid(path, text, found)
+        present = [each.loaded.config for each in found if each.loaded is not None]
+        _check_reach(loaded, settings, present)
         _replace(path, text)
         return load_config(path), tag_of(text.encode()), is_new
 
 
 def _text(content: dict[str, Any]) -> str:
     try:
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = write_json(content, indent=2) + "\n"
         text.encode()
     except ValueError as error:
         # What Python's parser takes beyond JSON: NaN, infinite numbers, halves of characters.
@@ -168,37 +173,48 @@ def _replace(path: Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _check_replaced(path: Path, replaces: str | None, *, is_new: bool) -> None:
-    if is_new:
-        if replaces not in (None, "*"):
-            raise ProblemError(
-                412, "changed", f"there is no configuration {path.stem!r}; leave out If-Match"
-            )
-        return
-    if replaces is None:
+def _check_replaced(path: Path, preconditions: Preconditions) -> None:
+    tag = tag_of(path.read_bytes()) if path.is_file() else None
+    if preconditions.failed(tag):
+        state = "is another one now; read it again" if tag else "does not exist; leave out If-Match"
+        if tag is not None and preconditions.if_none_match is not None:
+            state = "exists; send its ETag as If-Match to replace it"
+        raise ProblemError(412, "changed", f"the configuration {path.stem!r} {state}")
+    if tag is not None and preconditions.if_match is None:
         raise ProblemError(
             428,
             "etag-needed",
             f"there is a configuration {path.stem!r}; read it, and send its ETag as If-Match to "
             "replace it",
         )
-    if tag_of(path.read_bytes()) not in [each.strip() for each in replaces.split(",")]:
-        raise ProblemError(
-            412, "changed", f"the configuration {path.stem!r} is another one now; read it again"
-        )
 
 
-def _check_valid(folder: Path, path: Path, text: str) -> None:
-    """Try the folder as it would be, beside it."""
+def _valid(path: Path, text: str, files: list[FoundConfig]) -> LoadedConfig:
+    """Try the folder as it would be, beside it, and return the new configuration."""
     with tempfile.TemporaryDirectory(prefix="odum-configs-") as trial:
         place = Path(trial)
-        for each in list_files(folder):
+        for each in files:
             # One that is damaged already is not this one's fault.
             if each.loaded is not None and each.path != path:
                 shutil.copyfile(each.path, place / each.path.name)
         (place / path.name).write_text(text, encoding="utf-8")
         try:
-            load_configs(place)
+            return next(each for each in load_configs(place) if each.name == path.stem)
         except ConfigError as error:
             shown = str(error).replace(f"{place}{os.sep}", "")
             raise ProblemError(422, "invalid-config", shown) from None
+
+
+def _check_reach(loaded: LoadedConfig, settings: Settings, present: list[RunConfig]) -> None:
+    """Refuse what only the operator may put into the folder."""
+    problems = reach_problems(loaded.config, reach_of(settings), present)
+    if problems:
+        raise ProblemError(
+            422,
+            "beyond-reach",
+            "\n".join(f"{loaded.name}: {problem}" for problem in problems),
+            errors=[
+                InvalidField(place=f"body.config.{each.path}", detail=each.text)
+                for each in problems
+            ],
+        )

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 import urllib3
 
 from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.unix_http import UnixPool, note_of
 from odum_assets.orchestration.names import CODE_LOCATION
 
 type Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
@@ -162,12 +164,21 @@ class DagsterClient:
     Parameters
     ----------
     url : str
-        Its address.
+        Its address; of a Unix socket, what ``unix_http.unix_address`` returns. User and password in
+        it are sent as Basic credentials, and shown nowhere.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, retries=False)
+        self._pool: urllib3.PoolManager | UnixPool
+        found = note_of(url)
+        if found is None:
+            self._base = url
+            self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, retries=False)
+        else:
+            note, self._base = found
+            self._pool = UnixPool(note, _CALLS_AT_ONCE, urllib3.Timeout(connect=3.0, read=_READ_S))
+        self._headers = {**_JSON, **_credentials(url)}
         self._reloading = threading.Lock()
         self._away_until = 0.0
         self.control = Capacity("Dagster", 6, 2 * _READ_S)
@@ -443,9 +454,9 @@ class DagsterClient:
         try:
             reply = self._pool.request(
                 "POST",
-                self._url + path,
+                self._base + path,
                 body=json.dumps(body),
-                headers=_JSON,
+                headers=self._headers,
                 timeout=urllib3.Timeout(connect=3.0, read=read_s),
             )
             content: dict[str, Any] = json.loads(reply.data)
@@ -455,6 +466,13 @@ class DagsterClient:
             raise self._unreachable() from None
         except (urllib3.exceptions.HTTPError, ValueError):
             raise self._unreachable() from None
+        if reply.status in (401, 403):
+            raise ProblemError(
+                502,
+                "dagster-failed",
+                f"Dagster at {self._shown} refuses the service ({reply.status}): "
+                "ODUM_DAGSTER_URL needs its token as the password, or names another address",
+            )
         if "error" in content:
             raise ProblemError(502, "dagster-failed", f"Dagster: {content['error']}")
         return content
@@ -472,8 +490,20 @@ class DagsterClient:
     @property
     def _shown(self) -> str:
         """Return the address without user and password."""
+        if note_of(self._url) is not None:
+            return "its Unix socket"
         parts = urllib3.util.parse_url(self._url)
         return str(parts._replace(auth=None))
+
+
+def _credentials(url: str) -> dict[str, str]:
+    """Return the header for user and password of an address; none without them."""
+    user, mark, password = (urllib3.util.parse_url(url).auth or "").partition(":")
+    if not user and not mark:
+        return {}
+    # Percent-encoded in an address; as they are in the header (RFC 7617).
+    pair = f"{unquote(user)}:{unquote(password)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def is_cursor(text: str) -> bool:

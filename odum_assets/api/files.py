@@ -15,7 +15,8 @@ def stamp_of(path: Path) -> Stamp:
         stat = os.lstat(path)
     except FileNotFoundError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    # Not the time of its content: that permissions were mended is a change, too.
+    return stat.st_ctime_ns, stat.st_size, stat.st_ino
 
 
 class FileCache[T]:

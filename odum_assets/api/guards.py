@@ -1,24 +1,52 @@
-"""What every request passes: an id, host and origin, the token, its body's limit, bugs caught."""
+"""What every request passes: an id, host and origin, the token, its body's limit, bugs caught.
 
-import hmac
+Everything that listens on a TCP port stands behind it: the service, `/docs`, and the Dagster UI
+with its GraphQL and WebSockets. What it keeps out, and what it does not:
+
+- **Other machines**: without a token everything listens on loopback only.
+- **Pages in a browser**: names made up for this machine (DNS rebinding) are refused by Host, what
+  other pages start or connect to by Origin. Replies cannot be embedded by them.
+- **Who has no token**, where one is set: with it in a header (Bearer, or as the password of Basic),
+  or with the cookie that it was traded for (``session``). A cookie counts for what our own pages
+  ask for only.
+- **Other users of this machine** are kept out by a token only: without one the ports on loopback
+  are open to them. Dagster's webserver and code servers listen on Unix sockets that only this user
+  can reach (``odum_assets.cli.dagster_process``).
+- Not: this user's other processes, root, who reads the network (use TLS in front), and what a
+  person who has the token runs: strategies are code.
+"""
+
+import base64
+import binascii
 import json
 import logging
 import re
 import uuid
-from typing import Final
+from typing import Final, Literal
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odum_assets.api.options import LOOPBACK, ServiceOptions
 from odum_assets.api.problems import MEDIA_TYPE, ProblemError, problem_body
+from odum_assets.api.session import PATHS, Sessions, login_address, sessions_of
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_OPEN: Final = ("/api/health",)
-"""Paths that need no token, so that a supervisor can ask."""
+_OPEN: Final = ("/api/health", *PATHS)
+"""Paths that need no token, so that a supervisor can ask, and a person can give it."""
 
 _READING: Final = ("GET", "HEAD", "OPTIONS")
+_SINGLE: Final = ("Host", "Origin", "Authorization", "Content-Type")
+_KEPT_OUT: Final = {
+    "X-Content-Type-Options": "nosniff",
+    # Pages of others neither show it in a frame nor take it for a script or picture of theirs.
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 _LOG: Final = logging.getLogger("odum_assets.api")
+
+type Credential = Literal["bearer", "basic", "cookie", "none"]
+"""How a request showed that it may ask; a browser adds the middle two by itself."""
 
 
 class Guard:
@@ -30,17 +58,20 @@ class Guard:
         The application behind it.
     options : ServiceOptions
         Token and limit.
+    sessions : Sessions or None
+        Cookies that stand for the token.
     """
 
-    def __init__(self, app: ASGIApp, options: ServiceOptions) -> None:
+    def __init__(
+        self, app: ASGIApp, options: ServiceOptions, sessions: Sessions | None = None
+    ) -> None:
         self._app = app
         self._options = options
-        token = options.token
-        self._token = None if token is None else token.get_secret_value().encode()
+        self._sessions = sessions or sessions_of(options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it."""
-        if scope["type"] != "http":
+        """Pass a request or a WebSocket on, or answer it."""
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -51,20 +82,19 @@ class Guard:
 
         async def answer(message: Message) -> None:
             nonlocal begun
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.accept"):
                 begun = True
+            if message["type"].endswith("http.response.start"):
                 sent = MutableHeaders(scope=message)
                 sent["X-Request-Id"] = request_id
-                sent["X-Content-Type-Options"] = "nosniff"
+                for name, value in _KEPT_OUT.items():
+                    sent.setdefault(name, value)
             await send(message)
 
         try:
-            _check_address(scope)
-            self._check_host(headers)
-            self._check_origin(scope["method"], headers)
-            if scope["path"] not in _OPEN:
-                self._check_token(headers)
-            await self._app(scope, self._limited(headers, receive), answer)
+            self._check(scope, headers)
+            limited = self._limited(headers, receive) if scope["type"] == "http" else receive
+            await self._app(scope, limited, answer)
         except ProblemError as error:
             await _refuse(scope, answer, error)
         except Exception:
@@ -75,43 +105,60 @@ class Guard:
             detail = f"the service failed; its log says why under request {request_id}"
             await _refuse(scope, answer, ProblemError(500, "internal-server-error", detail))
 
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """Raise if a request may not pass."""
+        _check_address(scope)
+        _check_single(headers)
+        self._check_host(headers)
+        credential = self._credential(scope, headers)
+        if credential is None and scope["path"] in _OPEN:
+            credential = "none"
+        if credential is None:
+            raise _unauthorized(scope)
+        self._check_origin(scope, headers, credential)
+
     def _check_host(self, headers: Headers) -> None:
         """Refuse names that a page in a browser made up for this machine (DNS rebinding)."""
-        if self._token is None and _host_name(headers.get("host", "")) not in LOOPBACK:
+        if self._sessions is None and _host_name(headers.get("host", "")) not in LOOPBACK:
             raise ProblemError(
                 421,
                 "misdirected-request",
                 "without ODUM_API_TOKEN the service answers to 127.0.0.1 and localhost only",
             )
 
-    def _check_origin(self, method: str, headers: Headers) -> None:
-        """Refuse what a page of somebody else has a browser start or change here.
+    def _check_origin(self, scope: Scope, headers: Headers, credential: Credential) -> None:
+        """Refuse what a page of somebody else has a browser start, change or connect to here.
 
-        With a token there is no need: no browser adds it by itself.
+        With a token in the request there is no need: no browser adds it by itself. A cookie is
+        added to what any page of this host asks for, whatever its port: it counts for our own
+        pages only, which always say where they are from. A WebSocket reads, too: no browser keeps
+        its messages from the page that opened it.
         """
-        origin = headers.get("origin")
-        if self._token is not None or method in _READING or origin in (None, *self._options.cors):
+        is_reading = scope["type"] == "http" and scope["method"] in _READING
+        if credential == "bearer" or is_reading:
             return
-        if origin is not None and origin.partition("://")[2] != headers.get("host", ""):
+        origin = headers.get("origin")
+        if credential != "cookie" and origin in (None, *self._options.cors):
+            return
+        if (origin or "").partition("://")[2] != headers.get("host", ""):
             raise ProblemError(
                 403,
                 "foreign-origin",
-                f"pages of {origin[:200]} may change nothing here; ODUM_API_CORS lists who may",
+                f"pages of {(origin or 'an unknown origin')[:200]} may change nothing here; "
+                "ODUM_API_CORS lists who may",
             )
 
-    def _check_token(self, headers: Headers) -> None:
-        if self._token is None:
-            return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        fits = hmac.compare_digest(token.strip().encode("latin-1", "replace"), self._token)
-        if scheme.lower() != "bearer" or not fits:
-            raise ProblemError(
-                401,
-                "unauthorized",
-                "this needs the header Authorization: Bearer <token>, with the token of the "
-                "service (ODUM_API_TOKEN)",
-                {"WWW-Authenticate": "Bearer"},
-            )
+    def _credential(self, scope: Scope, headers: Headers) -> Credential | None:
+        """Return what lets a request pass, None where it has nothing that does."""
+        if self._sessions is None:
+            return "none"
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        scheme, text = scheme.lower(), given.strip().encode("latin-1", "replace")
+        if scheme == "bearer" and self._sessions.is_token(text):
+            return "bearer"
+        if scheme == "basic" and self._sessions.is_token(_password(text)):
+            return "basic"
+        return None if self._sessions.cookie_of(scope) is None else "cookie"
 
     def _limited(self, headers: Headers, receive: Receive) -> Receive:
         """Return a body that ends with a refusal where it grows too large."""
@@ -141,6 +188,33 @@ def _check_address(scope: Scope) -> None:
         raise ProblemError(400, "invalid-address", "the address has a null character (%00)")
 
 
+def _check_single(headers: Headers) -> None:
+    """Refuse a request that has two of what decides: others might look at the other one."""
+    for name in _SINGLE:
+        if len(headers.getlist(name)) > 1:
+            raise ProblemError(400, "invalid-request", f"the header {name} is there twice")
+
+
+def _unauthorized(scope: Scope) -> ProblemError:
+    """Return the refusal of a request without the token; a person is led to the page to log in."""
+    address = login_address(scope)
+    detail = (
+        "this needs the header Authorization: Bearer <token>, with the token of the service "
+        "(ODUM_API_TOKEN); a browser logs in at /login"
+    )
+    if address is not None:
+        return ProblemError(303, "unauthorized", detail, {"Location": address})
+    return ProblemError(401, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})
+
+
+def _password(credentials: bytes) -> bytes:
+    """Return the password of Basic credentials, empty where they are none."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
+
+
 def _host_name(host: str) -> str:
     return re.sub(r":\d+$", "", host).strip("[]").lower()
 
@@ -156,5 +230,11 @@ async def _refuse(scope: Scope, send: Send, error: ProblemError) -> None:
         "content-length": str(len(body)),
     }
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
+    await send({"type": f"{kind}.start", "status": error.status, "headers": raw})
+    await send({"type": f"{kind}.body", "body": body})

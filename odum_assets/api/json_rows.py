@@ -5,17 +5,18 @@ once for a file, and kept for every so-many-th line only: any page of millions o
 seek away.
 """
 
+import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from odum_assets.api.problems import ProblemError
+from odum_assets.results.stored_file import StoredFile
 
 _BLOCK: Final = 1 << 18
 _STRIDE: Final = 2_048
@@ -29,20 +30,20 @@ class JsonRows:
 
     Parameters
     ----------
-    path : Path
+    file : StoredFile
         The file.
     count : int
         Number of rows.
     """
 
-    path: Path
+    file: StoredFile
     count: int
     _marks: npt.NDArray[np.int64]
     _end: int
 
     def lines(self, first: int, last: int) -> Iterator[bytes]:
         """Yield rows from `first` up to `last` (excluded), many at a time, each with a newline."""
-        with self.path.open("rb") as file:
+        with open_binary(self.file) as file:
             left = self._offset(file, last) - file.seek(self._offset(file, first))
             rest = b""
             while left > 0 and (block := file.read(min(_BLOCK, left))):
@@ -54,7 +55,7 @@ class JsonRows:
 
     def first_at(self, moment: Callable[[bytes], int], bound: int) -> int:
         """Return the first row whose moment is not before a bound; rows are in order of time."""
-        with self.path.open("rb") as file:
+        with open_binary(self.file) as file:
 
             def at(mark: int) -> int:
                 file.seek(int(self._marks[mark]))
@@ -77,7 +78,12 @@ class JsonRows:
         return file.tell()
 
 
-def json_rows(path: Path) -> JsonRows:
+def open_binary(stored: StoredFile) -> BinaryIO:
+    """Open a stored file for reading."""
+    return os.fdopen(stored.open(), "rb")
+
+
+def json_rows(stored: StoredFile) -> JsonRows:
     """Return the rows of a file.
 
     Raises
@@ -85,15 +91,15 @@ def json_rows(path: Path) -> JsonRows:
     ProblemError
         If it is not written as it should be.
     """
-    stat = path.stat()
-    return _read(path, stat.st_mtime_ns, stat.st_size)
+    stat = stored.stat()
+    return _read(stored, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=128)
-def _read(path: Path, _mtime_ns: int, size: int) -> JsonRows:
+def _read(stored: StoredFile, _mtime_ns: int, size: int) -> JsonRows:
     marks: list[npt.NDArray[np.int64]] = []
     seen, at, tail = 0, 0, b""
-    with path.open("rb") as file:
+    with open_binary(stored) as file:
         is_array = file.read(len(_OPENING)) == _OPENING
         file.seek(0)
         while block := file.read(_BLOCK):
@@ -102,7 +108,9 @@ def _read(path: Path, _mtime_ns: int, size: int) -> JsonRows:
             marks.append(ends[-seen % _STRIDE :: _STRIDE] + at + 1)
             seen, at, tail = seen + len(ends), at + len(block), (tail + block)[-len(_ENDING) :]
     if not is_array or at != size or tail != _ENDING:
-        raise ProblemError(409, "damaged-report", f"{path.name} is not a list with a row a line")
+        raise ProblemError(
+            409, "damaged-report", f"{stored.path.name} is not a list with a row a line"
+        )
     count = seen - 2
     found = np.concatenate(marks)[: -(-count // _STRIDE)].astype(np.int64)
-    return JsonRows(path, count, found, size - len(_ENDING))
+    return JsonRows(stored, count, found, size - len(_ENDING))

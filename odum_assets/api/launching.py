@@ -28,6 +28,7 @@ from odum_assets.orchestration.partition_state import Partition, State, look_at,
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
+from odum_assets.raw.layout import DataType
 from odum_assets.results.failures import run_id_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,12 @@ class NewRun(RunOptions):
         default=None,
         description="First moment after the end, spelled like start.",
         examples=["2024-07-18T00:05:00Z"],
+    )
+    missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
+        default="CONFIG",
+        description="What becomes of a window that lacks days. warn: it runs over the others and "
+        "names those that are missing; refuse: 409. CONFIG: quality.missing_days of the "
+        "configuration.",
     )
 
     @property
@@ -238,6 +245,9 @@ def _day(
     _check_partition(project, day)
     request = _day_request(loaded, new, day)
     parts = _parts(project, loaded, new, day)
+    for each in parts:
+        if each.state is State.UNREADABLE and each.manifest is None:
+            raise ProblemError(409, "unreadable-data", "\n".join(each.problems))
     missing = [str(each.source.data_type) for each in parts if each.state is State.MISSING]
     if missing:
         raise ProblemError(
@@ -311,10 +321,15 @@ def _window(
     days: Sequence[date],
     tags: Mapping[str, str],
 ) -> Plan:
-    chosen = {**_run_config(new), "export_ticks": new.export_ticks}
+    chosen = {
+        **_run_config(new),
+        "export_ticks": new.export_ticks,
+        "missing_days": new.missing_days,
+    }
     config = _validated(lambda: WindowConfig.model_validate(chosen))
     request = _validated(lambda: config.request(loaded, (), "window", config.bounds(loaded)))
     parts = [part for day in days for part in _parts(project, loaded, new, day)]
+    _check_days(loaded, days, parts, refuse=request.refuse_missing_days)
     due = sorted({part.day for part in parts if part.state in (State.NEW, State.STALE)})
     if due:
         more = f" and {len(due) - _MOST_NAMED} more" if len(due) > _MOST_NAMED else ""
@@ -337,6 +352,27 @@ def _window(
         config_hash=loaded.content_hash,
     )
     return Plan(launch, request, run_id)
+
+
+def _check_days(
+    loaded: LoadedConfig, days: Sequence[date], parts: Sequence[Partition], *, refuse: bool
+) -> None:
+    """Refuse a window without any trades, and one with missing days where that is asked for."""
+    from odum_assets.backtest.request import name_days
+
+    missing = [
+        part.day
+        for part in parts
+        if part.source.data_type is DataType.TRADES and part.state is State.MISSING
+    ]
+    if missing and (refuse or len(missing) == len(days)):
+        why = "missing_days is refuse" if refuse else "that is all of the window"
+        raise ProblemError(
+            409,
+            "missing-data",
+            f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "
+            f"{name_days(missing)}, and {why}",
+        )
 
 
 def _parts(project: Project, loaded: LoadedConfig, new: NewRun, day: date) -> list[Partition]:

@@ -34,11 +34,13 @@ class Account(_Open):
 
 
 class Returns(_Open):
-    """Returns in percent of the starting balance."""
+    """Returns in percent of the starting balance, and what is annualized, in percent too."""
 
     total_return_pct: float | None
     realized_return_pct: float | None
     unrealized_return_pct: float | None
+    cagr_pct: float | None = Field(default=None, description="Null for less than 30 days.")
+    volatility_pct: float | None = None
 
 
 class Trades(_Open):
@@ -54,10 +56,16 @@ class Trades(_Open):
 
 
 class Drawdown(_Open):
-    """Largest fall of the equity from its peak."""
+    """Largest falls of the equity from its running peak, zero or negative."""
 
-    max_drawdown: float | None
-    max_drawdown_pct: float | None
+    max_drawdown: float | None = Field(description="Largest fall as a fraction of its peak.")
+    max_drawdown_pct: float | None = Field(description="The same in percent.")
+    max_drawdown_amount: float | None = Field(
+        default=None, description="Largest amount, in the account's currency."
+    )
+    max_drawdown_duration_secs: float | None = Field(
+        default=None, description="Longest time until equity was as high again, or to the end."
+    )
 
 
 class Ratios(_Open):
@@ -65,14 +73,20 @@ class Ratios(_Open):
 
     sharpe: float | None
     sortino: float | None
+    calmar: float | None = Field(default=None, description="Null for less than 30 days.")
 
 
 class Summary(_Open):
     """Figures of a result."""
 
+    figures_version: int = Field(
+        default=1,
+        description="Rules that the figures follow. In version 1 returns lack the first and the "
+        "last interval, and the drawdown in percent is that of the largest amount.",
+    )
     orders: int
     fills: int
-    pnl: float | None
+    pnl: float | None = Field(description="Net of commissions and funding.")
     pnl_breakdown: PnlBreakdown
     account: Account
     returns: Returns

@@ -10,6 +10,9 @@ from odum_assets.errors import ConfigError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that only this machine reaches."""
 
+DAGSTER_PREFIX = "/dagster"
+"""Path of the Dagster UI; its webserver is started with it, as its pages have it in their links."""
+
 
 def _listed(value: object) -> object:
     if isinstance(value, str):
@@ -53,7 +56,9 @@ class ServiceOptions(BaseSettings):
     dagster_url: Annotated[str, BeforeValidator(_web_address)] = Field(
         default="http://127.0.0.1:3000",
         validation_alias="ODUM_DAGSTER_URL",
-        description="Dagster webserver that runs are started on.",
+        repr=False,
+        description="Dagster webserver of another folder or machine; user and password in it are "
+        "sent as Basic credentials.",
     )
     launches_per_minute: int = Field(
         default=30,

@@ -1,6 +1,6 @@
 """Errors as problem details (RFC 9457): one shape for everything that goes wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,9 +11,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from odum_assets.config.problems import MOST_PROBLEMS, shortened
 from odum_assets.errors import OdumError
-from odum_assets.registry.database import RegistryError
-from odum_assets.registry.queries import QueryError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -50,13 +49,21 @@ class ProblemError(HTTPException):
         A message for a person.
     headers : mapping, optional
         Headers of the reply.
+    errors : sequence of InvalidField
+        Parts of the request that cannot be used.
     """
 
     def __init__(
-        self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[InvalidField] = (),
     ) -> None:
         super().__init__(status, detail, dict(headers or {}))
         self.kind = kind
+        self.errors = list(errors)
 
     @property
     def status(self) -> int:
@@ -97,6 +104,10 @@ def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     routers : iterable of APIRouter
         What it is made of.
     """
+    # The front of `odum dev` has problems, too, and no registry: it does without its libraries.
+    from odum_assets.registry.database import RegistryError
+    from odum_assets.registry.queries import QueryError
+
     app.state.routes = [
         route for router in routers for route in router.routes if isinstance(route, APIRoute)
     ]
@@ -138,14 +149,17 @@ async def _on_query_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    found = error.errors()
     errors = [
         InvalidField(
-            place=".".join(map(str, each["loc"])),
+            place=shortened(".".join(map(str, each["loc"]))),
             detail=each["msg"].removeprefix("Value error, "),
         )
-        for each in error.errors()
+        for each in found[:MOST_PROBLEMS]
     ]
     detail = "; ".join(f"{each.place}: {each.detail}" for each in errors)
+    if len(found) > len(errors):
+        detail += f"; and {len(found) - len(errors):,} more"
     return _reply(request, 422, "invalid-request", detail, errors=errors)
 
 
@@ -153,7 +167,9 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     status = error.status_code
     if isinstance(error, ProblemError):
-        return _reply(request, status, error.kind, error.detail, headers=error.headers)
+        return _reply(
+            request, status, error.kind, error.detail, errors=error.errors, headers=error.headers
+        )
     detail = {
         404: f"there is nothing at {request.url.path}; see /docs",
         405: f"{request.method} is not possible at {request.url.path}; see /docs",

@@ -58,7 +58,7 @@ def analyze(orders: ParquetTable) -> Rejections:
     orders : ParquetTable
         The refused ones.
     """
-    stat = orders.path.stat()
+    stat = orders.file.stat()
     return _analyze(orders, stat.st_mtime_ns, stat.st_size)
 
 

@@ -4,14 +4,15 @@ What belongs here: ETags, pages, headers. What does not: where rows come from (`
 are spelled (`forms`).
 """
 
-import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from odum_assets.api.forms import (
     Form,
@@ -21,8 +22,10 @@ from odum_assets.api.forms import (
     json_page,
     takes_gzip,
 )
+from odum_assets.api.preconditions import Preconditions, tag_of, tag_of_files
 from odum_assets.api.sending import PiecewiseResponse, Releasable
 from odum_assets.api.tables import Table, batch_pieces, line_pieces
+from odum_assets.results.stored_file import StoredFile, path_of
 
 DEFAULT_ROWS = 1_000
 """Rows of a JSON page for which no limit was given."""
@@ -124,6 +127,39 @@ class Streamed:
         return PiecewiseResponse(chunks, sources, self._form.value, self.headers)
 
 
+class StoredFileResponse(FileResponse):
+    """A file of a result, sent from what was looked at whatever its name leads to meanwhile.
+
+    Parameters
+    ----------
+    file : StoredFile
+        The file; it must be there.
+    media_type, filename : str
+        What it is, and what the other side saves it as.
+    headers : dict
+        More headers.
+    """
+
+    def __init__(
+        self, file: StoredFile, media_type: str, filename: str, headers: dict[str, str]
+    ) -> None:
+        self._descriptor = file.open()
+        super().__init__(
+            path_of(self._descriptor, file.path),
+            headers=headers,
+            media_type=media_type,
+            filename=filename,
+            stat_result=os.fstat(self._descriptor),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and close it however that ends."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._descriptor)
+
+
 def json_reply(
     request: Request, body: bytes, headers: dict[str, str] | None = None, tag: str | None = None
 ) -> Response:
@@ -142,21 +178,12 @@ def next_link(request: Request, offset: int, limit: int | None) -> str:
 
 
 def not_modified(request: Request, tag: str, headers: dict[str, str]) -> Response | None:
-    """Return the reply to who has what this ETag stands for; None for others."""
-    known = [
-        each.strip().removeprefix("W/")
-        for each in request.headers.get("if-none-match", "").split(",")
-    ]
-    return Response(status_code=304, headers=headers) if {"*", tag} & {*known} else None
+    """Return the reply to who has what this ETag stands for; None for others.
 
-
-def tag_of(content: bytes) -> str:
-    """Return the ETag of a content."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
-def tag_of_files(files: tuple[Path, ...], *parts: object) -> str:
-    """Return an ETag of the files that a reply is made of, and of how it is made."""
-    stats = [(str(file), file.stat()) for file in files]
-    identity = [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]
-    return tag_of(repr((identity, parts)).encode())
+    Raises
+    ------
+    ProblemError
+        If the request asks for another representation by If-Match (412).
+    """
+    known = Preconditions.of(request.headers, is_reading=True).answers_known(tag)
+    return Response(status_code=304, headers=headers) if known else None

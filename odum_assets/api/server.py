@@ -108,6 +108,12 @@ class BoundedProtocol(H11Protocol):
         if self.cycle is not before:
             self._request_since, self._head_since = self.loop.time(), None
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over: the proxy of Dagster's UI bounds number and size of these."""
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+        super().handle_websocket_upgrade(event)
+
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self._answered_since = self.loop.time()
@@ -213,8 +219,6 @@ def server_config(app: Any, options: ServiceOptions) -> uvicorn.Config:  # noqa:
         app,
         http=BoundedProtocol,
         h11_max_incomplete_event_size=_MAX_HEAD,
-        # There are no WebSockets: a request to upgrade is answered as if it had not asked.
-        ws="none",
         # What clients do wrong, they are told; a log that they can fill is none.
         log_level="error",
         access_log=False,

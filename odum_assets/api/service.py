@@ -20,8 +20,9 @@ from odum_assets.api.registered import Registered
 from odum_assets.api.sharing import Sharing
 from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.orchestration.project import Project, load_project
+from odum_assets.registry.database import result_store
 from odum_assets.results.run_id import is_run_id
-from odum_assets.results.store import ResultEntry, ResultError, ResultStore
+from odum_assets.results.store import ResultEntry, ResultError
 from odum_assets.settings import Settings
 
 
@@ -39,7 +40,7 @@ class Service:
     def __init__(self, settings: Settings, options: ServiceOptions) -> None:
         self.settings = settings
         self.options = options
-        self.store = ResultStore(settings.results_path)
+        self.store = result_store(settings)
         self.registered = Registered(settings)
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
@@ -92,7 +93,7 @@ class Service:
 
     def full_document(self, entry: ResultEntry) -> dict[str, Any]:
         """Return what is stored of a result, and where its ticks are."""
-        exported = self.store.ticks_path(entry.run_id).is_file()
+        exported = self.store.file("tickdata", f"{entry.run_id}.json").is_there()
         ticks = f"/api/backtest/results/{entry.run_id}/ticks" if exported else None
         return {**entry.document, "ticks_path": ticks}
 
@@ -128,7 +129,7 @@ class Service:
         """Return a result by what is a run id, None if there is none."""
 
         def make() -> ResultEntry | None:
-            is_there = self.store.fast_path(run_id).is_file()
+            is_there = self.store.fast_path(run_id).exists()
             return self.store.entry(run_id) if is_there else None
 
         return self._entries.get([self._file("fast", run_id)], make)
@@ -143,7 +144,7 @@ class Service:
         Raises
         ------
         ConfigError
-            If any cannot be used: the graph does not load then either.
+            If their folder cannot be read.
         """
         files = config_files.paths_in(self.settings.configs_path)
         return self._projects.get(files, lambda: load_project(self.settings))
@@ -165,12 +166,14 @@ class Service:
         ------
         ProblemError
             If there is none of this name.
+        ConfigError
+            If its file cannot be used.
         """
         project = self.project()
         plain = name.removesuffix(".json")
-        for loaded in project.configs:
-            if loaded.name == plain:
-                return project, loaded
+        known = {each.name for each in project.configs} | {each.name for each in project.refused}
+        if plain in known:
+            return project, project.config(plain)
         raise ProblemError(
             404, "unknown-config", f"there is no configuration {plain[:80]!r}; see GET /api/configs"
         )

@@ -1,7 +1,6 @@
 """The tables that a result has, and what their rows are."""
 
 import re
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,6 +10,7 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.tables import Document, DocumentTable, ParquetTable
 from odum_assets.catalog.arrow import Column, arrow
 from odum_assets.results.store import ResultEntry, ResultStore
+from odum_assets.results.stored_file import StoredFile
 
 REFUSED: Final = ("denied", "rejected")
 """States of orders that never worked."""
@@ -119,24 +119,26 @@ def ticks_of(store: ResultStore, entry: ResultEntry) -> DocumentTable:
     ProblemError
         If they were not exported.
     """
-    path = store.ticks_path(entry.run_id)
-    if not path.is_file():
+    file = store.file("tickdata", store.ticks_path(entry.run_id).name)
+    if not file.is_there():
         raise ProblemError(
             404,
             "no-ticks",
             f"the ticks of {entry.run_id} were not exported; run {entry.config_name} again with "
             "export_ticks",
         )
-    return DocumentTable(path, _TICKS)
+    return DocumentTable(file, _TICKS)
 
 
-def report_file(entry: ResultEntry, name: str) -> Path:
+def report_file(entry: ResultEntry, name: str) -> StoredFile:
     """Return a file of a result's report.
 
     Raises
     ------
     ProblemError
         If the result has none.
+    ResultError
+        If something else lies in its place, such as a link.
     """
     if entry.report_path is None:
         raise ProblemError(
@@ -145,7 +147,7 @@ def report_file(entry: ResultEntry, name: str) -> Path:
             f"{entry.run_id} ran in fast mode, which keeps the summary only; run "
             f"{entry.config_name} {entry.partition} again in report mode",
         )
-    path = entry.report_path / name
-    if not path.is_file():
+    file = entry.report_file(name)
+    if not file.is_there():
         raise ProblemError(409, "damaged-report", f"the report of {entry.run_id} has no {name}")
-    return path
+    return file

@@ -20,6 +20,7 @@ from odum_assets.api.sending import PIECE, ReadOn
 from odum_assets.catalog.arrow import Column
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.json_rows import json_objects, lines_of
+from odum_assets.results.stored_file import StoredFile
 
 _BATCH_ROWS: Final = 4_096
 _TEXT_ROWS: Final = 2_048
@@ -84,7 +85,7 @@ class ParquetTable:
 
     Parameters
     ----------
-    path : Path
+    file : StoredFile
         The file.
     statuses : tuple[str, ...]
         States of the rows that are kept; all by default.
@@ -92,16 +93,21 @@ class ParquetTable:
         The range, `last` excluded; None for all. The states are looked at inside it.
     """
 
-    path: Path
+    file: StoredFile
     statuses: tuple[str, ...] = ()
     first: int = 0
     last: int | None = None
 
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+        return self.file.path
+
     def between(self, start_ns: int | None, end_ns: int | None) -> "ParquetTable":
         """Return the rows of a range of time."""
-        stat = self.path.stat()
+        stat = self.file.stat()
         first, last = (
-            None if bound is None else _row_at(self.path, bound, stat.st_mtime_ns, stat.st_size)
+            None if bound is None else _row_at(self.file, bound, stat.st_mtime_ns, stat.st_size)
             for bound in (start_ns, end_ns)
         )
         first = first or 0
@@ -110,10 +116,12 @@ class ParquetTable:
     def count(self) -> int:
         """Return the number of rows."""
         if self.statuses:
-            stat = self.path.stat()
+            stat = self.file.stat()
             return _count(self, stat.st_mtime_ns, stat.st_size)
-        last = pq.read_metadata(self.path).num_rows if self.last is None else self.last
-        return int(last) - self.first
+        if self.last is not None:
+            return self.last - self.first
+        with self.file.opened() as path:
+            return int(pq.read_metadata(path).num_rows) - self.first
 
     def lines(self, offset: int, limit: int) -> Iterator[bytes]:
         """Yield rows as JSON lines."""
@@ -131,14 +139,19 @@ class ParquetTable:
             empty = False
             yield batch
         if empty:
-            yield pa.RecordBatch.from_pylist([], schema=pq.read_schema(self.path))
+            with self.file.opened() as path:
+                schema = pq.read_schema(path)
+            yield pa.RecordBatch.from_pylist([], schema=schema)
 
     def batches(
         self, offset: int = 0, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows, or some columns of them; an offset counts before states are looked at."""
         start = self.first + offset
-        with pq.ParquetFile(self.path, buffer_size=_READ_AHEAD) as file:
+        with (
+            self.file.opened() as path,
+            pq.ParquetFile(path, buffer_size=_READ_AHEAD) as file,
+        ):
             groups, before = _groups_from(file.metadata, start)
             last = file.metadata.num_rows if self.last is None else self.last
             found = file.iter_batches(
@@ -178,10 +191,10 @@ def _groups_from(metadata: pq.FileMetaData, row: int) -> tuple[list[int], int]:
 
 
 @lru_cache(maxsize=1_024)
-def _row_at(path: Path, bound_ns: int, _mtime_ns: int, _size: int) -> int:
+def _row_at(stored: StoredFile, bound_ns: int, _mtime_ns: int, _size: int) -> int:
     """Return the first row whose time is not before a bound."""
     before = 0
-    with pq.ParquetFile(path) as file:
+    with stored.opened() as path, pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=["timestamp"]):
             times = batch["timestamp"].cast(pa.int64()).to_numpy()
             here = int(times.searchsorted(bound_ns))
@@ -221,7 +234,7 @@ class DocumentTable:
 
     Parameters
     ----------
-    path : Path
+    file : StoredFile
         The file.
     document : Document
         What its rows are.
@@ -229,10 +242,15 @@ class DocumentTable:
         The range, `last` excluded; None for all.
     """
 
-    path: Path
+    file: StoredFile
     document: Document
     first: int = 0
     last: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+        return self.file.path
 
     def between(self, start_ns: int | None, end_ns: int | None) -> "DocumentTable":
         """Return the rows of a range of time."""
@@ -276,7 +294,7 @@ class DocumentTable:
 
     @property
     def _rows(self) -> JsonRows:
-        return json_rows(self.path)
+        return json_rows(self.file)
 
 
 def _is_time(field: "pa.Field[Any]") -> bool:

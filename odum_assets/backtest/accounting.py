@@ -12,23 +12,25 @@ import pyarrow as pa
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.equity import (
-    LastPrices,
     Marking,
     Sample,
     before,
     mark,
+    outside_gaps,
     sample_times,
 )
 from odum_assets.backtest.facts import ReplayFacts
-from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
+from odum_assets.backtest.ledger import AccountRules, Ledger
 from odum_assets.backtest.metrics import (
-    drawdown,
+    EquitySeries,
+    equity_figures,
     percent_of,
-    ratios,
-    return_statistics,
     trade_statistics,
 )
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.prices import LastPrices
+from odum_assets.backtest.reconciliation import reconcile
+from odum_assets.backtest.strategies.sources import fingerprint
 from odum_assets.errors import BacktestError
 
 # Averages have no last decimal; the tables' 16 are shown.
@@ -101,7 +103,10 @@ def _amounts_explained() -> Iterator[None]:
 
 
 def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str, Any]:
-    """Run the ledger, write fills, positions and equity, and return the account's figures."""
+    """Run the ledger, write fills, positions and equity, and return the account's figures.
+
+    The equity table holds exactly the samples that returns and drawdowns are computed from.
+    """
     config = plan.config
     rules = AccountRules(
         multiplier=config.multiplier,
@@ -112,23 +117,27 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
         currency_precision=facts.currency_precision,
     )
     ledger = Ledger(rules, config.venue.starting_balance)
-    interval = config.metrics.equity_interval_secs
-    first = prices.span[0]
-    last = plan.close_at_ns
-    regular = sample_times(first, last, interval)
+    first, last = prices.span[0], plan.close_at_ns
+    regular = sample_times(first, last, config.metrics.equity_interval_secs)
+    grid = [first - 1, *outside_gaps(regular, plan.days)]
     closing = [] if facts.closing_at_ns is None else [facts.closing_at_ns - 1]
-    moments = sorted({first - 1, *regular, *closing})
-    samples, fill_count = _count(plan, ledger, facts, moments, prices)
-    end = mark(ledger, max(last, facts.closing_at_ns or 0), prices.at([last])[0])
-    tables.write_equity(plan.work / "equity.parquet", [*samples, end])
+    marked, fill_count, last_fill = _count(plan, ledger, facts, sorted({*grid, *closing}), prices)
+    end = mark(ledger, max(last, facts.closing_at_ns or 0, last_fill), prices.at([last])[0])
+    wanted = set(grid)
+    samples = [*(each for each in marked if each.ts in wanted and each.ts < end.ts), end]
+    tables.write_equity(plan.work / "equity.parquet", samples)
     still_open = list(ledger.open_positions())
     tables.write_positions(plan.work / "positions.parquet", ledger.round_trips, still_open)
-    reconciliation = _reconcile(ledger, facts)
-    wanted = set(regular)
-    equity = [each.equity for each in samples if each.ts in wanted]
-    worst, worst_pct = drawdown([*samples, end])
+    reconciliation = reconcile(ledger, facts, plan.work / "fills.parquet")
+    series = EquitySeries(
+        times=[each.ts for each in samples],
+        equity=[each.equity for each in samples],
+        interval_secs=config.metrics.equity_interval_secs,
+        annualization_days=config.metrics.annualization_days,
+    )
+    found = equity_figures(series)
     start = ledger.starting_balance
-    closed_at = None if facts.closing_at_ns is None else before(samples, facts.closing_at_ns - 1)
+    closed_at = None if facts.closing_at_ns is None else before(marked, facts.closing_at_ns - 1)
     figures: dict[str, Any] = _text(
         {
             "fills": fill_count,
@@ -137,7 +146,9 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
             "closed_at_ns": facts.closing_at_ns,
             "skipped_no_aggressor": facts.skipped_no_aggressor,
             "orders_without_curve": facts.orders_without_curve,
-            "strategy_sha256": facts.strategy_sha256,
+            "strategy_sha256": fingerprint(facts.strategy_modules),
+            "strategy_modules": facts.strategy_modules,
+            "strategy_changed": facts.strategy_changed,
             "account": {
                 "starting_balance": start,
                 "final_balance": ledger.cash,
@@ -148,7 +159,7 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
                 "unrealized": end.unrealized,
                 "unrealized_before_closing": None if closed_at is None else closed_at.unrealized,
                 "final_equity": end.equity,
-                "lowest_equity": min(each.equity for each in [*samples, end]),
+                "lowest_equity": min(series.equity),
             },
             "reconciliation": reconciliation,
             "position": {
@@ -166,10 +177,10 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
                     ledger.realized - ledger.commissions + ledger.funding, start
                 ),
                 "unrealized_return_pct": percent_of(end.unrealized, start),
-                **return_statistics(equity),
+                **found["returns"],
             },
-            "drawdown": {"max_drawdown": worst, "max_drawdown_pct": worst_pct},
-            "ratios": ratios(equity, interval, config.metrics.annualization_days),
+            "drawdown": found["drawdown"],
+            "ratios": found["ratios"],
         }
     )
     return figures
@@ -177,17 +188,24 @@ def _figures(plan: RunPlan, prices: LastPrices, facts: ReplayFacts) -> dict[str,
 
 def _count(
     plan: RunPlan, ledger: Ledger, facts: ReplayFacts, moments: list[int], prices: LastPrices
-) -> tuple[list[Sample], int]:
-    """Run the ledger over the recorded fills, write the fills table, return the samples."""
+) -> tuple[list[Sample], int, int]:
+    """Run the ledger over the recorded fills and write the fills table.
+
+    Returns
+    -------
+    tuple[list[Sample], int, int]
+        The samples, the number of fills, and the time of the last one (ns, 0 without fills).
+    """
     marking = Marking(ledger, facts.funding, moments, prices)
-    fill_count = 0
+    fill_count = last_fill = 0
     writer = tables.FillsWriter(plan.work / "fills.parquet", ledger.rules)
     for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", ledger.rules):
         writer.write(batch, marking.count(fills))
         fill_count += len(fills.ts)
+        last_fill = fills.ts[-1]
     writer.close()
     marking.finish()
-    return marking.samples, fill_count
+    return marking.samples, fill_count, last_fill
 
 
 def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:
@@ -197,50 +215,6 @@ def _check_throttle(plan: RunPlan, reasons: dict[str, int]) -> None:
             f"{denied} orders were denied by an order rate limit, but risk.throttling_per_sec is "
             "not set; set it to the rate that you mean"
         )
-
-
-def _reconcile(ledger: Ledger, facts: ReplayFacts) -> dict[str, Any]:
-    """Check the ledger against itself, to the last decimal, and against the engine's account.
-
-    The engine counts averages in binary floating point and rounds every amount, so its balance may
-    differ by one unit of the last decimal for each amount that was rounded, and no more.
-    """
-    trips = [*ledger.round_trips, *ledger.open_positions()]
-    realized = sum((trip.realized_pnl for trip in trips), ZERO)
-    commissions = sum((trip.commissions for trip in trips), ZERO)
-    problems = []
-    if (realized, commissions) != (ledger.realized, ledger.commissions):
-        problems.append(
-            f"round trips sum to realized {realized} and commissions {commissions}, the account to "
-            f"{ledger.realized} and {ledger.commissions}"
-        )
-    change = ledger.cash - ledger.starting_balance
-    expected = ledger.realized - ledger.commissions + ledger.funding
-    if ledger.rules.is_cash:
-        expected -= _cost_of_holdings(ledger)
-    if change != expected:
-        problems.append(f"the balance changed by {change}, its parts sum to {expected}")
-    difference = facts.engine_balance - ledger.cash
-    unit = Decimal(1).scaleb(-facts.currency_precision)
-    tolerance = unit * (ledger.rounded_amounts + len(facts.funding))
-    if abs(difference) > tolerance:
-        problems.append(
-            f"NautilusTrader's account ends at {facts.engine_balance}, the fills give "
-            f"{ledger.cash} (difference {difference}, allowed {tolerance})"
-        )
-    if problems:
-        raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
-    return {
-        "balance_change": change,
-        "engine_final_balance": facts.engine_balance,
-        "engine_difference": difference,
-        "engine_tolerance": tolerance,
-    }
-
-
-def _cost_of_holdings(ledger: Ledger) -> Decimal:
-    """Return what a cash account paid for what it holds: value bought less value sold, realized."""
-    return ledger.value_paid + ledger.realized
 
 
 def _text(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value

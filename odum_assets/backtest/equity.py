@@ -8,18 +8,14 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
+from itertools import pairwise
 
 from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.ledger import ZERO, Counted, Fills, Ledger
-from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.backtest.prices import LastPrices
+from odum_assets.backtest.request import DAY_NS, day_start_ns
 
 _NS = 1_000_000_000
 
@@ -48,54 +44,31 @@ class _Due:
     price: Decimal | None = None
 
 
-class LastPrices:
-    """Price of the last trade at or before a time.
-
-    Parameters
-    ----------
-    times : array of int64, shape (n,)
-        ``ts_init`` of the trades in ns, ascending.
-    prices : pa.ChunkedArray
-        Their prices, decimal128, length n.
-    """
-
-    def __init__(self, times: npt.NDArray[np.int64], prices: "pa.ChunkedArray[Any]") -> None:
-        self._times = times
-        self._prices = prices
-
-    @classmethod
-    def read(cls, files: Sequence[Path], bounds: tuple[int | None, int | None]) -> "LastPrices":
-        """Read the prices of trades partitions, merged in order of time and cut to a window."""
-        tables = [pq.read_table(file, columns=["ts_init", "price"]) for file in files]
-        table = pa.concat_tables(tables)
-        times = table["ts_init"].cast(pa.int64()).to_numpy()
-        if len(tables) > 1 and np.any(np.diff(times) < 0):
-            order = np.argsort(times, kind="stable")
-            times, table = times[order], table.take(order)
-        low = 0 if bounds[0] is None else int(np.searchsorted(times, bounds[0]))
-        high = len(times) if bounds[1] is None else int(np.searchsorted(times, bounds[1]))
-        return cls(times[low:high], table["price"].slice(low, high - low))
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Return the first and last time (ns)."""
-        return int(self._times[0]), int(self._times[-1])
-
-    def at(self, moments: Sequence[int]) -> list[Decimal | None]:
-        """Return the price at each moment (ns), None before the first trade."""
-        index = np.searchsorted(self._times, np.asarray(moments, dtype=np.int64), side="right") - 1
-        taken = pc.take(self._prices, pa.array(np.maximum(index, 0)))
-        prices: list[Decimal | None] = taken.to_pylist()
-        return [price if at >= 0 else None for price, at in zip(prices, index, strict=True)]
-
-
 def sample_times(first: int, last: int, interval_secs: int) -> list[int]:
     """Return whole multiples of an interval (ns since 1970) after `first` and up to `last`."""
     step = interval_secs * _NS
     return list(range((first // step + 1) * step, last + 1, step))
+
+
+def outside_gaps(times: Sequence[int], days: Sequence[date]) -> list[int]:
+    """Return the times that do not lie in days without data, between two days that have them.
+
+    The midnight that ends a day with data belongs to it. The midnight that ends a gap is left out:
+    it would repeat the sample from before the gap as a return of zero.
+
+    Parameters
+    ----------
+    times : sequence of int
+        Times in ns.
+    days : sequence of date
+        UTC days that have data, ascending.
+    """
+    gaps = [
+        (day_start_ns(earlier) + DAY_NS, day_start_ns(later))
+        for earlier, later in pairwise(days)
+        if (later - earlier).days > 1
+    ]
+    return [each for each in times if not any(low < each <= high for low, high in gaps)]
 
 
 class Marking:

@@ -25,6 +25,8 @@ class ReplayFacts(BaseModel):
     ----------
     engine_balance : Decimal
         Final balance of the engine's account.
+    engine_quantity : Decimal
+        Signed quantity over the engine's open positions at the end, a sum of binary numbers.
     currency_precision : int
         Decimals of the account currency.
     funding : list[Funding]
@@ -35,8 +37,10 @@ class ReplayFacts(BaseModel):
         Trades without a side that sent no order, None for a strategy that does not say.
     orders_without_curve : int
         VWAP orders that were sent evenly for want of a volume curve.
-    strategy_sha256 : str or None
-        Fingerprint of the strategy's source file.
+    strategy_modules : dict[str, str]
+        SHA-256 of the modules that the strategy is made of, by name, as they ran.
+    strategy_changed : list[str]
+        Those whose files held something else at the end of the replay.
     replay_secs : float
         Wall time of the replay.
     peak_memory_mib : int
@@ -46,12 +50,14 @@ class ReplayFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine_balance: Decimal
+    engine_quantity: Decimal
     currency_precision: int
     funding: list[Funding]
     closing_at_ns: int | None
     skipped_no_aggressor: int | None
     orders_without_curve: int
-    strategy_sha256: str | None
+    strategy_modules: dict[str, str]
+    strategy_changed: list[str]
     replay_secs: float
     peak_memory_mib: int
 

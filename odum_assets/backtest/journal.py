@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from nautilus_trader.model import (
     LiquiditySide,
+    Money,
     OrderCanceled,
     OrderDenied,
     OrderExpired,
@@ -106,6 +107,19 @@ Columns = list[list[Any]]
 Keep = Callable[[Any], None]
 
 
+class FillPart(NamedTuple):
+    """A part of a fill that changed two positions; the names are those of the fill's event."""
+
+    ts_event: int
+    client_order_id: Any
+    position_id: Any
+    is_buy: bool
+    last_px: Any
+    last_qty: Any
+    commission: Any
+    liquidity_side: Any
+
+
 class EventTable:
     """Events kept in memory and written to an Arrow file in batches.
 
@@ -140,6 +154,11 @@ class EventTable:
 
     def __len__(self) -> int:
         return self._written + len(self._events)
+
+    @property
+    def kept(self) -> list[Any]:
+        """Return the events that are not written yet, in order."""
+        return self._events
 
     def flush_if_worth(self) -> None:
         """Write what is kept if it makes a batch; called many times in a run."""
@@ -190,6 +209,22 @@ class Journal:
         """Write what makes a batch."""
         for table in (self.orders, self.fills, self.ends, self.changes):
             table.flush_if_worth()
+
+    def position_opened(self, event: Any) -> None:  # noqa: ANN401 - a PositionOpened
+        """Give the rest of a fill that went through zero to the position that it opened.
+
+        With HEDGING, NautilusTrader closes the position of the fill and opens another one with the
+        rest, under an id that no fill names. It publishes the fill first, then the position.
+        """
+        kept = self.fills.kept
+        for index in range(len(kept) - 1, -1, -1):
+            fill = kept[index]
+            if fill.client_order_id == event.opening_order_id:
+                if fill.position_id != event.position_id:
+                    kept[index : index + 1] = _parts(fill, event)
+                return
+            if fill.ts_event < event.ts_event:
+                return
 
     def open_positions(self) -> list[tuple[str, Decimal]]:
         """Return the id and the signed quantity of every open position."""
@@ -287,6 +322,38 @@ def _fill_columns(events: list[Any]) -> Columns:
         [None if each is None else str(each.as_decimal()) for each in commissions],
         [_LIQUIDITY.get(event.liquidity_side) for event in events],
     ]
+
+
+def _parts(fill: Any, opened: Any) -> tuple[FillPart, FillPart]:  # noqa: ANN401 - events
+    """Split a fill by quantity between the position it names and the one it opened."""
+    closing = fill.last_qty - opened.quantity
+    paid = own = fill.commission
+    if paid is not None:
+        share = closing.as_decimal() / fill.last_qty.as_decimal()
+        own = Money.from_decimal(paid.as_decimal() * share, paid.currency)
+        paid = paid - own
+    return (
+        FillPart(
+            fill.ts_event,
+            fill.client_order_id,
+            fill.position_id,
+            fill.is_buy,
+            fill.last_px,
+            closing,
+            own,
+            fill.liquidity_side,
+        ),
+        FillPart(
+            fill.ts_event,
+            fill.client_order_id,
+            opened.position_id,
+            fill.is_buy,
+            fill.last_px,
+            opened.quantity,
+            paid,
+            fill.liquidity_side,
+        ),
+    )
 
 
 def _end_columns(events: list[Any]) -> Columns:

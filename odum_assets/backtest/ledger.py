@@ -5,8 +5,9 @@ statistics.
 
 Rules
 -----
-- A position's entry price is the average price of the fills that opened or increased it (quantity
-  weighted, as NautilusTrader and most venues count it; for inverse contracts too).
+- A position's entry price is the average price of the fills that opened or increased it:
+  ``sum(q * p) / sum(q)`` for linear contracts and spot, ``sum(q) / sum(q / p)`` for inverse ones
+  (q contracts at price p), as the venues count it: a position costs what its fills cost.
 - A fill that reduces a position realizes ``(price - entry) * quantity * multiplier`` for linear
   contracts and spot, ``(1 / entry - 1 / price) * quantity * multiplier`` for inverse ones, with the
   opposite sign when short, rounded half-even to the account currency's last decimal.
@@ -16,21 +17,29 @@ Rules
   opens the next; its commission is split in proportion to the quantities.
 
 Inside, prices, quantities and amounts are whole numbers of their last decimal (`Fills`), and what a
-position cost carries thirty digits more, so that its rounding never reaches an amount.
+position cost carries more digits, so that its rounding never reaches an amount. What rounding to
+the last decimal leaves out is summed up, so that the sums can be checked (``reconciliation``).
+
+NautilusTrader averages the entry of inverse contracts arithmetically: what its account says by that
+rule is counted beside, exactly, with the error bound of its binary arithmetic (``engine_account``).
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
+from odum_assets.backtest.engine_account import BinaryAverage, units_apart
 from odum_assets.backtest.units import amount_of, units_of
 
 ZERO = Decimal(0)
-_GUARD = 10**30
+_GUARD = 10**48
 # Wide enough that the rounding of averages never reaches the last decimal of an amount.
-_CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_CONTEXT = Context(prec=80, rounding=ROUND_HALF_EVEN)
+# Decimals of a harmonic average that the guard digits leave exact.
+_EXACT_DECIMALS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +116,7 @@ class Counted(NamedTuple):
     quantity: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
+class RoundTrip(NamedTuple):
     """A position from flat to flat (or to a flip), or what is open at the end.
 
     Amounts are in the account currency; `net_pnl` is `realized_pnl` less `commissions`. An open one
@@ -135,12 +143,19 @@ class RoundTrip:
 
 @dataclass(slots=True)
 class _Position:
-    """An open position; `held` has no sign, `cost` is ``entry * held`` with the guard digits."""
+    """An open position; `held` has no sign.
+
+    `cost` is ``entry * held``, for inverse contracts ``held / entry``, with the guard digits;
+    `arithmetic` is ``entry * held`` of an inverse one by NautilusTrader's average. `opened_value`
+    and `closed_value` are what its fills cost, counted like `cost`, without guard digits if linear.
+    """
 
     is_long: bool
     opened_ts: int
+    binary: BinaryAverage
     held: int = 0
     cost: int = 0
+    arithmetic: int = 0
     peak: int = 0
     opened: int = 0
     opened_value: int = 0
@@ -169,8 +184,13 @@ class Ledger:
 
     Attributes
     ----------
-    rounded_amounts : int
-        Amounts that were rounded to the account currency's last decimal.
+    left_out : float
+        What the rounding of realized amounts left out: exact less rounded, in units of the account
+        currency's last decimal. At most half of one for each amount.
+    value_left_out : float
+        The same of the values that a cash account paid.
+    engine_tolerance_units : int
+        By how much NautilusTrader's balance may differ from `engine_cash`, in the same units.
     round_trips : list[RoundTrip]
         Closed ones, in order of their end.
 
@@ -182,19 +202,23 @@ class Ledger:
 
     rules: AccountRules
     starting_balance: Decimal
-    rounded_amounts: int = 0
+    left_out: float = 0.0
+    value_left_out: float = 0.0
+    engine_tolerance_units: int = 0
     round_trips: list[RoundTrip] = field(default_factory=list)
     _cash: int = field(init=False)
     _realized: int = 0
     _commissions: int = 0
     _funding: int = 0
     _value_paid: int = 0
+    _engine_surplus: int = 0
     _quantity: int = 0
     _positions: dict[str, _Position] = field(default_factory=dict)
     # An amount is the product of price and quantity units times `_scale`, over `_per_amount`;
     # inverse: quantity units over price units.
     _scale: int = field(init=False)
     _per_amount: int = field(init=False)
+    _unit_value: float = field(init=False)
 
     def __post_init__(self) -> None:
         rules = self.rules
@@ -208,6 +232,7 @@ class Ledger:
             bottom *= 10**rules.price_precision
         common = math.gcd(top, bottom)
         self._scale, self._per_amount = top // common, bottom // common
+        self._unit_value = self._scale / self._per_amount
 
     @property
     def cash(self) -> Decimal:
@@ -235,6 +260,21 @@ class Ledger:
         return self._amount(self._value_paid)
 
     @property
+    def open_cost(self) -> Fraction:
+        """Return what is open at its entry prices, exactly: positive for long linear positions.
+
+        An inverse position costs quote currency in base currency: long ones are negative.
+        """
+        units = self._signed_cost() * (-self._scale if self.rules.is_inverse else self._scale)
+        per_amount = self._per_amount * _GUARD * 10**self.rules.currency_precision
+        return Fraction(units, per_amount)
+
+    @property
+    def engine_cash(self) -> Decimal:
+        """Return the cash balance by NautilusTrader's rules: arithmetic averages throughout."""
+        return self._amount(self._cash + self._engine_surplus)
+
+    @property
     def quantity(self) -> Decimal:
         """Return the signed open quantity over all positions."""
         return amount_of(self._quantity, self.rules.size_precision)
@@ -251,10 +291,10 @@ class Ledger:
             cash -= commission
             total += quantity
             if is_cash:
-                value = _rounded(quantity * price * self._scale, self._per_amount)
+                value, left = _rounded(quantity * price * self._scale, self._per_amount)
                 self._value_paid += value
+                self.value_left_out += left
                 cash -= value
-                self.rounded_amounts += 1
             position = positions.get(name)
             gain = 0
             if position is None or position.is_long == (quantity > 0):
@@ -282,49 +322,39 @@ class Ledger:
         if price is None or not self._positions:
             return self._amount(0)
         ticks = units_of(price, self.rules.price_precision)
-        if not self.rules.is_inverse:
-            value = self._quantity * ticks * _GUARD - self._signed_cost()
-            return self._amount(_rounded(value * self._scale, self._per_amount * _GUARD))
-        with localcontext(_CONTEXT):
-            units = (self._inverse_cost() - Decimal(self._quantity) / ticks) * self._scale
-            return self._amount(int((units / self._per_amount).to_integral_value()))
+        cost = self._signed_cost()
+        if self.rules.is_inverse:
+            value = (cost * ticks - self._quantity * _GUARD) * self._scale
+            return self._amount(_rounded(value, self._per_amount * ticks * _GUARD)[0])
+        value = (self._quantity * ticks * _GUARD - cost) * self._scale
+        return self._amount(_rounded(value, self._per_amount * _GUARD)[0])
 
     def equity(self, price: Decimal | None) -> Decimal:
         """Return cash plus what is open at a price; a cash account holds the full value."""
         if not self.rules.is_cash:
             return self.cash + self.unrealized(price)
         ticks = 0 if price is None else units_of(price, self.rules.price_precision)
-        value = _rounded(self._quantity * ticks * self._scale, self._per_amount)
+        value, _ = _rounded(self._quantity * ticks * self._scale, self._per_amount)
         return self._amount(self._cash + value)
 
     def entry(self) -> Decimal | None:
         """Return the average entry price of what is open, None when flat or when hedged to zero."""
-        if not self._quantity:
+        cost = self._signed_cost()
+        if not self._quantity or (self.rules.is_inverse and not cost):
             return None
-        with localcontext(_CONTEXT):
-            quantity = Decimal(self._quantity)
-            if self.rules.is_inverse:
-                cost = self._inverse_cost()
-                return (quantity / cost).scaleb(-self.rules.price_precision) if cost else None
-            return self._price(self._signed_cost(), self._quantity * _GUARD)
+        return self._average(cost, self._quantity, _GUARD)
 
     def open_positions(self) -> Iterator[RoundTrip]:
         """Yield what is open, in the order of opening."""
         for name, position in self._positions.items():
             yield self._trip(name, position, None)
 
+    def open_quantities(self) -> dict[str, int]:
+        """Return the signed quantity of every open position, in units of the last decimal."""
+        return {name: position.quantity for name, position in self._positions.items()}
+
     def _signed_cost(self) -> int:
         return sum(each.cost if each.is_long else -each.cost for each in self._positions.values())
-
-    def _inverse_cost(self) -> Decimal:
-        """Return the sum of quantity over entry price, in units of each."""
-        return sum(
-            (
-                Decimal(each.quantity * each.held * _GUARD) / each.cost
-                for each in self._positions.values()
-            ),
-            ZERO,
-        )
 
     def _increase(
         self,
@@ -335,12 +365,20 @@ class Ledger:
         price: int,
         commission: int,
     ) -> None:
-        if position is None:
-            position = self._positions[name] = _Position(quantity > 0, ts)
         size = abs(quantity)
-        value = size * price
+        if position is None:
+            binary = BinaryAverage(price, size)
+            position = self._positions[name] = _Position(quantity > 0, ts, binary)
+        else:
+            position.binary.increase(position.held, size, price)
+        if self.rules.is_inverse:
+            value = size * _GUARD // price
+            position.cost += value
+            position.arithmetic += size * price * _GUARD
+        else:
+            value = size * price
+            position.cost += value * _GUARD
         position.held += size
-        position.cost += value * _GUARD
         position.opened += size
         position.opened_value += value
         if position.held > position.peak:
@@ -351,19 +389,23 @@ class Ledger:
     def _reduce(
         self, position: _Position, name: str, ts: int, quantity: int, price: int, commission: int
     ) -> int:
-        size, held, cost = abs(quantity), position.held, position.cost
+        size, held = abs(quantity), position.held
         closing = min(held, size)
         rest = size - closing
         gain = self._gain(position, price, closing)
-        self.rounded_amounts += 1
-        own = _rounded(commission * closing, size) if rest else commission
+        own = _rounded(commission * closing, size)[0] if rest else commission
         position.realized += gain
         position.commissions += own
         position.closed += closing
-        position.closed_value += closing * price
         position.fills += 1
         position.held = held - closing
-        position.cost = cost - cost * closing // held
+        position.cost -= position.cost * closing // held
+        if self.rules.is_inverse:
+            position.closed_value += closing * _GUARD // price
+            position.arithmetic -= position.arithmetic * closing // held
+        else:
+            position.closed_value += closing * price
+        position.binary.reduce(closing, position.held)
         if not position.held:
             self.round_trips.append(self._trip(name, position, ts))
             del self._positions[name]
@@ -373,42 +415,73 @@ class Ledger:
         return gain
 
     def _gain(self, position: _Position, price: int, closing: int) -> int:
-        held, cost = position.held, position.cost
-        value = closing * (price * held * _GUARD - cost) * self._scale
+        """Return what closing a part realizes; count what NautilusTrader realizes beside."""
+        held = position.held
         if self.rules.is_inverse:
-            gain = _rounded(value, self._per_amount * cost * price)
+            value = closing * (position.cost * price - held * _GUARD) * self._scale
+            gain, left = _rounded(value, self._per_amount * held * price * _GUARD)
+            engine_gain, engine_left = self._arithmetic_gain(position, price, closing)
+            error = position.binary.inverse_error(closing, held, price)
         else:
-            gain = _rounded(value, self._per_amount * held * _GUARD)
-        return gain if position.is_long else -gain
+            value = closing * (price * held * _GUARD - position.cost) * self._scale
+            gain, left = _rounded(value, self._per_amount * held * _GUARD)
+            engine_gain, engine_left = gain, left
+            error = position.binary.linear_error(closing, held, price)
+        if not self.rules.is_cash:
+            self.engine_tolerance_units += units_apart(error * self._unit_value, engine_left)
+        if position.is_long:
+            self.left_out += left
+            self._engine_surplus += engine_gain - gain
+            return gain
+        self.left_out -= left
+        self._engine_surplus -= engine_gain - gain
+        return -gain
+
+    def _arithmetic_gain(self, position: _Position, price: int, closing: int) -> tuple[int, float]:
+        """Return what closing a part of a long inverse position realizes by NautilusTrader."""
+        cost = position.arithmetic
+        value = closing * (price * position.held * _GUARD - cost) * self._scale
+        return _rounded(value, self._per_amount * cost * price)
 
     def _trip(self, name: str, position: _Position, closed_ts: int | None) -> RoundTrip:
         size_precision = self.rules.size_precision
-        with localcontext(_CONTEXT):
-            return RoundTrip(
-                position_id=name,
-                side="long" if position.is_long else "short",
-                opened_ts=position.opened_ts,
-                closed_ts=closed_ts,
-                quantity=amount_of(position.quantity, size_precision),
-                peak_quantity=amount_of(position.peak, size_precision),
-                average_open=self._price(position.opened_value, position.opened),
-                average_close=self._price(position.closed_value, position.closed)
-                if position.closed
-                else None,
-                realized_pnl=self._amount(position.realized),
-                commissions=self._amount(position.commissions),
-                fills=position.fills,
-            )
+        return RoundTrip(
+            position_id=name,
+            side="long" if position.is_long else "short",
+            opened_ts=position.opened_ts,
+            closed_ts=closed_ts,
+            quantity=amount_of(position.quantity, size_precision),
+            peak_quantity=amount_of(position.peak, size_precision),
+            average_open=self._average(position.opened_value, position.opened),
+            average_close=self._average(position.closed_value, position.closed)
+            if position.closed
+            else None,
+            realized_pnl=self._amount(position.realized),
+            commissions=self._amount(position.commissions),
+            fills=position.fills,
+        )
 
-    def _price(self, value: int, quantity: int) -> Decimal:
-        return (Decimal(value) / quantity).scaleb(-self.rules.price_precision)
+    def _average(self, value: int, quantity: int, guard: int = 1) -> Decimal:
+        """Return the average price of a quantity that cost a value; linear ones with a guard."""
+        if self.rules.is_inverse:
+            ticks = _CONTEXT.divide(Decimal(quantity * _GUARD), Decimal(value))
+            price = ticks.scaleb(-self.rules.price_precision, _CONTEXT)
+            return round(price, _EXACT_DECIMALS)
+        ticks = _CONTEXT.divide(Decimal(value), Decimal(quantity * guard))
+        return ticks.scaleb(-self.rules.price_precision, _CONTEXT)
 
     def _amount(self, units: int) -> Decimal:
         return amount_of(units, self.rules.currency_precision)
 
 
-def _rounded(value: int, by: int) -> int:
-    """Return a quotient rounded half-even; `by` is positive."""
+def _rounded(value: int, by: int) -> tuple[int, float]:
+    """Return a quotient rounded half-even, and the exact one less it; `by` is positive.
+
+    The remainder is a f64: what differs from a half by less than 1e-16 is a half, so that guard
+    digits that were cut off make no difference.
+    """
     whole, rest = divmod(value, by)
-    twice = rest * 2
-    return whole + 1 if twice > by or (twice == by and whole & 1) else whole
+    fraction = rest / by
+    if fraction > 0.5 or (fraction == 0.5 and whole & 1):
+        return whole + 1, fraction - 1.0
+    return whole, fraction

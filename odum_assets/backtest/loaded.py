@@ -80,8 +80,9 @@ class LoadedReplay:
     def __init__(self, engine: BacktestEngine, plan: RunPlan) -> None:
         self._engine = engine
         self._until = run_until(plan)
-        add_venue(engine, plan.config, plan.snapshot_mode)
+        # First: it registers the coin of the account, if Nautilus does not know it.
         instrument = nautilus_instrument(spec_of(plan.config))
+        add_venue(engine, plan.config, plan.snapshot_mode)
         for _ in plan.data_types:
             # As often as a node does, once per type of data: ids of positions count it.
             engine.add_instrument(instrument)

@@ -5,16 +5,35 @@ A figure that cannot be known is None: a ratio over one return, a profit factor 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from statistics import fmean, stdev
-from typing import Any
+from statistics import fmean
+from typing import Any, Final
 
-from odum_assets.backtest.equity import Sample
+import numpy as np
+
 from odum_assets.backtest.ledger import ZERO, RoundTrip
+
+FIGURES_VERSION: Final = 2
+"""Version of the rules that figures follow; results without one follow version 1.
+
+Version 2: returns cover the whole window from before the first trade to after closing, without days
+that have no data; the maximum drawdown in percent is the largest percentage, and drawdowns are zero
+or negative; ``pnl`` is net of commissions and funding on every account. Version 1: returns lack the
+first and the last interval and are zero on days without data; the drawdown in percent is that of
+the largest amount, and drawdowns are positive; ``pnl`` is the change of the balance.
+"""
+
+MIN_GROWTH_DAYS: Final = 30
+"""Observed days from which on growth is annualized; over fewer, the power of a day's return says
+nothing. Below a year it is an extrapolation, which GIPS does not allow to be shown as performance:
+such a result is flagged."""
 
 _HUNDRED = Decimal(100)
 _DAY_SECS = 86_400
+_NS = 1_000_000_000
+_LOWEST = Decimal("-Infinity")
 
 
 def trade_statistics(trips: Sequence[RoundTrip], starting_balance: Decimal) -> dict[str, Any]:
@@ -58,77 +77,200 @@ def trade_statistics(trips: Sequence[RoundTrip], starting_balance: Decimal) -> d
     }
 
 
-def drawdown(samples: Sequence[Sample]) -> tuple[Decimal, float | None]:
-    """Return the largest fall of equity from an earlier peak: amount, and percent of that peak.
+@dataclass(frozen=True, slots=True)
+class EquitySeries:
+    """Marked equity at ascending times: what returns, ratios and drawdowns are computed from.
 
-    The percentage is that of the largest amount; None when its peak was not positive.
+    Parameters
+    ----------
+    times : sequence of int, length n
+        Times in ns.
+    equity : sequence of Decimal, length n
+        Equity at these times in the account currency: before the first trade, at whole multiples
+        of the interval, and after closing.
+    interval_secs : int
+        The interval in seconds.
+    annualization_days : int
+        Trading days of a year.
     """
-    if not samples:
-        return ZERO, None
-    peak = worst_peak = samples[0].equity
-    worst = ZERO
-    for sample in samples:
-        peak = max(peak, sample.equity)
-        if peak - sample.equity > worst:
-            worst, worst_peak = peak - sample.equity, peak
-    return worst, float(_HUNDRED * worst / worst_peak) if worst_peak > 0 else None
+
+    times: Sequence[int]
+    equity: Sequence[Decimal]
+    interval_secs: int
+    annualization_days: int
+
+    @property
+    def intervals_per_year(self) -> float:
+        """Return the number of whole intervals in a year of trading days."""
+        return self.annualization_days * _DAY_SECS / self.interval_secs
+
+
+def equity_figures(series: EquitySeries) -> dict[str, dict[str, Any]]:
+    """Return the figures that follow from marked equity.
+
+    A return belongs to each pair of neighboring samples, so the returns compound to the total
+    return: the last one holds the costs of closing, and days without data lie between two samples,
+    whose return holds the change over them. The first and the last interval are usually shorter
+    than the others, and count as whole ones. So an annualized figure is what any library gives for
+    the same returns and ``intervals_per_year``; the window is taken for less than two intervals
+    longer than it is, days without data left out.
+
+    Parameters
+    ----------
+    series : EquitySeries
+        The samples.
+
+    Returns
+    -------
+    dict[str, dict[str, Any]]
+        ``returns``: ``avg_return``, ``avg_win_return``, ``avg_loss_return`` (means per interval, of
+        all, the positive and the negative ones), ``cagr_pct`` and ``volatility_pct``, in percent.
+        ``drawdown``: see `drawdown_figures`. ``ratios``: ``sharpe``, ``sortino``, ``calmar``, what
+        they are annualized with, and the number of ``returns``. A figure that is not defined is
+        None; all that come from returns are when equity was not positive throughout, and CAGR and
+        Calmar ratio are for less than `MIN_GROWTH_DAYS`.
+    """
+    returns = interval_returns(series.equity) or []
+    per_year = series.intervals_per_year
+    drawdown = drawdown_figures(series.times, series.equity)
+    is_long = len(returns) * series.interval_secs >= MIN_GROWTH_DAYS * _DAY_SECS
+    growth = cagr(returns, per_year) if is_long else None
+    return {
+        "returns": {
+            "avg_return": _mean_percent(returns),
+            "avg_win_return": _mean_percent([each for each in returns if each > 0]),
+            "avg_loss_return": _mean_percent([each for each in returns if each < 0]),
+            "cagr_pct": _in_percent(growth),
+            "volatility_pct": _in_percent(volatility(returns, per_year)),
+        },
+        "drawdown": drawdown,
+        "ratios": {
+            "sharpe": sharpe_ratio(returns, per_year),
+            "sortino": sortino_ratio(returns, per_year),
+            "calmar": calmar_ratio(growth, drawdown["max_drawdown"]),
+            "equity_interval_secs": series.interval_secs,
+            "annualization_days": series.annualization_days,
+            "intervals_per_year": per_year,
+            "returns": len(returns),
+        },
+    }
+
+
+def drawdown_figures(times: Sequence[int], equity: Sequence[Decimal]) -> dict[str, Any]:
+    """Return the largest falls of equity below its running peak, zero or negative.
+
+    The drawdown at a time is ``equity - peak``, relative to the peak ``equity / peak - 1``; the
+    maximum drawdown is the lowest over all times (Magdon-Ismail and Atiya, "Maximum drawdown", Risk
+    17(10), 2004). The sign is that of empyrical, pyfolio, QuantStats and NautilusTrader.
+
+    Parameters
+    ----------
+    times : sequence of int, length n
+        Times in ns, ascending.
+    equity : sequence of Decimal, length n
+        Equity at these times.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``max_drawdown`` is the largest relative fall as a fraction of the peak that it fell from,
+        ``max_drawdown_pct`` the same in percent; only positive peaks count, None when there are
+        none. ``max_drawdown_amount`` is the largest fall as a Decimal in the account currency,
+        which may be another fall. ``max_drawdown_duration_secs`` is the longest time from a peak
+        until equity was as high again, or until the end; zero without a fall.
+    """
+    peak, peak_time, is_below = _LOWEST, 0, False
+    amount, share, longest = ZERO, ZERO, 0
+    for time, value in zip(times, equity, strict=True):
+        if value < peak or is_below:
+            longest = max(longest, time - peak_time)
+        is_below = value < peak
+        if not is_below:
+            peak, peak_time = value, time
+            continue
+        amount = min(amount, value - peak)
+        if peak > 0:
+            share = min(share, (value - peak) / peak)
+    # The running peak only rises: the last one is positive if any was.
+    has_share = peak > 0
+    return {
+        "max_drawdown": float(share) if has_share else None,
+        "max_drawdown_pct": float(_HUNDRED * share) if has_share else None,
+        "max_drawdown_amount": amount,
+        "max_drawdown_duration_secs": longest / _NS,
+    }
 
 
 def interval_returns(equity: Sequence[Decimal]) -> list[float] | None:
     """Return simple returns between samples, None when equity was not positive throughout."""
     if any(each <= 0 for each in equity):
         return None
-    return [float(later / earlier) - 1.0 for earlier, later in pairwise(equity)]
+    return [float((later - earlier) / earlier) for earlier, later in pairwise(equity)]
 
 
-def ratios(
-    equity: Sequence[Decimal], interval_secs: int, annualization_days: int
-) -> dict[str, float | int | None]:
-    """Return annualized Sharpe and Sortino ratios with a risk-free rate and target of zero.
+def sharpe_ratio(returns: Sequence[float], intervals_per_year: float) -> float | None:
+    """Return the annualized Sharpe ratio with a risk-free rate of zero.
 
-    Sharpe (1994): mean over sample standard deviation of the returns. Sortino and Price (1994):
-    mean over the root of the mean squared negative part of all returns. Both times the square root
-    of the number of intervals in a year.
-
-    Parameters
-    ----------
-    equity : sequence of Decimal
-        Equity at equally spaced moments.
-    interval_secs : int
-        Their distance in seconds.
-    annualization_days : int
-        Trading days of a year.
-
-    Returns
-    -------
-    dict[str, float | int | None]
-        The ratios, None where they are not defined, and what they were computed from.
+    ``mean(r) / std(r) * sqrt(intervals_per_year)`` with the sample standard deviation (Sharpe, "The
+    Sharpe ratio", Journal of Portfolio Management 21(1), 1994). None for less than two returns, or
+    when they are all equal.
     """
-    returns = interval_returns(equity) or []
-    scale = math.sqrt(annualization_days * _DAY_SECS / interval_secs)
-    sharpe = sortino = None
-    if len(returns) >= 2:
-        mean, deviation = fmean(returns), stdev(returns)
-        downside = math.sqrt(fmean([min(each, 0.0) ** 2 for each in returns]))
-        sharpe = mean / deviation * scale if deviation > 0 else None
-        sortino = mean / downside * scale if downside > 0 else None
-    return {
-        "sharpe": sharpe,
-        "sortino": sortino,
-        "equity_interval_secs": interval_secs,
-        "annualization_days": annualization_days,
-        "returns": len(returns),
-    }
+    deviation = _deviation(returns)
+    if not deviation:
+        return None
+    return fmean(returns) / deviation * math.sqrt(intervals_per_year)
 
 
-def return_statistics(equity: Sequence[Decimal]) -> dict[str, float | None]:
-    """Return mean returns per interval in percent: all, the positive, the negative ones."""
-    returns = interval_returns(equity) or []
-    return {
-        "avg_return": _mean_percent(returns),
-        "avg_win_return": _mean_percent([each for each in returns if each > 0]),
-        "avg_loss_return": _mean_percent([each for each in returns if each < 0]),
-    }
+def sortino_ratio(returns: Sequence[float], intervals_per_year: float) -> float | None:
+    """Return the annualized Sortino ratio with a target of zero.
+
+    ``mean(r) / sqrt(mean(min(r, 0)^2)) * sqrt(intervals_per_year)``; the mean of squares is over
+    all returns (Sortino and Price, "Performance measurement in a downside risk framework", Journal
+    of Investing 3(3), 1994). None for less than two returns, or when none is negative.
+    """
+    if len(returns) < 2:
+        return None
+    downside = math.sqrt(fmean([min(each, 0.0) ** 2 for each in returns]))
+    return fmean(returns) / downside * math.sqrt(intervals_per_year) if downside > 0 else None
+
+
+def volatility(returns: Sequence[float], intervals_per_year: float) -> float | None:
+    """Return the annualized volatility as a fraction.
+
+    ``std(r) * sqrt(intervals_per_year)`` with the sample standard deviation (Hull, "Options,
+    futures, and other derivatives", estimating volatility from historical data). None for less than
+    two returns.
+    """
+    deviation = _deviation(returns)
+    return None if deviation is None else deviation * math.sqrt(intervals_per_year)
+
+
+def cagr(returns: Sequence[float], intervals_per_year: float) -> float | None:
+    """Return the compound annual growth rate as a fraction.
+
+    ``prod(1 + r) ^ (intervals_per_year / n) - 1``, the annualized return of the CFA Institute's
+    Global Investment Performance Standards (GIPS). None without returns, or when it is too large
+    for a number. GIPS does not annualize less than a year; see `MIN_GROWTH_DAYS`.
+    """
+    if not returns:
+        return None
+    total = float(np.prod(1.0 + np.asarray(returns)))
+    try:
+        growth: float = total ** (1.0 / (len(returns) / intervals_per_year)) - 1.0
+    except OverflowError:
+        return None
+    return growth
+
+
+def calmar_ratio(growth: float | None, max_drawdown: float | None) -> float | None:
+    """Return the Calmar ratio: CAGR over the size of the maximum drawdown, both as fractions.
+
+    ``cagr / abs(max_drawdown)`` (Young, "Calmar ratio: a smoother tool", Futures 20(1), 1991), over
+    the whole window. None without a drawdown, or when either is not known.
+    """
+    if growth is None or not max_drawdown:
+        return None
+    return growth / abs(max_drawdown)
 
 
 def percent_of(amount: Decimal, base: Decimal) -> float:
@@ -142,6 +284,20 @@ def _mean(values: Sequence[Decimal]) -> Decimal | None:
 
 def _percent(amount: Decimal | None, base: Decimal) -> float | None:
     return None if amount is None else percent_of(amount, base)
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation, zero for equal values, None for less than two."""
+    if len(values) < 2:
+        return None
+    if min(values) == max(values):
+        return 0.0
+    mean = fmean(values)
+    return math.sqrt(math.fsum((each - mean) ** 2 for each in values) / (len(values) - 1))
+
+
+def _in_percent(value: float | None) -> float | None:
+    return None if value is None else 100.0 * value
 
 
 def _mean_percent(values: Sequence[float]) -> float | None:

@@ -2,7 +2,9 @@
 
 import errno
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,6 +43,8 @@ class RunPlan(BaseModel):
         Whether positions are closed at the end.
     data_types : tuple[DataType, ...]
         What is replayed.
+    days : tuple[date, ...]
+        Its UTC days, ascending.
     catalog : Path
         Absolute path of the run's private catalog view; it has no instrument definition yet.
     funding_files : tuple[Path, ...]
@@ -66,6 +70,7 @@ class RunPlan(BaseModel):
     snapshot_mode: SnapshotMode
     close_positions: bool
     data_types: tuple[DataType, ...]
+    days: tuple[date, ...]
     catalog: Path
     funding_files: tuple[Path, ...]
     start_ns: int | None
@@ -75,6 +80,11 @@ class RunPlan(BaseModel):
     volume_curve: tuple[float, ...] | None
     work: Path
     chunk_rows: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the plan as a JSON document; numbers of the strategy's parameters are exact."""
+        found = self.model_dump(mode="json", exclude={"config"})
+        return {**found, "config": self.config.document()}
 
     @property
     def bounds(self) -> tuple[int | None, int | None]:

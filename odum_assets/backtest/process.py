@@ -10,6 +10,7 @@ from pathlib import Path
 
 from odum_assets.backtest.facts import FACTS, ReplayFacts
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
+from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
 
 LOG = "worker.log"
@@ -46,7 +47,7 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         memory, a signal); the message says which and shows the last lines it printed.
     """
     plan_file = plan.work / "plan.json"
-    plan_file.write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
+    plan_file.write_text(write_json(plan.document()), encoding="utf-8")
     child, reading = start_child("odum_assets.backtest.worker", plan_file, plan.work / LOG)
     refused = ""
     try:

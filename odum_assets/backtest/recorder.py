@@ -21,7 +21,7 @@ _ENDS = ("on_order_canceled", "on_order_expired", "on_order_denied", "on_order_r
 
 
 def recorded(
-    strategy: type[OdumStrategy], record: Journal, close_at_ns: int | None
+    strategy: type[OdumStrategy], record: Journal, close_at_ns: int | None, *, hedging: bool = False
 ) -> type[OdumStrategy]:
     """Return a subclass of a strategy whose order events are recorded.
 
@@ -34,6 +34,8 @@ def recorded(
     close_at_ns : int or None
         Moment (ns) at which open orders are canceled and open positions closed by market orders;
         None leaves them.
+    hedging : bool, default False
+        Whether a fill can close one position and open another.
 
     Returns
     -------
@@ -46,6 +48,8 @@ def recorded(
         "on_order_updated": record.changes.keep,
         **dict.fromkeys(_ENDS, record.ends.keep),
     }
+    if hedging:
+        keepers["on_position_opened"] = record.position_opened
     base = _closing(strategy, record, close_at_ns)
     callbacks = {name: _callback(strategy, name, keep) for name, keep in keepers.items()}
     Recorded = type(strategy.__name__, (base,), callbacks)  # noqa: N806 - it is a class

@@ -4,6 +4,7 @@ What belongs here: the request, and finding out early that it cannot be served. 
 running it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,10 @@ Mode = Literal["fast", "report"]
 SnapshotMode = Literal["trades", "book", "both"]
 
 DAY_NS = 86_400_000_000_000
+WINDOW = "window"
+"""Name of the result of a window, in place of a day."""
+
+_MOST_NAMED = 20
 _MODE_NEEDS_BOOK = ("book", "both")
 
 
@@ -35,8 +40,9 @@ class RunRequest:
     partition : str
         Name of the result: the day, or ``window``.
     start_ns, end_ns : int or None
-        Window inside the days in nanoseconds since 1970 (UTC), `end_ns` exclusive. None: all rows
-        of the days that lie in the configuration's ``time_window``.
+        Window in nanoseconds since 1970 (UTC), `end_ns` exclusive: inside the day, or for a
+        ``window`` wider than its days where the catalog lacks the first or last ones. None: all
+        rows of the days that lie in the configuration's ``time_window``.
     mode : {"fast", "report"}
         Whether tables and documents are kept beside the summary.
     snapshot_mode : {"trades", "book", "both"}
@@ -46,6 +52,8 @@ class RunRequest:
         Whether positions are closed by market orders at the end of the window.
     exec_algorithm : ExecAlgorithm or None
         Execution algorithm in place of the configuration's.
+    refuse_missing_days : bool
+        Whether a window that lacks days is refused, wherever they are missing.
     """
 
     config: LoadedConfig
@@ -57,6 +65,7 @@ class RunRequest:
     snapshot_mode: SnapshotMode = "both"
     close_positions: bool = True
     exec_algorithm: ExecAlgorithm | None = None
+    refuse_missing_days: bool = False
 
     @property
     def data_types(self) -> tuple[DataType, ...]:
@@ -69,16 +78,11 @@ class RunRequest:
         return tuple(kinds)
 
     def bounds(self) -> tuple[int | None, int | None]:
-        """Return the effective window (ns, end exclusive): the request's inside the config's.
+        """Return which rows of the days are replayed (ns, end exclusive).
 
-        A bound that cuts nothing off is None: rows of a day that arrived a moment before or after
-        midnight belong to the day of their raw file and are read with it.
+        The request's window inside the configuration's; a bound that cuts nothing off is None.
         """
-        window = self.config.config.time_window
-        starts = [each for each in (self.start_ns, window.start_ns) if each is not None]
-        ends = [each for each in (self.end_ns, window.end_ns) if each is not None]
-        start = max(starts, default=None)
-        end = min(ends, default=None)
+        start, end = self._window()
         if start is not None and start <= day_start_ns(self.days[0]):
             start = None
         if end is not None and end >= day_start_ns(self.days[-1]) + DAY_NS:
@@ -86,9 +90,39 @@ class RunRequest:
         return start, end
 
     def normalized(self) -> Self:
-        """Return the request with its effective window written out."""
-        start, end = self.bounds()
-        return replace(self, start_ns=start, end_ns=end)
+        """Return the request with its effective window written out.
+
+        That is what was asked for, inside the configuration's window. A bound that was not given
+        stays None unless the configuration's cuts something off.
+        """
+        (start, end), (first, last) = self._window(), self.bounds()
+        return replace(
+            self,
+            start_ns=first if self.start_ns is None else start,
+            end_ns=last if self.end_ns is None else end,
+        )
+
+    @property
+    def missing_days(self) -> tuple[date, ...]:
+        """Return the days of the window that are not among `days`, in order.
+
+        The window reaches from the first to the last of its days; a bound that was not given is
+        that of the first or last of `days`.
+        """
+        start, end = self._window()
+        first = self.days[0] if self.start_ns is None or start is None else day_of_ns(start)
+        last = self.days[-1] if self.end_ns is None or end is None else day_of_ns(end - 1)
+        count = (last - first).days + 1
+        there = set(self.days)
+        wanted = (first + timedelta(days=index) for index in range(count))
+        return tuple(day for day in wanted if day not in there)
+
+    def _window(self) -> tuple[int | None, int | None]:
+        """Return the request's window inside the configuration's."""
+        window = self.config.config.time_window
+        starts = [each for each in (self.start_ns, window.start_ns) if each is not None]
+        ends = [each for each in (self.end_ns, window.end_ns) if each is not None]
+        return max(starts, default=None), min(ends, default=None)
 
 
 def day_start_ns(day: date) -> int:
@@ -128,12 +162,14 @@ def check_request(request: RunRequest, settings: Settings) -> Path:
     BacktestError
         If the window or the mode does not fit the configuration.
     DataError
-        If catalog partitions are missing; each is named with its raw file and what to run.
+        If days of the window are missing and the request refuses that, or if catalog partitions of
+        its days are missing; each is named with its raw file and what to run.
     ConfigError
         If the configuration reads from a source that is not wired.
     """
     root = catalog_root(request.config, settings)
     check_options(request)
+    _check_days(request, root)
     _check_partitions(request, settings, root)
     return root
 
@@ -173,12 +209,35 @@ def _check_window(request: RunRequest) -> None:
         raise BacktestError(
             f"start {_text(given[0])} is not before end {_text(given[1])}; end is exclusive"
         )
+    if request.partition == WINDOW:
+        # Its first and last days may be missing.
+        first = first if given[0] is None else min(first, given[0])
+        last = last if given[1] is None else max(last, given[1])
     for name, moment in zip(("start", "end"), given, strict=True):
         if moment is not None and not first <= moment <= last:
             raise BacktestError(
                 f"{name} {_text(moment)} lies outside {_text(first)} to {_text(last)}, the days of "
                 f"partition {request.partition}; choose a time inside, or other days"
             )
+
+
+def _check_days(request: RunRequest, root: Path) -> None:
+    missing = request.missing_days
+    if missing and request.refuse_missing_days:
+        name = request.config.name
+        raise DataError(
+            f"{name} {request.partition}: {root} lacks trades of {name_days(missing)}, and "
+            "missing_days is refuse. Convert those days (odum convert "
+            f"{name} --from {missing[0]} --to {missing[-1]}), choose another window, or set "
+            "missing_days to warn."
+        )
+
+
+def name_days(days: Sequence[date]) -> str:
+    """Return days as text: all of them, or the first ones and how many more there are."""
+    named = ", ".join(day.isoformat() for day in days[:_MOST_NAMED])
+    more = len(days) - _MOST_NAMED
+    return f"{named} and {more} more days" if more > 0 else named
 
 
 def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> None:

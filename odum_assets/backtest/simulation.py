@@ -1,6 +1,7 @@
 """Replaying a plan through NautilusTrader and writing down what happened."""
 
 import resource
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,11 +22,9 @@ from odum_assets.backtest.node import CHUNK_ROWS, Replay, StreamedReplay, build_
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
-from odum_assets.backtest.strategies.loading import (
-    load_strategy_class,
-    source_fingerprint,
-    strategy_params,
-)
+from odum_assets.backtest.strategies.loading import load_strategy_class
+from odum_assets.backtest.strategies.params import strategy_params
+from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
 from odum_assets.backtest.watch import RunWatch
 from odum_assets.catalog.arrow import kernels as pc
@@ -83,6 +82,7 @@ def simulate(
     replay: Replay,
     report: Report,
     finish: Callable[[ReplayFacts], None],
+    sources: StrategySources,
 ) -> None:
     """Replay a plan; order, fill and end events are written to the plan's work folder.
 
@@ -100,6 +100,8 @@ def simulate(
         Called with phase, share done, orders and market time.
     finish : Callable
         Called with the facts when everything is written down; it ends the process.
+    sources : StrategySources
+        The code of the plan's strategy, read before and installed.
 
     Raises
     ------
@@ -116,7 +118,8 @@ def simulate(
     with journal(plan.work) as record, failures.refused():
         strategy_class, params = load_strategy(plan)
         close_at = plan.close_at_ns if plan.close_positions else None
-        made = guarded(recorded(strategy_class, record, close_at), failures)
+        hedging = config.venue.oms_type == "HEDGING"
+        made = guarded(recorded(strategy_class, record, close_at, hedging=hedging), failures)
         strategy = made(_setup(plan), params)
         replay.add_strategy(strategy)
         algorithm = _algorithm(plan, failures)
@@ -135,15 +138,16 @@ def simulate(
             finish(
                 ReplayFacts(
                     engine_balance=watch.balance(),
+                    engine_quantity=strategy.portfolio.net_position(strategy.setup.instrument_id),
                     currency_precision=currency.precision,
                     funding=watch.funding,
                     closing_at_ns=record.closing_at_ns,
                     skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
                     orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
-                    strategy_sha256=source_fingerprint(strategy_class),
+                    strategy_modules=sources.modules(strategy_of(plan)),
+                    strategy_changed=sources.changed(strategy_of(plan)),
                     replay_secs=round(time.perf_counter() - started, 3),
-                    # Linux counts in KiB.
-                    peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                    peak_memory_mib=_peak_memory_mib(),
                 )
             )
 
@@ -177,6 +181,12 @@ def _setup(plan: RunPlan) -> StrategySetup:
     )
 
 
+def strategy_of(plan: RunPlan) -> str:
+    """Return the import path of a plan's strategy."""
+    built_in = f"{TradeReplay.__module__}:{TradeReplay.__qualname__}"
+    return plan.config.strategy.path or built_in
+
+
 def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     """Return the strategy class of a plan and its validated parameters.
 
@@ -197,7 +207,13 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
         "orders": [order.model_dump() for order in strategy.orders],
         "exec_algorithm": None if algorithm == "NORMAL" else algorithm,
     }
-    return TradeReplay, strategy_params(TradeReplay, values, "strategy")
+    return TradeReplay, TradeReplay.Params.model_validate(values)
+
+
+def _peak_memory_mib() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes, other systems KiB.
+    return peak // (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def _algorithm(plan: RunPlan, failures: Failures) -> TimedAlgorithm | IcebergAlgorithm | None:

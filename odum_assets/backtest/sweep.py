@@ -16,6 +16,7 @@ from typing import IO
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.backtest.process import LOG, death, read_facts, start_child
+from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
 
 type End = ReplayFacts | BacktestError
@@ -58,11 +59,11 @@ def run_plans(
     file = work / "plans.json"
     document = {
         "labels": list(labels),
-        "plans": [plan.model_dump(mode="json", by_alias=True) for plan in plans],
+        "plans": [plan.document() for plan in plans],
         "slots": slots,
         "work": str(work),
     }
-    file.write_text(json.dumps(document), encoding="utf-8")
+    file.write_text(write_json(document), encoding="utf-8")
     refusals: dict[int, str] = {}
     with _started(file, work / LOG) as (process, lines):
         for line in lines:

@@ -26,7 +26,10 @@ from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import LOG, death
 from odum_assets.backtest.simulation import Report, load_strategy
-from odum_assets.backtest.worker import leave_pandas_out, replay_to_end
+from odum_assets.backtest.strategies.sources import StrategySources
+from odum_assets.backtest.worker import replay_to_end, strategy_sources
+from odum_assets.catalog.arrow import leave_pandas_out
+from odum_assets.config.exact_json import read_json
 from odum_assets.errors import BacktestError, OdumError
 
 ENDED = "ended"
@@ -74,11 +77,13 @@ class SweepPlan(BaseModel):
 def main(arguments: list[str]) -> int:
     """Run a sweep and return the exit code; that of a variant is told, not returned."""
     end_with_parent(int(arguments[2]))
-    sweep = SweepPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    sweep = SweepPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
     tell = _Messages(int(arguments[1]))
+    # Variants that start late run the code that the first ones ran.
+    sources = strategy_sources(sweep.plans)
     try:
         _check_strategies(sweep)
-        _run(sweep, tell)
+        _run(sweep, tell, sources)
     except OdumError as error:
         tell.refused(ALL, str(error))
         return EXIT_USER_ERROR
@@ -116,14 +121,16 @@ def _check_strategies(sweep: SweepPlan) -> None:
         raise BacktestError("\n".join(f"{label}: {text}" for text, label in problems.items()))
 
 
-def _run(sweep: SweepPlan, tell: "_Messages") -> None:
+def _run(sweep: SweepPlan, tell: "_Messages", sources: StrategySources) -> None:
     tell(ALL, "load", 0.0, 0, None)
     for indices in _by_engine(sweep.plans):
         # A process can have one engine only.
-        _run_apart(partial(_run_group, sweep, indices, tell), sweep)
+        _run_apart(partial(_run_group, sweep, indices, tell, sources), sweep)
 
 
-def _run_group(sweep: SweepPlan, indices: list[int], tell: "_Messages") -> int:
+def _run_group(
+    sweep: SweepPlan, indices: list[int], tell: "_Messages", sources: StrategySources
+) -> int:
     """Run the plans that can share an engine."""
 
     def loaded(done: float) -> None:
@@ -137,6 +144,7 @@ def _run_group(sweep: SweepPlan, indices: list[int], tell: "_Messages") -> int:
             partial(LoadedReplay, engine, plan),
             tell.of(index),
             partial(tell.refused, index),
+            sources,
         )
 
     leave_pandas_out()

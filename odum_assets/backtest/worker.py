@@ -10,26 +10,28 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable
-from importlib.abc import MetaPathFinder
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
-
-import pyarrow as pa
 
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.node import Replay
 from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
-from odum_assets.backtest.simulation import Report, simulate, streamed
+from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
+from odum_assets.backtest.strategies.loading import import_from_here
+from odum_assets.backtest.strategies.sources import StrategySources
+from odum_assets.catalog.arrow import leave_pandas_out
+from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
 
 
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
     end_with_parent(int(arguments[2]))
-    plan = RunPlan.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    plan = RunPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
     descriptor = int(arguments[1])
+    sources = strategy_sources([plan])
 
     def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
         _send(descriptor, [phase, done, orders, market_time_ns])
@@ -38,7 +40,17 @@ def main(arguments: list[str]) -> None:
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
-    replay_to_end(plan, lambda: streamed(plan), report, lambda text: _send(descriptor, text))
+    replay_to_end(
+        plan, lambda: streamed(plan), report, lambda text: _send(descriptor, text), sources
+    )
+
+
+def strategy_sources(plans: Iterable[RunPlan]) -> StrategySources:
+    """Read the code of the strategies of plans, and let this process import no other."""
+    import_from_here()
+    sources = StrategySources([strategy_of(plan) for plan in plans])
+    sources.install()
+    return sources
 
 
 def replay_to_end(
@@ -46,6 +58,7 @@ def replay_to_end(
     replay: Callable[[], Replay],
     report: Report,
     refuse: Callable[[str], None],
+    sources: StrategySources,
 ) -> NoReturn:
     """Replay a plan, write down its facts or tell why it is refused, and end the process.
 
@@ -59,6 +72,8 @@ def replay_to_end(
         Called with phase, share done, orders and market time.
     refuse : Callable
         Called with why the run is refused, as a message for a person.
+    sources : StrategySources
+        The code of the strategy.
     """
 
     def finish(facts: ReplayFacts) -> NoReturn:
@@ -66,7 +81,7 @@ def replay_to_end(
         _end(0)
 
     try:
-        simulate(plan, replay(), report, finish)
+        simulate(plan, replay(), report, finish, sources)
     except OdumError as error:
         refuse(str(error))
     except OSError as error:
@@ -75,25 +90,6 @@ def replay_to_end(
         what = f"{error.filename or plan.work}: cannot be written ({error.strerror or error})"
         refuse(f"{what}; {FREE_SPACE}")
     _end(EXIT_USER_ERROR)
-
-
-class _NoPandas(MetaPathFinder):
-    """Say that pandas cannot be imported."""
-
-    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError(fullname)
-
-
-def leave_pandas_out() -> None:
-    """Let Arrow make its first array without importing pandas, which it does to know its types.
-
-    A strategy may import pandas, and Arrow finds it then when it is asked for a data frame.
-    """
-    refusal = _NoPandas()
-    sys.meta_path.insert(0, refusal)
-    pa.array([0])
-    sys.meta_path.remove(refusal)
 
 
 def _end(code: int) -> NoReturn:

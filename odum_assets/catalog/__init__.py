@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from odum_assets.catalog.convert import convert_partition
-    from odum_assets.catalog.manifest import PartitionManifest, list_manifests, read_manifest
+    from odum_assets.catalog.manifest import (
+        ManifestScan,
+        PartitionManifest,
+        list_manifests,
+        read_manifest,
+        scan_manifests,
+    )
     from odum_assets.catalog.rejects import Reject
     from odum_assets.catalog.view import PartitionRequest, catalog_view
 
 __all__ = [
+    "ManifestScan",
     "PartitionManifest",
     "PartitionRequest",
     "Reject",
@@ -25,9 +32,11 @@ __all__ = [
     "convert_partition",
     "list_manifests",
     "read_manifest",
+    "scan_manifests",
 ]
 
 _HOMES = {
+    "ManifestScan": "manifest",
     "PartitionManifest": "manifest",
     "PartitionRequest": "view",
     "Reject": "rejects",
@@ -35,6 +44,7 @@ _HOMES = {
     "convert_partition": "convert",
     "list_manifests": "manifest",
     "read_manifest": "manifest",
+    "scan_manifests": "manifest",
 }
 
 

@@ -1,5 +1,7 @@
 """Arrow for the type checker and for numpy: what pyarrow's stubs and arrays do not give."""
 
+import sys
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,26 @@ kernels: Any = pyarrow.compute
 
 arrow: Any = pa
 """pyarrow itself, for the few constructors that the stubs describe too narrowly."""
+
+
+class _NoPandas(MetaPathFinder):
+    """Say that pandas cannot be imported."""
+
+    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def leave_pandas_out() -> None:
+    """Let Arrow make its first array without pandas, whose import takes a fifth of a second.
+
+    Arrow imports it to know its types. Whoever imports pandas later has it all the same, but times
+    in nanoseconds do not become Python values: for processes that need none.
+    """
+    refusal = _NoPandas()
+    sys.meta_path.insert(0, refusal)
+    pa.array([0])
+    sys.meta_path.remove(refusal)
 
 
 def flags_of(mask: Column) -> npt.NDArray[np.bool_]:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.book import BookTransform
+from odum_assets.catalog.definition import keep_definition
 from odum_assets.catalog.funding import FundingTransform
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.locks import held
 from odum_assets.catalog.manifest import (
     MANIFEST_VERSION,
     FileRecord,
@@ -25,8 +25,9 @@ from odum_assets.catalog.manifest import (
 )
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
-from odum_assets.catalog.publish import clear_staging, publish, sweep_staging, write_synced
+from odum_assets.catalog.publish import clear_staging, publish, sweep_staging
 from odum_assets.catalog.quality import quality_of
+from odum_assets.catalog.quality_parts import Covered
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
 from odum_assets.catalog.times import DayWindow
@@ -37,8 +38,10 @@ from odum_assets.instruments import InstrumentKey, InstrumentSpec
 from odum_assets.raw.fingerprint import FileStat, hash_file, stat_source
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.reading import RawReader, check_unchanged, fetch_source
+from odum_assets.storage.files import write_synced
+from odum_assets.storage.locks import held
 
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 """Raise it when the same raw rows would become other catalog rows."""
 
 Progress = Callable[[int, int], None]
@@ -112,10 +115,14 @@ def convert_partition(
         if current is not None and current.source == replace(
             current.source, path=source, size=stat.size, mtime_ns=stat.mtime_ns
         ):
+            keep_definition(paths, instrument)
             return current
         try:
             local = fetch_source(source, paths.staged("raw"))
-            return _convert(job, local, stat, current, progress)
+            manifest = _convert(job, local, stat, current, progress)
+            # After the data: a catalog that is refused as somebody else's stays as it is.
+            keep_definition(paths, instrument)
+            return manifest
         except Exception:
             # Half of one delivery and half of the next looks like damage, or like lost rows.
             check_unchanged(source, stat)
@@ -196,8 +203,10 @@ def _build(
     has_arrivals = reader.schema.ts_init is not None
     quality = quality_of(paths.data_type, job.instrument, window, has_arrivals=has_arrivals)
     with PartitionWriter(paths.staged("data"), transform) as writer:
-        unchanged_rows = 0
+        unchanged_rows, covered = 0, Covered()
         for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
+            # Before what is unchanged goes: funding changes a few times a day.
+            covered.update(ordered["ts_init"].to_numpy())
             plain = transform.thin(ordered)
             unchanged_rows += ordered.num_rows - plain.num_rows
             quality.update(plain)
@@ -237,6 +246,7 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
+            "covered": covered.figures(window.day_start, window.day_end),
             **figures,
         },
         file=FileRecord(name, data.stat().st_size, hash_file(data)),

@@ -25,6 +25,11 @@ _EXCHANGES = {
     "DERIBIT": {"DERIBIT"},
 }
 _MONTH_CODES = "FGHJKMNQUVXZ"
+# Not strftime, which speaks the language of the machine.
+_MONTH_NAMES = (
+    *("JAN", "FEB", "MAR", "APR", "MAY", "JUN"),
+    *("JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
+)
 
 
 def judge_labels(column: Column, judge: Callable[[object], int]) -> npt.NDArray[np.int8]:
@@ -126,7 +131,7 @@ def _symbol_spellings(key: InstrumentKey) -> set[str]:
     expiry = key.expiry
     spellings = {_squeeze(key.symbol)}
     if expiry is not None:
-        month = expiry.strftime("%b").upper()
+        month = _MONTH_NAMES[expiry.month - 1]
         dates = {f"{expiry:%y%m%d}", f"{expiry:%Y%m%d}", f"{expiry.day}{month}{expiry:%y}"}
         dates |= {f"{expiry:%d}{month}{expiry:%y}", f"{_MONTH_CODES[expiry.month - 1]}{expiry:%y}"}
         spellings |= {pair + text for text in dates} | {key.base + text for text in dates}

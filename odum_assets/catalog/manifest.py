@@ -6,21 +6,34 @@ JSON.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.locks import shared
 from odum_assets.catalog.paths import PartitionPaths, manifest_lock
-from odum_assets.errors import DataError
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.locks import shared
 
-MANIFEST_VERSION = 2
-_READABLE = (1, MANIFEST_VERSION)
-"""Version 1 has fewer quality figures: its partition can be used, and is made anew when asked."""
+MANIFEST_VERSION = 3
+_READABLE = (1, 2, MANIFEST_VERSION)
+"""Earlier ones have fewer quality figures: the partition can be used, and is rebuilt when asked."""
+
+_TOO_LARGE = 2**63
+_UNUSABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    OSError,
+    ConfigError,
+)
+"""What a file of unexpected content can lead to."""
 
 _TIMES = ("first_ts_init", "last_ts_init", "first_ts_event", "last_ts_event")
 
@@ -118,6 +131,19 @@ class PartitionManifest:
         """All rejected rows."""
         return sum(self.rejected.values())
 
+    @property
+    def covered(self) -> tuple[int, int] | None:
+        """First and last arrival of a usable row, ns; None where an earlier version kept neither.
+
+        Written rows do not say it for funding, where only changes are written.
+        """
+        found = self.quality.get("covered")
+        if found is not None:
+            return int(found["first"]), int(found["last"])
+        if self.data_type is DataType.FUNDING:
+            return None
+        return self.first_ts_init, self.last_ts_init
+
     def data_path(self, catalog_root: Path) -> Path:
         """Return where the data file lies in a catalog.
 
@@ -155,13 +181,13 @@ def load_manifest(path: Path) -> PartitionManifest:
         If the file is no manifest that this version can read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if content["manifest_version"] not in _READABLE:
             raise ValueError("it was written by another version of odum")
-        return _from_json(content)
+        return _from_json(content, path)
     except FileNotFoundError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except _UNUSABLE as error:
         raise DataError(
             f"{path}: not a manifest that this version can use ({error}). "
             "Convert the day again with `odum convert --force`."
@@ -185,6 +211,55 @@ def read_manifest(
             return load_manifest(paths.manifest)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DataError(
+            f"{catalog_root}: no catalog can lie here ({error.strerror}); set DATA_CATALOG_PATH or "
+            "data_catalog.parquet_root to a folder"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestScan:
+    """The manifests of a catalog, and the files that are none.
+
+    Parameters
+    ----------
+    manifests : tuple[PartitionManifest, ...]
+        By key, data type and day.
+    damaged : tuple[DamagedManifest, ...]
+        Files that cannot be used, by path.
+    """
+
+    manifests: tuple[PartitionManifest, ...]
+    damaged: tuple["DamagedManifest", ...]
+
+    @property
+    def days(self) -> list[date]:
+        """Return the days for which there is a manifest, damaged ones too, in order."""
+        found = {each.day for each in self.manifests}
+        return sorted(found | {each.day for each in self.damaged if each.day is not None})
+
+    def require(self, days: Iterable[date]) -> None:
+        """Refuse days whose manifest cannot be used.
+
+        Raises
+        ------
+        DataError
+            If there is one; it is named.
+        """
+        wanted = set(days)
+        for each in self.damaged:
+            if each.day in wanted:
+                raise DataError(each.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedManifest:
+    """A manifest that cannot be used: its file, its day by the file's name, and what is wrong."""
+
+    path: Path
+    day: date | None
+    problem: str
 
 
 def list_manifests(
@@ -198,19 +273,62 @@ def list_manifests(
         The catalog.
     key, data_type : optional
         Keep only these.
+
+    Raises
+    ------
+    DataError
+        If one cannot be used; `scan_manifests` goes on with the others.
+    """
+    found = scan_manifests(catalog_root, key, data_type)
+    if found.damaged:
+        raise DataError(found.damaged[0].problem)
+    return list(found.manifests)
+
+
+def scan_manifests(
+    catalog_root: Path, key: InstrumentKey | None = None, data_type: DataType | None = None
+) -> ManifestScan:
+    """Return the manifests of a catalog, and which files cannot be used.
+
+    Parameters
+    ----------
+    catalog_root : Path
+        The catalog.
+    key, data_type : optional
+        Keep only these.
     """
     slug = "*" if key is None else key.slug
     kind = "*" if data_type is None else data_type.value
-    found = []
+    found: list[PartitionManifest] = []
+    damaged: list[DamagedManifest] = []
     for folder in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}")):
         with shared(manifest_lock(catalog_root, folder.parent.name, folder.name)):
             for path in sorted(folder.glob("*.json")):
-                require_inside(catalog_root, path)
-                found.append(load_manifest(path))
-    return sorted(found, key=lambda each: (each.key, each.data_type.value, each.day))
+                try:
+                    require_inside(catalog_root, path)
+                    found.append(load_manifest(path))
+                except FileNotFoundError:
+                    problem = f"{path}: a link to a file that does not exist"
+                    damaged.append(DamagedManifest(path, _day_of(path), problem))
+                except DataError as error:
+                    damaged.append(DamagedManifest(path, _day_of(path), str(error)))
+    found.sort(key=lambda each: (each.key, each.data_type.value, each.day))
+    return ManifestScan(tuple(found), tuple(damaged))
 
 
-def _from_json(content: dict[str, Any]) -> PartitionManifest:
+def _day_of(path: Path) -> date | None:
+    try:
+        return date.fromisoformat(path.stem)
+    except ValueError:
+        return None
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"found {text}, which JSON does not have")
+
+
+def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
+    """Return a manifest; its place says which partition it must be of."""
     values = {field.name: content[field.name] for field in fields(PartitionManifest)}
     source = dict(values["source"])
     source["mtime_ns"] = None if source["mtime_ns"] is None else int(source["mtime_ns"])
@@ -222,4 +340,34 @@ def _from_json(content: dict[str, Any]) -> PartitionManifest:
     name = values["file"].name
     if name != Path(name).name:
         raise ValueError(f"its data file {name!r} lies elsewhere")
-    return PartitionManifest(**values)
+    manifest = PartitionManifest(**values)
+    _check_types(manifest)
+    place = (parse_instrument_key(manifest.key).slug, manifest.data_type, manifest.day.isoformat())
+    if place != (path.parents[1].name, path.parent.name, path.stem):
+        raise ValueError(f"it is that of {manifest.key} {manifest.data_type} {manifest.day}")
+    return manifest
+
+
+def _check_types(manifest: PartitionManifest) -> None:
+    """Refuse values of a type that no reader of a manifest could use.
+
+    Raises
+    ------
+    ValueError
+        If there is one; it is named.
+    """
+    counts = [manifest.rows_in, manifest.rows_written, manifest.unchanged, manifest.source.size]
+    counts += [manifest.file.size, manifest.price_precision, manifest.size_precision]
+    counts += manifest.rejected.values()
+    counts += [manifest.converter_version]
+    counts += [each for each in (manifest.unknown_sides,) if each is not None]
+    for number in counts:
+        if type(number) is not int or not 0 <= number < _TOO_LARGE:
+            raise ValueError(f"found {number!r}, allowed a count")
+    texts = [manifest.key, manifest.nautilus_id, manifest.digest, manifest.source.path]
+    texts += [manifest.source.sha256, manifest.file.name, manifest.file.sha256]
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"found {text!r}, allowed a text")
+    if not isinstance(manifest.quality, dict):
+        raise ValueError("quality: allowed an object")

@@ -4,7 +4,6 @@ The file's bytes and the digest depend on the rows alone, not on how they arrive
 """
 
 import hashlib
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import Column, text_parts
 from odum_assets.catalog.transform import Transform
+from odum_assets.storage.files import sync
 
 ROW_GROUP_ROWS = 131_072
 """Rows of a row group: about 10 MB of trades or 30 MB of five-level books in memory."""
@@ -125,15 +125,6 @@ class PartitionWriter:
 
     def _write_group(self, group: pa.RecordBatch) -> None:
         self._writer.write_batch(self._transform.encode(group), row_group_size=ROW_GROUP_ROWS)
-
-
-def sync(path: Path) -> None:
-    """Wait until the file's bytes are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _update(digest: "hashlib._Hash", column: Column) -> None:

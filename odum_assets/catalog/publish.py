@@ -11,11 +11,12 @@ by the next conversion or backtest.
 from contextlib import suppress
 from pathlib import Path
 
-from odum_assets.catalog.locks import held, held_if_free
-from odum_assets.catalog.manifest import load_manifest
-from odum_assets.catalog.partition_writer import sync
-from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.catalog.links import require_inside
+from odum_assets.catalog.manifest import PartitionManifest, load_manifest
+from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
+from odum_assets.storage.files import sync, write_synced
+from odum_assets.storage.locks import held, held_if_free, shared
 
 
 def clear_staging(paths: PartitionPaths) -> None:
@@ -63,13 +64,13 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
         sync(paths.staged("rejects"))
     data, manifest = paths.data_folder / data_name, paths.manifest
     with held(paths.publish_lock):
-        _refuse_shared_folder(paths)
+        is_alone = _require_own_folder(paths)
         _refuse_foreign_files(paths)
         paths.data_folder.mkdir(parents=True, exist_ok=True)
         paths.manifest_folder.mkdir(parents=True, exist_ok=True)
         with held(paths.manifest_lock):
             old = [each for each in (manifest, paths.rejects) if each.is_file()]
-            old += _unnamed(paths, data)
+            old += _unnamed(paths, data, is_alone=is_alone)
             _move_all(
                 paths.staging_folder,
                 [
@@ -104,30 +105,35 @@ def _move_all(staging: Path, moves: list[tuple[Path, Path]]) -> None:
         raise
 
 
-def write_synced(path: Path, text: str) -> Path:
-    """Write a text file and wait until it is on the disk; return its path."""
-    path.write_text(text, encoding="utf-8")
-    sync(path)
-    return path
-
-
-def _unnamed(paths: PartitionPaths, data: Path) -> list[Path]:
+def _unnamed(paths: PartitionPaths, data: Path, *, is_alone: bool) -> list[Path]:
     """Return the data files that no manifest of another day names.
 
     That is the partition's old file, what a conversion killed between two renames has left, and in
-    any case what lies where the new file goes.
+    any case what lies where the new file goes. Where a manifest cannot be read, or other keys may
+    use the folder (not `is_alone`), it cannot be told whose the other files are: they stay.
     """
     named: set[str] = set()
+    own = {data, *_own_file(paths)}
+    old = [file for file in own if file.is_file()]
+    if not is_alone:
+        return old
     for path in paths.manifest_folder.glob("*.json"):
         if path == paths.manifest:
             continue
         try:
             named.add(load_manifest(path).file.name)
-        except DataError:
-            # Whose the other files are cannot be told: leave them.
-            return [data] if data.is_file() else []
+        except (DataError, FileNotFoundError):
+            return old
     files = paths.data_folder.glob("*.parquet")
-    return [file for file in files if file.name not in named or file == data]
+    return [file for file in files if file.name not in named or file in own]
+
+
+def _own_file(paths: PartitionPaths) -> list[Path]:
+    """Return the data file that the partition's present manifest names, if that can be read."""
+    try:
+        return [paths.data_folder / load_manifest(paths.manifest).file.name]
+    except (DataError, FileNotFoundError):
+        return []
 
 
 def _refuse_foreign_files(paths: PartitionPaths) -> None:
@@ -143,17 +149,38 @@ def _refuse_foreign_files(paths: PartitionPaths) -> None:
         )
 
 
-def _refuse_shared_folder(paths: PartitionPaths) -> None:
-    """Raise if another key of the same Nautilus id has partitions: they would mix in one folder."""
-    for folder in (paths.catalog_root / "manifests").glob("*"):
-        if folder.name == paths.key.slug:
+def _require_own_folder(paths: PartitionPaths) -> bool:
+    """Raise if another key of the same Nautilus id has partitions: they would mix in one folder.
+
+    Returns
+    -------
+    bool
+        Whether that is known of every other key: one whose manifests are all damaged may be of the
+        same id.
+    """
+    is_known = True
+    for folder in (paths.catalog_root / "manifests").glob("*/*"):
+        if folder.parent.name == paths.key.slug or not folder.is_dir():
             continue
-        for path in folder.glob("*/*.json"):
-            other = load_manifest(path)
-            if other.nautilus_id == paths.key.nautilus_id:
-                raise DataError(
-                    f"{paths.key} and {other.key} are both {other.nautilus_id} to Nautilus, and "
-                    f"the catalog {paths.catalog_root} holds data of {other.key} already. "
-                    "Use one of the two spellings, or another catalog."
-                )
-            break  # all manifests of a folder are of one key
+        other = _any_manifest(paths.catalog_root, folder)
+        if other is None:
+            is_known = is_known and not any(folder.glob("*.json"))
+        elif other.nautilus_id == paths.key.nautilus_id:
+            raise DataError(
+                f"{paths.key} and {other.key} are both {other.nautilus_id} to Nautilus, and "
+                f"the catalog {paths.catalog_root} holds data of {other.key} already. "
+                "Use one of the two spellings, or another catalog."
+            )
+    return is_known
+
+
+def _any_manifest(catalog_root: Path, folder: Path) -> PartitionManifest | None:
+    """Return the first manifest of a folder that can be used: all of them are of one key."""
+    with shared(manifest_lock(catalog_root, folder.parent.name, folder.name)):
+        for path in sorted(folder.glob("*.json")):
+            try:
+                require_inside(catalog_root, path)
+                return load_manifest(path)
+            except (DataError, FileNotFoundError):
+                continue
+    return None

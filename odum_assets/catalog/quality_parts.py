@@ -147,6 +147,35 @@ class Latency:
         return (value - self._REACH - 1) / 10
 
 
+class Covered:
+    """The time from the first row to the last one, and its distance to the edges of the day."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._last: int | None = None
+
+    def update(self, times: Int64s) -> None:
+        """Take times of arrival of more rows (ns), in order."""
+        if len(times) == 0:
+            return
+        self._first = int(times[0]) if self._first is None else self._first
+        self._last = int(times[-1])
+
+    def figures(self, day_start: int, day_end: int) -> dict[str, Any] | None:
+        """Return first and last time (ns as text) and their distance to the edges, s.
+
+        None without rows.
+        """
+        if self._first is None or self._last is None:
+            return None
+        return {
+            "first": str(self._first),
+            "last": str(self._last),
+            "starts_late_s": (self._first - day_start) / _SECOND,
+            "ends_early_s": (day_end - self._last) / _SECOND,
+        }
+
+
 class Gaps:
     """Times without rows, between neighbors in order of arrival."""
 

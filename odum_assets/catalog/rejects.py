@@ -19,6 +19,10 @@ class Reject(StrEnum):
     """Name the reasons for which a row is rejected, in the order in which they are looked for."""
 
     TIMESTAMP_MISSING = "timestamp_missing"
+    PREVIOUS_DAY = "previous_day"
+    """It arrived on the day before, and belongs to that day's partition."""
+    NEXT_DAY = "next_day"
+    """It arrived on the day after, and belongs to that day's partition."""
     TIMESTAMP_OUTSIDE_DAY = "timestamp_outside_day"
     WRONG_SYMBOL = "wrong_symbol"
     ID_MISSING = "id_missing"

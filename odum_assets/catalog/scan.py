@@ -13,9 +13,9 @@ from odum_assets.catalog.times import (
     NS_PER_UNIT,
     DayWindow,
     Int64s,
+    arrivals_in_ns,
     fixed_unit,
     raw_integers,
-    to_ns,
     wide_window,
 )
 from odum_assets.errors import DataError
@@ -59,7 +59,7 @@ def scan_times(reader: RawReader, source: str, window: DayWindow, batch_rows: in
     last: int | None = None
     backwards = 0
     for batch in reader.batches(batch_rows, [arrival]):
-        times, outside = to_ns(raw_integers(batch.column(0)), units[arrival], window)
+        times, outside = arrivals_in_ns(raw_integers(batch.column(0)), units[arrival], window)
         if outside is not None:
             times = times[~outside]
         if len(times) == 0:

@@ -1,6 +1,8 @@
-"""Timestamps: which unit a column is in, and its values as nanoseconds since the epoch.
+"""Timestamps: which unit a column is in, its values as nanoseconds since the epoch, and their day.
 
-The unit follows from the values against the day of the partition, never from a column's name.
+The unit follows from the values against the day of the partition, never from a column's name. A
+row belongs to the UTC day on which it arrived, as Tardis splits its files, and to no other; where a
+file has no arrival times, the exchange's time takes their place.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,11 @@ _LARGEST = pa.scalar(2**63 - 1, pa.uint64())
 
 @dataclass(frozen=True, slots=True)
 class DayWindow:
-    """The nanoseconds that belong to a partition: its UTC day and one hour on either side."""
+    """The nanoseconds of a partition: its UTC day, and how far beyond it exchange times may lie.
+
+    A row arrives in the day, from midnight up to, not including, midnight. Its exchange time may
+    lie an hour on either side: clocks disagree, and what happens before midnight arrives after it.
+    """
 
     day: date
     tolerance_ns: int = TOLERANCE_NS
@@ -37,6 +43,11 @@ class DayWindow:
         return int(start.timestamp()) * 1_000_000_000
 
     @property
+    def day_end(self) -> int:
+        """Midnight at which the day ends, ns; the first moment of the next day."""
+        return self.day_start + DAY_NS
+
+    @property
     def first(self) -> int:
         """First nanosecond allowed."""
         return self.day_start - self.tolerance_ns
@@ -44,7 +55,7 @@ class DayWindow:
     @property
     def last(self) -> int:
         """Last nanosecond allowed."""
-        return self.day_start + DAY_NS + self.tolerance_ns
+        return self.day_end + self.tolerance_ns
 
     def holds(self, times: Int64s) -> npt.NDArray[np.bool_]:
         """Return which of `times` (ns) lie inside."""
@@ -98,6 +109,31 @@ def to_ns(raw: Int64s, unit: str, window: DayWindow) -> tuple[Int64s, npt.NDArra
     outside = (raw < -(-window.first // factor)) | (raw > window.last // factor)
     times = raw if factor == 1 else raw * np.int64(factor)  # what wraps is outside anyway
     return times, outside if outside.any() else None
+
+
+def in_span(raw: Int64s, unit: str, first_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:
+    """Return which raw integers are times from `first_ns` up to, not including, `end_ns`."""
+    factor = NS_PER_UNIT[unit]
+    inside: npt.NDArray[np.bool_]
+    inside = (raw >= -(-first_ns // factor)) & (raw < -(-end_ns // factor))
+    return inside
+
+
+def arrivals_in_ns(
+    raw: Int64s, unit: str, window: DayWindow
+) -> tuple[Int64s, npt.NDArray[np.bool_] | None]:
+    """Turn raw times of arrival into ns.
+
+    Returns
+    -------
+    tuple
+        The times, and which rows did not arrive on the day of `window` (None if all did). A time
+        outside or missing has no meaningful value.
+    """
+    factor = NS_PER_UNIT[unit]
+    times = raw if factor == 1 else raw * np.int64(factor)  # what wraps is outside anyway
+    inside = in_span(raw, unit, window.day_start, window.day_end)
+    return times, None if inside.all() else ~inside
 
 
 def to_timestamps(times: Int64s) -> Column:

@@ -15,7 +15,16 @@ from odum_assets.catalog.labels import IdentityCheck
 from odum_assets.catalog.nautilus_schema import catalog_schema
 from odum_assets.catalog.numbers import Codes
 from odum_assets.catalog.rejects import Findings, Reject
-from odum_assets.catalog.times import MISSING, DayWindow, Int64s, raw_integers, to_ns
+from odum_assets.catalog.times import (
+    DAY_NS,
+    MISSING,
+    DayWindow,
+    Int64s,
+    arrivals_in_ns,
+    in_span,
+    raw_integers,
+    to_ns,
+)
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.schemas import RawSchema
 
@@ -87,20 +96,23 @@ class Transform(ABC):
 
     def _times(self, batch: pa.RecordBatch, findings: Findings) -> tuple[Int64s, Int64s]:
         """Return ``ts_init`` and ``ts_event`` in ns."""
-        schema = self._given.schema
-        names = [schema.ts_event] + ([schema.ts_init] if schema.ts_init is not None else [])
-        times: list[Int64s] = []
-        all_outside = []
-        for name in names:
-            raw = raw_integers(batch.column(name))
-            ns, outside = to_ns(raw, self._given.units[name], self._given.window)
-            times.append(ns)
-            if outside is not None:
-                findings.mark(raw == MISSING, Reject.TIMESTAMP_MISSING)
-                all_outside.append(outside)
-        for outside in all_outside:
-            findings.mark(outside, Reject.TIMESTAMP_OUTSIDE_DAY)
-        return times[-1], times[0]
+        schema, units, window = self._given.schema, self._given.units, self._given.window
+        event_raw = raw_integers(batch.column(schema.ts_event))
+        events, events_outside = to_ns(event_raw, units[schema.ts_event], window)
+        name = schema.ts_init or schema.ts_event
+        raw = event_raw if schema.ts_init is None else raw_integers(batch.column(name))
+        arrivals, elsewhere = arrivals_in_ns(raw, units[name], window)
+        if events_outside is not None:
+            findings.mark(event_raw == MISSING, Reject.TIMESTAMP_MISSING)
+        if elsewhere is not None:
+            findings.mark(raw == MISSING, Reject.TIMESTAMP_MISSING)
+            start, end = window.day_start, window.day_end
+            before = in_span(raw, units[name], start - DAY_NS, start)
+            findings.mark(before, Reject.PREVIOUS_DAY)
+            findings.mark(in_span(raw, units[name], end, end + DAY_NS), Reject.NEXT_DAY)
+        findings.mark(events_outside, Reject.TIMESTAMP_OUTSIDE_DAY)
+        findings.mark(elsewhere, Reject.TIMESTAMP_OUTSIDE_DAY)
+        return arrivals, events
 
     def _check_identity(self, batch: pa.RecordBatch, findings: Findings) -> None:
         named = self._given.schema.named

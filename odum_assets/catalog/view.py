@@ -13,13 +13,13 @@ from datetime import date
 from pathlib import Path
 
 from odum_assets.catalog.links import require_inside
-from odum_assets.catalog.locks import shared
 from odum_assets.catalog.manifest import PartitionManifest, load_manifest, read_manifest
 from odum_assets.catalog.paths import FOLDERS, PartitionPaths
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.fingerprint import hash_file
 from odum_assets.raw.layout import BY_DATE, DataType
+from odum_assets.storage.locks import shared
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from odum_assets.cli.runs import RunOptions
-    from odum_assets.cli.session import Key, Session
+    from odum_assets.cli.session import Session
     from odum_assets.config import LoadedConfig
     from odum_assets.orchestration.backfill import BackfillEvent
 
@@ -112,27 +112,28 @@ def plan(
 
 def run_all(session: "Session", works: list[DayWork], options: "RunOptions", slots: int) -> None:
     """Run what is planned, several days at a time, and show it."""
+    from odum_assets.orchestration.backfill import Work
     from odum_assets.orchestration.backfill import backfill as run_backfill
 
-    groups: dict[tuple[str, tuple[Key, ...]], list[DayWork]] = {}
-    for work in works:
-        if work.keys:
-            groups.setdefault((work.config, work.keys), []).append(work)
+    chosen = [work for work in works if work.keys]
     with Board(session.output, works) as board:
-        for (config, keys), group in groups.items():
-            by_day = {work.day: work for work in group}
 
-            def follow(event: "BackfillEvent", by_day: dict[str, DayWork] = by_day) -> None:
-                by_day[event.partition].take(event)
-                board.update(by_day[event.partition])
+        def follow(event: "BackfillEvent") -> None:
+            chosen[event.index].take(event)
+            board.update(chosen[event.index])
 
-            run_backfill(
-                session.instance,
-                session.settings,
-                keys,
-                list(by_day),
-                slots=slots,
-                config={("backtest", config, "result"): options.run_config()},
-                tags={"odum/source": "cli"},
-                on_event=follow,
-            )
+        run_backfill(
+            session.instance,
+            session.settings,
+            [
+                Work(
+                    work.keys,
+                    work.day,
+                    {("backtest", work.config, "result"): options.run_config()},
+                )
+                for work in chosen
+            ],
+            slots=slots,
+            tags={"odum/source": "cli"},
+            on_event=follow,
+        )

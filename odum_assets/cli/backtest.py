@@ -12,6 +12,7 @@ from odum_assets.cli.options import (
     EndOption,
     FromOption,
     JsonOption,
+    MissingDaysOption,
     NoCloseOption,
     ParamsOption,
     SnapshotOption,
@@ -43,6 +44,7 @@ def backtest(
         typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
     ] = None,
     end: EndOption = None,
+    missing_days: MissingDaysOption = None,
     no_close_positions: NoCloseOption = False,
     exec_algorithm: AlgorithmOption = None,
     exec_algorithm_params: ParamsOption = None,
@@ -74,6 +76,8 @@ def backtest(
 
     if fast and report:
         raise UsageError("--fast and --report exclude each other")
+    if missing_days is not None and not window:
+        raise UsageError("--missing-days belongs to --window")
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
     if choice.note:
@@ -87,6 +91,7 @@ def backtest(
         start=start,
         end=end,
         export_ticks=export_ticks,
+        missing_days=None if missing_days is None else missing_days.value,
     )
     if options.params and options.algorithm is None:
         raise UsageError("--exec-algorithm-params needs --exec-algorithm")
@@ -95,7 +100,8 @@ def backtest(
     with open_session(choice.settings, output) as session:
         loaded = session.config(choice.name)
         if window:
-            entries = [run_window(session, loaded, days, _with_bounds(loaded, days, options))]
+            bounded = _with_bounds(loaded, days, options, named=first is not None)
+            entries = [run_window(session, loaded, days, bounded)]
         else:
             entries = []
             for each in days:
@@ -165,15 +171,21 @@ def _window_days(loaded: "LoadedConfig", options: "RunOptions", *, window: bool)
     return days_of(start, end)
 
 
-def _with_bounds(loaded: "LoadedConfig", days: list[date], options: "RunOptions") -> "RunOptions":
-    """Return options whose ends are given: by --start and --end, the configuration, or the days."""
+def _with_bounds(
+    loaded: "LoadedConfig", days: list[date], options: "RunOptions", *, named: bool
+) -> "RunOptions":
+    """Return options whose ends are given: by --start and --end, the days, or the configuration.
+
+    Days that were `named` (by --from and --to) come before the configuration's window, which cuts
+    off what lies outside it.
+    """
     from dataclasses import replace
     from datetime import timedelta
 
     given = loaded.config.time_window
     start, end = options.start, options.end
-    if start is None and given.start is None:
+    if start is None and (named or given.start is None):
         start = f"{days[0]}T00:00:00Z"
-    if end is None and given.end is None:
+    if end is None and (named or given.end is None):
         end = f"{days[-1] + timedelta(days=1)}T00:00:00Z"
     return replace(options, start=start, end=end)

@@ -21,13 +21,15 @@ def validate(
         list[str] | None,
         typer.Argument(
             metavar="[CONFIG]...",
-            help="Configurations by name or path. None: all of the folder, and that they agree.",
+            help="Configurations by name or path. None: all of the folder.",
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check run configurations and show every problem of every file.
+
+    Also that they agree with the others of their folder, and that their strategies can be loaded.
 
     [dim]Examples:[/]
       odum config validate
@@ -61,21 +63,37 @@ def _validated(
     files: list[str] | None, settings: "Settings"
 ) -> tuple[list["LoadedConfig"], list[str]]:
     from odum_assets.cli.selection import choose_config
-    from odum_assets.config import load_config, load_configs
-    from odum_assets.errors import ConfigError
+    from odum_assets.config import read_folder
 
     if not files:
-        try:
-            return load_configs(settings.configs_path), []
-        except ConfigError as error:
-            return [], str(error).splitlines()
-    loaded, problems = [], []
-    for path in [choose_config(file, settings).path for file in files]:
-        try:
-            loaded.append(load_config(path))
-        except ConfigError as error:
-            problems += str(error).splitlines()
-    return loaded, problems
+        folder = read_folder(settings)
+        loaded = list(folder.configs)
+        problems = [line for each in folder.refused for line in each.problems]
+    else:
+        loaded, problems = [], []
+        for choice in [choose_config(file, settings) for file in files]:
+            # With its folder: what contradicts the others cannot be run either.
+            folder = read_folder(choice.settings)
+            loaded += [each for each in folder.configs if each.name == choice.name]
+            refused = [each for each in folder.refused if each.name == choice.name]
+            problems += [line for each in refused for line in each.problems]
+    return loaded, problems + [line for each in loaded for line in _strategy_problems(each)]
+
+
+def _strategy_problems(loaded: "LoadedConfig") -> list[str]:
+    """Return why a strategy of one's own cannot be run: its class, its parameters."""
+    path = loaded.config.strategy.path
+    if path is None:
+        return []
+    from odum_assets.backtest.strategies.loading import load_strategy_class
+    from odum_assets.backtest.strategies.params import strategy_params
+    from odum_assets.errors import BacktestError
+
+    try:
+        strategy_params(load_strategy_class(path), loaded.config.strategy.params, path)
+    except BacktestError as error:
+        return [f"{loaded.path}: {line.strip()}" for line in str(error).splitlines()]
+    return []
 
 
 @app.command()

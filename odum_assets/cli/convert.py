@@ -84,7 +84,7 @@ def _sources(
     from odum_assets.cli.selection import names_instrument
 
     if config is not None:
-        of_config = [each for each in project.configs if each.name == config]
+        of_config = [project.config(config)]
     else:
         of_config = [each for each in project.configs if names_instrument(instrument or "", each)]
         keys = sorted({str(each.key) for each in of_config})
@@ -115,11 +115,13 @@ def _days(
     from odum_assets.cli.options import days_between
     from odum_assets.errors import DataError
     from odum_assets.orchestration.partition_state import days_on_disk
-    from odum_assets.orchestration.project import feed_of
+    from odum_assets.orchestration.project import feed_of, feed_problem
 
     there = days_on_disk(project, sources)
     days = there if span is None else [day for day in days_between(*span) if day in set(there)]
     if not days:
+        if (problem := feed_problem(sources[0], project.settings)) is not None:
+            raise DataError(problem)
         place = feed_of(sources[0], project.settings)
         kept = f"; there are days from {there[0]} to {there[-1]}" if there else ""
         asked = "" if span is None else f" from {span[0]} to {span[1]}"
@@ -144,7 +146,7 @@ def _converted(
         found = [look_at(project, source, day) for source in sources]
         todo = [each for each in found if force or _is_due(session, each)]
         if not single:
-            todo = [each for each in todo if each.raw is not None]
+            todo = [each for each in todo if each.raw or each.state is State.UNREADABLE]
         result = _run(session, todo, day, force=force) if todo else None
         for each in found:
             if each in todo:

@@ -1,10 +1,12 @@
-"""The one `dagster dev` of a folder: started, found by other commands, ended with who started it.
+"""The one Dagster of a folder: started, found by other commands, ended with who started it.
 
 What belongs here: its command, its keeper, and the note that says where it runs. A second daemon on
 the same instance would start runs a second time, so there is one, and a lock guards that. The
 keeper is a small process of its own (`python -m odum_assets.cli.dagster_process`): it holds the
 lock, and ends Dagster with all its children when the pipe from its parent closes, also when that
-was killed. What does not belong here: what a person is told (``dev``, ``serve``).
+was killed. Dagster listens on no port: the sockets of its webserver and of its code servers lie in
+a temporary folder that only this user may enter, which the keeper removes in the end. What does not
+belong here: what a person is told (``dev``, ``serve``).
 """
 
 import contextlib
@@ -13,46 +15,50 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, Self
-
-from odum_assets.cli.servers import shown
 
 _PATIENCE_S: Final = 20.0
 """How long Dagster may take to end by itself; a run under way is stopped then."""
 
 _LOOK_EVERY_S: Final = 0.1
+_LONGEST_PLACE: Final = 60
+"""Names of Unix sockets have some hundred characters at most (sun_path)."""
+
 _TAKEN: Final = 75
 """Exit code of a keeper that found another one."""
 
 
 class Note(NamedTuple):
-    """What the lock file says of the Dagster that runs: its address, and its process group."""
+    """What the lock file says of the Dagster that runs.
+
+    Its UI as who started it serves it, its process group, and the socket of its webserver.
+    """
 
     url: str
     group: int
+    socket: str
 
 
 class DagsterProcess:
-    """A `dagster dev` that ends with this process.
+    """A Dagster that ends with this process.
 
     Parameters
     ----------
-    host : str
-        Address to listen on.
-    port : int
-        Port of its UI.
+    url : str
+        Address of its UI, for who asks where it runs.
     log_level : str
         What of its log is shown.
     """
 
-    def __init__(self, host: str, port: int, log_level: str = "info") -> None:
-        command, environment = _command(host, port)
-        command += ["--log-level", log_level]
-        lock = _lock()
-        given = json.dumps([str(lock), f"http://{shown(host, port)}", command])
+    def __init__(self, url: str, log_level: str = "info") -> None:
+        command, environment = _command(log_level)
+        lock = note_path()
+        given = json.dumps([str(lock), url, command])
         self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", __name__, given],
             env=environment,
@@ -61,7 +67,6 @@ class DagsterProcess:
             start_new_session=True,
         )
         self._lock = lock
-        self._stopping = False
 
     def wait(self) -> int:
         """Wait for its end and return its exit code; a signal as a negative number."""
@@ -72,21 +77,15 @@ class DagsterProcess:
 
     def stop(self) -> None:
         """Ask it to end; `wait` tells when it has."""
-        self._stopping = True
         assert self._keeper.stdin is not None  # noqa: S101 - it was opened as a pipe
         with contextlib.suppress(BrokenPipeError):
             self._keeper.stdin.close()
-
-    @property
-    def was_stopped(self) -> bool:
-        """Return whether it was asked to end."""
-        return self._stopping
 
     def death(self, code: int) -> str:
         """Return what there is to say when it ended by itself."""
         if code == _TAKEN:
             return "the Dagster of this folder runs already"
-        return f"dagster dev ended with exit code {code}; its last lines are above"
+        return f"Dagster ended with exit code {code}; its last lines are above"
 
     def __enter__(self) -> Self:
         """Keep it running."""
@@ -103,9 +102,9 @@ def running_here() -> Note | None:
 
     One that is ending just now is waited for.
     """
-    from odum_assets.catalog.locks import is_held
+    from odum_assets.storage.locks import is_held
 
-    lock = _lock()
+    lock = note_path()
     deadline = time.monotonic() + 2 * _PATIENCE_S
     while is_held(lock) and time.monotonic() < deadline:
         note = _read(lock)
@@ -115,19 +114,24 @@ def running_here() -> Note | None:
     return None
 
 
-def _command(host: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """Return the command that runs Dagster on the instance of this folder, and its environment."""
+def note_path() -> Path:
+    """Return the file that is locked while Dagster runs on this folder's instance.
+
+    It says where (``Note``), as JSON; empty where none runs.
+    """
+    return _state() / "dev.lock"
+
+
+def _command(log_level: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs Dagster on the instance of this folder, and its environment.
+
+    The socket is still to be added to it.
+    """
     environment = dict(os.environ)
     # The token of the service is nothing that Dagster or a strategy needs to know.
     environment.pop("ODUM_API_TOKEN", None)
-    # It advises another command, which is made for other projects than this one.
-    quiet = "ignore:Function `dev_command` is superseded"
-    environment["PYTHONWARNINGS"] = ",".join(
-        filter(None, [environment.get("PYTHONWARNINGS"), quiet])
-    )
-    command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
-    if not Path("workspace.yaml").is_file():
-        command += ["-m", "odum_assets.definitions"]
+    module = "" if Path("workspace.yaml").is_file() else "odum_assets.definitions"
+    command = [sys.executable, "-m", "odum_assets.cli.dagster_services", log_level, module]
     if not environment.get("DAGSTER_HOME") and not Path("dagster.yaml").is_file():
         # The state that the other commands use here; Dagster would make a temporary one.
         _state().mkdir(exist_ok=True)
@@ -139,11 +143,6 @@ def _state() -> Path:
     """Return where the state of this folder's Dagster instance lies."""
     home = os.environ.get("DAGSTER_HOME")
     return Path(home).absolute() if home else Path(".dagster").absolute()
-
-
-def _lock() -> Path:
-    """Return the lock that is held while a `dagster dev` runs on this folder's instance."""
-    return _state() / "dev.lock"
 
 
 def _end_group(group: int) -> None:
@@ -177,17 +176,25 @@ def _keep(lock: Path, url: str, command: list[str]) -> int:
     except BlockingIOError:
         return _TAKEN
     os.ftruncate(descriptor, 0)
+    with _private_folder() as private:
+        return _run(descriptor, url, command, private)
+
+
+def _run(descriptor: int, url: str, command: list[str], private: Path) -> int:
     ending = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda _number, _frame: ending.set())
+    path = private / "dagster.sock"
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        command,
+        [*command, str(path)],
+        # The code servers put their sockets there.
+        env={**os.environ, "TMPDIR": str(private)},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         # Dagster takes over how SIGINT is handled: it must not inherit that it is ignored.
         preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 - there is one thread yet
     )
-    os.pwrite(descriptor, json.dumps(Note(url, child.pid)._asdict()).encode(), 0)
+    os.pwrite(descriptor, json.dumps(Note(url, child.pid, str(path))._asdict()).encode(), 0)
 
     def watch_parent() -> None:
         while sys.stdin.buffer.read(1):
@@ -206,6 +213,15 @@ def _keep(lock: Path, url: str, command: list[str]) -> int:
     _end_group(child.pid)
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Yield a new temporary folder that only this user may enter, with a name short enough."""
+    usual = tempfile.gettempdir()
+    place = usual if len(usual) <= _LONGEST_PLACE else "/tmp"  # noqa: S108 - it has mode 0700
+    with tempfile.TemporaryDirectory(prefix="odum-", dir=place, ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def _listen_to_interrupts() -> None:

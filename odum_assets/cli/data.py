@@ -12,7 +12,7 @@ from odum_assets.cli.sample import generate
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.orchestration.partition_state import Partition
-    from odum_assets.orchestration.project import Project
+    from odum_assets.orchestration.project import Project, Source
 
 app = typer.Typer(no_args_is_help=True, help="Raw data: make samples, list, check.")
 
@@ -42,7 +42,7 @@ def list_data(
     project, partitions = _partitions(output, config, day)
     known = {each.raw.path for each in partitions if each.raw is not None}
     records = [_record(each) for each in partitions]
-    records += _unclaimed(settings.raw_root, known, day) if config is None else []
+    records += _unclaimed(output, settings.raw_root, known, day) if config is None else []
     records.sort(key=lambda each: (each["day"], each["instrument"], each["data_type"]))
     output.data({"raw_root": settings.raw_root, "files": records})
     for instrument in sorted({each["instrument"] for each in records}):
@@ -59,11 +59,16 @@ def list_data(
     else:
         place = shown_path(settings.raw_root)
         output.show(f"There are no raw data in {place}. Make some with: odum data generate")
-    if project.configs == ():
+    if not project.configs and not project.refused:
         output.warn(f"there are no configurations in {settings.configs_path}")
 
 
-_STYLES = {"up to date": "green", "stale": "yellow", "not converted": "cyan"}
+_STYLES = {
+    "up to date": "green",
+    "stale": "yellow",
+    "not converted": "cyan",
+    "raw file unreadable": "bold red",
+}
 
 
 def _partitions(
@@ -71,25 +76,55 @@ def _partitions(
 ) -> tuple["Project", list["Partition"]]:
     """Return the partitions of which there is a raw file or a catalog file."""
     from odum_assets.cli.selection import choose_config
-    from odum_assets.orchestration.partition_state import State, days_on_disk, look_at
+    from odum_assets.cli.session import warn_refused
+    from odum_assets.orchestration.partition_state import State
     from odum_assets.settings import load_settings
 
     settings = load_settings()
     choice = None if config is None else choose_config(config, settings, what="--config")
     with output.waiting("Looking at raw and catalog files"):
-        from odum_assets.catalog import list_manifests
         from odum_assets.orchestration.project import load_project
 
         project = load_project(settings if choice is None else choice.settings)
-        found = []
+        if choice is not None:
+            project.config(choice.name)
+        found: list[Partition] = []
+        problems: list[str] = []
         for source in project.sources:
-            if choice is not None and choice.name not in [each.name for each in source.named_by]:
-                continue
-            root = project.catalog_root(source.loaded)
-            converted = [each.day for each in list_manifests(root, source.key, source.data_type)]
-            days = sorted({*days_on_disk(project, (source,)), *converted})
-            found += [look_at(project, source, each) for each in days if day in (None, each)]
-    return project, [each for each in found if each.state is not State.MISSING]
+            if choice is None or choice.name in [each.name for each in source.named_by]:
+                found += _partitions_of(project, source, day, problems)
+    warn_refused(output, project)
+    problems += [text for each in found for text in each.problems]
+    for text in dict.fromkeys(problems):
+        output.warn(text)
+    return project, [each for each in found if each.state is not State.MISSING or each.problems]
+
+
+def _partitions_of(
+    project: "Project", source: "Source", day: date | None, problems: list[str]
+) -> "list[Partition]":
+    """Return the partitions of a source, and name what cannot be read."""
+    from odum_assets.catalog import scan_manifests
+    from odum_assets.errors import DataError
+    from odum_assets.orchestration.partition_state import days_on_disk, look_at
+    from odum_assets.orchestration.project import feed_problem
+
+    if (missing := feed_problem(source, project.settings)) is not None:
+        problems.append(missing)
+    try:
+        days = days_on_disk(project, (source,))
+    except DataError as error:
+        days = []
+        problems.append(str(error))
+    try:
+        converted = scan_manifests(
+            project.catalog_root(source.loaded), source.key, source.data_type
+        )
+    except DataError as error:
+        problems.append(str(error))
+        return []
+    days = sorted({*days, *converted.days})
+    return [look_at(project, source, each) for each in days if day in (None, each)]
 
 
 def _record(partition: "Partition") -> dict[str, Any]:
@@ -107,10 +142,21 @@ def _record(partition: "Partition") -> dict[str, Any]:
     }
 
 
-def _unclaimed(raw_root: str, known: set[str], day: date | None) -> list[dict[str, Any]]:
+def _unclaimed(
+    output: "Output", raw_root: str, known: set[str], day: date | None
+) -> list[dict[str, Any]]:
     """Return raw files that no configuration names."""
+    from odum_assets.errors import DataError
     from odum_assets.raw.layout import list_raw_files
 
+    problems: list[str] = []
+    try:
+        files = list_raw_files(raw_root, day=day, problems=problems)
+    except DataError as error:
+        files = []
+        problems.append(str(error))
+    for text in problems:
+        output.warn(text)
     return [
         {
             "day": each.day.isoformat(),
@@ -123,7 +169,7 @@ def _unclaimed(raw_root: str, known: set[str], day: date | None) -> list[dict[st
             "rejected": None,
             "configs": [],
         }
-        for each in list_raw_files(raw_root, day=day)
+        for each in files
         if each.path not in known
     ]
 
@@ -176,19 +222,28 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
 
 
 def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
+    from odum_assets.errors import DataError
     from odum_assets.orchestration.checks import judge_partition
 
     if partition.manifest is None:
         return []
+    place = {
+        "day": partition.day.isoformat(),
+        "instrument": str(partition.source.key),
+        "data_type": partition.source.data_type.value,
+    }
+    try:
+        judged = judge_partition(partition.manifest, partition.source.named_by)
+    except DataError as error:
+        failed = {"check": "manifest", "passed": False, "blocking": True, "text": str(error)}
+        return [{**place, **failed}]
     return [
         {
-            "day": partition.day.isoformat(),
-            "instrument": str(partition.source.key),
-            "data_type": partition.source.data_type.value,
+            **place,
             "check": check.name,
             "passed": verdict.passed,
             "blocking": check.blocking,
             "text": verdict.text,
         }
-        for check, verdict in judge_partition(partition.manifest, partition.source.named_by)
+        for check, verdict in judged
     ]

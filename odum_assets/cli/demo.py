@@ -229,7 +229,7 @@ def _show(
         output.facts(
             "What next",
             [
-                ("make dev", "the asset graph with all of this, at http://127.0.0.1:3000"),
+                ("make dev", "the asset graph with all of this, at http://127.0.0.1:3000/dagster"),
                 ("odum data check", "how good the data are"),
                 ("odum results show", newest),
             ],

@@ -7,26 +7,41 @@ import typer
 
 def dev(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the UI.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than loopback need ODUM_API_TOKEN.")
+    ] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI on what the commands have made, with sensors and schedules running.
 
-    Ctrl-C ends it and everything that it started.
+    With ODUM_API_TOKEN it asks for the token, once per browser. Ctrl-C ends it and everything that
+    it started.
 
     [dim]Example:[/]
       odum dev --port 3001
     """
-    from odum_assets.cli.dagster_process import DagsterProcess, running_here
+    from odum_assets.api.options import DAGSTER_PREFIX, load_options
+    from odum_assets.cli.dagster_process import DagsterProcess, note_path, running_here
     from odum_assets.cli.errors import WorkError
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.servers import listen, on_stop, shown
+    from odum_assets.cli.servers import listen, on_stop, require_token, serve_with, shown
 
+    options = load_options()
+    require_token(host, options)
     found = running_here()
     if found is not None:
         raise WorkError(f"the Dagster of this folder runs already: {found.url}")
-    listen(host, port).close()
-    Output().note(f"Dagster UI: http://{shown(host, port)} (Ctrl-C ends it)")
-    with DagsterProcess(host, port) as dagster, on_stop(dagster.stop):
-        code = dagster.wait()
-        if not dagster.was_stopped:
-            raise WorkError(dagster.death(code))
+    with listen(host, port) as listening:
+        import uvicorn
+
+        from odum_assets.api.dagster_front import build_front
+        from odum_assets.api.server import server_config
+
+        url = f"http://{shown(host, port)}{DAGSTER_PREFIX}"
+        Output().note(f"Dagster UI: {url} (Ctrl-C ends it)")
+        server = uvicorn.Server(server_config(build_front(options, note_path()), options))
+
+        def stop() -> None:
+            server.should_exit = True
+
+        with on_stop(stop), DagsterProcess(url) as dagster:
+            serve_with(server, listening, dagster)

@@ -23,7 +23,9 @@ def to_ns(option: str, text: str) -> int:
             f"{option}: found {text!r}, allowed a time such as 2023-05-23T19:23:00Z"
         ) from None
     if found.utcoffset() is None:
-        raise UsageError(f"{option}: found {text!r} without a time zone, add Z for UTC: {text}Z")
+        # Written out: a day alone takes no zone.
+        whole = f"{found.isoformat()}Z"
+        raise UsageError(f"{option}: found {text!r} without a time zone, add Z for UTC: {whole}")
     return (found - _EPOCH) // timedelta(microseconds=1) * 1000
 
 

@@ -28,6 +28,13 @@ class AlgorithmChoice(StrEnum):
     ICEBERG = "ICEBERG"
 
 
+class MissingDaysChoice(StrEnum):
+    """What becomes of a window that lacks days."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 class DataTypeChoice(StrEnum):
     """Kinds of raw data."""
 
@@ -81,6 +88,14 @@ SnapshotOption = Annotated[
 ]
 EndOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
+]
+MissingDaysOption = Annotated[
+    MissingDaysChoice | None,
+    typer.Option(
+        "--missing-days",
+        help="A window that lacks days runs and names them, or fails. Default: the "
+        "configuration's.",
+    ),
 ]
 NoCloseOption = Annotated[
     bool, typer.Option("--no-close-positions", help="Leave positions open at the end.")

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.rendering import (
+    UNKNOWN,
     Output,
     amount,
     colored,
     count,
+    duration,
     escaped,
     number,
     percent,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 def record(entry: "ResultEntry") -> dict[str, Any]:
     """Return a result as it is listed for programs."""
+    from odum_assets.results.earlier import version_of
+
     summary, document = entry.summary(), entry.document
     return {
         "run_id": entry.run_id,
@@ -40,6 +44,7 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
         "currency": summary["account"]["currency"],
         "return_pct": summary["returns"]["total_return_pct"],
         "max_drawdown_pct": summary["drawdown"]["max_drawdown_pct"],
+        "figures_version": version_of(summary),
         "flags": summary["flags"],
         "sweep": entry.sweep,
         "files": files(entry),
@@ -49,7 +54,7 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
 def files(entry: "ResultEntry") -> dict[str, str]:
     """Return where the files of a result lie, by kind; only those that exist."""
     found = {"summary": str(entry.fast_path)}
-    if entry.report_path is not None:
+    if entry.report_path is not None and entry.report_path.is_dir():
         found["report"] = str(entry.report_path)
         sheet = entry.report_path / "tearsheet.html"
         if sheet.is_file():
@@ -143,6 +148,7 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
             ("made", entry.created_at),
             ("digest", entry.digest),
             ("config hash", metadata["config_hash"]),
+            *_version_rows(summary),
             *_sweep_rows(entry),
         ],
     )
@@ -150,6 +156,21 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
         output.facts(title, pairs)
     show_simulated(output, summary["simulated"])
     show_files(output, entry)
+
+
+def _version_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say which rules the figures follow where these are not today's."""
+    from odum_assets.backtest.metrics import FIGURES_VERSION
+    from odum_assets.results.earlier import version_of
+
+    version = version_of(summary)
+    if version == FIGURES_VERSION:
+        return []
+    text = (
+        f"[yellow]rules of version {version}[/], now {FIGURES_VERSION}: returns without the first "
+        "and the last interval; the drawdown in percent is that of the largest amount"
+    )
+    return [("figures", text)]
 
 
 def _sweep_rows(entry: "ResultEntry") -> list[tuple[str, str]]:
@@ -185,9 +206,11 @@ def show_flags(output: Output, entry: "ResultEntry") -> None:
 
 
 def show_files(output: Output, entry: "ResultEntry") -> None:
-    """Print where the files of a result are."""
+    """Print where the files of a result are, and which are gone."""
     pairs = [(name, escaped(shown_path(path))) for name, path in files(entry).items()]
     output.facts("Files", pairs)
+    if entry.report_path is not None and not entry.report_path.is_dir():
+        output.warn(f"its report is gone: there is no folder {shown_path(entry.report_path)}")
 
 
 def show_simulated(output: Output, aspects: Sequence[dict[str, Any]]) -> None:
@@ -222,7 +245,7 @@ def _pnl_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
     rows = [(name, amount(parts[name], currency, sign=name != "commissions")) for name in names]
     rows += [
         (name.replace("_", " "), amount(account[name], currency))
-        for name in ("starting_balance", "final_balance", "final_equity")
+        for name in ("starting_balance", "final_balance", "balance_change", "final_equity")
     ]
     rows.append(("return", percent(summary["returns"]["total_return_pct"])))
     valuation = summary["valuation"]
@@ -266,14 +289,37 @@ def _trade_rows(trades: dict[str, Any], currency: str) -> list[tuple[str, str]]:
 
 
 def _risk_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    ratios = summary["ratios"]
+    from odum_assets.cli.rendering import plural
+
+    ratios, returns = summary["ratios"], summary["returns"]
+    drawdown, currency = summary["drawdown"], summary["account"]["currency"]
     interval = ratios["equity_interval_secs"]
+    longest = drawdown["max_drawdown_duration_secs"]
     return [
-        ("max drawdown", _drawdown_text(summary)),
+        ("max drawdown", percent(drawdown["max_drawdown_pct"], sign=False)),
+        ("max drawdown, amount", amount(drawdown["max_drawdown_amount"], currency)),
+        ("longest drawdown", UNKNOWN if longest is None else duration(longest)),
+        ("volatility", percent(returns["volatility_pct"], sign=False)),
+        ("CAGR", _growth_text(summary)),
         ("Sharpe", number(ratios["sharpe"])),
         ("Sortino", number(ratios["sortino"])),
-        ("equity", f"marked to the market every {number(interval, 0)} s"),
+        ("Calmar", number(ratios["calmar"])),
+        (
+            "equity",
+            f"marked to the market every {number(interval, 0)} s, "
+            f"{plural(ratios['returns'], 'return')}",
+        ),
     ]
+
+
+def _growth_text(summary: dict[str, Any]) -> str:
+    from odum_assets.backtest.metrics import MIN_GROWTH_DAYS
+
+    growth, ratios = summary["returns"]["cagr_pct"], summary["ratios"]
+    is_short = 0 < ratios["returns"] * ratios["equity_interval_secs"] < MIN_GROWTH_DAYS * 86_400
+    if growth is None and is_short:
+        return f"{UNKNOWN} (nor Calmar: less than {MIN_GROWTH_DAYS} days)"
+    return percent(growth)
 
 
 def _position_rows(position: dict[str, Any], currency: str) -> list[tuple[str, str]]:
@@ -297,7 +343,7 @@ def _parts_text(parts: dict[str, Any]) -> str:
 def _drawdown_text(summary: dict[str, Any]) -> str:
     drawdown, currency = summary["drawdown"], summary["account"]["currency"]
     share = percent(drawdown["max_drawdown_pct"], sign=False)
-    return f"{amount(drawdown['max_drawdown'], currency)} ({share})"
+    return f"{share}, {amount(drawdown['max_drawdown_amount'], currency)}"
 
 
 def _aligned(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:

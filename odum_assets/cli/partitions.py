@@ -23,4 +23,6 @@ def to_convert(session: "Session", sources: "tuple[Source, ...]", day: date) -> 
         for each in found
         if each.state in (State.NEW, State.STALE, State.MISSING)
         or (each.state is State.CURRENT and not session.is_recorded(each.source, day))
+        # The conversion says what is wrong; what was converted before can still be run.
+        or (each.state is State.UNREADABLE and each.manifest is None)
     ]

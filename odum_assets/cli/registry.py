@@ -26,19 +26,27 @@ def upgrade(as_json: JsonOption = False) -> None:
     """
     from odum_assets.cli.rendering import Output
     from odum_assets.registry import schema
-    from odum_assets.registry.database import create_engine, registry_url, shown
+    from odum_assets.registry.database import (
+        RegistryError,
+        create_engine,
+        registry_url,
+        result_store,
+        shown,
+    )
     from odum_assets.registry.register import upgrade_registry
-    from odum_assets.results.store import ResultStore
+    from odum_assets.registry.repair import find_damage, remedy
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
     url = registry_url(settings)
     if url.drivername == "sqlite":
         settings.results_path.mkdir(parents=True, exist_ok=True)
+    if (damage := find_damage(settings)) is not None:
+        raise RegistryError(f"registry {shown(url)}: {damage}; {remedy(url)}")
     engine = create_engine(url)
     try:
         with output.waiting("Upgrading the registry"):
-            filled = upgrade_registry(engine, ResultStore(settings.results_path))
+            filled = upgrade_registry(engine, result_store(settings))
     finally:
         engine.dispose()
     version = schema.head_version()
@@ -50,22 +58,21 @@ def upgrade(as_json: JsonOption = False) -> None:
 
 @app.command()
 def rebuild(as_json: JsonOption = False) -> None:
-    """Make the whole registry anew from the result files; runs under way stay in it.
+    """Rebuild the whole registry from the result files; runs under way stay in it.
 
-    The exit code is 1 when a file could not be read; the others are registered.
+    A damaged SQLite file is set aside, and a new one is built. The exit code is 1 when a file of a
+    result could not be read; the others are registered.
 
     [dim]Example:[/]
       odum registry rebuild
     """
     from odum_assets.cli.rendering import Output
-    from odum_assets.registry.register import opened
-    from odum_assets.registry.register import rebuild as make_anew
-    from odum_assets.results.store import ResultStore
+    from odum_assets.registry.repair import rebuild_registry
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
-    with opened(settings) as engine, output.waiting("Reading the results"):
-        done = make_anew(engine, ResultStore(settings.results_path))
+    with output.waiting("Reading the results"):
+        done = rebuild_registry(settings)
     output.data(_as_json(done))
     _tell(output, done)
 
@@ -113,6 +120,10 @@ def check(as_json: JsonOption = False) -> None:
 def _tell(output: "Output", done: "Rebuilt") -> None:
     from odum_assets.cli.rendering import plural
 
+    if done.set_aside is not None:
+        output.warn(f"the database was damaged; it is kept as {done.set_aside}")
+    for text in done.notes:
+        output.warn(text)
     output.show(f"{plural(done.runs, 'run')} registered.")
     for text in done.problems:
         output.warn(text)
@@ -123,4 +134,9 @@ def _tell(output: "Output", done: "Rebuilt") -> None:
 def _as_json(done: "Rebuilt | None") -> dict[str, object] | None:
     if done is None:
         return None
-    return {"runs": done.runs, "pending": done.pending, "problems": done.problems}
+    return {
+        "runs": done.runs,
+        "pending": done.pending,
+        "problems": done.problems,
+        "set_aside": None if done.set_aside is None else str(done.set_aside),
+    }

@@ -40,12 +40,15 @@ def list_results(
         str | None, typer.Option(metavar="SWEEP_ID", help="Only variants of this sweep.")
     ] = None,
     sort: Annotated[
-        Order, typer.Option(help="Newest, latest day, or highest figure first.")
+        Order,
+        typer.Option(help="Newest, latest day, or highest figure first (the mildest drawdown)."),
     ] = Order.CREATED,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List results with their key figures; ! marks those with something to know.
+
+    The exit code is 1 when a result cannot be read; it is named, and the others are listed.
 
     [dim]Examples:[/]
       odum results list --sort pnl --limit 10
@@ -56,31 +59,54 @@ def list_results(
 
     output, store = Output(as_json), _store()
     name = None if config is None else config.rsplit("/", 1)[-1].removesuffix(".json")
+    stored, problems = _listed(store)
     entries = [
         entry
-        for entry in store.entries()
+        for entry in stored
         if name in (None, entry.config_name)
         and partition in (None, entry.partition)
         and (sweep is None or (entry.sweep is not None and entry.sweep["id"] == sweep))
     ]
     if name is not None and not entries:
-        _refuse_unknown(name, store)
+        _refuse_unknown(name, stored)
     entries = _sorted(entries, sort)
     shown = entries[:limit]
-    output.data({"total": len(entries), "results": [record(entry) for entry in shown]})
+    records = [record(entry) for entry in shown]
+    output.data({"total": len(entries), "results": records, "problems": problems})
     show_list(output, shown, by_config=sort in (Order.CREATED, Order.PARTITION))
     if not entries:
         output.show(f"There are no such results in {shown_path(store.root)}.")
     elif len(shown) < len(entries):
         output.note(f"{len(shown)} of {len(entries)} results; --limit shows more")
+    for text in problems:
+        output.warn(text)
+    if problems:
+        raise typer.Exit(1)
 
 
-def _refuse_unknown(name: str, store: "ResultStore") -> None:
+def _listed(store: "ResultStore") -> tuple[list["ResultEntry"], list[str]]:
+    """Return the results that can be listed, newest first, and what is wrong with the others."""
+    from odum_assets.cli.outcome import record
+
+    problems: list[str] = []
+    found = []
+    for entry in store.entries(problems):
+        try:
+            record(entry)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            what = f"lacks what a list shows ({type(error).__name__}: {error})"
+            problems.append(f"{entry.fast_path}: {what}; run the backtest again")
+        else:
+            found.append(entry)
+    return found, problems
+
+
+def _refuse_unknown(name: str, entries: list["ResultEntry"]) -> None:
     from odum_assets.cli.errors import UsageError, did_you_mean
     from odum_assets.cli.selection import config_names
     from odum_assets.settings import load_settings
 
-    known = {*config_names(load_settings()), *(each.config_name for each in store.entries())}
+    known = {*config_names(load_settings()), *(each.config_name for each in entries)}
     if name not in known:
         hint = did_you_mean(name, sorted(known))
         raise UsageError(f"--config: no configuration {name!r}{hint}")

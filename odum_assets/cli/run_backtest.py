@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from odum_assets.cli.options import AlgorithmChoice, JsonOption, SnapshotChoice
+from odum_assets.cli.options import (
+    AlgorithmChoice,
+    JsonOption,
+    MissingDaysChoice,
+    SnapshotChoice,
+)
 from odum_assets.cli.running import run_app
 
 if TYPE_CHECKING:
@@ -66,6 +71,14 @@ def run_backtest(
     data_source: Annotated[
         DataSourceChoice, typer.Option("--data_source", help="auto is local; gcs is not wired yet.")
     ] = DataSourceChoice.AUTO,
+    missing_days: Annotated[
+        MissingDaysChoice | None,
+        typer.Option(
+            "--missing_days",
+            help="A window that lacks days runs and names them, or fails. Default: the "
+            "configuration's.",
+        ),
+    ] = None,
     no_close_positions: Annotated[
         bool, typer.Option("--no_close_positions", help="Leave positions open at the end.")
     ] = False,
@@ -128,6 +141,7 @@ def run_backtest(
         start=start,
         end=end,
         export_ticks=export_ticks,
+        missing_days=None if missing_days is None else missing_days.value,
     )
     with open_session(choice.settings, output) as session:
         chosen = session.config(choice.name)

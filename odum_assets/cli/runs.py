@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from odum_assets.cli.errors import UsageError, WorkError
 from odum_assets.cli.partitions import to_convert
@@ -37,6 +37,8 @@ class RunOptions:
         Window.
     export_ticks : bool
         Whether ticks are exported.
+    missing_days : str or None
+        Of a window: ``warn`` or ``refuse``, None for the configuration's.
     """
 
     mode: str = "report"
@@ -47,9 +49,10 @@ class RunOptions:
     start: str | None = None
     end: str | None = None
     export_ticks: bool = False
+    missing_days: str | None = None
 
     def run_config(self) -> dict[str, object]:
-        """Return the run config of a result or window asset."""
+        """Return the run config of a result asset."""
         return {
             "mode": self.mode,
             "snapshot_mode": self.snapshot_mode,
@@ -61,6 +64,14 @@ class RunOptions:
                 for name, value in (("start", self.start), ("end", self.end))
                 if value is not None
             },
+        }
+
+    def window_config(self) -> dict[str, object]:
+        """Return the run config of a window asset."""
+        return {
+            **self.run_config(),
+            "export_ticks": self.export_ticks,
+            "missing_days": self.missing_days or "CONFIG",
         }
 
 
@@ -125,12 +136,8 @@ def run_window(
             tell_warnings(session.output, result)
             require_success(result)
     key: Key = ("backtest", loaded.name, "window")
-    config = {key: {**options.run_config(), "export_ticks": options.export_ticks}}
-    result = session.run("window", [key], None, config)
+    result = session.run("window", [key], None, {key: options.window_config()})
     tell_warnings(session.output, result)
-    missing = result.materializations.get("/".join(key), {}).get("days_missing")
-    if missing:
-        session.output.warn(f"days without trades in the catalog: {_joined(missing)}")
     return _stored(session, result, key)
 
 
@@ -154,7 +161,7 @@ def _check_window(loaded: "LoadedConfig", options: RunOptions) -> None:
     from odum_assets.orchestration.run_config import WindowConfig
 
     try:
-        chosen = WindowConfig.model_validate(options.run_config())
+        chosen = WindowConfig.model_validate(options.window_config())
         chosen.request(loaded, (), "window", chosen.bounds(loaded))
     except ConfigError as error:
         raise UsageError(str(error)) from None
@@ -177,7 +184,3 @@ def _stored(session: Session, result: "LaunchResult", key: Key) -> "ResultEntry"
     if not result.success:
         raise WorkError(f"{failure_text(result)}\nThe result itself is stored: {entry.run_id}")
     return entry
-
-
-def _joined(days: Any) -> str:  # noqa: ANN401 - metadata: a list of texts
-    return ", ".join(map(str, days)) if isinstance(days, list | tuple) else str(days)

@@ -1,17 +1,11 @@
 """``odum serve``: the REST service, with the Dagster that runs what it is asked for."""
 
 import os
-import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    import socket
-
-    import uvicorn
-
-    from odum_assets.cli.dagster_process import DagsterProcess
     from odum_assets.cli.rendering import Output
 
 
@@ -29,11 +23,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    dagster_port: Annotated[
-        int, typer.Option(min=1, max=65_535, help="Port of that Dagster, on loopback.")
-    ] = 3000,
+    dagster_port: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Serve results, data and runs over HTTP, with the Dagster webserver and daemon behind it.
+    """Serve results, data and runs over HTTP, with the Dagster UI below /dagster.
 
     Without ODUM_API_TOKEN it listens on loopback only. Ctrl-C ends all of it. A Dagster that runs
     in this folder already (odum dev) is used, and stays.
@@ -42,22 +34,20 @@ def serve(
       odum serve --port 8001
       ODUM_DAGSTER_URL=http://127.0.0.1:3000 odum serve
     """
-    from odum_assets.api.options import LOOPBACK, load_options
+    from odum_assets.api.options import DAGSTER_PREFIX, load_options
     from odum_assets.cli.dagster_process import DagsterProcess
-    from odum_assets.cli.errors import UsageError
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.servers import listen, on_stop, shown
+    from odum_assets.cli.servers import listen, on_stop, require_token, serve_with, shown
     from odum_assets.settings import load_settings
 
     settings, options, output = load_settings(), load_options(), Output()
-    if options.token is None and host not in LOOPBACK:
-        raise UsageError(
-            f"--host {host}: without a token the service listens on loopback only; set "
-            "ODUM_API_TOKEN, or use --host 127.0.0.1"
-        )
+    require_token(host, options)
+    if dagster_port is not None:
+        output.note("--dagster-port counts no longer: Dagster listens on no port of its own")
     starts = dagster if dagster is not None else not os.environ.get("ODUM_DAGSTER_URL")
-    url, is_new = _dagster_of(dagster_port, output) if starts else (options.dagster_url, False)
+    own_url = f"http://{shown(host, port)}{DAGSTER_PREFIX}"
     with listen(host, port) as listening:
+        url, is_new = _dagster_of(own_url, output) if starts else (options.dagster_url, False)
         # What cannot be served is refused before seconds of imports.
         import uvicorn
 
@@ -75,46 +65,22 @@ def serve(
 
         with on_stop(stop):
             if is_new:
-                with DagsterProcess("127.0.0.1", dagster_port, log_level="warning") as process:
-                    _run_both(server, listening, process)
+                with DagsterProcess(own_url, log_level="warning") as process:
+                    serve_with(server, listening, process)
             else:
                 server.run([listening])
 
 
-def _dagster_of(port: int, output: "Output") -> tuple[str, bool]:
+def _dagster_of(own_url: str, output: "Output") -> tuple[str, bool]:
     """Return the address of this folder's Dagster, and whether it is still to be started."""
-    from odum_assets.cli.dagster_process import running_here
-    from odum_assets.cli.servers import listen, shown
+    from odum_assets.api.options import DAGSTER_PREFIX
+    from odum_assets.api.unix_http import unix_address
+    from odum_assets.cli.dagster_process import note_path, running_here
 
+    address = unix_address(note_path(), DAGSTER_PREFIX)
     found = running_here()
     if found is not None:
-        output.note(f"Dagster: {found.url} (it runs already, and stays when the service ends)")
-        return found.url, False
-    listen("127.0.0.1", port, "--dagster-port").close()
-    url = f"http://{shown('127.0.0.1', port)}"
-    output.note(f"Dagster: {url} (it takes some seconds to start)")
-    return url, True
-
-
-def _run_both(
-    server: "uvicorn.Server", listening: "socket.socket", dagster: "DagsterProcess"
-) -> None:
-    """Run the service until it is stopped, or until Dagster ends.
-
-    Raises
-    ------
-    WorkError
-        If Dagster ended by itself.
-    """
-    from odum_assets.cli.errors import WorkError
-
-    codes: list[int] = []
-
-    def watch() -> None:
-        codes.append(dagster.wait())
-        server.should_exit = True
-
-    threading.Thread(target=watch, daemon=True).start()
-    server.run([listening])
-    if codes:
-        raise WorkError(dagster.death(codes[0]))
+        output.note(f"Dagster: {own_url} (it runs already, at {found.url}, and stays)")
+        return address, False
+    output.note(f"Dagster: {own_url} (it takes some seconds to start)")
+    return address, True

@@ -2,14 +2,20 @@
 
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from odum_assets.cli.errors import WorkError
+from odum_assets.cli.errors import UsageError, WorkError
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    import uvicorn
+
+    from odum_assets.api.options import ServiceOptions
+    from odum_assets.cli.dagster_process import DagsterProcess
 
 
 def listen(host: str, port: int, option: str = "--port") -> socket.socket:
@@ -56,3 +62,42 @@ def on_stop(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def require_token(host: str, options: "ServiceOptions") -> None:
+    """Refuse to listen where other machines reach it, without a token.
+
+    Raises
+    ------
+    UsageError
+        If it would.
+    """
+    from odum_assets.api.options import LOOPBACK
+
+    if options.token is None and host not in LOOPBACK:
+        raise UsageError(
+            f"--host {host}: without a token the service listens on loopback only; set "
+            "ODUM_API_TOKEN, or use --host 127.0.0.1"
+        )
+
+
+def serve_with(
+    server: "uvicorn.Server", listening: socket.socket, dagster: "DagsterProcess"
+) -> None:
+    """Run a web server until it is stopped, or until Dagster ends.
+
+    Raises
+    ------
+    WorkError
+        If Dagster ended by itself.
+    """
+    codes: list[int] = []
+
+    def watch() -> None:
+        codes.append(dagster.wait())
+        server.should_exit = True
+
+    threading.Thread(target=watch, daemon=True).start()
+    server.run([listening])
+    if codes:
+        raise WorkError(dagster.death(codes[0]))

@@ -14,7 +14,7 @@ from odum_assets.settings import Settings
 if TYPE_CHECKING:
     from odum_assets.config import LoadedConfig
     from odum_assets.orchestration.launch import Graph, LaunchResult
-    from odum_assets.orchestration.project import Source
+    from odum_assets.orchestration.project import Project, Source
 
 type Key = tuple[str, ...]
 
@@ -46,8 +46,14 @@ class Session:
         return self.graph.project.settings
 
     def config(self, name: str) -> "LoadedConfig":
-        """Return a configuration of the graph by name."""
-        return next(each for each in self.graph.project.configs if each.name == name)
+        """Return a configuration of the graph by name.
+
+        Raises
+        ------
+        ConfigError
+            If its file cannot be used.
+        """
+        return self.graph.project.config(name)
 
     def run(
         self,
@@ -112,10 +118,12 @@ class Session:
 def open_session(settings: Settings, output: Output) -> Iterator[Session]:
     """Load the graph and open the Dagster instance that ``odum dev`` shows.
 
+    Configurations that cannot be used are named; the others can be run.
+
     Raises
     ------
     ConfigError
-        If a configuration cannot be used.
+        If the folder of configurations cannot be used.
     """
     # No usage statistics, also where no dagster.yaml says so.
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
@@ -123,8 +131,17 @@ def open_session(settings: Settings, output: Output) -> Iterator[Session]:
         from odum_assets.orchestration.launch import load_graph, open_instance
 
         graph = load_graph(settings)
+    warn_refused(output, graph.project)
     with open_instance(settings) as instance:
         yield Session(instance, graph, output)
+
+
+def warn_refused(output: Output, project: "Project") -> None:
+    """Name the configurations that cannot be used, each with the first thing that is wrong."""
+    for refused in project.refused:
+        first, *more = refused.problems
+        rest = f" (and {len(more)} more: odum config validate)" if more else ""
+        output.warn(f"left out: {first}{rest}")
 
 
 def last_part(step_key: str | None) -> str:

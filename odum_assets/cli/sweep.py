@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +41,7 @@ class SweepOrder(StrEnum):
     SHARPE = "sharpe"
 
 
-_LOWEST_FIRST = (SweepOrder.COMMISSIONS, SweepOrder.MAX_DRAWDOWN)
+_LOWEST_FIRST = (SweepOrder.COMMISSIONS,)
 _LEFT_OUT = ("fills", "commissions", "realized", "orders", "win_rate", "max_drawdown", "sharpe")
 """Figures that a narrow terminal does not show, first ones first; ``--json`` has all."""
 
@@ -140,7 +139,13 @@ def sweep(
 def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[dict[str, Any]]:
     """Return values by path, one mapping per variant, after checking them."""
     from odum_assets.cli.errors import UsageError
-    from odum_assets.config.variants import grid, make_variants, parse_vary, read_variants
+    from odum_assets.config.variants import (
+        as_run_config,
+        grid,
+        make_variants,
+        parse_vary,
+        read_variants,
+    )
     from odum_assets.errors import ConfigError
 
     if bool(vary) == (file is not None):
@@ -158,18 +163,7 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
         make_variants(loaded, chosen)
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    return [{path: _plain(value) for path, value in each.items()} for each in chosen]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value as run config holds it: a float where that says the same, else text."""
-    if isinstance(value, Decimal):
-        return float(value) if Decimal(repr(float(value))) == value else str(value)
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value
+    return [{path: as_run_config(value) for path, value in each.items()} for each in chosen]
 
 
 def _run(
@@ -322,6 +316,9 @@ def _cell(name: str, value: float | None) -> str:
         return count(value)
     if name == "win_rate":
         return percent(value, sign=False)
+    if name == "max_drawdown":
+        # Variants are close to each other, and small against the account.
+        return percent(None if value is None else 100 * value, sign=False, digits=4)
     if name == "sharpe":
         return number(value)
     if name == "net_pnl":

@@ -4,6 +4,7 @@ What belongs here: everything that reads or judges a ``configs/*.json``, and the
 raw paths that follow from it. What does not: reading data, running anything, Nautilus or Dagster.
 """
 
+from odum_assets.config.folder import ConfigFolder, RefusedConfig, read_folder
 from odum_assets.config.loading import LoadedConfig, load_config, load_configs
 from odum_assets.config.model import RunConfig
 from odum_assets.config.resolve import (
@@ -15,7 +16,9 @@ from odum_assets.config.resolve import (
 from odum_assets.config.schema import json_schema
 
 __all__ = [
+    "ConfigFolder",
     "LoadedConfig",
+    "RefusedConfig",
     "RunConfig",
     "catalog_root",
     "effective_settings",
@@ -24,4 +27,5 @@ __all__ = [
     "load_config",
     "load_configs",
     "raw_path",
+    "read_folder",
 ]

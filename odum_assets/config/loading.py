@@ -18,7 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import CROSS_CHECKED, RunConfig, cross_problems
-from odum_assets.config.problems import Problem, find_problems, printable, shortened, show
+from odum_assets.config.problems import (
+    MOST_PROBLEMS,
+    Problem,
+    find_problems,
+    printable,
+    shortened,
+    show,
+)
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.settings import is_inside
@@ -95,7 +102,10 @@ def load_config(path: str | Path) -> LoadedConfig:
     noted = {problem.path for problem in problems}
     problems += [problem for problem in _validate(document) if problem.path not in noted]
     if problems:
-        raise ConfigError("\n".join(f"{shown}: {problem}" for problem in problems))
+        lines = [f"{shown}: {problem}" for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{shown}: more problems than these {MOST_PROBLEMS}")
+        raise ConfigError("\n".join(lines))
     config = RunConfig.model_validate(document)
     return LoadedConfig(file.stem, file, config, content_hash(config), config.key)
 
@@ -121,26 +131,44 @@ def load_configs(folder: str | Path) -> list[LoadedConfig]:
     ConfigError
         If the folder does not exist or any file cannot be used; the problems of all files at once.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise ConfigError(
-            f"{printable(str(place))}: no such folder of run configurations; create it "
-            "or set ODUM_CONFIGS_PATH"
-        )
     loaded = []
     errors = []
-    for file in sorted(place.glob("*.json")):
-        if file.name.endswith(".schema.json") or file.name.startswith("."):
-            continue
+    for file in config_files(folder):
         try:
             loaded.append(load_config(file))
         except ConfigError as error:
             errors.append(str(error))
     for first, second in combinations(loaded, 2):
-        errors += _conflicts(first, second)
+        errors += conflicts(first, second)
     if errors:
         raise ConfigError("\n".join(errors))
     return loaded
+
+
+def config_files(folder: str | Path) -> list[Path]:
+    """Return the files of a folder that should be configurations, by name.
+
+    Raises
+    ------
+    ConfigError
+        If the folder does not exist or cannot be read.
+    """
+    place = Path(folder)
+    shown = printable(str(place))
+    if not place.is_dir():
+        raise ConfigError(
+            f"{shown}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+        )
+    try:
+        # Not glob(): of a folder that may not be read it would say that it is empty.
+        files = sorted(each for each in place.iterdir() if each.suffix == ".json")
+    except OSError as error:
+        raise ConfigError(f"{shown}: the folder cannot be read: {error.strerror}") from None
+    return [
+        file
+        for file in files
+        if not file.name.endswith(".schema.json") and not file.name.startswith(".")
+    ]
 
 
 def _read(file: Path, shown: str) -> str:
@@ -264,12 +292,20 @@ def _usable_sections(document: dict[str, Any]) -> dict[str, Any]:
     return usable
 
 
-def _conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
-    """Return what two configurations say differently about one instrument."""
+def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
+    """Return what two configurations say differently about one instrument, a line each.
+
+    Parameters
+    ----------
+    first : LoadedConfig
+        The one to agree with.
+    second : LoadedConfig
+        The one that the lines are about.
+    """
     if first.key != second.key:
         return _name_clashes(first, second)
     errors = []
-    for name, read in _SHARED.items():
+    for name, read in SHARED.items():
         one, other = read(first), read(second)
         if one is not None and other is not None and one != other:
             errors.append(
@@ -300,7 +336,7 @@ def _shared_variable(name: str) -> Callable[[LoadedConfig], object]:
     return lambda loaded: loaded.config.environment.variables().get(name, "nothing")
 
 
-_SHARED: dict[str, Callable[[LoadedConfig], object]] = {
+SHARED: dict[str, Callable[[LoadedConfig], object]] = {
     "instrument.price_precision": lambda loaded: loaded.config.instrument.price_precision,
     "instrument.size_precision": lambda loaded: loaded.config.instrument.size_precision,
     "instrument.multiplier": lambda loaded: loaded.config.multiplier,
@@ -314,3 +350,4 @@ _SHARED: dict[str, Callable[[LoadedConfig], object]] = {
     "environment.DATA_CATALOG_PATH": _shared_variable("DATA_CATALOG_PATH"),
     "environment.UNIFIED_CLOUD_LOCAL_PATH": _shared_variable("UNIFIED_CLOUD_LOCAL_PATH"),
 }
+"""What configurations of one instrument must agree about; None says nothing about it."""

@@ -4,6 +4,7 @@ What belongs here: the sections, what each key allows, and the rules between key
 files (``loading``), the wording of structural errors (``problems``), settings of a machine.
 """
 
+import math
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
+    field_serializer,
     model_serializer,
     model_validator,
 )
@@ -32,7 +34,7 @@ from odum_assets.instruments.keys import (
     parse_dotted_id,
     parse_instrument_key,
 )
-from odum_assets.instruments.specs import contract_multiplier
+from odum_assets.instruments.specs import contract_multiplier, currency_precision
 from odum_assets.settings import parse_boolean, parse_folder, parse_root
 
 _NS_PER_MS = 1_000_000
@@ -40,6 +42,9 @@ _DEFAULT_PATTERN = "{key}.parquet"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _FX_PAIR = re.compile(r"[A-Z0-9]{2,16}_[A-Z0-9]{2,16}")
+_LONGEST_NAME = 255
+"""Bytes that file systems take in one name."""
+
 _DAY_NAMES = ("day-*", "day-{date}")
 
 
@@ -94,6 +99,9 @@ def _instrument_id(value: object) -> object:
 
 Number = Annotated[Decimal, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Ratio = Annotated[Number, Field(ge=0, le=1)]
+# NautilusTrader's decimals have 28 places at most, and 28 digits.
+Margin = Annotated[Ratio, Field(decimal_places=28)]
+Fee = Annotated[Number, Field(ge=-1, le=1, decimal_places=28)]
 Milliseconds = Annotated[Number, Field(ge=0, le=3_600_000)]
 Seconds = Annotated[Number, Field(gt=0, le=86_400)]
 Whole = Annotated[int, Field(strict=True)]
@@ -198,12 +206,12 @@ class InstrumentConfig(_Section):
         "units (inverse). null: the venue's own contract size.",
         examples=[None, 0.01],
     )
-    margin_init: Ratio = Field(
+    margin_init: Margin = Field(
         default=Decimal("0.01"),
         description="Initial margin as a fraction of the notional value.",
         examples=[0.01],
     )
-    margin_maint: Ratio = Field(
+    margin_maint: Margin = Field(
         default=Decimal("0.005"),
         description="Maintenance margin as a fraction of the notional value.",
         examples=[0.005],
@@ -252,15 +260,11 @@ class VenueConfig(_Section):
         description="L2_MBP needs book snapshots; L1_MBP holds best bid and ask only.",
         examples=["L2_MBP"],
     )
-    maker_fee: Number = Field(
-        ge=-1,
-        le=1,
+    maker_fee: Fee = Field(
         description="Fee of resting orders as a fraction of the notional value; negative: rebate.",
         examples=[0.0002],
     )
-    taker_fee: Number = Field(
-        ge=-1,
-        le=1,
+    taker_fee: Fee = Field(
         description="Fee of crossing orders as a fraction of the notional value.",
         examples=[0.0005],
     )
@@ -268,6 +272,7 @@ class VenueConfig(_Section):
         default=Decimal(1),
         ge=1,
         le=1000,
+        decimal_places=24,
         description="Leverage that the venue grants; margins are divided by it.",
         examples=[1],
     )
@@ -638,8 +643,15 @@ class StrategyConfig(_Section):
             problems.append(Problem("params", "only allowed with strategy.path; remove it"))
         if self.submission_mode is SubmissionMode.SEED_ORDERS and not self.orders:
             problems.append(Problem("orders", "missing; submission_mode seed_orders sends these"))
+        problems += _value_problems(self.params, "params")
         raise_problems(*problems)
         return self
+
+    @field_serializer("params", when_used="json")
+    def _params_as_json(self, params: dict[str, Any]) -> dict[str, Any]:
+        # Pydantic would write a Decimal of an untyped field as text.
+        found: dict[str, Any] = _json_numbers(params)
+        return found
 
     @model_serializer(mode="wrap")
     def _without_refused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -659,7 +671,8 @@ class FillModel(_Section):
     )
     prob_slippage: Ratio = Field(
         default=Decimal(0),
-        description="Chance that a crossing order slips by one price increment.",
+        description="Chance that a crossing order slips by one price increment; without effect on "
+        "an L2 book, from whose levels orders fill.",
         examples=[0],
     )
     random_seed: Whole | None = Field(
@@ -786,6 +799,13 @@ class EnvironmentConfig(_Section):
         return {name: value for name, value in self if value is not None}
 
 
+class Policy(StrEnum):
+    """What is done about data that are not whole."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 class QualityConfig(_Section):
     """Thresholds of the data quality checks."""
 
@@ -822,6 +842,26 @@ class QualityConfig(_Section):
         default=Decimal("0.01"),
         description="Trades without a known side, as a fraction of all.",
         examples=[0.01],
+    )
+    max_edge_gap_secs: Number = Field(
+        default=Decimal(300),
+        gt=0,
+        le=1_000_000_000,
+        description="Longest time from midnight to a day's first row, and from its last row to "
+        "midnight.",
+        examples=[300],
+    )
+    partial_days: Policy = Field(
+        default=Policy.WARN,
+        description="What becomes of a day whose rows do not reach its edges that closely; refuse: "
+        "no backtest runs on it.",
+        examples=["warn"],
+    )
+    missing_days: Policy = Field(
+        default=Policy.WARN,
+        description="What becomes of a window some days of which are not in the catalog. warn: it "
+        "runs over the others, and the result names those that are missing.",
+        examples=["warn"],
     )
 
 
@@ -906,6 +946,20 @@ class RunConfig(_Section):
         """Return the size of one contract: the configured one, else the venue's."""
         given = self.instrument.multiplier
         return contract_multiplier(self.key) if given is None else given
+
+    def document(self) -> dict[str, Any]:
+        """Return the configuration as a JSON document from which it can be read again unchanged.
+
+        Returns
+        -------
+        dict[str, Any]
+            Defaults filled in. Numbers of ``strategy.params`` are Decimals with all their digits:
+            `odum_assets.config.exact_json.write_json` writes them, `read_json` reads them.
+        """
+        found = self.model_dump(mode="json", by_alias=True)
+        if self.strategy.path is not None:
+            found["strategy"]["params"] = self.strategy.params
+        return found
 
 
 # --- rules between sections ---------------------------------------------------------------------
@@ -1018,6 +1072,13 @@ def _venue_problems(venue: VenueConfig, key: InstrumentKey) -> list[Problem]:
             f"{kind} {key.symbol} settles in it"
         )
         problems.append(Problem("venue.base_currency", text))
+    decimals = currency_precision(venue.base_currency)
+    if _decimals(venue.starting_balance) > decimals:
+        text = (
+            f"found {venue.starting_balance}, allowed up to {decimals} decimals: accounts in "
+            f"{venue.base_currency} are kept to these"
+        )
+        problems.append(Problem("venue.starting_balance", text))
     if venue.account_type is AccountType.CASH and key.product is not Product.SPOT_PAIR:
         text = f"found CASH, allowed MARGIN: a {key.product} is traded on margin"
         problems.append(Problem("venue.account_type", text))
@@ -1045,6 +1106,36 @@ def _decimals(value: Decimal) -> int:
     return max(0, -int(exponent) - zeros) if text else 0
 
 
+def _value_problems(value: Any, path: str) -> list[Problem]:  # noqa: ANN401 - any JSON value
+    """Return what of a value no strategy can be given: numbers beyond floats, lone surrogates."""
+    problems = []
+    if isinstance(value, dict):
+        for name, each in value.items():
+            problems += _value_problems(each, f"{path}.{name}")
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            problems += _value_problems(each, f"{path}[{index}]")
+    elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        problems.append(Problem(path, f"found {show(value)}, allowed whole characters"))
+    elif isinstance(value, Decimal | float):
+        number = float(value)
+        if not math.isfinite(number) or (value and not number):
+            text = f"found {value}, allowed 0 and sizes from 5e-324 to 1.7e308"
+            problems.append(Problem(path, text))
+    return problems
+
+
+def _json_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value with the numbers that `json.loads` gives in place of Decimals."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _json_numbers(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_numbers(each) for each in value]
+    return value
+
+
 def _path_problem(path: str) -> str | None:
     """Return what is wrong with a raw path, None if nothing is."""
     parts = path.removesuffix("/").split("/")
@@ -1063,6 +1154,8 @@ def _path_problem(path: str) -> str | None:
         text = "allowed no wildcard but the one of the day-* folder"
     elif not path.endswith(("/", ".parquet")):
         text = "allowed a .parquet file, or a folder that ends in /"
+    elif any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):
+        text = f"allowed names of up to {_LONGEST_NAME} bytes"
     return text
 
 

@@ -20,6 +20,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+MOST_PROBLEMS = 100
+"""Problems of one file that are told; whoever has more has sent something else."""
+
 _MISSING = object()
 
 
@@ -81,10 +84,13 @@ def find_problems(error: ValidationError, model: type[BaseModel]) -> list[Proble
     Returns
     -------
     list[Problem]
-        In the order of the model's fields.
+        In the order of the model's fields; none beyond one more than `MOST_PROBLEMS`, which says
+        that there are more than are told.
     """
-    found = []
+    found: list[Problem] = []
     for detail in error.errors(include_url=False):
+        if len(found) > MOST_PROBLEMS:
+            break
         path, owner, field = _locate(detail["loc"], model)
         if detail["type"].startswith("union_tag"):
             path += ".type"  # pydantic reports the tag at the union itself

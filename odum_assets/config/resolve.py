@@ -135,6 +135,17 @@ def catalog_root(loaded: LoadedConfig, settings: Settings) -> Path:
     return effective.catalog_path
 
 
+def require_local(loaded: LoadedConfig, settings: Settings) -> None:
+    """Refuse a configuration that reads from where nothing can be read yet.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration reads from Google Cloud Storage.
+    """
+    _refuse_gcs(loaded, effective_settings(loaded, settings))
+
+
 def _refuse_gcs(loaded: LoadedConfig, settings: Settings) -> None:
     if loaded.config.data_source is DataSource.GCS:
         cause, remedy = 'data_source is "gcs"', 'set data_source to "local"'

@@ -5,16 +5,16 @@ What does not: running them.
 """
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import canonical_json, content_hash
 from odum_assets.config.loading import LoadedConfig
 from odum_assets.config.model import RunConfig
@@ -34,6 +34,7 @@ _FIXED = {
 }
 """Sections that may not vary, each with the reason."""
 
+_NUMBER = "$number"
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
@@ -88,7 +89,7 @@ def parse_vary(text: str) -> tuple[str, list[Any]]:
     if not (equals and path.strip() and given.strip()):
         raise ConfigError(f"found {text!r}, allowed PATH=VALUE,VALUE,...")
     try:
-        return path.strip(), _json(f"[{given}]")
+        return path.strip(), read_json(f"[{given}]")
     except ValueError:
         parts = [each.strip() for each in given.split(",")]
     if "" in parts:
@@ -105,7 +106,7 @@ def read_variants(path: Path) -> list[dict[str, Any]]:
         If the file cannot be read or holds something else.
     """
     try:
-        found = _json(path.read_text(encoding="utf-8-sig"))
+        found = read_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -142,7 +143,8 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
     problems: dict[str, str] = {}
     found: list[Variant] = []
     seen: set[str] = set()
-    for varied in settings:
+    for given in settings:
+        varied = {path: _read_numbers(value) for path, value in given.items()}
         label = label_of(varied) or "no value at all"
         meaning = canonical_json({path: _exact(value) for path, value in varied.items()})
         texts = ["given twice; a variant runs once"] if meaning in seen else []
@@ -150,7 +152,7 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
         texts += list(_refused(varied))
         if not texts:
             try:
-                found.append(Variant(dict(varied), _varied(loaded, varied)))
+                found.append(Variant(varied, _varied(loaded, varied)))
             except _ProblemsError as error:
                 texts += error.texts
         for text in texts:
@@ -161,22 +163,29 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
     return found
 
 
+def as_run_config(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value as Dagster's run config can hold it, without a loss.
+
+    Run config knows floats and no Decimals: one that is not a float is ``{"$number": "0.1..."}``,
+    which `make_variants` reads.
+    """
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else {_NUMBER: str(value)}
+    if isinstance(value, Mapping):
+        return {name: as_run_config(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_run_config(each) for each in value]
+    return value
+
+
 class _ProblemsError(Exception):
     def __init__(self, *texts: str) -> None:
         self.texts = texts
 
 
-def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"found {name}, which JSON does not have")
-
-
 def _value(text: str) -> object:
     try:
-        value: object = _json(text)
+        value: object = read_json(text)
     except ValueError:
         return text
     return value
@@ -243,3 +252,22 @@ def _exact(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list | tuple):
         return [_exact(each) for each in value]
     return value
+
+
+def _read_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value with the numbers that `as_run_config` wrote as objects."""
+    if isinstance(value, Mapping):
+        if set(value) == {_NUMBER}:
+            return _number(value[_NUMBER])
+        return {name: _read_numbers(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_read_numbers(each) for each in value]
+    return value
+
+
+def _number(text: object) -> object:
+    """Return the number that a text spells, the text where it spells none."""
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        return text

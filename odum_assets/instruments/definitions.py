@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from odum_assets.instruments.keys import Product
-from odum_assets.instruments.specs import InstrumentSpec
+from odum_assets.instruments.keys import InstrumentKey, Product
+from odum_assets.instruments.specs import InstrumentSpec, currency_precision
 
 if TYPE_CHECKING:
     from nautilus_trader.model import CryptoFuture, CryptoPerpetual, Currency, CurrencyPair
@@ -50,9 +50,10 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     base = _currency(key.base)
     quote = _currency(key.quote)
     settlement = _currency(spec.settlement_currency)
-    price_increment = Price.from_str(_increment(spec.price_precision))
-    size_increment = Quantity.from_str(_increment(spec.size_precision))
-    multiplier = Quantity.from_str(format(spec.multiplier, "f"))
+    price_increment = Price.from_str(increment(spec.price_precision))
+    size_increment = Quantity.from_str(increment(spec.size_precision))
+    # Zeros at the end are no digits: a quantity holds 16 decimals.
+    multiplier = Quantity.from_str(format(spec.multiplier.normalize(), "f"))
     if key.product is Product.SPOT_PAIR:
         return CurrencyPair(
             instrument_id=instrument_id,
@@ -86,9 +87,6 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
             margin_init=spec.margin_init,
             margin_maint=spec.margin_maint,
         )
-    expiry = key.expiry
-    assert expiry is not None  # noqa: S101 - parsing admits no dated future without one
-    expires_at = datetime.combine(expiry, EXPIRY_TIME)
     return CryptoFuture(
         instrument_id=instrument_id,
         raw_symbol=symbol,
@@ -97,7 +95,7 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
         settlement_currency=settlement,
         is_inverse=key.is_inverse,
         activation_ns=0,
-        expiration_ns=int(expires_at.timestamp()) * 1_000_000_000,
+        expiration_ns=expiration_ns(key),
         price_precision=spec.price_precision,
         size_precision=spec.size_precision,
         price_increment=price_increment,
@@ -110,17 +108,25 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     )
 
 
-def _increment(precision: int) -> str:
+def expiration_ns(key: InstrumentKey) -> int:
+    """Return when a dated future settles, ns since 1970."""
+    expiry = key.expiry
+    assert expiry is not None  # noqa: S101 - parsing admits no dated future without one
+    return int(datetime.combine(expiry, EXPIRY_TIME).timestamp()) * 1_000_000_000
+
+
+def increment(precision: int) -> str:
+    """Return one unit of the last decimal as text."""
     return format(Decimal(1).scaleb(-precision), "f")
 
 
 def _currency(code: str) -> "Currency":
-    """Return the currency, registering a coin that Nautilus does not know with 8 decimals."""
+    """Return the currency, registering a coin that Nautilus does not know."""
     from nautilus_trader.model import Currency, CurrencyType
 
     try:
         return Currency.from_str(code, strict=True)
     except ValueError:
-        coin = Currency(code, 8, 0, code, CurrencyType.CRYPTO)
+        coin = Currency(code, currency_precision(code), 0, code, CurrencyType.CRYPTO)
         Currency.register(coin)
         return coin

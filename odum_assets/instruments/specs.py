@@ -22,6 +22,21 @@ _CONTRACT_SIZES = {
     ("BINANCE-FUTURES", "ETH-USD"): Decimal(10),
 }
 
+# Decimals of amounts in NautilusTrader's own currencies; coins have 8, also those that it lacks.
+_COIN_PRECISION = 8
+_OTHER_PRECISIONS = {
+    **dict.fromkeys(("JPY", "KRW"), 0),
+    **dict.fromkeys(
+        (
+            *("AUD", "BRL", "CAD", "CHF", "CNH", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF"),
+            *("ILS", "INR", "MXN", "NOK", "NZD", "PLN", "RUB", "SAR", "SEK", "SGD", "THB", "TRY"),
+            *("TWD", "USD", "XAG", "XAU", "XPT", "ZAR"),
+        ),
+        2,
+    ),
+    **dict.fromkeys(("ADA", "XRP", "XTZ"), 6),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class InstrumentSpec:
@@ -86,3 +101,8 @@ def contract_multiplier(key: InstrumentKey) -> Decimal:
             f"in {unit} per contract"
         )
     return size
+
+
+def currency_precision(code: str) -> int:
+    """Return the decimals to which NautilusTrader keeps amounts in a currency."""
+    return _OTHER_PRECISIONS.get(code, _COIN_PRECISION)

@@ -43,11 +43,32 @@ the process of each backtest loads for itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class BackfillEvent:
-    """Something that happened to a partition.
+class Work:
+    """Assets to make for one partition, as one run.
 
     Parameters
     ----------
+    keys : tuple[Key, ...]
+        The assets.
+    partition : str
+        The day.
+    config : Config
+        Run config by asset key.
+    """
+
+    keys: tuple[Key, ...]
+    partition: str
+    config: Config = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillEvent:
+    """Something that happened to a piece of work.
+
+    Parameters
+    ----------
+    index : int
+        Its place among all, from 0.
     partition : str
         The day.
     kind : {"started", "step", "finished"}
@@ -55,9 +76,10 @@ class BackfillEvent:
     step : str
         Asset key of a step, else empty.
     result : LaunchResult or None
-        Of a finished partition.
+        Of finished work.
     """
 
+    index: int
     partition: str
     kind: Literal["started", "step", "finished"]
     step: str = ""
@@ -68,6 +90,7 @@ class BackfillEvent:
 class _Task:
     """What a process needs to know; everything in it can be pickled."""
 
+    index: int
     settings: Settings
     instance: "InstanceRef"
     environment: dict[str, str]
@@ -90,16 +113,16 @@ class _Running:
 def backfill(
     instance: dg.DagsterInstance,
     settings: Settings,
-    keys: Sequence[Key],
-    partitions: Sequence[str],
+    works: Sequence[Work],
     *,
     slots: int = 1,
-    config: Config | None = None,
     job: str | None = None,
     tags: Mapping[str, str] | None = None,
     on_event: Callable[[BackfillEvent], None] | None = None,
-) -> dict[str, LaunchResult]:
+) -> list[LaunchResult]:
     """Make assets for several partitions, each as a run of its own process.
+
+    All of it waits in one queue, whatever assets it is about: no slot is idle while work waits.
 
     Parameters
     ----------
@@ -107,61 +130,70 @@ def backfill(
         A persistent instance, from `launch.open_instance`.
     settings : Settings
         Where everything lies; each process reads the configurations itself.
-    keys, config, job, tags
-        As for `launch.materialize`.
-    partitions : sequence of str
-        Days, in the order in which they are started.
+    works : sequence of Work
+        What to make, in the order in which it is started.
     slots : int, default 1
         Processes at one time.
+    job, tags
+        As for `launch.materialize`.
     on_event : callable, optional
         Called in this process.
 
     Returns
     -------
-    dict[str, LaunchResult]
-        By partition, in the order given. Failed ones are in it like the others.
+    list[LaunchResult]
+        One per work, in the order given. Failed ones are in it like the others.
     """
     from dagster._core.utils import make_new_run_id
 
     backfill_id = make_new_run_id()[:8]
     waiting = deque(
         _Task(
+            index=index,
             settings=settings,
             instance=instance.get_ref(),
             environment=dict(os.environ),
-            keys=tuple(tuple(key) for key in keys),
-            partition=partition,
-            config={key: dict(values) for key, values in (config or {}).items()},
+            keys=tuple(tuple(key) for key in work.keys),
+            partition=work.partition,
+            config={key: dict(values) for key, values in work.config.items()},
             job=job,
             tags={**(tags or {}), "odum/backfill": backfill_id},
             run_id=make_new_run_id(),
         )
-        for partition in dict.fromkeys(partitions)
+        for index, work in enumerate(works)
     )
-    order = [task.partition for task in waiting]
     tell = on_event or _ignore
     running: list[_Running] = []
-    results: dict[str, LaunchResult] = {}
+    results: dict[int, LaunchResult] = {}
     try:
         while waiting or running:
             while waiting and len(running) < max(slots, 1):
                 running.append(_start(waiting.popleft()))
-                tell(BackfillEvent(running[-1].task.partition, "started"))
+                tell(_event(running[-1], "started"))
             wait([each.receiver for each in running])
             for each in [each for each in running if each.receiver.poll()]:
                 message = _receive(each)
                 if isinstance(message, str):
-                    tell(BackfillEvent(each.task.partition, "step", step=message))
+                    tell(_event(each, "step", step=message))
                     continue
                 running.remove(each)
                 result = _finish(instance, each, message)
-                results[each.task.partition] = result
-                tell(BackfillEvent(each.task.partition, "finished", result=result))
+                results[each.task.index] = result
+                tell(_event(each, "finished", result=result))
     finally:
         for each in running:
             each.process.terminate()
             _finish(instance, each, None)
-    return {partition: results[partition] for partition in order}
+    return [results[index] for index in range(len(works))]
+
+
+def _event(
+    running: "_Running",
+    kind: Literal["started", "step", "finished"],
+    step: str = "",
+    result: LaunchResult | None = None,
+) -> BackfillEvent:
+    return BackfillEvent(running.task.index, running.task.partition, kind, step, result)
 
 
 def run_task(task: _Task, sender: Connection) -> None:

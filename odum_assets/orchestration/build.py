@@ -1,5 +1,8 @@
 """The graph as one `dg.Definitions`."""
 
+import logging
+from typing import Any
+
 import dagster as dg
 
 from odum_assets.orchestration.assets.backtest import result_asset, window_asset
@@ -13,9 +16,11 @@ from odum_assets.orchestration.project import Project, load_project
 from odum_assets.orchestration.sensors import ended_runs_sensor, raw_days_sensor
 from odum_assets.settings import Settings, load_settings
 
+_LOG = logging.getLogger(__name__)
+
 
 def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
-    """Return the graph of all configurations.
+    """Return the graph of all configurations that can be used, and log what is wrong with others.
 
     Parameters
     ----------
@@ -25,9 +30,12 @@ def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
     Raises
     ------
     ConfigError
-        If a configuration or an environment variable cannot be used.
+        If the folder of configurations or an environment variable cannot be used.
     """
-    return definitions_of(load_project(settings or load_settings()))
+    project = load_project(settings or load_settings())
+    for refused in project.refused:
+        _LOG.warning("Left out of the graph: %s", refused)
+    return definitions_of(project)
 
 
 def definitions_of(project: Project) -> dg.Definitions:
@@ -59,4 +67,13 @@ def definitions_of(project: Project) -> dg.Definitions:
         jobs=jobs,
         sensors=sensors,
         executor=dg.in_process_executor,
+        metadata=_refusals(project),
     )
+
+
+def _refusals(project: Project) -> dict[str, dg.MetadataValue[Any]]:
+    """Return what the UI shows at the code location: files that could not be used, and why."""
+    return {
+        f"left out: {refused.path.name}": dg.MetadataValue.text(str(refused))
+        for refused in project.refused
+    }

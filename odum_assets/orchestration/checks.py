@@ -7,7 +7,8 @@ the strictest one counts and is named. Checks are partitioned: each day keeps it
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,6 +16,8 @@ import dagster as dg
 from dagster import PreviewWarning
 
 from odum_assets.config import LoadedConfig
+from odum_assets.config.model import Policy
+from odum_assets.errors import DataError
 from odum_assets.orchestration.metadata import to_metadata
 from odum_assets.raw.layout import DataType
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
 
 _THROTTLE_REASON: Final = "MAX_ORDER_SUBMIT_RATE"
+_NS: Final = 1_000_000_000
+_DAY_NS: Final = 86_400 * _NS
+_MOST_NAMED: Final = 20
 _PREVIEW: Final = "Specifying a partitions_def on an AssetCheckSpec is currently in preview"
 
 
@@ -107,6 +113,8 @@ def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge the rows that were not taken over."""
     rejected, rows = manifest.rows_rejected, manifest.rows_in
     text = f"{rejected:,} of {rows:,} raw rows rejected; allowed share {limit}"
+    if rejected:
+        text += "; " + ", ".join(f"{why} {count:,}" for why, count in manifest.rejected.items())
     facts = {"rejected": rejected, "rows_in": rows, "share": _share(rejected, rows)}
     kept = manifest.rows_written > 0
     return Verdict(kept and _within(rejected, rows, limit), text, facts)
@@ -120,6 +128,22 @@ def evaluate_gaps(manifest: "PartitionManifest", limit: Limit) -> Verdict:
         return Verdict(True, "a single row: no gap to measure")
     text = f"longest time without a row {longest:,.1f} s; allowed {limit} s"
     return Verdict(Decimal(str(longest)) <= limit.value, text, {"longest_s": longest})
+
+
+def evaluate_coverage(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge the distance of the first and last row to the edges of the day, UTC."""
+    covered = manifest.covered
+    if covered is None:
+        return Verdict(True, "not known: converted by an earlier version; convert the day again")
+    midnight = datetime.combine(manifest.day, time(), UTC)
+    start = int(midnight.timestamp()) * _NS
+    late, early = covered[0] - start, start + _DAY_NS - covered[1]
+    text = (
+        f"first row {late / _NS:,.1f} s after the day begins, last row {early / _NS:,.1f} s before "
+        f"it ends; allowed seconds {limit}"
+    )
+    facts = {"starts_late_s": late / _NS, "ends_early_s": early / _NS}
+    return Verdict(max(late, early) <= limit.value * _NS, text, facts)
 
 
 def evaluate_duplicates(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -165,6 +189,14 @@ _REJECTS = CatalogCheck(
     evaluate_rejects,
 )
 _GAPS = CatalogCheck("gaps", "Longest time without a row.", False, "max_gap_secs", evaluate_gaps)
+_COVERAGE = CatalogCheck(
+    "day_covered",
+    "Distance of the first and last row to the edges of the day: a delivery that was cut off. "
+    "Blocks where all configurations set quality.partial_days to refuse.",
+    False,
+    "max_edge_gap_secs",
+    evaluate_coverage,
+)
 _CLOCK = CatalogCheck(
     "clock_skew",
     "Rows whose arrival is before the exchange's own time: the clocks disagree.",
@@ -195,12 +227,27 @@ _CROSSED = CatalogCheck(
 )
 
 CATALOG_CHECKS: Final = {
-    DataType.TRADES: (_REJECTS, _GAPS, _CLOCK, _DUPLICATES, _SIDES),
-    DataType.BOOK: (_REJECTS, _GAPS, _CLOCK, _CROSSED),
+    DataType.TRADES: (_REJECTS, _GAPS, _COVERAGE, _CLOCK, _DUPLICATES, _SIDES),
+    DataType.BOOK: (_REJECTS, _GAPS, _COVERAGE, _CLOCK, _CROSSED),
     # Funding rates are kept only where they change: hours between rows are as they should be.
-    DataType.FUNDING: (_REJECTS, _CLOCK),
+    DataType.FUNDING: (_REJECTS, _COVERAGE, _CLOCK),
 }
 """Checks of a catalog asset by the raw data type it is made of."""
+
+
+def catalog_checks(
+    data_type: DataType, configs: Sequence[LoadedConfig]
+) -> tuple[CatalogCheck, ...]:
+    """Return the checks of a partition, with what blocks for these configurations.
+
+    A partial day is refused for those that want that (a run asks for its own configuration alone);
+    the partition, which they share, blocks when all of them do.
+    """
+    refuses = all(each.config.quality.partial_days == Policy.REFUSE for each in configs)
+    return tuple(
+        replace(check, blocking=True) if check is _COVERAGE and refuses else check
+        for check in CATALOG_CHECKS[data_type]
+    )
 
 
 def judge_partition(
@@ -214,11 +261,23 @@ def judge_partition(
         The partition.
     configs : sequence of LoadedConfig
         Whose thresholds count.
+
+    Raises
+    ------
+    DataError
+        If the manifest's figures are not what a conversion writes.
     """
-    return [
-        (check, check.evaluate(manifest, strictest(configs, check.threshold)))
-        for check in CATALOG_CHECKS[manifest.data_type]
-    ]
+    try:
+        return [
+            (check, check.evaluate(manifest, strictest(configs, check.threshold)))
+            for check in catalog_checks(manifest.data_type, configs)
+        ]
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise DataError(
+            f"{manifest.key} {manifest.data_type.value} {manifest.day}: the quality figures of the "
+            f"manifest cannot be used ({type(error).__name__}: {error}). Convert the day again "
+            "with `odum convert --force`."
+        ) from error
 
 
 # --- result -------------------------------------------------------------------------------------
@@ -286,6 +345,25 @@ RESULT_CHECKS: Final = (
     ),
 )
 """Checks of a result."""
+
+
+def evaluate_days(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:
+    """Judge whether every day of a window was in the catalog."""
+    missing, days = summary["missing_days"], len(metadata["days"])
+    text = f"{days} of {days + len(missing)} days of the window are in the catalog"
+    if missing:
+        text += f"; missing: {', '.join(missing[:_MOST_NAMED])}"
+        text += "" if len(missing) <= _MOST_NAMED else f" and {len(missing) - _MOST_NAMED} more"
+    return Verdict(not missing, text, {"days": days, "days_missing": len(missing)})
+
+
+WINDOW_CHECKS: Final = (
+    *RESULT_CHECKS,
+    ResultCheck(
+        "days_complete", "Every day of the window is in the catalog.", False, evaluate_days
+    ),
+)
+"""Checks of the result of a window."""
 
 
 # --- sweep --------------------------------------------------------------------------------------

@@ -7,21 +7,22 @@ between two looks far enough apart; times of change alone would trust a copy tha
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Self
 
 from odum_assets.config import LoadedConfig, raw_path
-from odum_assets.errors import ConfigError
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.orchestration.project import (
     Project,
     RawFound,
     Source,
     day_has_marker,
     feed_of,
-    find_raw,
+    feed_problem,
     list_feed_days,
+    readable_raw,
 )
 from odum_assets.raw.layout import MARKER
 
@@ -46,10 +47,13 @@ class Cursor:
         By feed and day, the fingerprint that was reported.
     pending : dict[str, dict[str, tuple[str, float]]]
         By feed and day, the fingerprint that was last seen, and since when (seconds since 1970).
+    missed : dict[str, tuple[str, ...]]
+        By configuration that could not be used, the days that were reported meanwhile, in order.
     """
 
     done: dict[str, dict[str, str]] = field(default_factory=dict)
     pending: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict)
+    missed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -70,13 +74,18 @@ class Cursor:
                     (feed, days.items()) for feed, days in content["pending"].items()
                 )
             }
-        except (ValueError, TypeError, KeyError, AttributeError):
+            missed = {
+                str(name): tuple(date.fromisoformat(day).isoformat() for day in days)
+                for name, days in content.get("missed", {}).items()
+            }
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls()
-        return cls(done, pending)
+        return cls(done, pending, missed)
 
     def dump(self) -> str:
         """Return the cursor as text."""
-        return json.dumps({"done": self.done, "pending": self.pending}, separators=(",", ":"))
+        content = {"done": self.done, "pending": self.pending, "missed": self.missed}
+        return json.dumps(content, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,15 @@ class _Found:
     fingerprint: str
 
 
-def look(project: Project, before: Cursor, *, now: float, today: date, stable_secs: float) -> Look:
+def look(
+    project: Project,
+    before: Cursor,
+    *,
+    now: float,
+    today: date,
+    stable_secs: float,
+    unusable: Mapping[str, str] | None = None,
+) -> Look:
     """Look at all day folders that configurations point to.
 
     Parameters
@@ -138,26 +155,37 @@ def look(project: Project, before: Cursor, *, now: float, today: date, stable_se
         The last day that is a partition (UTC).
     stable_secs : float
         Time without a change after which a day folder without marker is complete.
+    unusable : mapping, optional
+        Configurations that cannot be run now, in the project or not, with the reason. The days that
+        they miss are requested when they can be. By default those that the project refuses.
     """
+    if unusable is None:
+        unusable = {each.name: str(each) for each in project.refused}
     feeds, notes = _feeds(project)
+    notes += unusable.values()
     after = Cursor({feed: {} for feed in feeds}, {feed: {} for feed in feeds})
     ready: list[_Found] = []
     for feed, sources in feeds.items():
-        days = list_feed_days(feed)
+        try:
+            days = list_feed_days(feed)
+        except DataError as error:
+            # What cannot be reached now is not gone.
+            after.done[feed] = dict(before.done.get(feed, {}))
+            after.pending[feed] = dict(before.pending.get(feed, {}))
+            notes.append(str(error))
+            continue
+        notes += _range_notes(feed, days, today, project, sources)
         start = project.settings.partitions_start
-        notes += _range_notes(feed, days, start, today)
-        for found in _scan(feed, [day for day in days if start <= day <= today], sources, project):
-            day = found.day.isoformat()
-            if before.done.get(feed, {}).get(day) == found.fingerprint:
-                after.done[feed][day] = found.fingerprint
-                continue
-            seen, since = before.pending.get(feed, {}).get(day, ("", now))
-            since = since if seen == found.fingerprint else now
-            after.pending[feed][day] = (found.fingerprint, since)
-            if now - since >= stable_secs or day_has_marker(feed, found.day):
+        for day in [day for day in days if start <= day <= today]:
+            found = _find(feed, day, sources, project, notes)
+            if found is not None and _is_ready(found, before, after, now, stable_secs):
                 ready.append(found)
     taken = _take(project, sorted(ready, key=lambda each: (each.day, each.feed)), after)
-    runs, run_notes = _runs(project, sorted({each.day for each in taken}), after)
+    days = sorted({each.day for each in taken})
+    configs = [each for each in project.configs if each.name not in unusable]
+    runs, run_notes = _runs(project, configs, days, after)
+    runs += _missed_runs(project, configs, before, after, MAX_RUNS - len(runs))
+    _remember(before, after, unusable, days)
     files = tuple((source, each.day, raw) for each in taken for source, raw in each.files)
     notes += run_notes + _waiting_notes(after, len(ready) - len(taken), stable_secs)
     return Look(files, tuple(runs), after, tuple(notes))
@@ -176,14 +204,31 @@ def _feeds(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
     return feeds, notes
 
 
-def _scan(
-    feed: str, days: Sequence[date], sources: Sequence[Source], project: Project
-) -> Iterator[_Found]:
-    for day in days:
-        found = [(source, find_raw(source, day, project.settings)) for source in sources]
-        files = [(source, raw) for source, raw in found if raw is not None]
-        if files:
-            yield _Found(feed, day, files, fingerprint_of(files))
+def _find(
+    feed: str, day: date, sources: Sequence[Source], project: Project, notes: list[str]
+) -> _Found | None:
+    """Return the files of a day folder, None when there is none that a configuration names.
+
+    One that cannot be read is named, and waited for by those who need it.
+    """
+    files: _Files = []
+    for source in sources:
+        raw = readable_raw(source, day, project.settings, notes)
+        if raw is not None:
+            files.append((source, raw))
+    return _Found(feed, day, files, fingerprint_of(files)) if files else None
+
+
+def _is_ready(found: _Found, before: Cursor, after: Cursor, now: float, stable_secs: float) -> bool:
+    """Return whether a day is new or changed, and complete; note in the cursor where it stands."""
+    feed, day = found.feed, found.day.isoformat()
+    if before.done.get(feed, {}).get(day) == found.fingerprint:
+        after.done[feed][day] = found.fingerprint
+        return False
+    seen, since = before.pending.get(feed, {}).get(day, ("", now))
+    since = since if seen == found.fingerprint else now
+    after.pending[feed][day] = (found.fingerprint, since)
+    return now - since >= stable_secs or day_has_marker(feed, found.day)
 
 
 def fingerprint_of(files: Sequence[tuple[Source, RawFound]]) -> str:
@@ -209,19 +254,47 @@ def _take(project: Project, ready: Sequence[_Found], after: Cursor) -> list[_Fou
     return taken
 
 
-def _runs(project: Project, days: Sequence[date], after: Cursor) -> tuple[list[DayRun], list[str]]:
+def _remember(before: Cursor, after: Cursor, names: Iterable[str], days: list[date]) -> None:
+    """Keep the days that configurations missed."""
+    for name in sorted(names):
+        missed = {*before.missed.get(name, ()), *(day.isoformat() for day in days)}
+        if missed:
+            after.missed[name] = tuple(sorted(missed))
+
+
+def _missed_runs(
+    project: Project,
+    configs: Sequence[LoadedConfig],
+    before: Cursor,
+    after: Cursor,
+    most: int,
+) -> list[DayRun]:
+    """Return the runs of days that configurations missed while they could not be used."""
+    runs: list[DayRun] = []
+    for loaded in configs:
+        days = before.missed.get(loaded.name, ())
+        kept = max(most - len(runs), 0)
+        runs += _runs(project, [loaded], [date.fromisoformat(day) for day in days[:kept]], after)[0]
+        if days[kept:]:
+            after.missed[loaded.name] = days[kept:]
+    return runs
+
+
+def _runs(
+    project: Project, configs: Sequence[LoadedConfig], days: Sequence[date], after: Cursor
+) -> tuple[list[DayRun], list[str]]:
     """Return a run per configuration and day whose files are all there and complete."""
     runs, notes = [], []
     for day in days:
-        for loaded in project.configs:
+        for loaded in configs:
             catalog, window = loaded.config.data_catalog, loaded.config.time_window
             if not catalog.auto_discover or not window.overlaps_day(day):
                 continue
             files: _Files = []
             lacking = []
             for source in project.sources_of(loaded):
-                raw = find_raw(source, day, project.settings)
                 feed = feed_of(source, project.settings)
+                raw = readable_raw(source, day, project.settings)
                 if raw is None or day.isoformat() not in after.done.get(feed, {}):
                     lacking.append(source.data_type.value)
                 else:
@@ -233,8 +306,15 @@ def _runs(project: Project, days: Sequence[date], after: Cursor) -> tuple[list[D
     return runs, notes
 
 
-def _range_notes(feed: str, days: Sequence[date], start: date, today: date) -> list[str]:
-    notes = [] if days else [f"no day folders (day-YYYY-MM-DD) in {feed}"]
+def _range_notes(
+    feed: str, days: Sequence[date], today: date, project: Project, sources: Sequence[Source]
+) -> list[str]:
+    start = project.settings.partitions_start
+    notes = []
+    if not days:
+        notes.append(f"no day folders (day-YYYY-MM-DD) in {feed}")
+        if (missing := feed_problem(sources[0], project.settings)) is not None:
+            notes.append(missing)
     if early := [day for day in days if day < start]:
         notes.append(
             f"{len(early)} days before {start} in {feed} are no partitions; set "

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.failures import step_failure_text, step_label
 from odum_assets.orchestration.names import CODE_LOCATION, PROCESS_TAG, op_name
 from odum_assets.orchestration.progress import Watcher, watched
-from odum_assets.orchestration.project import Project, Source, find_raw, load_project
+from odum_assets.orchestration.project import Project, Source, load_project, readable_raw
 from odum_assets.orchestration.registration import settle_pending
 from odum_assets.orchestration.sensors import unreported
 from odum_assets.settings import Settings
@@ -97,9 +97,9 @@ def load_graph(settings: Settings) -> Graph:
     Raises
     ------
     ConfigError
-        If a configuration cannot be used.
+        If the folder of configurations cannot be used.
     """
-    project = load_project(settings)
+    project = replace(load_project(settings), is_local=True)
     return Graph(project, definitions_of(project))
 
 
@@ -244,7 +244,7 @@ def report_raw_partitions(
         (source, day, raw)
         for day in days
         for source in (project.sources if sources is None else sources)
-        if (raw := find_raw(source, day, project.settings)) is not None
+        if (raw := readable_raw(source, day, project.settings)) is not None
     ]
     events = list(unreported(instance, found))
     for event in events:

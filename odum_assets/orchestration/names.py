@@ -34,7 +34,7 @@ POOL_CONVERSION: Final = "conversion"
 POOL_BACKTEST: Final = "backtest"
 """Backtests that run at one time: a day of two million orders takes up to four gigabytes."""
 
-CONVERTER_VERSION: Final = 1
+CONVERTER_VERSION: Final = 2
 """Equal to ``catalog.convert.CONVERTER_VERSION``, which cannot be imported here without pyarrow."""
 
 

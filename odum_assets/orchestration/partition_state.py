@@ -17,8 +17,8 @@ from odum_assets.orchestration.project import (
     RawFound,
     Source,
     feed_of,
-    find_raw,
     list_feed_days,
+    readable_raw,
 )
 from odum_assets.raw.layout import DataType
 
@@ -34,6 +34,7 @@ class State(StrEnum):
     NEW = "not converted"
     KEPT = "raw file gone"
     MISSING = "no raw file"
+    UNREADABLE = "raw file unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Partition:
         The raw file.
     manifest : PartitionManifest or None
         The catalog partition.
+    problems : tuple[str, ...]
+        What of it cannot be read, and why.
     """
 
     source: Source
@@ -59,25 +62,30 @@ class Partition:
     state: State
     raw: RawFound | None
     manifest: "PartitionManifest | None"
+    problems: tuple[str, ...] = ()
 
 
 def look_at(project: Project, source: Source, day: date) -> Partition:
     """Return the state of one day of one source; one whose manifest cannot be read is stale."""
     from odum_assets.catalog import read_manifest
 
-    raw = find_raw(source, day, project.settings)
-    root = project.catalog_root(source.loaded)
+    problems: list[str] = []
+    raw = readable_raw(source, day, project.settings, problems)
+    manifest, is_unreadable = None, bool(problems)
     try:
+        root = project.catalog_root(source.loaded)
         manifest = read_manifest(root, source.key, source.data_type, day)
-    except DataError:
-        return Partition(source, day, State.MISSING if raw is None else State.STALE, raw, None)
-    if manifest is None:
-        state = State.MISSING if raw is None else State.NEW
+    except DataError as error:
+        problems.append(str(error))
+    if is_unreadable:
+        state = State.UNREADABLE
     elif raw is None:
-        state = State.KEPT
+        state = State.MISSING if manifest is None else State.KEPT
+    elif manifest is None:
+        state = State.STALE if problems else State.NEW
     else:
         state = State.CURRENT if _is_current(source, raw, manifest) else State.STALE
-    return Partition(source, day, state, raw, manifest)
+    return Partition(source, day, state, raw, manifest, tuple(problems))
 
 
 def _is_current(source: Source, raw: RawFound, manifest: "PartitionManifest") -> bool:
@@ -100,11 +108,20 @@ def sources_for(project: Project, loaded: LoadedConfig, snapshot_mode: str) -> t
 
 
 def days_on_disk(project: Project, sources: tuple[Source, ...]) -> list[date]:
-    """Return the days for which there is a raw file of any of the sources, in order."""
+    """Return the days for which there is a raw file of any of the sources, in order.
+
+    One that cannot be read is there, too.
+
+    Raises
+    ------
+    DataError
+        If a folder of days cannot be reached or read.
+    """
     settings = project.settings
     found = set()
     for source in sources:
         for day in list_feed_days(feed_of(source, settings)):
-            if day not in found and find_raw(source, day, settings) is not None:
+            problems: list[str] = []
+            if day not in found and (readable_raw(source, day, settings, problems) or problems):
                 found.add(day)
     return sorted(found)

@@ -7,18 +7,25 @@ a raw file is there. What does not: Dagster assets (``assets``), reading data.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 import dagster as dg
 
-from odum_assets.config import LoadedConfig, catalog_root, effective_settings, load_configs
-from odum_assets.errors import DataError
+from odum_assets.config import (
+    LoadedConfig,
+    RefusedConfig,
+    catalog_root,
+    effective_settings,
+    read_folder,
+)
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.orchestration.names import catalog_key, raw_key
 from odum_assets.orchestration.partitions import daily_partitions
-from odum_assets.raw.fingerprint import FileStat, stat_source
-from odum_assets.raw.layout import MARKER, DataType, day_of_path
+from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
+from odum_assets.raw.layout import MARKER, DataType, day_of_path, is_url, local_path
+from odum_assets.raw.stores import open_store, reaching
 from odum_assets.settings import Settings
 
 
@@ -31,7 +38,7 @@ class Source:
     data_type : DataType
         Kind of data.
     named_by : tuple[LoadedConfig, ...]
-        The configurations that name a path for it; they agree about it (`load_configs` sees to
+        The configurations that name a path for it; they agree about it (`read_folder` sees to
         that), so the first one speaks for all.
     """
 
@@ -89,12 +96,35 @@ class Project:
         Raw data by instrument and type, each once.
     partitions : dg.DailyPartitionsDefinition
         The one daily partitioning that all assets share.
+    refused : tuple[RefusedConfig, ...]
+        Files of the configurations' folder that cannot be used: they have no part in the graph.
+    is_local : bool
+        Whether runs are asked for by who started this process, such as a command. In Dagster's
+        code server and run workers they come over HTTP.
     """
 
     settings: Settings
     configs: tuple[LoadedConfig, ...]
     sources: tuple[Source, ...]
     partitions: dg.DailyPartitionsDefinition
+    refused: tuple[RefusedConfig, ...] = ()
+    is_local: bool = False
+
+    def config(self, name: str) -> LoadedConfig:
+        """Return a configuration by name.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or its file cannot be used; the message says why.
+        """
+        for loaded in self.configs:
+            if loaded.name == name:
+                return loaded
+        for refused in self.refused:
+            if refused.name == name:
+                raise ConfigError(str(refused))
+        raise ConfigError(f"{self.settings.configs_path}: there is no configuration {name!r}")
 
     def sources_of(self, loaded: LoadedConfig) -> tuple[Source, ...]:
         """Return the raw data that a configuration names: what its day job needs."""
@@ -112,13 +142,16 @@ class Project:
 def load_project(settings: Settings) -> Project:
     """Read the configurations of the settings' folder.
 
+    One that cannot be used is in `Project.refused`: whoever shows the graph names it, and the
+    others work as without it.
+
     Raises
     ------
     ConfigError
-        If any of them cannot be used; all problems at once. A graph that silently lacks a branch
-        would be worse than one that does not load.
+        If the folder does not exist or cannot be read.
     """
-    configs = tuple(load_configs(settings.configs_path))
+    folder = read_folder(settings)
+    configs = folder.configs
     sources = []
     for key in sorted({loaded.key for loaded in configs}, key=str):
         for data_type in DataType:
@@ -130,7 +163,7 @@ def load_project(settings: Settings) -> Project:
             if named_by:
                 sources.append(Source(data_type, named_by))
     partitions = daily_partitions(settings.partitions_start)
-    return Project(settings, configs, tuple(sources), partitions)
+    return Project(settings, configs, tuple(sources), partitions, folder.refused)
 
 
 def feed_of(source: Source, settings: Settings) -> str:
@@ -140,14 +173,36 @@ def feed_of(source: Source, settings: Settings) -> str:
     return f"{root}/{before}".rstrip("/")
 
 
-def list_feed_days(feed: str) -> list[date]:
-    """Return the days that have a folder in a feed, in order."""
-    from fsspec.core import url_to_fs
+def feed_problem(source: Source, settings: Settings) -> str | None:
+    """Return what is wrong with where a source's files should be, None when the folder is there.
 
-    fs, root = url_to_fs(feed)
-    fs.invalidate_cache()
+    A store behind a URL may have no folders: of such a one nothing is said.
+    """
+    feed = feed_of(source, settings)
+    root = effective_settings(source.loaded, settings).raw_root
+    if is_url(feed) or local_path(feed).is_dir():
+        return None
+    advice = "set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds raw_tick_data"
+    folder = local_path(root)
+    if not folder.is_dir():
+        return f"{root}: no such folder; {advice}"
+    below = PurePosixPath(source.template).parts[0]
+    near = f", perhaps {folder.parent}" if folder.name == below else ""
+    return f"{feed}: no such folder; {advice}{near}"
+
+
+def list_feed_days(feed: str) -> list[date]:
+    """Return the days that have a folder in a feed, in order; none if there is no such folder.
+
+    Raises
+    ------
+    DataError
+        If the feed cannot be reached or read.
+    """
+    fs, root = open_store(feed)
     try:
-        entries = fs.ls(root, detail=True)
+        with reaching(feed):
+            entries = fs.ls(root, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
     days = (day_of_path(str(entry["name"])) for entry in entries if entry["type"] == "directory")
@@ -155,8 +210,11 @@ def list_feed_days(feed: str) -> list[date]:
 
 
 def day_has_marker(feed: str, day: date) -> bool:
-    """Return whether a day folder holds the marker of a finished delivery."""
-    return _stat(f"{feed}/day-{day.isoformat()}/{MARKER}") is not None
+    """Return whether a day folder holds the marker of a finished delivery, and it can be read."""
+    try:
+        return _stat(f"{feed}/day-{day.isoformat()}/{MARKER}") is not None
+    except DataError:
+        return False
 
 
 def find_raw(source: Source, day: date, settings: Settings) -> RawFound | None:
@@ -164,6 +222,11 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawFound | None:
 
     Names may be percent-encoded on disk (``%3A`` for a colon, ``%40`` for an at sign); the plain
     spelling wins.
+
+    Raises
+    ------
+    DataError
+        If it cannot be known whether there is one: the folder or the store cannot be read.
     """
     feed = feed_of(source, settings)
     _, _, after = source.template.partition("day-*")
@@ -173,6 +236,26 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawFound | None:
         if stat is not None:
             return RawFound(path, stat)
     return None
+
+
+def readable_raw(
+    source: Source, day: date, settings: Settings, problems: list[str] | None = None
+) -> RawFound | None:
+    """Return the raw file of a source and day, None when there is none that can be read.
+
+    Parameters
+    ----------
+    source, day, settings
+        As for `find_raw`.
+    problems : list of str, optional
+        Takes why it cannot be read.
+    """
+    try:
+        return find_raw(source, day, settings)
+    except DataError as error:
+        if problems is not None:
+            problems.append(str(error))
+        return None
 
 
 def _spellings(path: str) -> Iterator[str]:
@@ -188,5 +271,5 @@ def _spellings(path: str) -> Iterator[str]:
 def _stat(path: str) -> FileStat | None:
     try:
         return stat_source(path)
-    except DataError:
+    except NoRawFileError:
         return None

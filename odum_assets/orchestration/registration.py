@@ -4,9 +4,11 @@ What belongs here: which id a run has, when a step registers, what is said when 
 noticing that a run ended without a word. What does not: how rows are made (``registry``).
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +36,8 @@ _TELL_EVERY_S: Final = 2.0
 _GIVE_UP_AFTER: Final = 3
 _RETRY_WITHIN: Final = timedelta(minutes=10)
 _UNKNOWN_AFTER: Final = timedelta(hours=1)
+"""Time without a sign of life after which a run that its own Dagster does not know is lost. What
+another Dagster has is left to that one, however long it waits there."""
 
 
 class RunCanceled(BaseException):
@@ -68,7 +72,11 @@ class Registration:
 
         self._is_told = self._try(
             lambda: register_running(
-                self._settings, request, self.run_id, self._context.run.run_id
+                self._settings,
+                request,
+                self.run_id,
+                self._context.run.run_id,
+                owner_names(self._context.instance),
             ),
             f"the registry could not be told that {self.run_id} begins",
         )
@@ -214,6 +222,9 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
     A run that ends by itself says so in its step. This is for the others: canceled while queued,
     held up by a failed conversion, killed. One that Dagster tries again waits for that try.
 
+    Several instances may share a registry. A run that this one has is marked as its own, and only
+    such a run is closed when it is gone from here.
+
     Parameters
     ----------
     instance : dg.DagsterInstance
@@ -226,16 +237,19 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
     RegistryError, ResultError
         If the registry or a record cannot be read or written; the other runs are closed.
     """
-    from odum_assets.registry.pending import close_run, pending_runs, requeue
+    from odum_assets.registry.pending import claim, close_run, pending_runs, requeue
     from odum_assets.results.store import ResultError
 
-    pending = pending_runs(settings)
+    owner = owner_names(instance)
+    pending = [_attached(instance, settings, each) for each in pending_runs(settings)]
     ids = sorted({each.dagster_run_id for each in pending if each.dagster_run_id is not None})
     records = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else []
     known = {record.dagster_run.run_id: record for record in records}
     closed, problems = [], []
     for each in pending:
         record = known.get(each.dagster_run_id or "")
+        if record is not None and each.owner != owner:
+            claim(settings, each, owner)
         following = None if record is None else _next_try(instance, each, record.dagster_run)
         if following is not None:
             requeue(settings, each, following)
@@ -250,6 +264,33 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
     if problems:
         raise problems[0]
     return closed
+
+
+def owner_names(instance: dg.DagsterInstance) -> tuple[str, ...]:
+    """Return the names of an instance: the id of its storage of runs, and where it lies.
+
+    The id stays when a container gets another name, the place when the storage is cleared away.
+    """
+    storage_id = getattr(instance.run_storage, "get_run_storage_id", None)
+    names = [] if storage_id is None else [str(storage_id())]
+    if not instance.is_ephemeral:
+        names.append(f"{socket.gethostname()}:{instance.root_directory}")
+    return tuple(names)
+
+
+def _attached(
+    instance: dg.DagsterInstance, settings: Settings, pending: "PendingRun"
+) -> "PendingRun":
+    """Find the Dagster run of a run whose asker died before it could say which one it is."""
+    from odum_assets.registry.pending import attach_dagster_run
+
+    if pending.dagster_run_id is not None:
+        return pending
+    found = instance.get_runs(dg.RunsFilter(tags={RUN_ID_TAG: pending.run_id}), limit=1)
+    if not found:
+        return pending
+    attach_dagster_run(settings, pending.run_id, found[0].run_id)
+    return replace(pending, dagster_run_id=found[0].run_id)
 
 
 def _next_try(
@@ -273,10 +314,12 @@ def _verdict(
 
     now = datetime.now(UTC)
     if record is None:
-        # It may be another instance's. Runs tell every few seconds how far they are.
-        if now - pending.seen_at < _UNKNOWN_AFTER:
-            return None
         name = pending.dagster_run_id
+        # Runs tell every few seconds how far they are.
+        is_silent = now - pending.seen_at >= _UNKNOWN_AFTER
+        is_own = not {*pending.owner}.isdisjoint(owner_names(instance))
+        if not is_silent or (name is not None and not is_own):
+            return None
         text = "it was never started" if name is None else f"Dagster knows no run {name} (any more)"
         return RunStatus.FAILED, text
     run = record.dagster_run

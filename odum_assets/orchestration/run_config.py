@@ -89,7 +89,12 @@ class BacktestConfig(dg.Config):
             snapshot_mode=automatic if self.snapshot_mode == "auto" else self.snapshot_mode,
             close_positions=self.close_positions,
             exec_algorithm=self._algorithm(loaded),
+            refuse_missing_days=self._refuses_missing_days(loaded),
         )
+
+    def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
+        """Return whether a window that lacks days is refused."""
+        return loaded.config.quality.missing_days == "refuse"
 
     def _algorithm(self, loaded: LoadedConfig) -> "ExecAlgorithm | None":
         params = self.exec_algorithm_params
@@ -146,7 +151,8 @@ class SweepConfig(ResultConfig):
         default={},
         description="Values by dotted path of the run configuration; every combination runs, such "
         "as {strategy.params.window: [50, 100], execution.latency.insert_ms: [0, 5]}. What decides "
-        "the data (instrument, data_catalog, time_window) may not vary.",
+        "the data (instrument, data_catalog, time_window) may not vary. A number with more digits "
+        'than a float holds is written {"$number": "0.1234567890123456789"}.',
     )
     variants: list[dict[str, Any | None]] = Field(
         default=[],
@@ -182,9 +188,20 @@ class WindowConfig(BacktestConfig):
         description="First moment after the window, spelled like start. Empty: time_window.end of "
         "the configuration, which must then be set.",
     )
+    missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
+        default="CONFIG",
+        description="What becomes of the window when the catalog lacks days of it. warn: it runs "
+        "over the others, and the result names those that are missing. refuse: it fails. CONFIG: "
+        "quality.missing_days of the configuration.",
+    )
     export_ticks: bool = Field(
         default=False, description="Also export the trades that the run went over, for charts."
     )
+
+    def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
+        if self.missing_days == "CONFIG":
+            return super()._refuses_missing_days(loaded)
+        return self.missing_days == "refuse"
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
         """Return the window (ns since 1970 UTC, end exclusive).
@@ -239,7 +256,9 @@ def parse_moment(name: str, text: str | None, day: date | None) -> int | None:
         allowed = "2023-05-23T19:23:00Z" + ("" if day is None else " or 19:23:00")
         raise ConfigError(f"{name}: found {text!r}, allowed a time such as {allowed}") from None
     if moment.utcoffset() is None:
-        raise ConfigError(f"{name}: found {text!r} without a time zone, add Z for UTC: {text}Z")
+        # Written out: a day alone takes no zone.
+        whole = f"{moment.isoformat()}Z"
+        raise ConfigError(f"{name}: found {text!r} without a time zone, add Z for UTC: {whole}")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from odum_assets.config import read_folder
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.assets.raw import raw_materialization
 from odum_assets.orchestration.discovery import Cursor, DayRun, look
@@ -59,6 +60,7 @@ def raw_days_sensor(
             now=time.time(),
             today=datetime.now(UTC).date(),
             stable_secs=stable_secs(os.environ.get(STABLE_SECS)),
+            unusable=_unusable(project),
         )
         for note in seen.notes:
             context.log.info(note)
@@ -99,6 +101,24 @@ def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
         return dg.SkipReason(f"closed {', '.join(closed)}" if closed else "nothing to close")
 
     return registry_ended_runs
+
+
+def _unusable(project: Project) -> dict[str, str]:
+    """Return the configurations that no run can be started of now, with the reason.
+
+    A run reads its configuration anew: one whose file was damaged or removed since the graph was
+    loaded would fail, and one that has come since is not in the graph yet.
+    """
+    loaded = {each.name: each.path for each in project.configs}
+    folder = read_folder(project.settings)
+    usable = {each.name: each.path for each in folder.configs}
+    reasons = {name: f"{path}: the file is gone" for name, path in loaded.items()}
+    reasons |= {
+        name: f"{path}: not in the graph yet; reload the code location"
+        for name, path in usable.items()
+    }
+    reasons |= {each.name: str(each) for each in folder.refused}
+    return {name: why for name, why in reasons.items() if not (name in loaded and name in usable)}
 
 
 def unreported(

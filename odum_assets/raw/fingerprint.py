@@ -12,8 +12,13 @@ from typing import Any
 
 from odum_assets.errors import DataError
 from odum_assets.raw.layout import RawFile, is_url, local_path
+from odum_assets.raw.stores import open_store, reaching
 
 _BLOCK = 1 << 20
+
+
+class NoRawFileError(DataError):
+    """Report a raw file that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,10 @@ def stat_source(source: str) -> FileStat:
 
     Raises
     ------
+    NoRawFileError
+        If there is no such file.
     DataError
-        If there is no such file or it cannot be looked at.
+        If it cannot be looked at.
     """
     try:
         if is_url(source):
@@ -46,7 +53,7 @@ def stat_source(source: str) -> FileStat:
         found = local_path(source).stat()
     except FileNotFoundError as error:
         message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise DataError(message) from error
+        raise NoRawFileError(message) from error
     except OSError as error:
         message = f"{source}: the raw file cannot be read ({error.strerror or error})."
         raise DataError(message) from error
@@ -70,13 +77,11 @@ def hash_file(path: Path) -> str:
 
 
 def _stat_url(source: str) -> FileStat:
-    from fsspec.core import url_to_fs
-
-    fs, path = url_to_fs(source)
-    fs.invalidate_cache()
-    info: dict[str, Any] = fs.info(path)
-    try:
-        mtime_ns: int | None = int(fs.modified(path).timestamp() * 1_000_000_000)
-    except (NotImplementedError, AttributeError, KeyError):
-        mtime_ns = None
-    return FileStat(int(info["size"] or 0), mtime_ns)
+    fs, path = open_store(source)
+    with reaching(source):
+        info: dict[str, Any] = fs.info(path)
+        try:
+            mtime_ns: int | None = int(fs.modified(path).timestamp() * 1_000_000_000)
+        except (NotImplementedError, AttributeError, KeyError):
+            mtime_ns = None
+        return FileStat(int(info["size"] or 0), mtime_ns)

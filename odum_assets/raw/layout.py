@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from odum_assets.errors import DataError
+from odum_assets.raw.stores import open_store, reaching
 from odum_assets.settings import is_inside
 
 if TYPE_CHECKING:
@@ -128,7 +129,11 @@ def list_days(raw_root: str) -> list[date]:
 
 
 def list_raw_files(
-    raw_root: str, *, day: date | None = None, data_type: DataType | None = None
+    raw_root: str,
+    *,
+    day: date | None = None,
+    data_type: DataType | None = None,
+    problems: list[str] | None = None,
 ) -> list[RawFile]:
     """Return the raw data files under the root, ordered by day, type and key.
 
@@ -141,12 +146,26 @@ def list_raw_files(
         Local path or URL.
     day, data_type : optional
         Keep only these.
+    problems : list of str, optional
+        Takes what is wrong with days that cannot be read; without it the first one is raised.
+
+    Raises
+    ------
+    DataError
+        If the root, or a day and there is no list for it, cannot be read.
     """
     fs, root = _filesystem(raw_root)
     days = list_days(raw_root) if day is None else [day]
     found: dict[tuple[date, str, str], RawFile] = {}
     for each in days:
-        for file in _files_of_day(fs, root, each):
+        try:
+            files = list(_files_of_day(fs, root, each))
+        except DataError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
+            continue
+        for file in files:
             if data_type is not None and file.data_type is not data_type:
                 continue
             slot = (file.day, file.data_type.value, file.key_text)
@@ -199,17 +218,14 @@ def is_data_file(name: str) -> bool:
 
 
 def _filesystem(raw_root: str) -> "tuple[AbstractFileSystem, str]":
-    from fsspec.core import url_to_fs
-
-    fs, root = url_to_fs(raw_root)
-    # A listing must show what is there now, not what an earlier listing of this process saw.
-    fs.invalidate_cache()
-    return fs, str(root).rstrip("/")
+    fs, root = open_store(raw_root)
+    return fs, root.rstrip("/")
 
 
 def _entries(fs: "AbstractFileSystem", folder: str, kind: str) -> list[dict[str, Any]]:
     try:
-        listing = fs.ls(folder, detail=True)
+        with reaching(_full_name(fs, folder)):
+            listing = fs.ls(folder, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
     # A link to a file or folder counts as what it points to.

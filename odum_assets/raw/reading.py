@@ -16,6 +16,7 @@ from odum_assets.errors import DataError
 from odum_assets.raw.fingerprint import FileStat, stat_source
 from odum_assets.raw.layout import DataType, is_url, local_path
 from odum_assets.raw.schemas import RawSchema, recognise
+from odum_assets.raw.stores import open_store, reaching
 
 
 class RawReader:
@@ -88,11 +89,10 @@ def fetch_source(source: str, staged: Path) -> Path:
     """Return a local path with the bytes of `source`, copied to `staged` when it is a URL."""
     if not is_url(source):
         return local_path(source)
-    from fsspec.core import url_to_fs
-
-    fs, path = url_to_fs(source)
+    fs, path = open_store(source)
     try:
-        fs.get_file(path, str(staged))
+        with reaching(source):
+            fs.get_file(path, str(staged))
     except FileNotFoundError as error:
         message = f"{source}: there is no such raw file. Check the day and the raw root."
         raise DataError(message) from error

@@ -10,11 +10,12 @@ from odum_assets.registry.database import (
     reading,
     registry_exists,
     registry_url,
+    result_store,
     shown,
 )
-from odum_assets.registry.models import PENDING, Run
+from odum_assets.registry.models import PENDING, Artifact, Run
 from odum_assets.registry.records import run_ids
-from odum_assets.results.store import ResultStore
+from odum_assets.registry.repair import find_damage, remedy
 from odum_assets.settings import Settings
 
 _NAMED = 3
@@ -55,6 +56,10 @@ def check_registry(settings: Settings) -> Checked:
     """
     url = registry_url(settings)
     found = Checked(shown(url))
+    damage = find_damage(settings)
+    if damage is not None:
+        found.problems.append(f"{damage}; {remedy(url)}")
+        return found
     if not registry_exists(settings):
         found.problems.append("there is no registry yet; run: odum registry upgrade")
         return found
@@ -68,23 +73,32 @@ def check_registry(settings: Settings) -> Checked:
                     f"{schema.head_version()}; run: odum registry upgrade"
                 )
                 return found
-            found.problems += [
-                f"the tables are not those of the version: {each}"
-                for each in schema.differences(connection)
-            ]
             under_way = Run.status.in_(PENDING)
+            reports = _with_report(connection)
             pending = set(connection.execute(sa.select(Run.run_id).where(under_way)).scalars())
             known = set(connection.execute(sa.select(Run.run_id).where(~under_way)).scalars())
     finally:
         engine.dispose()
     found.runs, found.pending = len(known), len(pending)
     # A run under way may come to its end, and its file, while this looks.
-    there = set(run_ids(ResultStore(settings.results_path)))
+    store = result_store(settings)
+    there = set(run_ids(store))
+    gone = {run_id for run_id in reports & there if not store.report_path(run_id).is_dir()}
     for runs, text in (
         (there - known - pending, "have a file and are not registered"),
         (known - there, "are registered and have no file"),
+        (gone, "are registered with a report that is gone"),
     ):
         if runs:
             named = ", ".join(sorted(runs)[:_NAMED]) + (", ..." if len(runs) > _NAMED else "")
             found.problems.append(f"{len(runs)} runs {text} ({named}); run: odum registry rebuild")
     return found
+
+
+def _with_report(connection: sa.Connection) -> set[str]:
+    """Return the runs of which files of a report are registered."""
+    in_report = Artifact.storage_path.like("report/%")
+    found = sa.select(Run.run_id).where(
+        sa.exists().where(Artifact.run_id == Run.id).where(in_report)
+    )
+    return set(connection.execute(found).scalars())

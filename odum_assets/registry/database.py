@@ -5,6 +5,7 @@ a schema of their own, ``odum``: other programs that share the database (Dagster
 ``runs``, too) are not touched.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 
 from odum_assets.errors import OdumError
+from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
 SCHEMA = "odum"
@@ -30,10 +32,34 @@ _POOL: Final[dict[str, Any]] = {"pool_size": 16, "max_overflow": 0}
 """Connections are made when they are needed, and kept: making one anew takes longer than asking."""
 
 _LOCK_KEY = 0x6F64756D
+_DAMAGE_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TO_JSON: Final = partial(json.dumps, allow_nan=False)
+"""A number that JSON does not have would make the row unreadable for everybody else."""
+
+_OPTIONS: Final[dict[str, Any]] = {"json_serializer": _TO_JSON, **_POOL}
 
 
 class RegistryError(OdumError):
     """Report a registry that cannot be reached, or not be used as it is."""
+
+
+class DamagedRegistryError(RegistryError):
+    """Report a registry whose database file is damaged.
+
+    Parameters
+    ----------
+    place : str
+        Where it lies.
+    reason : str
+        What the database says.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"registry {place}: the database file is damaged ({reason}). Run: odum registry "
+            "rebuild, which sets it aside and builds a new one from the result files"
+        )
+        self.reason = reason
 
 
 def registry_url(settings: Settings) -> sa.URL:
@@ -73,6 +99,13 @@ def registry_exists(settings: Settings) -> bool:
     return url.drivername != "sqlite" or Path(str(url.database)).is_file()
 
 
+def result_store(settings: Settings) -> ResultStore:
+    """Return the results beside a registry, of which no file is ever taken for one of a result."""
+    url = registry_url(settings)
+    databases = (Path(str(url.database)),) if url.drivername == "sqlite" else ()
+    return ResultStore(settings.results_path, databases)
+
+
 def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engine:
     """Return an engine for a registry; nothing is connected yet.
 
@@ -84,14 +117,14 @@ def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engin
         How long to wait for a lock that another process holds.
     """
     if url.drivername == "sqlite":
-        engine = sa.create_engine(url, connect_args={"timeout": patience_secs}, **_POOL)
+        engine = sa.create_engine(url, connect_args={"timeout": patience_secs}, **_OPTIONS)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     # The driver takes whole seconds, two at least.
     connect_secs = max(2, min(_CONNECT_SECS, round(patience_secs)))
     options = {"connect_timeout": connect_secs, "application_name": "odum"}
-    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options, **_POOL)
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options, **_OPTIONS)
     sa.event.listen(engine, "connect", partial(_prepare_postgresql, round(patience_secs * 1000)))
     return engine
 
@@ -139,15 +172,39 @@ def writing(engine: sa.Engine, *, alone: bool = True) -> Iterator[sa.Connection]
 
 @contextmanager
 def _explained(engine: sa.Engine) -> Iterator[None]:
+    driver: Any = engine.dialect.loaded_dbapi
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        # Errors of _prepare_sqlite, such as a damaged file, come as they are.
-        reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    except (DBAPIError, driver.Error) as error:
+        # Errors of _prepare_sqlite, such as a damaged file, and of COPY come as they are.
+        reason = reason_of(error).rstrip(".?")
+        code = getattr(_original(error), "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in _DAMAGE_CODES:
+            raise DamagedRegistryError(shown(engine.url), reason) from error
         raise RegistryError(
-            f"registry {shown(engine.url)}: {reason.rstrip('.?')}. Check that the database is "
-            "there and may be written, and that it is up to date (odum registry upgrade)"
+            f"registry {shown(engine.url)}: {reason}. Check that the database is there and may be "
+            "written, and that it is up to date (odum registry upgrade)"
         ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what a database or its driver says, on one line."""
+    return " ".join(str(_original(error)).split())[:500]
+
+
+def is_of_database(error: BaseException) -> bool:
+    """Return whether an error is the database's own, and not about the values that were written."""
+    original = _original(error)
+    kinds = {each.__name__ for each in type(original).__mro__}
+    if not kinds & {"Error", "DatabaseError"} or kinds & {"IntegrityError", "DataError"}:
+        return False
+    # PostgreSQL's class 54: a value that is too large or too deeply nested.
+    return not str(getattr(original, "sqlstate", None) or "").startswith("54")
+
+
+def _original(error: BaseException) -> BaseException:
+    found = error.orig if isinstance(error, StatementError) else error
+    return error if found is None else found
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a DB-API connection

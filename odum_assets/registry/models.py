@@ -1,6 +1,6 @@
 """The tables: datasets, strategies, runs, artifacts, events.
 
-Fractions are fractions (0.25 is 25 %), a drawdown is zero or negative. What is not known is null.
+Fractions are fractions (0.25 is 25 %), drawdowns are zero or negative. What is not known is null.
 """
 
 from datetime import datetime
@@ -60,6 +60,10 @@ SORTED_COLUMNS = (
     "winning_trades",
     "losing_trades",
     "break_even_trades",
+    "cagr",
+    "volatility",
+    "calmar_ratio",
+    "drawdown_duration_secs",
 )
 """Columns of runs that a list can be sorted by; each has an index with the row's key."""
 
@@ -170,7 +174,10 @@ class Run(Base):
 
     `executed_at` is when the status came to be: when the run was queued, when it began, when it
     ended. `phase` says in words how far it is or came; `updated_at` is the last sign of life of a
-    run under way, null once it has ended.
+    run under way, null once it has ended. `pnl` is net of commissions and funding; `max_drawdown`
+    is the largest fall as a fraction of its peak, `drawdown_amount` the largest in money.
+    `figures_version` says which rules the figures follow
+    (`odum_assets.backtest.metrics.FIGURES_VERSION`).
     """
 
     __tablename__ = "runs"
@@ -275,9 +282,15 @@ class Run(Base):
     break_even_trades: Mapped[int | None] = mapped_column(sa.BigInteger)
     flag_count: Mapped[int | None] = mapped_column(sa.Integer)
 
-    # Last: a list that does not show them need not read past the figures.
+    # Last of the first version: a list that does not show them need not read past those figures.
     params: Mapped[dict[str, Any]] = mapped_column(JSONB)
     provenance: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+    figures_version: Mapped[int | None] = mapped_column(sa.Integer)
+    cagr: Mapped[Decimal | None] = mapped_column(RATIO)
+    volatility: Mapped[Decimal | None] = mapped_column(RATIO)
+    calmar_ratio: Mapped[Decimal | None] = mapped_column(RATIO)
+    drawdown_duration_secs: Mapped[Decimal | None] = mapped_column(RATIO)
 
 
 class Artifact(Base):

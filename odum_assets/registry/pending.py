@@ -17,19 +17,28 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from odum_assets.backtest.request import RunRequest
-from odum_assets.registry.database import PATIENCE_SECS, reading, registry_exists, writing
+from odum_assets.registry.database import (
+    PATIENCE_SECS,
+    reading,
+    registry_exists,
+    result_store,
+    writing,
+)
 from odum_assets.registry.models import PENDING
-from odum_assets.registry.records import PHASE_LIMIT, pending_row, record_of
+from odum_assets.registry.records import PHASE_LIMIT, Row, pending_row, record_of
 from odum_assets.registry.register import ARTIFACTS, EVENTS, RUNS, insert, opened, register_record
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import request_record, write_failure
-from odum_assets.results.store import ResultStore
+from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 
 type Ending = Literal[RunStatus.FAILED, RunStatus.CANCELED]
 
 _PROGRESS_PATIENCE_SECS = 0.25
 _ERROR_TYPES = {RunStatus.FAILED: "RunFailed", RunStatus.CANCELED: "RunCanceled"}
+_OWNER = "dagster_instance"
+"""Key in the provenance of a run under way: names of the Dagster instance that has it."""
+
 _IS_PENDING = RUNS.c.status.in_(PENDING)
 
 
@@ -47,12 +56,16 @@ class PendingRun:
         The Dagster run that carries it out; None while that is not known.
     seen_at : datetime
         Last sign of life.
+    owner : tuple[str, ...]
+        Names of the Dagster instance that has the run; empty while none has said so. Several
+        instances may share a registry, and only that one can say what became of the run.
     """
 
     run_id: str
     status: RunStatus
     dagster_run_id: str | None
     seen_at: datetime
+    owner: tuple[str, ...] = ()
 
 
 def register_queued(
@@ -101,6 +114,35 @@ def attach_dagster_run(settings: Settings, run_id: str, dagster_run_id: str) -> 
     return _update(settings, which, {"dagster_run_id": dagster_run_id})
 
 
+def claim(settings: Settings, run: PendingRun, owner: tuple[str, ...]) -> None:
+    """Say which Dagster instance has a run.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    with opened(settings) as engine, writing(engine) as connection:
+        found = sa.select(RUNS.c.provenance).where(*_same(run))
+        provenance = connection.execute(found).scalar_one_or_none()
+        if provenance is not None:
+            values = {"provenance": {**provenance, _OWNER: list(owner)}}
+            connection.execute(RUNS.update().where(*_same(run)).values(values))
+
+
+def withdraw(settings: Settings, run_id: str) -> bool:
+    """Remove a queued run that no Dagster run carries out; return whether it was there.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), _IS_PENDING)
+    with opened(settings) as engine, writing(engine) as connection:
+        return bool(connection.execute(RUNS.delete().where(*which)).rowcount)
+
+
 def requeue(settings: Settings, run: PendingRun, dagster_run_id: str) -> bool:
     """Let a run wait for the Dagster run that tries it again; return whether it was still pending.
 
@@ -122,7 +164,11 @@ def requeue(settings: Settings, run: PendingRun, dagster_run_id: str) -> bool:
 
 
 def register_running(
-    settings: Settings, request: RunRequest, run_id: str, dagster_run_id: str | None = None
+    settings: Settings,
+    request: RunRequest,
+    run_id: str,
+    dagster_run_id: str | None = None,
+    owner: tuple[str, ...] = (),
 ) -> None:
     """Register that a run begins, queued before or not.
 
@@ -139,6 +185,8 @@ def register_running(
         Its id.
     dagster_run_id : str, optional
         The Dagster run that carries it out.
+    owner : tuple[str, ...]
+        Names of the Dagster instance that has this Dagster run.
 
     Raises
     ------
@@ -147,7 +195,9 @@ def register_running(
     """
     record = request_record(request, run_id, dagster_run_id)
     row = pending_row(record, RunStatus.RUNNING, datetime.now(UTC))
-    failed = ResultStore(settings.results_path).failed_path(run_id)
+    if owner:
+        row["provenance"] = {**row["provenance"], _OWNER: list(owner)}
+    failed = result_store(settings).failed_path(run_id)
     with opened(settings) as engine, writing(engine) as connection:
         statement = insert(connection)(RUNS).values(row)
         changes = {name: statement.excluded[name] for name in row if name != "run_id"}
@@ -216,7 +266,7 @@ def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error
     RegistryError
         If the registry cannot be written; it is as before.
     ResultError
-        If a record cannot be written.
+        If a record cannot be written or read; the other runs are closed.
     """
     which = (RUNS.c.dagster_run_id == dagster_run_id, _IS_PENDING)
     return _close(settings, which, status, error)
@@ -244,12 +294,21 @@ def pending_runs(settings: Settings) -> list[PendingRun]:
     if not registry_exists(settings):
         return []
     found = sa.select(
-        RUNS.c.run_id, RUNS.c.status, RUNS.c.dagster_run_id, RUNS.c.executed_at, RUNS.c.updated_at
+        RUNS.c.run_id,
+        RUNS.c.status,
+        RUNS.c.dagster_run_id,
+        RUNS.c.executed_at,
+        RUNS.c.updated_at,
+        RUNS.c.provenance,
     ).where(_IS_PENDING)
     with opened(settings) as engine, reading(engine) as connection:
         return [
             PendingRun(
-                row.run_id, row.status, row.dagster_run_id, row.updated_at or row.executed_at
+                row.run_id,
+                row.status,
+                row.dagster_run_id,
+                row.updated_at or row.executed_at,
+                tuple(row.provenance.get(_OWNER, ())),
             )
             for row in connection.execute(found.order_by(RUNS.c.executed_at))
         ]
@@ -270,24 +329,41 @@ def _close(
     status: Ending,
     error: str,
 ) -> list[str]:
-    store = ResultStore(settings.results_path)
-    closed = []
+    store = result_store(settings)
+    closed: list[str] = []
+    problems: list[ResultError] = []
     with opened(settings) as engine, writing(engine) as connection:
         for row in connection.execute(sa.select(RUNS).where(*which)).mappings().all():
             run_id = row["run_id"]
-            if not store.fast_path(run_id).is_file() and not store.failed_path(run_id).is_file():
-                record = row["provenance"]["request"]
-                record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
-                reached = None
-                if row["phase"] is not None:
-                    reached = (float(row["progress"]), row["phase"])
-                kind = {"type": _ERROR_TYPES[status], "message": error}
-                is_failed = status is RunStatus.FAILED
-                ending: Literal["failed", "canceled"] = "failed" if is_failed else "canceled"
-                write_failure(settings, record, ending, kind, reached)
-            register_record(connection, record_of(store, run_id))
-            closed.append(run_id)
+            try:
+                if not _has_file(store, run_id):
+                    _write_ending(settings, dict(row), status, error)
+                register_record(connection, record_of(store, run_id))
+            except ResultError as problem:
+                problems.append(problem)
+            else:
+                closed.append(run_id)
+    if problems:
+        # The others are closed.
+        raise problems[0]
     return closed
+
+
+def _has_file(store: ResultStore, run_id: str) -> bool:
+    return store.fast_path(run_id).exists() or store.failed_path(run_id).exists()
+
+
+def _write_ending(settings: Settings, row: Row, status: Ending, error: str) -> None:
+    """Write the record of a run that ended without a file."""
+    record = row["provenance"]["request"]
+    record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
+    reached = None
+    if row["phase"] is not None:
+        reached = (float(row["progress"]), row["phase"])
+    ending: Literal["failed", "canceled"] = "failed" if status is RunStatus.FAILED else "canceled"
+    write_failure(
+        settings, record, ending, {"type": _ERROR_TYPES[status], "message": error}, reached
+    )
 
 
 def _update(

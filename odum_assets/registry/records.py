@@ -1,22 +1,36 @@
 """What the registry says of a run, made from its file, or from what was asked for.
 
 What belongs here: the translation of documents into rows; it reads files and knows no database.
-The files show percentages and losses as positive drawdowns, the registry fractions and signs.
+The files show percentages, the registry fractions; signs are the same.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from odum_assets.backtest.metrics import FIGURES_VERSION
 from odum_assets.config.hashing import canonical_json
+from odum_assets.config.problems import printable
+from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
-from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
+from odum_assets.registry.types import (
+    RATIO_DECIMALS,
+    RATIO_DIGITS,
+    ArtifactKind,
+    RunMode,
+    RunStatus,
+)
+from odum_assets.results.earlier import recomputed, version_of
 from odum_assets.results.failures import read_failure
+from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
+from odum_assets.results.stored_file import StoredFile
 
 type Row = dict[str, Any]
 
@@ -26,7 +40,19 @@ UNVERSIONED = "unversioned"
 PHASE_LIMIT = 255
 """Characters of the text that says how far a run is."""
 
+_UNUSABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    ConfigError,
+)
+"""What a file of unexpected content can lead to; `record_of` names the file instead."""
+
 _TICKS = "tick"
+_LARGEST_RATIO = 10 ** (RATIO_DIGITS - RATIO_DECIMALS)
 _KINDS = {
     ".json": (ArtifactKind.JSON, "application/json"),
     ".parquet": (ArtifactKind.PARQUET, "application/vnd.apache.parquet"),
@@ -49,6 +75,10 @@ class Record:
         Rows that it refers to; None where a run failed before they were known.
     artifacts, events : list of dict
         Rows that belong to it.
+    path : Path
+        The file that says all this.
+    problems : list of str
+        Files of the run that are left out, each with the reason.
     """
 
     run: Row
@@ -56,6 +86,8 @@ class Record:
     strategy: Row | None
     artifacts: list[Row]
     events: list[Row]
+    path: Path
+    problems: list[str]
 
 
 def record_of(store: ResultStore, run_id: str) -> Record:
@@ -68,7 +100,7 @@ def record_of(store: ResultStore, run_id: str) -> Record:
     """
     failed = store.failed_path(run_id)
     if failed.is_file() and not store.fast_path(run_id).is_file():
-        return _failed(store, failed)
+        return _failed(store, run_id)
     return _succeeded(store, store.entry(run_id))
 
 
@@ -100,14 +132,26 @@ def pending_row(request: Row, status: RunStatus, moment: datetime) -> Row:
     }
 
 
-def run_ids(store: ResultStore) -> Iterator[str]:
-    """Yield the name of every file that should be a run."""
+def run_ids(store: ResultStore, problems: list[str] | None = None) -> Iterator[str]:
+    """Yield the name of every file that is named as one of a run.
+
+    Parameters
+    ----------
+    store : ResultStore
+        The results.
+    problems : list of str, optional
+        Takes the files that have no such name.
+    """
     for folder in ("fast", "failed"):
-        yield from sorted(each.stem for each in (store.root / folder).glob("*.json"))
+        for path in sorted((store.root / folder).glob("*.json")):
+            if is_run_id(path.stem):
+                yield path.stem
+            elif problems is not None:
+                problems.append(f"{printable(str(path))}: not named by a run id; move it away")
 
 
 def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
-    document, metadata, summary = entry.document, entry.metadata(), entry.summary()
+    document, metadata, summary = entry.document, entry.metadata(), _summary(store, entry)
     try:
         created = _moment(entry.created_at)
         run = {
@@ -133,24 +177,44 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
                     "resources",
                     "versions",
                 )
+            }
+            # Results of earlier versions do not know these.
+            | {
+                name: metadata.get(name)
+                for name in ("missing_days", "partial_days", "rows_repeated")
             },
         }
+        artifacts, problems = _artifacts(store, entry.run_id)
         return Record(
             run=run,
             dataset=_dataset(metadata, created),
             strategy=_strategy(metadata, created),
-            artifacts=_artifacts(store, entry.run_id),
+            artifacts=artifacts,
             events=_events(summary, metadata, created),
+            path=entry.fast_path,
+            problems=problems,
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except _UNUSABLE as error:
         raise ResultError(
             f"{entry.fast_path}: lacks what the registry needs ({type(error).__name__}: {error}); "
             "run the backtest again"
         ) from error
 
 
-def _failed(store: ResultStore, path: Path) -> Record:
-    document = read_failure(path)
+def _summary(store: ResultStore, entry: ResultEntry) -> Row:
+    """Return the summary of a result, by today's rules where its report has what they need."""
+    summary = entry.summary()
+    if version_of(summary) < FIGURES_VERSION and entry.report_path is not None:
+        table = store.file("report", entry.run_id, "equity.parquet")
+        # What cannot be computed keeps the figures that it has, with their version.
+        unknown = (OSError, ValueError, KeyError, TypeError, ArithmeticError, ResultError)
+        with suppress(*unknown), table.opened() as equity:
+            return recomputed(summary, entry.metadata()["days"], equity)
+    return summary
+
+
+def _failed(store: ResultStore, run_id: str) -> Record:
+    path, document = store.failed_path(run_id), read_failure(store, run_id)
     try:
         created = _moment(document["execution_time"])
         error, status = document["error"], RunStatus(document["status"])
@@ -166,8 +230,9 @@ def _failed(store: ResultStore, path: Path) -> Record:
             "provenance": _asked(document),
         }
         event = _event(0, status.value, created, {**error})
-        return Record(run, None, None, _artifacts(store, document["run_id"]), [event])
-    except (KeyError, TypeError, ValueError) as problem:
+        artifacts, problems = _artifacts(store, run_id)
+        return Record(run, None, None, artifacts, [event], path, problems)
+    except _UNUSABLE as problem:
         raise ResultError(
             f"{path}: lacks what the registry needs ({type(problem).__name__}: {problem}); "
             "move it away"
@@ -220,8 +285,9 @@ def _figures(summary: Row | None) -> Row:
     found = summary or {}
     account, parts = found.get("account", {}), found.get("pnl_breakdown", {})
     trades, drawdown = found.get("trades", {}), found.get("drawdown", {})
-    ratios, depth = found.get("ratios", {}), _fraction(drawdown.get("max_drawdown_pct"))
+    ratios, returns = found.get("ratios", {}), found.get("returns", {})
     return {
+        "figures_version": None if summary is None else version_of(summary),
         "currency": account.get("currency"),
         "initial_capital": account.get("starting_balance"),
         "final_balance": account.get("final_balance"),
@@ -232,14 +298,18 @@ def _figures(summary: Row | None) -> Row:
         "unrealized": parts.get("unrealized"),
         "commissions": parts.get("commissions"),
         "funding": parts.get("funding"),
-        "drawdown_amount": drawdown.get("max_drawdown"),
+        "drawdown_amount": drawdown.get("max_drawdown_amount"),
+        "drawdown_duration_secs": drawdown.get("max_drawdown_duration_secs"),
         "expectancy": trades.get("expectancy"),
-        "total_return": _fraction(found.get("returns", {}).get("total_return_pct")),
-        "max_drawdown": None if depth is None else -depth,
+        "total_return": _fraction(returns.get("total_return_pct")),
+        "cagr": _storable(_fraction(returns.get("cagr_pct"))),
+        "volatility": _fraction(returns.get("volatility_pct")),
+        "max_drawdown": _fraction(drawdown.get("max_drawdown_pct")),
         "win_rate": _fraction(trades.get("win_rate")),
         "profit_factor": trades.get("profit_factor"),
         "sharpe_ratio": ratios.get("sharpe"),
         "sortino_ratio": ratios.get("sortino"),
+        "calmar_ratio": _storable(ratios.get("calmar")),
         "orders": found.get("orders"),
         "fills": found.get("fills"),
         "total_trades": trades.get("total_trades"),
@@ -291,28 +361,57 @@ def _strategy(metadata: Row, created: datetime) -> Row:
     }
 
 
-def _artifacts(store: ResultStore, run_id: str) -> list[Row]:
-    report = store.report_path(run_id)
-    files = [store.fast_path(run_id), store.failed_path(run_id), store.ticks_path(run_id)]
-    # Hidden files are ones that are still being written.
-    files += sorted(report.iterdir()) if report.is_dir() else []
-    rows = []
-    for path in files:
-        if not path.is_file() or path.name.startswith("."):
+def _artifacts(store: ResultStore, run_id: str) -> tuple[list[Row], list[str]]:
+    """Return the files of a run, and why some of them are left out."""
+    own = f"{run_id}.json"
+    files = [("fast", own), ("failed", own), ("tickdata", own)]
+    rows: list[Row] = []
+    problems: list[str] = []
+    try:
+        report = store.report_path(run_id)
+        names = sorted(os.listdir(report)) if report.is_dir() else []  # noqa: PTH208 - names only
+        files += [("report", run_id, name) for name in names]  # type: ignore[misc]
+    except (ResultError, OSError) as error:
+        problems.append(str(error))
+    for parts in files:
+        # Hidden files are ones that are still being written.
+        if parts[-1].startswith("."):
             continue
-        kind, mime = _KINDS.get(path.suffix, _OTHER)
-        stat = path.stat()
-        rows.append(
-            {
-                "kind": kind,
-                "filename": path.name,
-                "storage_path": path.relative_to(store.root).as_posix(),
-                "mime_type": mime,
-                "size_bytes": stat.st_size,
-                "created_at": datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC),
-            }
-        )
-    return rows
+        file = store.file(*parts)
+        try:
+            row = _artifact(file)
+        except FileNotFoundError:
+            continue
+        except (ResultError, OSError, UnicodeError) as error:
+            problems.append(printable(f"{error}"))
+        else:
+            rows.append(row)
+    return rows, problems
+
+
+def _artifact(file: StoredFile) -> Row:
+    """Return the row of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ResultError
+        If it is no file that may be opened, or its name cannot be written down.
+    """
+    name = file.parts[-1]
+    if printable(name) != name:
+        raise ResultError(f"{file.path}: a name that is not plain text; rename the file")
+    stat = file.stat()
+    kind, mime = _KINDS.get(file.path.suffix, _OTHER)
+    return {
+        "kind": kind,
+        "filename": name,
+        "storage_path": "/".join(file.parts),
+        "mime_type": mime,
+        "size_bytes": stat.st_size,
+        "created_at": datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC),
+    }
 
 
 def _events(summary: Row, metadata: Row, created: datetime) -> list[Row]:
@@ -338,6 +437,11 @@ def _event(sequence: int, kind: str, moment: datetime, payload: Row) -> Row:
 
 def _fraction(percent: float | None) -> Decimal | None:
     return None if percent is None else Decimal(repr(percent)).scaleb(-2)
+
+
+def _storable(ratio: Decimal | float | None) -> Decimal | float | None:
+    """Return a ratio unless it is too large for its column: growth that is extrapolated may be."""
+    return None if ratio is None or abs(ratio) >= _LARGEST_RATIO else ratio
 
 
 def _moment(text: str) -> datetime:

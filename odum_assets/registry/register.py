@@ -1,12 +1,14 @@
 """Bringing runs into the registry: one when it ends, or all of them anew."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from odum_assets.registry import schema
 from odum_assets.registry.bulk import load
@@ -14,11 +16,15 @@ from odum_assets.registry.database import (
     PATIENCE_SECS,
     RegistryError,
     create_engine,
+    is_of_database,
     reading,
+    reason_of,
     registry_url,
+    result_store,
     shown,
     writing,
 )
+from odum_assets.registry.fitting import require_fits
 from odum_assets.registry.models import PENDING, Artifact, Dataset, Event, Run, Strategy
 from odum_assets.registry.records import Record, Row, record_of, run_ids
 from odum_assets.results.store import ResultError, ResultStore
@@ -47,11 +53,17 @@ class Rebuilt:
         Runs under way that were taken over.
     problems : list of str
         Files that could not be read, each with the reason.
+    set_aside : Path or None
+        What a damaged database file is called now.
+    notes : list of str
+        What else there is to know.
     """
 
     runs: int = 0
     pending: int = 0
     problems: list[str] = field(default_factory=list)
+    set_aside: Path | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> sa.Engine:
@@ -87,15 +99,31 @@ def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> s
                 f"registry {shown(url)}: the tables are at version {version or 'none'}, this "
                 f"program needs {schema.head_version()}; run: odum registry upgrade"
             )
-        upgrade_registry(engine, ResultStore(settings.results_path))
+        upgrade_registry(engine, result_store(settings))
     except BaseException:
         engine.dispose()
         raise
     return engine
 
 
-def upgrade_registry(engine: sa.Engine, store: ResultStore) -> Rebuilt | None:
+def upgrade_registry(
+    engine: sa.Engine,
+    store: ResultStore,
+    pending: Sequence[Row] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Rebuilt | None:
     """Bring the tables up to this program's version, and fill new ones from the result files.
+
+    Parameters
+    ----------
+    engine : sa.Engine
+        The registry.
+    store : ResultStore
+        The result files.
+    pending : sequence of dict
+        Rows of runs under way, for new tables.
+    progress : callable, optional
+        Called with the number of runs that were read.
 
     Returns
     -------
@@ -116,7 +144,9 @@ def upgrade_registry(engine: sa.Engine, store: ResultStore) -> Rebuilt | None:
                 "use the program that made it, or another DATABASE_URL"
             )
         schema.upgrade(connection)
-        filled = _fill(connection, store, None, []) if version is None else None
+        filled = None
+        if version is None:
+            filled = _fill(connection, store, progress, pending)
     if filled is not None:
         _tidy(engine)
     return filled
@@ -145,11 +175,11 @@ def register_run(settings: Settings, run_id: str) -> None:
     Raises
     ------
     ResultError
-        If its file is not there or cannot be read.
+        If its file is not there, cannot be read, or says what the registry cannot hold.
     RegistryError
         If the registry cannot be written; it is as before.
     """
-    store = ResultStore(settings.results_path)
+    store = result_store(settings)
     with opened(settings) as engine, writing(engine) as connection:
         # Read with the lock held: whoever writes last has read last.
         register_record(connection, record_of(store, run_id))
@@ -174,8 +204,7 @@ def rebuild(
         Called with the number of runs that were read.
     """
     with writing(engine) as connection:
-        under_way = sa.select(RUNS).where(RUNS.c.status.in_(PENDING)).order_by(RUNS.c.id)
-        pending = [dict(row) for row in connection.execute(under_way).mappings()]
+        pending = pending_rows(connection)
         for table in (EVENTS, ARTIFACTS, RUNS, STRATEGIES, DATASETS):
             connection.execute(table.delete())
         done = _fill(connection, store, progress, pending)
@@ -184,7 +213,52 @@ def rebuild(
 
 
 def register_record(connection: sa.Connection, record: Record) -> None:
-    """Write the rows of a run that ended, in place of those that it had."""
+    """Write the rows of a run that ended, in place of those that it had.
+
+    Raises
+    ------
+    ResultError
+        If its file says what the registry cannot hold; the transaction goes on as without it.
+    """
+    require_fits(record)
+    with _refusing(connection, record):
+        _write_record(connection, record)
+
+
+def pending_rows(connection: sa.Connection) -> list[Row]:
+    """Return the rows of runs under way, in order of their keys."""
+    under_way = sa.select(RUNS).where(RUNS.c.status.in_(PENDING)).order_by(RUNS.c.id)
+    return [dict(row) for row in connection.execute(under_way).mappings()]
+
+
+@contextmanager
+def _refusing(connection: sa.Connection, record: Record) -> Iterator[None]:
+    """Blame the file of a record for what the database refuses of its rows.
+
+    Raises
+    ------
+    ResultError
+        If the database refuses them; nothing of them is left.
+    """
+    try:
+        with connection.begin_nested():
+            yield
+    except _refusals(connection) as error:
+        if is_of_database(error):
+            raise
+        raise ResultError(
+            f"{record.path}: the registry cannot hold what it says ({reason_of(error)}); move it "
+            "away or run the backtest again"
+        ) from error
+
+
+def _refusals(connection: sa.Connection) -> tuple[type[Exception], ...]:
+    """Return the errors by which values are refused, by SQLAlchemy or by the driver itself."""
+    driver: Any = connection.dialect.loaded_dbapi
+    return (StatementError, driver.Error, ValueError, OverflowError)
+
+
+def _write_record(connection: sa.Connection, record: Record) -> None:
     dataset_id = strategy_id = None
     if record.dataset is not None:
         dataset_id = _upsert_parent(connection, DATASETS, record.dataset, ["content_hash"])
@@ -230,7 +304,8 @@ class _Keys:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], int] = {}
-        self._new: list[Row] = []
+        self._new: dict[tuple[str, ...], Row] = {}
+        self._last = 0
 
     def of(self, row: Row | None, *identity: str) -> int | None:
         """Return the key of a row, which is kept for loading when it is new."""
@@ -238,61 +313,110 @@ class _Keys:
             return None
         name = tuple(row[each] for each in identity)
         if name not in self._known:
-            self._known[name] = len(self._known) + 1
-            self._new.append({"id": self._known[name], **row})
+            self._last += 1
+            self._known[name] = self._last
+            self._new[name] = {"id": self._last, **row}
         return self._known[name]
 
-    def take(self) -> list[Row]:
+    def new(self) -> list[Row]:
         """Return the rows that were not loaded yet."""
-        taken, self._new = self._new, []
-        return taken
+        return list(self._new.values())
+
+    def settle(self, *, loaded: bool) -> None:
+        """Take the new rows as loaded, or forget them."""
+        if not loaded:
+            for name in self._new:
+                del self._known[name]
+        self._new.clear()
+
+
+class _Loader:
+    """Load records into empty tables, many at a time; one that is refused is named alone."""
+
+    def __init__(self, connection: sa.Connection, done: Rebuilt) -> None:
+        self._connection = connection
+        self._done = done
+        self._datasets = _Keys()
+        self._strategies = _Keys()
+        self._last = 0
+        self.loaded: set[str] = set()
+
+    def load(self, records: Sequence[Record]) -> None:
+        """Load records; where the database refuses some, halve them until it is clear which."""
+        if not records:
+            return
+        try:
+            with self._connection.begin_nested():
+                self._insert(records)
+        except _refusals(self._connection) as error:
+            self._settle(loaded=False)
+            if is_of_database(error):
+                raise
+            if len(records) > 1:
+                middle = len(records) // 2
+                self.load(records[:middle])
+                self.load(records[middle:])
+                return
+            self._done.problems.append(
+                f"{records[0].path}: the registry cannot hold what it says ({reason_of(error)}); "
+                "move it away or run the backtest again"
+            )
+        else:
+            self._settle(loaded=True)
+            self._done.runs += len(records)
+            for each in records:
+                self._done.problems += each.problems
+                self.loaded.add(each.run["run_id"])
+
+    def next_key(self) -> int:
+        """Return a key that no run has."""
+        self._last += 1
+        return self._last
+
+    def _insert(self, records: Sequence[Record]) -> None:
+        runs, artifacts, events = [], [], []
+        for record in records:
+            key = self.next_key()
+            dataset = self._datasets.of(record.dataset, "content_hash")
+            strategy = self._strategies.of(record.strategy, "name", "version", "params_hash")
+            runs.append({"id": key, **record.run, "dataset_id": dataset, "strategy_id": strategy})
+            artifacts += [{"run_id": key, **each} for each in record.artifacts]
+            events += [{"run_id": key, **each} for each in record.events]
+        load(self._connection, DATASETS, self._datasets.new())
+        load(self._connection, STRATEGIES, self._strategies.new())
+        for table, rows in ((RUNS, runs), (ARTIFACTS, artifacts), (EVENTS, events)):
+            load(self._connection, table, rows)
+
+    def _settle(self, *, loaded: bool) -> None:
+        self._datasets.settle(loaded=loaded)
+        self._strategies.settle(loaded=loaded)
 
 
 def _fill(
     connection: sa.Connection,
     store: ResultStore,
     progress: Callable[[int], None] | None,
-    pending: list[Row],
+    pending: Sequence[Row],
 ) -> Rebuilt:
     """Load everything into empty tables, a batch of runs at a time, and the runs under way last."""
-    done, datasets, strategies = Rebuilt(), _Keys(), _Keys()
-    runs: list[Row] = []
-    artifacts: list[Row] = []
-    events: list[Row] = []
-    loaded: set[str] = set()
-
-    def flush() -> None:
-        load(connection, DATASETS, datasets.take())
-        load(connection, STRATEGIES, strategies.take())
-        for table, rows in ((RUNS, runs), (ARTIFACTS, artifacts), (EVENTS, events)):
-            load(connection, table, rows)
-            rows.clear()
-        if progress is not None:
-            progress(done.runs)
-
-    for run_id in dict.fromkeys(run_ids(store)):
+    done = Rebuilt()
+    loader = _Loader(connection, done)
+    records: list[Record] = []
+    names = dict.fromkeys(run_ids(store, done.problems))
+    for number, run_id in enumerate(names, 1):
         try:
             record = record_of(store, run_id)
+            require_fits(record)
+            records.append(record)
         except ResultError as error:
             done.problems.append(str(error))
-            continue
-        done.runs += 1
-        loaded.add(run_id)
-        runs.append(
-            {
-                "id": done.runs,
-                **record.run,
-                "dataset_id": datasets.of(record.dataset, "content_hash"),
-                "strategy_id": strategies.of(record.strategy, "name", "version", "params_hash"),
-            }
-        )
-        artifacts += [{"run_id": done.runs, **each} for each in record.artifacts]
-        events += [{"run_id": done.runs, **each} for each in record.events]
-        if len(runs) >= _BATCH:
-            flush()
-    flush()
-    kept = [row for row in pending if row["run_id"] not in loaded]
-    load(connection, RUNS, [{**row, "id": done.runs + 1 + i} for i, row in enumerate(kept)])
+        if len(records) >= _BATCH or number == len(names):
+            loader.load(records)
+            records.clear()
+            if progress is not None:
+                progress(done.runs)
+    kept = [row for row in pending if row["run_id"] not in loader.loaded]
+    load(connection, RUNS, [{**row, "id": loader.next_key()} for row in kept])
     done.pending = len(kept)
     _settle(connection)
     return done

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from odum_assets.results.earlier import version_of
 from odum_assets.results.store import ResultEntry
 
 _METRICS = (
+    "figures_version",
     "orders",
     "fills",
     "pnl",
@@ -14,6 +16,7 @@ _METRICS = (
     "pnl_breakdown.unrealized",
     "pnl_breakdown.commissions",
     "pnl_breakdown.funding",
+    "account.balance_change",
     "account.final_balance",
     "account.final_equity",
     "returns.total_return_pct",
@@ -21,10 +24,15 @@ _METRICS = (
     "trades.win_rate",
     "trades.profit_factor",
     "trades.expectancy",
-    "drawdown.max_drawdown",
     "drawdown.max_drawdown_pct",
+    "drawdown.max_drawdown_amount",
+    "drawdown.max_drawdown_duration_secs",
+    "returns.volatility_pct",
+    "returns.cagr_pct",
     "ratios.sharpe",
     "ratios.sortino",
+    "ratios.calmar",
+    "ratios.returns",
     "position.quantity",
 )
 _OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "exec_algorithm")
@@ -74,7 +82,10 @@ def compare_results(entries: Sequence[ResultEntry]) -> Comparison:
     entries : sequence of ResultEntry
         Two or more.
     """
-    summaries = [_flat(entry.summary()) for entry in entries]
+    summaries = [
+        {**_flat(entry.summary()), "figures_version": version_of(entry.summary())}
+        for entry in entries
+    ]
     configs = [_flat(entry.metadata()["config"]) for entry in entries]
     inputs = [_inputs(entry.metadata()) for entry in entries]
     return Comparison(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.accounting import account
-from odum_assets.backtest.equity import LastPrices
 from odum_assets.backtest.plan import Progress, RunPlan
+from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
-from odum_assets.backtest.volume import days_before, volume_curve
+from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
-from odum_assets.catalog.scratch import scratch_folder
+from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.digest import result_digest
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
+from odum_assets.storage.scratch import scratch_folder
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -53,6 +54,8 @@ class Executed:
         The algorithm that counted.
     sweep : dict[str, Any] or None
         Which variant of which sweep the run is; None for a run by itself.
+    repeated : dict[str, int]
+        Rows by data type that two neighboring partitions hold and that were replayed once.
     """
 
     request: RunRequest
@@ -64,6 +67,7 @@ class Executed:
     curve_days: list[PartitionManifest]
     exec_algorithm: ExecAlgorithm
     sweep: dict[str, Any] | None = None
+    repeated: dict[str, int] = field(default_factory=dict)
 
     @property
     def window_start_ns(self) -> int:
@@ -117,6 +121,7 @@ def executed(
             rows_replayed=data.rows,
             curve_days=curve_days,
             exec_algorithm=plan.exec_algorithm,
+            repeated=data.repeated,
         )
 
 
@@ -138,6 +143,10 @@ class Prepared:
         Trades of the window.
     rows : int
         Rows of all partitions in the window.
+    volumes : VolumeDays
+        Volume of the days before, for VWAP.
+    repeated : dict[str, int]
+        As of `Executed`.
     """
 
     request: RunRequest
@@ -147,6 +156,8 @@ class Prepared:
     manifests: list[PartitionManifest]
     prices: LastPrices
     rows: int
+    volumes: VolumeDays
+    repeated: dict[str, int]
 
 
 @contextmanager
@@ -172,14 +183,23 @@ def prepared(request: RunRequest, settings: Settings) -> Iterator[Prepared]:
             for data_type in request.data_types
         ]
         manifests = catalog_view(root, wanted, view)
-        window = (request.start_ns, request.end_ns)
-        prices = LastPrices.read(_files(manifests, DataType.TRADES, view), window)
+        dropped = drop_repeats(view, manifests)
+        window = request.bounds()
+        prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             raise BacktestError(
                 "no trades lie in the window; choose a window inside the data (see odum data list)"
             )
-        rows = sum(_rows_between(each, view, *window) for each in manifests)
-        yield Prepared(request, root, view, work, manifests, prices, rows)
+        rows = sum(
+            _rows_between(each, view, count, *window)
+            for each, count in zip(manifests, dropped, strict=True)
+        )
+        repeated: dict[str, int] = {}
+        for each, count in zip(manifests, dropped, strict=True):
+            if count:
+                repeated[each.data_type.value] = repeated.get(each.data_type.value, 0) + count
+        volumes = VolumeDays(root, work / "curve")
+        yield Prepared(request, root, view, work, manifests, prices, rows, volumes, repeated)
 
 
 def plan_of(
@@ -188,25 +208,26 @@ def plan_of(
     """Return the plan of a request over prepared data, and the days of its volume curve (VWAP)."""
     algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
     curve_days: list[PartitionManifest] = []
+    curve = None
+    start, end = request.bounds()
     if isinstance(algorithm, VwapAlgorithm):
-        lookback = algorithm.params.lookback_days
-        earlier = days_before(data.catalog, request.config.key, request.days[0], lookback)
-        days = tuple(each.day for each in earlier)
-        wanted = [PartitionRequest(request.config.key, DataType.TRADES, days)]
-        curve_days = catalog_view(data.catalog, wanted, work / "curve")
+        curve_days, curve = data.volumes.curve(
+            request.config.key, request.days[0], algorithm.params.lookback_days
+        )
     plan = RunPlan(
         config=request.config.config,
         exec_algorithm=algorithm,
         snapshot_mode=request.snapshot_mode,
         close_positions=request.close_positions,
         data_types=request.data_types,
+        days=request.days,
         catalog=data.view,
         funding_files=_files(data.manifests, DataType.FUNDING, data.view),
-        start_ns=request.start_ns,
-        end_ns=request.end_ns,
+        start_ns=start,
+        end_ns=end,
         first_trade_ns=data.prices.span[0],
         last_row_ns=max(each.last_ts_init for each in data.manifests),
-        volume_curve=volume_curve(work / "curve", curve_days),
+        volume_curve=curve,
         work=work,
         chunk_rows=chunk_rows,
     )
@@ -218,12 +239,12 @@ def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) 
 
 
 def _rows_between(
-    manifest: PartitionManifest, root: Path, start: int | None, end: int | None
+    manifest: PartitionManifest, root: Path, dropped: int, start: int | None, end: int | None
 ) -> int:
-    """Return how many rows of a partition lie in a window (ns), `end` exclusive."""
+    """Return how many rows of a partition in a view lie in a window (ns), `end` exclusive."""
     first, last = manifest.first_ts_init, manifest.last_ts_init
     if (start is None or start <= first) and (end is None or end > last):
-        return manifest.rows_written
+        return manifest.rows_written - dropped
     column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
     times = column.cast(pa.int64()).to_numpy()
     low = 0 if start is None else int(np.searchsorted(times, start))

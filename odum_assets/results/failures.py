@@ -3,16 +3,14 @@
 They are kept beside the results so that an index over the results can be made anew with them.
 """
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from odum_assets.backtest.request import DAY_NS, RunRequest, day_start_ns, iso_ns
-from odum_assets.catalog.publish import write_synced
 from odum_assets.results.run_id import new_run_id
 from odum_assets.results.store import ResultError, ResultStore, json_text
 from odum_assets.settings import Settings
+from odum_assets.storage.files import write_synced
 
 
 def run_id_of(request: RunRequest) -> str:
@@ -156,20 +154,21 @@ def write_failure(
         write_synced(work / "record", json_text(document)).rename(path)
 
 
-def read_failure(path: Path) -> dict[str, Any]:
-    """Return a record.
+def read_failure(store: ResultStore, run_id: str) -> dict[str, Any]:
+    """Return the record of a run without a result.
 
     Raises
     ------
     ResultError
         If it cannot be read; it is named.
     """
+    path = store.failed_path(run_id)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["run_id"] != path.stem:
+        found = store.file("failed", path.name).read_json()
+        if found["run_id"] != run_id:
             raise ValueError(f"it is the record of {found['run_id']}")
         return {"error": found["error"], "metadata": found["metadata"], **found}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ResultError(
             f"{path}: not a record of a failed run that this version can read "
             f"({type(error).__name__}: {error}); move it away"

@@ -7,6 +7,7 @@ from typing import Any
 from odum_assets.backtest.request import iso_ns
 from odum_assets.catalog import PartitionManifest
 from odum_assets.config.hashing import canonical_json
+from odum_assets.results.coverage import missing_days, partial_days
 from odum_assets.results.execution import Executed
 
 METADATA_VERSION = 1
@@ -34,6 +35,8 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "mode": request.mode,
         "partition": request.partition,
         "days": [day.isoformat() for day in request.days],
+        "missing_days": missing_days(run),
+        "partial_days": partial_days(run),
         "window": {
             "start_ns": None if request.start_ns is None else str(request.start_ns),
             "end_ns": None if request.end_ns is None else str(request.end_ns),
@@ -45,13 +48,14 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "config_name": config.name,
         "config_path": str(config.path),
         "config_hash": config.content_hash,
-        "config": config.config.model_dump(mode="json", by_alias=True),
+        "config": config.config.document(),
         "instrument_key": str(config.key),
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,
         "close_positions": request.close_positions,
         "exec_algorithm": run.exec_algorithm.model_dump(mode="json"),
         "strategy_sha256": outcome["strategy_sha256"],
+        "strategy_modules": outcome["strategy_modules"],
         "sources": [_source(each) for each in run.manifests],
         "catalog": [_partition(each) for each in run.manifests],
         "volume_curve": {
@@ -63,6 +67,7 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "sweep": run.sweep,
         "reconciliation": outcome["reconciliation"],
         "rows_replayed": run.rows_replayed,
+        "rows_repeated": run.repeated,
         "resources": outcome["resources"],
         "versions": {
             "odum_assets": version("odum-assets"),

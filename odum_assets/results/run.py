@@ -121,7 +121,8 @@ def store_result(
         run_id=run_id,
         digest=run.digest,
         summary=document["summary"],
-        metadata=document["metadata"],
+        # As it can be read: numbers of any length are floats.
+        metadata=entry.metadata(),
         fast_path=entry.fast_path,
         report_path=entry.report_path,
         flags=tuple(document["summary"]["flags"]),

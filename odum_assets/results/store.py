@@ -9,7 +9,6 @@ not finished lies in work folders in ``.staging``; those of dead processes go wi
 """
 
 import difflib
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,20 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.backtest.plan import FREE_SPACE
-from odum_assets.catalog.locks import held
-from odum_assets.catalog.partition_writer import sync
-from odum_assets.catalog.publish import write_synced
-from odum_assets.catalog.scratch import scratch_folder
-from odum_assets.errors import OdumError
+from odum_assets.config.exact_json import write_json
+from odum_assets.config.problems import printable
+from odum_assets.results.document import check_document
+from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
+from odum_assets.results.stored_file import ResultError, StoredFile
 from odum_assets.settings import is_inside
+from odum_assets.storage.files import sync, write_synced
+from odum_assets.storage.locks import held
+from odum_assets.storage.scratch import scratch_folder
+
+__all__ = ["ResultEntry", "ResultError", "ResultStore", "json_text"]
 
 _PUBLISHING = "publishing"
 """File in a work folder that names the run whose files are taking their places."""
-
-
-class ResultError(OdumError):
-    """Report a result that is not there or cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ class ResultEntry:
     report_path : Path or None
         The report folder, for runs in report mode.
     document : dict[str, Any]
-        Content of the summary file.
+        Content of the summary file, figures of earlier versions in today's form.
+    stored : StoredFile
+        The summary file, as it may be opened.
     """
 
     run_id: str
@@ -61,6 +63,7 @@ class ResultEntry:
     fast_path: Path
     report_path: Path | None
     document: dict[str, Any]
+    stored: StoredFile
 
     def summary(self) -> dict[str, Any]:
         """Return the summary figures."""
@@ -71,6 +74,10 @@ class ResultEntry:
         """Return the provenance record."""
         found: dict[str, Any] = self.document["metadata"]
         return found
+
+    def report_file(self, name: str) -> StoredFile:
+        """Return a file of the report folder, whether it exists or not."""
+        return self.stored.at("report", self.run_id, name)
 
     @property
     def sweep(self) -> dict[str, Any] | None:
@@ -86,21 +93,41 @@ class ResultStore:
     ----------
     root : Path
         The results path.
+    databases : tuple[Path, ...]
+        Databases that this process has open and that do not lie in the results path; see
+        `StoredFile`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, databases: tuple[Path, ...] = ()) -> None:
         self.root = root
+        self.databases = databases
 
-    def entries(self) -> list[ResultEntry]:
+    def entries(self, problems: list[str] | None = None) -> list[ResultEntry]:
         """Return all runs, newest first.
+
+        Parameters
+        ----------
+        problems : list of str, optional
+            Takes what is wrong with files that cannot be read; without it the first one is raised.
 
         Raises
         ------
         ResultError
-            If a summary file cannot be read; it is named.
+            If a summary file, and there is no list for it, cannot be read; it is named.
         """
-        found = [self._read(path) for path in (self.root / "fast").glob("*.json")]
+        found = []
+        for path in sorted((self.root / "fast").glob("*.json")):
+            try:
+                found.append(self._read(path.stem))
+            except ResultError as error:
+                if problems is None:
+                    raise
+                problems.append(str(error))
         return sorted(found, key=lambda each: (each.created_at, each.run_id), reverse=True)
+
+    def file(self, *parts: str) -> StoredFile:
+        """Return a file below the results path, as it may be opened."""
+        return StoredFile(self.root, parts, self.databases)
 
     def entry(self, run_id: str) -> ResultEntry:
         """Return one run.
@@ -111,20 +138,33 @@ class ResultStore:
             If there is no such run; similar ids are named.
         """
         path = self.fast_path(run_id)
-        if not path.is_file():
+        if not path.exists() and not path.is_symlink():
             known = [each.stem for each in (self.root / "fast").glob("*.json")]
             near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; see odum results list"
             raise ResultError(f"no result {run_id} in {self.root}{hint}")
-        return self._read(path)
+        return self._read(run_id)
 
     def current(self, config_name: str, partition: str) -> ResultEntry | None:
-        """Return the latest run of a configuration's partition, None when there is none."""
+        """Return the latest run of a configuration's partition, None when there is none.
+
+        Raises
+        ------
+        ResultError
+            If the file that names it, or its own, cannot be read.
+        """
         pointer = self._pointer(config_name, partition)
-        if not pointer.is_file():
+        file = self.file("partitions", config_name, f"{partition}.json")
+        try:
+            run_id = file.read_json()["run_id"]
+            path = self.fast_path(run_id)
+        except FileNotFoundError:
             return None
-        run_id = json.loads(pointer.read_text(encoding="utf-8"))["run_id"]
-        return self.entry(run_id) if self.fast_path(run_id).is_file() else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ResultError(
+                f"{pointer}: does not name a run ({_reason(error)}); run the backtest again"
+            ) from error
+        return self.entry(run_id) if path.exists() else None
 
     def fast_path(self, run_id: str) -> Path:
         """Return where a run's summary lies.
@@ -184,10 +224,10 @@ class ResultStore:
         with self.explained(), self.scratch() as work:
             text = write_synced(work / "summary", json_text(document))
             name = write_synced(work / "pointer", json_text({"run_id": run_id}))
-            for file in [] if report is None else report.iterdir():
+            for file in [] if report is None else [*report.iterdir(), report]:
                 sync(file)
             for place in (summary, target, pointer):
-                place.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(place.parent)
             with held(self._publish_lock):
                 if summary.exists() or target.exists():
                     raise ResultError(
@@ -198,7 +238,7 @@ class ResultStore:
                 if metadata.get("sweep") is None:
                     moves.append((name, pointer))
                 self._place(work, run_id, moves)
-        return self._read(summary)
+        return self._read(run_id)
 
     def _place(self, work: Path, run_id: str, moves: list[tuple[Path, Path]]) -> None:
         """Put finished files and folders in their places; take them back on an error."""
@@ -208,6 +248,8 @@ class ResultStore:
             for source, target in moves:
                 source.rename(target)
                 done.append((source, target))
+                # Before the next: when the power fails, a summary has its report.
+                sync(target.parent)
         except BaseException:
             for source, target in reversed(done):
                 target.rename(source)
@@ -248,33 +290,55 @@ class ResultStore:
             )
         return path
 
-    def _read(self, path: Path) -> ResultEntry:
-        self._inside(*path.relative_to(self.root).parts)
+    def _read(self, run_id: str) -> ResultEntry:
+        file = self.file("fast", f"{run_id}.json")
+        if not is_run_id(run_id):
+            raise ResultError(f"{printable(str(file.path))}: not named by a run id; move it away")
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            path = self.fast_path(run_id)
+            document = file.read_json()
+            check_document(document, run_id)
+            document["summary"] = in_current_form(document["summary"])
             metadata = document["metadata"]
-            report = self.report_path(document["run_id"])
             return ResultEntry(
-                run_id=document["run_id"],
+                run_id=run_id,
                 mode=document["mode"],
                 config_name=metadata["config_name"],
                 partition=metadata["partition"],
                 digest=metadata["digest"],
                 created_at=metadata["created"],
                 fast_path=path,
-                report_path=report if document["mode"] == "report" else None,
+                report_path=self.report_path(run_id) if document["mode"] == "report" else None,
                 document=document,
+                stored=file,
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ResultError(
-                f"{path}: not a result that this version can read ({type(error).__name__}: "
-                f"{error}); move it away or run the backtest again"
+                f"{printable(str(file.path))}: not a result that this version can read "
+                f"({_reason(error)}); move it away or run the backtest again"
             ) from error
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return printable(f"{type(error).__name__}: {error}")
+
+
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return indented JSON with a final newline; NaN is refused."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return indented JSON with a final newline, Decimals as numbers; NaN is refused."""
+    return write_json(value, indent=2) + "\n"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those around it, and wait until they are on the disk."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync(each.parent)
 
 
 def _checked(run_id: str) -> str:

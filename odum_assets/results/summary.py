@@ -6,8 +6,10 @@ Amounts are JSON numbers with the digits they have; a figure that is not known i
 from decimal import Decimal
 from typing import Any
 
+from odum_assets.backtest.metrics import FIGURES_VERSION
 from odum_assets.backtest.request import iso_ns
 from odum_assets.config.model import VwapAlgorithm
+from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.execution import Executed
 
 
@@ -17,20 +19,22 @@ def build_summary(run: Executed) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        JSON-ready. ``pnl`` is the change of the balance; ``pnl_breakdown.net`` is realized less
-        commissions plus funding, and equal to it on a margin account. Percentages are in percent of
-        the starting balance.
+        JSON-ready. ``pnl`` is realized less commissions plus funding on every account, what is open
+        not counted; ``account.balance_change`` is what the balance did, which on a cash account
+        includes what it paid for what it holds. Names that end in ``_pct`` are in percent; losses
+        and drawdowns are negative. ``figures_version`` says which rules the figures follow
+        (`odum_assets.backtest.metrics.FIGURES_VERSION`).
     """
     outcome = run.outcome
     account, counts = outcome["account"], outcome["counts"]
     reconciliation, trades = outcome["reconciliation"], outcome["trades"]
-    net = Decimal(account["realized"]) - Decimal(account["commissions"])
-    net += Decimal(account["funding"])
+    net = _net(account)
     quantity = Decimal(outcome["position"]["quantity"])
     summary = {
+        "figures_version": FIGURES_VERSION,
         "orders": counts["orders"],
         "fills": outcome["fills"],
-        "pnl": reconciliation["balance_change"],
+        "pnl": net,
         "pnl_breakdown": {
             "realized": account["realized"],
             "unrealized": account["unrealized"],
@@ -63,19 +67,28 @@ def build_summary(run: Executed) -> dict[str, Any]:
         "trades": trades,
         "drawdown": outcome["drawdown"],
         "ratios": outcome["ratios"],
-        # The seeds show these three beside their sections; readers of old files look for them here.
+        # Readers of earlier files look for these beside their sections; they mean the same there.
         "avg_return": outcome["returns"]["avg_return"],
-        "avg_loss": trades["avg_loss_pct"],
+        "avg_loss": trades["avg_loss"],
+        "avg_loss_pct": trades["avg_loss_pct"],
         "max_drawdown": outcome["drawdown"]["max_drawdown"],
+        "max_drawdown_pct": outcome["drawdown"]["max_drawdown_pct"],
         "orders_by_status": counts["orders_by_status"],
         "orders_filled": counts["orders_filled"],
         "refusals": counts["reasons"],
         "skipped_no_aggressor": outcome["skipped_no_aggressor"],
         "valuation": _valuation(run),
         "simulated": simulated(run),
+        "missing_days": missing_days(run),
         "flags": flags(run),
     }
     return _numbers(summary)  # type: ignore[no-any-return]
+
+
+def _net(account: dict[str, Any]) -> Decimal:
+    """Return the profit after commissions and funding."""
+    realized, commissions = Decimal(account["realized"]), Decimal(account["commissions"])
+    return realized - commissions + Decimal(account["funding"])
 
 
 def simulated(run: Executed) -> list[dict[str, Any]]:
@@ -122,6 +135,7 @@ def simulated(run: Executed) -> list[dict[str, Any]]:
             if execution.liquidity_consumption
             else "several orders can fill against the same shown size",
         ),
+        *_slippage(run),
         _aspect("market_impact", False, "the recorded market does not react to orders"),
         _aspect(
             "margin_calls", False, "positions are never liquidated, the balance may go negative"
@@ -130,6 +144,23 @@ def simulated(run: Executed) -> list[dict[str, Any]]:
             "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
         ),
     ]
+
+
+def _slippage(run: Executed) -> list[dict[str, Any]]:
+    """Return the aspect of slippage where a chance of it is configured.
+
+    NautilusTrader's fill model lets orders slip on a book of best bid and ask alone; on a book of
+    levels it fills them from the levels, whatever the chance.
+    """
+    config = run.request.config.config
+    chance = config.execution.fill_model.prob_slippage
+    if not chance:
+        return []
+    if run.request.snapshot_mode == "trades" or config.venue.book_type == "L1_MBP":
+        detail = f"crossing orders slip by one price increment with a chance of {chance:f}"
+        return [_aspect("slippage", True, detail)]
+    detail = "prob_slippage has no effect on an L2 book: orders fill from its levels"
+    return [_aspect("slippage", False, detail)]
 
 
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
@@ -154,6 +185,7 @@ def flags(run: Executed) -> list[str]:
         )
     if Decimal(account["lowest_equity"]) < 0:
         found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
+    found += coverage_flags(run)
     found += [
         f"{statuses[status]} orders were {status}; see refusals for the reasons."
         for status in ("denied", "rejected")
@@ -165,12 +197,27 @@ def flags(run: Executed) -> list[str]:
         )
     if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
         found.append("Funding is not charged: no funding data are configured.")
+    if outcome["strategy_changed"]:
+        found.append(
+            f"{', '.join(outcome['strategy_changed'])} was edited during the run; this is the "
+            "result of the code as it was at the start, which strategy_sha256 identifies."
+        )
+    found += [f"{each['detail']}." for each in _slippage(run) if not each["simulated"]]
     found += _volume_flags(run)
     if config.execution.fill_model.random_seed is None:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")
     if not outcome["fills"]:
         found.append("No order was filled.")
-    return found
+    return found + _growth_flags(outcome)
+
+
+def _growth_flags(outcome: dict[str, Any]) -> list[str]:
+    """Say that growth is extrapolated where the window is shorter than a year."""
+    ratios = outcome["ratios"]
+    if outcome["returns"]["cagr_pct"] is None or ratios["returns"] >= ratios["intervals_per_year"]:
+        return []
+    days = ratios["returns"] * ratios["equity_interval_secs"] / 86_400
+    return [f"CAGR and Calmar ratio are extrapolated from {days:.0f} days to a year."]
 
 
 def _volume_flags(run: Executed) -> list[str]:
@@ -192,14 +239,13 @@ def _valuation(run: Executed) -> dict[str, Any] | None:
         return None
     account = run.outcome["account"]
     pair, rate = next(iter(stub.items()))
-    change = run.outcome["reconciliation"]["balance_change"]
     return {
         "currency": pair.partition("_")[2],
         "rate": rate,
         "rate_source": f"fx_stub.{pair}",
         "starting_balance": Decimal(account["starting_balance"]) * rate,
         "final_balance": Decimal(account["final_balance"]) * rate,
-        "pnl": Decimal(change) * rate,
+        "pnl": _net(account) * rate,
         "final_equity": Decimal(account["final_equity"]) * rate,
     }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from odum_assets.backtest.accounting import account
+from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest, day_start_ns
 from odum_assets.backtest.sweep import End, run_plans
@@ -36,7 +37,8 @@ _FIGURES: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 }
 
 FIGURES: Final = tuple(_FIGURES)
-"""Names of the figures that a sweep puts side by side; win rate in percent."""
+"""Names of the figures that a sweep puts side by side: win rate in percent, the maximum drawdown as
+a fraction, zero or negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def run_sweep(
     sweep_id = f"SWP_{new_run_id(request.config, start)}"
     meter = _Meter(len(variants), progress)
     results: dict[int, VariantResult] = {}
+    code: dict[str, str] = {}
     with prepared(request, settings) as data:
         requests = [replace(data.request, config=each.config) for each in variants]
         folders = [data.work / f"{index:04d}" for index in range(len(variants))]
@@ -142,8 +145,8 @@ def run_sweep(
             """Store a run that ended."""
             if isinstance(end, BacktestError):
                 raise end
+            _same_code(code, end)
             plan, curve_days = made[index]
-            varied = {path: _plain(value) for path, value in variants[index].varied.items()}
             outcome = account(plan, data.prices, end)
             run = Executed(
                 request=requests[index],
@@ -158,7 +161,7 @@ def run_sweep(
                     "id": sweep_id,
                     "variant": index + 1,
                     "of": len(variants),
-                    "varied": varied,
+                    "varied": variants[index].varied,
                 },
             )
             result = store_result(run, settings, dagster_run_id)
@@ -183,6 +186,27 @@ def run_sweep(
                 # Twenty variants' tables need not lie there at once.
                 shutil.rmtree(folders[index], ignore_errors=True)
     return SweepResult(sweep_id, tuple(results[index] for index in range(len(variants))))
+
+
+def _same_code(known: dict[str, str], facts: ReplayFacts) -> None:
+    """Note the code of a variant.
+
+    What an import statement names is read once for all variants; a module that is loaded by name is
+    read by each.
+
+    Raises
+    ------
+    BacktestError
+        If an earlier variant ran other code.
+    """
+    now = facts.strategy_modules
+    changed = [name for name, sha in now.items() if known.get(name, sha) != sha]
+    if changed:
+        raise BacktestError(
+            f"{', '.join(changed)} was edited during the sweep: this variant ran other code than "
+            "those before it, so its result is not stored; run the sweep again"
+        )
+    known |= now
 
 
 class _Meter:
@@ -218,12 +242,3 @@ class _Meter:
             done = sum(self._shares.values()) / self._total
             phase = f"{self._ended} of {self._total} variants"
             self._report(Progress(phase, done, sum(self._orders.values())))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value for a JSON document, with decimals as the text that they were given as."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value if value is None or isinstance(value, str | int | float) else str(value)

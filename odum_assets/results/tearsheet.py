@@ -24,12 +24,16 @@ def write_tearsheet(run_id: str, settings: Settings) -> Path:
             f"{run_id} was run in fast mode and keeps no tables; run it again in report mode"
         )
     target = entry.report_path / "tearsheet.html"
-    with store.explained(), store.scratch() as work:
+    with (
+        store.explained(),
+        store.scratch() as work,
+        entry.report_file("equity.parquet").opened() as equity,
+    ):
         # The ending chooses the format.
         drawn = work / "tearsheet.html"
         render_tearsheet(
             drawn,
-            entry.report_path / "equity.parquet",
+            equity,
             f"{entry.config_name} {entry.partition}",
             _run_info(entry),
             _account_info(entry.summary()),
@@ -71,7 +75,7 @@ def _account_info(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def _statistics(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    trades, ratios = summary["trades"], summary["ratios"]
+    trades, ratios, drawdown = summary["trades"], summary["ratios"], summary["drawdown"]
     interval = ratios["equity_interval_secs"]
     return {
         "pnls": {
@@ -85,8 +89,12 @@ def _statistics(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "returns": {
             f"Sharpe ({interval} s, annualized)": _shown(ratios["sharpe"]),
             f"Sortino ({interval} s, annualized)": _shown(ratios["sortino"]),
-            "Max drawdown": _shown(summary["drawdown"]["max_drawdown"]),
-            "Max drawdown %": _shown(summary["drawdown"]["max_drawdown_pct"]),
+            "Calmar": _shown(ratios["calmar"]),
+            "CAGR %": _shown(summary["returns"]["cagr_pct"]),
+            "Volatility % (annualized)": _shown(summary["returns"]["volatility_pct"]),
+            "Max drawdown %": _shown(drawdown["max_drawdown_pct"]),
+            "Max drawdown (amount)": _shown(drawdown["max_drawdown_amount"]),
+            "Max drawdown duration (s)": _shown(drawdown["max_drawdown_duration_secs"]),
         },
         "general": {
             "Orders": str(summary["orders"]),

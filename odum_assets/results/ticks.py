@@ -17,13 +17,14 @@ from odum_assets.catalog import (
     read_manifest,
 )
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.partition_writer import sync
-from odum_assets.catalog.scratch import scratch_folder
+from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
 from odum_assets.results.json_rows import json_objects, quoted_integers, write_array
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.settings import Settings
+from odum_assets.storage.files import sync
+from odum_assets.storage.scratch import scratch_folder
 
 _BATCH_ROWS = 100_000
 
@@ -76,6 +77,9 @@ def export_ticks(
     ):
         manifests = _manifests(entry, catalog, view)
         total = sum(each.rows_written for each in manifests)
+        if "rows_repeated" in entry.metadata():
+            # Runs of earlier versions went over such rows twice.
+            total -= sum(drop_repeats(view, manifests))
         rows = write_array(work / "ticks", _ticks(entry, manifests, view, total, progress))
         sync(work / "ticks")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.config import LoadedConfig, RunConfig
+from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import ExecAlgorithm
 from odum_assets.errors import ConfigError
@@ -78,8 +79,7 @@ def verify_result(
         used = [*run.manifests, *run.curve_days]
         now = {f"{each.data_type.value} {each.day}": each.digest for each in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
-        if run.outcome["strategy_sha256"] != metadata["strategy_sha256"]:
-            changed.append("strategy source")
+        changed += _changed_sources(metadata, run.outcome["strategy_modules"])
         return Verification(run_id, entry.digest, run.digest, tuple(changed))
 
 
@@ -92,8 +92,10 @@ def request_of(entry: ResultEntry) -> RunRequest:
         If the recorded configuration is not valid for this version.
     """
     metadata = entry.metadata()
+    # The entry has floats; parameters are meant to the last digit.
+    exact = read_json(entry.fast_path.read_text(encoding="utf-8"))
     try:
-        config = RunConfig.model_validate(metadata["config"])
+        config = RunConfig.model_validate(exact["metadata"]["config"])
     except ValidationError as error:
         raise ConfigError(
             f"{entry.run_id}: its recorded configuration is not valid for this version of odum: "
@@ -117,6 +119,17 @@ def request_of(entry: ResultEntry) -> RunRequest:
         close_positions=metadata["close_positions"],
         exec_algorithm=_ALGORITHM.validate_python(metadata["exec_algorithm"]),
     )
+
+
+def _changed_sources(metadata: dict[str, Any], now: dict[str, str]) -> list[str]:
+    """Return what differs in the strategy's code, named by module where the record has modules."""
+    before = metadata.get("strategy_modules")
+    if before is None:
+        # Recorded by an earlier version: the file of the class alone.
+        is_same = metadata["strategy_sha256"] in {None, *now.values()}
+        return [] if is_same else ["strategy source"]
+    names = sorted({*before, *now})
+    return [f"strategy source {name}" for name in names if before.get(name) != now.get(name)]
 
 
 def _name(partition: dict[str, Any]) -> str:

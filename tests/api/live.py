@@ -40,22 +40,22 @@ class Slow(OdumStrategy):
 
 
 class Live(Service):
-    """A running `odum serve`."""
+    """A running `odum serve` or `odum dev`."""
 
-    def __init__(self, folder: Path, port: int, dagster_port: int) -> None:
+    def __init__(self, folder: Path, port: int, command: str = "serve", **environment: str) -> None:
         super().__init__(f"http://127.0.0.1:{port}", folder, folder / "serve.log")
-        self.dagster_url = f"http://127.0.0.1:{dagster_port}"
+        self.dagster_url = f"{self.url}/dagster"
         self.process: subprocess.Popen[bytes] | None = None
-        self._ports = port, dagster_port
+        self._words = [command, "--port", str(port)]
+        self._environment = environment
 
     def start(self, *options: str) -> None:
         """Start it, in a process group of its own."""
-        words = ["--port", str(self._ports[0]), "--dagster-port", str(self._ports[1]), *options]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "odum_assets.cli.main", "serve", *words],
+                [sys.executable, "-m", "odum_assets.cli.main", *self._words, *options],
                 cwd=self.folder,
-                env=clean_environment(),
+                env=clean_environment(**self._environment),
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -79,9 +79,9 @@ class Live(Service):
         log = self.log.read_text()[-5000:]
         raise AssertionError(f"no {what} within {within:g} s; the log ends with:\n{log}")
 
-    def wait_for_dagster(self) -> None:
+    def wait_for_dagster(self, **headers: str) -> None:
         """Wait until runs can be started."""
-        self.wait("Dagster", self._has_graph, STARTS_WITHIN_S)
+        self.wait("Dagster", lambda: self._has_graph(headers), STARTS_WITHIN_S)
 
     def launch(self, **new: Any) -> str:
         """Start a run and return its id."""
@@ -150,9 +150,13 @@ class Live(Service):
         places = (data / "results/.staging", data / "catalog/.views", data / "catalog/.staging")
         return [each.name for place in places for each in place.glob("work-*")]
 
-    def _has_graph(self) -> bool:
+    def _has_graph(self, headers: dict[str, str]) -> bool:
         query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
-        reply = self.pool.request("POST", f"{self.dagster_url}/graphql", json={"query": query})
+        reply = self.pool.request(
+            "POST", f"{self.dagster_url}/graphql", json={"query": query}, headers=headers
+        )
+        if reply.status == 503:
+            return False
         return bool(json.loads(reply.data)["data"]["repositoriesOrError"].get("nodes"))
 
 
@@ -186,8 +190,8 @@ class Events:
 
 
 @contextmanager
-def living(folder: Path) -> Iterator[Live]:
-    """Run `odum serve` in a folder with two sample days; it must end well, with all it started."""
+def living(folder: Path, command: str = "serve", **environment: str) -> Iterator[Live]:
+    """Run a command in a folder with two sample days; it must end well, with all it started."""
     lay_out(folder)
     settings = (folder / "dagster.yaml").read_text()
     # One run at a time: who is second waits in the queue.
@@ -208,7 +212,7 @@ def living(folder: Path) -> Iterator[Live]:
         hours=(12, 13),
     )
     write_sample(folder / "data", spec)
-    live = Live(folder, free_port(), free_port())
+    live = Live(folder, free_port(), command, **environment)
     live.start()
     try:
         yield live

@@ -290,6 +290,31 @@ def test_without_dagster_it_says_what_to_start(service: Service) -> None:
             422,
             "invalid-request",
         ),
+        (
+            {
+                "config": BTC,
+                "start": "2023-12-31T00:00:00Z",
+                "end": "2024-01-02T00:00:00Z",
+                "missing_days": "refuse",
+            },
+            409,
+            "missing-data",
+        ),
+        (
+            {"config": BTC, "start": "2024-01-02T00:00:00Z", "end": "2024-01-04T00:00:00Z"},
+            409,
+            "missing-data",
+        ),
+        (
+            {
+                "config": BTC,
+                "start": "2023-12-31T00:00:00Z",
+                "end": "2024-01-02T00:00:00Z",
+                "missing_days": "perhaps",
+            },
+            422,
+            "invalid-request",
+        ),
     ],
 )
 def test_what_cannot_run_is_refused_before_dagster_is_asked(

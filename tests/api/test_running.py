@@ -174,6 +174,20 @@ def assert_raw_files_are_reported(live: Live, day: str) -> None:
     assert upstream == hashlib.sha256(version.encode()).hexdigest()
 
 
+def test_a_run_that_fails_says_why_to_who_waits(live: Live) -> None:
+    """The earlier system's call, and its stream: a window without a single trade."""
+    night = {**LEGACY, "start": f"{DAYS[0]}T02:00:00Z", "end": f"{DAYS[0]}T02:05:00Z"}
+    night |= {"report": False, "fast": True, "export_ticks": False}
+    reply = live.post("/api/backtest/run", night)
+    assert (reply.status, reply.json["type"]) == (409, "urn:odum:problem:run-failed"), reply.data
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    kind, data = list(live.events("/api/backtest/run/stream", night))[-1]
+    assert kind == "error"
+    for said in (reply.json["detail"], data["message"]):
+        assert "trades" in said
+    assert "the service failed" not in reply.json["detail"]
+
+
 def test_runs_are_canceled_wherever_they_are(live: Live) -> None:
     """In the queue and in the replay, also after the graph was loaded anew meanwhile."""
     running = live.launch(config=SLOW, day=DAYS[0])
@@ -279,7 +293,9 @@ def test_a_window_over_midnight_exports_its_ticks(live: Live) -> None:
 def test_nobody_waits_for_dagster_who_does_not_need_it(live: Live) -> None:
     """A Dagster that takes requests and answers none: lists and figures are as fast as ever."""
     (webserver,) = [
-        pid for pid, words in started_in(live.folder) if "-m dagster_webserver " in words
+        pid
+        for pid, words in started_in(live.folder)
+        if "-m odum_assets.cli.dagster_services " in words
     ]
     status = "/api/v1/runs/00000000-0000-4000-8000-000000000000/status"
     with ThreadPoolExecutor(12) as pool:

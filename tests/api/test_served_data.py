@@ -2,10 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from service import BTC, THROTTLED, Service
+from urllib3 import HTTPHeaderDict
+
+from odum_assets.config import load_config
 
 NEW = "made_by_a_test"
 
@@ -33,6 +38,7 @@ def test_a_day_of_data(service: Service, project: Path) -> None:
             "size": sum(each.stat().st_size for each in files),
             "instruments": ["BINANCE-FUTURES:PERPETUAL:BTC-USDT"],
             "data_types": sorted(each.parent.name.removeprefix("data_type-") for each in files),
+            "problems": [],
         }
     ]
 
@@ -63,6 +69,35 @@ def test_check_data_says_what_is_missing(
         assert (found["date"], found["dataset"]) == ("2024-01-01", "day-2024-01-01")
 
 
+def test_check_data_looks_at_the_time_window(service: Service, cleaned: Path) -> None:
+    content = _content(service.folder)
+    window = {"start": "2024-01-01T12:10:00Z", "end": "2024-01-01T12:15:00Z"}
+    (cleaned / f"{NEW}.json").write_text(json.dumps({**content, "time_window": window}))
+
+    def ask(start: str, end: str, **which: str) -> dict[str, Any]:
+        asked = {"start": f"2024-01-01T{start}Z", "end": f"2024-01-01T{end}Z", **which}
+        found: dict[str, Any] = service.post("/api/backtest/check-data", asked).json
+        return found
+
+    missed = ask("12:20:00", "12:25:00", config=NEW)
+    assert not missed["valid"]
+    (error,) = missed["errors"]
+    assert "2024-01-01T12:10:00Z to 2024-01-01T12:15:00Z" in error
+    cut = ask("12:12:00", "12:30:00", config=NEW)
+    assert (cut["valid"], cut["errors"]) == (True, [])
+    assert "2024-01-01T12:12:00Z to 2024-01-01T12:15:00Z" in " ".join(cut["warnings"])
+    inside = ask("12:10:00", "12:15:00", config=NEW)
+    assert (inside["valid"], inside["errors"]) == (True, [])
+    # The sample holds an hour of its day, which is said of each file; nothing else is.
+    assert all("day_covered" in each for each in inside["warnings"])
+    # Without a configuration none is chosen silently.
+    open_to_all = ask("12:20:00", "12:25:00", instrument_id="BTCUSDT")
+    assert open_to_all["valid"]
+    assert f"{BTC}, {NEW}, {THROTTLED}" in open_to_all["messages"][0]
+    (warning,) = [each for each in open_to_all["warnings"] if "day_covered" not in each]
+    assert warning.startswith(f"{NEW}: its time_window")
+
+
 def test_a_configuration_is_read_as_it_is(service: Service, project: Path) -> None:
     names = [each["name"] for each in service.get("/api/configs").json["configs"]]
     assert names == [BTC, THROTTLED]
@@ -88,6 +123,68 @@ def test_a_configuration_is_replaced_by_who_has_seen_it(service: Service, cleane
     assert json.loads((cleaned / f"{NEW}.json").read_text()) == changed["config"]
     assert service.post("/api/configs", changed, If_Match=tag).status == 412
     assert [each.name for each in cleaned.iterdir() if each.name.startswith(".")] == []
+
+
+def test_preconditions_are_those_of_rfc_9110(service: Service, cleaned: Path) -> None:
+    body = {"name": NEW, "config": _content(service.folder)}
+    path = f"/api/configs/{NEW}"
+
+    def post(**headers: str) -> int:
+        return service.post("/api/configs", body, **headers).status
+
+    # "*" stands for any configuration that exists: there is none yet.
+    assert post(If_Match="*") == 412
+    assert post(If_Match='"0a1b2c"') == 412
+    assert not (cleaned / f"{NEW}.json").exists()
+    assert post(If_None_Match="*") == 201
+    assert post(If_None_Match="*") == 412
+    assert post() == 428
+    assert post(If_Match="*") == 200
+    tag = service.get(path).headers["ETag"]
+    assert post(If_None_Match=tag) == 412
+    assert post(If_None_Match='"other"') == 428
+    assert post(If_Match=f'"other", {tag}') == 200
+    assert post(If_Match=tag, If_None_Match=tag) == 412
+    # If-Match compares strongly.
+    assert post(If_Match=f"W/{tag}") == 412
+    for wrong in (tag.strip('"'), "", ",", f"{tag} {tag}", '"half', f"*, {tag}", "w/" + tag):
+        assert post(If_Match=wrong) == 400, wrong
+        assert post(If_None_Match=wrong) == 400, wrong
+    lines = [("Content-Type", "application/json"), ("If-Match", '"other"'), ("If-Match", tag)]
+    twice = service.pool.request(
+        "POST", f"{service.url}/api/configs", json=body, headers=HTTPHeaderDict(lines)
+    )
+    assert twice.status == 200
+
+    assert service.get(path, If_None_Match=f'"other", W/{tag}').status == 304
+    assert service.get(path, If_None_Match="*").status == 304
+    assert service.get(path, If_None_Match=f"{tag}x").status == 200
+    assert service.get(path, If_Match=tag).status == 200
+    assert service.get(path, If_Match="*").status == 200
+    assert service.get(path, If_Match='"other"').status == 412
+    assert service.get("/api/v1/runs", If_Match='"other"').status == 412
+
+
+def test_numbers_of_a_configuration_keep_their_digits(service: Service, cleaned: Path) -> None:
+    long = "0.12345678901234567890123"
+    content: Any = _content(cleaned.parent)
+    content["venue"]["taker_fee"] = "FEE"
+    body = json.dumps({"name": NEW, "config": content}).replace('"FEE"', long)
+    made = service.post("/api/configs", body.encode())
+    assert made.status == 201
+    assert f'"taker_fee": {long}' in (cleaned / f"{NEW}.json").read_text()
+    assert load_config(cleaned / f"{NEW}.json").config.venue.taker_fee == Decimal(long)
+    assert made.json["hash"] == load_config(cleaned / f"{NEW}.json").content_hash
+
+
+@pytest.mark.parametrize("number", ["0.5", "1e99999999999999999999", "NaN", "1e400"])
+@pytest.mark.parametrize(
+    "place", ['{"name": #, "config": {}}', '{"name": "a", "config": {"a": #}}']
+)
+def test_numbers_where_none_belong_are_refused(service: Service, place: str, number: str) -> None:
+    reply = service.post("/api/configs", place.replace("#", number).encode())
+    assert reply.status == 422
+    assert reply.json["title"]
 
 
 @pytest.mark.parametrize(

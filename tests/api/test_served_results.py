@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from service import BTC, THROTTLED, Service
+from earlier import CASH, LOSING, WINDOW, lay_out_version_1
+from service import BTC, THROTTLED, Service, lay_out, serving
 
 LINES = "application/x-ndjson"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -265,3 +266,27 @@ def test_figures_and_round_trips_of_a_run(service: Service, project: Path, run_i
         assert fitting.headers["X-Total-Count"] == str(number)
         assert len(fitting.json) == min(number, 1)
     assert service.get(f"/api/v1/runs/{run_id}/trades").json["total"] == len(positions)
+
+
+def test_results_of_earlier_versions_are_served_in_todays_form(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    lay_out_version_1(tmp_path / "data" / "results")
+    with serving(tmp_path, ODUM_DAGSTER_URL="http://127.0.0.1:9") as old:
+        listed = {each["run_id"]: each for each in old.get(RESULTS).json}
+        runs = {each["run_id"]: each for each in old.get("/api/v1/runs").json["runs"]}
+        assert set(listed) == set(runs) == {WINDOW, CASH, LOSING}
+        for run_id, result in listed.items():
+            summary, run = result["summary"], runs[run_id]
+            metrics = old.get(f"/api/v1/runs/{run_id}/metrics").json["metrics"]
+            assert metrics["drawdown"] == summary["drawdown"]
+            assert summary["figures_version"] == 1
+            assert summary["drawdown"]["max_drawdown_pct"] < 0
+            assert run["pnl"] == pytest.approx(summary["pnl"], abs=1e-9)
+            assert run["drawdown_amount"] == summary["drawdown"]["max_drawdown_amount"] < 0
+        assert {run_id: run["figures_version"] for run_id, run in runs.items()} == {
+            WINDOW: 2,
+            LOSING: 2,
+            CASH: 1,
+        }
+        mildest = old.get("/api/v1/runs?sort=-max_drawdown").json["runs"]
+        assert mildest[-1]["run_id"] == LOSING

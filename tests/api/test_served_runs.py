@@ -75,8 +75,13 @@ def test_figures_of_stored_runs_are_those_of_their_files(alive: Service) -> None
             summary["returns"]["total_return_pct"] / 100, abs=1e-11
         )
         assert run["max_drawdown"] == pytest.approx(
-            -summary["drawdown"]["max_drawdown_pct"] / 100, abs=1e-11
+            summary["drawdown"]["max_drawdown_pct"] / 100, abs=1e-11
         )
+        assert run["drawdown_amount"] == pytest.approx(
+            summary["drawdown"]["max_drawdown_amount"], abs=1e-9
+        )
+        assert run["drawdown_amount"] <= 0
+        assert run["figures_version"] == 2
         assert (run["detail"], run["config_name"]) == (
             each["mode"],
             each["metadata"]["config_name"],
@@ -136,6 +141,20 @@ def test_pages_follow_each_other_by_link_and_by_cursor(alive: Service) -> None:
             by_cursor += _ids(page)
             cursor = page.json["next_cursor"]
         assert linked == by_cursor == wanted
+        # Whoever begins with a cursor finds the rest by links, too.
+        first = alive.get(f"{RUNS}?sort={sort}&limit=2")
+        followed = _ids(first)
+        path = f"{RUNS}?sort={sort}&limit=2&cursor={first.json['next_cursor']}"
+        while path is not None:
+            page = alive.get(path)
+            assert page.json["links"]["previous"] is None
+            followed += _ids(page)
+            path = page.json["links"]["next"]
+            assert page.json["has_more"] is (path is not None)
+        assert followed == wanted
+    cursor = alive.get(f"{RUNS}?limit=2").json["next_cursor"]
+    second = alive.get(f"/api/runs?limit=2&cursor={cursor}")
+    assert "cursor=" in second.headers["Link"]
     plain = alive.get("/api/runs?limit=2")
     assert [each["run_id"] for each in plain.json] == _ids(alive.get(f"{RUNS}?limit=2"))
     assert plain.headers["X-Total-Count"] == str(total)
@@ -193,6 +212,11 @@ def test_files_of_a_run_can_be_had(alive: Service) -> None:
     assert files["fills.parquet"]["size_bytes"] == path.stat().st_size
     reply = alive.get(files["fills.parquet"]["link"])
     assert (reply.status, reply.data) == (200, path.read_bytes())
+    link, tag = files["fills.parquet"]["link"], reply.headers["ETag"]
+    assert alive.get(link, If_None_Match=tag).status == 304
+    assert alive.get(link, If_Match='"other"').status == 412
+    part = alive.get(link, Range="bytes=0-3", If_Range=tag)
+    assert (part.status, part.data) == (206, path.read_bytes()[:4])
     for name in ("..%2f..%2fregistry.sqlite", "nothing.json", "%2e%2e"):
         assert alive.get(f"{RUNS}/{run_id}/artifacts/{name}").status == 404
 

@@ -17,6 +17,12 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.sharing import Sharing
 from odum_assets.api.tables import ParquetTable
 from odum_assets.backtest.plan import Progress
+from odum_assets.results.stored_file import StoredFile
+
+
+def stored(path: Path) -> StoredFile:
+    """Return a file as one of results whose root is two folders up."""
+    return StoredFile(path.parents[1], (path.parent.name, path.name))
 
 
 def _document(path: Path, rows: int) -> list[dict[str, object]]:
@@ -33,7 +39,7 @@ def _document(path: Path, rows: int) -> list[dict[str, object]]:
 @pytest.mark.parametrize("rows", [0, 1, 2, 2_047, 2_048, 2_049, 40_000])
 def test_any_part_of_a_document_is_found(tmp_path: Path, rows: int) -> None:
     objects = _document(tmp_path / "rows.json", rows)
-    found = json_rows(tmp_path / "rows.json")
+    found = json_rows(stored(tmp_path / "rows.json"))
     assert found.count == rows
     for first in {0, 1, rows // 2, rows - 1, rows, rows + 5} - {-1}:
         for last in {first, first + 1, first + 3, rows}:
@@ -44,7 +50,7 @@ def test_any_part_of_a_document_is_found(tmp_path: Path, rows: int) -> None:
 @pytest.mark.parametrize("rows", [0, 1, 2_048, 9_000])
 def test_the_first_row_at_a_time_is_found(tmp_path: Path, rows: int) -> None:
     objects = _document(tmp_path / "rows.json", rows)
-    found = json_rows(tmp_path / "rows.json")
+    found = json_rows(stored(tmp_path / "rows.json"))
     last = (rows - 1) // 3 * 10 if rows else 0
     for bound in (-5, 0, 1, 10, 6_820, 6_825, 6_826, 6_830, last, last + 1):
         first = next((row for row, each in enumerate(objects) if each["at"] >= bound), rows)  # type: ignore[operator]
@@ -57,7 +63,7 @@ def test_the_first_row_at_a_time_is_found(tmp_path: Path, rows: int) -> None:
 def test_a_document_that_was_not_written_to_its_end_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rows.json").write_text(text)
     with pytest.raises(ProblemError) as refused:
-        json_rows(tmp_path / "rows.json")
+        json_rows(stored(tmp_path / "rows.json"))
     assert refused.value.kind == "damaged-report"
 
 
@@ -67,8 +73,8 @@ def test_any_part_of_a_table_is_found(tmp_path: Path) -> None:
     status = ["denied" if row % 7 == 0 else "filled" for row in range(rows)]
     table = pa.table({"timestamp": times, "row": range(rows), "status": status})
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=9_999)
-    whole = ParquetTable(tmp_path / "t.parquet")
-    denied = ParquetTable(tmp_path / "t.parquet", ("denied",))
+    whole = ParquetTable(stored(tmp_path / "t.parquet"))
+    denied = ParquetTable(stored(tmp_path / "t.parquet"), ("denied",))
     numbers = list(range(rows))
     refused = numbers[::7]
 

@@ -9,13 +9,17 @@ ZERO = Decimal(0)
 
 @dataclass
 class Reference:
-    """What an account must say after its fills: (position, signed quantity, price, commission)."""
+    """What an account must say after its fills: (position, signed quantity, price, commission).
+
+    The entry of inverse contracts is the harmonic average of prices, unless `arithmetic` is set.
+    """
 
     start: Decimal
     unit: Decimal
     multiplier: Decimal = Decimal(1)
     inverse: bool = False
     cash_account: bool = False
+    arithmetic: bool = False
     cash: Decimal = ZERO
     realized: Decimal = ZERO
     commissions: Decimal = ZERO
@@ -40,8 +44,7 @@ class Reference:
             after = before + quantity
             gain = ZERO
             if before * quantity >= 0:  # opens or adds
-                value = abs(before) * entry + abs(quantity) * price
-                self.held[name] = (after, value / abs(after))
+                self.held[name] = (after, self._average(before, entry, quantity, price))
                 self._trip(name, ZERO, commission)
             else:
                 closed = min(abs(before), abs(quantity)) * (1 if before > 0 else -1)
@@ -77,8 +80,18 @@ class Reference:
             return self.cash + self._money(self.position * price * self.multiplier)
         return self.cash + self.unrealized(price)
 
+    def _average(
+        self, before: Decimal, entry: Decimal, quantity: Decimal, price: Decimal
+    ) -> Decimal:
+        if not before:
+            return price
+        if self.inverse and not self.arithmetic:
+            return (before + quantity) / (before / entry + quantity / price)
+        return (before * entry + quantity * price) / (before + quantity)
+
     def _money(self, amount: Decimal) -> Decimal:
-        return amount.quantize(self.unit)
+        # In two steps: a half that 60 digits miss is a half.
+        return amount.quantize(self.unit * Decimal("1e-12")).quantize(self.unit)
 
     def _trip(self, name: str, gain: Decimal, commission: Decimal) -> None:
         totals = self._open.setdefault(name, [ZERO, ZERO])

@@ -41,19 +41,16 @@ def agrees_with_reference(run: Outcome, loaded: LoadedConfig, raw: pd.DataFrame)
     prices = [round(D(price), digits) for price in raw["price"]]
     interval = config.metrics.equity_interval_secs * 10**9
 
-    # Equity at whole intervals, just before the close, and at the end: peak and fall.
-    close = next((each for each in run.orders if each["purpose"]), None)
+    # Equity at whole intervals and at the end: peak and fall.
     moments = list(range((times[0] // interval + 1) * interval, times[-1] + 2, interval))
-    if close is not None:
-        moments.append(close["timestamp"] - 1)
     rows = iter(zip(times, prices, strict=True))
     row = next(rows, None)
     fills = iter(run.fills)
     fill = next(fills, None)
     peak = other.start
-    worst = D(0)
+    worst = worst_share = D(0)
     seen = D(0)
-    for moment in [*sorted(moments), None]:
+    for moment in [*moments, None]:
         while row is not None and (moment is None or row[0] <= moment):
             seen, row = row[1], next(rows, None)
         while fill is not None and (moment is None or fill["timestamp"] <= moment):
@@ -67,14 +64,17 @@ def agrees_with_reference(run: Outcome, loaded: LoadedConfig, raw: pd.DataFrame)
             fill = next(fills, None)
         equity = other.equity(seen)
         peak = max(peak, equity)
-        worst = max(worst, peak - equity)
+        worst = min(worst, equity - peak)
+        worst_share = min(worst_share, (equity - peak) / peak)
 
     assert run.summary["account"]["final_balance"] == float(other.cash)
     assert run.summary["account"]["final_equity"] == float(other.equity(seen))
     assert run.summary["pnl_breakdown"]["realized"] == float(other.realized)
     assert run.summary["pnl_breakdown"]["commissions"] == float(other.commissions)
     assert run.summary["position"]["quantity"] == float(other.position)
-    assert run.summary["drawdown"]["max_drawdown"] == float(worst)
+    assert run.summary["drawdown"]["max_drawdown_amount"] == float(worst)
+    assert run.summary["drawdown"]["max_drawdown"] == float(worst_share)
+    assert run.summary["pnl"] == float(other.realized - other.commissions)
     assert run.summary["trades"]["total_trades"] == len(other.trips)
     nets = [gain - commission for _, gain, commission in other.trips]
     assert run.summary["trades"]["winning_trades"] == sum(each > 0 for each in nets)

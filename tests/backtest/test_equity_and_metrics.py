@@ -1,27 +1,35 @@
 """Marking to the market at the right moments, and figures of merit by their formulas."""
 
 import math
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pricefiles import OPEN, trades_file
 
-from odum_assets.backtest.equity import LastPrices, Marking, Sample, before, sample_times
+from odum_assets.backtest.equity import Marking, Sample, before, outside_gaps, sample_times
 from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.ledger import AccountRules, Counted, Fills, Ledger, RoundTrip
 from odum_assets.backtest.metrics import (
-    drawdown,
+    EquitySeries,
+    cagr,
+    drawdown_figures,
+    equity_figures,
     interval_returns,
-    ratios,
-    return_statistics,
     trade_statistics,
 )
+from odum_assets.backtest.prices import LastPrices
 
 D = Decimal
 NS = 1_000_000_000
+_PLACE = TemporaryDirectory()
+_FOLDER = Path(_PLACE.name)
 RULES = AccountRules(
     D(1),
     is_inverse=False,
@@ -39,19 +47,11 @@ def _fills(*rows: tuple[int, int, int, int]) -> Fills:
 
 
 def _prices(*rows: tuple[int, str]) -> LastPrices:
-    times = np.array([time for time, _ in rows], np.int64)
-    values = pa.chunked_array([pa.array([D(price) for _, price in rows], pa.decimal128(38, 16))])
-    return LastPrices(times, values)
+    return LastPrices([trades_file(_FOLDER, [(time, D(price)) for time, price in rows])], OPEN)
 
 
 def _sample(ts: int, equity: str) -> Sample:
     return Sample(ts, D(equity), D(0), D(0), D(equity), D(0), None, None)
-
-
-def test_the_last_price_is_the_one_at_or_before_a_moment() -> None:
-    prices = _prices((10, "1"), (20, "2"), (20, "3"), (30, "4"))
-    assert prices.at([9, 10, 19, 20, 29, 30, 99]) == [None, 1, 1, 3, 3, 4, 4]
-    assert prices.span == (10, 30)
 
 
 def test_sample_times_are_whole_multiples_after_the_first_and_up_to_the_last() -> None:
@@ -121,25 +121,82 @@ def test_before_finds_the_sample_at_or_before() -> None:
     assert before(samples, 20) is samples[1]
 
 
+def test_samples_of_days_without_data_are_left_out() -> None:
+    hour = 3600 * NS
+    days = (date(1970, 1, 1), date(1970, 1, 2), date(1970, 1, 5))
+    times = [at * hour for at in range(12, 4 * 24 + 13, 12)]
+    # The midnight that ends the second day stays, the one that ends the gap goes.
+    assert [time // hour for time in outside_gaps(times, days)] == [12, 24, 36, 48, 108]
+    assert outside_gaps(times, days[:2]) == times
+
+
+def _drawdown(*equity: str) -> dict[str, Any]:
+    """Return the drawdown of equity marked every second."""
+    return drawdown_figures([at * NS for at in range(len(equity))], [D(each) for each in equity])
+
+
 def test_drawdown_is_the_largest_fall_from_an_earlier_peak() -> None:
-    samples = [
-        _sample(ts, text) for ts, text in enumerate(["100", "120", "90", "130", "110", "131"])
-    ]
-    assert drawdown(samples) == (D(30), 25.0)
+    assert _drawdown("100", "120", "90", "130", "110", "131") == {
+        "max_drawdown": -0.25,
+        "max_drawdown_pct": -25.0,
+        "max_drawdown_amount": D(-30),
+        "max_drawdown_duration_secs": 2.0,
+    }
+
+
+def test_the_largest_percentage_and_the_largest_amount_are_different_falls() -> None:
+    found = _drawdown("100", "50", "1000", "900")
+    assert (found["max_drawdown_pct"], found["max_drawdown_amount"]) == (-50.0, -100)
+
+
+def test_an_account_that_lost_everything_fell_by_more_than_all_of_its_peak() -> None:
+    found = _drawdown("100", "-20", "-10")
+    assert (found["max_drawdown"], found["max_drawdown_amount"]) == (-1.2, -120)
+    # From a peak below zero there is no percentage; the next one has one.
+    found = _drawdown("-10", "-30", "100", "90")
+    assert (found["max_drawdown"], found["max_drawdown_amount"]) == (-0.1, -20)
+
+
+def test_the_longest_drawdown_lasts_until_equity_is_as_high_again_or_to_the_end() -> None:
+    for equity, secs in (
+        ("100 90 100", 2),
+        ("100 100 90 95 99 100 100", 4),
+        ("100 90 95", 2),
+        ("100 90 110 105 104 103", 3),
+        ("100 110 120", 0),
+        ("100 100 100", 0),
+        ("100", 0),
+    ):
+        assert _drawdown(*equity.split())["max_drawdown_duration_secs"] == secs, equity
 
 
 def test_drawdown_without_a_fall_or_a_positive_peak() -> None:
-    assert drawdown([]) == (D(0), None)
-    assert drawdown([_sample(0, "5"), _sample(1, "6")]) == (D(0), 0.0)
-    assert drawdown([_sample(0, "-1"), _sample(1, "-3")]) == (D(2), None)
+    for equity, share, amount in (
+        ((), None, 0),
+        (("5", "6"), 0.0, 0),
+        (("-1", "-3"), None, -2),
+    ):
+        found = _drawdown(*equity)
+        assert (found["max_drawdown"], found["max_drawdown_pct"]) == (share, share)
+        assert found["max_drawdown_amount"] == amount
+    assert math.copysign(1, _drawdown("5", "6")["max_drawdown"]) == 1
 
 
 @given(st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=50))
 def test_drawdown_agrees_with_numpy(units: list[int]) -> None:
     amounts = np.array(units)
-    worst = int(np.max(np.maximum.accumulate(amounts) - amounts))
-    samples = [_sample(ts, str(D(each).scaleb(-4))) for ts, each in enumerate(units)]
-    assert drawdown(samples)[0] == D(worst).scaleb(-4)
+    peaks = np.maximum.accumulate(amounts)
+    found = _drawdown(*(str(D(each).scaleb(-4)) for each in units))
+    assert found["max_drawdown_amount"] == D(int(np.min(amounts - peaks))).scaleb(-4)
+    has_peak = peaks > 0
+    shares = (amounts - peaks)[has_peak] / peaks[has_peak]
+    expected = pytest.approx(np.min(shares), rel=1e-12) if len(shares) else None
+    assert found["max_drawdown"] == expected
+
+
+def _figures(*equity: str | int, interval_secs: int = 60) -> dict[str, Any]:
+    times = [at * interval_secs * NS for at in range(len(equity))]
+    return equity_figures(EquitySeries(times, [D(each) for each in equity], interval_secs, 365))
 
 
 @given(st.lists(st.integers(900_000, 1_100_000), min_size=3, max_size=60))
@@ -147,10 +204,12 @@ def test_ratios_agree_with_their_formulas(units: list[int]) -> None:
     equity = np.array(units, float)
     returns = equity[1:] / equity[:-1] - 1.0
     scale = math.sqrt(365 * 86_400 / 60)
-    found = ratios([D(each) for each in units], 60, 365)
+    figures = _figures(*units)
+    found = figures["ratios"]
     deviation = np.std(returns, ddof=1)
     downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2))
     assert found["returns"] == len(returns)
+    assert figures["returns"]["volatility_pct"] == pytest.approx(100 * deviation * scale, abs=1e-6)
     if deviation > 1e-12:
         assert found["sharpe"] == pytest.approx(returns.mean() / deviation * scale, abs=1e-6)
     if downside > 1e-12:
@@ -161,16 +220,36 @@ def test_ratios_agree_with_their_formulas(units: list[int]) -> None:
 
 @pytest.mark.parametrize("equity", ["", "100", "100 101", "100 100 100", "100 0 100", "100 -5 90"])
 def test_ratios_that_are_not_defined_are_none(equity: str) -> None:
-    found = ratios([D(each) for each in equity.split()], 60, 365)
-    assert (found["sharpe"], found["sortino"]) == (None, None)
+    found = _figures(*equity.split())["ratios"]
+    assert (found["sharpe"], found["sortino"], found["calmar"]) == (None, None, None)
 
 
 def test_returns_need_positive_equity_throughout() -> None:
     assert interval_returns([D(100), D(110), D(99)]) == pytest.approx([0.1, -0.1])
     assert interval_returns([D(100), D(0), D(99)]) is None
-    found = return_statistics([D(100), D(110), D(99)])
-    assert found == pytest.approx({"avg_return": 0, "avg_win_return": 10, "avg_loss_return": -10})
-    assert set(return_statistics([D(100)]).values()) == {None}
+    found = _figures(100, 110, 99)["returns"]
+    means = {name: found[name] for name in ("avg_return", "avg_win_return", "avg_loss_return")}
+    assert means == pytest.approx({"avg_return": 0, "avg_win_return": 10, "avg_loss_return": -10})
+    for equity in ((100,), (100, -5, 90)):
+        assert set(_figures(*equity)["returns"].values()) == {None}
+
+
+def test_growth_is_annualized_from_thirty_days_on() -> None:
+    day = 86_400
+    grown = [D(100) * D("1.001") ** at for at in range(32)]
+    short = _figures(*map(str, grown[:30]), interval_secs=day)
+    assert (short["ratios"]["returns"], short["returns"]["cagr_pct"]) == (29, None)
+    enough = _figures(*map(str, grown[:31]), interval_secs=day)
+    assert enough["returns"]["cagr_pct"] == pytest.approx(100 * (1.001**365 - 1), rel=1e-12)
+    # Nothing fell: there is nothing to divide by.
+    assert enough["ratios"]["calmar"] is None
+    fell = _figures(*map(str, [*grown[:31], grown[29]]), interval_secs=day)
+    growth = (1.001**29) ** (365 / 31) - 1
+    assert fell["ratios"]["calmar"] == pytest.approx(growth / (1 - 1 / 1.001), rel=1e-9)
+
+
+def test_growth_that_no_number_holds_is_not_known() -> None:
+    assert cagr([1e6], 525_600.0) is None
 
 
 def _trip(net: str) -> RoundTrip:

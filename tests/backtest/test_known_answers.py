@@ -258,7 +258,9 @@ def test_an_inverse_perpetual_counts_in_coins(market: Market) -> None:
     assert run.summary["pnl"] == -0.050225
 
 
-def test_an_inverse_average_entry_reconciles_with_the_engine(market: Market) -> None:
+def test_an_inverse_entry_is_averaged_as_venues_do_with_the_engines_figure_beside(
+    market: Market,
+) -> None:
     config = variant(INVERSE, venue={"starting_balance": 10})
     market.trades(
         [
@@ -270,12 +272,21 @@ def test_an_inverse_average_entry_reconciles_with_the_engine(market: Market) -> 
         config,
     )
     run = market.run(config)
-    # Entry (100 * 40000 + 300 * 60000) / 400 = 55000, as quantities of 1 USD count the same.
-    first = 150 * (1 / D(55000) - 1 / D(70000))
-    second = 250 * (1 / D(55000) - 1 / D(50000))
+    # 400 contracts cost 100 / 40000 + 300 / 60000 = 0.0075 BTC: entry 53333.33, as venues count it.
+    first = 150 * D("0.0075") / 400 - 150 / D(70000)
+    second = 250 * D("0.0075") / 400 - 250 / D(50000)
     expected = ["0", "0", *(text(round(each, 8)) for each in (first, second))]
     assert [text(each["realized_pnl"]) for each in run.fills[:4]] == expected
-    assert abs(D(run.metadata["reconciliation"]["engine_difference"])) <= D("0.00000004")
+    # NautilusTrader's entry is (100 * 40000 + 300 * 60000) / 400 = 55000.
+    by_engine = [150 * (1 / D(55000) - 1 / D(70000)), 250 * (1 / D(55000) - 1 / D(50000))]
+    surplus = sum(round(each, 8) for each in by_engine) - sum(D(each) for each in expected)
+    found = run.metadata["reconciliation"]
+    assert (found["averaging"], found["engine_averaging"]) == ("harmonic", "arithmetic")
+    final = D(found["cash_flow_balance"])
+    assert run.summary["account"]["final_balance"] == float(final)
+    assert D(found["engine_expected_balance"]) == final + surplus
+    assert found["engine_final_balance"] == found["engine_expected_balance"]
+    assert (found["engine_difference"], found["engine_tolerance"]) == ("0", "0")
 
 
 def test_okx_counts_contracts_of_a_hundredth_of_a_coin(market: Market) -> None:

@@ -119,12 +119,41 @@ def test_an_inverse_contract_counts_in_the_base_currency() -> None:
     assert ledger.entry() == D(50000)
 
 
-def test_an_inverse_entry_is_the_average_price_by_quantity() -> None:
-    ledger = _count(INVERSE, ("100", "40000", "0"), ("300", "60000", "0"), start="1")
-    entry = ledger.entry()
-    assert entry is not None
-    assert round(entry, 20) == D(55000)
-    assert next(ledger.open_positions()).average_open == D(55000)
+def test_an_inverse_entry_is_the_harmonic_average() -> None:
+    ledger = _count(INVERSE, ("120", "40000", "0"), ("300", "60000", "0"), start="1")
+    # 420 / (120 / 40000 + 300 / 60000) = 420 / 0.008
+    assert ledger.entry() == D(52500)
+    assert next(ledger.open_positions()).average_open == D(52500)
+    # 420 / 50000 - 0.008: what it is worth less what it cost, in the base currency, when short.
+    assert ledger.unrealized(D(50000)) == D("-0.0004")
+
+
+def test_closing_an_inverse_position_realizes_what_its_fills_cost() -> None:
+    ledger = _count(
+        INVERSE, ("120", "40000", "0"), ("300", "60000", "0"), ("-420", "50000", "0"), start="1"
+    )
+    # 120 / 40000 + 300 / 60000 - 420 / 50000
+    assert ledger.realized == D("-0.0004")
+    assert ledger.round_trips[0].average_open == D(52500)
+    assert ledger.round_trips[0].average_close == D(50000)
+
+
+def test_an_inverse_exit_is_the_harmonic_average_too() -> None:
+    ledger = _count(
+        INVERSE, ("-420", "50000", "0"), ("120", "40000", "0"), ("300", "60000", "0"), start="1"
+    )
+    trip = ledger.round_trips[0]
+    assert (trip.side, trip.average_close) == ("short", D(52500))
+    assert trip.realized_pnl == D("-0.0004")
+
+
+def test_the_engine_averages_inverse_entries_arithmetically() -> None:
+    ledger = _count(
+        INVERSE, ("100", "40000", "0"), ("300", "60000", "0"), ("-400", "50000", "0"), start="1"
+    )
+    # Entry 55000: 400 * (1 / 55000 - 1 / 50000)
+    assert ledger.engine_cash == 1 + round(400 * (1 / D(55000) - 1 / D(50000)), 8)
+    assert ledger.cash == 1 + D("0.0075") - D("0.008")
 
 
 def test_a_cash_account_pays_in_full() -> None:
@@ -204,8 +233,8 @@ def test_money_is_what_was_paid_and_what_is_held(
     held = sum((quantity for _, quantity, _, _ in fills), D(0))
     commissions = sum((fill[3] for fill in fills), D(0))
     expected = D(1_000_000) - commissions + paid + held * mark * rules.multiplier
-    rounded = D("1e-8") * (ledger.rounded_amounts + 1)
-    assert abs(ledger.cash + ledger.unrealized(mark) - expected) <= rounded
+    left_out = D(ledger.left_out) * D("1e-8")
+    assert abs(ledger.cash + left_out + ledger.unrealized(mark) - expected) <= D("0.51e-8")
     assert ledger.quantity == held
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from library import assert_same, library_figures, same
 from replay import agrees_with_reference
 from tinydays import SPOT, Market, Outcome, text, variant
 
+from odum_assets.backtest.metrics import cagr, calmar_ratio, interval_returns
 from odum_assets.config import LoadedConfig
 from odum_assets.raw.layout import DataType
 
@@ -132,6 +134,28 @@ def test_equity_is_sampled_at_the_stated_interval(
     times = [each["timestamp"] for each in run.equity]
     assert times == sorted(times)
     assert run.summary["ratios"]["equity_interval_secs"] == 7
-    regular = [time for time in times if time % (7 * 10**9) == 0]
+    regular = times[1:-1]
+    assert {time % (7 * 10**9) for time in regular} == {0}
     assert {late - early for early, late in pairwise(regular)} == {7 * 10**9}
-    assert run.summary["ratios"]["returns"] == len(regular) - 1
+    # The first and the last interval count, too.
+    assert run.summary["ratios"]["returns"] == len(regular) + 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_figures_are_those_of_another_library(
+    ran: Callable[[str], tuple[Case, Outcome]], name: str
+) -> None:
+    _, run = ran(name)
+    times = [each["timestamp"] for each in run.equity]
+    equity = [each["portfolio_value"] for each in run.equity]
+    per_year = run.summary["ratios"]["intervals_per_year"]
+    assert run.summary["ratios"]["returns"] == len(equity) - 1
+    expected = library_figures(times, equity, per_year)
+    assert_same(run.summary, expected)
+    # Minutes are too short to state growth; the formula is the library's nevertheless.
+    assert (run.summary["returns"]["cagr_pct"], run.summary["ratios"]["calmar"]) == (None, None)
+    growth = cagr(interval_returns(equity) or [], per_year)
+    assert same(growth, expected["cagr"])
+    if growth is not None:
+        found = calmar_ratio(growth, run.summary["drawdown"]["max_drawdown"])
+        assert found == pytest.approx(expected["calmar"], rel=1e-9)

@@ -1,8 +1,25 @@
+from datetime import date
+
 import pyarrow as pa
 import pytest
 
 from odum_assets.catalog.labels import BUY, NO_AGGRESSOR, SELL, IdentityCheck, side_code
-from odum_assets.instruments import parse_instrument_key
+from odum_assets.instruments import InstrumentKey, parse_instrument_key
+
+
+class _German(date):
+    """A date on a machine whose language is German."""
+
+    def strftime(self, format: str) -> str:  # noqa: A002 - the name of the base class
+        return super().strftime(format.replace("%b", "Dez"))
+
+
+def test_months_do_not_depend_on_the_language_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(InstrumentKey, "expiry", property(lambda _: _German(2024, 12, 27)))
+    check = IdentityCheck(parse_instrument_key("DERIBIT:FUTURE:BTC-USD-241227"))
+    assert check.strangers("symbol", pa.array(["BTC-27DEC24"])) is None
 
 
 @pytest.mark.parametrize(

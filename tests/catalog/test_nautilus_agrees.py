@@ -47,6 +47,7 @@ from odum_assets.catalog import (
     PartitionRequest,
     catalog_view,
     convert_partition,
+    list_manifests,
 )
 from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.raw.layout import DataType
@@ -146,25 +147,21 @@ class Recorder(Strategy):
 
 
 @pytest.mark.parametrize("chunk_size", [None, 700])
-def test_days_that_overlap_around_midnight_are_replayed_once_and_in_order(
+def test_days_whose_files_overlap_around_midnight_are_replayed_once_and_in_order(
     tmp_path: Path, chunk_size: int | None
 ) -> None:
-    evening = some_trades(6000, day_offset=-1500)
-    morning = some_trades(6000, day_offset=-900)
-    morning = [
-        type(trade)(
-            trade.second,
-            trade.event_second,
-            trade.price,
-            trade.size,
-            trade.side,
-            f"m{trade.trade_id}",
-        )
-        for trade in morning
-    ]
+    """Both files hold rows of both days; each row is in the partition of its day alone."""
+    every = some_trades(6000, day_offset=-1500)
+    evening, morning = every[:4800], every[1200:]
     days = (previous_day(), DAY)
     for day, trades in zip(days, (evening, morning), strict=True):
         convert(trades_table(trades), DataType.TRADES, tmp_path, day)
+    before = sum(trade.second < 0 for trade in every)
+    manifests = list_manifests(tmp_path / "catalog")
+    assert [(each.rows_written, each.rejected) for each in manifests] == [
+        (before, {"next_day": len(evening) - before}),
+        (len(every) - before, {"previous_day": before - 1200}),
+    ]
     for day, start in zip(days, (-1500, -900), strict=True):
         convert(books_table(list(range(start, start + 1800))), DataType.BOOK, tmp_path, day)
     view = tmp_path / "view"
@@ -181,10 +178,9 @@ def test_days_that_overlap_around_midnight_are_replayed_once_and_in_order(
     times = [time for time, _ in seen["trades"]]
     assert times == sorted(times)
     ids = [identity for _, identity in seen["trades"]]
-    assert sorted(ids) == sorted(trade.trade_id for trade in [*evening, *morning])
+    assert ids == [trade.trade_id for trade in every]
     book_times = [time for time, *_ in seen["books"]]
-    starts = (-1500, -900)
-    wanted = sorted(start + step for start in starts for step in range(1800))
+    wanted = range(-1500, 900)
     assert book_times == [MIDNIGHT_NS + second * 10**9 for second in wanted]
 
 

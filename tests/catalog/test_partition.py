@@ -23,12 +23,12 @@ from rawfiles import (
 )
 
 from odum_assets.catalog import PartitionManifest, convert_partition, list_manifests, read_manifest
-from odum_assets.catalog.locks import held
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.locks import held
 
 
 def convert(source: str, catalog: Path, day: date = DAY, **options: Any) -> PartitionManifest:
@@ -78,7 +78,7 @@ def test_a_changed_file_replaces_the_partition(source: str, catalog: Path) -> No
     trades = some_trades(300, day_offset=77)
     write_raw(trades_table(trades), Path(source))
     manifest = convert(source, catalog)
-    (data,) = (catalog / "data").rglob("*.parquet")
+    (data,) = (catalog / "data/trades").rglob("*.parquet")
     assert data == manifest.data_path(catalog)
     assert catalog_rows(data) == catalog_trades(trades)
 
@@ -124,7 +124,7 @@ def test_days_live_side_by_side_and_are_listed_in_order(source: str, tmp_path: P
     convert(earlier, catalog, previous_day())
     assert [each.day for each in list_manifests(catalog, KEY)] == [previous_day(), DAY]
     assert list_manifests(catalog, data_type=DataType.BOOK) == []
-    assert len(list((catalog / "data").rglob("*.parquet"))) == 2
+    assert len(list((catalog / "data/trades").rglob("*.parquet"))) == 2
 
 
 def test_what_a_killed_run_left_is_removed(source: str, catalog: Path) -> None:

@@ -47,6 +47,8 @@ def agree(manifest: PartitionManifest, path: str) -> None:
     """Check all figures of a partition against the raw file."""
     frame = pd.read_parquet(path)
     frame = frame.sort_values("local_timestamp", kind="stable", ignore_index=True)
+    days = pd.to_datetime(frame["local_timestamp"], unit="us", utc=True).dt.date
+    frame = frame[days == manifest.day].reset_index(drop=True)
     quality = manifest.quality
     assert quality["rate"] == pytest.approx(measured.rates(frame))
     expected = measured.timeline(frame)
@@ -229,20 +231,48 @@ def test_latencies_beyond_ten_seconds_have_bounds_and_no_quantiles(tmp_path: Pat
     assert (latency["median_ms"], latency["p99_ms"], latency["distribution"]) == (None, None, None)
 
 
-def test_an_earlier_manifest_is_read_and_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_earlier_manifest_is_read_and_made_anew(tmp_path: Path, version: int) -> None:
     source = write_raw(trades_table(some_trades()), tmp_path / "raw.parquet")
     new = convert_partition(source, KEY, SPEC, DataType.TRADES, DAY, tmp_path)
     (path,) = (tmp_path / "manifests").rglob("*.json")
     text = path.read_text()
-    assert text.count('"manifest_version": 2') == 1
-    path.write_text(text.replace('"manifest_version": 2', '"manifest_version": 1'))
+    assert text.count('"manifest_version": 3') == 1
+    path.write_text(text.replace('"manifest_version": 3', f'"manifest_version": {version}'))
 
     old = read_manifest(tmp_path, KEY, DataType.TRADES, DAY)
     assert old is not None
-    assert (old.manifest_version, old.digest) == (1, new.digest)
+    assert (old.manifest_version, old.digest) == (version, new.digest)
     again = convert_partition(source, KEY, SPEC, DataType.TRADES, DAY, tmp_path)
     assert again == new
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("kind", [DataType.TRADES, DataType.FUNDING])
+def test_the_distance_of_the_rows_to_the_edges_of_the_day_is_known(
+    tmp_path: Path, kind: DataType
+) -> None:
+    """A delivery cut after seven minutes; of funding only the first row says something new."""
+    seconds = [5, 60, 420]
+    trades = [
+        replace(trade, second=second, event_second=second)
+        for trade, second in zip(some_trades(3), seconds, strict=True)
+    ]
+    table = trades_table(trades)
+    if kind is DataType.FUNDING:
+        table = table.select(["timestamp", "local_timestamp"])
+        table = table.append_column("funding_rate", pa.array([1e-4] * 3))
+    source = write_raw(table, tmp_path / "raw.parquet")
+    manifest = convert_partition(source, KEY, SPEC, kind, DAY, tmp_path / "catalog")
+    start = 1_721_347_200 * 10**9
+    assert manifest.quality["covered"] == {
+        "first": str(start + 5 * 10**9),
+        "last": str(start + 420 * 10**9),
+        "starts_late_s": 5.0,
+        "ends_early_s": 85_980.0,
+    }
+    assert manifest.covered == (start + 5 * 10**9, start + 420 * 10**9)
+    assert manifest.rows_written == (1 if kind is DataType.FUNDING else 3)
 
 
 def test_a_day_of_many_batches_agrees(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def frame_of(file: RawFile) -> pd.DataFrame:
     return frame.sort_values("local_timestamp", kind="stable", ignore_index=True)
 
 
+def arrived_on(file: RawFile, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that arrived on the day of the file; a recorder's clock may be behind."""
+    days = pd.to_datetime(frame["local_timestamp"], unit="us", utc=True).dt.date
+    return frame[days == file.day].reset_index(drop=True)
+
+
 def named(file: RawFile) -> str:
     return f"{file.day}-{file.data_type}-{file.key_text.replace(':', '_')}"
 
@@ -91,8 +97,13 @@ def test_trades(file: RawFile, tmp_path: Path) -> None:
 )
 def test_books(file: RawFile, tmp_path: Path) -> None:
     manifest = convert(file, tmp_path)
-    frame = frame_of(file)
-    assert (manifest.rows_in, manifest.rows_written) == (len(frame), len(frame))
+    delivered = frame_of(file)
+    frame = arrived_on(file, delivered)
+    # In 2024 the recorder's clock is 1.5 s behind the exchange, by whose time the files are split.
+    before = len(delivered) - len(frame)
+    assert (manifest.rows_in, manifest.rows_written) == (len(delivered), len(frame))
+    assert manifest.rejected == ({"previous_day": before} if before else {})
+    assert before == (2 if (file.day, file.key_text) == (date(2024, 7, 19), str(KEY)) else 0)
     rows = catalog_rows(manifest.data_path(tmp_path))
     records = frame.to_dict("records")
     for side in ("bids", "asks"):

@@ -105,14 +105,42 @@ def test_integer_ids_and_decimal_prices_are_taken_exactly(tmp_path: Path) -> Non
     assert manifest.rejected == {"price_too_many_decimals": 1}
 
 
-def test_rows_up_to_an_hour_outside_the_day_are_kept(tmp_path: Path) -> None:
-    seconds = [-3601, -3600, 0, 86_400 + 3600, 86_400 + 3601]
-    table = trades_table(some_trades(5))
-    times = pa.array([(MIDNIGHT_NS + second * 10**9) // 1000 for second in seconds])
-    table = table.set_column(2, "timestamp", times).set_column(3, "local_timestamp", times)
+def test_a_row_belongs_to_the_day_on_which_it_arrived(tmp_path: Path) -> None:
+    """Up to, not including, midnight; its exchange time may lie an hour beside the day."""
+    clocks = [  # arrival and exchange time, us since midnight
+        (-(10**6) * 86_400 - 1, 0),
+        (-(10**6) * 86_400, -(10**6) * 86_400),
+        (-1, 0),
+        (0, -1),
+        (10**6, -3600 * 10**6),
+        (10**6, -3600 * 10**6 - 1),
+        (86_400 * 10**6 - 1, 90_000 * 10**6),
+        (86_400 * 10**6 - 1, 90_000 * 10**6 + 1),
+        (86_400 * 10**6, 86_400 * 10**6 - 1),
+        (2 * 86_400 * 10**6 - 1, 2 * 86_400 * 10**6),
+        (2 * 86_400 * 10**6, 0),
+    ]
+    table = trades_table(some_trades(len(clocks)))
+    for place, name in ((1, "timestamp"), (0, "local_timestamp")):
+        times = pa.array([MIDNIGHT_NS // 1000 + clock[place] for clock in clocks])
+        table = table.set_column(table.schema.get_field_index(name), name, times)
     manifest = convert_table(table, tmp_path)
-    assert manifest.rejected == {"timestamp_outside_day": 2}
-    assert manifest.rows_written == 3
+    assert manifest.rejected == {"previous_day": 2, "next_day": 2, "timestamp_outside_day": 4}
+    rows = catalog_rows(manifest.data_path(tmp_path / "catalog"))
+    assert [(row["ts_init"] - MIDNIGHT_NS) // 1000 for row in rows] == [
+        0,
+        10**6,
+        86_400 * 10**6 - 1,
+    ]
+
+
+def test_without_arrival_times_the_time_of_the_exchange_decides_the_day(tmp_path: Path) -> None:
+    table = trades_table(some_trades(4)).drop_columns(["local_timestamp"])
+    end = 86_400 * 10**6
+    times = pa.array([MIDNIGHT_NS // 1000 + us for us in (-1, 0, end - 1, end)])
+    table = table.set_column(table.schema.get_field_index("timestamp"), "timestamp", times)
+    manifest = convert_table(table, tmp_path)
+    assert (manifest.rows_written, manifest.rejected) == (2, {"previous_day": 1, "next_day": 1})
 
 
 @pytest.mark.parametrize(
@@ -179,8 +207,12 @@ def reason(row: tuple[Any, ...]) -> str | None:
     event, init, symbol, trade_id, price, size, _ = row
     if event is None or init is None:
         return "timestamp_missing"
-    first, last = MIDNIGHT_NS // 1000 - 3600 * 10**6, MIDNIGHT_NS // 1000 + 90_000 * 10**6
-    if not (first <= event <= last and first <= init <= last):
+    midnight, day = MIDNIGHT_NS // 1000, 86_400 * 10**6
+    beside = {-1: "previous_day", 1: "next_day"}.get((init - midnight) // day)
+    if beside is not None:
+        return beside
+    first, last = midnight - 3600 * 10**6, midnight + 90_000 * 10**6
+    if not (first <= event <= last and midnight <= init < midnight + day):
         return "timestamp_outside_day"
     if symbol in ("ETHUSDT", None):
         return "wrong_symbol"

@@ -256,6 +256,15 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
         ),
         ("venue.starting_balance", 1.123456789, "found 1.123456789, allowed at most 8 decimals"),
         ("venue.leverage", 0.5, "found 0.5, allowed a number 1 to 1000"),
+        # The most that NautilusTrader's decimals hold.
+        ("venue.taker_fee", f"0.{'1' * 29}", f'found "0.{"1" * 29}", allowed at most 28 decimals'),
+        ("venue.maker_fee", "1e-29", 'found "1e-29", allowed at most 28 decimals'),
+        ("venue.leverage", f"2.{'1' * 25}", f'found "2.{"1" * 25}", allowed at most 24 decimals'),
+        (
+            "instrument.margin_maint",
+            "1e-29",
+            'found "1e-29", allowed at most 28 decimals',
+        ),
         (
             "venue.base_currency",
             "usdt",
@@ -646,6 +655,40 @@ def test_the_account_is_in_the_settlement_currency(problems: Problems) -> None:
     assert problems(document) == [
         "venue.base_currency: found USDT, allowed BTC: inverse BTC-USD settles in it"
     ]
+
+
+@pytest.mark.parametrize(
+    ("currency", "balance", "decimals"),
+    [
+        ("USD", "100000.123", 2),
+        ("JPY", "100000.5", 0),
+        ("XRP", "100000.1234567", 6),
+        # One that NautilusTrader does not know is a coin.
+        ("FOOX", "100000.12345678", None),
+        ("USD", "100000.120", None),
+        ("USDT", "100000.12345678", None),
+    ],
+)
+def test_a_balance_has_the_decimals_of_its_currency(
+    problems: Problems, currency: str, balance: str, decimals: int | None
+) -> None:
+    document = changed("venue.account_type", "CASH")
+    document["instrument"]["id"] = f"BINANCE:SPOT_PAIR:BTC-{currency}"
+    document["data_catalog"] = {"trades_path": f"{FOLDER}/t/"}
+    document["fx_stub"] = None
+    document["venue"] |= {
+        "name": "BINANCE",
+        "base_currency": currency,
+        "starting_balance": balance,
+    }
+    assert problems(document) == (
+        []
+        if decimals is None
+        else [
+            f"venue.starting_balance: found {balance}, allowed up to {decimals} decimals: accounts "
+            f"in {currency} are kept to these"
+        ]
+    )
 
 
 def test_a_cash_account_is_for_spot(problems: Problems) -> None:

@@ -16,7 +16,6 @@ from dagsterdev import CONFIG, KEY, RESULT, SLUG, Dagster, deliver
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import convert_partition
-from odum_assets.catalog.locks import held
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.config import instrument_spec, load_configs, raw_path
 from odum_assets.instruments import parse_instrument_key
@@ -30,6 +29,7 @@ from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import run_id_of
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
+from odum_assets.storage.locks import held
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 

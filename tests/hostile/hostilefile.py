@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rawcells import DAY
 
 from odum_assets.catalog import PartitionManifest, convert_partition
+from odum_assets.catalog.definition import definition_folder
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.errors import OdumError
 from odum_assets.instruments import InstrumentSpec, parse_instrument_key
@@ -155,6 +156,8 @@ def check(
         assert logged == made.rejects
         expected = [manifest.data_path(catalog), paths.manifest]
         expected += [paths.rejects] if made.rejects else []
+        expected += definition_folder(catalog, KEY).iterdir()
+        assert len(expected) == 3 + bool(made.rejects)
         assert catalog_files(catalog) == sorted(str(p.relative_to(catalog)) for p in expected)
         assert convert(path, catalog, made.spec, made.data_type) == manifest
         if also is not None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hostilefile import HostileFile, spec_with, write_options
 from hypothesis import strategies as st
-from rawcells import MAX_PRICE, MAX_SIZE, Cell, Column, number_columns, time_columns
+from rawcells import MAX_PRICE, MAX_SIZE, Cell, Column, clock_columns, number_columns
 from rawtrades import (
     PRECISIONS,
     assemble,
@@ -77,8 +77,7 @@ def hostile_books(draw: st.DrawFn) -> HostileFile:
             ("size", spec.size_precision, MAX_SIZE),
         )
     }
-    event = draw(time_columns(rows))
-    init = draw(st.none() | time_columns(rows))
+    event, init = draw(clock_columns(rows))
     identity = draw(identity_columns(rows))
     times = [event] if init is None else [event, init]
     arrays: dict[str, Any] = {

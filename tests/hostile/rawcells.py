@@ -36,11 +36,14 @@ class Cell:
         What it must become; None when `reason` says why it cannot become anything.
     reason : str or None
         Reject reason.
+    near : bool
+        Of a time: whether it lies in the day or an hour beside it, which decides the unit.
     """
 
     given: Any
     value: Any = None
     reason: str | None = None
+    near: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,26 @@ def number_columns(
 
 
 @st.composite
-def time_columns(draw: st.DrawFn, rows: int) -> Column:
+def clock_columns(draw: st.DrawFn, rows: int) -> tuple[Column, Column | None]:
+    """Return exchange times and times of arrival; without the latter, the former are both."""
+    has_arrivals = draw(st.booleans())
+    event = draw(time_columns(rows, is_arrival=not has_arrivals))
+    return event, draw(time_columns(rows, is_arrival=True)) if has_arrivals else None
+
+
+def _time_cell(raw: int, factor: int, *, is_arrival: bool) -> Cell:
+    """Return what a time must become: a row belongs to the day of its arrival."""
+    ns = raw * factor
+    near = -HOUR_NS <= ns - MIDNIGHT_NS <= 25 * HOUR_NS
+    if is_arrival and not 0 <= ns - MIDNIGHT_NS < 24 * HOUR_NS:
+        days = (ns - MIDNIGHT_NS) // (24 * HOUR_NS)
+        reason = {-1: "previous_day", 1: "next_day"}.get(days, "timestamp_outside_day")
+        return Cell(raw, None, reason, near)
+    return Cell(raw, ns, None, near) if near else Cell(raw, None, "timestamp_outside_day")
+
+
+@st.composite
+def time_columns(draw: st.DrawFn, rows: int, *, is_arrival: bool) -> Column:
     """Return a column of times in some unit and type, most of them of the day."""
     unit = draw(st.sampled_from(list(PER_UNIT)))
     factor = PER_UNIT[unit]
@@ -206,7 +228,7 @@ def time_columns(draw: st.DrawFn, rows: int) -> Column:
     inside = st.one_of(
         st.integers(0, 40).map(lambda second: MIDNIGHT_NS + second * 10**9),
         st.integers(first, last),
-        st.sampled_from([first, last, MIDNIGHT_NS]),
+        st.sampled_from([first, last, MIDNIGHT_NS, MIDNIGHT_NS - 1, MIDNIGHT_NS + 24 * HOUR_NS]),
     ).map(lambda ns: -(-ns // factor) if ns == first else ns // factor)
     wrong = [
         (first // factor) - 1,
@@ -221,8 +243,8 @@ def time_columns(draw: st.DrawFn, rows: int) -> Column:
         wrong += [2**64 - 1, 2**63]
     outside = st.sampled_from([each for each in wrong if each < 2**31 or kind.bit_width > 32])
     cells = st.one_of(
-        *[inside.map(lambda raw: Cell(raw, raw * factor))] * 12,
-        outside.map(lambda raw: Cell(raw, None, "timestamp_outside_day")),
+        *[inside.map(lambda raw: _time_cell(raw, factor, is_arrival=is_arrival))] * 12,
+        outside.map(lambda raw: _time_cell(raw, factor, is_arrival=is_arrival)),
         st.just(Cell(None, None, "timestamp_missing")),
     )
     return Column(kind, draw(st.lists(cells, min_size=rows, max_size=rows)))
@@ -233,7 +255,7 @@ def decides_unit(cells: list[Cell]) -> bool | None:
     there = [cell for cell in cells if cell.given is not None]
     if not there:
         return None
-    return 2 * sum(cell.reason is None for cell in there) > len(there)
+    return 2 * sum(cell.near for cell in there) > len(there)
 
 
 # --- texts --------------------------------------------------------------------------------------

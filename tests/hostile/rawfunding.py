@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hostilefile import HostileFile, spec_with, write_options
 from hypothesis import strategies as st
-from rawcells import MIDNIGHT_NS, Cell, Column, time_columns
+from rawcells import MIDNIGHT_NS, Cell, Column, clock_columns
 from rawtrades import (
     assemble,
     expect_units,
@@ -25,6 +25,8 @@ _LAST = Decimal("1e-16")
 _DAY_NS = 86_400 * 10**9
 _ORDER = [
     "timestamp_missing",
+    "previous_day",
+    "next_day",
     "timestamp_outside_day",
     "wrong_symbol",
     "rate_missing",
@@ -110,8 +112,7 @@ def hostile_funding(draw: st.DrawFn) -> HostileFile:
     order = draw(row_orders(rows))
     rate = draw(rate_columns(rows))
     following = draw(st.none() | next_columns(rows))
-    event = draw(time_columns(rows))
-    init = draw(st.none() | time_columns(rows))
+    event, init = draw(clock_columns(rows))
     identity = draw(identity_columns(rows))
     arrays: dict[str, Any] = {"funding_rate": rate.array(order), "timestamp": event.array(order)}
     if init is not None:

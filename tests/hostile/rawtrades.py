@@ -11,12 +11,12 @@ from rawcells import (
     MAX_PRICE,
     MAX_SIZE,
     Column,
+    clock_columns,
     decides_unit,
     id_columns,
     label_columns,
     number_columns,
     side_columns,
-    time_columns,
 )
 
 from odum_assets.raw.layout import DataType
@@ -24,6 +24,8 @@ from odum_assets.raw.layout import DataType
 PRECISIONS = st.sampled_from([0, 1, 2, 3, 5, 8, 12, 16])
 REASONS = [
     "timestamp_missing",
+    "previous_day",
+    "next_day",
     "timestamp_outside_day",
     "wrong_symbol",
     "id_missing",
@@ -122,8 +124,7 @@ def hostile_trades(draw: st.DrawFn, *, spoiled: bool = True) -> HostileFile:
     spec = spec_with(draw(PRECISIONS), draw(PRECISIONS))
     names = NAMES[draw(st.sampled_from(sorted(NAMES)))]
     rows = draw(st.integers(1, 12))
-    event = draw(time_columns(rows))
-    init = draw(st.none() | time_columns(rows))
+    event, init = draw(clock_columns(rows))
     columns = {
         "price": draw(number_columns(rows, spec.price_precision, MAX_PRICE)),
         "size": draw(number_columns(rows, spec.size_precision, MAX_SIZE)),

@@ -67,8 +67,13 @@ def test_every_hostile_day_is_named_and_the_good_one_converted(project: Project)
         assert str(project.raw(day=day)) in lines[0]
         assert cause in lines[0]
     kept = [name for name in project.files("data/catalog") if not name.startswith(".")]
-    assert len(kept) == 2
-    assert all(DAY.isoformat() in name for name in kept)
+    folders = [name.split("/")[:2] for name in kept]
+    assert folders == [
+        ["data", "crypto_perpetual"],
+        ["data", "trades"],
+        ["manifests", "binance_futures_perpetual_btc_usdt"],
+    ]
+    assert all(DAY.isoformat() in name for name in kept[1:])
 
     bad = days["(price_not_finite "]
     run = ("backtest", BTC, "--fast", "--snapshot-mode", "trades", "--day")

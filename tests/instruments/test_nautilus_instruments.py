@@ -1,12 +1,24 @@
+import itertools
+import string
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from nautilus_trader.model import CryptoFuture, CryptoPerpetual, CurrencyPair, Price, Quantity
+from nautilus_trader.model import (
+    CryptoFuture,
+    CryptoPerpetual,
+    Currency,
+    CurrencyPair,
+    Price,
+    Quantity,
+)
 
 from odum_assets.instruments import InstrumentSpec, parse_instrument_key
 from odum_assets.instruments.definitions import nautilus_instrument
+from odum_assets.instruments.specs import currency_precision
+
+OKX = "OKX:PERPETUAL:BTC-USDT@LIN"
 
 
 def spec(text: str, *, multiplier: str = "1", price: int = 1, size: int = 3) -> InstrumentSpec:
@@ -104,3 +116,21 @@ def test_a_multiplier_in_scientific_spelling() -> None:
     )
 
     assert str(instrument.multiplier) == "100"
+
+
+def test_the_decimals_of_currencies_are_those_of_nautilus() -> None:
+    letters = string.ascii_uppercase
+    codes = ["".join(each) for n in (2, 3, 4) for each in itertools.product(letters, repeat=n)]
+    known = {}
+    for code in [*codes, "1INCH", "FDUSD", "PYUSD"]:
+        try:
+            known[code] = Currency.from_str(code, strict=True).precision
+        except ValueError:
+            continue
+    assert {"USD", "JPY", "XRP", "USDT", "BTC"} <= set(known)
+    assert known == {code: currency_precision(code) for code in known}
+
+
+def test_zeros_at_the_end_of_a_multiplier_are_no_digits() -> None:
+    written = nautilus_instrument(spec(OKX, multiplier=f"0.01{'0' * 20}", size=0))
+    assert written.multiplier == nautilus_instrument(spec(OKX, multiplier="0.01")).multiplier

@@ -10,7 +10,6 @@ import pytest
 from graphtools import BTC, BTC_KEY, BTC_SLUG, ETH, REPO
 
 from odum_assets.catalog.convert import CONVERTER_VERSION
-from odum_assets.errors import ConfigError
 from odum_assets.orchestration import names
 from odum_assets.orchestration.build import build_definitions
 from odum_assets.orchestration.launch import AD_HOC_JOB, Graph
@@ -142,11 +141,18 @@ def test_a_perpetual_with_a_ticker_path_gets_funding_assets(graph: Graph) -> Non
     assert f"catalog/{BTC_SLUG}/funding_rates" in deps
 
 
-def test_a_broken_config_is_named_instead_of_left_out(graph: Graph) -> None:
+def test_a_broken_config_is_left_out_and_named(
+    graph: Graph, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = graph.project.settings.configs_path
-    (folder / "broken.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"broken\.json"):
-        build_definitions(settings=graph.project.settings)
+    (folder / "broken.json").write_text('{"instrument": ')
+    definitions = build_definitions(settings=graph.project.settings)
+
+    assert _keys(definitions).keys() == _keys(graph.definitions).keys()
+    dg.Definitions.validate_loadable(definitions)
+    assert f"{folder / 'broken.json'}: not JSON at line 1" in caplog.text
+    shown = (definitions.metadata or {})["left out: broken.json"]
+    assert "not JSON at line 1" in str(shown.value)
 
 
 def test_no_config_at_all_still_loads(folder: Path) -> None:

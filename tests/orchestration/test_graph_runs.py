@@ -89,7 +89,8 @@ def test_every_check_has_a_verdict_of_its_day(
         assert record.dagster_event is not None
         evaluation = record.dagster_event.asset_check_evaluation_data
         found[evaluation.check_name] = (evaluation.passed, evaluation.partition)
-    assert set(found) == {"rejects", "gaps", "clock_skew", "duplicate_ids", "unknown_sides"}
+    names = {"rejects", "gaps", "day_covered", "clock_skew", "duplicate_ids", "unknown_sides"}
+    assert set(found) == names
     assert {partition for _, partition in found.values()} == {DAY}
 
 

@@ -13,7 +13,7 @@ import pytest
 from graphtools import BTC, BTC_KEY, BTC_SLUG, FIRST_DAY, REPO
 
 from odum_assets.orchestration import backfill as backfill_module
-from odum_assets.orchestration.backfill import BackfillEvent, backfill
+from odum_assets.orchestration.backfill import BackfillEvent, Work, backfill
 from odum_assets.orchestration.launch import Graph, fail_lost_runs, materialize, open_instance
 from odum_assets.settings import Settings
 
@@ -121,18 +121,19 @@ def test_a_backfill_runs_each_day_in_a_process_of_its_own(
     house: Path, sample: Path, settings: Settings
 ) -> None:
     events: list[BackfillEvent] = []
+    days = [*DAYS, "2024-01-03"]
     with open_instance() as instance:
-        results = backfill(
+        made = backfill(
             instance,
             settings,
-            [TRADES, BOOK],
-            [*DAYS, "2024-01-03"],
+            [Work((TRADES, BOOK), day) for day in days],
             slots=2,
             on_event=events.append,
         )
         processes = {
             run.tags["odum/process"] for run in instance.get_runs() if run.tags["dagster/partition"]
         }
+    results = dict(zip(days, made, strict=True))
     assert {day: result.success for day, result in results.items()} == {
         "2024-01-01": True,
         "2024-01-02": True,
@@ -164,14 +165,31 @@ def test_a_killed_process_is_reported_and_the_others_go_on(
                 )
                 os.kill(int(run.tags["odum/process"]), signal.SIGKILL)
 
-        results = backfill(instance, settings, [TRADES, BOOK], DAYS, on_event=kill_first)
-        run = instance.get_run_by_id(results[DAYS[0]].dagster_run_id)
+        works = [Work((TRADES, BOOK), day) for day in DAYS]
+        first, second = backfill(instance, settings, works, on_event=kill_first)
+        run = instance.get_run_by_id(first.dagster_run_id)
 
-    assert results[DAYS[1]].success
-    assert "was killed by signal 9" in results[DAYS[0]].failures[0][1]
+    assert second.success
+    assert "was killed by signal 9" in first.failures[0][1]
     assert run is not None
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert house == sample
+
+
+def test_no_slot_is_idle_while_work_waits(house: Path, sample: Path, settings: Settings) -> None:
+    """Days of another selection of assets begin while the first selection is not through."""
+    assert house == sample
+    works = [Work((TRADES,), DAYS[0]), Work((BOOK,), DAYS[0]), Work((TRADES, BOOK), DAYS[1])]
+    events: list[BackfillEvent] = []
+    with open_instance() as instance:
+        made = backfill(instance, settings, works, slots=2, on_event=events.append)
+    assert all(each.success for each in made)
+    assert [[*each.materializations] for each in made[:2]] == [["/".join(TRADES)], ["/".join(BOOK)]]
+    kinds = [(each.index, each.kind) for each in events if each.kind != "step"]
+    # The third waits for one slot only.
+    assert kinds[:2] == [(0, "started"), (1, "started")]
+    assert kinds[2][1] == "finished"
+    assert kinds[3] == (2, "started")
 
 
 def test_a_backfill_process_loads_no_engine_of_its_own() -> None:

@@ -1,5 +1,6 @@
 """Runs of the graph are in the registry while they go on, and end right however they end."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.orchestration.assets import backtest
 from odum_assets.orchestration.launch import Graph, LaunchResult, job_origin, materialize
 from odum_assets.orchestration.progress import StepProgress
-from odum_assets.orchestration.registration import settle_pending
+from odum_assets.orchestration.registration import owner_names, settle_pending
 from odum_assets.orchestration.run_config import ResultConfig
 from odum_assets.registry.database import reading, writing
-from odum_assets.registry.pending import register_queued, register_running
+from odum_assets.registry.pending import register_queued, register_running, withdraw
 from odum_assets.registry.queries import RunFilter, get_run, list_runs
 from odum_assets.registry.register import opened
 from odum_assets.registry.types import RunStatus
@@ -213,19 +214,81 @@ def test_a_run_that_is_tried_again_under_another_id_is_closed(
     assert settle_pending(runs.instance, settings) == [run_id]
 
 
-def test_runs_that_nobody_knows_are_closed_after_an_hour(
+def _age(settings: Settings, *but: str) -> None:
+    """Let all runs but some have given no sign of life for 61 minutes."""
+    with opened(settings) as engine, writing(engine) as connection:
+        old = "UPDATE runs SET updated_at = datetime('now', '-61 minutes')"
+        for run_id in but:
+            old += f" WHERE run_id <> '{run_id}'"
+        connection.execute(sa.text(old))
+
+
+def test_runs_that_are_gone_are_closed_after_an_hour(
     settings: Settings, request_: RunRequest, runs: _Runs
 ) -> None:
     fresh, lost, never = (run_id_of(request_) for _ in range(3))
-    register_running(settings, request_, fresh, "of another instance")
-    register_running(settings, request_, lost, "deleted")
+    own = owner_names(runs.instance)
+    register_running(settings, request_, fresh, "deleted just now", own)
+    register_running(settings, request_, lost, "deleted", (*own, "by another name, too"))
     register_queued(settings, request_, never)
-    with opened(settings) as engine, writing(engine) as connection:
-        old = "UPDATE runs SET updated_at = datetime('now', '-61 minutes') WHERE run_id <> :fresh"
-        connection.execute(sa.text(old), {"fresh": fresh})
+    _age(settings, fresh)
     assert sorted(settle_pending(runs.instance, settings)) == sorted([lost, never])
     assert _run(settings, lost)["error"] == "Dagster knows no run deleted (any more)"
     assert _run(settings, never)["error"] == "it was never started"
+
+
+def test_an_instance_is_known_by_its_storage_and_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        storage, place = owner_names(instance)
+    assert place.endswith(f":{tmp_path}")
+    shutil.rmtree(tmp_path / "history")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert owner_names(instance)[1] == place
+        assert owner_names(instance)[0] != storage
+
+
+def test_runs_of_another_dagster_wait_as_long_as_they_must(
+    settings: Settings, request_: RunRequest, runs: _Runs, graph: Graph
+) -> None:
+    """Two instances share a registry; the second one's run waits in its queue for hours."""
+    run_id = run_id_of(request_)
+    with dg.DagsterInstance.ephemeral() as other:
+        waiting = _Runs(graph, other).add(dg.DagsterRunStatus.QUEUED)
+        register_queued(settings, request_, run_id, waiting.run_id)
+        _age(settings)
+        # Whoever looks first, and whether its own instance has looked or not.
+        assert settle_pending(runs.instance, settings) == []
+        assert settle_pending(other, settings) == []
+        _age(settings)
+        assert settle_pending(runs.instance, settings) == []
+        assert _run(settings, run_id)["status"] is RunStatus.QUEUED
+        assert _run(settings, run_id)["provenance"]["dagster_instance"] == [*owner_names(other)]
+        # Only there is it known that it is gone.
+        other.delete_run(waiting.run_id)
+        assert settle_pending(runs.instance, settings) == []
+        assert settle_pending(other, settings) == [run_id]
+    assert _run(settings, run_id)["status"] is RunStatus.FAILED
+
+
+def test_a_run_whose_asker_died_is_found_by_its_tag(
+    settings: Settings, request_: RunRequest, runs: _Runs
+) -> None:
+    run_id, other = run_id_of(request_), run_id_of(request_)
+    register_queued(settings, request_, run_id)
+    register_queued(settings, request_, other)
+    queued = runs.add(dg.DagsterRunStatus.QUEUED, odum__run_id=run_id)
+    _age(settings, other)
+    assert settle_pending(runs.instance, settings) == []
+    assert _run(settings, run_id)["dagster_run_id"] == queued.run_id
+    assert _run(settings, other)["dagster_run_id"] is None
+    runs.instance.report_run_canceled(queued)
+    assert settle_pending(runs.instance, settings) == [run_id]
+    assert withdraw(settings, other)
+    assert not withdraw(settings, other)
+    assert not withdraw(settings, run_id)
+    with opened(settings) as engine, reading(engine) as connection:
+        assert get_run(connection, other) is None
 
 
 def test_a_damaged_result_does_not_keep_other_runs_open(

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from graphtools import BTC, REPO
 
@@ -14,12 +15,17 @@ from odum_assets.config import LoadedConfig, load_config
 from odum_assets.orchestration.checks import (
     CATALOG_CHECKS,
     RESULT_CHECKS,
+    WINDOW_CHECKS,
     Verdict,
+    check_result,
     judge_partition,
     strictest,
 )
 from odum_assets.raw.layout import DataType
 
+NS = 1_000_000_000
+MIDNIGHT_NS = 1_721_260_800 * NS
+"""2024-07-18T00:00:00Z."""
 QUALITY: dict[str, Any] = {
     "latency": {"min_ms": 1.0, "median_ms": 2.0, "max_ms": 3.0, "negative_rows": 0},
     "gaps": {"max_s": 300.0, "over_10s": 1, "over_60s": 1, "largest": []},
@@ -36,8 +42,8 @@ GOOD = PartitionManifest(
     rejected={"price_missing": 10},
     unchanged=0,
     unknown_sides=9,
-    first_ts_init=0,
-    last_ts_init=1,
+    first_ts_init=MIDNIGHT_NS + 300 * NS,
+    last_ts_init=MIDNIGHT_NS + 86_100 * NS,
     first_ts_event=0,
     last_ts_event=1,
     sorted_source=True,
@@ -85,6 +91,8 @@ def test_figures_exactly_at_their_limits_pass(config: LoadedConfig) -> None:
             {"quality": {**QUALITY, "latency": {**QUALITY["latency"], "negative_rows": 50}}},
             "clock_skew",
         ),
+        ({"first_ts_init": MIDNIGHT_NS + 300 * NS + 1}, "day_covered"),
+        ({"last_ts_init": MIDNIGHT_NS + 86_100 * NS - 1}, "day_covered"),
     ],
 )
 def test_a_figure_above_its_limit_fails_its_check_alone(
@@ -112,6 +120,43 @@ def test_the_strictest_config_counts_and_is_named(config: LoadedConfig, tmp_path
     found = {check.name: verdict for check, verdict in judge_partition(GOOD, [config, strict])}
     assert "strict" in found["rejects"].text
     assert not found["rejects"].passed
+
+
+def test_a_delivery_that_was_cut_off_warns_or_blocks_as_configured(
+    config: LoadedConfig, tmp_path: Path
+) -> None:
+    cut = replace(GOOD, last_ts_init=MIDNIGHT_NS + 400 * NS)
+    refusing = _with(tmp_path, "refusing", partial_days="refuse")
+    patient = _with(tmp_path, "patient", max_edge_gap_secs=86_000)
+    found = {}
+    for configs in ([config], [refusing], [config, refusing, patient], [patient]):
+        verdicts = {
+            check.name: (check, verdict) for check, verdict in judge_partition(cut, configs)
+        }
+        check, verdict = verdicts["day_covered"]
+        severity = check_result(check, verdict).severity
+        found[tuple(each.name for each in configs)] = (verdict.passed, severity)
+    error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+    assert found == {
+        (BTC,): (False, warn),
+        ("refusing",): (False, error),
+        # A run of the one that refuses is refused; runs of the others are not.
+        (BTC, "refusing", "patient"): (False, warn),
+        ("patient",): (True, warn),
+    }
+    text = _failed(cut, config)["day_covered"].text
+    assert "first row 300.0 s after the day begins, last row 86,000.0 s before it ends" in text
+
+
+def test_what_a_funding_file_covers_is_not_what_was_written_of_it(config: LoadedConfig) -> None:
+    """Rates are written where they change: the last change may be hours before the last row."""
+    ends = {"first": str(MIDNIGHT_NS), "last": str(MIDNIGHT_NS + 86_399 * NS)}
+    funding = replace(GOOD, data_type=DataType.FUNDING, last_ts_init=MIDNIGHT_NS + 400 * NS)
+    assert "day_covered" not in _failed(funding, config)  # of an earlier version: not known
+    whole = replace(funding, quality={**QUALITY, "covered": ends})
+    assert "day_covered" not in _failed(whole, config)
+    cut = replace(whole, quality={**QUALITY, "covered": {**ends, "last": ends["first"]}})
+    assert "day_covered" in _failed(cut, config)
 
 
 def test_only_rejects_block_a_backtest() -> None:
@@ -167,3 +212,13 @@ def test_an_open_position_says_why_it_is_open() -> None:
         "LONG 1.5 still open at the end (closing was switched off)"
         in found["positions_closed"].text
     )
+
+
+def test_a_window_that_lacks_days_warns() -> None:
+    (check,) = set(WINDOW_CHECKS) - set(RESULT_CHECKS)
+    metadata = {"days": ["2024-07-18", "2024-07-20"]}
+    whole = check.evaluate({"missing_days": []}, metadata)
+    lacking = check.evaluate({"missing_days": ["2024-07-19"]}, metadata)
+    assert (check.name, check.blocking, whole.passed) == ("days_complete", False, True)
+    assert not lacking.passed
+    assert lacking.text == "2 of 3 days of the window are in the catalog; missing: 2024-07-19"

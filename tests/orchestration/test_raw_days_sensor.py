@@ -256,3 +256,79 @@ def test_projects_with_many_days_are_looked_at_quickly(folder: Path, graph: Grap
     started = dt.datetime.now(dt.UTC)
     _look(graph, settled, stable=0)
     assert (dt.datetime.now(dt.UTC) - started).total_seconds() < 10
+
+
+# --- a configuration that cannot be used ----------------------------------------------------------
+
+HALF = '{"instrument": '
+
+
+def test_a_damaged_config_holds_up_its_own_runs_until_it_is_mended(
+    folder: Path, tick: Tick
+) -> None:
+    path = folder / "configs" / f"{BTC}.json"
+    good = path.read_text()
+    second = path.with_name("second.json")
+    second.write_text(good)
+    # Damaged after the graph was loaded: a run that reads it anew would fail.
+    path.write_text(HALF)
+    _day(folder, "2024-01-01", marked=True)
+    missed = tick()
+    assert missed.run_requests == []
+    assert missed.asset_events, "the day itself is reported"
+    assert f"{path}: not JSON" in str(missed.skip_reason and missed.skip_reason.skip_message)
+    assert "second.json: not in the graph yet; reload the code location" in str(
+        missed.skip_reason and missed.skip_reason.skip_message
+    )
+
+    _day(folder, "2024-01-02", marked=True)
+    again = tick(missed.cursor)
+    assert again.run_requests == []
+
+    path.write_text(good)
+    mended = tick(again.cursor)
+    assert [(r.job_name, r.partition_key) for r in mended.run_requests or []] == [
+        (f"{BTC}_day", "2024-01-01"),
+        (f"{BTC}_day", "2024-01-02"),
+    ]
+    assert tick(mended.cursor).run_requests == []
+
+
+def test_a_config_that_was_damaged_when_the_graph_was_loaded_gets_its_days_later(
+    folder: Path,
+) -> None:
+    path = folder / "configs" / f"{BTC}.json"
+    second = path.with_name("second.json")
+    second.write_text(HALF)
+    _day(folder, "2024-01-01", marked=True)
+    first = _look(load_graph(load_settings()))
+    assert [run.config.name for run in first.runs] == [BTC]
+    assert any("second.json: not JSON" in note for note in first.notes)
+
+    second.write_text(path.read_text())
+    later = _look(load_graph(load_settings()), first)
+    assert [(run.config.name, str(run.day)) for run in later.runs] == [("second", "2024-01-01")]
+    assert _look(load_graph(load_settings()), later).runs == ()
+
+
+def test_missed_days_come_a_limited_number_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = folder / "configs" / "second.json"
+    second.write_text(HALF)
+    for index in range(1, 6):
+        _day(folder, f"2024-01-0{index}", marked=True)
+    found = _look(load_graph(load_settings()))
+    second.write_text((folder / "configs" / f"{BTC}.json").read_text())
+    monkeypatch.setattr(discovery, "MAX_RUNS", 2)
+    graph = load_graph(load_settings())
+    counts = []
+    for _ in range(4):
+        found = _look(graph, found)
+        counts.append(len(found.runs))
+    assert counts == [2, 2, 1, 0]
+
+
+def test_an_earlier_version_s_cursor_is_read() -> None:
+    text = '{"done":{"feed":{"2024-01-01":"ab"}},"pending":{}}'
+    assert Cursor.parse(text) == Cursor({"feed": {"2024-01-01": "ab"}}, {})

@@ -55,8 +55,10 @@ def test_a_day_becomes_a_result_with_exports_and_lineage(
     assert "Spread" in made["catalog", BTC_SLUG, "book_depths"]["spread_over_time"]
     books = len(_raw(real_data, day, "book_snapshot_5"))
     assert made["catalog", BTC_SLUG, "book_depths"]["dagster/row_count"] == books
-    # The recorder's clock was behind the exchange's on every row of that day.
-    assert {text.split(":")[0] for _, text in done.warnings} == {"check clock_skew"}
+    # The recorder's clock was behind the exchange's on every row of that day, and there are three
+    # minutes of it.
+    warned = {text.split(":")[0] for _, text in done.warnings}
+    assert warned == {"check clock_skew", "check day_covered"}
 
     result = made["backtest", BTC, "result"]
     entry = ResultStore(place / "data/results").current(BTC, day)
@@ -124,6 +126,34 @@ def test_a_window_across_midnight_is_one_account(
     entry = ResultStore(place / "data/results").current(BTC, "window")
     assert entry is not None
     assert entry.run_id == values["run_id"]
+
+
+def test_a_window_that_lacks_its_last_day_warns_or_is_refused(
+    place: Path, real_data: Path, instance: dg.DagsterInstance
+) -> None:
+    assert real_data.is_dir()
+    graph = load_graph(load_settings())
+    window = ("backtest", BTC, "window")
+    for day in DAYS:
+        assert materialize(instance, graph, _day_keys()[:2], day).success
+    bounds = {"start": "2024-07-18T00:00:00Z", "end": "2024-07-21T00:00:00Z", "mode": "fast"}
+
+    done = materialize(instance, graph, [window], None, config={window: bounds})
+    refused = materialize(
+        instance, graph, [window], None, config={window: {**bounds, "missing_days": "refuse"}}
+    )
+
+    assert done.success, done.failures
+    assert ("/".join(window), "check days_complete: 2 of 3 days of the window are in the catalog; "
+            "missing: 2024-07-20") in done.warnings  # fmt: skip
+    entry = ResultStore(place / "data/results").current(BTC, "window")
+    assert entry is not None
+    assert (entry.summary()["missing_days"], entry.document["end"]) == (
+        ["2024-07-20"],
+        "2024-07-21T00:00:00Z",
+    )
+    assert not refused.success
+    assert "lacks trades of 2024-07-20, and missing_days is refuse" in refused.failures[0][1]
 
 
 def test_a_window_without_any_day_in_the_catalog_says_what_to_convert(

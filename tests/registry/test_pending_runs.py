@@ -30,7 +30,7 @@ from odum_assets.registry.register import rebuild, register_run
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import run_id_of, store_failure
 from odum_assets.results.run import run_backtest
-from odum_assets.results.store import ResultStore
+from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 
 
@@ -298,3 +298,23 @@ def test_the_last_sign_of_life_is_known(
     register_progress(settings, run_id, 0.1, "load")
     (second,) = pending_runs(settings)
     assert timedelta(0) < second.seen_at - first.seen_at < timedelta(minutes=1)
+
+
+def test_a_damaged_file_of_one_run_keeps_no_other_open(
+    registry: sa.Engine, settings: Settings, request_: RunRequest
+) -> None:
+    ids = [run_id_of(request_) for _ in range(3)]
+    for run_id in ids:
+        register_queued(settings, request_, run_id, "abc")
+    damaged = ResultStore(settings.results_path).fast_path(ids[1])
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    with pytest.raises(ResultError, match=ids[1]):
+        close_pending(settings, "abc", RunStatus.FAILED, "killed")
+    assert [_run(registry, run_id)["status"] for run_id in ids] == [
+        RunStatus.FAILED,
+        RunStatus.QUEUED,
+        RunStatus.FAILED,
+    ]
+    damaged.unlink()
+    assert close_pending(settings, "abc", RunStatus.FAILED, "killed") == [ids[1]]

@@ -47,9 +47,18 @@ def test_a_real_result_is_registered_as_its_file_says(
     assert run["total_return"] * 100 == pytest.approx(
         Decimal(str(summary["returns"]["total_return_pct"])), abs=Decimal("1e-9")
     )
-    assert run["max_drawdown"] * -100 == pytest.approx(
+    assert run["max_drawdown"] * 100 == pytest.approx(
         Decimal(str(summary["drawdown"]["max_drawdown_pct"])), abs=Decimal("1e-9")
     )
+    assert run["max_drawdown"] < 0
+    assert run["drawdown_amount"] == Decimal(str(summary["drawdown"]["max_drawdown_amount"]))
+    assert run["drawdown_duration_secs"] == pytest.approx(
+        Decimal(str(summary["drawdown"]["max_drawdown_duration_secs"])), abs=Decimal("1e-9")
+    )
+    assert run["volatility"] * 100 == pytest.approx(
+        Decimal(str(summary["returns"]["volatility_pct"])), abs=Decimal("1e-9")
+    )
+    assert (run["figures_version"], run["cagr"], run["calmar_ratio"]) == (2, None, None)
     assert run["total_trades"] == summary["trades"]["total_trades"]
     assert run["flag_count"] == len(summary["flags"])
     assert dataset["symbols"] == ["BTC-USDT"]

@@ -14,6 +14,7 @@ from odum_assets.registry.database import RegistryError, reading, writing
 from odum_assets.registry.models import Artifact, Base, Dataset, Event, Run, Strategy
 from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
 
+D = Decimal
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HASH = "0" * 64
 
@@ -81,6 +82,43 @@ def test_migrations_make_what_the_models_say_and_take_it_away(bare: sa.Engine) -
                     "SELECT count(*) FROM pg_type WHERE typname LIKE 'run\\_%' AND typtype = 'e'"
                 )
                 assert connection.execute(types).scalar_one() == 0
+
+
+def test_runs_of_the_first_version_keep_what_can_be_kept(bare: sa.Engine) -> None:
+    """Drawdowns get their sign, the profit its meaning; the rest follows version 1."""
+    old = "run_id, status, run_mode, detail, config_name, config_hash, partition, instrument, " + (
+        "executed_at, params, provenance, error, pnl, realized, commissions, funding, "
+        "drawdown_amount, max_drawdown"
+    )
+    common = f"'backtest', 'fast', 'c', '{HASH}', 'p', 'i', '2026-01-01 12:00:00', '{{}}', '{{}}'"
+    rows = {
+        "cash": "-1801.8, 0, 1.8, 0, 12.5, -0.25",
+        "margin": "-11.05, -10, 1.1, 0.05, 0, 0",
+        "unknown": "NULL, NULL, NULL, NULL, NULL, NULL",
+    }
+    with writing(bare) as connection:
+        schema.upgrade(connection, "0001")
+        for name, figures in rows.items():
+            values = f"'{name}', 'failed', {common}, 'e', {figures}"
+            connection.execute(sa.text(f"INSERT INTO runs ({old}) VALUES ({values})"))  # noqa: S608
+    with writing(bare) as connection:
+        schema.upgrade(connection)
+        assert schema.differences(connection) == []
+    found = {}
+    with reading(bare) as connection:
+        for row in connection.execute(sa.select(Run.__table__)).mappings():
+            found[row["run_id"]] = (row["pnl"], row["drawdown_amount"], row["max_drawdown"])
+            assert (row["figures_version"], row["cagr"], row["calmar_ratio"]) == (None, None, None)
+    assert found == {
+        "cash": (D("-1.8"), D("-12.5"), D("-0.25")),
+        "margin": (D("-11.05"), 0, 0),
+        "unknown": (None, None, None),
+    }
+    with writing(bare) as connection:
+        schema.downgrade(connection, "0001")
+        kept = connection.execute(sa.text("SELECT drawdown_amount FROM runs WHERE run_id='cash'"))
+        assert kept.scalar_one() == 12.5
+        schema.upgrade(connection)
 
 
 def test_a_changed_table_is_found(registry: sa.Engine) -> None:

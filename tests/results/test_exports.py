@@ -11,6 +11,7 @@ import pytest
 from resultday import ROWS
 from tinydays import DAY, NOON, Market, Outcome, moment
 
+from odum_assets.catalog import times as times_
 from odum_assets.raw.layout import DataType
 from odum_assets.results.store import ResultError
 from odum_assets.results.tearsheet import write_tearsheet
@@ -68,9 +69,15 @@ def test_ticks_of_a_window_start_with_it_and_end_before_its_end(market: Market) 
     assert _read(done.path) == _expected(market, start, end)
 
 
-def test_ticks_of_several_days_follow_each_other(market: Market) -> None:
+def test_ticks_of_several_days_follow_each_other(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     later = DAY + timedelta(days=1)
-    # Arrived before midnight, and still of the next day's file.
+    # Arrived before midnight, and still of the next day's file, as earlier versions converted it.
+    in_span, hour = times_.in_span, 3600 * 10**9
+    monkeypatch.setattr(
+        times_, "in_span", lambda raw, unit, *span: in_span(raw, unit, span[0] - hour, span[1])
+    )
     market.trades([(-1.0, "buy", "64000.0", "1"), (5, "buy", "64000.0", "1")], day=later)
     market.trades([*ROWS, (86_399.5, "sell", "64000.0", "1")])
     run = market.run(days=(DAY, later))

@@ -9,9 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tinydays import DAY, NOON, Market, Outcome, from_json, iso, moment
+from resultday import BOOKS, ROWS
+from tinydays import DAY, NOON, Market, Outcome, from_json, iso, moment, variant
 
 from odum_assets.raw.layout import DataType
 from odum_assets.results.documents import write_orders_json, write_timeline_json
@@ -300,3 +302,36 @@ def test_the_equity_preview_is_the_table_or_a_thinned_one(report: Outcome) -> No
     rows = [(each["timestamp"], float(each["portfolio_value"])) for each in report.equity]
     assert report.result.equity_preview == rows
     assert len(rows) <= 200
+
+
+@pytest.mark.parametrize("order_type", ["MARKET", "LIMIT"])
+@pytest.mark.parametrize(
+    ("snapshot_mode", "book_type", "slips"),
+    [
+        ("trades", "L2_MBP", True),
+        ("both", "L1_MBP", True),
+        ("both", "L2_MBP", False),
+        ("book", "L2_MBP", False),
+    ],
+)
+def test_slippage_is_said_to_be_simulated_where_it_is(
+    market: Market, order_type: str, snapshot_mode: str, book_type: str, slips: bool
+) -> None:
+    market.trades(ROWS)
+    market.books(BOOKS)
+
+    def run(chance: int) -> Outcome:
+        config = variant(
+            strategy={"order_type": order_type, "time_in_force": "GTC"},
+            venue={"book_type": book_type},
+            execution={"fill_model": {"prob_slippage": chance, "random_seed": 1}},
+        )
+        return market.run(config, snapshot_mode=snapshot_mode)
+
+    never, always = run(0), run(1)
+    assert "slippage" not in {each["aspect"] for each in never.summary["simulated"]}
+    said = {each["aspect"]: each for each in always.summary["simulated"]}["slippage"]
+    assert said["simulated"] == slips
+    assert any("prob_slippage" in each for each in always.result.flags) is not slips
+    # The key has an effect exactly where the result says so.
+    assert (never.result.digest != always.result.digest) == slips

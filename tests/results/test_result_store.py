@@ -1,5 +1,6 @@
 """The store: run ids, whole results or none, and no way out of its folder."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import pytest
 from tinydays import INVERSE, LOCKS, SPOT, Market, Outcome, moment, variant
 
-from odum_assets.catalog.scratch import scratch_folder
 from odum_assets.errors import OdumError
 from odum_assets.results.run_id import is_run_id, new_run_id
 from odum_assets.results.store import ResultError, ResultStore
+from odum_assets.storage.scratch import scratch_folder
 
 ID = "BNF_BTC_20240305_12000000_018dd7_c54988"
 
@@ -95,6 +96,44 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(OdumError, match=re.escape(ID)):
             store.entries()
+
+
+def test_what_is_stored_is_on_the_disk_in_the_order_in_which_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "results"
+    folder = root / "work"
+    folder.mkdir(parents=True)
+    (folder / "orders.json").write_text("[]")
+    done: list[tuple[str, str]] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        done.append(("sync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+
+    def renamed(source: Path, target: Path) -> None:
+        rename(source, target)
+        done.append(("move", str(target)))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    ResultStore(root).publish({**_document(), "mode": "report"}, folder)
+    steps = [
+        ("sync", f"{folder}/orders.json"),
+        ("sync", str(folder)),
+        ("move", f"{root}/report/{ID}"),
+        ("sync", f"{root}/report"),
+        ("move", f"{root}/fast/{ID}.json"),
+        ("sync", f"{root}/fast"),
+        ("move", f"{root}/partitions/some_config/2024-03-05.json"),
+        ("sync", f"{root}/partitions/some_config"),
+    ]
+    assert [each for each in done if each in steps] == steps
+    # Folders that were not there before have a place that lasts, too.
+    assert {("sync", str(root)), ("sync", f"{root}/partitions")} <= set(
+        done[: done.index(steps[2])]
+    )
 
 
 def test_publishing_moves_the_report_and_writes_all(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_strategy_that_changed_is_named(
     with module.open("a") as file:
         file.write("# changed\n")
     found = verify_result(stored.result.run_id, market.settings)
-    assert (found.equal, found.changed_inputs) == (True, ("strategy source",))
+    assert (found.equal, found.changed_inputs) == (True, ("strategy source quiet",))
 
 
 def test_a_window_and_its_options_are_run_again(market: Market) -> None:

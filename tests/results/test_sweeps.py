@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tinydays import (
 )
 
 from odum_assets.backtest.request import RunRequest
+from odum_assets.catalog import view
 from odum_assets.config import LoadedConfig
 from odum_assets.config.variants import grid, make_variants
 from odum_assets.errors import BacktestError, DataError, OdumError
@@ -173,6 +175,41 @@ def test_execution_algorithms_agree(busy: Market) -> None:
     assert len({each.digest for each in swept.variants}) == 4
 
 
+def test_the_days_before_are_read_once_for_all_variants(
+    busy: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for back in (1, 2, 3):
+        rows = [(NOON + 7 * index, "buy", "64000.0", f"{1 + index % back}") for index in range(60)]
+        busy.trades(rows, day=DAY - timedelta(days=back))
+    hashed: list[str] = []
+    hash_file = view.hash_file
+
+    def counted(path: Path) -> str:
+        hashed.append(f"{path.parents[1].name}/{path.name}")
+        return hash_file(path)
+
+    vwap = {"type": "VWAP", "params": {"horizon_secs": 600, "intervals": 5}}
+    config = variant(strategy={"exec_algorithm": vwap})
+    axes = {
+        "strategy.exec_algorithm.params.lookback_days": [1, 2, 3],
+        "strategy.exec_algorithm.params.intervals": [5, 8],
+    }
+    variants = make_variants(config, grid(axes))
+    monkeypatch.setattr(view, "hash_file", counted)
+    swept = run_sweep(_request(config), variants, busy.settings)
+    assert [each.error for each in swept.variants] == [None] * 6
+    # Trades and books of the day, and three days before it.
+    assert sorted(hashed) == sorted(set(hashed))
+    assert len(hashed) == 5
+    store = ResultStore(busy.settings.results_path)
+    curves = [
+        store.entry(str(each.run_id)).metadata()["volume_curve"]["days"] for each in swept.variants
+    ]
+    assert [len(days) for days in curves] == [1, 1, 2, 2, 3, 3]
+    alone = [run_backtest(_request(each.config), busy.settings) for each in variants]
+    assert [each.digest for each in swept.variants] == [each.digest for each in alone]
+
+
 @pytest.mark.parametrize("name", [SPOT, INVERSE, CONTRACTS])
 def test_other_instruments_agree(market: Market, name: str) -> None:
     config = variant(name)
@@ -180,6 +217,30 @@ def test_other_instruments_agree(market: Market, name: str) -> None:
     market.trades(rows, config)
     market.books(BOOKS, config)
     _agrees(market, _request(config), grid({"strategy.order_type": ["LIMIT", "MARKET"]}))
+
+
+@pytest.mark.parametrize(
+    ("key", "currency"),
+    [("BINANCE:SPOT_PAIR:BTC-QXZA", "QXZA"), ("DERIBIT:PERPETUAL:QXZB-USD@INV", "QXZB")],
+)
+def test_an_account_in_a_coin_that_nautilus_does_not_know_agrees(
+    market: Market, key: str, currency: str
+) -> None:
+    name = SPOT if "SPOT" in key else INVERSE
+    config = variant(
+        name,
+        instrument={"id": key},
+        venue={"base_currency": currency},
+        data_catalog={
+            "trades_path": "raw_tick_data/by_date/day-*/data_type-trades/",
+            "book_snapshot_5_path": None,
+            "derivative_ticker_path": None,
+        },
+        fx_stub=None,
+    )
+    market.trades([(NOON + second, "buy", "64000.0", "10") for second in range(1, 9)], config)
+    chosen = grid({"strategy.order_type": ["LIMIT", "MARKET"]})
+    _agrees(market, _request(config, snapshot_mode="trades"), chosen)
 
 
 def test_funding_agrees(market: Market) -> None:

@@ -11,8 +11,8 @@ from ground import DATA_TYPES, EDITIONS, Ground
 from killing import Dice, Work, results_tree, watched
 from pieces import CONFIG, DAY
 
-from odum_assets.catalog.locks import held
 from odum_assets.results.store import ResultStore
+from odum_assets.storage.locks import held
 
 ROUNDS = int(os.environ.get("KILLS", "300"))
 

@@ -145,7 +145,7 @@ def test_a_full_disk_refuses_an_export(project: Path) -> None:
             work = Work.piece(project, piece).go()
             assert work.finish() == 1
             said = work.errors.splitlines()[-1]
-            assert said.startswith("odum_assets.results.store.ResultError: "), said
+            assert said.startswith("odum_assets.results.stored_file.ResultError: "), said
             assert str(place) in said
             assert "No space left" in said
         (place / "filling").unlink()

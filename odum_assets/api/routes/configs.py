@@ -7,11 +7,13 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 
 from odum_assets.api import config_files
+from odum_assets.api.exact_bodies import ExactRoute
+from odum_assets.api.preconditions import Preconditions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
 
-router = APIRouter(prefix="/api/configs", tags=["configurations"])
+router = APIRouter(prefix="/api/configs", tags=["configurations"], route_class=ExactRoute)
 
 
 class ListedConfig(BaseModel):
@@ -92,17 +94,24 @@ def get_config(service: ServiceHere, name: str, request: Request) -> Response:
 def save_config(
     service: ServiceHere,
     upload: ConfigUpload,
+    request: Request,
     response: Response,
-    if_match: Annotated[
+    if_match: Annotated[  # noqa: ARG001 - for the document; all of its lines are read below
         str | None, Header(description="ETag of the configuration that it replaces.")
+    ] = None,
+    if_none_match: Annotated[  # noqa: ARG001
+        str | None, Header(description="*: only if there is none of this name yet.")
     ] = None,
 ) -> SavedConfig:
     """Store a configuration: only a valid one, whole, and none in place of an unseen one.
 
-    The next launch has Dagster load it.
+    It may reach no further than its sender: paths below the configured roots, built-in strategies,
+    and what the operator allows besides. The next launch has Dagster load it.
     """
-    folder = service.settings.configs_path
-    loaded, tag, is_new = config_files.write(folder, upload.name, upload.config, if_match)
+    conditions = Preconditions.of(request.headers)
+    loaded, tag, is_new = config_files.write(
+        service.settings, upload.name, upload.config, conditions
+    )
     response.status_code = 201 if is_new else 200
     response.headers["ETag"] = tag
     response.headers["Location"] = f"/api/configs/{loaded.name}"

@@ -15,7 +15,7 @@ from odum_assets.api.routes.results import Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.config import LoadedConfig
-from odum_assets.errors import OdumError
+from odum_assets.errors import BacktestError, OdumError
 from odum_assets.orchestration.checks import judge_partition
 from odum_assets.orchestration.project import Project, Source, find_raw
 from odum_assets.raw.layout import DataType, list_days, list_raw_files
@@ -35,6 +35,7 @@ class Dataset(BaseModel):
     size: int = Field(description="Bytes.")
     instruments: list[str]
     data_types: list[str]
+    problems: list[str] = Field(default=[], description="What of the day cannot be read.")
 
 
 class Datasets(models.Paged):
@@ -95,7 +96,8 @@ def _list(root: str, limit: int, offset: int) -> Datasets:
 
 def _dataset(root: str, day: date) -> Dataset:
     go_on()
-    files = list_raw_files(root, day=day)
+    problems: list[str] = []
+    files = list_raw_files(root, day=day, problems=problems)
     return Dataset(
         name=f"day-{day}",
         day=day.isoformat(),
@@ -103,6 +105,7 @@ def _dataset(root: str, day: date) -> Dataset:
         size=sum(each.size for each in files),
         instruments=sorted({each.key_text for each in files}),
         data_types=sorted({each.data_type.value for each in files}),
+        problems=problems,
     )
 
 
@@ -115,8 +118,8 @@ async def check_data(service: ServiceHere, question: DataQuestion) -> DataCheck:
 
 def _storage(service: Service, question: DataQuestion) -> Capacity:
     try:
-        _, loaded = _config(service, question)
-        return service.storage_of(loaded.name)
+        _, fitting = _configs(service, question)
+        return service.storage_of(fitting[0].name)
     except (OdumError, ProblemError):
         # The reply will say what is wrong.
         return service.storage.local
@@ -143,18 +146,33 @@ def _checked(service: Service, question: DataQuestion) -> DataCheck:
 
 
 def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
-    days = days_of(moment_ns("start", question.start), moment_ns("end", question.end))
+    asked = moment_ns("start", question.start), moment_ns("end", question.end)
+    days = days_of(*asked)
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":
         raise OdumError(
             "data_source: gcs is not wired yet; copy the day folders below the raw root and use "
             "local"
         )
-    project, loaded = _config(service, question)
-    reply.messages.append(f"configuration {loaded.name}, instrument {loaded.key}")
+    project, fitting = _configs(service, question)
+    key, names = fitting[0].key, ", ".join(each.name for each in fitting)
+    if question.config is not None:
+        reply.messages.append(f"configuration {names}, instrument {key}")
+        days = days_of(*_simulated(fitting[0], asked, days, reply))
+        sources = project.sources_of(fitting[0])
+    else:
+        reply.messages.append(
+            f"instrument {key}, configurations {names}; give config to have its time_window "
+            "looked at"
+        )
+        reply.warnings += [
+            f"{each.name}: its time_window ({_shown(each)}) has nothing of this time"
+            for each in fitting
+            if not _overlap(each, asked)
+        ]
+        sources = tuple(each for each in project.sources if each.key == key)
     found = {
-        source.data_type: _days_there(project, source, days, reply)
-        for source in project.sources_of(loaded)
+        source.data_type: _days_there(project, source, fitting, days, reply) for source in sources
     }
     reply.has_trades = found.get(DataType.TRADES) == len(days)
     reply.has_book = found.get(DataType.BOOK) == len(days)
@@ -166,13 +184,65 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
         (reply.warnings if optional else reply.errors).append(text)
 
 
+def _simulated(
+    loaded: LoadedConfig,
+    asked: tuple[int, int],
+    days: Sequence[date],
+    reply: DataCheck,
+) -> tuple[int, int]:
+    """Return the part of a time that a run of a configuration would simulate.
+
+    Raises
+    ------
+    OdumError
+        If it would be refused, or none is left of it.
+    """
+    from odum_assets.backtest.request import RunRequest, check_options, iso_ns
+
+    if not _overlap(loaded, asked):
+        raise OdumError(
+            f"{loaded.name}: its time_window ({_shown(loaded)}) has nothing of "
+            f"{iso_ns(asked[0])} to {iso_ns(asked[1])}; choose a time inside, or widen time_window"
+        )
+    partition = days[0].isoformat() if len(days) == 1 else "window"
+    request = RunRequest(loaded, tuple(days), partition, *asked, snapshot_mode="trades")
+    try:
+        check_options(request)
+    except BacktestError as error:
+        reply.errors.append(str(error))
+    window = loaded.config.time_window
+    start = max(asked[0], asked[0] if window.start_ns is None else window.start_ns)
+    end = min(asked[1], asked[1] if window.end_ns is None else window.end_ns)
+    if (start, end) != asked:
+        reply.warnings.append(
+            f"{loaded.name}: its time_window leaves {iso_ns(start)} to {iso_ns(end)} of this time"
+        )
+    return start, end
+
+
+def _overlap(loaded: LoadedConfig, asked: tuple[int, int]) -> bool:
+    window = loaded.config.time_window
+    return (window.end_ns is None or asked[0] < window.end_ns) and (
+        window.start_ns is None or window.start_ns < asked[1]
+    )
+
+
+def _shown(loaded: LoadedConfig) -> str:
+    from odum_assets.backtest.request import iso_ns
+
+    window = loaded.config.time_window
+    ends = (window.start_ns, window.end_ns)
+    return " to ".join("open" if each is None else iso_ns(each) for each in ends)
+
+
 def _missing(what: str, found: int | None, wanted: int) -> str:
     if found is None:
         return f"the configuration names no {what}"
     return f"{what}: there for {found} of {wanted} days"
 
 
-def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedConfig]:
+def _configs(service: Service, question: DataQuestion) -> tuple[Project, list[LoadedConfig]]:
+    """Return the configuration that a question names, or all of the instrument that it names."""
     if question.config is not None:
         project, loaded = service.config(question.config)
         if question.instrument_id and not names_instrument(question.instrument_id, loaded):
@@ -180,7 +250,7 @@ def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedCo
                 f"instrument_id: {question.instrument_id!r} is not that of {loaded.name}: "
                 f"{loaded.key}"
             )
-        return project, loaded
+        return project, [loaded]
     if question.instrument_id is None:
         raise OdumError("give instrument_id, config, or both")
     project = service.project()
@@ -193,11 +263,17 @@ def _config(service: Service, question: DataQuestion) -> tuple[Project, LoadedCo
             f"instrument_id: {question.instrument_id!r} fits several instruments; give config, "
             f"one of {names}"
         )
-    return project, fitting[0]
+    return project, fitting
 
 
-def _days_there(project: Project, source: Source, days: Sequence[date], reply: DataCheck) -> int:
-    """Return for how many days there are data, and tell about each."""
+def _days_there(
+    project: Project,
+    source: Source,
+    configs: Sequence[LoadedConfig],
+    days: Sequence[date],
+    reply: DataCheck,
+) -> int:
+    """Return for how many days there are data, and say what there is of each."""
     from odum_assets.catalog import read_manifest
 
     root, there = project.catalog_root(source.loaded), 0
@@ -212,13 +288,16 @@ def _days_there(project: Project, source: Source, days: Sequence[date], reply: D
         state = "not converted yet" if manifest is None else "in the catalog"
         if manifest is not None:
             state += f", {manifest.rows_written:,} rows"
-            _judge(manifest, source, day, reply)
+            _judge(manifest, configs, day, reply)
         reply.messages.append(f"{source.data_type} {day}: {state}")
     return there
 
 
-def _judge(manifest: "PartitionManifest", source: Source, day: date, reply: DataCheck) -> None:
-    for check, verdict in judge_partition(manifest, source.named_by):
+def _judge(
+    manifest: "PartitionManifest", configs: Sequence[LoadedConfig], day: date, reply: DataCheck
+) -> None:
+    # By the thresholds of the run that is asked about, as the run itself does it.
+    for check, verdict in judge_partition(manifest, configs):
         if not verdict.passed:
             place = reply.errors if check.blocking else reply.warnings
-            place.append(f"{source.data_type} {day}: {check.name}: {verdict.text}")
+            place.append(f"{manifest.data_type} {day}: {check.name}: {verdict.text}")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,8 +11,9 @@ from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection
 
+from odum_assets.api.preconditions import tag_of, tag_of_files
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.replies import json_reply, tag_of
+from odum_assets.api.replies import StoredFileResponse, json_reply, not_modified
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.registry import queries
@@ -20,7 +21,6 @@ from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
-from odum_assets.settings import is_inside
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -50,8 +50,8 @@ class RunLinks(BaseModel):
 class Run(BaseModel):
     """A run: what it was asked to be, where it stands or how it ended, and its figures.
 
-    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), a drawdown is
-    zero or negative, amounts are in `currency`.
+    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), drawdowns are
+    zero or negative, amounts are in `currency`; `pnl` is net of commissions and funding.
     """
 
     run_id: str
@@ -87,14 +87,21 @@ class Run(BaseModel):
     unrealized: float | None
     commissions: float | None
     funding: float | None
-    drawdown_amount: float | None
+    drawdown_amount: float | None = Field(description="Largest fall of the equity in money.")
+    drawdown_duration_secs: float | None
     expectancy: float | None
     total_return: float | None
-    max_drawdown: float | None
+    cagr: float | None
+    volatility: float | None
+    max_drawdown: float | None = Field(description="Largest fall as a fraction of its peak.")
     win_rate: float | None
     profit_factor: float | None
     sharpe_ratio: float | None
     sortino_ratio: float | None
+    calmar_ratio: float | None
+    figures_version: int | None = Field(
+        description="Rules that the figures follow; see the metrics of a result."
+    )
     orders: int | None
     fills: int | None
     total_trades: int | None
@@ -286,7 +293,7 @@ async def list_stored_runs(service: ServiceHere, request: Request, query: _Query
     """List runs, newest first; X-Total-Count says how many there are, Link where more are."""
     page = await _runs(service, query)
     headers = {"X-Total-Count": str(page.total)}
-    links = _page_links(request, query, page.total)
+    links = _page_links(request, query, page)
     if links.next is not None:
         headers["Link"] = f'<{links.next}>; rel="next"'
     return json_reply(request, page.rows, headers, page.tag)
@@ -301,7 +308,7 @@ async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Re
         limit=query.limit,
         offset=query.offset,
         has_more=page.next_cursor is not None,
-        links=_page_links(request, query, page.total),
+        links=_page_links(request, query, page),
     )
     tail = {**rest.model_dump(by_alias=True), "next_cursor": page.next_cursor}
     body = b'{"runs":' + page.rows + b"," + json.dumps(tail).encode()[1:]
@@ -371,20 +378,22 @@ def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
 @router.get(
     "/v1/runs/{run_id}/artifacts/{filename}",
     response_class=FileResponse,
-    responses={200: {"content": {"*/*": {}}, "description": "The file."}},
+    responses={200: {"content": {"*/*": {}}, "description": "The file."}, **KNOWN},
 )
-def get_artifact(service: ServiceHere, run_id: str, filename: str) -> FileResponse:
+def get_artifact(service: ServiceHere, request: Request, run_id: str, filename: str) -> Response:
     """Return a file of a run."""
     name, found = _artifacts_of(service, run_id)
-    root = service.settings.results_path
     for each in found:
-        path = root / Path(each["storage_path"])
-        if each["filename"] == filename and is_inside(path, root) and path.is_file():
+        file = service.store.file(*PurePosixPath(each["storage_path"]).parts)
+        if each["filename"] == filename and file.is_there():
             # A page among them must not act in the name of the service.
-            headers = {"Content-Security-Policy": "sandbox allow-scripts"}
-            return FileResponse(
-                path, media_type=each["mime_type"], filename=filename, headers=headers
-            )
+            headers = {
+                "Content-Security-Policy": "sandbox allow-scripts",
+            }
+            with file.opened() as path:
+                headers["ETag"] = tag_of_files((path,))
+            known = not_modified(request, headers["ETag"], headers)
+            return known or StoredFileResponse(file, each["mime_type"], filename, headers)
     raise ProblemError(
         404, "unknown-artifact", f"run {name} has no file {filename[:80]!r}; see its artifacts"
     )
@@ -463,11 +472,16 @@ def _page(
     }
 
 
-def _page_links(request: Request, query: RunQuery, total: int) -> PageLinks:
-    if query.cursor is not None:
-        return PageLinks(self_=_here(request), next=None, previous=None)
-    has_more = query.offset + query.limit < total
-    return _links(request, query.limit, query.offset, has_more=has_more)
+def _page_links(request: Request, query: RunQuery, page: _RunPage) -> PageLinks:
+    if query.cursor is None:
+        has_more = query.offset + query.limit < page.total
+        return _links(request, query.limit, query.offset, has_more=has_more)
+    following = None
+    if page.next_cursor is not None:
+        url = request.url.include_query_params(cursor=page.next_cursor, limit=query.limit)
+        following = f"{url.path}?{url.query}"
+    # A cursor leads forward only.
+    return PageLinks(self_=_here(request), next=following, previous=None)
 
 
 def _links(request: Request, limit: int, offset: int, *, has_more: bool) -> PageLinks:

@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from odum_assets.api import models
 from odum_assets.api.forms import Form, chosen_form, json_page
+from odum_assets.api.preconditions import tag_of
 from odum_assets.api.rejections import Rejections, analyze
-from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply, tag_of
+from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply
 from odum_assets.api.rows import EventRow, FillRow, OrderRow, TickRow
 from odum_assets.api.sending import ReadOn
 from odum_assets.api.service import ResultHere, Service, ServiceHere

@@ -35,7 +35,7 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
-from odum_assets.registry.pending import close_pending, register_queued
+from odum_assets.registry.pending import close_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
 
@@ -210,14 +210,14 @@ async def stream_run(
             async for told in events:
                 yield _event(told)
         shown = await _standing(service, dagster_run_id)
-    except ProblemError as problem:
-        yield _sent("error", {"status": "unknown", "message": problem.detail})
+        if shown.status != "succeeded":
+            message = shown.error or f"the run was {shown.status}"
+            yield _sent("error", {**shown.model_dump(), "message": message})
+            return
+        document = await anyio.to_thread.run_sync(_document, service, shown)
+    except (ProblemError, OdumError) as problem:
+        yield _sent("error", {"status": "unknown", "message": str(problem)})
         return
-    if shown.status != "succeeded":
-        message = shown.error or f"the run was {shown.status}"
-        yield _sent("error", {**shown.model_dump(), "message": message})
-        return
-    document = await anyio.to_thread.run_sync(_document, service, shown)
     yield _sent("complete", {**shown.model_dump(), "document": document})
 
 
@@ -251,11 +251,15 @@ async def run_backtest(
     The run goes on when the other side goes away; with an Idempotency-Key it can ask again.
     """
     run = await _start_legacy(service, wanted, idempotency_key)
-    found: list[FinishedRun] = []
+    ended: list[FinishedRun | ProblemError | OdumError] = []
     async with anyio.create_task_group() as tasks:
 
         async def wait() -> None:
-            found.append(await _finished(service, run))
+            try:
+                ended.append(await _finished(service, run))
+            except (ProblemError, OdumError) as error:
+                # Raised after the group, which would wrap it.
+                ended.append(error)
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(wait)
@@ -263,10 +267,12 @@ async def run_backtest(
         while not await request.is_disconnected():
             await anyio.sleep(1)
         tasks.cancel_scope.cancel()
-    if not found:
+    if not ended:
         place = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
         raise ProblemError(503, "not-waiting", f"the run goes on; see {place}")
-    return found[0]
+    if isinstance(ended[0], Exception):
+        raise ended[0]
+    return ended[0]
 
 
 async def _launched(
@@ -296,8 +302,8 @@ async def run_backtest_stream(
                 heard.take(told)
                 yield _event(told)
         finished = await _outcome(service, run, heard)
-    except ProblemError as problem:
-        yield _sent("error", {"run_id": run_id, "message": problem.detail})
+    except (ProblemError, OdumError) as problem:
+        yield _sent("error", {"run_id": run_id, "message": str(problem)})
         return
     yield _sent("complete", finished.model_dump())
 
@@ -413,7 +419,13 @@ async def _started(
 
     async def start() -> DagsterRun:
         planned = await _planned(service, config, plan)
-        run = await service.dagster.launching.run(service.dagster.launch, planned.launch)
+        # First: who dies in between leaves a run that is known, and that its sensor finds again.
+        await anyio.to_thread.run_sync(_register, service, planned)
+        try:
+            run = await service.dagster.launching.run(service.dagster.launch, planned.launch)
+        except ProblemError:
+            await anyio.to_thread.run_sync(_withdraw, service, planned)
+            raise
         await anyio.to_thread.run_sync(_register, service, planned, run.run_id)
         launched.append(run)
         return run
@@ -449,14 +461,24 @@ def _check_length(service: Service, new: NewRun) -> None:
         )
 
 
-def _register(service: Service, plan: Plan, dagster_run_id: str) -> None:
+def _register(service: Service, plan: Plan, dagster_run_id: str | None = None) -> None:
     """Have the registry know the run as queued; its step tells of all that follows."""
     assert plan.run_id is not None  # noqa: S101 - a single run has one
     try:
         register_queued(service.settings, plan.request, plan.run_id, dagster_run_id)
     except OdumError as error:
-        # The run was started; its step says once more what there is to register.
-        _LOG.warning("run %s was started but could not be registered: %s", plan.run_id, error)
+        # Its step says once more what there is to register.
+        _LOG.warning("run %s could not be registered as queued: %s", plan.run_id, error)
+
+
+def _withdraw(service: Service, plan: Plan) -> None:
+    """Have the registry forget a run that Dagster did not take."""
+    assert plan.run_id is not None  # noqa: S101 - a single run has one
+    try:
+        withdraw(service.settings, plan.run_id)
+    except OdumError as error:
+        # A sensor closes it later as never started.
+        _LOG.warning("run %s was not started but stays registered: %s", plan.run_id, error)
 
 
 def _close(service: Service, dagster_run_id: str) -> None:

@@ -10,7 +10,12 @@ import dagster as dg
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError, OdumError
 from odum_assets.orchestration.assets.configured import backtest_asset
-from odum_assets.orchestration.checks import RESULT_CHECKS, check_result, judge_partition
+from odum_assets.orchestration.checks import (
+    RESULT_CHECKS,
+    WINDOW_CHECKS,
+    check_result,
+    judge_partition,
+)
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
     Materialized,
@@ -62,12 +67,13 @@ def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         project,
         loaded,
         "window",
-        checks=RESULT_CHECKS,
+        checks=WINDOW_CHECKS,
         daily=False,
         description=(
             f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
             "config) as one continuous account, across midnight. Uses the days of the window that "
-            "the catalog holds and says which ones it lacks. Runs on request only."
+            "the catalog holds; the result names those that it lacks (or missing_days refuses "
+            "them). Runs on request only."
         ),
     )
     def window(context: dg.AssetExecutionContext, config: WindowConfig) -> Materialized:
@@ -124,15 +130,17 @@ def window_days(
     Raises
     ------
     DataError
-        If it holds none of them.
+        If it holds none of them, or the manifest of one cannot be used.
     """
     from odum_assets.backtest.request import day_of_ns
-    from odum_assets.catalog import list_manifests
+    from odum_assets.catalog import scan_manifests
 
     first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
     root = project.catalog_root(loaded)
-    there = {manifest.day for manifest in list_manifests(root, loaded.key, DataType.TRADES)}
+    found = scan_manifests(root, loaded.key, DataType.TRADES)
+    there = {manifest.day for manifest in found.manifests}
     wanted = [first + timedelta(days=index) for index in range((last - first).days + 1)]
+    found.require(wanted)
     days = tuple(day for day in wanted if day in there)
     if not days:
         raise DataError(
@@ -156,7 +164,7 @@ def run(
     OdumError
         If it cannot be run, or not to a trustworthy end.
     """
-    from odum_assets.backtest.request import check_request
+    from odum_assets.backtest.request import WINDOW, check_request
     from odum_assets.results.run import run_backtest
 
     check_request(request, project.settings)
@@ -176,7 +184,7 @@ def run(
         data_version=dg.DataVersion(result.digest),
         check_results=[
             check_result(check, check.evaluate(result.summary, result.metadata))
-            for check in RESULT_CHECKS
+            for check in (WINDOW_CHECKS if request.partition == WINDOW else RESULT_CHECKS)
         ],
     )
 
@@ -232,9 +240,11 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "unrealized_pnl": parts["unrealized"],
             "commissions": parts["commissions"],
             "funding": parts["funding"],
+            "balance_change": account["balance_change"],
             "final_balance": account["final_balance"],
-            "max_drawdown": drawdown["max_drawdown"],
             "max_drawdown_pct": rounded(drawdown["max_drawdown_pct"]),
+            "max_drawdown_amount": drawdown["max_drawdown_amount"],
+            "max_drawdown_duration_secs": drawdown["max_drawdown_duration_secs"],
             "orders": summary["orders"],
             "fills": summary["fills"],
             "orders_by_status": summary["orders_by_status"],
@@ -243,6 +253,11 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "profit_factor": rounded(trades["profit_factor"]),
             "sharpe": rounded(ratios["sharpe"]),
             "sortino": rounded(ratios["sortino"]),
+            "calmar": rounded(ratios["calmar"]),
+            "cagr_pct": rounded(summary["returns"]["cagr_pct"]),
+            "volatility_pct": rounded(summary["returns"]["volatility_pct"]),
+            "returns": ratios["returns"],
+            "figures_version": summary["figures_version"],
             "run_id": result.run_id,
             "mode": request.mode,
             "snapshot_mode": request.snapshot_mode,

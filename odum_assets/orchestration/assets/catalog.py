@@ -10,7 +10,7 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import stage_tags
 from odum_assets.orchestration.automation import ON_NEW_DATA
 from odum_assets.orchestration.checks import (
-    CATALOG_CHECKS,
+    catalog_checks,
     check_result,
     check_specs,
     judge_partition,
@@ -26,7 +26,7 @@ from odum_assets.orchestration.metadata import (
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
 from odum_assets.orchestration.partition_plots import partition_plots
 from odum_assets.orchestration.progress import row_progress
-from odum_assets.orchestration.project import Project, RawFound, Source, find_raw
+from odum_assets.orchestration.project import Project, RawFound, Source, feed_problem, find_raw
 from odum_assets.orchestration.run_config import ConvertConfig
 from odum_assets.raw.layout import MARKER, DataType, require_inside
 
@@ -52,7 +52,9 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         code_version=catalog_code_version(source.loaded),
         pool=POOL_CONVERSION,
         check_specs=check_specs(
-            source.catalog_key, CATALOG_CHECKS[source.data_type], project.partitions
+            source.catalog_key,
+            catalog_checks(source.data_type, source.named_by),
+            project.partitions,
         ),
         automation_condition=ON_NEW_DATA,
         metadata={"instrument": str(source.key), "nautilus_id": source.key.nautilus_id},
@@ -68,23 +70,33 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         with failing({"partition": day}):
             found = require_raw(source, day, project)
             from odum_assets.catalog import convert_partition
+            from odum_assets.catalog.definition import definition_changes
 
+            spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
+            changes = definition_changes(root, spec)
+            if changes:
+                context.log.warning(
+                    f"{root}: the definition of {spec.key} changes: {', '.join(changes)}. Another "
+                    "configuration wrote it, or this one has changed; programs that use the "
+                    "catalog directly see the new one. Days with other precisions must be "
+                    "converted again."
+                )
             manifest = convert_partition(
                 found.path,
                 source.key,
-                instrument_spec(source.loaded),
+                spec,
                 source.data_type,
                 day,
-                project.catalog_root(source.loaded),
+                root,
                 force=config.force,
                 progress=row_progress(context, f"{source.data_type.value} rows"),
             )
-        verdicts = judge_partition(manifest, source.named_by)
-        return Materialized(
-            metadata=partition_metadata(manifest, project, source),
-            data_version=dg.DataVersion(manifest.digest),
-            check_results=[check_result(check, verdict) for check, verdict in verdicts],
-        )
+            verdicts = judge_partition(manifest, source.named_by)
+            return Materialized(
+                metadata=partition_metadata(manifest, project, source),
+                data_version=dg.DataVersion(manifest.digest),
+                check_results=[check_result(check, verdict) for check, verdict in verdicts],
+            )
 
     return catalog_partition
 
@@ -102,9 +114,12 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
     expected = raw_path(source.loaded, source.data_type.value, day, project.settings)
     found = find_raw(source, day, project.settings)
     if found is None:
+        kind = source.data_type.value
+        missing = f"{expected}: there is no raw {kind} file of {source.key} for {day}"
+        if (problem := feed_problem(source, project.settings)) is not None:
+            raise DataError(f"{missing}: {problem}")
         raise DataError(
-            f"{expected}: there is no raw {source.data_type.value} file of {source.key} for {day}. "
-            "Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
+            f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
             f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
             "day folder), then make this partition again."
         )

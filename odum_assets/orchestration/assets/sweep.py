@@ -1,12 +1,15 @@
 """Parameter sweeps: variants of one configuration over one day, side by side."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
-from odum_assets.errors import BacktestError
+from odum_assets.config.reach import reach_of, strategy_problem
+from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.assets.backtest import refuse_unusable
 from odum_assets.orchestration.assets.configured import backtest_asset
 from odum_assets.orchestration.checks import SWEEP_CHECKS, check_result
@@ -16,6 +19,9 @@ from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register
 from odum_assets.orchestration.run_config import SweepConfig
+
+if TYPE_CHECKING:
+    from odum_assets.config.variants import Variant
 
 
 def sweep_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
@@ -39,6 +45,23 @@ def sweep_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     return sweep
 
 
+def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
+    """Refuse variants whose strategy no configuration names: a run config comes over HTTP.
+
+    Raises
+    ------
+    ConfigError
+        If there are any; the message says what is allowed.
+    """
+    named = {each.config.strategy.path for each in project.configs}
+    reach = reach_of(project.settings)
+    for variant in variants:
+        path = variant.config.config.strategy.path
+        problem = None if path in named else strategy_problem(path, reach)
+        if problem is not None:
+            raise ConfigError(f"{variant.label}: strategy.path: {problem}")
+
+
 def _sweep(
     context: dg.AssetExecutionContext, config: SweepConfig, project: Project, loaded: LoadedConfig
 ) -> Materialized:
@@ -47,6 +70,8 @@ def _sweep(
 
     request = config.day_request(loaded, date.fromisoformat(context.partition_key))
     variants = config.made_variants(loaded)
+    if not project.is_local:
+        _refuse_strategies(project, variants)
     check_request(request, project.settings)
     refuse_unusable(project, request)
     result = run_sweep(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from odum_assets.catalog.locks import held, is_held
+from odum_assets.storage.locks import held, is_held
 
 _PREFIX = "work-"
 _OWNER = ".owner"

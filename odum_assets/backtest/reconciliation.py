@@ -1,0 +1,249 @@
+"""Checking an account three ways: positions, cash flows of the fills table, NautilusTrader.
+
+What belongs here: what must agree, and how closely. What does not: counting (``ledger``), and the
+error bound of NautilusTrader's arithmetic (``engine_account``).
+
+1. Positions against the account: realized amounts and commissions of all round trips and of what is
+   open sum to those of the ledger, and the recorded funding to its funding; all exactly.
+2. Cash flows against positions: the fills table, as it was written, is summed up without regard to
+   the order of its rows. Quantities by position, commissions and realized amounts agree exactly. By
+   ``sum(-q * p * m)`` (signed quantity q, price p, multiplier m; ``sum(q * m / p)`` for inverse
+   contracts) it says what the fills paid and received. With the cost of what is open at its entry
+   price added, that is what was realized before rounding::
+
+       realized + left out by rounding = flows + cost of what is open
+
+   and the balance is ``start + realized - commissions + funding``, or for a cash account
+   ``start + flows - commissions + funding``, with each value that was paid rounded.
+   A position's entry price does not enter where nothing is open, nor the order of its fills.
+   Rounding leaves out at most half a unit of the currency's last decimal for each amount; what it
+   left out is known to a millionth, so the two sides must agree to the last decimal.
+3. NautilusTrader: its open quantity agrees to the last decimal of sizes, its balance with what its
+   rules give in exact arithmetic, up to the error bound of its binary arithmetic.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.backtest.facts import ReplayFacts
+from odum_assets.backtest.journal import signed_quantity
+from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
+from odum_assets.backtest.units import column_units, units_of
+from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.errors import BacktestError
+
+_COLUMNS = ("position_id", "side", "price", "quantity", "commission", "realized_pnl")
+_BATCH_ROWS = 250_000
+# Digits of a quotient beyond the last decimal of quantity and price.
+_GUARD = 10**48
+
+
+@dataclass(slots=True)
+class CashFlows:
+    """Sums over a fills table, in whole numbers of the last decimal.
+
+    Parameters
+    ----------
+    rules : AccountRules
+        Decimals of the table's columns, multiplier, and kind of contract.
+
+    Attributes
+    ----------
+    fills : int
+        Rows.
+    quantities : Counter[str]
+        Signed quantity by position.
+    commissions, realized : int
+        Sums of their columns.
+    """
+
+    rules: AccountRules
+    fills: int = 0
+    quantities: Counter[str] = field(default_factory=Counter)
+    commissions: int = 0
+    realized: int = 0
+    _by_price: Counter[int] = field(default_factory=Counter)
+
+    @classmethod
+    def read(cls, path: Path, rules: AccountRules) -> "CashFlows":
+        """Sum up a fills table that was written."""
+        flows = cls(rules)
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=list(_COLUMNS)):
+                flows.add(batch)
+        return flows
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of a fills table."""
+        rules = self.rules
+        table = pa.table(
+            {
+                "position_id": batch["position_id"],
+                "price": batch["price"],
+                "quantity": signed_quantity(batch),
+            }
+        )
+        self.fills += batch.num_rows
+        self.commissions += _total(batch["commission"], rules.currency_precision)
+        self.realized += _total(batch["realized_pnl"], rules.currency_precision)
+        names, quantities = _grouped(table, "position_id", rules.size_precision)
+        _add(self.quantities, names.to_pylist(), quantities)
+        prices, quantities = _grouped(table, "price", rules.size_precision)
+        _add(self._by_price, column_units(prices, rules.price_precision), quantities)
+
+    @property
+    def value(self) -> Fraction:
+        """Return what the fills received less what they paid, in the account currency."""
+        rules = self.rules
+        if rules.is_inverse:
+            shares = sum(
+                quantity * _GUARD // price for price, quantity in self._by_price.items() if quantity
+            )
+            total = Fraction(shares * 10**rules.price_precision, _GUARD)
+        else:
+            paid = sum(price * quantity for price, quantity in self._by_price.items())
+            total = Fraction(-paid, 10**rules.price_precision)
+        return total * Fraction(rules.multiplier) * Fraction(1, 10**rules.size_precision)
+
+
+def reconcile(ledger: Ledger, facts: ReplayFacts, fills: Path) -> dict[str, Any]:
+    """Check an account against its positions, its fills table and NautilusTrader.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The account after the last fill.
+    facts : ReplayFacts
+        What NautilusTrader said at the end, and the funding that was recorded.
+    fills : Path
+        The fills table as it was written.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``balance_change``: final less starting balance. ``cash_flow_balance``: the final balance by
+        cash flows. ``averaging``, ``engine_averaging``: how the ledger and NautilusTrader average
+        entry prices. ``engine_expected_balance``: the final balance by NautilusTrader's averages,
+        in exact arithmetic. ``engine_final_balance``: what its account says.
+        ``engine_difference``: the latter less the former, at most ``engine_tolerance``. All amounts
+        in the account currency.
+
+    Raises
+    ------
+    BacktestError
+        If any two disagree; all differences are named.
+    """
+    flows = CashFlows.read(fills, ledger.rules)
+    balance = _cash_flow_balance(ledger, flows, facts)
+    unit = Decimal(1).scaleb(-ledger.rules.currency_precision)
+    tolerance = unit * ledger.engine_tolerance_units
+    difference = facts.engine_balance - ledger.engine_cash
+    problems = [
+        *_position_problems(ledger, facts),
+        *_table_problems(ledger, flows),
+        *_flow_problems(ledger, flows, balance),
+        *_engine_problems(ledger, facts, difference, tolerance),
+    ]
+    if problems:
+        raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
+    return {
+        "balance_change": ledger.cash - ledger.starting_balance,
+        "cash_flow_balance": balance,
+        "averaging": "harmonic" if ledger.rules.is_inverse else "arithmetic",
+        "engine_averaging": "arithmetic",
+        "engine_expected_balance": ledger.engine_cash,
+        "engine_final_balance": facts.engine_balance,
+        "engine_difference": difference,
+        "engine_tolerance": tolerance,
+    }
+
+
+def _position_problems(ledger: Ledger, facts: ReplayFacts) -> Iterable[str]:
+    trips = [*ledger.round_trips, *ledger.open_positions()]
+    funding = sum((each.amount for each in facts.funding), ZERO)
+    for what, found, expected in (
+        ("realized", sum((trip.realized_pnl for trip in trips), ZERO), ledger.realized),
+        ("commissions", sum((trip.commissions for trip in trips), ZERO), ledger.commissions),
+    ):
+        if found != expected:
+            yield f"{what} of all positions sums to {found}, the account says {expected}"
+    if funding != ledger.funding:
+        yield f"{len(facts.funding)} funding payments sum to {funding}, not {ledger.funding}"
+
+
+def _table_problems(ledger: Ledger, flows: CashFlows) -> Iterable[str]:
+    rules = ledger.rules
+    for what, found, expected, precision in (
+        ("realized", flows.realized, ledger.realized, rules.currency_precision),
+        ("commissions", flows.commissions, ledger.commissions, rules.currency_precision),
+        ("quantity", flows.quantities.total(), ledger.quantity, rules.size_precision),
+    ):
+        if Decimal(found).scaleb(-precision) != expected:
+            yield (
+                f"{what} in the fills table sums to {Decimal(found).scaleb(-precision)}, "
+                f"the account says {expected}"
+            )
+    held = {name: quantity for name, quantity in flows.quantities.items() if quantity}
+    if held != ledger.open_quantities():
+        yield f"the fills table leaves {len(held)} positions open, or others than the account"
+
+
+def _cash_flow_balance(ledger: Ledger, flows: CashFlows, facts: ReplayFacts) -> Decimal:
+    """Return the final balance by the fills table, to the last decimal."""
+    unit = Fraction(1, 10**ledger.rules.currency_precision)
+    balance = Fraction(ledger.starting_balance) + flows.value - flows.commissions * unit
+    balance += sum((Fraction(each.amount) for each in facts.funding), Fraction(0))
+    if ledger.rules.is_cash:
+        balance += Fraction(ledger.value_left_out) * unit
+    else:
+        balance += ledger.open_cost - Fraction(ledger.left_out) * unit
+    return Decimal(round(balance / unit)).scaleb(-ledger.rules.currency_precision)
+
+
+def _flow_problems(ledger: Ledger, flows: CashFlows, balance: Decimal) -> Iterable[str]:
+    unit = Fraction(1, 10**ledger.rules.currency_precision)
+    realized = (flows.value + ledger.open_cost) / unit - Fraction(ledger.left_out)
+    if round(realized) * unit != Fraction(ledger.realized):
+        yield (
+            f"the cash flows of the fills give {float(realized * unit)} as realized, "
+            f"the account says {ledger.realized}"
+        )
+    if balance != ledger.cash:
+        yield f"the cash flows of the fills give a balance of {balance}, not {ledger.cash}"
+
+
+def _engine_problems(
+    ledger: Ledger, facts: ReplayFacts, difference: Decimal, tolerance: Decimal
+) -> Iterable[str]:
+    quantity = round(facts.engine_quantity, ledger.rules.size_precision)
+    if quantity != ledger.quantity:
+        yield f"NautilusTrader holds {quantity} at the end, the fills give {ledger.quantity}"
+    if abs(difference) > tolerance:
+        yield (
+            f"NautilusTrader's account ends at {facts.engine_balance}, by its rules the fills give "
+            f"{ledger.engine_cash} (difference {difference:f}, allowed {tolerance:f})"
+        )
+
+
+def _total(column: "pa.Array[Any]", precision: int) -> int:
+    return units_of(pc.sum(column).as_py() or ZERO, precision)
+
+
+def _grouped(table: pa.Table, key: str, precision: int) -> "tuple[pa.Array[Any], list[int]]":
+    """Return the keys of a table and the sums of quantity units of each."""
+    sums = table.group_by(key, use_threads=False).aggregate([("quantity", "sum")])
+    batch = sums.combine_chunks().to_batches()[0]
+    return batch[key], column_units(batch["quantity_sum"], precision)
+
+
+def _add(counter: Counter[Any], keys: list[Any], amounts: list[int]) -> None:
+    for key, amount in zip(keys, amounts, strict=True):
+        counter[key] += amount

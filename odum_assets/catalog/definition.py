@@ -1,0 +1,169 @@
+"""The instrument's definition in the catalog, without which no NautilusTrader program can use it.
+
+It follows from the configuration whose conversion came last; a run of this project takes the one of
+its own configuration and never reads it. A definition that somebody else wrote stays as it is.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.catalog.arrow import arrow
+from odum_assets.catalog.links import require_inside
+from odum_assets.catalog.nautilus_schema import TIME
+from odum_assets.catalog.paths import PartitionPaths, data_file_name
+from odum_assets.instruments import InstrumentKey, InstrumentSpec, Product
+from odum_assets.instruments.definitions import expiration_ns, increment
+from odum_assets.storage.files import sync
+from odum_assets.storage.locks import held
+
+_FOLDERS = {
+    Product.SPOT_PAIR: "currency_pair",
+    Product.PERPETUAL: "crypto_perpetual",
+    Product.FUTURE: "crypto_future",
+}
+_TYPES = {
+    Product.SPOT_PAIR: "CurrencyPair",
+    Product.PERPETUAL: "CryptoPerpetual",
+    Product.FUTURE: "CryptoFuture",
+}
+_OPEN = (
+    "max_quantity",
+    "min_quantity",
+    "max_notional",
+    "min_notional",
+    "max_price",
+    "min_price",
+)
+_MADE_OF = b"odum_definition"
+_LAYOUT = "layout"
+_LAYOUT_VERSION = "1"
+"""Raise it when the columns change."""
+
+
+def definition_folder(catalog_root: Path, key: InstrumentKey) -> Path:
+    """Return NautilusTrader's folder of an instrument's definitions."""
+    return catalog_root / "data" / _FOLDERS[key.product] / key.nautilus_id
+
+
+def definition_changes(catalog_root: Path, spec: InstrumentSpec) -> list[str]:
+    """Return what the next conversion changes in the definition, one text per value.
+
+    Nothing when there is none yet, or one of somebody else.
+    """
+    found = _made_of(definition_folder(catalog_root, spec.key))
+    if not found:
+        return []
+    return [
+        f"{name} from {found.get(name)} to {value}"
+        for name, value in _content(spec).items()
+        if name != _LAYOUT and found.get(name) != value
+    ]
+
+
+def keep_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
+    """Write the definition of a partition's instrument, unless the catalog holds it already.
+
+    Call it with the partition's lock held.
+
+    Raises
+    ------
+    DataError
+        If a link leads out of the catalog.
+    """
+    folder = definition_folder(paths.catalog_root, spec.key)
+    require_inside(paths.catalog_root, folder)
+    found = _made_of(folder)
+    content = _content(spec)
+    if found is None or found == content:
+        return
+    staged = paths.staged("definition")
+    pq.write_table(_table(spec, content), staged)
+    sync(staged)
+    with held(paths.publish_lock):
+        folder.mkdir(parents=True, exist_ok=True)
+        staged.rename(folder / data_file_name(0, 0))
+        sync(folder)
+
+
+def _content(spec: InstrumentSpec) -> dict[str, str]:
+    """Return what a definition follows from, as texts."""
+    values = {name: str(value) for name, value in asdict(spec).items() if name != "key"}
+    return {"key": str(spec.key), **values, _LAYOUT: _LAYOUT_VERSION}
+
+
+def _made_of(folder: Path) -> dict[str, str] | None:
+    """Return what the definition in a folder was made of.
+
+    Returns
+    -------
+    dict or None
+        Empty when there is none, or one that cannot be read; None when it is somebody else's.
+    """
+    content: dict[str, str] = {}
+    for path in folder.glob("*.parquet"):
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+        except (OSError, ValueError):
+            continue
+        if _MADE_OF not in metadata:
+            return None
+        content = json.loads(metadata[_MADE_OF])
+    return content
+
+
+def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
+    """Return a definition as NautilusTrader's catalog holds it: one row.
+
+    Written down here because NautilusTrader's own writer logs to stdout, which belongs to whoever
+    asked for JSON there. A test lets it write each product and compares field by field.
+    """
+    key = spec.key
+    is_spot = key.product is Product.SPOT_PAIR
+    columns: list[tuple[str, pa.DataType, bool, object]] = [
+        ("id", pa.string(), False, key.nautilus_id),
+        ("raw_symbol", pa.string(), False, key.symbol),
+        (
+            "underlying" if key.product is Product.FUTURE else "base_currency",
+            pa.string(),
+            False,
+            key.base,
+        ),
+        ("quote_currency", pa.string(), False, key.quote),
+    ]
+    if not is_spot:
+        columns += [
+            ("settlement_currency", pa.string(), False, spec.settlement_currency),
+            ("is_inverse", pa.bool_(), False, key.is_inverse),
+        ]
+    if key.product is Product.FUTURE:
+        columns += [
+            ("activation_ns", TIME, False, 0),
+            ("expiration_ns", TIME, False, expiration_ns(key)),
+        ]
+    columns += [
+        ("price_precision", pa.uint8(), False, spec.price_precision),
+        ("size_precision", pa.uint8(), False, spec.size_precision),
+        ("price_increment", pa.string(), False, increment(spec.price_precision)),
+        ("size_increment", pa.string(), False, increment(spec.size_precision)),
+        ("multiplier", pa.string(), False, "1" if is_spot else format(spec.multiplier, "f")),
+        ("lot_size", pa.string(), True, None if is_spot else "1"),
+        *((name, pa.string(), True, None) for name in _OPEN),
+        ("margin_init", pa.string(), False, format(spec.margin_init, "f")),
+        ("margin_maint", pa.string(), False, format(spec.margin_maint, "f")),
+        ("tick_scheme", pa.string(), True, None),
+        ("info", arrow.json_(), True, None),
+        ("ts_event", TIME, False, 0),
+        ("ts_init", TIME, False, 0),
+    ]
+    fields = [pa.field(name, kind, nullable=nullable) for name, kind, nullable, _ in columns]
+    metadata: dict[bytes | str, bytes | str] = {
+        "instrument_id": key.nautilus_id,
+        "type_name": _TYPES[key.product],
+        _MADE_OF: json.dumps(content),
+    }
+    arrays = [pa.array([value], kind) for _, kind, _, value in columns]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))

@@ -1,0 +1,85 @@
+"""How much of its window a run's data cover: days that are missing, days that are partial."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from odum_assets.backtest.request import DAY_NS, day_start_ns, iso_ns, name_days
+from odum_assets.catalog import PartitionManifest
+from odum_assets.results.execution import Executed
+
+_NS = 1_000_000_000
+_MOST_NAMED = 5
+
+
+def missing_days(run: Executed) -> list[str]:
+    """Return the days of the window that the catalog lacks, in order."""
+    return [day.isoformat() for day in run.request.missing_days]
+
+
+def partial_days(run: Executed) -> list[dict[str, Any]]:
+    """Return the partitions whose rows stop far from an edge of their day, JSON-ready.
+
+    Only edges inside the window count, and only distances above ``quality.max_edge_gap_secs``.
+
+    Returns
+    -------
+    list of dict
+        ``data_type``, ``day``, first and last arrival (``first``, ``last``, ISO 8601), and the
+        distances in seconds (``starts_late_s``, ``ends_early_s``).
+    """
+    limit = run.request.config.config.quality.max_edge_gap_secs
+    found = (_partial(each, run.request.bounds(), limit) for each in run.manifests)
+    return [each for each in found if each is not None]
+
+
+def _partial(
+    manifest: PartitionManifest, bounds: tuple[int | None, int | None], limit: Decimal
+) -> dict[str, Any] | None:
+    if manifest.covered is None:
+        return None
+    start = day_start_ns(manifest.day)
+    end = start + DAY_NS
+    if bounds[0] is not None:
+        start = max(start, bounds[0])
+    if bounds[1] is not None:
+        end = min(end, bounds[1])
+    first, last = manifest.covered
+    late, early = max(first - start, 0), max(end - last, 0)
+    if max(late, early) <= limit * _NS:
+        return None
+    return {
+        "data_type": manifest.data_type.value,
+        "day": manifest.day.isoformat(),
+        "first": iso_ns(first),
+        "last": iso_ns(last),
+        "starts_late_s": late / _NS,
+        "ends_early_s": early / _NS,
+    }
+
+
+def coverage_flags(run: Executed) -> list[str]:
+    """Return what a reader must know of missing, partial and repeated data."""
+    flags = []
+    missing = run.request.missing_days
+    if missing:
+        flags.append(
+            f"The catalog lacks {len(missing)} of {len(missing) + len(run.request.days)} days of "
+            f"the window: {name_days(missing)}."
+        )
+    if run.repeated:
+        counts = ", ".join(f"{count} of {name}" for name, count in run.repeated.items())
+        flags.append(f"Rows that two neighboring days hold were replayed once: {counts}.")
+    partial = partial_days(run)
+    if partial:
+        flags.append(_partial_text(partial))
+    return flags
+
+
+def _partial_text(partial: Sequence[dict[str, Any]]) -> str:
+    named = ", ".join(
+        f"{each['data_type']} from {each['first'][:19]}Z to {each['last'][:19]}Z"
+        for each in partial[:_MOST_NAMED]
+    )
+    more = len(partial) - _MOST_NAMED
+    return f"Days are not covered whole: {named}" + (f" and {more} more." if more > 0 else ".")

@@ -1,0 +1,183 @@
+"""The guard as a real browser meets it; skipped where there is no Chromium."""
+
+import itertools
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import urllib3
+from live import Live, living
+from service import free_port
+from websockets.sync.client import ClientConnection, connect
+
+TOKEN = "a-token-nobody-guesses-3456"  # noqa: S105 - of a test
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+ATTACK = """(async () => {
+  const query = '?query=' + encodeURIComponent('mutation { reloadRepositoryLocation('
+    + 'repositoryLocationName: "odum_assets") { __typename } }');
+  const url = '%s/dagster/graphql';
+  const ask = (options, to = url + query) =>
+    fetch(to, {credentials: 'include', ...options}).then(r => r.type, () => 'failed');
+  const opened = new Promise(done => {
+    const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-ws');
+    socket.onopen = () => done('open');
+    socket.onerror = () => done('failed');
+  });
+  const image = new Promise(done => {
+    const element = new Image();
+    element.onload = () => done('shown');
+    element.onerror = () => done('failed');
+    element.src = '%s/dagster/favicon.png';
+  });
+  const form = new URLSearchParams({token: '%s'});
+  return JSON.stringify([
+    await ask({mode: 'no-cors'}), await ask({}),
+    await ask({mode: 'no-cors', method: 'POST', body: 'x'}),
+    await ask({mode: 'no-cors', method: 'POST', body: form}),
+    await ask({mode: 'no-cors', method: 'POST', body: form}, '%s/login'),
+    await ask({mode: 'no-cors', method: 'POST', body: form}, '%s/logout'),
+    await ask({method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'}),
+    await opened, await image,
+  ]);
+})()"""
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(280),
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+
+
+class Page:
+    """A page of a browser, driven by the DevTools protocol."""
+
+    def __init__(self, wire: ClientConnection) -> None:
+        self._wire = wire
+        self._ids = itertools.count(1)
+        self.sockets: list[str] = []
+        for domain in ("Page", "Network", "Runtime"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> Any:
+        number = next(self._ids)
+        self._wire.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            message = json.loads(self._wire.recv(timeout=60))
+            if message.get("method") == "Network.webSocketFrameReceived":
+                self.sockets.append(message["params"]["response"]["payloadData"])
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return message["result"]
+
+    def run(self, script: str) -> Any:
+        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def open(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+
+    def wait(self, script: str) -> Any:
+        deadline = time.monotonic() + 60
+        found = None
+        while not found and time.monotonic() < deadline:
+            time.sleep(0.3)
+            found = self.run(script)
+        assert found, f"{script}: {self.run('location.href + document.body?.innerText')}"
+        return found
+
+
+@contextmanager
+def browsing(profile: Path) -> Iterator[Page]:
+    """Open a page of a browser of its own."""
+    port = free_port()
+    words = [f"--user-data-dir={profile}", f"--remote-debugging-port={port}", "about:blank"]
+    process = subprocess.Popen(
+        [str(CHROMIUM), *FLAGS.split(), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        retries = urllib3.Retry(connect=30, backoff_factor=0.1)
+        pool = urllib3.PoolManager(retries=retries)
+        pages = json.loads(pool.request("GET", f"http://127.0.0.1:{port}/json/list").data)
+        (page,) = [each for each in pages if each["type"] == "page"]
+        with connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None) as wire:
+            yield Page(wire)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """`odum serve` with a token."""
+    folder = tmp_path_factory.mktemp("browsed")
+    with living(folder, ODUM_API_TOKEN=TOKEN) as found:
+        found.wait_for_dagster(Authorization=f"Bearer {TOKEN}")
+        yield found
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[int]:
+    """An empty page of another origin."""
+    (tmp_path / "index.html").write_text("<!doctype html><title>Other</title>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_browser_logs_in_and_the_pages_of_others_do_not(
+    locked: Live, elsewhere: int, tmp_path: Path
+) -> None:
+    text = "(document.body?.innerText ?? '')"
+    with browsing(tmp_path / "profile") as page:
+        page.open(f"{locked.url}/dagster/assets")
+        page.wait("document.querySelector('#token') !== null")
+        page.run(f"token.value = '{TOKEN}'; document.querySelector('button').click()")
+        page.wait(f"location.pathname == '/dagster/assets' && {text}.includes('odum_assets')")
+        assert page.run("document.cookie") == ""
+
+        body = json.dumps({"config": "binance_futures_btcusdt_l2_trades_config"})
+        launched = locked.post(
+            "/api/v1/runs",
+            {**json.loads(body), "day": "2024-01-01", "mode": "fast"},
+            Authorization=f"Bearer {TOKEN}",
+        ).json
+        run_id = launched["dagster_run_id"]
+        page.open(f"{locked.url}/dagster/runs/{run_id}")
+        page.wait(f"{text}.includes('RUN_SUCCESS')")
+        assert any("STEP_SUCCESS" in each or "StepSuccess" in each for each in page.sockets)
+
+        base = locked.url
+        for host in ("127.0.0.1", "localhost"):
+            page.open(f"http://{host}:{elsewhere}/")
+            page.wait("document.title == 'Other'")
+            found = json.loads(page.run(ATTACK % (base, base, TOKEN, base, base)))
+            assert found == ["failed"] * 9
+            # A link from there leads in all the same: the session has not ended.
+            page.run(f"location.href = '{base}/dagster/runs'")
+            page.wait(f"location.pathname == '/dagster/runs' && {text}.includes('Runs')")
+
+        page.open(f"{base}/login")
+        page.wait(f"{text}.includes('Log out')")
+        page.run("document.querySelector('button').click()")
+        page.wait("document.querySelector('#token') !== null")
+        page.open(f"{base}/dagster/runs")
+        page.wait("location.pathname == '/login'")
