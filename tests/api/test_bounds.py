@@ -249,17 +249,20 @@ def test_pipelined_requests_wait_for_a_client_that_reads(alone: Service) -> None
             content += link.recv(1 << 16)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
-        ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ"),
-    ],
-)
-def test_no_protocol_takes_the_place_of_http(alone: Service, headers: tuple[str, ...]) -> None:
+def test_http_2_does_not_take_the_place_of_http(alone: Service) -> None:
     with _connect(alone) as link:
-        link.sendall(_request("/api/health", *headers))
+        upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
+        link.sendall(_request("/api/health", *upgrade, "HTTP2-Settings: AAMAAABkAAQ"))
         assert link.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
+def test_there_are_no_websockets_of_the_service(alone: Service) -> None:
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    for headers, status in ((upgrade, b"400"), ((*upgrade, key), b"403")):
+        with _connect(alone) as link:
+            link.sendall(_request("/api/health", *headers))
+            assert link.recv(1 << 16).startswith(b"HTTP/1.1 " + status)
 
 
 def test_nonsense_leaves_no_line_in_the_log(alone: Service) -> None:

@@ -16,8 +16,14 @@ from odum_assets.api.launching import KeyLocks, LaunchLimit
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.sending import PIECE, LargeBodies, PiecewiseResponse
 from odum_assets.api.tables import ParquetTable, batch_pieces, line_pieces
+from odum_assets.results.stored_file import StoredFile
 
 ROWS = 30_000
+
+
+def stored(path: Path) -> StoredFile:
+    """Return a file as one of results whose root is two folders up."""
+    return StoredFile(path.parents[1], (path.parent.name, path.name))
 
 
 def _table(folder: Path) -> Path:
@@ -36,7 +42,7 @@ def _table(folder: Path) -> Path:
 def test_rows_go_on_where_they_were_when_their_file_was_closed(
     tmp_path: Path, statuses: tuple[str, ...], offset: int, limit: int
 ) -> None:
-    table = ParquetTable(_table(tmp_path), statuses)
+    table = ParquetTable(stored(_table(tmp_path)), statuses)
     limit = min(limit, max(table.count() - offset, 0))
     whole = b"".join(table.lines(offset, limit))
     lines, found = line_pieces(table, offset, limit), []
@@ -225,7 +231,7 @@ def test_what_is_given_back_can_be_launched_again() -> None:
 
 
 def test_only_so_many_replies_have_their_files_open(tmp_path: Path) -> None:
-    table = ParquetTable(_table(tmp_path))
+    table = ParquetTable(stored(_table(tmp_path)))
     whole, most = b"".join(table.lines(0, ROWS)), []
 
     def opened() -> int:
