@@ -318,7 +318,7 @@ def test_a_dagster_that_answers_nothing_is_told_in_time(live: Live) -> None:
     stopped = [
         pid
         for pid, words in started_in(live.folder)
-        if any(part in words for part in ("-m dagster_webserver ", "dagster._daemon", "grpc"))
+        if any(part in words for part in ("cli.dagster_services ", "dagster._daemon", "grpc"))
     ]
     new = {"config": BTC, "day": DAYS[0], "mode": "fast"}
     with ThreadPoolExecutor(40) as pool:

@@ -256,7 +256,8 @@ def test_only_so_many_replies_have_their_files_open(tmp_path: Path) -> None:
         assert [client.body == whole for client in clients] == [True] * len(clients)
 
     asyncio.run(run())
-    assert 0 < max(most) <= 8
+    # Eight replies, each with the descriptor that was checked and the one that Arrow reads by.
+    assert 0 < max(most) <= 2 * 8
     assert opened() == 0
 
 
