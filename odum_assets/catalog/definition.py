@@ -16,7 +16,7 @@ from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.nautilus_schema import TIME
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.instruments import InstrumentKey, InstrumentSpec, Product
-from odum_assets.instruments.definitions import expiration_ns, increment
+from odum_assets.instruments.definitions import expiration_ns, increment, multiplier_text
 from odum_assets.storage.files import sync
 from odum_assets.storage.locks import held
 
@@ -149,7 +149,7 @@ def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
         ("size_precision", pa.uint8(), False, spec.size_precision),
         ("price_increment", pa.string(), False, increment(spec.price_precision)),
         ("size_increment", pa.string(), False, increment(spec.size_precision)),
-        ("multiplier", pa.string(), False, "1" if is_spot else format(spec.multiplier, "f")),
+        ("multiplier", pa.string(), False, "1" if is_spot else multiplier_text(spec)),
         ("lot_size", pa.string(), True, None if is_spot else "1"),
         *((name, pa.string(), True, None) for name in _OPEN),
         ("margin_init", pa.string(), False, format(spec.margin_init, "f")),

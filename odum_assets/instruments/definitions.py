@@ -52,8 +52,7 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     settlement = _currency(spec.settlement_currency)
     price_increment = Price.from_str(increment(spec.price_precision))
     size_increment = Quantity.from_str(increment(spec.size_precision))
-    # Zeros at the end are no digits: a quantity holds 16 decimals.
-    multiplier = Quantity.from_str(format(spec.multiplier.normalize(), "f"))
+    multiplier = Quantity.from_str(multiplier_text(spec))
     if key.product is Product.SPOT_PAIR:
         return CurrencyPair(
             instrument_id=instrument_id,
@@ -118,6 +117,14 @@ def expiration_ns(key: InstrumentKey) -> int:
 def increment(precision: int) -> str:
     """Return one unit of the last decimal as text."""
     return format(Decimal(1).scaleb(-precision), "f")
+
+
+def multiplier_text(spec: InstrumentSpec) -> str:
+    """Return the size of a contract as text, without the zeros that end it.
+
+    NautilusTrader counts them as digits, of which a quantity holds 16.
+    """
+    return format(spec.multiplier.normalize(), "f")
 
 
 def _currency(code: str) -> "Currency":

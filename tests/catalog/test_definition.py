@@ -216,3 +216,11 @@ def test_a_view_holds_data_alone_whatever_the_catalog_defines(tmp_path: Path) ->
     view = tmp_path / "view"
     catalog_view(tmp_path / "catalog", [PartitionRequest(KEY, DataType.TRADES, (DAY,))], view)
     assert [each.name for each in (view / "data").iterdir()] == ["trades"]
+
+
+def test_zeros_that_end_a_multiplier_are_no_digits(tmp_path: Path) -> None:
+    # NautilusTrader refuses to read a catalog with one definition of more than 18 decimals.
+    spec = replace(SPEC, multiplier=Decimal("0.0100000000000000000000"))
+    convert(tmp_path, spec)
+    (found,) = ParquetDataCatalog(str(tmp_path / "catalog")).instruments()
+    assert found.multiplier == nautilus_instrument(spec).multiplier == Quantity.from_str("0.01")
