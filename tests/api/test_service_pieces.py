@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from storedfiles import stored
 
 from odum_assets.api.files import FileCache
 from odum_assets.api.following import progress_of
@@ -17,12 +18,6 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.sharing import Sharing
 from odum_assets.api.tables import ParquetTable
 from odum_assets.backtest.plan import Progress
-from odum_assets.results.stored_file import StoredFile
-
-
-def stored(path: Path) -> StoredFile:
-    """Return a file as one of results whose root is two folders up."""
-    return StoredFile(path.parents[1], (path.parent.name, path.name))
 
 
 def _document(path: Path, rows: int) -> list[dict[str, object]]:

@@ -10,20 +10,15 @@ import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from storedfiles import stored
 
 from odum_assets.api.capacity import Capacity, StorageCapacity, go_on
 from odum_assets.api.launching import KeyLocks, LaunchLimit
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.sending import PIECE, LargeBodies, PiecewiseResponse
 from odum_assets.api.tables import ParquetTable, batch_pieces, line_pieces
-from odum_assets.results.stored_file import StoredFile
 
 ROWS = 30_000
-
-
-def stored(path: Path) -> StoredFile:
-    """Return a file as one of results whose root is two folders up."""
-    return StoredFile(path.parents[1], (path.parent.name, path.name))
 
 
 def _table(folder: Path) -> Path:
