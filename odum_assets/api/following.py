@@ -1,4 +1,4 @@
-"""How a run goes on, told as it happens: status steps, progress, log lines.
+"""How a run goes on, as it happens: status of steps, progress, log lines.
 
 What belongs here: what an event of Dagster means to a reader, and following a run up to its end,
 with one question to Dagster at a time for each run, however many follow it. What does not: how a
@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, Literal
 
 import anyio
@@ -23,12 +23,12 @@ type Kind = Literal["step", "progress", "log"]
 
 _POLL_S: Final = 0.5
 _SLOWEST_POLL_S: Final = 2.0
-"""A run that has nothing to tell is asked less often."""
+"""A run without new events is polled less often."""
 
-_PATIENCE_S: Final = 180.0
+_LONGEST_ABSENCE_S: Final = 180.0
 """How long Dagster may be away, as in a restart, before a follower gives up."""
 
-_MOST_TOLD: Final = 20_000
+_MOST_EVENTS: Final = 20_000
 """Events of a run that are kept for those who follow it; older ones are left out."""
 
 _AT_ONCE: Final = 100
@@ -55,8 +55,8 @@ _ROWS: Final = re.compile(r"(?P<done>[\d,]+) of (?P<total>[\d,]+) [\w ]*rows")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Something to tell: its kind, its content, and its number among all that a run tells."""
+class StreamEvent:
+    """What a reader of a run is sent: kind, content, and number among all events of the run."""
 
     kind: Kind
     data: dict[str, Any]
@@ -89,21 +89,23 @@ def progress_of(text: str) -> dict[str, Any] | None:
     return None
 
 
-def told_of(event: DagsterEvent) -> list[Told]:
+def to_stream_events(event: DagsterEvent) -> list[StreamEvent]:
     """Return what an event of Dagster means to a reader; nothing for its bookkeeping."""
     where = {"step": event.step, "time": event.time}
-    told = []
+    found = []
     if event.error is not None:
-        told.append(Told("log", {**where, "level": "error", "message": event.error}))
+        found.append(StreamEvent("log", {**where, "level": "error", "message": event.error}))
     if event.kind in _STEPS:
-        told.append(Told("step", {**where, "status": _STEPS[event.kind]}))
+        found.append(StreamEvent("step", {**where, "status": _STEPS[event.kind]}))
     elif event.kind == "LogMessageEvent":
         figures = progress_of(event.message)
         if figures is not None:
-            told.append(Told("progress", {**where, **figures}))
+            found.append(StreamEvent("progress", {**where, **figures}))
         else:
-            told.append(Told("log", {**where, "level": event.level, "message": event.message}))
-    return told
+            found.append(
+                StreamEvent("log", {**where, "level": event.level, "message": event.message})
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +205,11 @@ class Following:
             self._logs.popitem(last=False)
         return log
 
-    async def follow(self, dagster_run_id: str, after: int = 0) -> AsyncGenerator[Told]:
+    async def follow(self, dagster_run_id: str, after: int = 0) -> AsyncGenerator[StreamEvent]:
         """Yield what happens to a run, up to its end.
 
         Dagster may be away for a while, as in a restart: the run goes on or fails meanwhile, and
-        either is told when it is back.
+        either is an event when it is back.
 
         Parameters
         ----------
@@ -228,9 +230,9 @@ class Following:
         followed.followers += 1
         try:
             while True:
-                for told in (news := followed.after(after)):
-                    yield told
-                    after = told.number
+                for event in (news := followed.after(after)):
+                    yield event
+                    after = event.number
                 if news:
                     continue
                 if followed.has_ended:
@@ -262,7 +264,7 @@ class _Followed:
     followers: int = 0
     task: asyncio.Task[None] = field(init=False)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    _told: deque[Told] = field(default_factory=lambda: deque(maxlen=_MOST_TOLD))
+    _events: deque[StreamEvent] = field(default_factory=lambda: deque(maxlen=_MOST_EVENTS))
 
     def __post_init__(self) -> None:
         self.task = asyncio.create_task(self._poll())
@@ -273,12 +275,12 @@ class _Followed:
         """Return whether there is nothing more to come."""
         return self.task.done()
 
-    def after(self, number: int) -> list[Told]:
+    def after(self, number: int) -> list[StreamEvent]:
         """Return the next events after one, some at a time."""
-        if not self._told or self._told[-1].number <= number:
+        if not self._events or self._events[-1].number <= number:
             return []
-        first = max(number + 1 - self._told[0].number, 0)
-        return [*islice(self._told, first, first + _AT_ONCE)]
+        first = max(number + 1 - self._events[0].number, 0)
+        return [*islice(self._events, first, first + _AT_ONCE)]
 
     async def _poll(self) -> None:
         """Ask Dagster again and again, until the run has ended."""
@@ -291,7 +293,7 @@ class _Followed:
                 )
             except ProblemError as error:
                 away_since = away_since or anyio.current_time()
-                if error.status < 500 or anyio.current_time() - away_since > _PATIENCE_S:
+                if error.status < 500 or anyio.current_time() - away_since > _LONGEST_ABSENCE_S:
                     raise
                 await anyio.sleep(_SLOWEST_POLL_S)
                 continue
@@ -299,9 +301,9 @@ class _Followed:
             if look.run is None:
                 raise _unknown(self.dagster_run_id)
             before = number
-            for told in (each for event in look.events for each in told_of(event)):
+            for event in chain.from_iterable(map(to_stream_events, look.events)):
                 number += 1
-                self._told.append(replace(told, number=number))
+                self._events.append(replace(event, number=number))
             if number > before:
                 self._announce()
             if look.has_more:

@@ -21,7 +21,7 @@ from live import DAYS, KEY, SLOW, Live, started_in
 from service import BTC, REPOSITORY, Reply
 
 from odum_assets.api.dagster_client import DagsterClient, Look
-from odum_assets.api.following import Following, Told
+from odum_assets.api.following import Following, StreamEvent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
@@ -351,7 +351,7 @@ def test_a_run_is_asked_for_once_however_many_follow_it(live: Live) -> None:
             looked.append(cursor)
             return super().look(dagster_run_id, cursor)
 
-    async def read(following: Following, after: int, events: int) -> list[Told]:
+    async def read(following: Following, after: int, events: int) -> list[StreamEvent]:
         async with aclosing(following.follow(dagster_run_id, after)) as told:
             return [await anext(told) for _ in range(events)]
 

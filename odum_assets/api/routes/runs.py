@@ -21,7 +21,7 @@ from odum_assets.api.dagster_client import (
     Status,
     is_cursor,
 )
-from odum_assets.api.following import RunLog, Told
+from odum_assets.api.following import RunLog, StreamEvent
 from odum_assets.api.launching import (
     BODY_TAG,
     KEY_TAG,
@@ -189,7 +189,7 @@ LastEventId = Annotated[
 
 
 async def _followed(service: ServiceHere, run_id: str, last_event_id: LastEventId = None) -> str:
-    # Ids of earlier versions were Dagster's: such a reader is told all of it again.
+    # Ids of earlier versions were Dagster's: such a reader is sent all events again.
     text = last_event_id or "0"
     if not _EVENT_ID.fullmatch(text) and not is_cursor(text):
         raise ProblemError(422, "invalid-cursor", "Last-Event-ID: found no id of an event")
@@ -207,8 +207,8 @@ async def stream_run(
     after = int(last_event_id or 0) if is_number else 0
     try:
         async with aclosing(service.following.follow(dagster_run_id, after)) as events:
-            async for told in events:
-                yield _event(told)
+            async for event in events:
+                yield _sent_event(event)
         shown = await _standing(service, dagster_run_id)
         if shown.status != "succeeded":
             message = shown.error or f"the run was {shown.status}"
@@ -298,9 +298,9 @@ async def run_backtest_stream(
     heard = _Heard()
     try:
         async with aclosing(service.following.follow(run.run_id)) as events:
-            async for told in events:
-                heard.take(told)
-                yield _event(told)
+            async for event in events:
+                heard.take(event)
+                yield _sent_event(event)
         finished = await _outcome(service, run, heard)
     except (ProblemError, OdumError) as problem:
         yield _sent("error", {"run_id": run_id, "message": str(problem)})
@@ -315,20 +315,20 @@ class _Heard:
         self.lines: list[str] = []
         self.step: str | None = None
 
-    def take(self, told: Told) -> None:
-        """Take the next thing that was told."""
-        if told.kind == "step":
-            self.step = told.data["step"] or self.step
+    def take(self, event: StreamEvent) -> None:
+        """Take the next event."""
+        if event.kind == "step":
+            self.step = event.data["step"] or self.step
         else:
-            self.lines.append(str(told.data.get("message") or told.data.get("text")))
+            self.lines.append(str(event.data.get("message") or event.data.get("text")))
             del self.lines[:-_LOG_LINES]
 
 
 async def _finished(service: Service, run: DagsterRun) -> FinishedRun:
     heard = _Heard()
     async with aclosing(service.following.follow(run.run_id)) as events:
-        async for told in events:
-            heard.take(told)
+        async for event in events:
+            heard.take(event)
     return await _outcome(service, run, heard)
 
 
@@ -640,8 +640,8 @@ def _place(run: LiveRun) -> str:
     return f"/api/v1/runs/{run.run_id}"
 
 
-def _event(told: Told) -> ServerSentEvent:
-    return _sent(told.kind, told.data, str(told.number))
+def _sent_event(event: StreamEvent) -> ServerSentEvent:
+    return _sent(event.kind, event.data, str(event.number))
 
 
 def _sent(kind: str, data: dict[str, Any], cursor: str | None = None) -> ServerSentEvent:
