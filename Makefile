@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-short torture bench lint format lock clean
+.PHONY: help install demo dev test test-short torture bench docs lint format lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -36,8 +36,11 @@ KILLS := 300
 torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands of hostile files
 	KILLS=$(KILLS) $(RUN)pytest -m torture -s
 
-bench: $(INSTALLED) ## Measure speed and memory, and write the README's tables
-	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --write-readme -s -q
+bench: $(INSTALLED) ## Measure speed and memory, write docs/benchmarks.md
+	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --write-tables -s -q
+
+docs: $(INSTALLED) ## Write the generated parts of the pages in docs/
+	$(RUN)python docs/generate_pages.py
 
 lint: $(INSTALLED) ## Check style and types
 	$(RUN)ruff check

@@ -21,7 +21,7 @@ def validate(
         list[str] | None,
         typer.Argument(
             metavar="[CONFIG]...",
-            help="Configurations by name or path. None: all of the folder.",
+            help="Configurations by name or path. Default: all of the folder.",
             show_default=False,
         ),
     ] = None,
@@ -29,13 +29,13 @@ def validate(
 ) -> None:
     """Check run configurations and show every problem of every file.
 
-    Also that they agree with the others of their folder, and that their strategies can be loaded.
+    This includes contradictions to other files of the folder, and strategies that cannot be loaded.
 
     [dim]Examples:[/]
       odum config validate
       odum config validate configs/my_config.json
     """
-    from odum_assets.cli.rendering import Output, count, table
+    from odum_assets.cli.rendering import Output, plural, table
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
@@ -56,7 +56,8 @@ def validate(
         output.err.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    output.show(f"[green]{count(len(loaded))} configurations are valid.[/]")
+    verb = "is" if len(loaded) == 1 else "are"
+    output.show(f"[green]{plural(len(loaded), 'configuration')} {verb} valid.[/]")
 
 
 def _validated(
@@ -98,7 +99,7 @@ def _strategy_problems(loaded: "LoadedConfig") -> list[str]:
 
 @app.command()
 def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
-    """Show one configuration with its defaults, its hash and where its data lie.
+    """Show one configuration with its defaults, its hash and the paths of its data.
 
     [dim]Example:[/]
       odum config show binance_futures_btcusdt_l2_trades_config

@@ -1,4 +1,4 @@
-"""``odum data``: sample data, what raw data there are, and how good they are."""
+"""``odum data``: generate sample data, list raw data, check their quality."""
 
 from collections import Counter
 from datetime import date
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project, Source
 
-app = typer.Typer(no_args_is_help=True, help="Raw data: make samples, list, check.")
+app = typer.Typer(no_args_is_help=True, help="Raw data: generate samples, list, check.")
 
 ConfigFilter = Annotated[
     str | None,
@@ -54,13 +54,16 @@ def list_data(
         output.show(rows)
     days = len({each["day"] for each in records})
     if records:
-        place = shown_path(settings.raw_root)
-        output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {place}")
+        raw_root = shown_path(settings.raw_root)
+        output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {raw_root}")
     else:
-        place = shown_path(settings.raw_root)
-        output.show(f"There are no raw data in {place}. Make some with: odum data generate")
+        raw_root = shown_path(settings.raw_root)
+        output.show(f"There are no raw data in {raw_root}. Generate some: odum data generate")
     if not project.configs and not project.refused:
-        output.warn(f"there are no configurations in {settings.configs_path}")
+        output.warn(
+            f"there are no configurations in {settings.configs_path}; copy one there, or set "
+            "ODUM_CONFIGS_PATH"
+        )
 
 
 _STYLES = {
@@ -82,7 +85,7 @@ def _partitions(
 
     settings = load_settings()
     choice = None if config is None else choose_config(config, settings, what="--config")
-    with output.waiting("Looking at raw and catalog files"):
+    with output.waiting("Reading raw and catalog files"):
         from odum_assets.orchestration.project import load_project
 
         project = load_project(settings if choice is None else choice.settings)
@@ -176,9 +179,9 @@ def _unclaimed(
 
 @app.command()
 def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOption = False) -> None:
-    """Show the quality of converted data against the thresholds of the configurations.
+    """Check the quality of converted data against the thresholds of the configurations.
 
-    Converts nothing: raw files that are not in the catalog yet are only named. The exit code is 1
+    This converts nothing; raw files that are not in the catalog yet are named. The exit code is 1
     when a check fails.
 
     [dim]Examples:[/]
@@ -210,7 +213,7 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
     checked = len(partitions) - len(waiting)
     passed = len(verdicts) - len(failed)
     output.show(
-        f"{plural(checked, 'partition')} looked at: {plural(passed, 'check')} passed, "
+        f"{plural(checked, 'partition')} checked: {plural(passed, 'check')} passed, "
         f"{len(failed)} failed."
     )
     for name, number in Counter(each.source.loaded.name for each in waiting).items():
@@ -227,7 +230,7 @@ def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
 
     if partition.manifest is None:
         return []
-    place = {
+    subject = {
         "day": partition.day.isoformat(),
         "instrument": str(partition.source.key),
         "data_type": partition.source.data_type.value,
@@ -236,10 +239,10 @@ def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
         judged = judge_partition(partition.manifest, partition.source.named_by)
     except DataError as error:
         failed = {"check": "manifest", "passed": False, "blocking": True, "text": str(error)}
-        return [{**place, **failed}]
+        return [{**subject, **failed}]
     return [
         {
-            **place,
+            **subject,
             "check": check.name,
             "passed": verdict.passed,
             "blocking": check.blocking,

@@ -17,14 +17,14 @@ app = typer.Typer(
 
 @app.command()
 def upgrade(as_json: JsonOption = False) -> None:
-    """Make the tables, or bring them up to this version; new ones are filled from the results.
+    """Create the tables, or upgrade them to this version; new ones are filled from the results.
 
-    SQLite needs no upgrade by hand; a PostgreSQL database (DATABASE_URL) does.
+    Only a PostgreSQL database (DATABASE_URL) needs this command; SQLite is upgraded automatically.
 
     [dim]Example:[/]
       odum registry upgrade
     """
-    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.rendering import Output, escaped, shown_path
     from odum_assets.registry import schema
     from odum_assets.registry.database import (
         RegistryError,
@@ -51,17 +51,17 @@ def upgrade(as_json: JsonOption = False) -> None:
         engine.dispose()
     version = schema.head_version()
     output.data({"registry": shown(url), "version": version, "filled": _as_json(filled)})
-    output.facts(None, [("registry", shown(url)), ("version", version)])
+    output.facts(None, [("database", escaped(shown_path(shown(url)))), ("version", version)])
     if filled is not None:
         _tell(output, filled)
 
 
 @app.command()
 def rebuild(as_json: JsonOption = False) -> None:
-    """Rebuild the whole registry from the result files; runs under way stay in it.
+    """Rebuild the whole registry from the result files; active runs stay in it.
 
-    A damaged SQLite file is set aside, and a new one is built. The exit code is 1 when a file of a
-    result could not be read; the others are registered.
+    A damaged SQLite file is renamed, and a new one is built. The exit code is 1 when a file of a
+    result cannot be read; the others are registered.
 
     [dim]Example:[/]
       odum registry rebuild
@@ -81,12 +81,12 @@ def rebuild(as_json: JsonOption = False) -> None:
 def check(as_json: JsonOption = False) -> None:
     """Check that the tables are those of this version and hold every run that has a file.
 
-    The exit code is 1 when something is wrong; what to do is said. Nothing is changed.
+    Nothing is changed. The exit code is 1 when something is wrong; each problem says what to do.
 
     [dim]Example:[/]
       odum registry check
     """
-    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.rendering import Output, escaped, shown_path
     from odum_assets.registry.checking import check_registry
     from odum_assets.settings import load_settings
 
@@ -101,14 +101,14 @@ def check(as_json: JsonOption = False) -> None:
             "problems": found.problems,
         }
     )
-    verdict = "[bold red]not as it should be[/]" if found.problems else "[green]good[/]"
+    verdict = "[bold red]has problems[/]" if found.problems else "[green]good[/]"
     output.facts(
         f"registry: {verdict}",
         [
-            ("where", found.registry),
+            ("database", escaped(shown_path(found.registry))),
             ("version", found.version or "none"),
             ("runs", f"{found.runs:,}"),
-            ("under way", f"{found.pending:,}"),
+            ("active", f"{found.pending:,}"),
         ],
     )
     for text in found.problems:
@@ -121,7 +121,7 @@ def _tell(output: "Output", done: "Rebuilt") -> None:
     from odum_assets.cli.rendering import plural
 
     if done.set_aside is not None:
-        output.warn(f"the database was damaged; it is kept as {done.set_aside}")
+        output.warn(f"the database was damaged; it was renamed to {done.set_aside}")
     for text in done.notes:
         output.warn(text)
     output.show(f"{plural(done.runs, 'run')} registered.")

@@ -1,7 +1,7 @@
-"""How things look: figures as text, tables, panels, and where output goes.
+"""Output: figures as text, tables, and which stream they go to.
 
-Everything a person reads while work goes on is on stderr; what was asked for is on stdout. With
-``--json`` stdout holds one JSON document and nothing else.
+Progress, notes and warnings go to stderr, results to stdout. With ``--json`` stdout holds one JSON
+document and nothing else.
 """
 
 import json
@@ -64,7 +64,7 @@ class Output:
 
     @property
     def is_wide(self) -> bool:
-        """Return whether there is room for more than the columns that matter most."""
+        """Return whether the terminal is wide enough for all columns of a list."""
         return self.out.width >= _WIDE
 
     def note(self, text: str) -> None:
@@ -84,7 +84,7 @@ class Output:
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Show that something is going on."""
+        """Show a spinner while work is in progress."""
         if not self.is_live:
             yield
             return
@@ -230,7 +230,7 @@ def table(title: str | None, columns: Sequence[str], *, right: Iterable[str] = (
     from rich import box
     from rich.table import Table
 
-    made = Table(
+    new = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -242,10 +242,10 @@ def table(title: str | None, columns: Sequence[str], *, right: Iterable[str] = (
     numeric = set(right)
     for column in columns:
         if column in numeric:
-            made.add_column(column, justify="right", no_wrap=True)
+            new.add_column(column, justify="right", no_wrap=True)
         else:
-            made.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
-    return made
+            new.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
+    return new
 
 
 def _console(stream: Any) -> "Console":  # noqa: ANN401 - a text stream

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Stored results: list, show, compare, verify.")
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN_ID", show_default=False)]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN_ID", help="Id of a result; odum results list shows them.", show_default=False
+    ),
+]
 
 
 class Order(StrEnum):
@@ -41,14 +46,16 @@ def list_results(
     ] = None,
     sort: Annotated[
         Order,
-        typer.Option(help="Newest, latest day, or highest figure first (the mildest drawdown)."),
+        typer.Option(
+            help="Newest or latest day first, or highest figure first (smallest drawdown first)."
+        ),
     ] = Order.CREATED,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List results with their key figures; ! marks those with something to know.
+    """List results with their key figures; ! marks those with warnings.
 
-    The exit code is 1 when a result cannot be read; it is named, and the others are listed.
+    A result that cannot be read is named, the others are listed, and the exit code is 1.
 
     [dim]Examples:[/]
       odum results list --sort pnl --limit 10
@@ -75,7 +82,7 @@ def list_results(
     output.data({"total": len(entries), "results": records, "problems": problems})
     show_list(output, shown, by_config=sort in (Order.CREATED, Order.PARTITION))
     if not entries:
-        output.show(f"There are no such results in {shown_path(store.root)}.")
+        output.show(_none_text(shown_path(store.root), is_filtered=bool(stored)))
     elif len(shown) < len(entries):
         output.note(f"{len(shown)} of {len(entries)} results; --limit shows more")
     for text in problems:
@@ -94,11 +101,17 @@ def _listed(store: "ResultStore") -> tuple[list["ResultEntry"], list[str]]:
         try:
             record(entry)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            what = f"lacks what a list shows ({type(error).__name__}: {error})"
+            what = f"a figure is missing or malformed ({type(error).__name__}: {error})"
             problems.append(f"{entry.fast_path}: {what}; run the backtest again")
         else:
             found.append(entry)
     return found, problems
+
+
+def _none_text(folder: str, *, is_filtered: bool) -> str:
+    if is_filtered:
+        return f"No result in {folder} matches."
+    return f"There are no results in {folder}. Run one: odum backtest CONFIG --day DAY"
 
 
 def _refuse_unknown(name: str, entries: list["ResultEntry"]) -> None:
@@ -109,7 +122,7 @@ def _refuse_unknown(name: str, entries: list["ResultEntry"]) -> None:
     known = {*config_names(load_settings()), *(each.config_name for each in entries)}
     if name not in known:
         hint = did_you_mean(name, sorted(known))
-        raise UsageError(f"--config: no configuration {name!r}{hint}")
+        raise UsageError(f"--config: there is no configuration {name!r}{hint}")
 
 
 def _sorted(entries: list["ResultEntry"], order: Order) -> list["ResultEntry"]:
@@ -135,7 +148,7 @@ def _sorted(entries: list["ResultEntry"], order: Order) -> list["ResultEntry"]:
 
 @app.command()
 def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
-    """Show one result: what to know, figures, what was simulated, where the files are.
+    """Show one result: warnings, figures, what was simulated, files.
 
     [dim]Example:[/]
       odum results show BNF_BTC_20240718_00000000_99a518_4fe81e
@@ -150,10 +163,15 @@ def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def compare(
-    run_ids: Annotated[list[str], typer.Argument(metavar="RUN_ID RUN_ID...", show_default=False)],
+    run_ids: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN_ID RUN_ID...", help="Ids of two results or more.", show_default=False
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Show results side by side, and what of configuration and data differs.
+    """Show results side by side, and what differs in configuration and data.
 
     [dim]Example:[/]
       odum results compare BNF_BTC_20240718_00000000_99a518_4fe81e \
@@ -165,7 +183,7 @@ BNF_BTC_20240719_00000000_99a518_0c1d2e
 
     output = Output(as_json)
     if len(run_ids) < 2:
-        raise UsageError("compare needs two run ids or more; see odum results list")
+        raise UsageError("compare needs two run ids or more; odum results list shows them")
     entries = [_entry(run_id) for run_id in run_ids]
     found = compare_results(entries)
     output.data(
@@ -202,14 +220,14 @@ def _show_comparison(output: "Output", found: "Comparison", entries: list["Resul
     output.show(figures)
     for title, rows in (("Configuration", found.config), ("Options and data", found.inputs)):
         if rows:
-            made = table(f"{title}: what differs", ["", *letters])
+            differences = table(f"{title}: what differs", ["", *letters])
             for row in rows:
                 if not row.name.endswith("trade_ns"):
                     values = (escaped(_setting(row.name, value)) for value in row.values)
-                    made.add_row(row.name.removesuffix("_ns"), *values)
-            output.show(made)
+                    differences.add_row(row.name.removesuffix("_ns"), *values)
+            output.show(differences)
         else:
-            output.show(f"[dim]{title}: no difference.[/]")
+            output.show(f"[dim]{title}: no differences.[/]")
     if found.same_digest:
         output.show("[green]Equal in every order, fill, position and balance.[/]")
 

@@ -46,10 +46,10 @@ def trades_between(live: Live, day: str, start: str, end: str) -> int:
     return int(((times >= bounds[0]) & (times < bounds[1])).sum())
 
 
-def test_the_calls_of_the_readme_tell_one_story(live: Live) -> None:
+def test_the_calls_of_the_service_page_tell_one_story(live: Live) -> None:
     """Upload, check, run, follow, read, compare, cancel: as written, but for the port."""
-    readme = (REPOSITORY / "README.md").read_text()
-    (block,) = re.findall(r"^```bash\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    text = (REPOSITORY / "docs" / "service.md").read_text()
+    (block,) = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     text = block.replace("http://127.0.0.1:8000", live.url).replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     # What each command printed ends with a byte that none of them prints.

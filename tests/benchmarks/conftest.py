@@ -1,6 +1,7 @@
 """Where benchmarks put their figures.
 
-``make bench`` writes the tables between two marks of the README when every benchmark passed.
+``make bench`` writes the tables between two marks of ``docs/benchmarks.md`` when every benchmark
+passed.
 """
 
 from collections.abc import Iterator
@@ -9,13 +10,15 @@ from pathlib import Path
 import pytest
 from measuring import Measurements
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--write-readme", action="store_true", help="write the measured tables into the README"
+        "--write-tables",
+        action="store_true",
+        help="write the measured tables into docs/benchmarks.md",
     )
 
 
@@ -24,8 +27,8 @@ def measurements(request: pytest.FixtureRequest) -> Iterator[Measurements]:
     """Return where figures go."""
     found = Measurements()
     yield found
-    if request.config.getoption("--write-readme") and not request.session.testsfailed:
-        text = README.read_text(encoding="utf-8")
+    if request.config.getoption("--write-tables") and not request.session.testsfailed:
+        text = PAGE.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
         after = rest.partition(END)[2]
-        README.write_text(f"{before}{BEGIN}\n{found.markdown()}\n{END}{after}", encoding="utf-8")
+        PAGE.write_text(f"{before}{BEGIN}\n{found.markdown()}\n{END}{after}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Backtests against a bare `BacktestNode` script with the same orders, both as whole processes.
+"""Calls of `run_backtest` against a bare `BacktestNode` script with the same orders.
 
 Days from a quarter of a busy one to a whole one, one order per trade: the ratios, and how time and
 memory grow. The bare script streams and purges like ours, so it is as fast as Nautilus gets.
@@ -64,7 +64,8 @@ def test_backtest_against_a_bare_node(
         peaks.append(results["report"].metadata["resources"]["peak_memory_mib"])
         fast, report = (seconds[mode][-1] / seconds["bare"][-1] for mode in ("fast", "report"))
         measurements.add(
-            "Backtest, one order per trade, against a bare BacktestNode script (whole processes)",
+            "Backtest, one order per trade: a call of run_backtest in a warm process (it starts "
+            "the process that replays), against a bare BacktestNode script as a whole process",
             trades=f"{trades:,}",
             books=f"{day.books:,}",
             orders=f"{orders[-1]:,}",
@@ -81,14 +82,16 @@ def test_backtest_against_a_bare_node(
         slope, start = np.polyfit(np.array(orders) / 1e6, values, 1)
         line = slope * np.array(orders) / 1e6 + start
         measurements.add(
-            "Growth with the size of the day",
+            "Growth of these times and peaks with the size of the day: a straight line through "
+            "them",
             what=name,
             per_million_orders=f"{slope:,.0f} {per}",
             at_zero=f"{start:,.1f} {per}",
             largest_distance_from_the_line=f"{max(abs(line / values - 1)):.0%}",
         )
     measurements.add(
-        f"Resident memory of the replay at hours of market time, {orders[-1]:,} orders",
+        "Resident memory of the process that replays, by hour of market time, "
+        f"{orders[-1]:,} orders",
         **{f"hour {hour}": f"{curve[hour]:,} MiB" for hour in _HOURS},
     )
     benchmark.pedantic(lambda: None, rounds=1)

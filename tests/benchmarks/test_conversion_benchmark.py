@@ -109,7 +109,8 @@ def test_conversion_against_the_floor(
     best = benchmark.stats.stats.min
     ratio = best / min(floors)
     measurements.add(
-        "Conversion against reading the same columns and writing the same output with pyarrow",
+        "Conversion: a call of convert_partition in a warm process, against reading the same "
+        "columns and writing the same output with pyarrow there, the fastest of each",
         data=data_type.value,
         rows=f"{ROWS[data_type]:,}",
         rows_per_second=f"{ROWS[data_type] / best:,.0f}",
@@ -152,7 +153,8 @@ def test_conversion_against_building_nautilus_objects(
     )
     ratio = objects / (benchmark.stats.stats.min / ROWS[DataType.TRADES])
     measurements.add(
-        "Conversion of trades against NautilusTrader objects and write_trade_ticks",
+        "Conversion of trades: time per row, against building NautilusTrader objects and "
+        "write_trade_ticks, both in a warm process",
         measured_on=f"{OBJECT_ROWS:,} rows",
         faster_per_row=f"{ratio:.1f} x",
         at_least="5 x",
@@ -189,7 +191,7 @@ def test_peak_memory_of_a_conversion(
 
     benchmark.pedantic(convert_apart, rounds=1)
     measurements.add(
-        "Peak memory of a conversion",
+        "Peak memory of a process that converts one raw file",
         data=data_type.value,
         file=order,
         rows=f"{ROWS[data_type]:,}",

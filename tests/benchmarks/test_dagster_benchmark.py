@@ -30,7 +30,7 @@ def test_a_busy_day_from_raw_files_to_report(
     took = _run(day, "backtest", CONFIG, "--day", FIRST_DAY.isoformat(), "--report")
     summary = ResultStore(day.settings.results_path).entries()[0].summary()
     measurements.add(
-        "Raw files to report in one command, through Dagster",
+        "Raw files to report: odum backtest as a whole command, nothing converted before",
         raw_rows=f"{BUSY_TRADES:,} trades, {BUSY_BOOKS:,} books",
         orders=f"{summary['orders']:,}",
         time=f"{took:.0f} s",
@@ -52,7 +52,8 @@ def test_a_backfill_keeps_both_cores_busy(
     two = _run(day, "backfill", CONFIG, *span, "--fast", "--slots", "2")
     ratio = two / (one / 2)
     measurements.add(
-        f"Backfill of {DAYS} days of {TRADES_PER_DAY:,} trades",
+        f"Backfill of {DAYS} converted days of {TRADES_PER_DAY:,} trades: odum backfill --fast as "
+        "a whole command",
         one_slot=f"{one:.1f} s",
         two_slots=f"{two:.1f} s",
         against_half_of_one_slot=f"{ratio:.2f} x",
@@ -60,7 +61,7 @@ def test_a_backfill_keeps_both_cores_busy(
     )
     for name, values in overheads.items():
         measurements.add(
-            "Seconds of a run beside its replay (mean of the backfill's runs)",
+            "Seconds of a run besides its replay (mean of the backfill's runs with one slot)",
             part=name,
             seconds=f"{mean(values):.2f}",
         )
@@ -72,7 +73,7 @@ def _overheads(day: MarketDay) -> dict[str, list[float]]:
     """Return where the seconds of the last runs went, from Dagster's event log and the results."""
     parts: dict[str, list[float]] = {
         "Dagster, run created to step start": [],
-        "our own: checks, child process, accounting, publishing": [],
+        "Odum Assets: checks, child process, accounting, publishing": [],
         "Dagster, step end to run success": [],
     }
     before, own, after = parts.values()

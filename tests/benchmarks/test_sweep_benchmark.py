@@ -178,7 +178,8 @@ def _compare(
     by_two = (_best(two).wall - loading) / many
     ratio = by_two / separate.wall
     measurements.add(
-        "An extra variant of a sweep against a separate run",
+        "An extra variant of a sweep: its share of a call of run_sweep, against a call of "
+        "run_backtest, both in a warm process and in fast mode",
         strategy=what,
         orders=f"{orders:,}",
         variants=many,

@@ -95,6 +95,6 @@ def test_a_damaged_registry_is_rebuilt(copied: Path, odum: Odum) -> None:
     assert rebuilt.code == 0
     assert "2 runs registered" in rebuilt.out
     (kept,) = copied.glob("registry.sqlite.damaged-*")
-    assert f"! the database was damaged; it is kept as {kept}" in rebuilt.err
+    assert f"! the database was damaged; it was renamed to {kept}" in rebuilt.err
     assert odum("registry", "check").code == 0
     assert odum("registry", "upgrade").code == 0

@@ -83,7 +83,7 @@ def test_every_hostile_day_is_named_and_the_good_one_converted(project: Project)
     assert project.files("data/results") == []
     code, printed = project.odum("data", "check")
     assert code in (0, 1)
-    assert "1 partition looked at" in printed
+    assert "1 partition checked" in printed
 
     with dg.DagsterInstance.ephemeral() as instance:
         result = materialize(instance, load_graph(load_settings()), [TRADES], str(bad))

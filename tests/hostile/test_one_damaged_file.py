@@ -302,7 +302,7 @@ def test_figures_that_cannot_be_judged_fail_their_day_only(
     code, printed = project.odum("data", "check")
     assert code == 1
     assert f"{DAY}: the quality figures of the manifest cannot be used" in printed
-    assert "2 partitions looked at: " in printed
+    assert "2 partitions checked: " in printed
     assert f"{DAY + timedelta(days=1)}: the quality figures" not in printed
     code, printed = project.odum(*RUN)
     assert code == 1

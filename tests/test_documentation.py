@@ -1,7 +1,4 @@
-"""The README against the project: its commands, its configuration reference, its strategy.
-
-``python tests/test_readme.py`` writes the tables of the configuration reference anew.
-"""
+"""The pages against the project: generated parts, keys, commands, links, programs."""
 
 import json
 import os
@@ -15,109 +12,37 @@ from pathlib import Path
 from typing import Any
 
 import click
+import generate_pages
 import pytest
 import typer.main
 from pydantic import BaseModel
 
 from odum_assets.cli.main import app
 from odum_assets.config import RunConfig
-from odum_assets.config.schema import json_schema
+from odum_assets.orchestration.checks import CATALOG_CHECKS, SWEEP_CHECKS, WINDOW_CHECKS
 from odum_assets.orchestration.sensors import STABLE_SECS
 from odum_assets.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-BEGIN, END = "<!-- configuration reference: begin -->\n", "<!-- configuration reference: end -->\n"
+DOCS = ROOT / "docs"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 BTC = "binance_futures_btcusdt_l2_trades_config"
 DAY = "2024-01-01"
 
 
-# --- the configuration reference, made from the model's JSON Schema ------------------------------
+# --- what is generated, and what is complete ----------------------------------------------------
 
 
-def reference() -> str:
-    """Return the Markdown tables of every section and key."""
-    schema = json_schema()
-    parts = []
-    plain = []
-    for name, spec in schema["properties"].items():
-        target = _resolved(schema, spec)
-        if "properties" not in target:
-            plain.append((name, spec, name in schema["required"]))
-            continue
-        rows = list(_rows(schema, target, ""))
-        needed = "" if name in schema["required"] else " (optional)"
-        parts.append(f"#### `{name}`{needed}\n\n{target['description']}\n\n" + _table(rows))
-    parts.append("#### Keys of the top level\n\n" + _table([_row(schema, *each) for each in plain]))
-    return "\n".join(parts)
+@pytest.mark.parametrize("path", generate_pages.pages(), ids=lambda path: path.name)
+def test_generated_parts_are_those_of_the_code(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ODUM_API_")]:
+        monkeypatch.delenv(name)
+    assert path.read_text(encoding="utf-8") == generate_pages.pages()[path], "run: make docs"
 
 
-def _rows(schema: dict[str, Any], section: dict[str, Any], prefix: str) -> Iterator[list[str]]:
-    required = section.get("required", [])
-    for name, spec in section["properties"].items():
-        target = _resolved(schema, spec)
-        if "properties" in target:
-            yield from _rows(schema, target, f"{prefix}{name}.")
-            continue
-        yield _row(schema, f"{prefix}{name}", spec, name in required)
-        if "discriminator" in spec:
-            for kind, ref in spec["discriminator"]["mapping"].items():
-                params = _resolved(schema, _resolved(schema, {"$ref": ref})["properties"]["params"])
-                for each, inner in params["properties"].items():
-                    yield _row(schema, f"{prefix}{name}.params.{each}", inner, False, kind)
-        item = _resolved(schema, spec.get("items", {}))
-        if "properties" in item:
-            yield from _rows(schema, item, f"{prefix}{name}[].")
-
-
-def _row(
-    schema: dict[str, Any], name: str, spec: dict[str, Any], required: bool, kind: str = ""
-) -> list[str]:
-    default = "required" if required else f"`{json.dumps(_number(spec.get('default')))}`"
-    meaning = f"{kind}: {spec['description']}" if kind else spec["description"]
-    return [f"`{name}`", _allowed(schema, spec), default, meaning]
-
-
-def _allowed(schema: dict[str, Any], spec: dict[str, Any]) -> str:
-    spec = _resolved(schema, spec)
-    if "discriminator" in spec:
-        kinds = ", ".join(f"`{kind}`" for kind in spec["discriminator"]["mapping"])
-        return f"object: `type` ({kinds}) and `params`"
-    if "anyOf" in spec:
-        choices = [each for each in spec["anyOf"] if each.get("type") != "null"]
-        numeric = [each for each in choices if each.get("type") == "number"]
-        text = _allowed(schema, (numeric or choices)[0])
-        return text if len(choices) == len(spec["anyOf"]) else f"{text} or `null`"
-    if "enum" in spec:
-        return ", ".join(f"`{each}`" for each in spec["enum"])
-    low = [f"from {spec['minimum']:.15g}"] if "minimum" in spec else []
-    low += [f"above {spec['exclusiveMinimum']:g}"] if "exclusiveMinimum" in spec else []
-    high = [f"up to {spec['maximum']:.15g}"] if "maximum" in spec else []
-    return " ".join([spec["type"], *low, *(high if spec.get("maximum", 0) < 1e9 else [])])
-
-
-def _resolved(schema: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in spec:
-        return spec
-    target: dict[str, Any] = schema["$defs"][spec["$ref"].rsplit("/", 1)[-1]]
-    return target
-
-
-def _number(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
-        return float(value) if "." in value else int(value)
-    return value
-
-
-def _table(rows: list[list[str]]) -> str:
-    head = "| key | allowed | default | meaning |\n|---|---|---|---|\n"
-    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def test_the_configuration_reference_is_that_of_the_model() -> None:
-    text = README.read_text(encoding="utf-8")
-    found = text.split(BEGIN)[1].split(END)[0]
-    assert found == reference(), "run: python tests/test_readme.py"
+def test_the_readme_is_short() -> None:
+    assert len(README.read_bytes()) <= 12 * 1024
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:
@@ -127,30 +52,70 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
             yield from _keys(info.annotation)
 
 
-def test_every_key_and_variable_is_in_the_readme() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_every_key_and_variable_is_in_the_reference() -> None:
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
     variables = [str(info.validation_alias) for info in Settings.model_fields.values()]
     for name in (*_keys(RunConfig), *variables, STABLE_SECS, "DAGSTER_HOME", "ODUM_TEST_DATA"):
         assert re.search(rf"\b{name}\b" if name[0].isalpha() else re.escape(name), text), name
 
 
+def test_every_check_is_on_a_page() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+    catalog = [check for checks in CATALOG_CHECKS.values() for check in checks]
+    for name in {check.name for check in (*catalog, *WINDOW_CHECKS, *SWEEP_CHECKS)}:
+        assert f"`{name}`" in text
+
+
+# --- links --------------------------------------------------------------------------------------
+
+
+def _prose(path: Path) -> str:
+    """Return a page without its code blocks."""
+    return re.sub(r"(?ms)^```.*?^```", "", path.read_text(encoding="utf-8"))
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", _prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(path: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", _prose(path))
+    for link in links:
+        if re.match(r"https?://", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    text = README.read_text(encoding="utf-8")
+    for path in PAGES[1:]:
+        assert f"({path.relative_to(ROOT)})" in text
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 
-def _blocks(language: str) -> list[str]:
-    text = README.read_text(encoding="utf-8")
+def _blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[str]:
-    """Return the commands of the README's code blocks, continued lines joined, comments off."""
-    found = []
-    for block in _blocks("sh"):
+    """Return the commands of all code blocks, continued lines joined, comments off, each once."""
+    found = {}
+    for block in [block for page in PAGES for block in _blocks(page, "sh")]:
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words:
-                found.append(shlex.join(words))
-    return found
+                found[shlex.join(words)] = None
+    return list(found)
 
 
 def _click_of(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -165,23 +130,22 @@ def _click_of(words: list[str]) -> tuple[click.Command, list[str]]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_a_command_of_the_readme_exists(line: str) -> None:
+def test_a_command_exists(line: str) -> None:
     words = shlex.split(line)
     while re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words = words[1:]
     if words[0] == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert set(words[1:]) <= set(targets)
     elif words[0] in ("odum", "run-backtest"):
         command, rest = _click_of(words)
-        options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
-        assert {word for word in rest if word.startswith("--")} - {"--help"} <= options
+        command.make_context(words[0], rest)
     else:
-        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster")
+        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster", "pre-commit")
 
 
-def test_every_command_is_in_the_readme() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_every_command_is_on_the_page_of_commands() -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
     root = typer.main.get_command(app)
     for name, command in getattr(root, "commands", {}).items():
         for inner in getattr(command, "commands", None) or [""]:
@@ -193,8 +157,8 @@ def test_every_command_is_in_the_readme() -> None:
 
 @pytest.mark.e2e
 def test_the_strategy_of_the_readme_runs(tmp_path: Path) -> None:
-    (source,) = (block for block in _blocks("python") if "OdumStrategy" in block)
-    section = next(each for each in map(json.loads, _blocks("json")) if "strategy" in each)
+    (source,) = _blocks(README, "python")
+    section = json.loads(*_blocks(README, "json"))
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -216,7 +180,7 @@ def test_the_strategy_of_the_readme_runs(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_program_of_nautilus_alone_runs_on_the_catalog(tmp_path: Path) -> None:
-    (source,) = (block for block in _blocks("python") if "ParquetDataCatalog" in block)
+    (source,) = _blocks(DOCS / "data.md", "python")
     assert "odum" not in source
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     for name in ("dagster.yaml", "workspace.yaml"):
@@ -264,13 +228,3 @@ def test_no_text_file_names_a_machine_path_or_a_package_host() -> None:
             hits = unwanted.findall(content.decode("utf-8", "replace"))
             found += [f"{name}: {hit}" for hit in hits]
     assert found == []
-
-
-def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    README.write_text(before + BEGIN + reference() + END + rest.split(END)[1], encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
