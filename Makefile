@@ -39,8 +39,9 @@ torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands o
 bench: $(INSTALLED) ## Measure speed and memory, write docs/benchmarks.md
 	$(RUN)pytest tests/benchmarks --benchmark-only --benchmark-disable-gc --write-tables -s -q
 
-docs: $(INSTALLED) ## Write the generated parts of the pages in docs/
+docs: $(INSTALLED) ## Write the generated parts of docs/, and the JSON Schema
 	$(RUN)python docs/generate_pages.py
+	$(RUN)odum config schema --out configs/run_config.schema.json
 
 lint: $(INSTALLED) ## Check style and types
 	$(RUN)ruff check

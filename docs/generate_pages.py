@@ -21,14 +21,16 @@ PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->\n)", re.DO
 type Schema = dict[str, Any]
 
 
-def pages() -> dict[Path, str]:
-    """Return every page with generated parts, as it should be, by its path."""
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
-    return {
-        path: PART.sub(lambda part: f"{part[1]}\n{GENERATED[part[2]]()}\n{part[3]}", text)
-        for path, text in texts.items()
-        if PART.search(text)
-    }
+def pages() -> list[Path]:
+    """Return the pages with generated parts."""
+    found = sorted(FOLDER.glob("*.md"))
+    return [path for path in found if PART.search(path.read_text(encoding="utf-8"))]
+
+
+def generated(path: Path) -> str:
+    """Return the text of a page as it should be."""
+    text = path.read_text(encoding="utf-8")
+    return PART.sub(lambda part: f"{part[1]}\n{GENERATED[part[2]]()}\n{part[3]}", text)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -290,10 +292,9 @@ GENERATED: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write every page whose generated parts are not what they should be."""
-    for path, text in pages().items():
-        if text != path.read_text(encoding="utf-8"):
-            path.write_text(text, encoding="utf-8")
+    """Write the generated parts of every page."""
+    for path in pages():
+        path.write_text(generated(path), encoding="utf-8")
 
 
 if __name__ == "__main__":
