@@ -39,6 +39,24 @@ def test_list_names_days_without_a_configuration(odum: Odum) -> None:
     assert states == {"in no config"}
 
 
+@pytest.mark.usefixtures("folder")
+def test_an_empty_folder_of_results_says_how_to_get_one(odum: Odum) -> None:
+    assert "There are no results in data/results. Run one: odum backtest" in (
+        odum("results", "list").out
+    )
+
+
+@pytest.mark.usefixtures("project")
+def test_results_that_no_filter_matches_are_not_said_to_be_absent(odum: Odum) -> None:
+    assert odum("backtest", BTC, "--day", "2024-01-01", "--fast").code == 0
+    assert "No result in data/results matches." in odum("results", "list", "--partition", "x").out
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_valid_configuration_is_counted_as_one(odum: Odum) -> None:
+    assert "1 configuration is valid." in odum("config", "validate", BTC).out
+
+
 @pytest.mark.usefixtures("project")
 def test_list_and_check_tell_the_state_of_converted_days(odum: Odum) -> None:
     files = odum("data", "list", "--json").json["files"]

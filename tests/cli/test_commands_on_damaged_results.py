@@ -86,6 +86,7 @@ def test_a_damaged_registry_is_rebuilt(copied: Path, odum: Odum) -> None:
     database = copied / "registry.sqlite"
     database.write_text("no database, but text\n" * 2_000)
     checked = odum("registry", "check")
+    assert "registry: has problems" in checked.out
     assert checked.code == 1
     assert "odum registry rebuild, which sets the file aside" in checked.err
     upgraded = odum("registry", "upgrade")
