@@ -11,7 +11,7 @@ from stat import S_ISREG
 from typing import Any
 
 from odum_assets.errors import DataError
-from odum_assets.raw.layout import RawFile, is_url, local_path
+from odum_assets.raw.layout import is_url, local_path
 from odum_assets.raw.stores import open_store, reaching
 
 _BLOCK = 1 << 20
@@ -30,11 +30,6 @@ class FileStat:
 
     def __str__(self) -> str:
         return f"{self.size}-{self.mtime_ns if self.mtime_ns is not None else 'unknown'}"
-
-
-def stat_of(file: RawFile) -> FileStat:
-    """Return the stat that a listing already brought."""
-    return FileStat(file.size, file.mtime_ns)
 
 
 def stat_source(source: str) -> FileStat:
