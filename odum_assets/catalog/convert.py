@@ -27,7 +27,6 @@ from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.catalog.publish import clear_staging, publish, sweep_staging
 from odum_assets.catalog.quality import quality_of
-from odum_assets.catalog.quality_parts import Covered
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
 from odum_assets.catalog.times import DayWindow
@@ -203,10 +202,9 @@ def _build(
     has_arrivals = reader.schema.ts_init is not None
     quality = quality_of(paths.data_type, job.instrument, window, has_arrivals=has_arrivals)
     with PartitionWriter(paths.staged("data"), transform) as writer:
-        unchanged_rows, covered = 0, Covered()
+        unchanged_rows = 0
         for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
-            # Before what is unchanged goes: funding changes a few times a day.
-            covered.update(ordered["ts_init"].to_numpy())
+            quality.cover(ordered["ts_init"].to_numpy())
             plain = transform.thin(ordered)
             unchanged_rows += ordered.num_rows - plain.num_rows
             quality.update(plain)
@@ -214,16 +212,18 @@ def _build(
         has_rejects = rejects.close()
         if writer.rows == 0 or writer.first_ts_init is None or writer.last_ts_init is None:
             raise DataError(_no_rows_message(job.source, reader.rows, rejects.counts))
+        # While the last row groups are written.
+        figures = quality.figures()
         digest = writer.finish()
     if reader.rows != writer.rows + rejects.total + unchanged_rows:
         raise AssertionError(
             f"{job.source}: {reader.rows} rows in, {writer.rows} written, "
             f"{rejects.total} rejected, {unchanged_rows} unchanged"
         )
-    figures = quality.figures()
     data = paths.staged("data")
     _verify(data, transform.schema, writer.rows)
     name = data_file_name(writer.first_ts_init, writer.last_ts_init)
+    first_event, last_event = quality.event_bounds()
     manifest = PartitionManifest(
         key=str(paths.key),
         nautilus_id=paths.key.nautilus_id,
@@ -237,8 +237,8 @@ def _build(
         unknown_sides=quality.unknown_sides,
         first_ts_init=writer.first_ts_init,
         last_ts_init=writer.last_ts_init,
-        first_ts_event=quality.first_ts_event,
-        last_ts_event=quality.last_ts_event,
+        first_ts_event=first_event,
+        last_ts_event=last_event,
         sorted_source=scan.sorted,
         time_units=scan.units,
         price_precision=job.instrument.price_precision,
@@ -246,7 +246,6 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
-            "covered": covered.figures(window.day_start, window.day_end),
             **figures,
         },
         file=FileRecord(name, data.stat().st_size, hash_file(data)),
