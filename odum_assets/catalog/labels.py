@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, kernels
 from odum_assets.instruments import InstrumentKey, Product
+from odum_assets.instruments.keys import MONTHS
 
 NO_AGGRESSOR, BUY, SELL = 0, 1, 2
 _BUYS = frozenset({"1", "BUY", "BUYER", "AGGRESSOR_BUY", "B"})
@@ -25,11 +26,6 @@ _EXCHANGES = {
     "DERIBIT": {"DERIBIT"},
 }
 _MONTH_CODES = "FGHJKMNQUVXZ"
-# Not strftime, which speaks the language of the machine.
-_MONTH_NAMES = (
-    *("JAN", "FEB", "MAR", "APR", "MAY", "JUN"),
-    *("JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
-)
 
 
 def judge_labels(column: Column, judge: Callable[[object], int]) -> npt.NDArray[np.int8]:
@@ -131,7 +127,7 @@ def _symbol_spellings(key: InstrumentKey) -> set[str]:
     expiry = key.expiry
     spellings = {_squeeze(key.symbol)}
     if expiry is not None:
-        month = _MONTH_NAMES[expiry.month - 1]
+        month = MONTHS[expiry.month - 1]
         dates = {f"{expiry:%y%m%d}", f"{expiry:%Y%m%d}", f"{expiry.day}{month}{expiry:%y}"}
         dates |= {f"{expiry:%d}{month}{expiry:%y}", f"{_MONTH_CODES[expiry.month - 1]}{expiry:%y}"}
         spellings |= {pair + text for text in dates} | {key.base + text for text in dates}
