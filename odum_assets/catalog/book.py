@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, arrow
-from odum_assets.catalog.nautilus_schema import LEVEL, LEVELS, SNAPSHOT_FLAGS
-from odum_assets.catalog.numbers import (
+from odum_assets.catalog.fixed_point import (
     MAX_PRICE,
     MAX_SIZE,
     Int64s,
@@ -17,6 +16,7 @@ from odum_assets.catalog.numbers import (
     to_decimals,
     to_ticks,
 )
+from odum_assets.catalog.nautilus_schema import LEVEL, LEVELS, SNAPSHOT_FLAGS
 from odum_assets.catalog.rejects import PRICE_PROBLEMS, SIZE_PROBLEMS, Findings, Reject
 from odum_assets.catalog.times import to_timestamps
 from odum_assets.catalog.transform import Transform

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, kernels
-from odum_assets.catalog.numbers import Int64s, Problem, to_rounded_ticks
+from odum_assets.catalog.fixed_point import Int64s, Problem, to_rounded_ticks
 from odum_assets.catalog.rejects import Findings, Reject
 from odum_assets.catalog.times import raw_integers, to_ns, to_timestamps, wide_window
 from odum_assets.catalog.transform import Transform, TransformInput

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import Column, kernels
-from odum_assets.catalog.numbers import Codes, Problem
+from odum_assets.catalog.fixed_point import Codes, Problem
 
 
 class Reject(StrEnum):

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, flags_of, kernels, text_parts
+from odum_assets.catalog.fixed_point import MAX_PRICE, MAX_SIZE, to_decimals, to_ticks
 from odum_assets.catalog.labels import judge_labels, side_code
 from odum_assets.catalog.nautilus_schema import SIDES
-from odum_assets.catalog.numbers import MAX_PRICE, MAX_SIZE, to_decimals, to_ticks
 from odum_assets.catalog.rejects import PRICE_PROBLEMS, SIZE_PROBLEMS, Findings, Reject
 from odum_assets.catalog.times import to_timestamps
 from odum_assets.catalog.transform import Transform

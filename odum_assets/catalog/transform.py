@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column
+from odum_assets.catalog.fixed_point import Codes
 from odum_assets.catalog.labels import IdentityCheck
 from odum_assets.catalog.nautilus_schema import catalog_schema
-from odum_assets.catalog.numbers import Codes
 from odum_assets.catalog.rejects import Findings, Reject
 from odum_assets.catalog.times import (
-    DAY_NS,
     MISSING,
     DayWindow,
     Int64s,
@@ -27,6 +26,7 @@ from odum_assets.catalog.times import (
 )
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.schemas import RawSchema
+from odum_assets.utc import DAY_NS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from odum_assets.backtest.request import iso_ns
 from odum_assets.catalog import PartitionManifest
 from odum_assets.results.coverage import missing_days, partial_days
 from odum_assets.results.execution import Executed
+from odum_assets.utc import iso_ns
 
 METADATA_VERSION = 1
 
