@@ -47,22 +47,22 @@ class Reject(StrEnum):
 _REASONS = tuple(Reject)
 _CODES = {reason: code for code, reason in enumerate(_REASONS, start=1)}
 
-PRICE_PROBLEMS = {
-    Problem.MISSING: Reject.PRICE_MISSING,
-    Problem.NOT_FINITE: Reject.PRICE_NOT_FINITE,
-    Problem.NEGATIVE: Reject.PRICE_NOT_POSITIVE,
-    Problem.ZERO: Reject.PRICE_NOT_POSITIVE,
-    Problem.TOO_LARGE: Reject.PRICE_TOO_LARGE,
-    Problem.TOO_MANY_DECIMALS: Reject.PRICE_TOO_MANY_DECIMALS,
-}
-SIZE_PROBLEMS = {
-    Problem.MISSING: Reject.SIZE_MISSING,
-    Problem.NOT_FINITE: Reject.SIZE_NOT_FINITE,
-    Problem.NEGATIVE: Reject.SIZE_NOT_POSITIVE,
-    Problem.ZERO: Reject.SIZE_NOT_POSITIVE,
-    Problem.TOO_LARGE: Reject.SIZE_TOO_LARGE,
-    Problem.TOO_MANY_DECIMALS: Reject.SIZE_TOO_MANY_DECIMALS,
-}
+
+def _number_reasons(name: str) -> dict[Problem, Reject]:
+    """Return the reason for each problem of a number: ``price`` or ``size``."""
+    endings = {
+        Problem.MISSING: "missing",
+        Problem.NOT_FINITE: "not_finite",
+        Problem.NEGATIVE: "not_positive",
+        Problem.ZERO: "not_positive",
+        Problem.TOO_LARGE: "too_large",
+        Problem.TOO_MANY_DECIMALS: "too_many_decimals",
+    }
+    return {problem: Reject(f"{name}_{ending}") for problem, ending in endings.items()}
+
+
+PRICE_PROBLEMS = _number_reasons("price")
+SIZE_PROBLEMS = _number_reasons("size")
 
 
 class Findings:

@@ -20,6 +20,9 @@ _BLOCK = 1 << 20
 class NoRawFileError(DataError):
     """Report a raw file that is not there."""
 
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source}: there is no such raw file. Check the day and the raw root.")
+
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
@@ -47,11 +50,10 @@ def stat_source(source: str) -> FileStat:
             return _stat_url(source)
         found = local_path(source).stat()
     except FileNotFoundError as error:
-        message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise NoRawFileError(message) from error
+        raise NoRawFileError(source) from error
     except OSError as error:
-        message = f"{source}: the raw file cannot be read ({error.strerror or error})."
-        raise DataError(message) from error
+        reason = error.strerror or error
+        raise DataError(f"{source}: the raw file cannot be read ({reason}).") from error
     except ValueError as error:
         raise DataError(f"{source!r}: no path of a raw file can look like this.") from error
     if not S_ISREG(found.st_mode):

@@ -13,7 +13,7 @@ import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
 from odum_assets.errors import DataError
-from odum_assets.raw.fingerprint import FileStat, stat_source
+from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
 from odum_assets.raw.layout import DataType, is_url, local_path
 from odum_assets.raw.schemas import RawSchema, recognise
 from odum_assets.raw.stores import open_store, reaching
@@ -94,8 +94,7 @@ def fetch_source(source: str, staged: Path) -> Path:
         with reaching(source):
             fs.get_file(path, str(staged))
     except FileNotFoundError as error:
-        message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise DataError(message) from error
+        raise NoRawFileError(source) from error
     return staged
 
 
@@ -113,8 +112,7 @@ def _naming(source: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise DataError(message) from error
+        raise NoRawFileError(source) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
