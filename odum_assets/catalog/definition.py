@@ -63,7 +63,7 @@ def definition_changes(catalog_root: Path, spec: InstrumentSpec) -> list[str]:
     ]
 
 
-def keep_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
+def write_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
     """Write the definition of a partition's instrument, unless the catalog holds it already.
 
     Call it with the partition's lock held.

@@ -138,11 +138,11 @@ def _from_doubles(numbers: Float64s, precision: int, limit: int) -> Ticks:
     ticks = np.where(bad, 0.0, rounded).astype(np.int64)
     problems = np.zeros(len(numbers), np.uint8)
     rows = np.flatnonzero(bad)
-    ticks[rows], problems[rows] = _judge(numbers[rows], precision, bound)
+    ticks[rows], problems[rows] = _classify(numbers[rows], precision, bound)
     return Ticks(ticks, problems if problems.any() else None)
 
 
-def _judge(numbers: Float64s, precision: int, bound: float) -> tuple[Int64s, Codes]:
+def _classify(numbers: Float64s, precision: int, bound: float) -> tuple[Int64s, Codes]:
     """Return ticks and problems of doubles that the fast path did not accept."""
     scale = float(10**precision)
     ticks = np.zeros(len(numbers), np.int64)

@@ -65,7 +65,7 @@ PRICE_PROBLEMS = _number_reasons("price")
 SIZE_PROBLEMS = _number_reasons("size")
 
 
-class Findings:
+class RowErrors:
     """Collect, for one batch of n rows, the first reason against each row."""
 
     def __init__(self, rows: int) -> None:
@@ -115,7 +115,7 @@ class RejectLog:
         batch : pa.RecordBatch
             Raw rows as read.
         codes : ndarray of uint8, shape (n,)
-            From `Findings.codes`.
+            From `RowErrors.codes`.
         first_row : int
             Number of the batch's first row in the raw file, from 0.
         """
@@ -124,7 +124,7 @@ class RejectLog:
             return
         self._counts += np.bincount(codes[rows], minlength=len(self._counts))
         names = np.array(["", *_REASONS])
-        plain = {
+        raw_columns = {
             f"raw.{name}": _decoded(_takeable(column).take(rows))
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         }
@@ -132,7 +132,7 @@ class RejectLog:
             {
                 "row": pa.array(rows + first_row),
                 "reason": pa.array(names[codes[rows]].tolist(), pa.string()),
-                **plain,
+                **raw_columns,
             }
         )
         if self._writer is None:

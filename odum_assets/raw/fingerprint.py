@@ -12,7 +12,7 @@ from typing import Any
 
 from odum_assets.errors import DataError
 from odum_assets.raw.layout import is_url, local_path
-from odum_assets.raw.stores import open_store, reaching
+from odum_assets.raw.stores import open_store, store_errors
 
 _BLOCK = 1 << 20
 
@@ -75,7 +75,7 @@ def hash_file(path: Path) -> str:
 
 def _stat_url(source: str) -> FileStat:
     fs, path = open_store(source)
-    with reaching(source):
+    with store_errors(source):
         info: dict[str, Any] = fs.info(path)
         try:
             mtime_ns: int | None = int(fs.modified(path).timestamp() * 1_000_000_000)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from odum_assets.errors import DataError
-from odum_assets.raw.stores import open_store, reaching
+from odum_assets.raw.stores import open_store, store_errors
 from odum_assets.settings import is_inside
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _filesystem(raw_root: str) -> "tuple[AbstractFileSystem, str]":
 
 def _entries(fs: "AbstractFileSystem", folder: str, kind: str) -> list[dict[str, Any]]:
     try:
-        with reaching(_full_name(fs, folder)):
+        with store_errors(_full_name(fs, folder)):
             listing = fs.ls(folder, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
