@@ -10,7 +10,7 @@ import pytest
 from rawfiles import DAY, KEY, MIDNIGHT_NS, SPEC, books_table, write_raw
 
 from odum_assets.catalog import PartitionManifest, convert_partition
-from odum_assets.catalog.trade_ids import id_figures
+from odum_assets.catalog.trade_ids import hash_texts, id_figures
 from odum_assets.raw.layout import DataType
 
 
@@ -106,6 +106,12 @@ def test_duplicates_are_found_across_batches_and_kinds_of_ids() -> None:
     assert tracked(["7", "8"], ["007", "-0", "0x8"])["duplicate_ids"] == 0
     assert tracked(["0", "1", "3"], ["-4", "3"])["duplicate_ids"] == 1
     assert tracked(["x" * 36, "x" * 35 + "y", "", "x" * 36])["duplicate_ids"] == 1
+
+
+def test_hashes_tell_a_hundred_thousand_texts_apart() -> None:
+    texts = [f"{value:x}-{value * 31:x}" for value in range(100_000)]
+    assert len(np.unique(hash_texts(pa.array(texts)))) == 100_000
+    assert (hash_texts(pa.array(texts).slice(7, 5)) == hash_texts(pa.array(texts[7:12]))).all()
 
 
 def test_book_figures_agree_with_pandas(tmp_path: Path) -> None:
