@@ -13,9 +13,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "odum_assets"
 
-_SHARED = {"errors", "settings", "config", "instruments", "storage"}
+_SHARED = {"errors", "settings", "config", "instruments", "storage", "utc"}
 MAY_IMPORT = {
     "errors": set[str](),
+    "utc": set[str](),
     "settings": {"errors"},
     "instruments": {"errors"},
     "config": {"errors", "settings", "instruments"},

@@ -4,10 +4,10 @@ import re
 from datetime import date, timedelta
 
 from odum_assets.api.problems import ProblemError
-from odum_assets.backtest.request import day_of_ns
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import ConfigError
 from odum_assets.orchestration.run_config import parse_moment
+from odum_assets.utc import day_of_ns
 
 _MOST_DAYS = 3_660
 

@@ -15,9 +15,7 @@ from itertools import pairwise
 from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.ledger import ZERO, Counted, Fills, Ledger
 from odum_assets.backtest.prices import LastPrices
-from odum_assets.backtest.request import DAY_NS, day_start_ns
-
-_NS = 1_000_000_000
+from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class _Due:
 
 def sample_times(first: int, last: int, interval_secs: int) -> list[int]:
     """Return whole multiples of an interval (ns since 1970) after `first` and up to `last`."""
-    step = interval_secs * _NS
+    step = interval_secs * NS_PER_SECOND
     return list(range((first // step + 1) * step, last + 1, step))
 
 

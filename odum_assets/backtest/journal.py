@@ -28,11 +28,11 @@ from nautilus_trader.model import (
 
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import DECIMAL
 
 # Fewer are not worth a batch, and would cut the files into crumbs.
 _BATCH_EVENTS = 1_024
 _READ_ROWS = 50_000
-_DECIMAL = pa.decimal128(38, 16)
 
 CLOSE_TAG = "close_positions"
 """Tag and ``purpose`` of the orders that close positions at the end of the window."""
@@ -44,8 +44,8 @@ ORDER_EVENTS: pa.Schema = arrow.schema(
         ("side", pa.string()),
         ("type", pa.string()),
         ("time_in_force", pa.string()),
-        ("price", _DECIMAL),
-        ("amount", _DECIMAL),
+        ("price", DECIMAL),
+        ("amount", DECIMAL),
         ("parent_id", pa.string()),
         ("algorithm", pa.string()),
         ("purpose", pa.string()),
@@ -59,9 +59,9 @@ FILL_EVENTS: pa.Schema = arrow.schema(
         ("order_id", pa.string()),
         ("position_id", pa.string()),
         ("side", pa.string()),
-        ("price", _DECIMAL),
-        ("quantity", _DECIMAL),
-        ("commission", _DECIMAL),
+        ("price", DECIMAL),
+        ("quantity", DECIMAL),
+        ("commission", DECIMAL),
         ("liquidity", pa.string()),
     ]
 )
@@ -78,7 +78,7 @@ END_EVENTS: pa.Schema = arrow.schema(
 """How orders ended other than by filling."""
 
 CHANGE_EVENTS: pa.Schema = arrow.schema(
-    [("ts", pa.int64()), ("order_id", pa.string()), ("price", _DECIMAL), ("amount", _DECIMAL)]
+    [("ts", pa.int64()), ("order_id", pa.string()), ("price", DECIMAL), ("amount", DECIMAL)]
 )
 """Changes of orders, in order: new quantity, and new price where it changed.
 

@@ -32,7 +32,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from odum_assets.backtest.engine_account import BinaryAverage, units_apart
-from odum_assets.backtest.units import amount_of, units_of
+from odum_assets.catalog.fixed_point import amount_of, units_of
 
 ZERO = Decimal(0)
 _GUARD = 10**48

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from odum_assets.backtest.ledger import ZERO, RoundTrip
+from odum_assets.utc import NS_PER_SECOND
 
 FIGURES_VERSION: Final = 2
 """Version of the rules that figures follow; results without one follow version 1.
@@ -32,7 +33,6 @@ such a result is flagged."""
 
 _HUNDRED = Decimal(100)
 _DAY_SECS = 86_400
-_NS = 1_000_000_000
 _LOWEST = Decimal("-Infinity")
 
 
@@ -197,7 +197,7 @@ def drawdown_figures(times: Sequence[int], equity: Sequence[Decimal]) -> dict[st
         "max_drawdown": float(share) if has_share else None,
         "max_drawdown_pct": float(_HUNDRED * share) if has_share else None,
         "max_drawdown_amount": amount,
-        "max_drawdown_duration_secs": longest / _NS,
+        "max_drawdown_duration_secs": longest / NS_PER_SECOND,
     }
 
 

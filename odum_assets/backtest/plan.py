@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from odum_assets.backtest.request import SnapshotMode, iso_ns
+from odum_assets.backtest.request import SnapshotMode
 from odum_assets.config import RunConfig
 from odum_assets.config.model import ExecAlgorithm
 from odum_assets.raw.layout import DataType
+from odum_assets.utc import iso_ns
 
 EXIT_USER_ERROR = 3
 """Exit code of a process that told why its run was refused."""

@@ -36,8 +36,8 @@ import pyarrow.parquet as pq
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.journal import signed_quantity
 from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
-from odum_assets.backtest.units import column_units, units_of
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import column_units, units_of
 from odum_assets.errors import BacktestError
 
 _COLUMNS = ("position_id", "side", "price", "quantity", "commission", "realized_pnl")

@@ -6,7 +6,7 @@ running it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,11 +15,11 @@ from odum_assets.config.model import ExecAlgorithm
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
+from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 Mode = Literal["fast", "report"]
 SnapshotMode = Literal["trades", "book", "both"]
 
-DAY_NS = 86_400_000_000_000
 WINDOW = "window"
 """Name of the result of a window, in place of a day."""
 
@@ -123,23 +123,6 @@ class RunRequest:
         starts = [each for each in (self.start_ns, window.start_ns) if each is not None]
         ends = [each for each in (self.end_ns, window.end_ns) if each is not None]
         return max(starts, default=None), min(ends, default=None)
-
-
-def day_start_ns(day: date) -> int:
-    """Return the first nanosecond of a UTC day since 1970."""
-    return (day - date(1970, 1, 1)).days * DAY_NS
-
-
-def day_of_ns(moment: int) -> date:
-    """Return the UTC day of a nanosecond since 1970."""
-    return date(1970, 1, 1) + timedelta(days=moment // DAY_NS)
-
-
-def iso_ns(moment: int) -> str:
-    """Return a nanosecond since 1970 as ISO 8601 text in UTC, with its fraction when it has one."""
-    seconds, fraction = divmod(moment, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{fraction:09d}Z" if fraction else f"{text}Z"
 
 
 def check_request(request: RunRequest, settings: Settings) -> Path:

@@ -38,8 +38,8 @@ from odum_assets.config.model import (
 from odum_assets.config.resolve import spec_of
 from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
+from odum_assets.utc import NS_PER_SECOND
 
-_NS = 1_000_000_000
 # Orders sent at the close travel to the venue before the run ends.
 _SETTLE_NS = 1_000_000
 
@@ -220,12 +220,12 @@ def _algorithm(plan: RunPlan, failures: Failures) -> TimedAlgorithm | IcebergAlg
     chosen = plan.exec_algorithm
     lots = Lots(plan.config.instrument.size_precision)
     if isinstance(chosen, TwapAlgorithm):
-        interval_ns = int(chosen.params.interval_secs * _NS)
+        interval_ns = int(chosen.params.interval_secs * NS_PER_SECOND)
         intervals = max(int(chosen.params.horizon_secs // chosen.params.interval_secs), 1)
         return guarded(TimedAlgorithm, failures)("TWAP", interval_ns, intervals, None, lots)
     if isinstance(chosen, VwapAlgorithm):
         intervals = chosen.params.intervals
-        interval_ns = int(chosen.params.horizon_secs * _NS / intervals)
+        interval_ns = int(chosen.params.horizon_secs * NS_PER_SECOND / intervals)
         curve = None if plan.volume_curve is None else VolumeCurve(plan.volume_curve)
         return guarded(TimedAlgorithm, failures)("VWAP", interval_ns, intervals, curve, lots)
     if isinstance(chosen, IcebergConfig):

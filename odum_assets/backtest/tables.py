@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 from odum_assets.backtest.equity import Sample
 from odum_assets.backtest.journal import read_event_table, read_events, signed_quantity
 from odum_assets.backtest.ledger import AccountRules, Counted, Fills, RoundTrip
-from odum_assets.backtest.units import column_units, units_column
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import DECIMAL, column_units, units_column
+from odum_assets.catalog.nautilus_schema import TIME
 from odum_assets.errors import BacktestError
 
-DECIMAL = pa.decimal128(38, 16)
-TIME = pa.timestamp("ns", tz="UTC")
 _QUANTUM = Decimal("1e-16")
 _WIDE = Context(prec=38, rounding=ROUND_HALF_EVEN)
 

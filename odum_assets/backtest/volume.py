@@ -19,10 +19,10 @@ from odum_assets.catalog import (
 )
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
+from odum_assets.utc import DAY_NS
 
-_BUCKET_NS = 60 * 1_000_000_000
 _BUCKETS = 24 * 60
-_DAY_NS = _BUCKETS * _BUCKET_NS
+_BUCKET_NS = DAY_NS // _BUCKETS
 
 
 def days_before(
@@ -116,6 +116,6 @@ def _volumes(path: Path) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
         for batch in file.iter_batches(columns=["ts_init", "size"]):
             times = batch["ts_init"].cast(pa.int64()).to_numpy(zero_copy_only=False)
             sizes = batch["size"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-            buckets = (times % _DAY_NS) // _BUCKET_NS
+            buckets = (times % DAY_NS) // _BUCKET_NS
             first = int(buckets.min())
             yield first, np.bincount(buckets - first, weights=sizes)

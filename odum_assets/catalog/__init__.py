@@ -35,23 +35,17 @@ __all__ = [
     "scan_manifests",
 ]
 
-_HOMES = {
-    "ManifestScan": "manifest",
-    "PartitionManifest": "manifest",
-    "PartitionRequest": "view",
-    "Reject": "rejects",
-    "catalog_view": "view",
-    "convert_partition": "convert",
-    "list_manifests": "manifest",
-    "read_manifest": "manifest",
-    "scan_manifests": "manifest",
-}
+_MODULES = {"convert_partition": "convert", "Reject": "rejects"} | dict.fromkeys(
+    ("PartitionRequest", "catalog_view"), "view"
+)
+"""Where what is not in `manifest` is defined."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return found
+    module = import_module(f"{__name__}.{_MODULES.get(name, 'manifest')}")
+    value: object = getattr(module, name)
+    return value

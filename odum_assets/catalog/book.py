@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, arrow
-from odum_assets.catalog.nautilus_schema import LEVEL, LEVELS, SNAPSHOT_FLAGS
-from odum_assets.catalog.numbers import (
+from odum_assets.catalog.fixed_point import (
     MAX_PRICE,
     MAX_SIZE,
     Int64s,
@@ -17,7 +16,8 @@ from odum_assets.catalog.numbers import (
     to_decimals,
     to_ticks,
 )
-from odum_assets.catalog.rejects import PRICE_PROBLEMS, SIZE_PROBLEMS, Findings, Reject
+from odum_assets.catalog.nautilus_schema import LEVEL, LEVELS, SNAPSHOT_FLAGS
+from odum_assets.catalog.rejects import PRICE_PROBLEMS, SIZE_PROBLEMS, Reject, RowErrors
 from odum_assets.catalog.times import to_timestamps
 from odum_assets.catalog.transform import Transform
 
@@ -27,17 +27,17 @@ _SIZES = {problem: why for problem, why in SIZE_PROBLEMS.items() if problem not 
 
 
 class BookTransform(Transform):
-    """Turn raw books into plain books (ticks per level, 0 where there is none), then depths."""
+    """Turn raw books into normalized ones (ticks per level, 0 where there is none), then depths."""
 
-    def _plain_schema(self) -> pa.Schema:
+    def _normalized_schema(self) -> pa.Schema:
         names = ["ts_init", "ts_event"]
-        for side, levels in (("bid", self._given.schema.bids), ("ask", self._given.schema.asks)):
+        for side, levels in (("bid", self._inputs.schema.bids), ("ask", self._inputs.schema.asks)):
             for level in range(len(levels)):
                 names += [f"{side}_price_{level}", f"{side}_size_{level}"]
         return pa.schema([(name, pa.int64()) for name in names])
 
-    def _columns(self, batch: pa.RecordBatch, findings: Findings) -> list[Column]:
-        spec, schema = self._given.spec, self._given.schema
+    def _columns(self, batch: pa.RecordBatch, errors: RowErrors) -> list[Column]:
+        spec, schema = self._inputs.spec, self._inputs.schema
         levels = [
             (
                 to_ticks(batch.column(price), spec.price_precision, MAX_PRICE),
@@ -45,8 +45,8 @@ class BookTransform(Transform):
             )
             for price, size in (*schema.bids, *schema.asks)
         ]
-        findings.mark_problems(_PRICES, *(price.problems for price, _ in levels))
-        findings.mark_problems(_SIZES, *(size.problems for _, size in levels))
+        errors.mark_problems(_PRICES, *(price.problems for price, _ in levels))
+        errors.mark_problems(_SIZES, *(size.problems for _, size in levels))
         columns: list[Column] = []
         empty = np.ones(batch.num_rows, np.bool_) if _any_absent(levels) else None
         for price, size in levels:
@@ -57,28 +57,28 @@ class BookTransform(Transform):
             if empty is not None:
                 empty &= prices == 0
             columns += [pa.array(prices), pa.array(sizes)]
-        findings.mark(empty, Reject.EMPTY_BOOK)
+        errors.mark(empty, Reject.EMPTY_BOOK)
         return columns
 
-    def encode(self, plain: pa.RecordBatch) -> pa.RecordBatch:
+    def encode(self, normalized: pa.RecordBatch) -> pa.RecordBatch:
         """Return books in the catalog's schema, n rows to n rows."""
-        rows = plain.num_rows
+        rows = normalized.num_rows
         columns = [
-            self._side(plain, "bid", len(self._given.schema.bids)),
-            self._side(plain, "ask", len(self._given.schema.asks)),
+            self._side(normalized, "bid", len(self._inputs.schema.bids)),
+            self._side(normalized, "ask", len(self._inputs.schema.asks)),
             pa.array(np.full(rows, SNAPSHOT_FLAGS, np.uint8)),
             pa.array(np.zeros(rows, np.uint64)),
-            to_timestamps(plain["ts_event"].to_numpy()),
-            to_timestamps(plain["ts_init"].to_numpy()),
+            to_timestamps(normalized["ts_event"].to_numpy()),
+            to_timestamps(normalized["ts_init"].to_numpy()),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def _side(self, plain: pa.RecordBatch, side: str, levels: int) -> Column:
+    def _side(self, normalized: pa.RecordBatch, side: str, levels: int) -> Column:
         """Return the levels of one side as a list column, best first."""
-        spec = self._given.spec
-        prices, sizes = (level_matrix(plain, side, part, levels) for part in ("price", "size"))
+        spec = self._inputs.spec
+        prices, sizes = (level_matrix(normalized, side, part, levels) for part in ("price", "size"))
         there = prices > 0
-        ends = np.zeros(plain.num_rows + 1, np.int32)
+        ends = np.zeros(normalized.num_rows + 1, np.int32)
         if there.all():
             ends[1:] = levels
             flat_prices, flat_sizes = prices.ravel(), sizes.ravel()
@@ -98,11 +98,11 @@ class BookTransform(Transform):
         return column
 
 
-def level_matrix(plain: pa.RecordBatch, side: str, part: str, levels: int) -> Int64s:
-    """Return the ticks of all levels of one side of a plain batch, shape (rows, levels)."""
-    matrix = np.empty((plain.num_rows, levels), np.int64)
+def level_matrix(normalized: pa.RecordBatch, side: str, part: str, levels: int) -> Int64s:
+    """Return the ticks of all levels of one side of a normalized batch, shape (rows, levels)."""
+    matrix = np.empty((normalized.num_rows, levels), np.int64)
     for level in range(levels):
-        matrix[:, level] = plain[f"{side}_{part}_{level}"].to_numpy()
+        matrix[:, level] = normalized[f"{side}_{part}_{level}"].to_numpy()
     return matrix
 
 

@@ -1,4 +1,4 @@
-"""One raw file to one catalog partition, from the first look to the manifest."""
+"""One raw file to one catalog partition, from the scan of its times to the manifest."""
 
 import platform
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.book import BookTransform
-from odum_assets.catalog.definition import keep_definition
+from odum_assets.catalog.definition import write_definition
 from odum_assets.catalog.funding import FundingTransform
 from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.manifest import (
@@ -27,7 +27,6 @@ from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.catalog.publish import clear_staging, publish, sweep_staging
 from odum_assets.catalog.quality import quality_of
-from odum_assets.catalog.quality_parts import Covered
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
 from odum_assets.catalog.times import DayWindow
@@ -107,7 +106,7 @@ def convert_partition(
         paths.partition_lock,
         paths.publish_lock,
     )
-    with _explained(source, catalog_root), held(paths.partition_lock):
+    with _translate_errors(source, catalog_root), held(paths.partition_lock):
         clear_staging(paths)
         sweep_staging(catalog_root)
         stat = stat_source(source)
@@ -115,13 +114,13 @@ def convert_partition(
         if current is not None and current.source == replace(
             current.source, path=source, size=stat.size, mtime_ns=stat.mtime_ns
         ):
-            keep_definition(paths, instrument)
+            write_definition(paths, instrument)
             return current
         try:
             local = fetch_source(source, paths.staged("raw"))
             manifest = _convert(job, local, stat, current, progress)
             # After the data: a catalog that is refused as somebody else's stays as it is.
-            keep_definition(paths, instrument)
+            write_definition(paths, instrument)
             return manifest
         except Exception:
             # Half of one delivery and half of the next looks like damage, or like lost rows.
@@ -197,33 +196,34 @@ def _build(
     reader = RawReader(job.source, local, paths.data_type)
     window = DayWindow(paths.day)
     scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
-    given = TransformInput(reader.schema, scan.units, window, job.instrument)
-    transform = _TRANSFORMS[paths.data_type](given)
+    inputs = TransformInput(reader.schema, scan.units, window, job.instrument)
+    transform = _TRANSFORMS[paths.data_type](inputs)
     rejects = RejectLog(paths.staged("rejects"))
     has_arrivals = reader.schema.ts_init is not None
     quality = quality_of(paths.data_type, job.instrument, window, has_arrivals=has_arrivals)
     with PartitionWriter(paths.staged("data"), transform) as writer:
-        unchanged_rows, covered = 0, Covered()
+        unchanged_rows = 0
         for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
-            # Before what is unchanged goes: funding changes a few times a day.
-            covered.update(ordered["ts_init"].to_numpy())
-            plain = transform.thin(ordered)
-            unchanged_rows += ordered.num_rows - plain.num_rows
-            quality.update(plain)
-            writer.write(plain)
+            quality.cover(ordered["ts_init"].to_numpy())
+            normalized = transform.drop_unchanged(ordered)
+            unchanged_rows += ordered.num_rows - normalized.num_rows
+            quality.update(normalized)
+            writer.write(normalized)
         has_rejects = rejects.close()
         if writer.rows == 0 or writer.first_ts_init is None or writer.last_ts_init is None:
             raise DataError(_no_rows_message(job.source, reader.rows, rejects.counts))
+        # While the last row groups are written.
+        figures = quality.figures()
         digest = writer.finish()
     if reader.rows != writer.rows + rejects.total + unchanged_rows:
         raise AssertionError(
             f"{job.source}: {reader.rows} rows in, {writer.rows} written, "
             f"{rejects.total} rejected, {unchanged_rows} unchanged"
         )
-    figures = quality.figures()
     data = paths.staged("data")
     _verify(data, transform.schema, writer.rows)
     name = data_file_name(writer.first_ts_init, writer.last_ts_init)
+    first_event, last_event = quality.event_bounds()
     manifest = PartitionManifest(
         key=str(paths.key),
         nautilus_id=paths.key.nautilus_id,
@@ -237,8 +237,8 @@ def _build(
         unknown_sides=quality.unknown_sides,
         first_ts_init=writer.first_ts_init,
         last_ts_init=writer.last_ts_init,
-        first_ts_event=quality.first_ts_event,
-        last_ts_event=quality.last_ts_event,
+        first_ts_event=first_event,
+        last_ts_event=last_event,
         sorted_source=scan.sorted,
         time_units=scan.units,
         price_precision=job.instrument.price_precision,
@@ -246,7 +246,6 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
-            "covered": covered.figures(window.day_start, window.day_end),
             **figures,
         },
         file=FileRecord(name, data.stat().st_size, hash_file(data)),
@@ -262,20 +261,20 @@ def _build(
 def _accepted(
     reader: RawReader, transform: Transform, rejects: RejectLog, progress: Progress | None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the accepted rows as plain batches, in the order of the file."""
+    """Yield the accepted rows as normalized batches, in the order of the file."""
     done = 0
     for batch in reader.batches(ROW_GROUP_ROWS):
-        plain, codes = transform.apply(batch)
+        normalized, codes = transform.apply(batch)
         if codes is not None:
             rejects.add(batch, codes, done)
         done += batch.num_rows
-        yield plain
+        yield normalized
         if progress is not None:
             progress(done, reader.rows)
 
 
 def _in_order(batches: Iterator[pa.RecordBatch], scan: Scan) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in order of ``ts_init``; a file that is not in order is held as plain rows."""
+    """Yield the rows in order of ``ts_init``; one that is not in order is held in memory."""
     if scan.sorted:
         yield from batches
         return
@@ -316,7 +315,7 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def _explained(source: str, catalog_root: Path) -> Iterator[None]:
+def _translate_errors(source: str, catalog_root: Path) -> Iterator[None]:
     """Turn a catalog that cannot be written, and a value that Arrow refuses, into a `DataError`."""
     try:
         yield

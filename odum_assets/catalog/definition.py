@@ -25,19 +25,18 @@ _FOLDERS = {
     Product.PERPETUAL: "crypto_perpetual",
     Product.FUTURE: "crypto_future",
 }
-_TYPES = {
-    Product.SPOT_PAIR: "CurrencyPair",
-    Product.PERPETUAL: "CryptoPerpetual",
-    Product.FUTURE: "CryptoFuture",
-}
-_OPEN = (
-    "max_quantity",
-    "min_quantity",
-    "max_notional",
-    "min_notional",
-    "max_price",
-    "min_price",
+_NULLABLE = (
+    *("lot_size", "max_quantity", "min_quantity", "max_notional", "min_notional"),
+    *("max_price", "min_price", "tick_scheme", "info"),
 )
+_KINDS = {
+    "is_inverse": pa.bool_(),
+    **dict.fromkeys(("price_precision", "size_precision"), pa.uint8()),
+    **dict.fromkeys(("activation_ns", "expiration_ns", "ts_event", "ts_init"), TIME),
+    "info": arrow.json_(),
+}
+"""Types of the columns that are not text."""
+
 _MADE_OF = b"odum_definition"
 _LAYOUT = "layout"
 _LAYOUT_VERSION = "1"
@@ -64,7 +63,7 @@ def definition_changes(catalog_root: Path, spec: InstrumentSpec) -> list[str]:
     ]
 
 
-def keep_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
+def write_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
     """Write the definition of a partition's instrument, unless the catalog holds it already.
 
     Call it with the partition's lock held.
@@ -122,48 +121,43 @@ def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
     asked for JSON there. A test lets it write each product and compares field by field.
     """
     key = spec.key
-    is_spot = key.product is Product.SPOT_PAIR
-    columns: list[tuple[str, pa.DataType, bool, object]] = [
-        ("id", pa.string(), False, key.nautilus_id),
-        ("raw_symbol", pa.string(), False, key.symbol),
-        (
-            "underlying" if key.product is Product.FUTURE else "base_currency",
-            pa.string(),
-            False,
-            key.base,
-        ),
-        ("quote_currency", pa.string(), False, key.quote),
-    ]
-    if not is_spot:
-        columns += [
-            ("settlement_currency", pa.string(), False, spec.settlement_currency),
-            ("is_inverse", pa.bool_(), False, key.is_inverse),
-        ]
-    if key.product is Product.FUTURE:
-        columns += [
-            ("activation_ns", TIME, False, 0),
-            ("expiration_ns", TIME, False, expiration_ns(key)),
-        ]
-    columns += [
-        ("price_precision", pa.uint8(), False, spec.price_precision),
-        ("size_precision", pa.uint8(), False, spec.size_precision),
-        ("price_increment", pa.string(), False, increment(spec.price_precision)),
-        ("size_increment", pa.string(), False, increment(spec.size_precision)),
-        ("multiplier", pa.string(), False, "1" if is_spot else multiplier_text(spec)),
-        ("lot_size", pa.string(), True, None if is_spot else "1"),
-        *((name, pa.string(), True, None) for name in _OPEN),
-        ("margin_init", pa.string(), False, format(spec.margin_init, "f")),
-        ("margin_maint", pa.string(), False, format(spec.margin_maint, "f")),
-        ("tick_scheme", pa.string(), True, None),
-        ("info", arrow.json_(), True, None),
-        ("ts_event", TIME, False, 0),
-        ("ts_init", TIME, False, 0),
-    ]
-    fields = [pa.field(name, kind, nullable=nullable) for name, kind, nullable, _ in columns]
-    metadata: dict[bytes | str, bytes | str] = {
-        "instrument_id": key.nautilus_id,
-        "type_name": _TYPES[key.product],
-        _MADE_OF: json.dumps(content),
+    is_spot, is_future = key.product is Product.SPOT_PAIR, key.product is Product.FUTURE
+    values: dict[str, object] = {
+        "id": key.nautilus_id,
+        "raw_symbol": key.symbol,
+        "underlying" if is_future else "base_currency": key.base,
+        "quote_currency": key.quote,
     }
-    arrays = [pa.array([value], kind) for _, kind, _, value in columns]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    if not is_spot:
+        values["settlement_currency"] = spec.settlement_currency
+        values["is_inverse"] = key.is_inverse
+    if is_future:
+        values |= {"activation_ns": 0, "expiration_ns": expiration_ns(key)}
+    values |= {
+        "price_precision": spec.price_precision,
+        "size_precision": spec.size_precision,
+        "price_increment": increment(spec.price_precision),
+        "size_increment": increment(spec.size_precision),
+        "multiplier": "1" if is_spot else multiplier_text(spec),
+        "lot_size": None if is_spot else "1",
+        **dict.fromkeys(name for name in _NULLABLE if name[:4] in ("max_", "min_")),
+        "margin_init": format(spec.margin_init, "f"),
+        "margin_maint": format(spec.margin_maint, "f"),
+        "tick_scheme": None,
+        "info": None,
+        "ts_event": 0,
+        "ts_init": 0,
+    }
+    schema = pa.schema(
+        [
+            pa.field(name, _KINDS.get(name, pa.string()), nullable=name in _NULLABLE)
+            for name in values
+        ],
+        metadata={
+            "instrument_id": key.nautilus_id,
+            "type_name": _FOLDERS[key.product].title().replace("_", ""),
+            _MADE_OF: json.dumps(content),
+        },
+    )
+    arrays = [pa.array([values[field.name]], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)

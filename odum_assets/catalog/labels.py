@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, kernels
 from odum_assets.instruments import InstrumentKey, Product
+from odum_assets.instruments.keys import MONTHS
 
 NO_AGGRESSOR, BUY, SELL = 0, 1, 2
 _BUYS = frozenset({"1", "BUY", "BUYER", "AGGRESSOR_BUY", "B"})
@@ -25,35 +26,30 @@ _EXCHANGES = {
     "DERIBIT": {"DERIBIT"},
 }
 _MONTH_CODES = "FGHJKMNQUVXZ"
-# Not strftime, which speaks the language of the machine.
-_MONTH_NAMES = (
-    *("JAN", "FEB", "MAR", "APR", "MAY", "JUN"),
-    *("JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
-)
 
 
-def judge_labels(column: Column, judge: Callable[[object], int]) -> npt.NDArray[np.int8]:
-    """Return the verdict on each row of a column of labels.
+def classify_labels(column: Column, classify: Callable[[object], int]) -> npt.NDArray[np.int8]:
+    """Return the code of each row of a column of labels.
 
     Parameters
     ----------
     column : pa.Array
         n labels, plain or dictionary-encoded.
-    judge : callable
+    classify : callable
         Called once per distinct label, and with None for null.
 
     Returns
     -------
     ndarray of int8, shape (n,)
-        The verdicts.
+        The codes.
     """
     encoded: Any = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     distinct = _texts(encoded.dictionary)
-    verdicts = np.array([*map(judge, distinct), judge(None)], np.int8)
+    codes = np.array([*map(classify, distinct), classify(None)], np.int8)
     indices = encoded.indices
     if indices.null_count:
         indices = indices.fill_null(len(distinct))
-    picked: npt.NDArray[np.int8] = verdicts[indices.to_numpy(zero_copy_only=False)]
+    picked: npt.NDArray[np.int8] = codes[indices.to_numpy(zero_copy_only=False)]
     return picked
 
 
@@ -74,7 +70,7 @@ def side_code(label: object) -> int:
 
 
 class IdentityCheck:
-    """Judge whether rows belong to the instrument of the partition.
+    """Tell whether rows belong to the instrument of the partition.
 
     Parameters
     ----------
@@ -87,7 +83,7 @@ class IdentityCheck:
         self._exchanges = _EXCHANGES.get(key.venue, {_squeeze(key.venue)})
         self._symbols = _symbol_spellings(key)
 
-    def strangers(self, role: str, column: Column) -> npt.NDArray[np.bool_] | None:
+    def mismatches(self, role: str, column: Column) -> npt.NDArray[np.bool_] | None:
         """Return which rows name another exchange or symbol; None if none does.
 
         Parameters
@@ -103,12 +99,12 @@ class IdentityCheck:
             "instrument_key": self._keys,
         }[role]
 
-        def judge(label: object) -> int:
+        def classify(label: object) -> int:
             text = str(label).partition("@")[0] if role == "instrument_key" else str(label)
             return 0 if label is not None and _squeeze(text) in known else 1
 
-        verdicts = judge_labels(column, judge)
-        return verdicts.astype(np.bool_) if verdicts.any() else None
+        codes = classify_labels(column, classify)
+        return codes.astype(np.bool_) if codes.any() else None
 
 
 def _squeeze(text: str) -> str:
@@ -131,7 +127,7 @@ def _symbol_spellings(key: InstrumentKey) -> set[str]:
     expiry = key.expiry
     spellings = {_squeeze(key.symbol)}
     if expiry is not None:
-        month = _MONTH_NAMES[expiry.month - 1]
+        month = MONTHS[expiry.month - 1]
         dates = {f"{expiry:%y%m%d}", f"{expiry:%Y%m%d}", f"{expiry.day}{month}{expiry:%y}"}
         dates |= {f"{expiry:%d}{month}{expiry:%y}", f"{_MONTH_CODES[expiry.month - 1]}{expiry:%y}"}
         spellings |= {pair + text for text in dates} | {key.base + text for text in dates}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.paths import PartitionPaths, manifest_lock
@@ -356,18 +356,14 @@ def _check_types(manifest: PartitionManifest) -> None:
     ValueError
         If there is one; it is named.
     """
-    counts = [manifest.rows_in, manifest.rows_written, manifest.unchanged, manifest.source.size]
-    counts += [manifest.file.size, manifest.price_precision, manifest.size_precision]
-    counts += manifest.rejected.values()
-    counts += [manifest.converter_version]
-    counts += [each for each in (manifest.unknown_sides,) if each is not None]
-    for number in counts:
-        if type(number) is not int or not 0 <= number < _TOO_LARGE:
-            raise ValueError(f"found {number!r}, allowed a count")
-    texts = [manifest.key, manifest.nautilus_id, manifest.digest, manifest.source.path]
-    texts += [manifest.source.sha256, manifest.file.name, manifest.file.sha256]
-    for text in texts:
-        if not isinstance(text, str):
-            raise ValueError(f"found {text!r}, allowed a text")
-    if not isinstance(manifest.quality, dict):
-        raise ValueError("quality: allowed an object")
+    records = (manifest, manifest.source, manifest.file)
+    values = [(field.type, getattr(each, field.name)) for each in records for field in fields(each)]
+    values += [(int, count) for count in manifest.rejected.values()]
+    values += [(int, count) for count in (manifest.unknown_sides,) if count is not None]
+    for kind, value in values:
+        if kind is int and (type(value) is not int or not 0 <= value < _TOO_LARGE):
+            raise ValueError(f"found {value!r}, allowed a count")
+        if kind is str and not isinstance(value, str):
+            raise ValueError(f"found {value!r}, allowed a text")
+        if get_origin(kind) is dict and not isinstance(value, dict):
+            raise ValueError(f"found {value!r}, allowed an object")

@@ -5,6 +5,7 @@ A test lets Nautilus write a partition of each type and compares field by field.
 
 import pyarrow as pa
 
+from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.layout import DataType
 
@@ -14,7 +15,6 @@ SIDES = ("NO_AGGRESSOR", "BUY", "SELL")
 SNAPSHOT_FLAGS = 32 | 128
 """F_SNAPSHOT and F_LAST, as Nautilus' own loader of five-level snapshots sets them."""
 
-DECIMAL = pa.decimal128(38, 16)
 TIME = pa.timestamp("ns", "UTC")
 SIDE = pa.dictionary(pa.int8(), pa.string())
 LEVEL = pa.struct(

@@ -43,7 +43,7 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 class PartitionWriter:
-    """Write plain batches, in the order given, as one catalog data file.
+    """Write normalized batches, in the order given, as one catalog data file.
 
     Encoding and writing run on a thread of their own while the caller prepares the next batch.
 
@@ -52,7 +52,7 @@ class PartitionWriter:
     path : Path
         The unfinished file.
     transform : Transform
-        Encodes plain batches.
+        Encodes normalized batches.
     """
 
     def __init__(self, path: Path, transform: Transform) -> None:
@@ -81,24 +81,24 @@ class PartitionWriter:
         if self._writer.is_open:
             self._writer.close()
 
-    def write(self, plain: pa.RecordBatch) -> None:
+    def write(self, normalized: pa.RecordBatch) -> None:
         """Take the next rows."""
-        if plain.num_rows == 0:
+        if normalized.num_rows == 0:
             return
-        times = plain["ts_init"]
+        times = normalized["ts_init"]
         if self.first_ts_init is None:
             self.first_ts_init = times[0].as_py()
         self.last_ts_init = times[-1].as_py()
-        self.rows += plain.num_rows
-        self._waiting.append(plain)
-        self._waiting_rows += plain.num_rows
+        self.rows += normalized.num_rows
+        self._waiting.append(normalized)
+        self._waiting_rows += normalized.num_rows
         while self._waiting_rows >= ROW_GROUP_ROWS:
             self._submit(ROW_GROUP_ROWS)
 
     def finish(self) -> str:
         """Write what is waiting, close and sync the file; return the digest of the content (hex).
 
-        The digest covers the schema's metadata and, per row group, every plain column.
+        The digest covers the schema's metadata and, per row group, every normalized column.
         """
         if self._waiting_rows:
             self._submit(self._waiting_rows)

@@ -1,19 +1,18 @@
 """Where everything of a catalog lies. Names only; nothing here touches the disk."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
+from odum_assets.utc import datetime_of_ns
 
 FOLDERS = {
     DataType.TRADES: "trades",
     DataType.BOOK: "order_book_depths",
     DataType.FUNDING: "funding_rates",
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,9 @@ def manifest_lock(catalog_root: Path, slug: str, data_type: str) -> Path:
 
 def data_file_name(first_ns: int, last_ns: int) -> str:
     """Return Nautilus' name of a data file, from the first and last ``ts_init`` (ns)."""
-    return f"{_stamp(first_ns)}_{_stamp(last_ns)}.parquet"
+    return f"{_file_time(first_ns)}_{_file_time(last_ns)}.parquet"
 
 
-def _stamp(ns: int) -> str:
-    seconds, rest = divmod(ns, _NS)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H-%M-%S}-{rest:09d}Z"
+def _file_time(ns: int) -> str:
+    second, rest = datetime_of_ns(ns)
+    return f"{second:%Y-%m-%dT%H-%M-%S}-{rest:09d}Z"

@@ -30,7 +30,7 @@ def clear_staging(paths: PartitionPaths) -> None:
 
 
 def sweep_staging(catalog_root: Path) -> None:
-    """Remove what dead conversions of any partition left; what is under way keeps its files.
+    """Remove what dead conversions of any partition left; active ones keep their files.
 
     A partition whose conversion died before it changed anything may never be converted again. A
     catalog that may not be written stays as it is.
@@ -110,7 +110,7 @@ def _unnamed(paths: PartitionPaths, data: Path, *, is_alone: bool) -> list[Path]
 
     That is the partition's old file, what a conversion killed between two renames has left, and in
     any case what lies where the new file goes. Where a manifest cannot be read, or other keys may
-    use the folder (not `is_alone`), it cannot be told whose the other files are: they stay.
+    use the folder (not `is_alone`), it is not known whose the other files are: they stay.
     """
     named: set[str] = set()
     own = {data, *_own_file(paths)}

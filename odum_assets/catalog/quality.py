@@ -1,29 +1,36 @@
 """Quality figures: what is odd about the rows of a partition, counted and never repaired.
 
-Figures are collected batch by batch in order of ``ts_init``, in memory that does not follow the
-number of rows, except for eight bytes per trade id. A figure that cannot be known is None.
+Batches come in order of ``ts_init``. A few columns are kept until the end, 30 to 60 bytes a row,
+and everything else is counted at once; the figures are then computed over whole columns, while the
+last row groups are written. A figure that cannot be known is None.
+
+NumPy, because nothing else that was measured wins, with 2,000,000 trades and 864,000 books: NumPy
+0.10 and 0.20 s of processor time, Polars 0.13 and 0.18 s, Arrow's functions 0.17 and 0.13 s, DuckDB
+0.60 and 0.32 s; Polars is 181 MB and DuckDB 69 MB to install.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from odum_assets.catalog.book import level_matrix
 from odum_assets.catalog.labels import BUY, NO_AGGRESSOR, SELL
-from odum_assets.catalog.quality_parts import Gaps, IdTracker, Int64s, Latency, exact_sum
-from odum_assets.catalog.spread import Spreads
-from odum_assets.catalog.timeline import Arrivals, Parts, Seconds, ratios
-from odum_assets.catalog.times import DayWindow
+from odum_assets.catalog.latency import latency_figures
+from odum_assets.catalog.spread import Spreads, exact_sum
+from odum_assets.catalog.timeline import Timeline, ratios
+from odum_assets.catalog.times import DayWindow, Int64s
+from odum_assets.catalog.trade_ids import id_figures
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.layout import DataType
+from odum_assets.utc import NS_PER_SECOND
 
-_SECOND = 1_000_000_000
-_RATES = ("median_per_second", "p99_per_second", "max_per_second", "mean_per_second")
+_GAPS_KEPT = 5
 
 
 class Quality:
-    """Collect the figures that all data types have.
+    """Collect what the figures of all data types need.
 
     Parameters
     ----------
@@ -41,185 +48,169 @@ class Quality:
         self._has_arrivals = has_arrivals
         self._window = window
         self._spec = spec
-        self._rows = 0
-        self._equal = 0
-        self._event_backwards = 0
-        self._last: tuple[int, int] | None = None
-        self._first_init = 0
-        self._gaps = Gaps()
-        self._latency = Latency()
-        self._row_seconds = Seconds(window)
-        self._latency_us = Seconds(window)
-        self.first_ts_event = 0
-        self.last_ts_event = 0
+        self._arrivals: list[Int64s] = []
+        self._events: list[Int64s] = []
+        self._covered: tuple[int, int] | None = None
 
-    def update(self, plain: pa.RecordBatch) -> None:
-        """Take the next rows, in order of ``ts_init``."""
-        if plain.num_rows == 0:
-            return
-        ts_init, ts_event = plain["ts_init"].to_numpy(), plain["ts_event"].to_numpy()
-        first, last = int(ts_event.min()), int(ts_event.max())
-        if self._last is None:
-            self._first_init = int(ts_init[0])
-            self.first_ts_event, self.last_ts_event = first, last
-        else:
-            # A step between batches counts like one within.
-            ts_init = np.concatenate(([self._last[0]], ts_init))
-            ts_event = np.concatenate(([self._last[1]], ts_event))
-            self.first_ts_event = min(self.first_ts_event, first)
-            self.last_ts_event = max(self.last_ts_event, last)
-        new = slice(0 if self._last is None else 1, None)
-        steps = np.diff(ts_init)
-        self._rows += plain.num_rows
-        self._equal += int(np.count_nonzero(steps == 0))
-        self._event_backwards += int(np.count_nonzero(ts_event[1:] < ts_event[:-1]))
-        self._gaps.update(ts_init, steps)
-        latency = ts_init[new] - ts_event[new]
-        self._latency.update(latency)
-        arrivals = Arrivals.of(ts_init[new], self._window)
-        self._row_seconds.add(arrivals.seconds, arrivals.rows)
-        # Microseconds: the sum of a second's nanoseconds could be too large for 64 bits.
-        self._latency_us.add(arrivals.seconds, arrivals.sums(latency // 1000))
-        self._last = (int(ts_init[-1]), int(ts_event[-1]))
-        self._update(plain)
+    def cover(self, times: Int64s) -> None:
+        """Take times of arrival (ns) of the next rows, in order, whether they are written or not.
 
-    def _update(self, plain: pa.RecordBatch) -> None:
+        Funding changes a few times a day, and only changes are written.
+        """
+        if len(times):
+            first = int(times[0]) if self._covered is None else self._covered[0]
+            self._covered = (first, int(times[-1]))
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Take the next written rows, in order of ``ts_init``."""
+        if batch.num_rows:
+            self._arrivals.append(batch["ts_init"].to_numpy())
+            self._events.append(batch["ts_event"].to_numpy())
+            self._update(batch)
+
+    def _update(self, batch: pa.RecordBatch) -> None:
         """Take the columns of one data type."""
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON."""
+        """Return the figures, ready for JSON; there must be a row."""
+        ts_init, ts_event = np.concatenate(self._arrivals), np.concatenate(self._events)
+        latency = ts_init - ts_event
+        timeline = Timeline.of(ts_init)
+        # Microseconds: the sum of a span's nanoseconds could be too large for 64 bits.
+        latency_us = timeline.sums(latency // 1000)
+        mean_latency = ratios(latency_us, timeline.rows, 1000)
+        of_type, along_the_day = self._of_type(ts_init, timeline)
         return {
-            "latency": self._latency.figures(self._rows) if self._has_arrivals else None,
-            "gaps": self._gaps.figures(),
-            "equal_ts_init_rows": self._equal,
-            "event_out_of_order_rows": self._event_backwards,
-            "rate": self._rate(),
-            "timeline": self._timeline(),
+            "covered": self._coverage(),
+            "latency": latency_figures(latency) if self._has_arrivals else None,
+            "gaps": _gaps(ts_init),
+            "equal_ts_init_rows": int(np.count_nonzero(ts_init[1:] == ts_init[:-1])),
+            "event_out_of_order_rows": int(np.count_nonzero(ts_event[1:] < ts_event[:-1])),
+            "rate": _rates(ts_init),
+            "timeline": {
+                "start": str(timeline.start_ns),
+                "part_s": timeline.width_s,
+                "rows": timeline.rows.tolist(),
+                "latency_mean_ms": mean_latency if self._has_arrivals else None,
+                **along_the_day,
+            },
+            **of_type,
         }
 
-    def _rate(self) -> dict[str, Any]:
-        """Return rows per second, from the first to the last second with rows."""
-        if self._last is None:
-            return dict.fromkeys(_RATES)
-        span_ns = self._last[0] - self._first_init
-        found = np.flatnonzero(self._row_seconds.values)
-        rows = np.sort(self._row_seconds.values[found[0] : found[-1] + 1])
-        ranks = [-(-len(rows) * percent // 100) - 1 for percent in (50, 99)]
-        values = (*rows[ranks].tolist(), int(rows[-1]))
-        mean = self._rows * _SECOND / span_ns if span_ns else None
-        return dict(zip(_RATES, (*values, mean), strict=True))
+    def _of_type(
+        self, ts_init: Int64s, timeline: Timeline
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the figures of one data type, and those of them along the day."""
+        del ts_init, timeline
+        return {}, {}
 
-    def _timeline(self) -> dict[str, Any] | None:
-        """Return figures along the day; None without rows."""
-        if self._last is None:
+    def event_bounds(self) -> tuple[int, int]:
+        """Return the first and last ``ts_event``, ns."""
+        return (
+            min(int(events.min()) for events in self._events),
+            max(int(events.max()) for events in self._events),
+        )
+
+    def _coverage(self) -> dict[str, Any] | None:
+        """Return first and last arrival (ns as text) and their distance to the day's edges, s."""
+        if self._covered is None:
             return None
-        parts = Parts.of(self._row_seconds)
-        rows = parts.sums(self._row_seconds)
+        first, last = self._covered
         return {
-            "start": str(parts.start_ns(self._window)),
-            "part_s": parts.width,
-            "rows": rows.tolist(),
-            "latency_mean_ms": ratios(parts.sums(self._latency_us), rows, 1000)
-            if self._has_arrivals
-            else None,
-            **self._along_the_day(parts),
+            "first": str(first),
+            "last": str(last),
+            "starts_late_s": (first - self._window.day_start) / NS_PER_SECOND,
+            "ends_early_s": (self._window.day_end - last) / NS_PER_SECOND,
         }
-
-    def _along_the_day(self, parts: Parts) -> dict[str, Any]:
-        """Return what else is known along the day."""
-        del parts
-        return {}
-
-    def _price(self, ticks: float) -> float:
-        """Return ticks as a price, by one correctly rounded division."""
-        return float(ticks / 10**self._spec.price_precision)
 
 
 class TradesQuality(Quality):
-    """Collect the figures of trades."""
+    """Collect what the figures of trades need."""
 
     def __init__(self, window: DayWindow, spec: InstrumentSpec, *, has_arrivals: bool) -> None:
         super().__init__(window, spec, has_arrivals=has_arrivals)
         self.unknown_sides = 0
         self._sides = np.zeros(3, np.int64)
-        self._ids = IdTracker()
+        self._ids: list[pa.Array[Any]] = []
         self._low, self._high = 2**63 - 1, 0
         self._volume = 0
 
-    def _update(self, plain: pa.RecordBatch) -> None:
-        self._sides += np.bincount(plain["side"].to_numpy(), minlength=3)
+    def _update(self, batch: pa.RecordBatch) -> None:
+        self._sides += np.bincount(batch["side"].to_numpy(), minlength=3)
         self.unknown_sides = int(self._sides[NO_AGGRESSOR])
-        self._ids.update(plain["trade_id"])
-        prices = plain["price"].to_numpy()
+        self._ids.append(batch["trade_id"])
+        prices = batch["price"].to_numpy()
         self._low = min(self._low, int(prices.min()))
         self._high = max(self._high, int(prices.max()))
-        self._volume += exact_sum(plain["size"].to_numpy())
+        self._volume += exact_sum(batch["size"].to_numpy())
 
-    def figures(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON."""
+    def _of_type(
+        self, ts_init: Int64s, timeline: Timeline
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        del ts_init, timeline
+        # One correctly rounded division each.
+        ticks_per_unit = 10**self._spec.price_precision
         return {
-            **super().figures(),
             "sides": {"buy": int(self._sides[BUY]), "sell": int(self._sides[SELL])},
-            "price_min": self._price(self._low),
-            "price_max": self._price(self._high),
-            "volume": float(self._volume / 10**self._spec.size_precision),
-            **self._ids.figures(),
-        }
+            "price_min": self._low / ticks_per_unit,
+            "price_max": self._high / ticks_per_unit,
+            "volume": self._volume / 10**self._spec.size_precision,
+            **id_figures(pa.chunked_array(self._ids)),
+        }, {}
 
 
 class BookQuality(Quality):
-    """Collect the figures of books."""
+    """Collect what the figures of books need."""
 
     def __init__(self, window: DayWindow, spec: InstrumentSpec, *, has_arrivals: bool) -> None:
         super().__init__(window, spec, has_arrivals=has_arrivals)
-        self._crossed = self._locked = self._one_sided = self._short = 0
-        self._repeated = self._disordered = 0
-        self._spreads = Spreads(window)
-        self._last_row: list[int] | None = None
+        self._short = self._repeated = self._disordered = 0
+        self._bids: list[Int64s] = []
+        self._asks: list[Int64s] = []
+        self._last: pa.RecordBatch | None = None
 
-    def _update(self, plain: pa.RecordBatch) -> None:
-        names = plain.schema.names
-        bids = level_matrix(plain, "bid", "price", _levels(names, "bid"))
-        asks = level_matrix(plain, "ask", "price", _levels(names, "ask"))
-        self._short += int(np.count_nonzero((bids == 0).any(axis=1) | (asks == 0).any(axis=1)))
-        self._disordered += int(
-            np.count_nonzero(_disordered(bids, rising=False) | _disordered(asks, rising=True))
+    def _update(self, batch: pa.RecordBatch) -> None:
+        bids, asks = (
+            [batch[name].to_numpy() for name in batch.schema.names if name.startswith(prefix)]
+            for prefix in ("bid_price_", "ask_price_")
         )
-        best_bid, best_ask = _best(bids), _best(asks)
-        self._count_sides(best_bid, best_ask)
-        self._spreads.update(plain["ts_init"].to_numpy(), best_bid, best_ask)
-        self._update_repeated(plain)
+        short, disordered = (np.zeros(batch.num_rows, np.bool_) for _ in range(2))
+        for prices in (*bids, *asks):
+            short |= prices == 0
+        for nearer, farther in pairwise(bids):
+            disordered |= (farther >= nearer) & (nearer > 0) & (farther > 0)
+        for nearer, farther in pairwise(asks):
+            disordered |= (farther <= nearer) & (nearer > 0) & (farther > 0)
+        self._short += int(np.count_nonzero(short))
+        self._disordered += int(np.count_nonzero(disordered))
+        self._bids.append(_best(bids, batch.num_rows))
+        self._asks.append(_best(asks, batch.num_rows))
+        self._count_repeated(batch.select(batch.schema.names[2:]))
 
-    def _count_sides(self, best_bid: Int64s, best_ask: Int64s) -> None:
-        both = (best_bid > 0) & (best_ask > 0)
-        self._one_sided += len(both) - int(np.count_nonzero(both))
-        self._crossed += int(np.count_nonzero(both & (best_bid > best_ask)))
-        self._locked += int(np.count_nonzero(both & (best_bid == best_ask)))
-
-    def _update_repeated(self, plain: pa.RecordBatch) -> None:
-        columns = [column.to_numpy() for column in plain.columns[2:]]
-        same = np.ones(plain.num_rows - 1, np.bool_)
-        for column in columns:
-            same &= column[1:] == column[:-1]
+    def _count_repeated(self, levels: pa.RecordBatch) -> None:
+        same = np.ones(levels.num_rows - 1, np.bool_)
+        for column in levels.columns:
+            values = column.to_numpy()
+            same &= values[1:] == values[:-1]
         self._repeated += int(np.count_nonzero(same))
-        self._repeated += int(self._last_row == [int(column[0]) for column in columns])
-        self._last_row = [int(column[-1]) for column in columns]
+        self._repeated += self._last is not None and levels.slice(0, 1).equals(self._last)
+        self._last = levels.slice(levels.num_rows - 1)
 
-    def figures(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON."""
+    def _of_type(
+        self, ts_init: Int64s, timeline: Timeline
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        bid, ask = np.concatenate(self._bids), np.concatenate(self._asks)
+        both = (bid > 0) & (ask > 0)
+        spreads = Spreads(ts_init, bid, ask, 10**self._spec.price_precision)
         return {
-            **super().figures(),
-            "crossed_books": self._crossed,
-            "locked_books": self._locked,
-            "one_sided_books": self._one_sided,
+            "crossed_books": int(np.count_nonzero(both & (bid > ask))),
+            "locked_books": int(np.count_nonzero(both & (bid == ask))),
+            "one_sided_books": int(np.count_nonzero(~both)),
             "short_books": self._short,
             "repeated_books": self._repeated,
             "disordered_books": self._disordered,
-            "spread": self._spreads.figures(10**self._spec.price_precision),
-        }
-
-    def _along_the_day(self, parts: Parts) -> dict[str, Any]:
-        return self._spreads.along_the_day(parts, 10**self._spec.price_precision)
+            "spread": spreads.figures(),
+        }, spreads.along_the_day(timeline)
 
 
 def quality_of(
@@ -230,26 +221,47 @@ def quality_of(
     return kind(window, spec, has_arrivals=has_arrivals)
 
 
-def _levels(names: list[str], side: str) -> int:
-    return sum(name.startswith(f"{side}_price_") for name in names)
-
-
-def _best(prices: Int64s) -> Int64s:
+def _best(levels: list[Int64s], rows: int) -> Int64s:
     """Return the first price that is there per row, 0 where there is none; shape (rows,)."""
-    if prices.shape[1] == 0:
-        return np.zeros(len(prices), np.int64)
-    best = prices[:, 0].copy()
-    for level in range(1, prices.shape[1]):
-        if best.all():
-            break
-        best = np.where(best > 0, best, prices[:, level])
+    best: Int64s = np.zeros(rows, np.int64)
+    for prices in reversed(levels):
+        best = prices if prices.all() else np.where(prices > 0, prices, best)
     return best
 
 
-def _disordered(prices: Int64s, *, rising: bool) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Return which rows have neighboring levels that are both there and in the wrong order."""
-    steps = np.diff(prices, axis=1)
-    wrong = steps <= 0 if rising else steps >= 0
-    flags: np.ndarray[Any, np.dtype[np.bool_]]
-    flags = (wrong & (prices[:, 1:] > 0) & (prices[:, :-1] > 0)).any(axis=1)
-    return flags
+def _gaps(ts_init: Int64s) -> dict[str, Any]:
+    """Return the times without rows: counts, and the largest with start and end (ns as text)."""
+    steps = np.diff(ts_init)
+    largest: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+    if len(steps):
+        count = min(_GAPS_KEPT, len(steps))
+        rows = np.flatnonzero(steps >= np.partition(steps, -count)[-count])
+        # Longest first; of equal ones the earliest.
+        largest = rows[np.argsort(-steps[rows], kind="stable")[:count]]
+    return {
+        "max_s": int(steps[largest[0]]) / NS_PER_SECOND if len(steps) else None,
+        "over_10s": int(np.count_nonzero(steps > 10 * NS_PER_SECOND)),
+        "over_60s": int(np.count_nonzero(steps > 60 * NS_PER_SECOND)),
+        "largest": [
+            {
+                "start": str(ts_init[row]),
+                "end": str(ts_init[row + 1]),
+                "seconds": int(steps[row]) / NS_PER_SECOND,
+            }
+            for row in largest.tolist()
+            if steps[row] > NS_PER_SECOND
+        ],
+    }
+
+
+def _rates(ts_init: Int64s) -> dict[str, Any]:
+    """Return rows per second, from the first to the last second with rows."""
+    span_ns = int(ts_init[-1] - ts_init[0])
+    rows = np.sort(np.bincount(ts_init // NS_PER_SECOND - ts_init[0] // NS_PER_SECOND))
+    median, p99 = (int(rows[-(-len(rows) * percent // 100) - 1]) for percent in (50, 99))
+    return {
+        "median_per_second": median,
+        "p99_per_second": p99,
+        "max_per_second": int(rows[-1]),
+        "mean_per_second": len(ts_init) * NS_PER_SECOND / span_ns if span_ns else None,
+    }

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import Column, kernels
-from odum_assets.catalog.numbers import Codes, Problem
+from odum_assets.catalog.fixed_point import Codes, Problem
 
 
 class Reject(StrEnum):
@@ -47,25 +47,25 @@ class Reject(StrEnum):
 _REASONS = tuple(Reject)
 _CODES = {reason: code for code, reason in enumerate(_REASONS, start=1)}
 
-PRICE_PROBLEMS = {
-    Problem.MISSING: Reject.PRICE_MISSING,
-    Problem.NOT_FINITE: Reject.PRICE_NOT_FINITE,
-    Problem.NEGATIVE: Reject.PRICE_NOT_POSITIVE,
-    Problem.ZERO: Reject.PRICE_NOT_POSITIVE,
-    Problem.TOO_LARGE: Reject.PRICE_TOO_LARGE,
-    Problem.TOO_MANY_DECIMALS: Reject.PRICE_TOO_MANY_DECIMALS,
-}
-SIZE_PROBLEMS = {
-    Problem.MISSING: Reject.SIZE_MISSING,
-    Problem.NOT_FINITE: Reject.SIZE_NOT_FINITE,
-    Problem.NEGATIVE: Reject.SIZE_NOT_POSITIVE,
-    Problem.ZERO: Reject.SIZE_NOT_POSITIVE,
-    Problem.TOO_LARGE: Reject.SIZE_TOO_LARGE,
-    Problem.TOO_MANY_DECIMALS: Reject.SIZE_TOO_MANY_DECIMALS,
-}
+
+def _number_reasons(name: str) -> dict[Problem, Reject]:
+    """Return the reason for each problem of a number: ``price`` or ``size``."""
+    endings = {
+        Problem.MISSING: "missing",
+        Problem.NOT_FINITE: "not_finite",
+        Problem.NEGATIVE: "not_positive",
+        Problem.ZERO: "not_positive",
+        Problem.TOO_LARGE: "too_large",
+        Problem.TOO_MANY_DECIMALS: "too_many_decimals",
+    }
+    return {problem: Reject(f"{name}_{ending}") for problem, ending in endings.items()}
 
 
-class Findings:
+PRICE_PROBLEMS = _number_reasons("price")
+SIZE_PROBLEMS = _number_reasons("size")
+
+
+class RowErrors:
     """Collect, for one batch of n rows, the first reason against each row."""
 
     def __init__(self, rows: int) -> None:
@@ -115,7 +115,7 @@ class RejectLog:
         batch : pa.RecordBatch
             Raw rows as read.
         codes : ndarray of uint8, shape (n,)
-            From `Findings.codes`.
+            From `RowErrors.codes`.
         first_row : int
             Number of the batch's first row in the raw file, from 0.
         """
@@ -124,7 +124,7 @@ class RejectLog:
             return
         self._counts += np.bincount(codes[rows], minlength=len(self._counts))
         names = np.array(["", *_REASONS])
-        plain = {
+        raw_columns = {
             f"raw.{name}": _decoded(_takeable(column).take(rows))
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         }
@@ -132,7 +132,7 @@ class RejectLog:
             {
                 "row": pa.array(rows + first_row),
                 "reason": pa.array(names[codes[rows]].tolist(), pa.string()),
-                **plain,
+                **raw_columns,
             }
         )
         if self._writer is None:

@@ -85,8 +85,8 @@ def _rows(path: Path, names: Sequence[str], first: int, last: int) -> list[tuple
             places = np.flatnonzero((ns >= first) & (ns <= last))
             if len(places):
                 rows = file.read_row_group(group, columns=list(names)).take(places)
-                plain = rows.set_column(0, names[0], pa.array(ns[places]))
-                texts = map(repr, zip(*(_values(plain[name]) for name in names), strict=True))
+                chosen = rows.set_column(0, names[0], pa.array(ns[places]))
+                texts = map(repr, zip(*(_values(chosen[name]) for name in names), strict=True))
                 found += zip((places + start).tolist(), texts, strict=True)
             start += count
     return found

@@ -1,4 +1,4 @@
-"""The first look at a raw file: its time units and whether it is in order of arrival.
+"""The first pass over a raw file: its time units and whether it is in order of arrival.
 
 Reads the time columns only, batch by batch, so that the conversion knows before it starts whether
 it can stream.
@@ -24,7 +24,7 @@ from odum_assets.raw.reading import RawReader
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What the first look found.
+    """What the first pass says of the whole file.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Scan:
 
 
 def scan_times(reader: RawReader, source: str, window: DayWindow, batch_rows: int) -> Scan:
-    """Look at the time columns of a raw file.
+    """Read the time columns of a raw file.
 
     Raises
     ------

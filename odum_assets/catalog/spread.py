@@ -1,23 +1,20 @@
 """How wide books are: per book, and weighted by the time that each one was the latest.
 
-Only books with both sides that are not crossed have a spread. Memory does not follow the number of
-books.
+Only books with both sides that are not crossed have a spread.
 """
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from odum_assets.catalog.quality_parts import Histogram, exact_sum
-from odum_assets.catalog.timeline import Arrivals, Parts, Seconds, ratios, shortened
-from odum_assets.catalog.times import DayWindow
-
-Int64s = npt.NDArray[np.int64]
+from odum_assets.catalog.latency import lower_quantiles, quantile_names
+from odum_assets.catalog.timeline import Timeline, ratios, shortened
+from odum_assets.catalog.times import Int64s
+from odum_assets.utc import NS_PER_SECOND
 
 _REACH = 100_000
 """Spreads of so many ticks and more share a bin: a quantile among them is unknown."""
-_LONGEST_NS = 10_000_000_000
+_LONGEST_NS = 10 * NS_PER_SECOND
 """A book counts no longer than this: without news for ten seconds the spread is unknown."""
 _MANTISSA_BITS = 15
 """Bits of a float32 that a bin leaves open: bins are 1/256 of a power of two wide."""
@@ -27,106 +24,86 @@ _BY_TIME = (50, 95)
 
 
 class Spreads:
-    """Collect the spreads of books in order of arrival.
+    """The spreads of a day's books.
 
     Parameters
     ----------
-    window : DayWindow
-        The times of the partition.
+    ts_init : ndarray
+        Times of arrival (ns), never decreasing; shape (n,).
+    best_bid, best_ask : ndarray
+        Best prices in ticks, 0 where there is none; shape (n,).
+    ticks_per_unit : int
+        Ticks that are a price of one.
     """
 
-    def __init__(self, window: DayWindow) -> None:
-        self._window = window
-        self._ticks = Histogram(_REACH + 1)
-        self._bps = Histogram(_BPS_BINS)
-        self._held_ns = Histogram(_REACH + 1)
-        self._count = self._sum = self._widest = 0
-        self._held_sums = Seconds(window, np.float64)
-        self._held_seconds = Seconds(window)
-        self._highest = Seconds(window)
-        self._last: tuple[int, int] | None = None
+    def __init__(
+        self, ts_init: Int64s, best_bid: Int64s, best_ask: Int64s, ticks_per_unit: int
+    ) -> None:
+        self._ticks_per_unit = ticks_per_unit
+        known = (best_bid > 0) & (best_ask >= best_bid)
+        self._bids = best_bid[known]
+        self._known = best_ask[known] - self._bids
+        self._ticks = np.where(known, best_ask - best_bid, -1)
+        # Until the next book; how long the last one held is unknown.
+        held = np.diff(ts_init, append=ts_init[-1:])
+        self._held_ns = np.where(known, np.minimum(held, _LONGEST_NS), 0)
 
-    def update(self, ts_init: Int64s, best_bid: Int64s, best_ask: Int64s) -> None:
-        """Take more books: times (ns), best prices in ticks, 0 where there is none; each (n,)."""
-        spread = best_ask - best_bid
-        unknown = (best_bid == 0) | (best_ask == 0) | (spread < 0)
-        if unknown.any():
-            known = np.flatnonzero(~unknown)
-            self._per_book(ts_init[known], spread[known], best_bid[known])
-            spread = np.where(unknown, -1, spread)
-        else:
-            self._per_book(ts_init, spread, best_bid)
-        self._by_time(ts_init, spread)
-
-    def _per_book(self, ts_init: Int64s, spread: Int64s, best_bid: Int64s) -> None:
-        if len(spread) == 0:
-            return
-        self._ticks.update(spread)
-        self._bps.update(_bps_bins(spread, best_bid))
-        self._count += len(spread)
-        self._sum += exact_sum(spread)
-        self._widest = max(self._widest, int(spread.max()))
-        arrivals = Arrivals.of(ts_init, self._window)
-        # One more than the spread: zero stands for no book.
-        self._highest.raise_to(arrivals.seconds, arrivals.highest(spread) + 1)
-
-    def _by_time(self, ts_init: Int64s, spread: Int64s) -> None:
-        """Weigh each book but the last by the time until the next; -1 is an unknown spread."""
-        if self._last is not None:
-            ts_init = np.concatenate(([self._last[0]], ts_init))
-            spread = np.concatenate(([self._last[1]], spread))
-        self._last = (int(ts_init[-1]), int(spread[-1]))
-        held = np.minimum(np.diff(ts_init), _LONGEST_NS)
-        times, spread = ts_init[:-1], spread[:-1]
-        if (spread < 0).any():
-            known = np.flatnonzero(spread >= 0)
-            times, spread, held = times[known], spread[known], held[known]
-        if len(held) == 0:
-            return
-        self._held_ns.update(spread, held)
-        arrivals = Arrivals.of(times, self._window)
-        # Whole numbers, exact below 2**53: seven weeks of one tick, ten seconds of 900,000.
-        self._held_sums.add(arrivals.seconds, arrivals.sums(held.astype(np.float64) * spread))
-        self._held_seconds.add(arrivals.seconds, arrivals.sums(held))
-
-    def figures(self, ticks_per_unit: int) -> dict[str, Any]:
-        """Return the figures; quantiles are lower ones, prices are ticks over `ticks_per_unit`."""
-        ticks = self._ticks.quantiles(_PER_BOOK)
-        by_time = self._held_ns.quantiles(_BY_TIME)
-        bps = [_bps_of(found) for found in self._bps.quantiles(_PER_BOOK)]
-        mean_held = self._held_ns.mean()
+    def figures(self) -> dict[str, Any]:
+        """Return the figures; quantiles are lower ones."""
+        count = len(self._known)
+        bins = np.minimum(self._known, _REACH)
+        ticks = lower_quantiles(np.bincount(bins, minlength=_REACH + 1), _PER_BOOK)
+        bps = np.bincount(_bps_bins(self._known, self._bids), minlength=_BPS_BINS)
+        names = quantile_names(_PER_BOOK)
         median = ticks[_PER_BOOK.index(50)]
         return {
-            "books": self._count,
-            "median": None if median is None else median / ticks_per_unit,
-            "mean": self._sum / self._count / ticks_per_unit if self._count else None,
+            "books": count,
+            "median": None if median is None else median / self._ticks_per_unit,
+            "mean": exact_sum(self._known) / count / self._ticks_per_unit if count else None,
             "ticks": {
-                **_named(_PER_BOOK, ticks),
-                "max": self._widest if self._count else None,
+                **dict(zip(names, ticks, strict=True)),
+                "max": int(self._known.max()) if count else None,
             },
-            "bps": _named(_PER_BOOK, bps),
-            "by_time": {
-                "seconds": self._held_ns.total / 1e9,
-                "mean_ticks": None if mean_held is None else float(mean_held),
-                **{f"{name}_ticks": found for name, found in _named(_BY_TIME, by_time).items()},
-            },
+            "bps": dict(zip(names, map(_bps_of, lower_quantiles(bps, _PER_BOOK)), strict=True)),
+            "by_time": self._by_time(),
         }
 
-    def along_the_day(self, parts: Parts, ticks_per_unit: int) -> dict[str, Any]:
-        """Return mean by time and maximum per part, as prices; None where there is no book."""
-        held = parts.sums(self._held_seconds)
+    def along_the_day(self, timeline: Timeline) -> dict[str, Any]:
+        """Return mean by time and maximum per span, as prices; None where there is no book."""
+        # In floats: whole numbers, exact below 2**53.
+        weighted = timeline.sums(self._held_ns.astype(np.float64) * self._ticks)
+        # One more than the spread: zero stands for no book.
+        highest = timeline.highest(self._ticks + 1).tolist()
         return {
-            "spread_mean": ratios(parts.sums(self._held_sums), held, ticks_per_unit),
+            "spread_mean": ratios(weighted, timeline.sums(self._held_ns), self._ticks_per_unit),
             "spread_max": [
-                shortened((ticks - 1) / ticks_per_unit) if ticks else None
-                for ticks in parts.highest(self._highest).tolist()
+                shortened((each - 1) / self._ticks_per_unit) if each else None for each in highest
             ],
         }
 
+    def _by_time(self) -> dict[str, Any]:
+        bins = np.clip(self._ticks, 0, _REACH)
+        # Sums of whole numbers in float64, exact below 2**53: a day has 2**47 ns.
+        weights = np.bincount(bins, self._held_ns, minlength=_REACH + 1).astype(np.int64)
+        total = int(weights.sum())
+        used = np.flatnonzero(weights).tolist()
+        mean = None
+        if used and used[-1] < _REACH:
+            mean = sum(ticks * int(weights[ticks]) for ticks in used) / total
+        quantiles = lower_quantiles(weights, _BY_TIME)
+        return {
+            "seconds": total / NS_PER_SECOND,
+            "mean_ticks": mean,
+            **{
+                f"{name}_ticks": found
+                for name, found in zip(quantile_names(_BY_TIME), quantiles, strict=True)
+            },
+        }
 
-def _named(percents: tuple[int, ...], values: list[Any]) -> dict[str, Any]:
-    names = ["median" if percent == 50 else f"p{percent:02}" for percent in percents]
-    return dict(zip(names, values, strict=True))
+
+def exact_sum(ticks: Int64s) -> int:
+    """Return the sum without overflow: high and low halves are added apart."""
+    return (int((ticks >> 32).sum()) << 32) + int((ticks & 0xFFFFFFFF).sum())
 
 
 def _bps_bins(spread: Int64s, best_bid: Int64s) -> Int64s:

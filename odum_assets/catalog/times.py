@@ -6,19 +6,18 @@ file has no arrival times, the exchange's time takes their place.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import Column, kernels
+from odum_assets.utc import DAY_NS, HOUR_NS, NS_PER_SECOND, day_start_ns
 
 Int64s = npt.NDArray[np.int64]
 
-NS_PER_UNIT = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-DAY_NS = 86_400 * 1_000_000_000
-TOLERANCE_NS = 3_600 * 1_000_000_000
+NS_PER_UNIT = {"s": NS_PER_SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 MISSING = np.iinfo(np.int64).min
 """Stands for a null in an int64 array of times; a raw file cannot mean it."""
 
@@ -34,13 +33,12 @@ class DayWindow:
     """
 
     day: date
-    tolerance_ns: int = TOLERANCE_NS
+    tolerance_ns: int = HOUR_NS
 
     @property
     def day_start(self) -> int:
         """Midnight at which the day begins, ns."""
-        start = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
-        return int(start.timestamp()) * 1_000_000_000
+        return day_start_ns(self.day)
 
     @property
     def day_end(self) -> int:
@@ -56,10 +54,6 @@ class DayWindow:
     def last(self) -> int:
         """Last nanosecond allowed."""
         return self.day_end + self.tolerance_ns
-
-    def holds(self, times: Int64s) -> npt.NDArray[np.bool_]:
-        """Return which of `times` (ns) lie inside."""
-        return (times >= self.first) & (times <= self.last)
 
     def counts(self, raw: Int64s) -> dict[str, int]:
         """Return per unit how many of the raw integers would lie inside."""

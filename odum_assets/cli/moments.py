@@ -2,8 +2,8 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from odum_assets.backtest.request import day_of_ns
 from odum_assets.cli.errors import UsageError
+from odum_assets.utc import day_of_ns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -444,13 +444,6 @@ class TimeWindow(_Section):
             self.start is None or self.start < first + timedelta(days=1)
         )
 
-    def contains_day(self, day: date) -> bool:
-        """Return whether the whole UTC day lies in the window."""
-        first = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return (self.start is None or self.start <= first) and (
-            self.end is None or first + timedelta(days=1) <= self.end
-        )
-
 
 class SeedOrder(_Section):
     """An order that is sent once, at the start of the window."""

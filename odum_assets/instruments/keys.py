@@ -24,7 +24,7 @@ _CURRENCY = re.compile(r"[A-Z0-9]{2,16}")
 _EXPIRY = re.compile(
     r"(20[0-9]{2}|[0-9]{2})([0-9]{2})([0-9]{2})|([0-9]{1,2})([A-Z]{3})([0-9]{2})", re.ASCII
 )
-_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _SHAPE = "VENUE:TYPE:SYMBOL, VENUE:TYPE:SYMBOL@LIN or VENUE:TYPE:SYMBOL@INV"
 
 
@@ -259,6 +259,6 @@ def _parse_expiry(text: str) -> date | None:
     try:
         if month_name is None:
             return date(int(year if len(year) == 4 else f"20{year}"), int(month), int(day))
-        return date(int(f"20{named_year}"), _MONTHS.index(month_name) + 1, int(named_day))
+        return date(int(f"20{named_year}"), MONTHS.index(month_name) + 1, int(named_day))
     except ValueError:
         return None

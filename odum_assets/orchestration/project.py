@@ -24,8 +24,7 @@ from odum_assets.instruments import InstrumentKey
 from odum_assets.orchestration.names import catalog_key, raw_key
 from odum_assets.orchestration.partitions import daily_partitions
 from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
-from odum_assets.raw.layout import MARKER, DataType, day_of_path, is_url, local_path
-from odum_assets.raw.stores import open_store, reaching
+from odum_assets.raw.layout import MARKER, DataType, is_url, list_day_folders, local_path
 from odum_assets.settings import Settings
 
 
@@ -199,14 +198,7 @@ def list_feed_days(feed: str) -> list[date]:
     DataError
         If the feed cannot be reached or read.
     """
-    fs, root = open_store(feed)
-    try:
-        with reaching(feed):
-            entries = fs.ls(root, detail=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    days = (day_of_path(str(entry["name"])) for entry in entries if entry["type"] == "directory")
-    return sorted({day for day in days if day is not None})
+    return list_day_folders(feed)
 
 
 def day_has_marker(feed: str, day: date) -> bool:

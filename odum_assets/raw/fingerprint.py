@@ -11,14 +11,17 @@ from stat import S_ISREG
 from typing import Any
 
 from odum_assets.errors import DataError
-from odum_assets.raw.layout import RawFile, is_url, local_path
-from odum_assets.raw.stores import open_store, reaching
+from odum_assets.raw.layout import is_url, local_path
+from odum_assets.raw.stores import open_store, store_errors
 
 _BLOCK = 1 << 20
 
 
 class NoRawFileError(DataError):
     """Report a raw file that is not there."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source}: there is no such raw file. Check the day and the raw root.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,6 @@ class FileStat:
 
     def __str__(self) -> str:
         return f"{self.size}-{self.mtime_ns if self.mtime_ns is not None else 'unknown'}"
-
-
-def stat_of(file: RawFile) -> FileStat:
-    """Return the stat that a listing already brought."""
-    return FileStat(file.size, file.mtime_ns)
 
 
 def stat_source(source: str) -> FileStat:
@@ -52,11 +50,10 @@ def stat_source(source: str) -> FileStat:
             return _stat_url(source)
         found = local_path(source).stat()
     except FileNotFoundError as error:
-        message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise NoRawFileError(message) from error
+        raise NoRawFileError(source) from error
     except OSError as error:
-        message = f"{source}: the raw file cannot be read ({error.strerror or error})."
-        raise DataError(message) from error
+        reason = error.strerror or error
+        raise DataError(f"{source}: the raw file cannot be read ({reason}).") from error
     except ValueError as error:
         raise DataError(f"{source!r}: no path of a raw file can look like this.") from error
     if not S_ISREG(found.st_mode):
@@ -78,7 +75,7 @@ def hash_file(path: Path) -> str:
 
 def _stat_url(source: str) -> FileStat:
     fs, path = open_store(source)
-    with reaching(source):
+    with store_errors(source):
         info: dict[str, Any] = fs.info(path)
         try:
             mtime_ns: int | None = int(fs.modified(path).timestamp() * 1_000_000_000)

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from odum_assets.errors import DataError
-from odum_assets.raw.stores import open_store, reaching
+from odum_assets.raw.stores import open_store, store_errors
 from odum_assets.settings import is_inside
 
 if TYPE_CHECKING:
@@ -103,36 +102,28 @@ def raw_file_path(raw_root: str, day: date, data_type: DataType, key_text: str) 
     return f"{folder}/{key_text}{_SUFFIX}"
 
 
-def day_of_path(path: str) -> date | None:
-    """Return the day named by the ``day-YYYY-MM-DD`` folder in `path`, or None."""
-    for part in reversed(re.split(r"[\\/]", path)):
-        match = _DAY_FOLDER.match(part)
-        if match is not None:
-            return _parse_day(match.group(1))
-    return None
-
-
-def expand_pattern(pattern: str, day: date) -> str:
-    """Return a configured file pattern with its day folder set to `day`.
-
-    A ``day-*`` or ``day-<other date>`` folder in the pattern is replaced; a pattern without a day
-    folder is returned as it is.
-    """
-    return re.sub(r"day-(\*|\d{4}-\d{2}-\d{2}|\{[^}]*\})", f"day-{day.isoformat()}", pattern)
-
-
 def list_days(raw_root: str) -> list[date]:
     """Return the days that have a folder under the raw root, in order."""
-    fs, root = _filesystem(raw_root)
-    days = (_match_day(entry) for entry in _entries(fs, f"{root}/{BY_DATE}", "directory"))
-    return sorted(day for day in days if day is not None)
+    return list_day_folders(f"{raw_root.rstrip('/')}/{BY_DATE}")
+
+
+def list_day_folders(parent: str) -> list[date]:
+    """Return the days of the ``day-YYYY-MM-DD`` folders in a folder, in order; none without it.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be reached or read.
+    """
+    fs, folder = _filesystem(parent)
+    days = (_day_named(_name(entry)) for entry in _entries(fs, folder, "directory"))
+    return sorted({day for day in days if day is not None})
 
 
 def list_raw_files(
     raw_root: str,
     *,
     day: date | None = None,
-    data_type: DataType | None = None,
     problems: list[str] | None = None,
 ) -> list[RawFile]:
     """Return the raw data files under the root, ordered by day, type and key.
@@ -144,8 +135,8 @@ def list_raw_files(
     ----------
     raw_root : str
         Local path or URL.
-    day, data_type : optional
-        Keep only these.
+    day : date, optional
+        Keep only its files.
     problems : list of str, optional
         Takes what is wrong with days that cannot be read; without it the first one is raised.
 
@@ -156,41 +147,20 @@ def list_raw_files(
     """
     fs, root = _filesystem(raw_root)
     days = list_days(raw_root) if day is None else [day]
-    found: dict[tuple[date, str, str], RawFile] = {}
-    for each in days:
+    by_key: dict[tuple[date, str, str], RawFile] = {}
+    for one_day in days:
         try:
-            files = list(_files_of_day(fs, root, each))
+            files = list(_files_of_day(fs, root, one_day))
         except DataError as error:
             if problems is None:
                 raise
             problems.append(str(error))
             continue
         for file in files:
-            if data_type is not None and file.data_type is not data_type:
-                continue
-            slot = (file.day, file.data_type.value, file.key_text)
-            if slot not in found or "%" not in file.path.rsplit("/", 1)[-1]:
-                found[slot] = file
-    return [found[slot] for slot in sorted(found)]
-
-
-def find_raw_file(raw_root: str, day: date, data_type: DataType, key_text: str) -> RawFile | None:
-    """Return the raw file of one day, type and instrument, or None when there is none."""
-    for file in list_raw_files(raw_root, day=day, data_type=data_type):
-        if file.key_text == key_text:
-            return file
-    return None
-
-
-def matching_files(files: list[RawFile], name_pattern: str) -> list[RawFile]:
-    """Return the files whose decoded name matches a shell pattern such as ``BINANCE:*.parquet``."""
-    return [file for file in files if fnmatchcase(file.key_text + _SUFFIX, name_pattern)]
-
-
-def has_marker(raw_root: str, day: date) -> bool:
-    """Return whether the day folder holds the ``_SUCCESS`` marker of a finished delivery."""
-    fs, root = _filesystem(raw_root)
-    return bool(fs.exists(f"{day_folder(root, day)}/{MARKER}"))
+            key = (file.day, file.data_type.value, file.key_text)
+            if key not in by_key or "%" not in file.path.rsplit("/", 1)[-1]:
+                by_key[key] = file
+    return [by_key[key] for key in sorted(by_key)]
 
 
 def _files_of_day(fs: "AbstractFileSystem", root: str, day: date) -> Iterator[RawFile]:
@@ -224,7 +194,7 @@ def _filesystem(raw_root: str) -> "tuple[AbstractFileSystem, str]":
 
 def _entries(fs: "AbstractFileSystem", folder: str, kind: str) -> list[dict[str, Any]]:
     try:
-        with reaching(_full_name(fs, folder)):
+        with store_errors(_full_name(fs, folder)):
             listing = fs.ls(folder, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -251,13 +221,10 @@ def _mtime_ns(entry: dict[str, Any]) -> int | None:
     return None if timestamp is None else int(timestamp() * 1_000_000_000)
 
 
-def _match_day(entry: dict[str, Any]) -> date | None:
-    match = _DAY_FOLDER.match(_name(entry))
-    return None if match is None else _parse_day(match.group(1))
-
-
-def _parse_day(text: str) -> date | None:
+def _day_named(folder: str) -> date | None:
+    """Return the day that a folder's name ``day-YYYY-MM-DD`` says, None for another name."""
+    match = _DAY_FOLDER.match(folder)
     try:
-        return date.fromisoformat(text)
+        return None if match is None else date.fromisoformat(match.group(1))
     except ValueError:
         return None

@@ -13,10 +13,10 @@ import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
 from odum_assets.errors import DataError
-from odum_assets.raw.fingerprint import FileStat, stat_source
+from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
 from odum_assets.raw.layout import DataType, is_url, local_path
 from odum_assets.raw.schemas import RawSchema, recognise
-from odum_assets.raw.stores import open_store, reaching
+from odum_assets.raw.stores import open_store, store_errors
 
 
 class RawReader:
@@ -40,7 +40,7 @@ class RawReader:
     def __init__(self, source: str, path: Path, data_type: DataType) -> None:
         self._source = source
         self._path = path
-        with _naming(source), pq.ParquetFile(path) as file:
+        with _parquet_errors(source), pq.ParquetFile(path) as file:
             self.rows: int = file.metadata.num_rows
             self._schema: pa.Schema = file.schema_arrow
         self.schema: RawSchema = recognise(self._schema, data_type, source)
@@ -60,7 +60,7 @@ class RawReader:
         wanted = self.schema.columns if columns is None else columns
         as_dictionary = [name for name in self.schema.text_columns if name in wanted]
         with (
-            _naming(self._source),
+            _parquet_errors(self._source),
             pq.ParquetFile(
                 self._path, read_dictionary=as_dictionary, pre_buffer=False, buffer_size=1 << 20
             ) as file,
@@ -91,11 +91,10 @@ def fetch_source(source: str, staged: Path) -> Path:
         return local_path(source)
     fs, path = open_store(source)
     try:
-        with reaching(source):
+        with store_errors(source):
             fs.get_file(path, str(staged))
     except FileNotFoundError as error:
-        message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise DataError(message) from error
+        raise NoRawFileError(source) from error
     return staged
 
 
@@ -109,12 +108,11 @@ def check_unchanged(source: str, before: FileStat) -> None:
 
 
 @contextmanager
-def _naming(source: str) -> Iterator[None]:
+def _parquet_errors(source: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        message = f"{source}: there is no such raw file. Check the day and the raw root."
-        raise DataError(message) from error
+        raise NoRawFileError(source) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

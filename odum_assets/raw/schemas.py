@@ -174,26 +174,19 @@ def _shown(names: list[str]) -> str:
 
 
 def _check_types(schema: pa.Schema, found: RawSchema, source: str) -> None:
-    numbers = [name for level in (*found.asks, *found.bids) for name in level]
-    numbers += [found.named[role] for role in ("price", "size", "rate") if role in found.named]
-    times = [name for name in (found.ts_event, found.ts_init) if name is not None]
-    times += [found.named["next_funding"]] if "next_funding" in found.named else []
-    texts = [found.named[role] for role in _IDENTITY if role in found.named]
+    named = found.named
+    names = {
+        "time": [found.ts_event, found.ts_init, named.get("next_funding")],
+        "number": [name for level in (*found.asks, *found.bids) for name in level]
+        + [named.get(role) for role in ("price", "size", "rate")],
+        "text": [named.get(role) for role in _IDENTITY],
+        "label": [named.get(role) for role in ("side", "trade_id")],
+    }
     wrong = [
         f"{name} is {schema.field(name).type}, needs {needs}"
-        for names, accepts, needs in (
-            (times, _is_time, "an integer or timestamp type"),
-            (numbers, _is_number, "a float, decimal or integer type"),
-            (texts, _is_text, "text"),
-            ([found.named["side"]] if "side" in found.named else [], _is_label, "text or integer"),
-            (
-                [found.named["trade_id"]] if "trade_id" in found.named else [],
-                _is_label,
-                "text or integer",
-            ),
-        )
-        for name in names
-        if not accepts(schema.field(name).type)
+        for kind, (accepts, needs) in _ACCEPTED.items()
+        for name in names[kind]
+        if name is not None and not accepts(schema.field(name).type)
     ]
     if wrong:
         raise DataError(f"{source}: columns of a type that cannot be used: {'; '.join(wrong)}.")
@@ -220,3 +213,11 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_label(kind: pa.DataType) -> bool:
     return _is_text(kind) or pa.types.is_integer(kind)
+
+
+_ACCEPTED = {
+    "time": (_is_time, "an integer or timestamp type"),
+    "number": (_is_number, "a float, decimal or integer type"),
+    "text": (_is_text, "text"),
+    "label": (_is_label, "text or integer"),
+}

@@ -29,14 +29,14 @@ def open_store(address: str) -> "tuple[AbstractFileSystem, str]":
     """
     from fsspec.core import url_to_fs
 
-    with reaching(address):
+    with store_errors(address):
         fs, path = url_to_fs(address)
         fs.invalidate_cache()
     return fs, str(path)
 
 
 @contextmanager
-def reaching(address: str) -> Iterator[None]:
+def store_errors(address: str) -> Iterator[None]:
     """Turn what a store's driver raises into a `DataError` that names the address.
 
     Raises

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from odum_assets.backtest.request import DAY_NS, day_start_ns, iso_ns, name_days
+from odum_assets.backtest.request import name_days
 from odum_assets.catalog import PartitionManifest
 from odum_assets.results.execution import Executed
+from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns, iso_ns
 
-_NS = 1_000_000_000
 _MOST_NAMED = 5
 
 
@@ -46,15 +46,15 @@ def _partial(
         end = min(end, bounds[1])
     first, last = manifest.covered
     late, early = max(first - start, 0), max(end - last, 0)
-    if max(late, early) <= limit * _NS:
+    if max(late, early) <= limit * NS_PER_SECOND:
         return None
     return {
         "data_type": manifest.data_type.value,
         "day": manifest.day.isoformat(),
         "first": iso_ns(first),
         "last": iso_ns(last),
-        "starts_late_s": late / _NS,
-        "ends_early_s": early / _NS,
+        "starts_late_s": late / NS_PER_SECOND,
+        "ends_early_s": early / NS_PER_SECOND,
     }
 
 

@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.backtest.equity import outside_gaps
 from odum_assets.backtest.metrics import FIGURES_VERSION, EquitySeries, equity_figures
-
-_NS = 1_000_000_000
+from odum_assets.utc import NS_PER_SECOND
 
 
 def version_of(summary: dict[str, Any]) -> int:
@@ -139,7 +138,7 @@ def equity_series(
     equity: list[Any] = table["portfolio_value"].to_pylist()
     if not times:
         raise ValueError(f"{path}: the equity table has no rows")
-    last, step = times[-1], interval_secs * _NS
+    last, step = times[-1], interval_secs * NS_PER_SECOND
     inner = {each for each in times[1:-1] if each % step == 0 and each < last}
     wanted = {times[0], *outside_gaps(sorted(inner), days)}
     rows: list[tuple[int, Decimal]] = [

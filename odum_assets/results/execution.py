@@ -14,7 +14,7 @@ from odum_assets.backtest.accounting import account
 from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.process import run_plan
-from odum_assets.backtest.request import RunRequest, check_request, day_start_ns
+from odum_assets.backtest.request import RunRequest, check_request
 from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
@@ -26,6 +26,7 @@ from odum_assets.results.digest import result_digest
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 from odum_assets.storage.scratch import scratch_folder
+from odum_assets.utc import day_start_ns
 
 ProgressCallback = Callable[[Progress], None]
 

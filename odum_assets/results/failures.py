@@ -6,11 +6,12 @@ They are kept beside the results so that an index over the results can be made a
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from odum_assets.backtest.request import DAY_NS, RunRequest, day_start_ns, iso_ns
+from odum_assets.backtest.request import RunRequest
 from odum_assets.results.run_id import new_run_id
 from odum_assets.results.store import ResultError, ResultStore, json_text
 from odum_assets.settings import Settings
 from odum_assets.storage.files import write_synced
+from odum_assets.utc import DAY_NS, day_start_ns, iso_ns
 
 
 def run_id_of(request: RunRequest) -> str:

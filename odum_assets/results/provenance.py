@@ -4,11 +4,10 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from odum_assets.backtest.request import iso_ns
 from odum_assets.catalog import PartitionManifest
-from odum_assets.config.hashing import canonical_json
 from odum_assets.results.coverage import missing_days, partial_days
 from odum_assets.results.execution import Executed
+from odum_assets.utc import iso_ns
 
 METADATA_VERSION = 1
 
@@ -76,22 +75,6 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
-
-
-def inputs_of(metadata: dict[str, Any]) -> str:
-    """Return the inputs that decide a result, in one spelling, for comparing two results."""
-    names = (
-        "config_hash",
-        "window",
-        "days",
-        "snapshot_mode",
-        "close_positions",
-        "exec_algorithm",
-        "strategy_sha256",
-        "catalog",
-        "volume_curve",
-    )
-    return canonical_json({name: metadata[name] for name in names})
 
 
 def _source(manifest: PartitionManifest) -> dict[str, Any]:

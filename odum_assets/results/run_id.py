@@ -2,9 +2,9 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
 
 from odum_assets.config import LoadedConfig
+from odum_assets.utc import datetime_of_ns
 
 _PATTERN = re.compile(r"[A-Z]{2,4}_[A-Z0-9]{2,24}_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}")
 
@@ -24,8 +24,7 @@ def new_run_id(config: LoadedConfig, window_start_ns: int) -> str:
     str
         The id; its last six hex digits are random.
     """
-    seconds, fraction = divmod(window_start_ns, 1_000_000_000)
-    start = datetime.fromtimestamp(seconds, UTC)
+    start, fraction = datetime_of_ns(window_start_ns)
     return (
         f"{config.key.venue_code}_{config.key.short_name}_{start:%Y%m%d_%H%M%S}"
         f"{fraction // 10_000_000:02d}_{config.content_hash[:6]}_{secrets.token_hex(3)}"

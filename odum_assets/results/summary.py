@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION
-from odum_assets.backtest.request import iso_ns
 from odum_assets.config.model import VwapAlgorithm
 from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.execution import Executed
+from odum_assets.utc import iso_ns
 
 
 def build_summary(run: Executed) -> dict[str, Any]:

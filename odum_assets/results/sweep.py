@@ -13,7 +13,7 @@ from typing import Any, Final
 from odum_assets.backtest.accounting import account
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.plan import Progress
-from odum_assets.backtest.request import RunRequest, day_start_ns
+from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.sweep import End, run_plans
 from odum_assets.config.variants import Variant, label_of
 from odum_assets.errors import BacktestError, ConfigError, OdumError
@@ -22,6 +22,7 @@ from odum_assets.results.execution import Executed, ProgressCallback, plan_of, p
 from odum_assets.results.run import store_result
 from odum_assets.results.run_id import new_run_id
 from odum_assets.settings import Settings
+from odum_assets.utc import day_start_ns
 
 _ALGORITHM_PATH = "strategy.exec_algorithm"
 

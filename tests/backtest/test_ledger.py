@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reference import Reference
 
 from odum_assets.backtest.ledger import AccountRules, Fills, Ledger, RoundTrip
-from odum_assets.backtest.units import amount_of, column_units, units_column, units_of
+from odum_assets.catalog.fixed_point import amount_of, column_units, units_column, units_of
 
 D = Decimal
 _rules = partial(AccountRules, is_inverse=False, is_cash=False, price_precision=2, size_precision=3)

@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from tinydays import DAY, NOON, Market, Outcome, TradeRow, moment, variant
 
-from odum_assets.backtest.request import DAY_NS, WINDOW, RunRequest, name_days
+from odum_assets.backtest.request import WINDOW, RunRequest, name_days
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.run import run_backtest
 from odum_assets.results.ticks import export_ticks
 from odum_assets.results.verify import verify_result
+from odum_assets.utc import DAY_NS
 
 DAYS = tuple(DAY + timedelta(days=index) for index in range(3))
 ASKED = {"start_ns": moment(0, DAYS[0]), "end_ns": moment(0, DAYS[2]) + DAY_NS}

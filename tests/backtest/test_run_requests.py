@@ -7,16 +7,11 @@ import pytest
 from tinydays import DAY, NOON, Market, TradeRow, iso, moment, text, variant
 
 from odum_assets.backtest.plan import Progress
-from odum_assets.backtest.request import (
-    DAY_NS,
-    RunRequest,
-    day_of_ns,
-    day_start_ns,
-    iso_ns,
-)
+from odum_assets.backtest.request import RunRequest
 from odum_assets.errors import BacktestError, ConfigError, DataError
 from odum_assets.results.run import run_backtest
 from odum_assets.results.store import ResultError
+from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 NEXT = DAY + timedelta(days=1)
 ROWS: list[TradeRow] = [(NOON + second, "buy", "64000.0", "1") for second in range(10)]

@@ -12,13 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.backtest.request import RunRequest, day_start_ns
+from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import PartitionManifest, convert_partition
 from odum_assets.config import LoadedConfig, RunConfig, instrument_spec, load_config, raw_path
 from odum_assets.config.hashing import content_hash
 from odum_assets.raw.layout import DataType
 from odum_assets.results.run import RunResult, run_backtest
 from odum_assets.settings import Settings
+from odum_assets.utc import day_start_ns
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LINEAR = "binance_futures_btcusdt_l2_trades_config"

@@ -25,7 +25,7 @@ from odum_assets.catalog import PartitionRequest, catalog_view, convert_partitio
 from odum_assets.catalog.definition import (
     definition_changes,
     definition_folder,
-    keep_definition,
+    write_definition,
 )
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.errors import DataError
@@ -125,7 +125,7 @@ def test_a_definition_is_what_nautilus_writes(tmp_path: Path, name: str) -> None
     spec = SPECS[name]
     paths = PartitionPaths(tmp_path / "catalog", spec.key, DataType.TRADES, DAY)
     paths.staging_folder.mkdir(parents=True)
-    keep_definition(paths, spec)
+    write_definition(paths, spec)
     (found,) = ParquetDataCatalog(str(tmp_path / "catalog")).instruments()
     instrument = nautilus_instrument(spec)
     assert type(found) is type(instrument)

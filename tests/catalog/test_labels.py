@@ -19,7 +19,7 @@ def test_months_do_not_depend_on_the_language_of_the_machine(
 ) -> None:
     monkeypatch.setattr(InstrumentKey, "expiry", property(lambda _: _German(2024, 12, 27)))
     check = IdentityCheck(parse_instrument_key("DERIBIT:FUTURE:BTC-USD-241227"))
-    assert check.strangers("symbol", pa.array(["BTC-27DEC24"])) is None
+    assert check.mismatches("symbol", pa.array(["BTC-27DEC24"])) is None
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_symbols_as_exchanges_write_them(
     key: str, exchange: str, symbols: list[str], others: list[str]
 ) -> None:
     check = IdentityCheck(parse_instrument_key(key))
-    assert check.strangers("exchange", pa.array([exchange, exchange.upper()])) is None
-    assert check.strangers("symbol", pa.array(symbols)) is None
-    strangers = check.strangers("symbol", pa.array([*symbols, *others, None]))
-    assert strangers is not None
-    assert list(strangers) == [False] * len(symbols) + [True] * (len(others) + 1)
-    wrong = check.strangers("exchange", pa.array([exchange, "kraken"]))
+    assert check.mismatches("exchange", pa.array([exchange, exchange.upper()])) is None
+    assert check.mismatches("symbol", pa.array(symbols)) is None
+    mismatches = check.mismatches("symbol", pa.array([*symbols, *others, None]))
+    assert mismatches is not None
+    assert list(mismatches) == [False] * len(symbols) + [True] * (len(others) + 1)
+    wrong = check.mismatches("exchange", pa.array([exchange, "kraken"]))
     assert wrong is not None
     assert list(wrong) == [False, True]

@@ -10,7 +10,7 @@ import pytest
 from rawfiles import DAY, KEY, MIDNIGHT_NS, SPEC, books_table, write_raw
 
 from odum_assets.catalog import PartitionManifest, convert_partition
-from odum_assets.catalog.quality_parts import IdTracker, hash_texts
+from odum_assets.catalog.trade_ids import hash_texts, id_figures
 from odum_assets.raw.layout import DataType
 
 
@@ -75,6 +75,15 @@ def test_trade_figures_agree_with_pandas(tmp_path: Path, rows: int) -> None:
     assert quality["volume"] == pytest.approx(frame["amount"].sum())
 
 
+def test_of_equal_gaps_the_earliest_are_named_whatever_the_row_groups(tmp_path: Path) -> None:
+    frame = raw_trades(40)
+    frame["local_timestamp"] = MIDNIGHT_NS // 1000 + np.arange(40) * 2_000_000
+    found = convert(frame, tmp_path).quality["gaps"]["largest"]
+    assert [gap["start"] for gap in found] == [
+        str(MIDNIGHT_NS + second * 10**9) for second in (0, 2, 4, 6, 8)
+    ]
+
+
 def test_a_sequence_of_ids_tells_its_skips(tmp_path: Path) -> None:
     ids = [str(value) for value in range(900, 1100) if value not in (950, 951, 1007)]
     figures = convert(raw_trades(197, ids=ids), tmp_path).quality
@@ -87,10 +96,7 @@ def test_ids_that_are_no_sequence_have_no_skips(tmp_path: Path) -> None:
 
 
 def tracked(*chunks: list[str]) -> dict[str, Any]:
-    tracker = IdTracker()
-    for chunk in chunks:
-        tracker.update(pa.array(chunk))
-    return tracker.figures()
+    return id_figures(pa.chunked_array([pa.array(chunk) for chunk in chunks]))
 
 
 def test_duplicates_are_found_across_batches_and_kinds_of_ids() -> None:

@@ -17,13 +17,14 @@ from rawbooks import catalog_books, hostile_books
 from rawfunding import catalog_funding, hostile_funding
 from rawtrades import catalog_trades, hostile_trades
 
-from odum_assets.backtest.request import RunRequest, day_start_ns
+from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import convert_partition
 from odum_assets.config import LoadedConfig, instrument_spec, load_config, raw_path
 from odum_assets.errors import OdumError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.run import RunResult, run_backtest
 from odum_assets.settings import Settings
+from odum_assets.utc import day_start_ns
 
 SHIPPED = Path(__file__).parents[2] / "configs/binance_futures_btcusdt_l2_trades_config.json"
 DAY = date(2024, 3, 5)

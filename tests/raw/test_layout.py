@@ -3,18 +3,12 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import pytest
 from fsspec import filesystem
 
 from odum_assets.raw.layout import (
     DataType,
-    day_of_path,
-    expand_pattern,
-    find_raw_file,
-    has_marker,
     list_days,
     list_raw_files,
-    matching_files,
     raw_file_path,
 )
 
@@ -58,12 +52,9 @@ def test_files_are_listed_and_everything_else_is_not(tmp_path: Path) -> None:
 def test_the_plain_spelling_wins_over_the_encoded_one(tmp_path: Path) -> None:
     put(tmp_path, f"day-2024-07-19/data_type-trades/{KEY.replace(':', '%3A')}.parquet")
     plain = put(tmp_path, f"day-2024-07-19/data_type-trades/{KEY}.parquet")
-    found = find_raw_file(str(tmp_path), DAY, DataType.TRADES, KEY)
-    assert found is not None
+    (found,) = list_raw_files(str(tmp_path), day=DAY)
+    assert found.key_text == KEY
     assert found.path == str(plain) == raw_file_path(str(tmp_path), DAY, DataType.TRADES, KEY)
-    assert find_raw_file(str(tmp_path), DAY, DataType.BOOK, KEY) is None
-    assert matching_files([found], "BINANCE-FUTURES:*.parquet") == [found]
-    assert matching_files([found], "OKX:*.parquet") == []
 
 
 def test_a_root_that_is_not_there_has_no_days(tmp_path: Path) -> None:
@@ -79,20 +70,6 @@ def test_a_url_is_listed_like_a_folder() -> None:
     assert file.path == raw_file_path("memory://raw-layout", DAY, DataType.TRADES, KEY).replace(
         "memory://", "memory:///"
     )
-
-
-def test_the_marker_of_a_finished_delivery_is_seen(tmp_path: Path) -> None:
-    assert not has_marker(str(tmp_path), DAY)
-    put(tmp_path, "day-2024-07-19/_SUCCESS")
-    assert has_marker(str(tmp_path), DAY)
-
-
-@pytest.mark.parametrize("folder", ["day-*", "day-2023-05-23", "day-{day}"])
-def test_a_pattern_is_expanded_for_a_day(folder: str) -> None:
-    path = f"raw_tick_data/by_date/{folder}/data_type-trades/{KEY}.parquet"
-    assert expand_pattern(path, DAY) == raw_file_path("", DAY, DataType.TRADES, KEY).lstrip("/")
-    assert day_of_path(expand_pattern(path, DAY)) == DAY
-    assert day_of_path("somewhere/else") is None
 
 
 def test_the_layout_is_imported_without_heavy_libraries() -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from odum_assets.errors import ConfigError, DataError
-from odum_assets.raw.sample import DEFAULT_KEYS, Market, SampleSpec, write_sample
+from odum_assets.raw.sample import DEFAULT_KEYS, SampleSpec, write_sample
 
 BTC, ETH = DEFAULT_KEYS
 START = dt.date(2024, 5, 6)
@@ -368,14 +368,6 @@ class TestOtherMarkets:
         assert all(Decimal(str(price)) % Decimal(tick) == 0 for price in trades["price"])
         assert all(Decimal(str(amount)) % Decimal(lot) == 0 for amount in trades["amount"])
 
-    def test_own_market(self, tmp_path: Path) -> None:
-        key = "BYBIT:PERPETUAL:DOGE-USDT"
-        market = Market(0.15, Decimal("0.00001"), Decimal(1), 200.0, 80_000.0, 0.04, 5e8)
-        write_sample(tmp_path, dataclasses.replace(SMALL, keys=(key,), markets={key: market}))
-        trades = read(tmp_path, "trades", key)
-        assert trades["price"].between(0.05, 0.5).all()
-        assert (trades["amount"] % 1 == 0).all()
-
     def test_smallest_usual_day(self, tmp_path: Path) -> None:
         write_sample(tmp_path, dataclasses.replace(SMALL, trades_per_day=1, books_per_day=2))
         joined, book = with_snapshot(tmp_path, BTC)
@@ -415,12 +407,6 @@ class TestRefusals:
     def test_request_is_refused_by_name(self, change: dict[str, object], named: str) -> None:
         with pytest.raises(ConfigError, match=named):
             dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
-
-    def test_market_without_room_is_refused(self) -> None:
-        with pytest.raises(ConfigError, match="tick"):
-            Market(1.0, Decimal("0.1"), Decimal(1), 1.0, 1.0, 0.01, 1.0)
-        with pytest.raises(ConfigError, match="lot"):
-            Market(100.0, Decimal("0.01"), Decimal(0), 1.0, 1.0, 0.01, 1.0)
 
     def test_url_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="gs://bucket"):

@@ -273,7 +273,7 @@ def test_a_window_inside_the_day_agrees(busy: Market) -> None:
 
 
 def _midnight() -> int:
-    from odum_assets.backtest.request import day_start_ns
+    from odum_assets.utc import day_start_ns
 
     return day_start_ns(DAY)
 

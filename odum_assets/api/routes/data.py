@@ -197,7 +197,8 @@ def _simulated(
     OdumError
         If it would be refused, or none is left of it.
     """
-    from odum_assets.backtest.request import RunRequest, check_options, iso_ns
+    from odum_assets.backtest.request import RunRequest, check_options
+    from odum_assets.utc import iso_ns
 
     if not _overlap(loaded, asked):
         raise OdumError(
@@ -228,7 +229,7 @@ def _overlap(loaded: LoadedConfig, asked: tuple[int, int]) -> bool:
 
 
 def _shown(loaded: LoadedConfig) -> str:
-    from odum_assets.backtest.request import iso_ns
+    from odum_assets.utc import iso_ns
 
     window = loaded.config.time_window
     ends = (window.start_ns, window.end_ns)

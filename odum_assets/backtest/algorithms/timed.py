@@ -8,9 +8,7 @@ from nautilus_trader.trading import ExecutionAlgorithm, ExecutionAlgorithmConfig
 
 from odum_assets.backtest.algorithms.lots import Lots
 from odum_assets.backtest.algorithms.schedule import Slice, VolumeCurve, schedule
-
-_NS = 1_000_000_000
-_DAY_NS = 86_400 * _NS
+from odum_assets.utc import DAY_NS, NS_PER_SECOND
 
 
 class TimedAlgorithm(ExecutionAlgorithm):
@@ -63,8 +61,8 @@ class TimedAlgorithm(ExecutionAlgorithm):
         even = [1.0] * self._intervals
         if self._curve is None:
             return even
-        second = (now % _DAY_NS) / _NS
-        shares = self._curve.shares(second, self._interval_ns / _NS, self._intervals)
+        second = (now % DAY_NS) / NS_PER_SECOND
+        shares = self._curve.shares(second, self._interval_ns / NS_PER_SECOND, self._intervals)
         if sum(shares) > 0:
             return shares
         self.orders_without_curve += 1

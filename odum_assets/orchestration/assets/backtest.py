@@ -132,8 +132,8 @@ def window_days(
     DataError
         If it holds none of them, or the manifest of one cannot be used.
     """
-    from odum_assets.backtest.request import day_of_ns
     from odum_assets.catalog import scan_manifests
+    from odum_assets.utc import day_of_ns
 
     first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
     root = project.catalog_root(loaded)

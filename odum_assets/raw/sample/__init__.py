@@ -7,6 +7,6 @@ nothing else in the project imports this package unless sample data are asked fo
 """
 
 from odum_assets.raw.sample.files import SampleFile, write_sample
-from odum_assets.raw.sample.spec import DEFAULT_KEYS, Market, SampleSpec
+from odum_assets.raw.sample.spec import DEFAULT_KEYS, SampleSpec
 
-__all__ = ["DEFAULT_KEYS", "Market", "SampleFile", "SampleSpec", "write_sample"]
+__all__ = ["DEFAULT_KEYS", "SampleFile", "SampleSpec", "write_sample"]

@@ -7,7 +7,7 @@ pyarrow). What is in the rows comes from `market` and `ticker`.
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,10 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from odum_assets.errors import ConfigError, DataError
+from odum_assets.instruments.keys import Product, parse_instrument_key
+from odum_assets.raw.layout import DataType, raw_file_path
 from odum_assets.raw.sample.draws import Floats, Ints
 from odum_assets.raw.sample.market import ASK, BID, LEVELS, Clock, DaySimulation
-from odum_assets.raw.sample.spec import Identity, Market, SampleSpec
+from odum_assets.raw.sample.spec import SampleSpec, names_of
 from odum_assets.raw.sample.ticker import make_ticker
+from odum_assets.utc import day_start_ns
 
 ROW_GROUP = 100_000
 
@@ -90,46 +93,36 @@ def write_sample(
     if "://" in str(root):
         msg = f"Sample data can be written to a local folder only, got {root}"
         raise ConfigError(msg)
-    folder = Path(root) / "raw_tick_data" / "by_date"
-    identities = [Identity.parse(key) for key in spec.keys]
-    kinds = [3 if identity.product == "PERPETUAL" else 2 for identity in identities]
-    total = sum(kinds) * spec.days
+    keys = [parse_instrument_key(key) for key in spec.keys]
+    files_a_day = sum(3 if key.product is Product.PERPETUAL else 2 for key in keys)
     written: list[SampleFile] = []
-    for identity in identities:
+    for key in keys:
         for offset in range(spec.days):
             day = spec.start + dt.timedelta(days=offset)
-            for data_type, table in _tables(spec, identity, day):
-                name = f"{identity.key}.parquet"
-                path = folder / f"day-{day}" / f"data_type-{data_type}" / name
+            for data_type, table in _tables(DaySimulation(spec, key, day)):
+                path = Path(raw_file_path(str(root), day, data_type, str(key)))
                 digest = _write(table, path)
-                rows = table.num_rows
-                written.append(SampleFile(path, identity.key, data_type, day, rows, digest))
+                written.append(
+                    SampleFile(path, str(key), data_type.value, day, table.num_rows, digest)
+                )
                 if progress is not None:
-                    progress(len(written), total)
+                    progress(len(written), files_a_day * spec.days)
     return written
 
 
-def _tables(spec: SampleSpec, identity: Identity, day: dt.date) -> list[tuple[str, pa.Table]]:
-    simulation = DaySimulation(spec, identity, day)
-    market = spec.market(identity)
-    tables = [
-        ("trades", _trades(simulation, market, identity, day)),
-        ("book_snapshot_5", _book(simulation, market, identity, day)),
-    ]
-    if identity.product == "PERPETUAL":
-        tables.append(("derivative_ticker", _ticker(simulation, market, identity, day)))
-    return tables
+def _tables(sim: DaySimulation) -> Iterator[tuple[DataType, pa.Table]]:
+    yield DataType.TRADES, _trades(sim)
+    yield DataType.BOOK, _book(sim)
+    if sim.key.product is Product.PERPETUAL:
+        yield DataType.FUNDING, _ticker(sim)
 
 
-def _midnight_us(day: dt.date) -> int:
-    return (day - dt.date(1970, 1, 1)).days * 86_400_000_000
-
-
-def _head(identity: Identity, day: dt.date, clock: Clock) -> dict[str, Column]:
-    rows, midnight = clock.exchange_ms.size, _midnight_us(day)
+def _head(sim: DaySimulation, clock: Clock) -> dict[str, Column]:
+    rows, midnight = clock.exchange_ms.size, day_start_ns(sim.day) // 1000
+    exchange, symbol = names_of(sim.key)
     return {
-        "exchange": pa.repeat(pa.scalar(identity.exchange), rows),
-        "symbol": pa.repeat(pa.scalar(identity.symbol), rows),
+        "exchange": pa.repeat(pa.scalar(exchange), rows),
+        "symbol": pa.repeat(pa.scalar(symbol), rows),
         "timestamp": pa.array(clock.exchange_ms * 1000 + midnight),
         "local_timestamp": pa.array(clock.local_us + midnight),
     }
@@ -151,27 +144,27 @@ def _rounded(values: Floats, step: float, decimals: int) -> Column:
     return pa.array(np.round(values * step, decimals), pa.float64())
 
 
-def _trades(sim: DaySimulation, market: Market, identity: Identity, day: dt.date) -> pa.Table:
+def _trades(sim: DaySimulation) -> pa.Table:
     trades = sim.trades
     names = pa.array(["sell", "buy"])
     return pa.table(
-        _head(identity, day, trades.clock)
+        _head(sim, trades.clock)
         | {
             "id": pc.cast(pa.array(trades.ids), pa.string()),
             "side": names.take(pa.array(trades.buy.astype(np.int64), pa.int64())),
-            "price": _values(trades.ticks, market.tick),
-            "amount": _values(trades.lots, market.lot),
+            "price": _values(trades.ticks, sim.market.tick),
+            "amount": _values(trades.lots, sim.market.lot),
         }
     )
 
 
-def _book(sim: DaySimulation, market: Market, identity: Identity, day: dt.date) -> pa.Table:
+def _book(sim: DaySimulation) -> pa.Table:
     book = sim.book
-    columns = _head(identity, day, book.clock)
+    columns = _head(sim, book.clock)
     for level in range(LEVELS):
         for side, name in ((ASK, "asks"), (BID, "bids")):
-            columns[f"{name}[{level}].price"] = _values(book.ticks[side, level], market.tick)
-            columns[f"{name}[{level}].amount"] = _values(book.lots[side, level], market.lot)
+            columns[f"{name}[{level}].price"] = _values(book.ticks[side, level], sim.market.tick)
+            columns[f"{name}[{level}].amount"] = _values(book.lots[side, level], sim.market.lot)
     table = pa.table(columns)
     local = book.clock.local_us
     if np.any(local[1:] < local[:-1]):
@@ -179,18 +172,18 @@ def _book(sim: DaySimulation, market: Market, identity: Identity, day: dt.date) 
     return table
 
 
-def _ticker(sim: DaySimulation, market: Market, identity: Identity, day: dt.date) -> pa.Table:
-    ticker, tick = make_ticker(sim, market.open_interest), float(market.tick)
+def _ticker(sim: DaySimulation) -> pa.Table:
+    ticker, tick = make_ticker(sim), float(sim.market.tick)
     rows = ticker.funding_ms.size
     return pa.table(
-        _head(identity, day, ticker.clock)
+        _head(sim, ticker.clock)
         | {
-            "funding_timestamp": pa.array(ticker.funding_ms * 1000 + _midnight_us(day)),
+            "funding_timestamp": pa.array(ticker.funding_ms * 1000 + day_start_ns(sim.day) // 1000),
             "funding_rate": pa.array(ticker.funding_rate),
             # Venues with one rate per interval publish no forecast of the next; Tardis leaves null.
             "predicted_funding_rate": pa.nulls(rows, pa.float64()),
-            "open_interest": _rounded(ticker.open_interest, 1.0, _decimals(market.lot)),
-            "last_price": _rounded(ticker.last, tick, _decimals(market.tick)),
+            "open_interest": _rounded(ticker.open_interest, 1.0, _decimals(sim.market.lot)),
+            "last_price": _rounded(ticker.last, tick, _decimals(sim.market.tick)),
             "index_price": _rounded(ticker.index, tick, 8),
             "mark_price": _rounded(ticker.mark, tick, 8),
         }

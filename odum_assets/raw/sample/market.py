@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.raw.sample.draws import Bools, Draws, Floats, Ints, hold
 from odum_assets.raw.sample.price import DAY_MS, MINUTE_MS, PriceProcess
-from odum_assets.raw.sample.spec import IDS_PER_DAY, Identity, Market, SampleSpec
+from odum_assets.raw.sample.spec import IDS_PER_DAY, Market, SampleSpec, market_of
 
 LEVELS = 5
 # The last event leaves room for its latency, so that no arrival falls into the next day.
@@ -66,7 +67,7 @@ class DaySimulation:
     ----------
     spec : SampleSpec
         The request.
-    identity : Identity
+    key : InstrumentKey
         The instrument.
     day : datetime.date
         The day (UTC).
@@ -81,15 +82,15 @@ class DaySimulation:
         Milliseconds of the day between which events happen.
     """
 
-    def __init__(self, spec: SampleSpec, identity: Identity, day: dt.date) -> None:
+    def __init__(self, spec: SampleSpec, key: InstrumentKey, day: dt.date) -> None:
         self._spec = spec
-        self._key = identity.key
+        self.key = key
         self.day = day
-        self._market: Market = spec.market(identity)
+        self.market: Market = market_of(key)
         self._start = spec.hours[0] * 3_600_000
         self._end = spec.hours[1] * 3_600_000 - QUIET_MS
         self.session_ms = (self._start, self._end)
-        self.prices = PriceProcess(spec, identity, day)
+        self.prices = PriceProcess(spec, key, day)
         self._activity = self.prices.activity
         delay = self.draws("delay").smooth(DAY_MS // MINUTE_MS + 1, 45)
         self._delay_ms: Floats = 18.0 * np.exp(0.25 * delay)
@@ -103,7 +104,7 @@ class DaySimulation:
 
     def draws_at(self, what: str, number: int) -> Draws:
         """Return the random numbers of one quantity at a place that days have in common."""
-        return Draws(self._spec.seed, self._key, number, what)
+        return Draws(self._spec.seed, str(self.key), number, what)
 
     def _rows(self, per_day: int, what: str) -> int:
         if self._spec.irregularities:
@@ -147,8 +148,8 @@ class DaySimulation:
         ticks = np.empty((2, LEVELS, n), dtype=np.int64)
         ticks[BID, 0], ticks[ASK, 0] = bid, bid + spread
         lots = np.empty_like(ticks)
-        lot = float(self._market.lot)
-        depth = self._market.depth / lot
+        lot = float(self.market.lot)
+        depth = self.market.depth / lot
         direction = np.zeros(n)
         direction[:-1] = np.sign(bid[1:] - bid[:-1])
         for side in (BID, ASK):
@@ -193,7 +194,7 @@ class DaySimulation:
         nth = np.arange(n) - np.repeat(np.cumsum(fills) - fills, fills)
         level = np.maximum(0, nth - (fills - depth)[order] + 1)
         side, row = buy[order].astype(np.int64), row[order]
-        market = self._market
+        market = self.market
         draws = self.draws("fills")
         median = market.fill / float(market.lot)
         drawn = np.clip(np.round(draws.lognormal(median, 1.95, n)), 1, max(1.0, 1500 * median))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.raw.sample.draws import Draws, Floats, Ints, hold, walk
-from odum_assets.raw.sample.spec import Identity, Market, SampleSpec
+from odum_assets.raw.sample.spec import Market, SampleSpec, market_of
 
 ANCHOR = dt.date(2024, 1, 1)
 MINUTE_MS = 60_000
@@ -34,7 +35,7 @@ class PriceProcess:
     ----------
     spec : SampleSpec
         The request.
-    identity : Identity
+    key : InstrumentKey
         The instrument.
     day : datetime.date
         The day (UTC).
@@ -44,11 +45,11 @@ class PriceProcess:
     activity : Activity
     """
 
-    def __init__(self, spec: SampleSpec, identity: Identity, day: dt.date) -> None:
+    def __init__(self, spec: SampleSpec, key: InstrumentKey, day: dt.date) -> None:
         self._spec = spec
-        self._key = identity.key
+        self._key = str(key)
         self._day = day
-        self._market: Market = spec.market(identity)
+        self._market: Market = market_of(key)
         self.activity = self._make_activity()
 
     def _draws(self, what: str) -> Draws:

@@ -4,13 +4,11 @@ Only descriptions and their validation belong here; how a day comes about is in 
 """
 
 import datetime as dt
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from odum_assets.errors import ConfigError
-from odum_assets.instruments.keys import VENUE_CODES, parse_instrument_key
+from odum_assets.instruments.keys import MONTHS, InstrumentKey, Product, parse_instrument_key
 from odum_assets.instruments.specs import contract_multiplier
 
 DEFAULT_KEYS = ("BINANCE-FUTURES:PERPETUAL:BTC-USDT", "BINANCE-FUTURES:PERPETUAL:ETH-USDT")
@@ -21,11 +19,6 @@ MAX_TRADES_PER_DAY = 8_000_000
 MAX_BOOKS_PER_SECOND = 125
 MAX_SEED = 2**63 - 1
 YEARS = (2010, 2099)
-
-_KEY = re.compile(
-    r"(?P<venue>[A-Z0-9]+(?:-[A-Z0-9]+)*):(?P<product>SPOT_PAIR|PERPETUAL|FUTURE):"
-    r"(?P<base>[A-Z0-9]+)-(?P<quote>[A-Z]+)(?:-(?P<expiry>\d{6}))?(?:@(?:LIN|INV))?"
-)
 
 
 @dataclass(frozen=True)
@@ -44,11 +37,6 @@ class Market:
         Standard deviation of a day's log return.
     open_interest : float
         Typical open interest, in the unit of `amount`.
-
-    Raises
-    ------
-    ConfigError
-        If a figure is not positive, or the price is so near to the tick that a book has no room.
     """
 
     price: float
@@ -58,19 +46,6 @@ class Market:
     depth: float
     volatility: float
     open_interest: float
-
-    def __post_init__(self) -> None:
-        """Refuse figures that no market can have."""
-        for name in self.__dataclass_fields__:
-            if not 0 < getattr(self, name) < float("inf"):
-                msg = f"Market.{name} must be positive and finite, got {getattr(self, name)}"
-                raise ConfigError(msg)
-        if self.price < 1000 * float(self.tick):
-            msg = f"Market.tick {self.tick} is too coarse for the price {self.price}: take 1/1000"
-            raise ConfigError(msg)
-        if self.volatility > 0.2:
-            msg = f"Market.volatility is a fraction a day, at most 0.2, got {self.volatility}"
-            raise ConfigError(msg)
 
 
 def _market(price: float, tick: str, lot: str, *figures: float) -> Market:
@@ -90,76 +65,40 @@ _DERIVATIVE = {
 _GENERIC = _market(100, "0.01", "0.001", 5, 500, 0.035, 2_000_000)
 
 
-# Not strftime, which speaks the language of the machine.
-_MONTHS = "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC"
+def market_of(key: InstrumentKey) -> Market:
+    """Return how an instrument trades: as known, else generic; in contracts where it is counted."""
+    pair = f"{key.base}-{key.quote}"
+    if key.product is Product.SPOT_PAIR:
+        return _SPOT.get(pair, _GENERIC)
+    market, contract = _DERIVATIVE.get(pair), contract_multiplier(key)
+    if market is None or contract == 1:
+        return market or _GENERIC
+    return replace(
+        market,
+        lot=Decimal(1) if key.is_inverse else Decimal("0.01"),
+        fill=market.fill / float(contract),
+        depth=market.depth / float(contract),
+        open_interest=market.open_interest / float(contract),
+    )
 
 
-def _delivery(key: str, expiry: str) -> dt.date:
-    try:
-        return dt.date(2000 + int(expiry[:2]), int(expiry[2:4]), int(expiry[4:]))
-    except ValueError as error:
-        msg = f"SampleSpec.keys: {key!r} ends in {expiry}, which is no date (YYMMDD): {error}"
-        raise ConfigError(msg) from error
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Name an instrument in the ways a raw file needs.
-
-    Parameters
-    ----------
-    key : str
-        `VENUE:TYPE:SYMBOL[@LIN|@INV]`, also the stem of the file.
-    product : str
-        SPOT_PAIR, PERPETUAL or FUTURE.
-    pair : str
-        `BASE-QUOTE`.
-    exchange, symbol : str
-        As Tardis writes them in the columns of the same names.
-    """
-
-    key: str
-    product: str
-    pair: str
-    exchange: str
-    symbol: str
-
-    @classmethod
-    def parse(cls, key: str) -> "Identity":
-        """Read a key.
-
-        Raises
-        ------
-        ConfigError
-            If `key` is not of the form `VENUE:TYPE:BASE-QUOTE[-YYMMDD][@LIN|@INV]`.
-        """
-        match = _KEY.fullmatch(key)
-        if match is None or (match["product"] == "FUTURE") != (match["expiry"] is not None):
-            msg = (
-                f"SampleSpec.keys: no sample data can be made for {key!r}. Expected "
-                "VENUE:SPOT_PAIR:BASE-QUOTE, VENUE:PERPETUAL:BASE-QUOTE or "
-                f"VENUE:FUTURE:BASE-QUOTE-YYMMDD, for example {DEFAULT_KEYS[0]}"
-            )
-            raise ConfigError(msg)
-        base, quote, expiry = match["base"], match["quote"], match["expiry"]
-        if expiry is not None:
-            delivery = _delivery(key, expiry)
-        exchange, symbol = match["venue"].lower(), f"{base}{quote}"
-        if exchange == "okx":
-            kind = {"SPOT_PAIR": "", "PERPETUAL": "-SWAP", "FUTURE": f"-{expiry}"}
-            folder = {"SPOT_PAIR": "okex", "PERPETUAL": "okex-swap", "FUTURE": "okex-futures"}
-            exchange = folder[match["product"]]
-            symbol = f"{base}-{quote}{kind[match['product']]}"
-        elif exchange == "deribit":
-            name = base if quote == "USD" else f"{base}_{quote}"
-            if expiry is not None:
-                month = _MONTHS[3 * delivery.month - 3 :][:3]
-                symbol = f"{name}-{delivery.day}{month}{expiry[:2]}"
-            elif match["product"] == "PERPETUAL":
-                symbol = f"{name}-PERPETUAL"
-        elif expiry is not None:
-            symbol = f"{symbol}_{expiry}"
-        return cls(key, match["product"], f"{base}-{quote}", exchange, symbol)
+def names_of(key: InstrumentKey) -> tuple[str, str]:
+    """Return exchange and symbol as Tardis writes them in the columns of the same names."""
+    venue, expiry = key.venue.lower(), key.expiry
+    day = "" if expiry is None else f"{expiry:%y%m%d}"
+    if venue == "okx":
+        exchange, suffix = {
+            Product.SPOT_PAIR: ("okex", ""),
+            Product.PERPETUAL: ("okex-swap", "-SWAP"),
+            Product.FUTURE: ("okex-futures", f"-{day}"),
+        }[key.product]
+        return exchange, f"{key.base}-{key.quote}{suffix}"
+    if venue == "deribit" and key.product is not Product.SPOT_PAIR:
+        name = key.base if key.quote == "USD" else f"{key.base}_{key.quote}"
+        if expiry is None:
+            return venue, f"{name}-PERPETUAL"
+        return venue, f"{name}-{expiry.day}{MONTHS[expiry.month - 1]}{day[:2]}"
+    return venue, f"{key.base}{key.quote}" + (f"_{day}" if day else "")
 
 
 @dataclass(frozen=True)
@@ -184,9 +123,6 @@ class SampleSpec:
     irregularities : bool
         Add what breaks careless readers, on top of valid data: bursts, batches with equal arrival
         times, rows that arrive out of exchange order, skipped trade ids.
-    markets : Mapping[str, Market]
-        Markets by key, for instruments that are not BTC or ETH against USDT or USD, or to trade
-        those differently.
 
     Raises
     ------
@@ -202,15 +138,14 @@ class SampleSpec:
     seed: int = 1
     hours: tuple[int, int] = (0, 24)
     irregularities: bool = False
-    markets: Mapping[str, Market] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse a request that cannot be met."""
         if not self.keys or len(set(self.keys)) != len(self.keys):
             msg = f"SampleSpec.keys must name each instrument once, got {list(self.keys)}"
             raise ConfigError(msg)
-        for key in (*self.keys, *self.markets):
-            Identity.parse(key)
+        for key in self.keys:
+            parse_instrument_key(key)
         first, last = self.hours
         if not 0 <= first < last <= 24:
             msg = (
@@ -232,29 +167,3 @@ class SampleSpec:
         if self.start.year < YEARS[0] or end > dt.date(YEARS[1], 12, 31).toordinal():
             msg = f"SampleSpec.start: days must lie in {YEARS[0]} to {YEARS[1]}, got {self.start}"
             raise ConfigError(msg)
-
-    def market(self, identity: Identity) -> Market:
-        """Return how an instrument trades: as asked for, else as known, else generic."""
-        if identity.key in self.markets:
-            return self.markets[identity.key]
-        if identity.product == "SPOT_PAIR":
-            return _SPOT.get(identity.pair, _GENERIC)
-        known = _DERIVATIVE.get(identity.pair)
-        return _GENERIC if known is None else _in_contracts(known, identity.key)
-
-
-def _in_contracts(market: Market, key: str) -> Market:
-    """Return a market with its sizes in contracts, where the venue reports those."""
-    if key.partition(":")[0] not in VENUE_CODES:
-        return market
-    instrument = parse_instrument_key(key)
-    contract = contract_multiplier(instrument)
-    if contract == 1:
-        return market
-    return replace(
-        market,
-        lot=Decimal(1) if instrument.is_inverse else Decimal("0.01"),
-        fill=market.fill / float(contract),
-        depth=market.depth / float(contract),
-        open_interest=market.open_interest / float(contract),
-    )

@@ -25,15 +25,13 @@ class Ticker:
     mark: Floats
 
 
-def make_ticker(simulation: DaySimulation, typical_interest: float) -> Ticker:
+def make_ticker(simulation: DaySimulation) -> Ticker:
     """Return the derivative ticker of a day, a row every five seconds.
 
     Parameters
     ----------
     simulation : DaySimulation
         The day.
-    typical_interest : float
-        Open interest around which it moves, in the unit of `amount`.
     """
     book, trades = simulation.book, simulation.trades
     ms = np.arange(*simulation.session_ms, TICKER_MS, dtype=np.int64)
@@ -57,7 +55,7 @@ def make_ticker(simulation: DaySimulation, typical_interest: float) -> Ticker:
     share = ms / DAY_MS
     swing = simulation.draws("open-interest-swing").smooth(ms.size, 1500) * np.sin(np.pi * share)
     noise = simulation.draws("open-interest-noise").smooth(ms.size, 60)
-    interest = typical_interest * np.exp(
+    interest = simulation.market.open_interest * np.exp(
         first + (final - first) * share + 6e-3 * swing + 1e-4 * noise
     )
     return Ticker(

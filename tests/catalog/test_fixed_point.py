@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odum_assets.catalog.numbers import (
+from odum_assets.catalog.fixed_point import (
     MAX_PRICE,
     Problem,
     to_decimals,
