@@ -24,8 +24,9 @@ from odum_assets.api.forms import (
 )
 from odum_assets.api.preconditions import Preconditions, tag_of, tag_of_files
 from odum_assets.api.sending import PiecewiseResponse, Releasable
-from odum_assets.api.tables import Table, batch_pieces, line_pieces
+from odum_assets.api.tables import batch_pieces, line_pieces
 from odum_assets.results.stored_file import StoredFile, path_of
+from odum_assets.results.tables import StoredTable
 
 DEFAULT_ROWS = 1_000
 """Rows of a JSON page for which no limit was given."""
@@ -50,7 +51,7 @@ class Page:
 
 
 def table_reply(
-    request: Request, table: Table, name: str, page: Page, extra: dict[str, Any] | None = None
+    request: Request, table: StoredTable, name: str, page: Page, extra: dict[str, Any] | None = None
 ) -> Response:
     """Send a page of a table in the form that the request asks for.
 
@@ -58,7 +59,7 @@ def table_reply(
     ----------
     request : Request
         Says form (Accept), compression (Accept-Encoding) and what it has (If-None-Match).
-    table : Table
+    table : StoredTable
         The rows.
     name : str
         Name of the rows in the JSON form.

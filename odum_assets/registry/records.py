@@ -352,7 +352,7 @@ def _strategy(metadata: Row, created: datetime) -> Row:
 def _artifacts(store: ResultStore, run_id: str) -> tuple[list[Row], list[str]]:
     """Return the files of a run, and why some of them are left out."""
     own = f"{run_id}.json"
-    files = [("fast", own), ("failed", own), ("tickdata", own)]
+    files = [("fast", own), ("failed", own), ("tickdata", own), ("tickdata", f"{run_id}.parquet")]
     rows: list[Row] = []
     problems: list[str] = []
     try:

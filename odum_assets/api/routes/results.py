@@ -14,12 +14,19 @@ from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table
 from odum_assets.api.rows import EventRow, FillRow, OrderRow, TickRow
 from odum_assets.api.sending import ReadOn
 from odum_assets.api.service import ResultHere, Service, ServiceHere
-from odum_assets.api.stored import REFUSED, fills_of, orders_of, ticks_of, timeline_of
-from odum_assets.api.tables import Table, line_pieces
+from odum_assets.api.tables import (
+    REFUSED,
+    fills_of,
+    line_pieces,
+    orders_of,
+    ticks_of,
+    timeline_of,
+)
 from odum_assets.api.windows import moment_ns
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
+from odum_assets.results.tables import StoredTable
 
 router = APIRouter(prefix="/api/backtest/results", tags=["results"])
 
@@ -187,7 +194,7 @@ def get_ticks(
     return timed_reply(request, table, "ticks", asked)
 
 
-def timed_reply(request: Request, table: Table, name: str, asked: Range) -> Response:
+def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -> Response:
     """Send a page of the rows of a range of time.
 
     Raises
@@ -222,7 +229,7 @@ async def _listed(
         body = b"[" + b",\n".join(found) + b"]\n"
         return body, tag_of(body), total, len(shown) - len(found)
 
-    body, tag, total, damaged = await service.sharing.get(key, work)
+    body, tag, total, damaged = await service.single_flight.get(key, work)
     headers = {"X-Total-Count": str(total), "X-Damaged-Results": str(damaged)}
     if offset + limit < total:
         headers["Link"] = next_link(request, offset + limit, limit)
