@@ -2,8 +2,9 @@
 
 Every function takes an open connection (`odum_assets.registry.database.reading`) of an engine from
 `odum_assets.registry.register.open_registry`, and returns plain dictionaries: times have a zone,
-amounts and fractions are `Decimal`, enums their members. Pages follow each other by a cursor, which
-costs the same at any depth, or by an offset. What is not known comes last in either direction.
+amounts and fractions are `Decimal`, enums their members. Pages follow each other by a cursor or an
+offset. What is not known comes last in either direction, which is why no library does the paging:
+sqlakeyset takes columns without nulls only.
 
 Runs under way are rows like the others: `status`, `progress` and `phase` say how far they are.
 Events come from the file of a run that ended, so a run under way has none yet.

@@ -11,7 +11,7 @@ from storedfiles import stored
 
 from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.following import progress_of
-from odum_assets.api.forms import Form, chosen_form, takes_gzip
+from odum_assets.api.media_types import MediaType, preferred_media_type, takes_gzip
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.single_flight import SingleFlight
 from odum_assets.backtest.plan import Progress
@@ -106,19 +106,19 @@ def test_any_part_of_a_table_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("accept", "form"),
     [
-        (None, Form.JSON),
-        ("*/*", Form.JSON),
-        ("text/html, application/xml;q=0.9, */*;q=0.8", Form.JSON),
-        ("application/json;q=0.1, application/jsonl", Form.LINES),
-        ("application/vnd.apache.arrow.stream", Form.ARROW),
-        ("application/json;q=0, application/x-ndjson;q=0.001", Form.LINES),
-        ("*/*, application/json;q=0.5", Form.LINES),
-        ("application/json;q=0, */*;q=0.1", Form.LINES),
-        ("application/x-ndjson, application/json", Form.LINES),
+        (None, MediaType.JSON),
+        ("*/*", MediaType.JSON),
+        ("text/html, application/xml;q=0.9, */*;q=0.8", MediaType.JSON),
+        ("application/json;q=0.1, application/jsonl", MediaType.LINES),
+        ("application/vnd.apache.arrow.stream", MediaType.ARROW),
+        ("application/json;q=0, application/x-ndjson;q=0.001", MediaType.LINES),
+        ("*/*, application/json;q=0.5", MediaType.LINES),
+        ("application/json;q=0, */*;q=0.1", MediaType.LINES),
+        ("application/x-ndjson, application/json", MediaType.LINES),
     ],
 )
-def test_the_form_that_is_liked_best(accept: str | None, form: Form) -> None:
-    assert chosen_form(accept, tuple(Form)) is form
+def test_the_form_that_is_liked_best(accept: str | None, form: MediaType) -> None:
+    assert preferred_media_type(accept, tuple(MediaType)) is form
 
 
 def test_progress_is_read_as_the_assets_write_it() -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import Connection
 
 from odum_assets.api import models
-from odum_assets.api.forms import Form, chosen_form, json_page
+from odum_assets.api.media_types import MediaType, json_page, preferred_media_type
 from odum_assets.api.preconditions import tag_of
 from odum_assets.api.rejections import Rejections, analyze
 from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply
@@ -33,8 +33,8 @@ router = APIRouter(prefix="/api/backtest/results", tags=["results"])
 FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            Form.LINES.value: {"schema": {"type": "string"}},
-            Form.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
+            MediaType.LINES.value: {"schema": {"type": "string"}},
+            MediaType.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
         }
     },
     304: {"description": "The other side has it already (If-None-Match)."},
@@ -149,11 +149,11 @@ def get_report(
     orders_offset: Offset = 0,
 ) -> Response:
     """Return a result with a page of its timeline, and its orders, as a stream."""
-    chosen_form(request.headers.get("accept"), (Form.JSON,))
+    preferred_media_type(request.headers.get("accept"), (MediaType.JSON,))
     timeline, orders = timeline_of(entry), orders_of(entry)
     document = service.full_document(entry)
     files = (entry.fast_path, timeline.path, orders.path)
-    reply = Streamed(request, files, Form.JSON, (request.url.query, document["ticks_path"]))
+    reply = Streamed(request, files, MediaType.JSON, (request.url.query, document["ticks_path"]))
     if reply.known is not None:
         return reply.known
     arrays: dict[str, ReadOn[bytes]] = {}
@@ -180,7 +180,9 @@ def get_rejected_orders(
 ) -> Response:
     """Return orders that were denied or rejected, and what they have in common."""
     table = orders_of(entry, *REFUSED)
-    wants_json = chosen_form(request.headers.get("accept"), tuple(Form)) is Form.JSON
+    wants_json = (
+        preferred_media_type(request.headers.get("accept"), tuple(MediaType)) is MediaType.JSON
+    )
     extra = {"analysis": analyze(table).model_dump()} if wants_json else None
     return table_reply(request, table, "rejected_orders", Page(offset, limit), extra)
 

@@ -169,7 +169,7 @@ class Runs(_Listed):
 
     runs: list[Run]
     next_cursor: str | None = Field(
-        description="Start of the next page, which costs the same at any depth."
+        description="Start of the next page; runs that come meanwhile do not shift it."
     )
 
 
