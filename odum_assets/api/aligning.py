@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from odum_assets.api.stored import equity_of
-from odum_assets.api.tables import ParquetTable
+from odum_assets.api.tables import equity_of
 from odum_assets.results.store import ResultEntry
+from odum_assets.results.tables import StoredTable
 
 type Align = Literal["time", "start"]
 
@@ -58,13 +58,13 @@ def align_equity(entries: Sequence[ResultEntry], align: Align, points: int) -> A
     )
 
 
-def _span(table: ParquetTable) -> tuple[int, int]:
+def _span(table: StoredTable) -> tuple[int, int]:
     """Return the first and the last moment of a curve."""
     first, last = (int(_times(next(table.arrow(at, 1)))[0]) for at in (0, table.count() - 1))
     return first, last
 
 
-def _at(table: ParquetTable, grid: npt.NDArray[np.int64], end: int) -> list[float | None]:
+def _at(table: StoredTable, grid: npt.NDArray[np.int64], end: int) -> list[float | None]:
     """Return the last value at or before each moment, None outside the curve."""
     found = np.full(len(grid), np.nan)
     for batch in table.batches(columns=["timestamp", "portfolio_value"]):

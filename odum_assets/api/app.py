@@ -21,7 +21,7 @@ from odum_assets.api.routes import (
     comparing,
     configs,
     data,
-    registered,
+    registry,
     results,
     run_tables,
     runs,
@@ -46,7 +46,7 @@ _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
     results.router,
-    registered.router,
+    registry.router,
     run_tables.router,
     comparing.router,
     runs.router,

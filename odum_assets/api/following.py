@@ -17,7 +17,7 @@ import anyio
 
 from odum_assets.api.dagster_client import FINISHED, DagsterClient, DagsterEvent, DagsterRun, Look
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.sharing import Sharing
+from odum_assets.api.single_flight import SingleFlight
 
 type Kind = Literal["step", "progress", "log"]
 
@@ -175,7 +175,7 @@ class Following:
 
     def __init__(self, client: DagsterClient) -> None:
         self._client = client
-        self._sharing = Sharing()
+        self._sharing = SingleFlight()
         self._logs: OrderedDict[str, RunLog] = OrderedDict()
         self._followed: dict[str, _Followed] = {}
 

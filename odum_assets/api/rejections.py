@@ -1,7 +1,6 @@
 """What refused orders have in common: sides, reasons, prices."""
 
 from collections import Counter
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -9,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from odum_assets.api.tables import ParquetTable
 from odum_assets.catalog.arrow import Column
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.results.tables import StoredTable
 
 _BUCKETS: Final = 10
 _PATTERNS: Final = 20
@@ -50,20 +49,14 @@ class Rejections(BaseModel):
     price_range: PriceRange
 
 
-def analyze(orders: ParquetTable) -> Rejections:
+def analyze(orders: StoredTable) -> Rejections:
     """Return what refused orders have in common, batch by batch.
 
     Parameters
     ----------
-    orders : ParquetTable
+    orders : StoredTable
         The refused ones.
     """
-    stat = orders.file.stat()
-    return _analyze(orders, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=256)
-def _analyze(orders: ParquetTable, _mtime_ns: int, _size: int) -> Rejections:
     sides: Counter[str] = Counter()
     reasons: Counter[str | None] = Counter()
     total, priced, value = 0, 0, 0.0
@@ -93,7 +86,7 @@ def _analyze(orders: ParquetTable, _mtime_ns: int, _size: int) -> Rejections:
     )
 
 
-def _buckets(orders: ParquetTable, known: tuple[float, float]) -> list[Bucket]:
+def _buckets(orders: StoredTable, known: tuple[float, float]) -> list[Bucket]:
     counts = np.zeros(_BUCKETS, np.int64)
     edges = np.histogram_bin_edges(np.array(known), _BUCKETS, known)
     for batch in orders.batches(columns=["status", "price"]):

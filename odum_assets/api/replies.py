@@ -1,7 +1,7 @@
 """Replies that a client may have already, and replies that are streams.
 
 What belongs here: ETags, pages, headers. What does not: where rows come from (`tables`), how they
-are spelled (`forms`).
+are spelled (`media_types`).
 """
 
 import os
@@ -14,18 +14,19 @@ from fastapi import Request
 from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from odum_assets.api.forms import (
-    Form,
+from odum_assets.api.media_types import (
+    MediaType,
     arrow_stream,
-    chosen_form,
     gzipped,
     json_page,
+    preferred_media_type,
     takes_gzip,
 )
 from odum_assets.api.preconditions import Preconditions, tag_of, tag_of_files
 from odum_assets.api.sending import PiecewiseResponse, Releasable
-from odum_assets.api.tables import Table, batch_pieces, line_pieces
+from odum_assets.api.tables import batch_pieces, line_pieces
 from odum_assets.results.stored_file import StoredFile, path_of
+from odum_assets.results.tables import StoredTable
 
 DEFAULT_ROWS = 1_000
 """Rows of a JSON page for which no limit was given."""
@@ -50,7 +51,7 @@ class Page:
 
 
 def table_reply(
-    request: Request, table: Table, name: str, page: Page, extra: dict[str, Any] | None = None
+    request: Request, table: StoredTable, name: str, page: Page, extra: dict[str, Any] | None = None
 ) -> Response:
     """Send a page of a table in the form that the request asks for.
 
@@ -58,7 +59,7 @@ def table_reply(
     ----------
     request : Request
         Says form (Accept), compression (Accept-Encoding) and what it has (If-None-Match).
-    table : Table
+    table : StoredTable
         The rows.
     name : str
         Name of the rows in the JSON form.
@@ -67,8 +68,8 @@ def table_reply(
     extra : dict, optional
         Further content of the JSON form.
     """
-    form = chosen_form(request.headers.get("accept"), tuple(Form))
-    if form is Form.JSON and page.limit is None:
+    form = preferred_media_type(request.headers.get("accept"), tuple(MediaType))
+    if form is MediaType.JSON and page.limit is None:
         page = Page(page.offset, DEFAULT_ROWS)
     reply = Streamed(request, (table.path,), form, (request.url.path, request.url.query))
     if reply.known is not None:
@@ -78,11 +79,11 @@ def table_reply(
     reply.headers["X-Total-Count"] = str(total)
     if page.offset + rows < total:
         reply.headers["Link"] = next_link(request, page.offset + rows, page.limit)
-    if form is Form.ARROW:
+    if form is MediaType.ARROW:
         batches = batch_pieces(table, page.offset, rows)
         return reply.of(arrow_stream(batches), batches)
     lines = line_pieces(table, page.offset, rows)
-    if form is Form.LINES:
+    if form is MediaType.LINES:
         return reply.of(lines, lines)
     return reply.of(json_page({}, {name: lines}, {**page.shown(total), **(extra or {})}), lines)
 
@@ -96,14 +97,14 @@ class Streamed:
         The request.
     files : tuple[Path, ...]
         Files that the reply is made of.
-    form : Form
+    form : MediaType
         What it is sent as.
     parts : tuple
         What else makes it another reply.
     """
 
     def __init__(
-        self, request: Request, files: tuple[Path, ...], form: Form, parts: tuple[object, ...]
+        self, request: Request, files: tuple[Path, ...], form: MediaType, parts: tuple[object, ...]
     ) -> None:
         self._form = form
         self._packed = takes_gzip(request.headers.get("accept-encoding"))
@@ -167,7 +168,7 @@ def json_reply(
     tag = tag_of(body) if tag is None else tag
     headers = {**(headers or {}), "ETag": tag, "Cache-Control": "no-cache"}
     known = not_modified(request, tag, headers)
-    return known or Response(body, media_type=Form.JSON.value, headers=headers)
+    return known or Response(body, media_type=MediaType.JSON.value, headers=headers)
 
 
 def next_link(request: Request, offset: int, limit: int | None) -> str:

@@ -1,7 +1,7 @@
 """Send long replies piece by piece, so that a client that does not read holds one piece.
 
 What belongs here: when a piece goes out, and what is given up while none can. What does not: what
-the pieces are (`forms`, `tables`), and when a client is disconnected (`server`).
+the pieces are (`media_types`, `tables`), and when a client is disconnected (`server`).
 """
 
 import tempfile

@@ -8,16 +8,16 @@ from anyio import to_thread
 from fastapi import Depends, Request
 
 from odum_assets.api import config_files, models
+from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.capacity import Capacity, StorageCapacity
 from odum_assets.api.config_files import FoundConfig
 from odum_assets.api.dagster_client import DagsterClient
-from odum_assets.api.files import FileCache
 from odum_assets.api.following import Following
 from odum_assets.api.launching import KeyLocks, LaunchLimit
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.registered import Registered
-from odum_assets.api.sharing import Sharing
+from odum_assets.api.run_registry import RunRegistry
+from odum_assets.api.single_flight import SingleFlight
 from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.registry.database import result_store
@@ -41,20 +41,15 @@ class Service:
         self.settings = settings
         self.options = options
         self.store = result_store(settings)
-        self.registered = Registered(settings)
+        self.cache = Cache()
+        self.registered = RunRegistry(settings, self.cache)
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
         self.repeats = KeyLocks()
         """Held while a request with an Idempotency-Key is looked up and started."""
         self.following = Following(self.dagster)
         self.storage = StorageCapacity()
-        self.sharing = Sharing()
-        # Some kilobytes each, entries some ten.
-        self._entries = FileCache[ResultEntry | None](most=1_000)
-        self._listed = FileCache[bytes](most=5_000)
-        self._documents = FileCache[bytes](most=1_000)
-        self._projects = FileCache[Project](most=2)
-        self._configs = FileCache[tuple[list[FoundConfig], list[str]]](most=2)
+        self.single_flight = SingleFlight()
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result.
@@ -112,7 +107,7 @@ class Service:
         if not is_run_id(run_id):
             return make()
         paths = [self._file("fast", run_id), self._file("tickdata", run_id)]
-        return self._documents.get(paths, make)
+        return self.cache.get(("document", run_id), file_validator(*paths), make)
 
     def listed(self, run_id: str) -> bytes | None:
         """Return what lists show of a result as JSON; None if its file is gone or damaged."""
@@ -121,7 +116,8 @@ class Service:
             return listed_model(self.result(run_id)).model_dump_json().encode()
 
         try:
-            return self._listed.get([self._file("fast", run_id)], make)
+            validator = file_validator(self._file("fast", run_id))
+            return self.cache.get(("listed", run_id), validator, make)
         except (ProblemError, ResultError, KeyError, ValueError):
             return None
 
@@ -132,7 +128,8 @@ class Service:
             is_there = self.store.fast_path(run_id).exists()
             return self.store.entry(run_id) if is_there else None
 
-        return self._entries.get([self._file("fast", run_id)], make)
+        validator = file_validator(self._file("fast", run_id))
+        return self.cache.get(("result", run_id), validator, make)
 
     def _file(self, folder: str, run_id: str) -> Path:
         """Return a file to look whether it has changed; to read it, the store is asked."""
@@ -147,7 +144,8 @@ class Service:
             If their folder cannot be read.
         """
         files = config_files.paths_in(self.settings.configs_path)
-        return self._projects.get(files, lambda: load_project(self.settings))
+        validator = (*files, file_validator(*files))
+        return self.cache.get("project", validator, lambda: load_project(self.settings))
 
     def configs(self) -> tuple[list[FoundConfig], list[str]]:
         """Return the files of configurations, valid or not, and how they contradict each other."""
@@ -157,7 +155,8 @@ class Service:
             files = config_files.list_files(folder)
             return files, config_files.contradictions(folder, files)
 
-        return self._configs.get(config_files.paths_in(folder), make)
+        found = config_files.paths_in(folder)
+        return self.cache.get("configs", (*found, file_validator(*found)), make)
 
     def config(self, name: str) -> tuple[Project, LoadedConfig]:
         """Return a configuration, by its name or file name.

@@ -8,7 +8,7 @@ from odum_assets.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
-    from odum_assets.registry.register import Rebuilt
+    from odum_assets.registry.register import RebuildReport
 
 app = typer.Typer(
     no_args_is_help=True, help="The run registry, an index of the results: rebuild, check."
@@ -49,7 +49,7 @@ def upgrade(as_json: JsonOption = False) -> None:
             filled = upgrade_registry(engine, result_store(settings))
     finally:
         engine.dispose()
-    version = schema.head_version()
+    version = schema.VERSION
     output.data({"registry": shown(url), "version": version, "filled": _as_json(filled)})
     output.facts(None, [("database", escaped(shown_path(shown(url)))), ("version", version)])
     if filled is not None:
@@ -117,7 +117,7 @@ def check(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _tell(output: "Output", done: "Rebuilt") -> None:
+def _tell(output: "Output", done: "RebuildReport") -> None:
     from odum_assets.cli.rendering import plural
 
     if done.set_aside is not None:
@@ -131,7 +131,7 @@ def _tell(output: "Output", done: "Rebuilt") -> None:
         raise typer.Exit(1)
 
 
-def _as_json(done: "Rebuilt | None") -> dict[str, object] | None:
+def _as_json(done: "RebuildReport | None") -> dict[str, object] | None:
     if done is None:
         return None
     return {

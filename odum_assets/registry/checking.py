@@ -13,7 +13,7 @@ from odum_assets.registry.database import (
     result_store,
     shown,
 )
-from odum_assets.registry.models import PENDING, Artifact, Run
+from odum_assets.registry.models import ARTIFACTS, IS_PENDING, RUNS
 from odum_assets.registry.records import run_ids
 from odum_assets.registry.repair import find_damage, remedy
 from odum_assets.settings import Settings
@@ -22,7 +22,7 @@ _NAMED = 3
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckReport:
     """What a check found.
 
     Parameters
@@ -46,7 +46,7 @@ class Checked:
     problems: list[str] = field(default_factory=list)
 
 
-def check_registry(settings: Settings) -> Checked:
+def check_registry(settings: Settings) -> CheckReport:
     """Check a registry and change nothing.
 
     Raises
@@ -55,7 +55,7 @@ def check_registry(settings: Settings) -> Checked:
         If the database cannot be reached.
     """
     url = registry_url(settings)
-    found = Checked(shown(url))
+    found = CheckReport(shown(url))
     damage = find_damage(settings)
     if damage is not None:
         found.problems.append(f"{damage}; {remedy(url)}")
@@ -67,16 +67,15 @@ def check_registry(settings: Settings) -> Checked:
     try:
         with reading(engine) as connection:
             found.version = schema.current_version(connection)
-            if found.version != schema.head_version():
+            if found.version != schema.VERSION:
                 found.problems.append(
                     f"the tables are at version {found.version or 'none'}, this program needs "
-                    f"{schema.head_version()}; run: odum registry upgrade"
+                    f"{schema.VERSION}; run: odum registry upgrade"
                 )
                 return found
-            under_way = Run.status.in_(PENDING)
             reports = _with_report(connection)
-            pending = set(connection.execute(sa.select(Run.run_id).where(under_way)).scalars())
-            known = set(connection.execute(sa.select(Run.run_id).where(~under_way)).scalars())
+            pending = set(connection.execute(sa.select(RUNS.c.run_id).where(IS_PENDING)).scalars())
+            known = set(connection.execute(sa.select(RUNS.c.run_id).where(~IS_PENDING)).scalars())
     finally:
         engine.dispose()
     found.runs, found.pending = len(known), len(pending)
@@ -97,8 +96,8 @@ def check_registry(settings: Settings) -> Checked:
 
 def _with_report(connection: sa.Connection) -> set[str]:
     """Return the runs of which files of a report are registered."""
-    in_report = Artifact.storage_path.like("report/%")
-    found = sa.select(Run.run_id).where(
-        sa.exists().where(Artifact.run_id == Run.id).where(in_report)
+    in_report = ARTIFACTS.c.storage_path.like("report/%")
+    found = sa.select(RUNS.c.run_id).where(
+        sa.exists().where(ARTIFACTS.c.run_id == RUNS.c.id).where(in_report)
     )
     return set(connection.execute(found).scalars())

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from odum_assets.registry.models import Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, RUNS, STRATEGIES
 from odum_assets.registry.records import Record, Row
 from odum_assets.registry.types import Exact, UtcTime
 from odum_assets.results.store import ResultError
@@ -52,8 +52,7 @@ def _misfit(columns: dict[str, _Fits], row: Row) -> str | None:
     return None
 
 
-def _columns(model: Any) -> dict[str, _Fits]:  # noqa: ANN401 - a mapped class
-    table: sa.Table = model.__table__
+def _columns(table: sa.Table) -> dict[str, _Fits]:
     found = {}
     for column in table.c:
         fits = _fits(column.type)
@@ -105,8 +104,8 @@ def _fits_text(length: int | None) -> _Fits:
     return fits
 
 
-_DATASET: Final = _columns(Dataset)
-_STRATEGY: Final = _columns(Strategy)
-_RUN: Final = _columns(Run)
-_ARTIFACT: Final = _columns(Artifact)
-_EVENT: Final = _columns(Event)
+_DATASET: Final = _columns(DATASETS)
+_STRATEGY: Final = _columns(STRATEGIES)
+_RUN: Final = _columns(RUNS)
+_ARTIFACT: Final = _columns(ARTIFACTS)
+_EVENT: Final = _columns(EVENTS)

@@ -24,9 +24,9 @@ from odum_assets.registry.database import (
     result_store,
     writing,
 )
-from odum_assets.registry.models import PENDING
+from odum_assets.registry.models import ARTIFACTS, EVENTS, IS_PENDING, RUNS
 from odum_assets.registry.records import PHASE_LIMIT, Row, pending_row, record_of
-from odum_assets.registry.register import ARTIFACTS, EVENTS, RUNS, insert, opened, register_record
+from odum_assets.registry.register import insert, opened, register_record
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import request_record, write_failure
 from odum_assets.results.store import ResultError, ResultStore
@@ -38,8 +38,6 @@ _PROGRESS_PATIENCE_SECS = 0.25
 _ERROR_TYPES = {RunStatus.FAILED: "RunFailed", RunStatus.CANCELED: "RunCanceled"}
 _OWNER = "dagster_instance"
 """Key in the provenance of a run under way: names of the Dagster instance that has it."""
-
-_IS_PENDING = RUNS.c.status.in_(PENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def register_queued(
         known = sa.func.coalesce(RUNS.c.dagster_run_id, statement.excluded.dagster_run_id)
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["run_id"], set_={"dagster_run_id": known}, where=_IS_PENDING
+                index_elements=["run_id"], set_={"dagster_run_id": known}, where=IS_PENDING
             )
         )
 
@@ -110,7 +108,7 @@ def attach_dagster_run(settings: Settings, run_id: str, dagster_run_id: str) -> 
     RegistryError
         If the registry cannot be written; it is as before.
     """
-    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), _IS_PENDING)
+    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), IS_PENDING)
     return _update(settings, which, {"dagster_run_id": dagster_run_id})
 
 
@@ -138,7 +136,7 @@ def withdraw(settings: Settings, run_id: str) -> bool:
     RegistryError
         If the registry cannot be written; it is as before.
     """
-    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), _IS_PENDING)
+    which = (RUNS.c.run_id == run_id, RUNS.c.dagster_run_id.is_(None), IS_PENDING)
     with opened(settings) as engine, writing(engine) as connection:
         return bool(connection.execute(RUNS.delete().where(*which)).rowcount)
 
@@ -268,7 +266,7 @@ def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error
     ResultError
         If a record cannot be written or read; the other runs are closed.
     """
-    which = (RUNS.c.dagster_run_id == dagster_run_id, _IS_PENDING)
+    which = (RUNS.c.dagster_run_id == dagster_run_id, IS_PENDING)
     return _close(settings, which, status, error)
 
 
@@ -300,7 +298,7 @@ def pending_runs(settings: Settings) -> list[PendingRun]:
         RUNS.c.executed_at,
         RUNS.c.updated_at,
         RUNS.c.provenance,
-    ).where(_IS_PENDING)
+    ).where(IS_PENDING)
     with opened(settings) as engine, reading(engine) as connection:
         return [
             PendingRun(
@@ -319,7 +317,7 @@ def _same(run: PendingRun) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         RUNS.c.run_id == run.run_id,
         RUNS.c.dagster_run_id.is_not_distinct_from(run.dagster_run_id),
-        _IS_PENDING,
+        IS_PENDING,
     )
 
 

@@ -2,8 +2,9 @@
 
 Every function takes an open connection (`odum_assets.registry.database.reading`) of an engine from
 `odum_assets.registry.register.open_registry`, and returns plain dictionaries: times have a zone,
-amounts and fractions are `Decimal`, enums their members. Pages follow each other by a cursor, which
-costs the same at any depth, or by an offset. What is not known comes last in either direction.
+amounts and fractions are `Decimal`, enums their members. Pages follow each other by a cursor or an
+offset. What is not known comes last in either direction, which is why no library does the paging:
+sqlakeyset takes columns without nulls only.
 
 Runs under way are rows like the others: `status`, `progress` and `phase` say how far they are.
 Events come from the file of a run that ended, so a run under way has none yet.
@@ -21,7 +22,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from odum_assets.registry.database import RegistryError
-from odum_assets.registry.models import SORTED_COLUMNS, Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.models import (
+    ARTIFACTS,
+    DATASETS,
+    EVENTS,
+    IS_PENDING,
+    PENDING,
+    RUNS,
+    SORTED_COLUMNS,
+    STRATEGIES,
+)
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import (
     MONEY_DECIMALS,
@@ -38,17 +48,22 @@ MAX_LIMIT = 1_000
 _LARGEST = 2**63 - 1
 _LARGEST_AMOUNT = Decimal(10) ** (MONEY_DIGITS - MONEY_DECIMALS)
 
-_FEW = 4_000
-"""Runs that are sorted when a page of them is asked for; of more an index is followed."""
-
-_RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
-_DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
-_STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
-_ARTIFACTS: sa.Table = Artifact.__table__  # type: ignore[assignment]
-_EVENTS: sa.Table = Event.__table__  # type: ignore[assignment]
-
 _INNER = {"params", "provenance"}
-_LISTED = [column for column in _RUNS.c if column.name not in _INNER]
+_LISTED = [column for column in RUNS.c if column.name not in _INNER]
+
+
+_EQUAL = (
+    "config_name",
+    "instrument",
+    "partition",
+    "dataset_id",
+    "strategy_id",
+    "run_mode",
+    "detail",
+    "dagster_run_id",
+    "sweep_id",
+)
+_MOMENTS = ("executed_from", "executed_to")
 
 
 class QueryError(RegistryError):
@@ -153,7 +168,7 @@ def list_runs(
     where = where or RunFilter()
     # One more than asked for tells whether there is a next page.
     keys = _keys(connection, name, is_down, where, limit + 1, _position(cursor, sort), offset)
-    found = sa.select(*_LISTED).where(_RUNS.c.id.in_(keys[:limit]))
+    found = sa.select(*_LISTED).where(RUNS.c.id.in_(keys[:limit]))
     by_key = {row["id"]: dict(row) for row in connection.execute(found).mappings()}
     rows = [by_key[key] for key in keys[:limit]]
     following = _cursor(rows[-1], name, sort) if len(keys) > limit else None
@@ -162,7 +177,7 @@ def list_runs(
 
 def count_runs(connection: sa.Connection, where: RunFilter | None = None) -> int:
     """Return how many runs a filter leaves."""
-    found = sa.select(sa.func.count()).select_from(_RUNS)
+    found = sa.select(sa.func.count()).select_from(RUNS)
     conditions = _conditions(connection, where or RunFilter())
     return int(connection.execute(found.where(*conditions)).scalar_one())
 
@@ -171,24 +186,24 @@ def get_run(connection: sa.Connection, run_id: str) -> Row | None:
     """Return a run with everything, its dataset and strategy as rows; None when unknown."""
     if not is_run_id(run_id):
         return None
-    run = _one(connection, sa.select(_RUNS).where(_RUNS.c.run_id == run_id))
+    run = _one(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id))
     if run is None:
         return None
-    dataset = sa.select(_DATASETS).where(_DATASETS.c.id == run["dataset_id"])
-    strategy = sa.select(_STRATEGIES).where(_STRATEGIES.c.id == run["strategy_id"])
+    dataset = sa.select(DATASETS).where(DATASETS.c.id == run["dataset_id"])
+    strategy = sa.select(STRATEGIES).where(STRATEGIES.c.id == run["strategy_id"])
     return {**run, "dataset": _one(connection, dataset), "strategy": _one(connection, strategy)}
 
 
 def get_runs_of_dagster(connection: sa.Connection, dagster_run_id: str) -> list[Row]:
     """Return the runs of a Dagster run, in the order in which they came: several for a sweep."""
-    found = sa.select(*_LISTED).where(_RUNS.c.dagster_run_id == dagster_run_id)
-    return _all(connection, found.order_by(_RUNS.c.id))
+    found = sa.select(*_LISTED).where(RUNS.c.dagster_run_id == dagster_run_id)
+    return _all(connection, found.order_by(RUNS.c.id))
 
 
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
     """Return several runs in the order of their ids; unknown ones are left out."""
     known = [each for each in run_ids if is_run_id(each)]
-    found = sa.select(*_LISTED).where(_RUNS.c.run_id.in_(known))
+    found = sa.select(*_LISTED).where(RUNS.c.run_id.in_(known))
     by_id = {row["run_id"]: dict(row) for row in connection.execute(found).mappings()}
     return [by_id[each] for each in dict.fromkeys(run_ids) if each in by_id]
 
@@ -198,10 +213,10 @@ def list_artifacts(connection: sa.Connection, run_id: str) -> list[Row]:
     if not is_run_id(run_id):
         return []
     found = (
-        sa.select(_ARTIFACTS)
-        .join(_RUNS, _RUNS.c.id == _ARTIFACTS.c.run_id)
-        .where(_RUNS.c.run_id == run_id)
-        .order_by(_ARTIFACTS.c.storage_path)
+        sa.select(ARTIFACTS)
+        .join(RUNS, RUNS.c.id == ARTIFACTS.c.run_id)
+        .where(RUNS.c.run_id == run_id)
+        .order_by(ARTIFACTS.c.storage_path)
     )
     return _all(connection, found)
 
@@ -230,29 +245,29 @@ def list_events(
     """
     if not is_run_id(run_id):
         return []
-    key = sa.select(_RUNS.c.id).where(_RUNS.c.run_id == run_id).scalar_subquery()
+    key = sa.select(RUNS.c.id).where(RUNS.c.run_id == run_id).scalar_subquery()
     found = (
-        sa.select(_EVENTS)
-        .where(_EVENTS.c.run_id == key, _EVENTS.c.sequence > after)
-        .order_by(_EVENTS.c.sequence)
+        sa.select(EVENTS)
+        .where(EVENTS.c.run_id == key, EVENTS.c.sequence > after)
+        .order_by(EVENTS.c.sequence)
         .limit(limit)
     )
-    return _all(connection, _with(found, _EVENTS.c.event_type, event_type))
+    return _all(connection, _with(found, EVENTS.c.event_type, event_type))
 
 
 def latest_events(connection: sa.Connection, event_type: str, limit: int = 100) -> list[Row]:
     """Return the newest events of a type over all runs, with the ids of their runs."""
     found = (
         sa.select(
-            _RUNS.c.run_id,
-            _EVENTS.c.sequence,
-            _EVENTS.c.event_type,
-            _EVENTS.c.timestamp,
-            _EVENTS.c.payload,
+            RUNS.c.run_id,
+            EVENTS.c.sequence,
+            EVENTS.c.event_type,
+            EVENTS.c.timestamp,
+            EVENTS.c.payload,
         )
-        .join(_RUNS, _RUNS.c.id == _EVENTS.c.run_id)
-        .where(_EVENTS.c.event_type == event_type)
-        .order_by(_EVENTS.c.timestamp.desc())
+        .join(RUNS, RUNS.c.id == EVENTS.c.run_id)
+        .where(EVENTS.c.event_type == event_type)
+        .order_by(EVENTS.c.timestamp.desc())
         .limit(limit)
     )
     return _all(connection, found)
@@ -262,31 +277,31 @@ def list_datasets(
     connection: sa.Connection, instrument: str | None = None, limit: int = 100, offset: int = 0
 ) -> list[Row]:
     """Return datasets by instrument and first day."""
-    found = sa.select(_DATASETS).order_by(
-        _DATASETS.c.instrument, _DATASETS.c.start_date, _DATASETS.c.id
+    found = sa.select(DATASETS).order_by(
+        DATASETS.c.instrument, DATASETS.c.start_date, DATASETS.c.id
     )
-    found = _with(found, _DATASETS.c.instrument, instrument)
+    found = _with(found, DATASETS.c.instrument, instrument)
     return _all(connection, found.limit(limit).offset(offset))
 
 
 def count_datasets(connection: sa.Connection, instrument: str | None = None) -> int:
     """Return how many datasets there are, of one instrument or all."""
-    return _count(connection, _DATASETS.c.instrument, instrument)
+    return _count(connection, DATASETS.c.instrument, instrument)
 
 
 def count_strategies(connection: sa.Connection, name: str | None = None) -> int:
     """Return how many strategies there are, of one name or all."""
-    return _count(connection, _STRATEGIES.c.name, name)
+    return _count(connection, STRATEGIES.c.name, name)
 
 
 def list_strategies(
     connection: sa.Connection, name: str | None = None, limit: int = 100, offset: int = 0
 ) -> list[Row]:
     """Return strategies by name and version."""
-    found = sa.select(_STRATEGIES).order_by(
-        _STRATEGIES.c.name, _STRATEGIES.c.version, _STRATEGIES.c.params_hash
+    found = sa.select(STRATEGIES).order_by(
+        STRATEGIES.c.name, STRATEGIES.c.version, STRATEGIES.c.params_hash
     )
-    found = _with(found, _STRATEGIES.c.name, name)
+    found = _with(found, STRATEGIES.c.name, name)
     return _all(connection, found.limit(limit).offset(offset))
 
 
@@ -299,97 +314,46 @@ def _keys(
     position: tuple[Any, int] | None,
     offset: int,
 ) -> list[int]:
-    """Return the keys of a page: those with a known value, then those without.
-
-    Known and unknown values are asked for apart, so that one plain index serves both directions on
-    both databases.
-    """
-    source, rest = _source(connection, name, where)
-    column, key = source.c[name], source.c.id
+    """Return the keys of a page; what is not known comes last in either direction."""
+    column, key = RUNS.c[name], RUNS.c.id
     way = sa.desc if is_down else sa.asc
-
-    def chosen(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        return sa.select(key).where(*which, *rest).order_by(way(column), way(key))
-
-    keys: list[int] = []
-    if position is None or position[0] is not None:
-        known = chosen(column.is_not(None))
-        if position is not None:
-            here = sa.tuple_(column, key)
-            there = sa.tuple_(sa.literal(position[0], column.type), sa.literal(position[1]))
-            known = known.where(here < there if is_down else here > there)
-        keys = list(connection.execute(known.limit(limit).offset(offset)).scalars())
-    if len(keys) < limit and _RUNS.c[name].nullable:
-        unknown = chosen(column.is_(None))
-        if position is not None and position[0] is None:
-            unknown = unknown.where(key < position[1] if is_down else key > position[1])
-        if offset and not keys:
-            counted = (
-                sa.select(sa.func.count()).select_from(source).where(column.is_not(None), *rest)
-            )
-            skipped = offset - int(connection.execute(counted).scalar_one())
-            unknown = unknown.offset(max(skipped, 0))
-        keys += connection.execute(unknown.limit(limit - len(keys))).scalars()
-    return keys
+    found = sa.select(key).where(*_conditions(connection, where))
+    if position is not None:
+        found = found.where(_after(column, is_down, position))
+    order = way(column).nulls_last() if column.nullable else way(column)
+    found = found.order_by(order, way(key)).limit(limit).offset(offset)
+    return list(connection.execute(found).scalars())
 
 
-def _source(
-    connection: sa.Connection, name: str, where: RunFilter
-) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]:
-    """Return where keys are looked for, and under which conditions.
-
-    First it is asked whether few rows are left: these are sorted, for following the index of the
-    column could pass all others before the first of them. Of many, one comes soon: the index is
-    followed until the page is full. SQLite must be told; it knows the average number of rows of a
-    value only, and would sort half of the table for a configuration that has half of the runs.
-    """
-    conditions = _conditions(connection, where)
-    if not conditions:
-        return _RUNS, []
-    few = sa.select(_RUNS.c.id).where(*conditions).limit(_FEW + 1).subquery()
-    if int(connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one()) > _FEW:
-        with_indexes = connection.dialect.name == "postgresql"
-        return _RUNS, _conditions(connection, where, with_indexes=with_indexes)
-    columns = dict.fromkeys([_RUNS.c.id, _RUNS.c[name]])
-    return sa.select(*columns).where(*conditions).limit(_FEW + 1).subquery("few"), []
+def _after(
+    column: sa.Column[Any], is_down: bool, position: tuple[Any, int]
+) -> sa.ColumnElement[bool]:
+    """Return the condition of the rows after a position in the order of a column and the keys."""
+    value, key = position[0], sa.literal(position[1])
+    if value is None:
+        later = RUNS.c.id < key if is_down else RUNS.c.id > key
+        return sa.and_(column.is_(None), later)
+    here, there = sa.tuple_(column, RUNS.c.id), sa.tuple_(sa.literal(value, column.type), key)
+    known = here < there if is_down else here > there
+    return sa.or_(known, column.is_(None)) if column.nullable else known
 
 
-def _conditions(
-    connection: sa.Connection, where: RunFilter, *, with_indexes: bool = True
-) -> list[sa.ColumnElement[bool]]:
-    def column(name: str) -> sa.ColumnElement[Any]:
-        found = _RUNS.c[name]
-        # SQLite's way to say that an index shall not be used for a column.
-        return found if with_indexes else sa.type_coerce(_plus(found), found.type)
-
-    names = (
-        "config_name",
-        "instrument",
-        "partition",
-        "dataset_id",
-        "strategy_id",
-        "run_mode",
-        "detail",
-        "dagster_run_id",
-        "sweep_id",
-    )
-    equal = {name: getattr(where, name) for name in names}
-    for name, value in equal.items():
+def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnElement[bool]]:
+    equal = {name: getattr(where, name) for name in _EQUAL}
+    for name, value in (*equal.items(), *((name, getattr(where, name)) for name in _MOMENTS)):
         _check_value(name, value)
-    for name in ("executed_from", "executed_to"):
-        _check_value(name, getattr(where, name))
-    found = [column(name) == value for name, value in equal.items() if value is not None]
-    if isinstance(where.status, RunStatus):
-        found.append(column("status") == where.status)
-    elif where.status is not None:
-        found.append(column("status").in_(where.status))
+    found = [RUNS.c[name] == value for name, value in equal.items() if value is not None]
+    if where.status is not None:
+        statuses = [where.status] if isinstance(where.status, RunStatus) else [*where.status]
+        is_pending = sorted(statuses) == sorted(PENDING)
+        found.append(IS_PENDING if is_pending else RUNS.c.status.in_(statuses))
     if where.executed_from is not None:
-        found.append(column("executed_at") >= where.executed_from)
+        found.append(RUNS.c.executed_at >= where.executed_from)
     if where.executed_to is not None:
-        found.append(column("executed_at") < where.executed_to)
+        found.append(RUNS.c.executed_at < where.executed_to)
     if where.params is not None:
         if connection.dialect.name == "postgresql":
-            found.append(_RUNS.c.params.op("@>")(sa.literal(where.params, _RUNS.c.params.type)))
+            found.append(RUNS.c.params.op("@>")(sa.literal(where.params, RUNS.c.params.type)))
         else:
             found += _holding("$", where.params)
     return found
@@ -415,13 +379,9 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-def _plus(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return sa.UnaryExpression(column, operator=sa.sql.operators.custom_op("+"))
-
-
 def _holding(path: str, value: Any) -> Iterator[sa.ColumnElement[bool]]:  # noqa: ANN401 - JSON
     """Yield the conditions that a place in ``params`` holds a value, as ``@>`` means it."""
-    inside = sa.type_coerce(_RUNS.c.params, sa.Text)
+    inside = sa.type_coerce(RUNS.c.params, sa.Text)
     kind = sa.func.json_type(inside, path)
     if isinstance(value, dict):
         yield kind == "object"
@@ -436,7 +396,7 @@ def _holding(path: str, value: Any) -> Iterator[sa.ColumnElement[bool]]:  # noqa
                 raise QueryError("params: lists of plain values only")
             items = sa.func.json_each(inside, path).table_valued("value", "type")
             one = sa.select(1).select_from(items).where(*_is(items.c.value, items.c.type, each))
-            yield one.correlate(_RUNS).exists()
+            yield one.correlate(RUNS).exists()
     else:
         yield from _is(sa.func.json_extract(inside, path), kind, value)
 
@@ -484,7 +444,7 @@ def _position(cursor: str | None, sort: str) -> tuple[Any, int] | None:
         if of != sort or type(key) is not int or not 0 <= key <= _LARGEST:
             raise ValueError
         name = sort.removeprefix("-")
-        place = _parsed(_RUNS.c[name].type, value)
+        place = _parsed(RUNS.c[name].type, value)
         _check_value(name, place)
         return place, key
     except (ValueError, TypeError, ArithmeticError, QueryError):

@@ -1,4 +1,4 @@
-"""What the registry says of a run, made from its file, or from what was asked for.
+"""What the registry says of a run, by its file or by what was asked for.
 
 What belongs here: the translation of documents into rows; it reads files and knows no database.
 The files show percentages, the registry fractions; signs are the same.
@@ -19,6 +19,7 @@ from odum_assets.config.hashing import canonical_json
 from odum_assets.config.problems import printable
 from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
+from odum_assets.registry.models import FIGURES
 from odum_assets.registry.types import (
     RATIO_DECIMALS,
     RATIO_DIGITS,
@@ -53,6 +54,8 @@ _UNUSABLE = (
 
 _TICKS = "tick"
 _LARGEST_RATIO = 10 ** (RATIO_DIGITS - RATIO_DECIMALS)
+_PERCENTAGES = ("_pct", "win_rate")
+_EXTRAPOLATED = ("cagr", "calmar_ratio")
 _KINDS = {
     ".json": (ArtifactKind.JSON, "application/json"),
     ".parquet": (ArtifactKind.PARQUET, "application/vnd.apache.parquet"),
@@ -282,42 +285,27 @@ def _common(document: Row, created: datetime) -> Row:
 
 def _figures(summary: Row | None) -> Row:
     """Return the figures of a run; all unknown for one without a summary."""
-    found = summary or {}
-    account, parts = found.get("account", {}), found.get("pnl_breakdown", {})
-    trades, drawdown = found.get("trades", {}), found.get("drawdown", {})
-    ratios, returns = found.get("ratios", {}), found.get("returns", {})
+    if summary is None:
+        return dict.fromkeys(column.name for column in FIGURES)
     return {
-        "figures_version": None if summary is None else version_of(summary),
-        "currency": account.get("currency"),
-        "initial_capital": account.get("starting_balance"),
-        "final_balance": account.get("final_balance"),
-        "final_value": account.get("final_equity"),
-        "lowest_value": account.get("lowest_equity"),
-        "pnl": found.get("pnl"),
-        "realized": parts.get("realized"),
-        "unrealized": parts.get("unrealized"),
-        "commissions": parts.get("commissions"),
-        "funding": parts.get("funding"),
-        "drawdown_amount": drawdown.get("max_drawdown_amount"),
-        "drawdown_duration_secs": drawdown.get("max_drawdown_duration_secs"),
-        "expectancy": trades.get("expectancy"),
-        "total_return": _fraction(returns.get("total_return_pct")),
-        "cagr": _storable(_fraction(returns.get("cagr_pct"))),
-        "volatility": _fraction(returns.get("volatility_pct")),
-        "max_drawdown": _fraction(drawdown.get("max_drawdown_pct")),
-        "win_rate": _fraction(trades.get("win_rate")),
-        "profit_factor": trades.get("profit_factor"),
-        "sharpe_ratio": ratios.get("sharpe"),
-        "sortino_ratio": ratios.get("sortino"),
-        "calmar_ratio": _storable(ratios.get("calmar")),
-        "orders": found.get("orders"),
-        "fills": found.get("fills"),
-        "total_trades": trades.get("total_trades"),
-        "winning_trades": trades.get("winning_trades"),
-        "losing_trades": trades.get("losing_trades"),
-        "break_even_trades": trades.get("break_even_trades"),
-        "flag_count": None if summary is None else len(summary["flags"]),
+        **{column.name: _figure(summary, column.name, column.info["figure"]) for column in FIGURES},
+        "figures_version": version_of(summary),
+        "flag_count": len(summary["flags"]),
     }
+
+
+def _figure(summary: Row, name: str, path: str) -> Any:  # noqa: ANN401 - whatever a file says
+    """Return a figure of a summary, percentages as fractions; None where it has none."""
+    *sections, last = path.split(".")
+    for section in sections:
+        summary = summary.get(section, {})
+    value = summary.get(last)
+    if path.endswith(_PERCENTAGES):
+        value = _fraction(value)
+    # Growth that is extrapolated may be too large for its column.
+    if name in _EXTRAPOLATED and value is not None and abs(value) >= _LARGEST_RATIO:
+        return None
+    return value
 
 
 def _dataset(metadata: Row, created: datetime) -> Row:
@@ -364,7 +352,7 @@ def _strategy(metadata: Row, created: datetime) -> Row:
 def _artifacts(store: ResultStore, run_id: str) -> tuple[list[Row], list[str]]:
     """Return the files of a run, and why some of them are left out."""
     own = f"{run_id}.json"
-    files = [("fast", own), ("failed", own), ("tickdata", own)]
+    files = [("fast", own), ("failed", own), ("tickdata", own), ("tickdata", f"{run_id}.parquet")]
     rows: list[Row] = []
     problems: list[str] = []
     try:
@@ -437,11 +425,6 @@ def _event(sequence: int, kind: str, moment: datetime, payload: Row) -> Row:
 
 def _fraction(percent: float | None) -> Decimal | None:
     return None if percent is None else Decimal(repr(percent)).scaleb(-2)
-
-
-def _storable(ratio: Decimal | float | None) -> Decimal | float | None:
-    """Return a ratio unless it is too large for its column: growth that is extrapolated may be."""
-    return None if ratio is None or abs(ratio) >= _LARGEST_RATIO else ratio
 
 
 def _moment(text: str) -> datetime:

@@ -25,24 +25,18 @@ from odum_assets.registry.database import (
     writing,
 )
 from odum_assets.registry.fitting import require_fits
-from odum_assets.registry.models import PENDING, Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, IS_PENDING, RUNS, STRATEGIES
 from odum_assets.registry.records import Record, Row, record_of, run_ids
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 
 _BATCH = 2_000
 
-DATASETS: sa.Table = Dataset.__table__  # type: ignore[assignment]
-STRATEGIES: sa.Table = Strategy.__table__  # type: ignore[assignment]
-RUNS: sa.Table = Run.__table__  # type: ignore[assignment]
-ARTIFACTS: sa.Table = Artifact.__table__  # type: ignore[assignment]
-EVENTS: sa.Table = Event.__table__  # type: ignore[assignment]
-
 _TABLES = [table.name for table in (DATASETS, STRATEGIES, RUNS, ARTIFACTS, EVENTS)]
 
 
 @dataclass(slots=True)
-class Rebuilt:
+class RebuildReport:
     """What a rebuild came to.
 
     Parameters
@@ -92,12 +86,12 @@ def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> s
     try:
         with reading(engine) as connection:
             version = schema.current_version(connection)
-        if version == schema.head_version():
+        if version == schema.VERSION:
             return engine
         if not is_file:
             raise RegistryError(
                 f"registry {shown(url)}: the tables are at version {version or 'none'}, this "
-                f"program needs {schema.head_version()}; run: odum registry upgrade"
+                f"program needs {schema.VERSION}; run: odum registry upgrade"
             )
         upgrade_registry(engine, result_store(settings))
     except BaseException:
@@ -111,7 +105,7 @@ def upgrade_registry(
     store: ResultStore,
     pending: Sequence[Row] = (),
     progress: Callable[[int], None] | None = None,
-) -> Rebuilt | None:
+) -> RebuildReport | None:
     """Bring the tables up to this program's version, and fill new ones from the result files.
 
     Parameters
@@ -127,7 +121,7 @@ def upgrade_registry(
 
     Returns
     -------
-    Rebuilt or None
+    RebuildReport or None
         What filling came to; None when the tables were there.
 
     Raises
@@ -187,7 +181,7 @@ def register_run(settings: Settings, run_id: str) -> None:
 
 def rebuild(
     engine: sa.Engine, store: ResultStore, progress: Callable[[int], None] | None = None
-) -> Rebuilt:
+) -> RebuildReport:
     """Make the whole registry anew from the result files; readers see the old one until the end.
 
     Runs under way have no file: their rows (queued, running) are taken over as they are, unless a
@@ -227,7 +221,7 @@ def register_record(connection: sa.Connection, record: Record) -> None:
 
 def pending_rows(connection: sa.Connection) -> list[Row]:
     """Return the rows of runs under way, in order of their keys."""
-    under_way = sa.select(RUNS).where(RUNS.c.status.in_(PENDING)).order_by(RUNS.c.id)
+    under_way = sa.select(RUNS).where(IS_PENDING).order_by(RUNS.c.id)
     return [dict(row) for row in connection.execute(under_way).mappings()]
 
 
@@ -333,7 +327,7 @@ class _Keys:
 class _Loader:
     """Load records into empty tables, many at a time; one that is refused is named alone."""
 
-    def __init__(self, connection: sa.Connection, done: Rebuilt) -> None:
+    def __init__(self, connection: sa.Connection, done: RebuildReport) -> None:
         self._connection = connection
         self._done = done
         self._datasets = _Keys()
@@ -397,9 +391,9 @@ def _fill(
     store: ResultStore,
     progress: Callable[[int], None] | None,
     pending: Sequence[Row],
-) -> Rebuilt:
+) -> RebuildReport:
     """Load everything into empty tables, a batch of runs at a time, and the runs under way last."""
-    done = Rebuilt()
+    done = RebuildReport()
     loader = _Loader(connection, done)
     records: list[Record] = []
     names = dict.fromkeys(run_ids(store, done.problems))

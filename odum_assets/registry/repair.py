@@ -25,7 +25,7 @@ from odum_assets.registry.database import (
 )
 from odum_assets.registry.records import Row
 from odum_assets.registry.register import (
-    Rebuilt,
+    RebuildReport,
     opened,
     pending_rows,
     rebuild,
@@ -37,7 +37,9 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 """What SQLite puts beside a database file belongs to it."""
 
 
-def rebuild_registry(settings: Settings, progress: Callable[[int], None] | None = None) -> Rebuilt:
+def rebuild_registry(
+    settings: Settings, progress: Callable[[int], None] | None = None
+) -> RebuildReport:
     """Rebuild a registry from the result files, whatever is there.
 
     A SQLite file that is damaged, or of a version that this program does not know, is set aside.
@@ -72,7 +74,7 @@ def rebuild_registry(settings: Settings, progress: Callable[[int], None] | None 
         done = upgrade_registry(engine, result_store(settings), pending or [], progress)
     finally:
         engine.dispose()
-    done = Rebuilt() if done is None else done
+    done = RebuildReport() if done is None else done
     done.set_aside = aside
     if pending is None:
         done.notes.append("runs under way could not be read from it; they register at their end")
@@ -131,10 +133,10 @@ def _table_damage(connection: sa.Connection) -> str | None:
         version = schema.current_version(connection)
         if not schema.is_known(version):
             return f"its tables are of version {version}, which this program does not know"
-        found = schema.differences(connection) if version == schema.head_version() else []
+        found = schema.differences(connection) if version == schema.VERSION else []
     except (sa.exc.DBAPIError, RegistryError):
         raise
-    except Exception as error:  # noqa: BLE001 - Alembic on tables that are anything
+    except Exception as error:  # noqa: BLE001 - Alembic on tables of any shape
         return f"its tables cannot be read ({type(error).__name__}: {error})"
     return f"its tables are not those of the version: {'; '.join(found)[:300]}" if found else None
 

@@ -1,88 +1,111 @@
-"""The schema's versions: upgrading, downgrading, and whether a database is what the models say."""
+"""The version of the tables: new tables, and tables of an earlier version brought up to this one.
 
-from functools import cache
-from pathlib import Path
-from typing import Any
+Migrations follow from the models: what differs is found and changed in place, so that no row is
+lost, whether a file says the same or not. Only what happens to the values of a version's rows is
+written down here. Alembic finds the differences; it is loaded for that alone.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from odum_assets.registry.database import SCHEMA
-from odum_assets.registry.models import Base
+from odum_assets.registry.models import METADATA
 
-VERSION_TABLE = "registry_version"
-BASE = "base"
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
 
+VERSION: Final = "0003"
+"""The version that this program needs."""
 
-@cache
-def head_version() -> str:
-    """Return the version that this program needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise AssertionError("the package has no migrations")
-    return head
+VERSION_TABLE: Final = "registry_version"
+_VERSIONS: Final = sa.Table(
+    VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
+)
+
+_VALUES: Final[dict[str, tuple[str, ...]]] = {
+    # Drawdowns in money become zero or negative, the profit net of commissions and funding: only
+    # where it is another figure, for sums of floats differ from the one that the file has.
+    "0001": (
+        "UPDATE runs SET figures_version = 1 WHERE status = 'succeeded'",
+        "UPDATE runs SET drawdown_amount = 0 - drawdown_amount",
+        "UPDATE runs SET pnl = realized - commissions + funding "
+        "WHERE abs(pnl - (realized - commissions + funding)) > 0.000000005",
+    ),
+    "0002": (),
+}
+"""What is done to the rows of each earlier version, once the tables are those of today."""
 
 
 def is_known(version: str | None) -> bool:
     """Return whether this program knows a version, or there is none yet."""
-    known = {each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return version is None or version in known
+    return version in (None, VERSION, *_VALUES)
 
 
 def current_version(connection: sa.Connection) -> str | None:
     """Return the version of a database, None for one without a registry."""
-    return _context(connection).get_current_revision()
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.select(_VERSIONS.c.version_num)).scalar_one_or_none()
 
 
-def upgrade(connection: sa.Connection, target: str = "head") -> None:
-    """Bring a database up to a version, inside the transaction that is open: whole or not at all.
+def upgrade(connection: sa.Connection) -> None:
+    """Bring a database up to this version, in the open transaction: whole or not at all.
 
     Parameters
     ----------
     connection : sa.Connection
-        With an open transaction.
-    target : str, optional
-        The version; the newest by default.
+        With an open transaction; its version must be known.
     """
+    version = current_version(connection)
+    if version == VERSION:
+        return
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    command.upgrade(_config(connection), target)
-
-
-def downgrade(connection: sa.Connection, target: str = BASE) -> None:
-    """Bring a database down to a version, inside the transaction that is open.
-
-    Parameters
-    ----------
-    connection : sa.Connection
-        With an open transaction.
-    target : str, optional
-        The version; by default none, so that no table of the registry is left.
-    """
-    command.downgrade(_config(connection), target)
+    _VERSIONS.create(connection, checkfirst=True)
+    if version is None:
+        # Tables of these names that are there already are somebody else's: an error.
+        METADATA.create_all(connection, checkfirst=False)
+        connection.execute(_VERSIONS.insert().values(version_num=VERSION))
+        return
+    _adapt_tables(connection)
+    for statement in _VALUES[version]:
+        connection.execute(sa.text(statement))
+    connection.execute(_VERSIONS.update().values(version_num=VERSION))
 
 
 def differences(connection: sa.Connection) -> list[str]:
     """Return how the tables of a database differ from the models; none: not at all."""
-    return [str(each) for each in compare_metadata(_context(connection), Base.metadata)]
+    from alembic.autogenerate import compare_metadata
+
+    return [str(each) for each in compare_metadata(_context(connection), METADATA)]
 
 
-def _context(connection: sa.Connection) -> MigrationContext:
+def _adapt_tables(connection: sa.Connection) -> None:
+    """Add and remove columns and indexes until the tables are those of the models."""
+    from alembic.autogenerate import produce_migrations
+    from alembic.operations import Operations
+
+    context = _context(connection)
+    operations = Operations(context)
+    changes: list[Any] = [produce_migrations(context, METADATA).upgrade_ops]
+    while changes:
+        change = changes.pop(0)
+        if hasattr(change, "ops"):
+            changes = [*change.ops, *changes]
+        else:
+            operations.invoke(change)
+
+
+def _context(connection: sa.Connection) -> "MigrationContext":
+    from alembic.runtime.migration import MigrationContext
+
     dialect = connection.dialect.name
 
-    def is_of_dialect(item: Any, *_: object) -> bool:  # noqa: ANN401 - any part of a schema
+    def is_ours(item: Any, _name: str, kind: str, reflected: bool, _to: object) -> bool:  # noqa: ANN401
+        if kind == "table" and reflected:
+            return item.name in METADATA.tables
         return bool(getattr(item, "info", {}).get("dialect", dialect) == dialect)
 
-    options = {"version_table": VERSION_TABLE, "include_object": is_of_dialect}
+    options = {"version_table": VERSION_TABLE, "include_object": is_ours}
     return MigrationContext.configure(connection, opts=options)
-
-
-def _config(connection: sa.Connection | None = None) -> Config:
-    config = Config(attributes={"connection": connection, "version_table": VERSION_TABLE})
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    return config

@@ -1,16 +1,22 @@
-"""The JSON documents of a report: orders and the timeline, written as streams from the tables."""
+"""The documents of a report: orders and the timeline, written as streams from the tables.
+
+The timeline is a table, too, beside its document: programs read that one.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.tables import DECIMAL
+from odum_assets.catalog.arrow import Column, arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.json_rows import json_objects, nested, write_array
 
 _BATCH_ROWS = 100_000
+_TIME: Final = pa.timestamp("ns", tz="UTC")
 _ORDER_FIELDS = (
     "id",
     "timestamp",
@@ -28,6 +34,32 @@ _ORDER_FIELDS = (
     "purpose",
 )
 _REFUSALS = {"denied": "OrderDenied", "rejected": "OrderRejected"}
+_REFUSAL_FIELDS = ("order_id", "reason", "side", "price", "amount")
+_EVENT_FIELDS: Final = {
+    "Order": ("id", "side", "price", "amount", "status", "type"),
+    "Fill": ("order_id", "price", "quantity", "side", "commission", "liquidity"),
+    "OrderDenied": _REFUSAL_FIELDS,
+    "OrderRejected": _REFUSAL_FIELDS,
+}
+"""What the events of each kind have of `_EVENT_DATA`, in the order of the document."""
+
+_EVENT_DATA: Final[dict[str, pa.DataType]] = {
+    "id": pa.string(),
+    "order_id": pa.string(),
+    "side": pa.string(),
+    "price": DECIMAL,
+    "amount": DECIMAL,
+    "quantity": DECIMAL,
+    "status": pa.string(),
+    "type": pa.string(),
+    "commission": DECIMAL,
+    "liquidity": pa.string(),
+    "reason": pa.string(),
+}
+TIMELINE: Final[pa.Schema] = arrow.schema(
+    [("ts", _TIME), ("event", pa.string()), ("data", pa.struct(list(_EVENT_DATA.items())))]
+)
+"""Columns of the timeline; in ``data`` is null what an event of its kind does not have."""
 
 
 def write_orders_json(folder: Path) -> int:
@@ -40,8 +72,8 @@ def write_orders_json(folder: Path) -> int:
         return write_array(folder / "orders.json", batches)
 
 
-def write_timeline_json(folder: Path) -> int:
-    """Write ``timeline.json``: orders, fills and refusals in order of time.
+def write_timeline(folder: Path) -> int:
+    """Write ``timeline.parquet`` and ``timeline.json``: orders, fills and refusals by time.
 
     Events of one nanosecond stand in the order order, fill, refusal. One slice of market time is in
     memory at a time.
@@ -51,60 +83,68 @@ def write_timeline_json(folder: Path) -> int:
     int
         Number of events.
     """
-    return write_array(folder / "timeline.json", _timeline(folder))
+    path = folder / "timeline.parquet"
+    with pq.ParquetWriter(path, TIMELINE, compression="zstd", compression_level=1) as table:
+
+        def documents() -> Iterator["pa.Array[Any]"]:
+            for batch in _timeline(folder):
+                table.write_batch(batch)
+                yield timeline_objects(batch)
+
+        return write_array(folder / "timeline.json", documents())
 
 
-def _timeline(folder: Path) -> Iterator["pa.Array[Any]"]:
+def timeline_objects(batch: pa.RecordBatch) -> "pa.Array[Any]":
+    """Return the events of a part of the timeline as JSON objects."""
+    texts, places = [], []
+    for event, names in _EVENT_FIELDS.items():
+        here = pc.indices_nonzero(pc.equal(batch["event"], event))
+        part = batch.take(here)
+        values: Any = part["data"]
+        data = nested([(name, values.field(name)) for name in names])
+        texts.append(json_objects([("ts", part["ts"]), ("event", part["event"]), ("data", data)]))
+        places.append(here)
+    return pa.concat_arrays(texts).take(pc.sort_indices(pa.concat_arrays(places)))
+
+
+def _timeline(folder: Path) -> Iterator[pa.RecordBatch]:
     orders = pq.read_table(folder / "orders.parquet", columns=[*_ORDER_FIELDS, "ended"])
-    fills = pq.read_table(
-        folder / "fills.parquet",
-        columns=["timestamp", "order_id", "price", "quantity", "side", "commission", "liquidity"],
-    )
+    fills = pq.read_table(folder / "fills.parquet", columns=["timestamp", *_EVENT_FIELDS["Fill"]])
     refused = orders.filter(pc.is_in(orders["status"], pa.array(list(_REFUSALS))))
+    refused = refused.sort_by("ended")
     streams = [
-        (orders, "timestamp", _order_event),
-        (fills, "timestamp", _fill_event),
-        (refused.sort_by("ended"), "ended", _refusal_event),
+        (orders, "timestamp", _events(orders, "timestamp", "Order")),
+        (fills, "timestamp", _events(fills, "timestamp", "Fill")),
+        (refused, "ended", _refusals(refused)),
     ]
     times = [table[column].cast(pa.int64()).to_numpy() for table, column, _ in streams]
     cuts = [int(times[0][at]) for at in range(_BATCH_ROWS, len(times[0]), _BATCH_ROWS)]
     starts = [0, 0, 0]
     for cut in [*cuts, None]:
-        texts, stamps = [], []
-        for place, (table, _, event) in enumerate(streams):
-            end = len(table) if cut is None else int(times[place].searchsorted(cut))
-            part = table.slice(starts[place], end - starts[place]).combine_chunks()
-            texts.append(event(part))
-            stamps.append(pa.array(times[place][starts[place] : end]))
-            starts[place] = end
+        parts = []
+        for number, (table, _, events) in enumerate(streams):
+            end = len(table) if cut is None else int(times[number].searchsorted(cut))
+            parts.append(events.slice(starts[number], end - starts[number]))
+            starts[number] = end
+        together = pa.concat_tables(parts).combine_chunks()
         # Arrow's sort is stable: equal times keep the order of the streams.
-        order = pc.sort_indices(pa.concat_arrays(stamps))
-        yield pa.concat_arrays([_one(each) for each in texts]).take(order)
+        order = pc.sort_indices(together["ts"].cast(pa.int64()))
+        yield from together.take(order).combine_chunks().to_batches()
 
 
-def _order_event(part: pa.Table) -> Any:  # noqa: ANN401
-    data = [(name, part[name]) for name in ("id", "side", "price", "amount", "status", "type")]
-    return _event(part["timestamp"], "Order", data)
+def _refusals(refused: pa.Table) -> pa.Table:
+    kinds = pc.if_else(pc.equal(refused["status"], "denied"), *_REFUSALS.values())
+    return _events(refused.append_column("order_id", refused["id"]), "ended", kinds)
 
 
-def _fill_event(part: pa.Table) -> Any:  # noqa: ANN401
-    names = ("order_id", "price", "quantity", "side", "commission", "liquidity")
-    return _event(part["timestamp"], "Fill", [(name, part[name]) for name in names])
-
-
-def _refusal_event(part: pa.Table) -> Any:  # noqa: ANN401
-    event = pc.if_else(pc.equal(part["status"], "denied"), "OrderDenied", "OrderRejected")
-    data = [
-        ("order_id", part["id"]),
-        *((name, part[name]) for name in ("reason", "side", "price", "amount")),
+def _events(table: pa.Table, time: str, kinds: Column | str) -> pa.Table:
+    """Return rows of a table as events of the timeline, of one kind or of one for each row."""
+    names = _EVENT_FIELDS[kinds if isinstance(kinds, str) else "OrderDenied"]
+    if isinstance(kinds, str):
+        kinds = pa.repeat(kinds, len(table))
+    columns = [
+        table[name].combine_chunks().cast(kind) if name in names else arrow.nulls(len(table), kind)
+        for name, kind in _EVENT_DATA.items()
     ]
-    return _event(part["ended"], event, data)
-
-
-def _event(times: Any, event: Any, data: list[tuple[str, Any]]) -> Any:  # noqa: ANN401
-    named = pa.array([event] * len(times), pa.string()) if isinstance(event, str) else event
-    return json_objects([("ts", times), ("event", named), ("data", nested(data))])
-
-
-def _one(values: Any) -> "pa.Array[Any]":  # noqa: ANN401
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    data = pa.StructArray.from_arrays(columns, fields=list(TIMELINE.field("data").type))
+    return pa.table([table[time].cast(_TIME), kinds, data], schema=TIMELINE)

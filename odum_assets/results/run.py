@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.request import RunRequest
-from odum_assets.results.documents import write_orders_json, write_timeline_json
+from odum_assets.results.documents import write_orders_json, write_timeline
 from odum_assets.results.execution import Executed, ProgressCallback, executed
 from odum_assets.results.provenance import build_metadata
 from odum_assets.results.run_id import new_run_id
@@ -157,7 +157,7 @@ def _report(run: Executed, document: dict[str, Any]) -> Path:
     for name in _TABLES:
         shutil.move(run.work / f"{name}.parquet", folder / f"{name}.parquet")
     write_orders_json(folder)
-    write_timeline_json(folder)
+    write_timeline(folder)
     (folder / "summary.json").write_text(json_text(document), encoding="utf-8")
     (folder / "metadata.json").write_text(json_text(document["metadata"]), encoding="utf-8")
     return folder

@@ -2,7 +2,7 @@
 
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
-for exported ticks; ``failed/<run_id>.json`` says why a run left no result;
+and ``.parquet`` for exported ticks; ``failed/<run_id>.json`` says why a run left no result;
 ``partitions/<config>/<partition>.json`` names a partition's latest run. The
 variants of a sweep name it in their metadata; none of them is its partition's latest run. What is
 not finished lies in work folders in ``.staging``; those of dead processes go with the next.

@@ -1,4 +1,7 @@
-"""Exporting the ticks that a run replayed, for charts: one JSON array, written as a stream."""
+"""Exporting the ticks that a run replayed: for charts a JSON array, for programs a table.
+
+Both are written as streams.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,12 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.tables import DECIMAL
 from odum_assets.catalog import (
     PartitionManifest,
     PartitionRequest,
     catalog_view,
     read_manifest,
 )
+from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
@@ -27,6 +32,19 @@ from odum_assets.storage.files import sync
 from odum_assets.storage.scratch import scratch_folder
 
 _BATCH_ROWS = 100_000
+_TIME = pa.timestamp("ns", tz="UTC")
+TICKS: pa.Schema = arrow.schema(
+    [
+        ("ts_event", _TIME),
+        ("ts_init", _TIME),
+        ("instrument_id", pa.string()),
+        ("price", DECIMAL),
+        ("size", DECIMAL),
+        ("aggressor_side", pa.string()),
+        ("trade_id", pa.string()),
+    ]
+)
+"""Columns of exported ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,7 @@ def export_ticks(
     catalog: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> TickExport:
-    """Write ``tickdata/<run_id>.json``: the trades of the run's window in the order of replay.
+    """Write ``tickdata/<run_id>.json`` and ``.parquet``: the trades in the order of replay.
 
     Parameters
     ----------
@@ -80,11 +98,37 @@ def export_ticks(
         if "rows_repeated" in entry.metadata():
             # Runs of earlier versions went over such rows twice.
             total -= sum(drop_repeats(view, manifests))
-        rows = write_array(work / "ticks", _ticks(entry, manifests, view, total, progress))
-        sync(work / "ticks")
+        rows = _write(work, _ticks(entry, manifests, view, total, progress))
         target.parent.mkdir(parents=True, exist_ok=True)
-        (work / "ticks").replace(target)
+        # The document last: who finds it, finds the table.
+        for suffix in (".parquet", ".json"):
+            sync(work / f"ticks{suffix}")
+            (work / f"ticks{suffix}").replace(target.with_suffix(suffix))
     return TickExport(target, rows)
+
+
+def tick_objects(batch: pa.RecordBatch) -> "pa.Array[Any]":
+    """Return ticks as JSON objects; times are texts, for JavaScript has no such integers."""
+    times = ("ts_event", "ts_init")
+    return json_objects(
+        [
+            (name, quoted_integers(batch[name].cast(pa.int64())) if name in times else batch[name])
+            for name in TICKS.names
+        ]
+    )
+
+
+def _write(folder: Path, batches: Iterator[pa.RecordBatch]) -> int:
+    """Write ticks as a table and as a document, and return their number."""
+    path = folder / "ticks.parquet"
+    with pq.ParquetWriter(path, TICKS, compression="zstd", compression_level=1) as table:
+
+        def documents() -> Iterator["pa.Array[Any]"]:
+            for batch in batches:
+                table.write_batch(batch)
+                yield tick_objects(batch)
+
+        return write_array(folder / "ticks.json", documents())
 
 
 def _manifests(entry: ResultEntry, catalog: Path, view: Path) -> list[PartitionManifest]:
@@ -120,7 +164,7 @@ def _ticks(
     catalog: Path,
     total: int,
     progress: Callable[[int, int], None] | None,
-) -> Iterator["pa.Array[Any]"]:
+) -> Iterator[pa.RecordBatch]:
     window = entry.metadata()["window"]
     start, end = (None if window[name] is None else int(window[name]) for name in _BOUNDS)
     instrument_id = entry.metadata()["instrument_id"]
@@ -133,16 +177,11 @@ def _ticks(
             pc.less(times, end if end is not None else 2**63 - 1),
         )
         kept = batch.filter(keep)
-        yield json_objects(
-            [
-                ("ts_event", quoted_integers(kept["ts_event"].cast(pa.int64()))),
-                ("ts_init", quoted_integers(kept["ts_init"].cast(pa.int64()))),
-                ("instrument_id", pa.array([instrument_id] * kept.num_rows, pa.string())),
-                ("price", kept["price"]),
-                ("size", kept["size"]),
-                ("aggressor_side", kept["aggressor_side"]),
-                ("trade_id", kept["trade_id"]),
-            ]
+        name = pa.repeat(instrument_id, kept.num_rows)
+        columns = [name if each == "instrument_id" else kept[each] for each in TICKS.names]
+        yield pa.record_batch(
+            [column.cast(kind) for column, kind in zip(columns, TICKS.types, strict=True)],
+            schema=TICKS,
         )
         if progress is not None:
             progress(done, total)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from service import BTC, Service, lay_out, make_results, serving
 
-from odum_assets.results.documents import write_timeline_json
+from odum_assets.results.documents import write_timeline
 
 ORDERS = 2_000_000
 _SPAN_NS = 3_600 * 1_000_000_000
@@ -59,7 +59,7 @@ def test_two_million_orders_are_a_stream(tmp_path: Path) -> None:
     report = tmp_path / "data/results/report" / run_id
     _repeated(report / "orders.parquet", ["timestamp", "ended"], ORDERS)
     _repeated(report / "fills.parquet", ["timestamp"], ORDERS)
-    events = write_timeline_json(report)
+    events = write_timeline(report)
     last = pq.ParquetFile(report / "orders.parquet").metadata.num_rows
     assert last == ORDERS
     with serving(tmp_path, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service:

@@ -1,7 +1,6 @@
 """Pieces that need no service: rows by number and time, forms, shared work, progress."""
 
 import asyncio
-import json
 import threading
 from pathlib import Path
 
@@ -10,56 +9,70 @@ import pyarrow.parquet as pq
 import pytest
 from storedfiles import stored
 
-from odum_assets.api.files import FileCache
+from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.following import progress_of
-from odum_assets.api.forms import Form, chosen_form, takes_gzip
-from odum_assets.api.json_rows import json_rows
+from odum_assets.api.media_types import MediaType, preferred_media_type, takes_gzip
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.sharing import Sharing
-from odum_assets.api.tables import ParquetTable
+from odum_assets.api.single_flight import SingleFlight
 from odum_assets.backtest.plan import Progress
+from odum_assets.results.converted import converted
+from odum_assets.results.documents import TIMELINE
+from odum_assets.results.stored_file import ResultError
+from odum_assets.results.tables import TIMELINE_KIND, StoredTable
 
 
-def _document(path: Path, rows: int) -> list[dict[str, object]]:
-    # Longer than a block of a megabyte, with texts that look like the end of a line or the array.
-    objects: list[dict[str, object]] = [
-        {"row": row, "at": row // 3 * 10, "text": ",\n]\n" + "x" * (row % 50)}
+def _timeline(path: Path, rows: int) -> bytes:
+    """Write a timeline as earlier versions did, and return its rows as lines."""
+    # More than a block, with texts that look like the end of a row or of the array.
+    orders = [
+        f'{{"ts":"2024-03-05T00:00:{row // 1_000:02d}.{row % 1_000:03d}000001Z","event":"Order",'
+        f'"data":{{"id":"O-{row}","side":null,"price":{row}.{row + 1}5,"amount":1.000000000E-7,'
+        f'"status":",\\u000a]\\u000a{"x" * (row % 50)}","type":"LIMIT"}}}}'
         for row in range(rows)
     ]
-    text = ",\n".join(map(json.dumps, objects))
-    path.write_text(f"[\n{text}\n]\n" if rows else "[\n]\n")
-    return objects
+    path.write_text("[\n" + ",\n".join(orders) + ("\n]\n" if rows else "]\n"))
+    return "".join(f"{each}\n" for each in orders).encode()
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 2_047, 2_048, 2_049, 40_000])
-def test_any_part_of_a_document_is_found(tmp_path: Path, rows: int) -> None:
-    objects = _document(tmp_path / "rows.json", rows)
-    found = json_rows(stored(tmp_path / "rows.json"))
-    assert found.count == rows
-    for first in {0, 1, rows // 2, rows - 1, rows, rows + 5} - {-1}:
-        for last in {first, first + 1, first + 3, rows}:
-            lines = b"".join(found.lines(first, last)).splitlines()
-            assert [json.loads(line) for line in lines] == objects[first:last]
+@pytest.mark.parametrize("rows", [0, 1, 2, 2_049, 40_000])
+def test_a_timeline_without_its_table_says_the_same(tmp_path: Path, rows: int) -> None:
+    lines = _timeline(tmp_path / "timeline.json", rows)
+    table = converted(stored(tmp_path / "timeline.json"), TIMELINE)
+    found = StoredTable(table, kind=TIMELINE_KIND)
+    assert found.count() == rows
+    assert b"".join(found.lines(0, rows)) == lines
+    for first, limit in ((0, 1), (rows // 2, 3), (rows - 1, 5), (rows, 1)):
+        part = lines.splitlines(keepends=True)[max(first, 0) :][:limit]
+        assert b"".join(found.lines(max(first, 0), limit)) == b"".join(part)
+    prices = [
+        row["data"]["price"]
+        for batch in found.arrow(0, rows)
+        for row in batch.select(["data"]).to_pylist()
+    ]
+    assert prices == [float(f"{row}.{row + 1}5") for row in range(rows)]
+    begin = 1_709_596_800_000_000_001
+    for row in (0, 1, rows // 2, rows):
+        assert found.between(begin + row * 1_000_000, None).count() == rows - min(row, rows)
+        assert found.between(None, begin + row * 1_000_000).count() == min(row, rows)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2_048, 9_000])
-def test_the_first_row_at_a_time_is_found(tmp_path: Path, rows: int) -> None:
-    objects = _document(tmp_path / "rows.json", rows)
-    found = json_rows(stored(tmp_path / "rows.json"))
-    last = (rows - 1) // 3 * 10 if rows else 0
-    for bound in (-5, 0, 1, 10, 6_820, 6_825, 6_826, 6_830, last, last + 1):
-        first = next((row for row, each in enumerate(objects) if each["at"] >= bound), rows)  # type: ignore[operator]
-        assert (
-            found.first_at(lambda line: int(json.loads(line.rstrip(b",\n"))["at"]), bound) == first
-        )
+def test_a_document_is_converted_once_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.json"
+    _timeline(path, 3)
+    first = converted(stored(path), TIMELINE)
+    assert converted(stored(path), TIMELINE) is first
+    _timeline(path, 4)
+    assert StoredTable(converted(stored(path), TIMELINE)).count() == 4
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["timeline.json"]
 
 
-@pytest.mark.parametrize("text", ["", "[", "[]", "[\n{}", "{}\n]\n", "[\n{}\n]"])
-def test_a_document_that_was_not_written_to_its_end_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "[", "[]", "[\n{}", "{}\n]\n", "[\n{}\n]", "[\n{}\n]\n", '[\n{"a":1}\n]\n']
+)
+def test_a_document_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rows.json").write_text(text)
-    with pytest.raises(ProblemError) as refused:
-        json_rows(stored(tmp_path / "rows.json"))
-    assert refused.value.kind == "damaged-report"
+    with pytest.raises(ResultError, match=r"rows\.json: not a list with a row a line"):
+        converted(stored(tmp_path / "rows.json"), TIMELINE)
 
 
 def test_any_part_of_a_table_is_found(tmp_path: Path) -> None:
@@ -68,12 +81,12 @@ def test_any_part_of_a_table_is_found(tmp_path: Path) -> None:
     status = ["denied" if row % 7 == 0 else "filled" for row in range(rows)]
     table = pa.table({"timestamp": times, "row": range(rows), "status": status})
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=9_999)
-    whole = ParquetTable(stored(tmp_path / "t.parquet"))
-    denied = ParquetTable(stored(tmp_path / "t.parquet"), ("denied",))
+    whole = StoredTable(stored(tmp_path / "t.parquet"))
+    denied = StoredTable(stored(tmp_path / "t.parquet"), ("denied",))
     numbers = list(range(rows))
     refused = numbers[::7]
 
-    def read(part: ParquetTable, offset: int, limit: int) -> list[int]:
+    def read(part: StoredTable, offset: int, limit: int) -> list[int]:
         found: list[int] = pa.Table.from_batches(part.arrow(offset, limit))["row"].to_pylist()
         return found
 
@@ -93,19 +106,19 @@ def test_any_part_of_a_table_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("accept", "form"),
     [
-        (None, Form.JSON),
-        ("*/*", Form.JSON),
-        ("text/html, application/xml;q=0.9, */*;q=0.8", Form.JSON),
-        ("application/json;q=0.1, application/jsonl", Form.LINES),
-        ("application/vnd.apache.arrow.stream", Form.ARROW),
-        ("application/json;q=0, application/x-ndjson;q=0.001", Form.LINES),
-        ("*/*, application/json;q=0.5", Form.LINES),
-        ("application/json;q=0, */*;q=0.1", Form.LINES),
-        ("application/x-ndjson, application/json", Form.LINES),
+        (None, MediaType.JSON),
+        ("*/*", MediaType.JSON),
+        ("text/html, application/xml;q=0.9, */*;q=0.8", MediaType.JSON),
+        ("application/json;q=0.1, application/jsonl", MediaType.LINES),
+        ("application/vnd.apache.arrow.stream", MediaType.ARROW),
+        ("application/json;q=0, application/x-ndjson;q=0.001", MediaType.LINES),
+        ("*/*, application/json;q=0.5", MediaType.LINES),
+        ("application/json;q=0, */*;q=0.1", MediaType.LINES),
+        ("application/x-ndjson, application/json", MediaType.LINES),
     ],
 )
-def test_the_form_that_is_liked_best(accept: str | None, form: Form) -> None:
-    assert chosen_form(accept, tuple(Form)) is form
+def test_the_form_that_is_liked_best(accept: str | None, form: MediaType) -> None:
+    assert preferred_media_type(accept, tuple(MediaType)) is form
 
 
 def test_progress_is_read_as_the_assets_write_it() -> None:
@@ -147,10 +160,10 @@ def test_who_asks_during_work_shares_the_next_turn() -> None:
         return len(turns)
 
     async def ask() -> list[int]:
-        sharing = Sharing()
-        first = asyncio.create_task(sharing.get("key", work))
+        flight = SingleFlight()
+        first = asyncio.create_task(flight.get("key", work))
         await asyncio.to_thread(begun.wait, 20)
-        later = [asyncio.create_task(sharing.get("key", work)) for _ in range(50)]
+        later = [asyncio.create_task(flight.get("key", work)) for _ in range(50)]
         await asyncio.sleep(0)
         later.pop().cancel()
         may_end.set()
@@ -169,11 +182,11 @@ def test_work_that_fails_fails_for_all_and_is_tried_again() -> None:
         return len(turns)
 
     async def ask() -> list[int | BaseException]:
-        sharing = Sharing()
-        both = [sharing.get("key", work) for _ in range(2)]
+        flight = SingleFlight()
+        both = [flight.get("key", work) for _ in range(2)]
         return [
             *await asyncio.gather(*both, return_exceptions=True),
-            await sharing.get("key", work),
+            await flight.get("key", work),
         ]
 
     first, second, third = asyncio.run(ask())
@@ -183,18 +196,18 @@ def test_work_that_fails_fails_for_all_and_is_tried_again() -> None:
 
 
 def test_what_is_made_of_a_file_is_made_again_when_it_changes(tmp_path: Path) -> None:
-    cache = FileCache[str](most=2)
+    cache = Cache(most_bytes=6)
     paths = [tmp_path / name for name in "abc"]
     for path in paths:
         path.write_text(path.name)
     made = []
 
     def read(path: Path) -> str:
-        def make() -> str:
+        def make() -> bytes:
             made.append(path.name)
-            return path.read_text()
+            return path.read_bytes()
 
-        return cache.get([path], make)
+        return cache.get(path, file_validator(path), make).decode()
 
     assert [read(paths[0]), read(paths[0])] == ["a", "a"]
     paths[0].write_text("other")

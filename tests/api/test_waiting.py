@@ -16,7 +16,8 @@ from odum_assets.api.capacity import Capacity, StorageCapacity, go_on
 from odum_assets.api.launching import KeyLocks, LaunchLimit
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.sending import PIECE, LargeBodies, PiecewiseResponse
-from odum_assets.api.tables import ParquetTable, batch_pieces, line_pieces
+from odum_assets.api.tables import batch_pieces, line_pieces
+from odum_assets.results.tables import StoredTable
 
 ROWS = 30_000
 
@@ -37,7 +38,7 @@ def _table(folder: Path) -> Path:
 def test_rows_go_on_where_they_were_when_their_file_was_closed(
     tmp_path: Path, statuses: tuple[str, ...], offset: int, limit: int
 ) -> None:
-    table = ParquetTable(stored(_table(tmp_path)), statuses)
+    table = StoredTable(stored(_table(tmp_path)), statuses)
     limit = min(limit, max(table.count() - offset, 0))
     whole = b"".join(table.lines(offset, limit))
     lines, found = line_pieces(table, offset, limit), []
@@ -226,7 +227,7 @@ def test_what_is_given_back_can_be_launched_again() -> None:
 
 
 def test_only_so_many_replies_have_their_files_open(tmp_path: Path) -> None:
-    table = ParquetTable(stored(_table(tmp_path)))
+    table = StoredTable(stored(_table(tmp_path)))
     whole, most = b"".join(table.lines(0, ROWS)), []
 
     def opened() -> int:

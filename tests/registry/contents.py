@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from odum_assets.registry.database import reading
-from odum_assets.registry.models import Artifact, Dataset, Event, Run, Strategy
+from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, RUNS, STRATEGIES
 
 type Contents = dict[str, list[dict[str, Any]]]
 
@@ -14,11 +14,11 @@ def contents(engine: sa.Engine) -> Contents:
     """Return every row of every table, keys replaced by what they stand for."""
     with reading(engine) as connection:
 
-        def rows(model: Any) -> list[dict[str, Any]]:
-            return [dict(row) for row in connection.execute(sa.select(model.__table__)).mappings()]
+        def rows(table: sa.Table) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
 
-        datasets, strategies, runs = rows(Dataset), rows(Strategy), rows(Run)
-        artifacts, events = rows(Artifact), rows(Event)
+        datasets, strategies, runs = rows(DATASETS), rows(STRATEGIES), rows(RUNS)
+        artifacts, events = rows(ARTIFACTS), rows(EVENTS)
     hashes = {row["id"]: row["content_hash"] for row in datasets}
     names = {row["id"]: (row["name"], row["version"], row["params_hash"]) for row in strategies}
     run_ids = {row["id"]: row["run_id"] for row in runs}

@@ -12,8 +12,7 @@ from earlier import CASH, LOSING, WINDOW, lay_out_version_1
 from resultfiles import stored
 from tinydays import Market
 
-from odum_assets.registry import schema
-from odum_assets.registry.database import reading, writing
+from odum_assets.registry.database import reading
 from odum_assets.registry.queries import list_runs
 from odum_assets.registry.register import rebuild, register_run
 from odum_assets.results.store import ResultStore
@@ -101,23 +100,3 @@ def test_new_figures_sort_and_growth_without_bounds_is_not_kept(
             listed = list_runs(connection, sort=f"-{column}").rows
             known = [row[column] for row in listed if row[column] is not None]
             assert known == sorted(known, reverse=True)
-
-
-def test_upgraded_tables_say_version_1_until_a_rebuild(
-    registry: sa.Engine, settings: Settings
-) -> None:
-    lay_out_version_1(settings.results_path)
-    store = ResultStore(settings.results_path)
-    rebuild(registry, store)
-    before = _runs(registry)
-    with writing(registry) as connection:
-        schema.downgrade(connection, "0001")
-    with writing(registry) as connection:
-        schema.upgrade(connection)
-    after = _runs(registry)
-    for run_id, row in after.items():
-        assert (row["figures_version"], row["volatility"]) == (1, None)
-        for name in ("pnl", "drawdown_amount", "max_drawdown", "sharpe_ratio"):
-            assert row[name] == before[run_id][name]
-    rebuild(registry, store)
-    assert _runs(registry) == before

@@ -15,7 +15,6 @@ from resultfiles import FIRST, stored
 from tinydays import DAY, variant
 
 from odum_assets.backtest.request import RunRequest
-from odum_assets.registry import queries
 from odum_assets.registry.database import create_engine, reading, registry_url
 from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import (
@@ -89,12 +88,7 @@ def test_pages_follow_each_other_in_order(connection: sa.Connection, way: str) -
         _check_pages(connection, column, way)
 
 
-@pytest.mark.parametrize("few", [2, 4_000], ids=["followed", "sorted"])
-def test_filtered_pages_are_the_filtered_rows_of_all(
-    connection: sa.Connection, monkeypatch: pytest.MonkeyPatch, few: int
-) -> None:
-    """There are two ways, by how many rows are left."""
-    monkeypatch.setattr(queries, "_FEW", few)
+def test_filtered_pages_are_the_filtered_rows_of_all(connection: sa.Connection) -> None:
     where = RunFilter(status=RunStatus.SUCCEEDED, executed_from=FIRST + timedelta(seconds=5))
     for column in ("pnl", "-pnl", "run_id", "-executed_at", "-sharpe_ratio", "status"):
         expected = [

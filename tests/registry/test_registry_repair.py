@@ -69,7 +69,7 @@ def _lost_index(path: Path) -> None:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(
             "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name ="
-            " 'ix_runs_by_pnl') WHERE name = 'ix_runs_by_funding'"
+            " 'ix_runs_of_partition') WHERE name = 'ix_runs_of_sweep_id'"
         )
         connection.commit()
 
@@ -84,7 +84,7 @@ DAMAGES: dict[str, _Damage] = {
     "wal is a folder": _wal_folder,
     "wrong index": _lost_index,
     "no runs": _sql("DROP TABLE events", "DROP TABLE artifacts", "DROP TABLE runs"),
-    "no column": _sql("DROP INDEX ix_runs_by_pnl", "ALTER TABLE runs DROP COLUMN pnl"),
+    "no column": _sql("DROP INDEX ix_runs_listed", "ALTER TABLE runs DROP COLUMN pnl"),
     "version of tomorrow": _sql("UPDATE registry_version SET version_num = 'tomorrow'"),
     "orphans": _sql("PRAGMA foreign_keys = OFF", "DELETE FROM runs"),
 }

@@ -1,4 +1,4 @@
-"""Migrations up and down, and what the tables refuse and keep, on both databases."""
+"""What the tables are, refuse and keep, on both databases."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from sqlalchemy.exc import StatementError
 
 from odum_assets.registry import schema
 from odum_assets.registry.database import RegistryError, reading, writing
-from odum_assets.registry.models import Artifact, Base, Dataset, Event, Run, Strategy
+from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, METADATA, RUNS, STRATEGIES
 from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
 
 D = Decimal
@@ -54,9 +54,9 @@ def _run(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-def _insert(engine: sa.Engine, model: Any, **row: Any) -> None:
+def _insert(engine: sa.Engine, table: sa.Table, **row: Any) -> None:
     with writing(engine) as connection:
-        connection.execute(sa.insert(model.__table__).values(row))
+        connection.execute(sa.insert(table).values(row))
 
 
 def _tables(engine: sa.Engine) -> set[str]:
@@ -64,74 +64,37 @@ def _tables(engine: sa.Engine) -> set[str]:
         return set(sa.inspect(connection).get_table_names())
 
 
-def test_migrations_make_what_the_models_say_and_take_it_away(bare: sa.Engine) -> None:
-    for _ in range(2):
-        with writing(bare) as connection:
-            schema.upgrade(connection)
-        with reading(bare) as connection:
-            assert schema.current_version(connection) == schema.head_version()
-            assert schema.differences(connection) == []
-        assert set(Base.metadata.tables) <= _tables(bare)
-
-        with writing(bare) as connection:
-            schema.downgrade(connection)
-        assert _tables(bare) == {schema.VERSION_TABLE}
-        if bare.dialect.name == "postgresql":
-            with reading(bare) as connection:
-                types = sa.text(
-                    "SELECT count(*) FROM pg_type WHERE typname LIKE 'run\\_%' AND typtype = 'e'"
-                )
-                assert connection.execute(types).scalar_one() == 0
-
-
-def test_runs_of_the_first_version_keep_what_can_be_kept(bare: sa.Engine) -> None:
-    """Drawdowns get their sign, the profit its meaning; the rest follows version 1."""
-    old = "run_id, status, run_mode, detail, config_name, config_hash, partition, instrument, " + (
-        "executed_at, params, provenance, error, pnl, realized, commissions, funding, "
-        "drawdown_amount, max_drawdown"
-    )
-    common = f"'backtest', 'fast', 'c', '{HASH}', 'p', 'i', '2026-01-01 12:00:00', '{{}}', '{{}}'"
-    rows = {
-        "cash": "-1801.8, 0, 1.8, 0, 12.5, -0.25",
-        "margin": "-11.05, -10, 1.1, 0.05, 0, 0",
-        "unknown": "NULL, NULL, NULL, NULL, NULL, NULL",
-    }
-    with writing(bare) as connection:
-        schema.upgrade(connection, "0001")
-        for name, figures in rows.items():
-            values = f"'{name}', 'failed', {common}, 'e', {figures}"
-            connection.execute(sa.text(f"INSERT INTO runs ({old}) VALUES ({values})"))  # noqa: S608
+def test_new_tables_are_those_of_the_models(bare: sa.Engine) -> None:
     with writing(bare) as connection:
         schema.upgrade(connection)
-        assert schema.differences(connection) == []
-    found = {}
     with reading(bare) as connection:
-        for row in connection.execute(sa.select(Run.__table__)).mappings():
-            found[row["run_id"]] = (row["pnl"], row["drawdown_amount"], row["max_drawdown"])
-            assert (row["figures_version"], row["cagr"], row["calmar_ratio"]) == (None, None, None)
-    assert found == {
-        "cash": (D("-1.8"), D("-12.5"), D("-0.25")),
-        "margin": (D("-11.05"), 0, 0),
-        "unknown": (None, None, None),
-    }
+        assert schema.current_version(connection) == schema.VERSION
+        assert schema.differences(connection) == []
+    assert _tables(bare) == {*METADATA.tables, schema.VERSION_TABLE}
+
+
+def test_tables_of_somebody_else_stay_as_they_are(bare: sa.Engine) -> None:
+    """Such as those of Dagster, whose table of runs has the same name."""
     with writing(bare) as connection:
-        schema.downgrade(connection, "0001")
-        kept = connection.execute(sa.text("SELECT drawdown_amount FROM runs WHERE run_id='cash'"))
-        assert kept.scalar_one() == 12.5
+        if bare.dialect.name == "postgresql":
+            connection.execute(sa.text("CREATE SCHEMA odum"))
+        connection.execute(sa.text("CREATE TABLE runs (id INTEGER, run_id TEXT)"))
+    with pytest.raises(RegistryError, match=r"runs.* already exists"), writing(bare) as connection:
         schema.upgrade(connection)
+    assert _tables(bare) == {"runs"}
 
 
 def test_a_changed_table_is_found(registry: sa.Engine) -> None:
     with writing(registry) as connection:
-        connection.execute(sa.text("DROP INDEX ix_runs_by_pnl"))
+        connection.execute(sa.text("DROP INDEX ix_runs_of_partition"))
         connection.execute(sa.text("ALTER TABLE runs DROP COLUMN phase"))
     with reading(registry) as connection:
         found = " ".join(schema.differences(connection))
-    assert "ix_runs_by_pnl" in found
+    assert "ix_runs_of_partition" in found
     assert "phase" in found
 
 
-def test_a_migration_that_fails_leaves_nothing(bare: sa.Engine) -> None:
+def test_an_upgrade_that_fails_leaves_nothing(bare: sa.Engine) -> None:
     with pytest.raises(RuntimeError), writing(bare) as connection:  # noqa: PT012
         schema.upgrade(connection)
         raise RuntimeError
@@ -139,18 +102,18 @@ def test_a_migration_that_fails_leaves_nothing(bare: sa.Engine) -> None:
 
 
 def test_enums_are_stored_by_value(registry: sa.Engine) -> None:
-    _insert(registry, Run, **_run(status=RunStatus.RUNNING))
+    _insert(registry, RUNS, **_run(status=RunStatus.RUNNING))
     with reading(registry) as connection:
         row = connection.execute(sa.text("SELECT status, run_mode FROM runs")).one()
-        kept = connection.execute(sa.select(Run.status)).scalar_one()
+        kept = connection.execute(sa.select(RUNS.c.status)).scalar_one()
     assert tuple(row) == ("running", "backtest")
     assert kept is RunStatus.RUNNING
 
 
 def test_a_queued_run_has_no_figures_yet(registry: sa.Engine) -> None:
-    _insert(registry, Run, **_run())
+    _insert(registry, RUNS, **_run())
     with reading(registry) as connection:
-        row = connection.execute(sa.select(Run.__table__)).mappings().one()
+        row = connection.execute(sa.select(RUNS)).mappings().one()
     assert {row[name] for name in ("pnl", "total_return", "orders", "dataset_id")} == {None}
 
 
@@ -165,9 +128,9 @@ def test_figures_that_earlier_systems_refused_are_kept(registry: sa.Engine) -> N
         "break_even_trades": 1,
         "orders": 5_000_000_000,
     }
-    _insert(registry, Run, **_run(**figures))
+    _insert(registry, RUNS, **_run(**figures))
     with reading(registry) as connection:
-        row = connection.execute(sa.select(Run.__table__)).mappings().one()
+        row = connection.execute(sa.select(RUNS)).mappings().one()
     assert {name: row[name] for name in figures} == figures
     assert all(
         isinstance(row[name], Decimal) for name, value in figures.items() if type(value) is Decimal
@@ -192,50 +155,50 @@ def test_figures_that_earlier_systems_refused_are_kept(registry: sa.Engine) -> N
 )
 def test_runs_that_cannot_be_are_refused(registry: sa.Engine, changes: dict[str, Any]) -> None:
     with pytest.raises(RegistryError):
-        _insert(registry, Run, **_run(**changes))
+        _insert(registry, RUNS, **_run(**changes))
 
 
 @pytest.mark.parametrize("symbols", [[], [""], ["BTC-USDT", ""]], ids=["none", "blank", "a blank"])
 def test_datasets_without_symbols_are_refused(registry: sa.Engine, symbols: list[str]) -> None:
     with pytest.raises(RegistryError, match="ck_datasets_nonempty_symbols"):
-        _insert(registry, Dataset, **_dataset(symbols=symbols))
+        _insert(registry, DATASETS, **_dataset(symbols=symbols))
 
 
 def test_a_dataset_is_what_its_content_is(registry: sa.Engine) -> None:
-    _insert(registry, Dataset, **_dataset())
+    _insert(registry, DATASETS, **_dataset())
     with pytest.raises(RegistryError, match=r"uq_datasets_hash|datasets\.content_hash"):
-        _insert(registry, Dataset, **_dataset(name="another name"))
+        _insert(registry, DATASETS, **_dataset(name="another name"))
     with pytest.raises(RegistryError, match="ck_datasets_valid_daterange"):
-        _insert(registry, Dataset, **_dataset(content_hash="1" * 64, end_date=NOON))
+        _insert(registry, DATASETS, **_dataset(content_hash="1" * 64, end_date=NOON))
 
 
 def test_a_strategy_is_name_version_and_parameters(registry: sa.Engine) -> None:
     row = {"name": "s", "version": "2.0.0-beta.1", "params": {"a": 1}, "params_hash": HASH}
-    _insert(registry, Strategy, **row, created_at=NOON)
+    _insert(registry, STRATEGIES, **row, created_at=NOON)
     _insert(
-        registry, Strategy, **row | {"params": {"a": 2}, "params_hash": "1" * 64}, created_at=NOON
+        registry, STRATEGIES, **row | {"params": {"a": 2}, "params_hash": "1" * 64}, created_at=NOON
     )
     with pytest.raises(RegistryError):
-        _insert(registry, Strategy, **row, created_at=NOON)
+        _insert(registry, STRATEGIES, **row, created_at=NOON)
 
 
 def test_times_keep_their_moment_and_need_a_zone(registry: sa.Engine) -> None:
     from zoneinfo import ZoneInfo
 
     there = datetime(2026, 7, 1, 9, 30, 0, 123456, tzinfo=ZoneInfo("America/New_York"))
-    _insert(registry, Run, **_run(executed_at=there))
+    _insert(registry, RUNS, **_run(executed_at=there))
     with reading(registry) as connection:
-        found = connection.execute(sa.select(Run.executed_at)).scalar_one()
+        found = connection.execute(sa.select(RUNS.c.executed_at)).scalar_one()
     assert found == there
     assert found.tzinfo is UTC
     with pytest.raises(StatementError, match="without a zone"):
-        _insert(registry, Run, **_run(run_id="b", executed_at=there.replace(tzinfo=None)))
+        _insert(registry, RUNS, **_run(run_id="b", executed_at=there.replace(tzinfo=None)))
 
 
 @pytest.fixture
 def with_run(registry: sa.Engine) -> Callable[[], int]:
-    _insert(registry, Dataset, id=1, **_dataset())
-    _insert(registry, Run, id=1, **_run(dataset_id=1))
+    _insert(registry, DATASETS, id=1, **_dataset())
+    _insert(registry, RUNS, id=1, **_run(dataset_id=1))
     artifact = {
         "run_id": 1,
         "kind": ArtifactKind.PARQUET,
@@ -245,16 +208,16 @@ def with_run(registry: sa.Engine) -> Callable[[], int]:
         "size_bytes": 3 * 2**31,
         "created_at": NOON,
     }
-    _insert(registry, Artifact, **artifact)
+    _insert(registry, ARTIFACTS, **artifact)
     event = {"run_id": 1, "event_type": "warning", "timestamp": NOON, "payload": {"text": "x"}}
     for sequence in (1, 0):
-        _insert(registry, Event, **event, sequence=sequence)
+        _insert(registry, EVENTS, **event, sequence=sequence)
 
     def left() -> int:
         with reading(registry) as connection:
             return sum(
-                connection.execute(sa.select(sa.func.count()).select_from(model)).scalar_one()
-                for model in (Run.__table__, Artifact.__table__, Event.__table__)
+                connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+                for table in (RUNS, ARTIFACTS, EVENTS)
             )
 
     return left
@@ -264,16 +227,16 @@ def test_files_may_be_large_and_go_with_their_run(
     registry: sa.Engine, with_run: Callable[[], int]
 ) -> None:
     with reading(registry) as connection:
-        assert connection.execute(sa.select(Artifact.size_bytes)).scalar_one() == 3 * 2**31
+        assert connection.execute(sa.select(ARTIFACTS.c.size_bytes)).scalar_one() == 3 * 2**31
     assert with_run() == 4
     with writing(registry) as connection:
-        connection.execute(sa.delete(Run.__table__))
+        connection.execute(sa.delete(RUNS))
     assert with_run() == 0
 
 
 def test_a_dataset_with_runs_stays(registry: sa.Engine, with_run: Callable[[], int]) -> None:
     with pytest.raises(RegistryError), writing(registry) as connection:
-        connection.execute(sa.delete(Dataset.__table__))
+        connection.execute(sa.delete(DATASETS))
     assert with_run() == 4
 
 
@@ -282,8 +245,8 @@ def test_events_of_one_moment_keep_their_order(
 ) -> None:
     event = {"run_id": 1, "event_type": "warning", "timestamp": NOON, "payload": {}}
     with pytest.raises(RegistryError):
-        _insert(registry, Event, **event, sequence=1)
+        _insert(registry, EVENTS, **event, sequence=1)
     with reading(registry) as connection:
-        ordered = sa.select(Event.sequence).order_by(Event.run_id, Event.sequence)
+        ordered = sa.select(EVENTS.c.sequence).order_by(EVENTS.c.run_id, EVENTS.c.sequence)
         assert list(connection.execute(ordered).scalars()) == [0, 1]
     assert with_run() == 4

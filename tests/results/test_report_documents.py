@@ -16,7 +16,7 @@ from resultday import BOOKS, ROWS
 from tinydays import DAY, NOON, Market, Outcome, from_json, iso, moment, variant
 
 from odum_assets.raw.layout import DataType
-from odum_assets.results.documents import write_orders_json, write_timeline_json
+from odum_assets.results.documents import write_orders_json, write_timeline
 
 D = Decimal
 
@@ -117,6 +117,7 @@ def test_a_report_has_its_files(report: Outcome) -> None:
         "positions.parquet",
         "summary.json",
         "timeline.json",
+        "timeline.parquet",
     ]
 
 
@@ -265,7 +266,7 @@ def test_any_timeline_is_complete_and_in_order(events: list[tuple[int, str, int]
         pq.write_table(fills, folder / "fills.parquet")
         refused = sum(status in ("denied", "rejected") for _, status, _ in events)
         assert write_orders_json(folder) == count
-        assert write_timeline_json(folder) == count + len(filled) + refused
+        assert write_timeline(folder) == count + len(filled) + refused
         timeline = from_json(folder / "timeline.json")
     ranks = {"Order": 0, "Fill": 1, "OrderDenied": 2, "OrderRejected": 2}
     keys = [(each["ts"], ranks[each["event"]]) for each in timeline]

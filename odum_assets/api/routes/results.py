@@ -7,27 +7,34 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import Connection
 
 from odum_assets.api import models
-from odum_assets.api.forms import Form, chosen_form, json_page
+from odum_assets.api.media_types import MediaType, json_page, preferred_media_type
 from odum_assets.api.preconditions import tag_of
 from odum_assets.api.rejections import Rejections, analyze
 from odum_assets.api.replies import Page, Streamed, json_reply, next_link, table_reply
 from odum_assets.api.rows import EventRow, FillRow, OrderRow, TickRow
 from odum_assets.api.sending import ReadOn
 from odum_assets.api.service import ResultHere, Service, ServiceHere
-from odum_assets.api.stored import REFUSED, fills_of, orders_of, ticks_of, timeline_of
-from odum_assets.api.tables import Table, line_pieces
+from odum_assets.api.tables import (
+    REFUSED,
+    fills_of,
+    line_pieces,
+    orders_of,
+    ticks_of,
+    timeline_of,
+)
 from odum_assets.api.windows import moment_ns
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
+from odum_assets.results.tables import StoredTable
 
 router = APIRouter(prefix="/api/backtest/results", tags=["results"])
 
 FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            Form.LINES.value: {"schema": {"type": "string"}},
-            Form.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
+            MediaType.LINES.value: {"schema": {"type": "string"}},
+            MediaType.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
         }
     },
     304: {"description": "The other side has it already (If-None-Match)."},
@@ -142,11 +149,11 @@ def get_report(
     orders_offset: Offset = 0,
 ) -> Response:
     """Return a result with a page of its timeline, and its orders, as a stream."""
-    chosen_form(request.headers.get("accept"), (Form.JSON,))
+    preferred_media_type(request.headers.get("accept"), (MediaType.JSON,))
     timeline, orders = timeline_of(entry), orders_of(entry)
     document = service.full_document(entry)
     files = (entry.fast_path, timeline.path, orders.path)
-    reply = Streamed(request, files, Form.JSON, (request.url.query, document["ticks_path"]))
+    reply = Streamed(request, files, MediaType.JSON, (request.url.query, document["ticks_path"]))
     if reply.known is not None:
         return reply.known
     arrays: dict[str, ReadOn[bytes]] = {}
@@ -173,7 +180,9 @@ def get_rejected_orders(
 ) -> Response:
     """Return orders that were denied or rejected, and what they have in common."""
     table = orders_of(entry, *REFUSED)
-    wants_json = chosen_form(request.headers.get("accept"), tuple(Form)) is Form.JSON
+    wants_json = (
+        preferred_media_type(request.headers.get("accept"), tuple(MediaType)) is MediaType.JSON
+    )
     extra = {"analysis": analyze(table).model_dump()} if wants_json else None
     return table_reply(request, table, "rejected_orders", Page(offset, limit), extra)
 
@@ -187,7 +196,7 @@ def get_ticks(
     return timed_reply(request, table, "ticks", asked)
 
 
-def timed_reply(request: Request, table: Table, name: str, asked: Range) -> Response:
+def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -> Response:
     """Send a page of the rows of a range of time.
 
     Raises
@@ -222,7 +231,7 @@ async def _listed(
         body = b"[" + b",\n".join(found) + b"]\n"
         return body, tag_of(body), total, len(shown) - len(found)
 
-    body, tag, total, damaged = await service.sharing.get(key, work)
+    body, tag, total, damaged = await service.single_flight.get(key, work)
     headers = {"X-Total-Count": str(total), "X-Damaged-Results": str(damaged)}
     if offset + limit < total:
         headers["Link"] = next_link(request, offset + limit, limit)

@@ -15,7 +15,7 @@ from odum_assets.api.replies import Page, next_link, table_reply
 from odum_assets.api.routes.results import FORMS, Fills, Limit, Offset, RangeHere, timed_reply
 from odum_assets.api.rows import EquityRow, EventRow, OrderRow, PositionRow
 from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
-from odum_assets.api.stored import equity_of, fills_of, orders_of, timeline_of, trades_of
+from odum_assets.api.tables import equity_of, fills_of, orders_of, timeline_of, trades_of
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.store import ResultEntry
 

@@ -1,4 +1,4 @@
-"""The forms that rows are sent in: JSON, JSON lines, Arrow; and which one a request likes best."""
+"""The media types of rows: JSON, JSON lines, Arrow; and which one a request prefers."""
 
 import io
 import json
@@ -12,60 +12,60 @@ import pyarrow as pa
 from odum_assets.api.problems import ProblemError
 
 
-class Form(StrEnum):
-    """Forms of a table, each its media type."""
+class MediaType(StrEnum):
+    """What a table can be sent as."""
 
     JSON = "application/json"
     LINES = "application/x-ndjson"
     ARROW = "application/vnd.apache.arrow.stream"
 
 
-_ALIASES = {Form.LINES: ("application/jsonl", "application/jsonlines", "application/ndjson")}
+_ALIASES = {MediaType.LINES: ("application/jsonl", "application/jsonlines", "application/ndjson")}
 
 
-def chosen_form(accept: str | None, forms: tuple[Form, ...]) -> Form:
-    """Return the form that an Accept header likes best; the first one where it does not mind.
+def preferred_media_type(accept: str | None, offered: tuple[MediaType, ...]) -> MediaType:
+    """Return the media type that an Accept header prefers; the first one where it does not mind.
 
     Raises
     ------
     ProblemError
         If it takes none of them.
     """
-    wishes = _weighted(accept or "*/*")
-    # The first of equals in the header's order, then in that of the forms.
+    preferences = _weighted(accept or "*/*")
+    # The first of equals in the header's order, then in that of the offer.
     ranked = sorted(
         (
-            (-weight, place, rank, form)
-            for rank, form in enumerate(forms)
-            for weight, place in [_liking(form, wishes)]
+            (-weight, place, rank, media_type)
+            for rank, media_type in enumerate(offered)
+            for weight, place in [_quality(media_type, preferences)]
             if weight > 0
         ),
         key=lambda each: each[:3],
     )
     if not ranked:
         raise ProblemError(
-            406, "not-acceptable", f"this can be had as {', '.join(forms)}; say which with Accept"
+            406, "not-acceptable", f"this can be had as {', '.join(offered)}; say which with Accept"
         )
     return ranked[0][3]
 
 
 def takes_gzip(accept_encoding: str | None) -> bool:
     """Return whether an Accept-Encoding header allows gzip."""
-    wishes = _weighted(accept_encoding or "identity")
-    return wishes.get("gzip", wishes.get("*", (0.0, 0)))[0] > 0
+    preferences = _weighted(accept_encoding or "identity")
+    return preferences.get("gzip", preferences.get("*", (0.0, 0)))[0] > 0
 
 
-def _liking(form: Form, wishes: dict[str, tuple[float, int]]) -> tuple[float, int]:
-    """Return weight and place of the most particular wish that a form fulfills."""
-    family = form.value.partition("/")[0]
-    for name in (form.value, *_ALIASES.get(form, ()), f"{family}/*", "*/*"):
-        if name in wishes:
-            return wishes[name]
+def _quality(media_type: MediaType, preferences: dict[str, tuple[float, int]]) -> tuple[float, int]:
+    """Return weight and place of the most specific range that a media type is in."""
+    family = media_type.value.partition("/")[0]
+    for name in (media_type.value, *_ALIASES.get(media_type, ()), f"{family}/*", "*/*"):
+        if name in preferences:
+            return preferences[name]
     return 0.0, 0
 
 
 def _weighted(header: str) -> dict[str, tuple[float, int]]:
-    """Return each part of a header of wishes with its weight and place."""
+    """Return each part of a header of preferences with its q-value and place."""
     found: dict[str, tuple[float, int]] = {}
     for place, part in enumerate(header.split(",")):
         name, *parameters = (each.strip().lower() for each in part.split(";"))

@@ -14,7 +14,7 @@ import anyio.to_thread
 type _Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-class Sharing:
+class SingleFlight:
     """Run functions in threads, one at a time for each key, for all who wait for it."""
 
     def __init__(self) -> None:

@@ -7,15 +7,13 @@ transactions a question sees.
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import sqlalchemy as sa
 
-from odum_assets.api.files import stamp_of
+from odum_assets.api.cache import Cache
 from odum_assets.api.problems import ProblemError
 from odum_assets.registry import queries
 from odum_assets.registry.database import RegistryError, reading, registry_url
@@ -24,32 +22,32 @@ from odum_assets.registry.register import open_registry
 from odum_assets.settings import Settings
 
 _SNAPSHOT = sa.text("SELECT pg_current_snapshot()::text")
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 """How long to wait for a database that does not answer; a thread waits."""
 
 _RETRY_S = 2.0
-_MOST_KEPT = 128
-"""Answers that are kept; a page of fifty runs has a hundred kilobytes, a run some."""
 
 
-class Registered:
+class RunRegistry:
     """Read the registry.
 
     Parameters
     ----------
     settings : Settings
         Where it lies.
+    cache : Cache
+        Keeps answers.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cache: Cache) -> None:
         self._settings = settings
+        self._cache = cache
         self._lock = threading.Lock()
         self._engine: sa.Engine | None = None
         self._file: int | None = None
         self._watch: sa.PoolProxiedConnection | None = None
         self._failed: tuple[float, str] | None = None
         self._opens = 0
-        self._kept: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -73,24 +71,15 @@ class Registered:
         ask : callable
             Asks it; must depend on the key and the registry only.
         """
-        self._opened()
-        with self._lock:
-            version = self._version()
-            kept = self._kept.get(key)
-        if kept is not None and kept[0] == version:
-            return cast("T", kept[1])
+        if self._opened().dialect.name == "sqlite":
+
+            def make() -> T:
+                with self.reading() as connection:
+                    return ask(connection)
+
+            return self._cache.get(key, self._version(), make)
         with self.reading() as connection:
-            if version is None:
-                version = connection.scalar(_SNAPSHOT)
-                if kept is not None and kept[0] == version:
-                    return cast("T", kept[1])
-            found = ask(connection)
-        with self._lock:
-            self._kept[key] = version, found
-            self._kept.move_to_end(key)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-        return found
+            return self._cache.get(key, connection.scalar(_SNAPSHOT), lambda: ask(connection))
 
     def run(self, run_id: str) -> Row:
         """Return a run, by its id or its id in Dagster, which may have several: the first.
@@ -126,7 +115,6 @@ class Registered:
         if self._engine is not None:
             self._engine.dispose()
         self._engine = self._watch = None
-        self._kept.clear()
 
     def _opened(self) -> sa.Engine:
         with self._lock:
@@ -146,28 +134,30 @@ class Registered:
         if self._failed is not None and time.monotonic() < self._failed[0]:
             raise RegistryError(self._failed[1])
         try:
-            return open_registry(self._settings, _PATIENCE_S)
+            return open_registry(self._settings, _TIMEOUT_S)
         except RegistryError as error:
             self._failed = time.monotonic() + _RETRY_S, str(error)
             raise
 
     def _version(self) -> Hashable:
-        """Return what changes when others write to SQLite; None for PostgreSQL."""
-        if self._watch is None:
-            return None
-        cursor = self._watch.cursor()
-        try:
-            cursor.execute("PRAGMA data_version")
-            (changes,) = cursor.fetchone() or (0,)
-            return self._opens, changes
-        except sqlite3.Error:
-            # What is wrong with the file, the question itself will say.
-            return object()
-        finally:
-            cursor.close()
+        """Return what changes when others write to SQLite."""
+        with self._lock:
+            if self._watch is None:
+                return object()
+            cursor = self._watch.cursor()
+            try:
+                cursor.execute("PRAGMA data_version")
+                return self._opens, (cursor.fetchone() or (0,))[0]
+            except sqlite3.Error:
+                # What is wrong with the file, the question itself will say.
+                return object()
+            finally:
+                cursor.close()
 
     def _identity(self) -> int | None:
         """Return which file a SQLite registry is."""
         url = registry_url(self._settings)
-        stamp = stamp_of(Path(url.database or "")) if url.drivername == "sqlite" else None
-        return None if stamp is None else stamp[2]
+        try:
+            return Path(url.database or "").stat().st_ino if url.drivername == "sqlite" else None
+        except FileNotFoundError:
+            return None

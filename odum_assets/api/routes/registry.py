@@ -8,8 +8,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
-from sqlalchemy import Connection
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    create_model,
+)
+from sqlalchemy import Column, Connection, Integer
 
 from odum_assets.api.preconditions import tag_of, tag_of_files
 from odum_assets.api.problems import ProblemError
@@ -17,10 +25,10 @@ from odum_assets.api.replies import StoredFileResponse, json_reply, not_modified
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.registry import queries
-from odum_assets.registry.models import SORTED_COLUMNS
+from odum_assets.registry.models import FIGURES, SORTED_COLUMNS
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.records import Row
-from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
+from odum_assets.registry.types import ArtifactKind, Exact, RunMode, RunStatus
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -47,13 +55,23 @@ class RunLinks(BaseModel):
     stream: str | None = Field(description="How it goes on, as server-sent events.")
 
 
-class Run(BaseModel):
-    """A run: what it was asked to be, where it stands or how it ended, and its figures.
+def _with_figures[T: BaseModel](model: type[T]) -> type[T]:
+    """Return a model with a field for each figure of the registry."""
+    fields: dict[str, Any] = {
+        column.name: (_python_type(column) | None, Field(description=column.doc))
+        for column in FIGURES
+    }
+    return create_model(model.__name__, __base__=model, **fields)
 
-    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), drawdowns are
-    zero or negative, amounts are in `currency`; `pnl` is net of commissions and funding.
-    """
 
+def _python_type(column: Column[Any]) -> type:
+    if isinstance(column.type, Exact):
+        return float
+    return int if isinstance(column.type, Integer) else str
+
+
+@_with_figures
+class _RunFigures(BaseModel):
     run_id: str
     dagster_run_id: str | None
     status: RunStatus
@@ -77,38 +95,15 @@ class Run(BaseModel):
     phase: str | None = Field(description="How far it is, or came, in words.")
     error: str | None
     error_type: str | None
-    currency: str | None
-    initial_capital: float | None
-    final_balance: float | None
-    final_value: float | None
-    lowest_value: float | None
-    pnl: float | None
-    realized: float | None
-    unrealized: float | None
-    commissions: float | None
-    funding: float | None
-    drawdown_amount: float | None = Field(description="Largest fall of the equity in money.")
-    drawdown_duration_secs: float | None
-    expectancy: float | None
-    total_return: float | None
-    cagr: float | None
-    volatility: float | None
-    max_drawdown: float | None = Field(description="Largest fall as a fraction of its peak.")
-    win_rate: float | None
-    profit_factor: float | None
-    sharpe_ratio: float | None
-    sortino_ratio: float | None
-    calmar_ratio: float | None
-    figures_version: int | None = Field(
-        description="Rules that the figures follow; see the metrics of a result."
-    )
-    orders: int | None
-    fills: int | None
-    total_trades: int | None
-    winning_trades: int | None
-    losing_trades: int | None
-    break_even_trades: int | None
-    flag_count: int | None = Field(description="Warnings that a reader must know.")
+
+
+class Run(_RunFigures):
+    """A run: what it was asked to be, where it stands or how it ended, and its figures.
+
+    Figures are null until they are known. Fractions are fractions (0.25 is 25 %), drawdowns are
+    zero or negative, amounts are in `currency`; `pnl` is net of commissions and funding.
+    """
+
     links: RunLinks
 
 
@@ -174,7 +169,7 @@ class Runs(_Listed):
 
     runs: list[Run]
     next_cursor: str | None = Field(
-        description="Start of the next page, which costs the same at any depth."
+        description="Start of the next page; runs that come meanwhile do not shift it."
     )
 
 
@@ -348,7 +343,7 @@ async def _runs(service: Service, query: RunQuery) -> _RunPage:
         with service.registered.reading() as connection:
             return ask(connection)
 
-    return await service.sharing.get(key, work)
+    return await service.single_flight.get(key, work)
 
 
 @router.get("/v1/runs/{run_id}", response_model=WholeRun, responses=KNOWN)
@@ -359,7 +354,7 @@ async def get_run(service: ServiceHere, request: Request, run_id: str) -> Respon
         row = _with_links(service.registered.run(run_id))
         return WholeRun.model_validate(row).model_dump_json(by_alias=True).encode()
 
-    return json_reply(request, await service.sharing.get(("run", run_id), work))
+    return json_reply(request, await service.single_flight.get(("run", run_id), work))
 
 
 @router.get("/v1/runs/{run_id}/artifacts")
