@@ -148,7 +148,7 @@ def run_backtest(
         if len(days) == 1:
             entry = run_day(session, chosen, days[0], options)
         else:
-            entry = run_window(session, chosen, days, options)
+            entry = run_window(session, chosen, options)
     output.data({**entry.document, "files": record(entry)["files"]})
     show_short(output, entry)
 
