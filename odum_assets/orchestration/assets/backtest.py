@@ -166,8 +166,8 @@ def window_days(
     if not days:
         raise DataError(
             f"{loaded.name} window: {root} holds no trades of {loaded.key} from {wanted[0]} to "
-            f"{wanted[-1]}, and there are no raw files of these days to convert. See what there "
-            f"is: odum data check {loaded.name}"
+            f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
+            "there are: odum data list"
         )
     return days, [day.isoformat() for day in wanted if day not in there]
 
