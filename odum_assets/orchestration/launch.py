@@ -209,7 +209,7 @@ def materialize(
         asset_selection=None if _action_job(selection) else selection,
         remote_job_origin=job_origin(name),
     )
-    outcome = _Outcome()
+    outcome = _Outcome(partition)
     with watched(on_progress):
         for event in execute_run_iterator(InMemoryJob(definition), run, instance):
             outcome.take(event)
@@ -248,7 +248,8 @@ def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> 
 class _Outcome:
     """Collect what a person wants to know from the events of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, partition: str | None) -> None:
+        self._partition = partition
         self._failures: list[tuple[str, str]] = []
         self._warnings: list[tuple[str, str]] = []
         self._made: dict[str, dict[str, Any]] = {}
@@ -262,7 +263,9 @@ class _Outcome:
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
-                line = f"check {check.check_name}: {check.description}"
+                # A window converts several days.
+                day = "" if check.partition in (None, self._partition) else f"{check.partition}: "
+                line = f"{day}check {check.check_name}: {check.description}"
                 key = check.asset_key.to_user_string()
                 (self._failures if check.blocking else self._warnings).append((key, line))
         elif event.is_step_failure:

@@ -60,6 +60,8 @@ def test_a_window_converts_its_days_and_reports_them(
 
     assert first.success, first.failures
     assert _converted(instance, first) == dict.fromkeys(DAYS, 2)
+    warned = [text for key, text in first.warnings if key == "/".join(TRADES)]
+    assert {text.split(":")[0] for text in warned} == set(DAYS), "a warning names its day"
     key = parse_instrument_key(BTC_KEY)
     digests = ""
     for day in DAYS:
