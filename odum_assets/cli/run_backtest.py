@@ -101,7 +101,7 @@ def run_backtest(
 ) -> None:
     """Run one backtest over a window, as one continuous account.
 
-    A window inside one day is that day's partition in Dagster; a longer one is the window asset.
+    A window inside one day is that day's partition in Dagster; a longer one runs the window job.
 
     [dim]Example:[/]
       run-backtest --instrument BTCUSDT --dataset day-2023-05-23 \

@@ -66,7 +66,7 @@ class RunOptions:
         }
 
     def window_config(self) -> dict[str, object]:
-        """Return the run config of a window asset."""
+        """Return the run config of a window."""
         return {
             **self.run_config(),
             "export_ticks": self.export_ticks,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import dagster as dg
 
@@ -17,11 +17,6 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import DATA_VERSION_TAG, unreported
 from odum_assets.orchestration.metadata import Materialized, StepContext
 from odum_assets.orchestration.project import RawFound, Source
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-        AssetCheckEvaluationTargetMaterializationData,
-    )
 
 _LOOK_EVERY_S: Final = 0.5
 
@@ -57,6 +52,11 @@ def report_made(
     days : sequence of str
         Partitions of the inputs that it was made of.
     """
+    # Not exported by Dagster. Without it the state of a check by day would not count this verdict.
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
+    )
+
     tags = _lineage(context.instance, spec, days)
     if made.data_version is not None:
         tags |= {
@@ -66,7 +66,13 @@ def report_made(
     context.log_event(
         dg.AssetMaterialization(spec.key, partition=partition, metadata=made.metadata, tags=tags)
     )
-    target = _target(context.instance, spec.key, partition)
+    where = dg.AssetRecordsFilter(
+        asset_key=spec.key, asset_partitions=None if partition is None else [partition]
+    )
+    latest = context.instance.fetch_materializations(where, limit=1).records[0]
+    target = AssetCheckEvaluationTargetMaterializationData(
+        storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
+    )
     for verdict in made.check_results or ():
         evaluation = dg.AssetCheckEvaluation(
             asset_key=spec.key,
@@ -120,24 +126,6 @@ def pool_slot(context: dg.OpExecutionContext, pool: str) -> Iterator[None]:
             yield
         finally:
             slots.free_step(name)
-
-
-def _target(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None
-) -> "AssetCheckEvaluationTargetMaterializationData | None":
-    """Return the materialization that a check has judged: the latest one."""
-    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-        AssetCheckEvaluationTargetMaterializationData,
-    )
-
-    where = dg.AssetRecordsFilter(
-        asset_key=key, asset_partitions=None if partition is None else [partition]
-    )
-    for record in instance.fetch_materializations(where, limit=1).records:
-        return AssetCheckEvaluationTargetMaterializationData(
-            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-        )
-    return None
 
 
 def _lineage(

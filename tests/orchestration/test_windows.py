@@ -152,19 +152,25 @@ def test_conversions_of_a_window_take_slots_of_their_pool(
         storage = instance.event_log_storage
         storage.set_concurrency_slots("conversion", 1)
         assert storage.claim_concurrency_slot("conversion", "another-run", "step").is_claimed
-        freed: list[float] = []
+        waited = threading.Event()
 
-        def free() -> None:
-            freed.append(time.time())
+        def free_once_awaited() -> None:
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline and not waited.is_set():
+                if storage.get_concurrency_info("conversion").pending_step_count:
+                    assert not instance.get_materialized_partitions(dg.AssetKey(TRADES))
+                    waited.set()
+                time.sleep(0.1)
             storage.free_concurrency_slots_for_run("another-run")
 
-        timer = threading.Timer(3, free)
-        timer.start()
+        other = threading.Thread(target=free_once_awaited)
+        other.start()
         done = _window(graph, instance)
-        timer.join()
+        was_held_up = waited.is_set()
+        waited.set()
+        other.join()
         assert done.success, done.failures
-        began = instance.fetch_materializations(dg.AssetKey(TRADES), limit=9).records
-        assert min(each.timestamp for each in began) > freed[0]
+        assert was_held_up
         assert storage.get_concurrency_info("conversion").active_slot_count == 0
 
 
