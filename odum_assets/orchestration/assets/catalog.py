@@ -110,13 +110,12 @@ def convert(
         force=force,
         progress=row_progress(context, f"{source.data_type.value} rows"),
     )
+    # First: it says so where the figures of a manifest cannot be used.
+    verdicts = judge_partition(manifest, source.named_by)
     return Materialized(
         metadata=partition_metadata(manifest, project, source),
         data_version=dg.DataVersion(manifest.digest),
-        check_results=[
-            check_result(check, verdict)
-            for check, verdict in judge_partition(manifest, source.named_by)
-        ],
+        check_results=[check_result(check, verdict) for check, verdict in verdicts],
     )
 
 
