@@ -1,4 +1,4 @@
-"""Dagster over HTTP: report raw files, launch, look, cancel. The only place that knows its API.
+"""Dagster over HTTP: launch, look, cancel. The only place that knows its API.
 
 What belongs here: queries, and their replies as plain values. What does not: which assets a run has
 (``launching``), what its events mean to a reader (``following``).
@@ -66,17 +66,6 @@ _ERROR = "... on Error { message }"
 
 
 @dataclass(frozen=True, slots=True)
-class RawReport:
-    """A raw file to tell Dagster of: its asset and day, where it lies, and its fingerprint."""
-
-    key: Key
-    day: str
-    path: str
-    size: int
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
 class Launch:
     """A run to start, or a run for each of several days.
 
@@ -87,7 +76,7 @@ class Launch:
     made : Key
         The result that it is about.
     keys : tuple[Key, ...]
-        Assets to make, that one and what belongs to it.
+        Assets to make, that one and what belongs to it; none where the job says what it makes.
     partition : str or None
         Day.
     run_config : dict[str, Any]
@@ -96,8 +85,6 @@ class Launch:
         Tags.
     config_hash : str
         Content of the configuration that it is planned by; Dagster must have loaded the same.
-    raw : tuple[RawReport, ...]
-        Raw files that it is made of.
     """
 
     job: str
@@ -107,7 +94,6 @@ class Launch:
     run_config: dict[str, Any]
     tags: dict[str, str]
     config_hash: str
-    raw: tuple[RawReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +182,7 @@ class DagsterClient:
         return await self.control.run(call, *args, **kwargs)
 
     def launch(self, launch: Launch) -> DagsterRun:
-        """Report the raw files of a run, start it and return it as it begins.
+        """Start a run and return it as it begins.
 
         Raises
         ------
@@ -204,7 +190,6 @@ class DagsterClient:
             If Dagster cannot be reached or does not take it.
         """
         location, repository = self._loaded(launch)
-        self._report(launch.raw)
         found = self._launched(launch, location, repository)
         if found["__typename"] != "LaunchRunSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
@@ -221,7 +206,6 @@ class DagsterClient:
             If Dagster cannot be reached or does not take it.
         """
         self._loaded(launch)
-        self._report(launch.raw)
         found = self._query(
             f"""mutation($params: LaunchBackfillParams!) {{
             launchPartitionBackfill(backfillParams: $params) {{ __typename
@@ -324,6 +308,7 @@ class DagsterClient:
 
     def _launched(self, launch: Launch, location: str, repository: str) -> dict[str, Any]:
         tags = dict(launch.tags)
+        selected = [{"path": list(key)} for key in launch.keys]
         if launch.partition is not None:
             tags["dagster/partition"] = launch.partition
         found: dict[str, Any] = self._query(
@@ -336,47 +321,13 @@ class DagsterClient:
                     "repositoryLocationName": location,
                     "repositoryName": repository,
                     "jobName": launch.job,
-                    "assetSelection": [{"path": list(key)} for key in launch.keys],
+                    **({"assetSelection": selected} if selected else {}),
                 },
                 "runConfigData": launch.run_config,
                 "executionMetadata": {"tags": _tag_list(tags)},
             },
         )["launchRun"]
         return found
-
-    def _report(self, files: Sequence[RawReport]) -> None:
-        """Report raw files that Dagster does not know in this version, as the sensor does.
-
-        Without it a run would have no lineage beyond the catalog, and a raw file that changes would
-        make nothing stale.
-        """
-        by_key: dict[Key, list[RawReport]] = {}
-        for file in files:
-            by_key.setdefault(file.key, []).append(file)
-        for key, group in by_key.items():
-            known = self._known_versions(key, [file.day for file in group])
-            for file in group:
-                if known.get(file.day) != file.version:
-                    self._send(
-                        f"/report_asset_materialization/{'/'.join(key)}",
-                        {
-                            "partition": file.day,
-                            "data_version": file.version,
-                            "description": file.path,
-                            "metadata": {"path": file.path, "size_bytes": file.size},
-                        },
-                    )
-
-    def _known_versions(self, key: Key, days: list[str]) -> dict[str, str | None]:
-        found = self._query(
-            """query($key: AssetKeyInput!, $days: [String!]) { assetOrError(assetKey: $key) {
-            ... on Asset { assetMaterializations(partitions: $days) { partition timestamp
-            tags { key value } } } } }""",
-            key={"path": list(key)},
-            days=days,
-        )["assetOrError"]
-        made = sorted(found.get("assetMaterializations", ()), key=_time_of)
-        return {each["partition"]: _tags(each["tags"]).get("dagster/data_version") for each in made}
 
     def _loaded(self, launch: Launch) -> tuple[str, str]:
         """Return the names of code location and repository, loaded anew where that is due.
@@ -577,10 +528,6 @@ def _error_of(found: dict[str, Any]) -> str | None:
 def _refusal(found: dict[str, Any]) -> str:
     errors = [each["message"] for each in found.get("errors", ())]
     return "; ".join(errors) or found.get("message") or str(found["__typename"])
-
-
-def _time_of(event: dict[str, Any]) -> float:
-    return float(event["timestamp"])
 
 
 def _tags(pairs: list[dict[str, str]]) -> dict[str, str]:

@@ -17,13 +17,17 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from odum_assets.api.capacity import go_on
-from odum_assets.api.dagster_client import Launch, RawReport
+from odum_assets.api.dagster_client import Launch
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.windows import days_between, days_of, moment_ns
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import BacktestError, ConfigError
-from odum_assets.orchestration.launch import AD_HOC_JOB
-from odum_assets.orchestration.names import backtest_key, day_job_name, op_name
+from odum_assets.orchestration.names import (
+    action_job_name,
+    backtest_key,
+    day_job_name,
+    op_name,
+)
 from odum_assets.orchestration.partition_state import Partition, State, look_at, sources_for
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
@@ -310,7 +314,6 @@ def _daily(
         run_config={"ops": {op_name(result): {"config": _run_config(new)}}},
         tags=tags,
         config_hash=loaded.content_hash,
-        raw=_reports(parts),
     )
 
 
@@ -330,22 +333,12 @@ def _window(
     request = _validated(lambda: config.request(loaded, (), "window", config.bounds(loaded)))
     parts = [part for day in days for part in _parts(project, loaded, new, day)]
     _check_days(loaded, days, parts, refuse=request.refuse_missing_days)
-    due = sorted({part.day for part in parts if part.state in (State.NEW, State.STALE)})
-    if due:
-        more = f" and {len(due) - _MOST_NAMED} more" if len(due) > _MOST_NAMED else ""
-        raise ProblemError(
-            409,
-            "not-converted",
-            f"{loaded.name}: not converted yet: {', '.join(map(str, due[:_MOST_NAMED]))}{more}; a "
-            f"window reads the catalog. Convert them with `odum convert {loaded.name} --from "
-            f"{due[0]} --to {due[-1]}`, or run them as a range (first_day, last_day) first",
-        )
     key = backtest_key(loaded.name, "window")
     run_id = run_id_of(request)
     launch = Launch(
-        job=AD_HOC_JOB,
+        job=action_job_name(loaded.name, "window"),
         made=tuple(key.path),
-        keys=(tuple(key.path),),
+        keys=(),
         partition=None,
         run_config={"ops": {op_name(key): {"config": chosen}}},
         tags={**_tags(loaded), RUN_ID_TAG: run_id, **tags},
@@ -379,20 +372,6 @@ def _parts(project: Project, loaded: LoadedConfig, new: NewRun, day: date) -> li
     """Return the state of everything that a run of a day reads."""
     go_on()
     return [look_at(project, each, day) for each in sources_for(project, loaded, new.snapshot_mode)]
-
-
-def _reports(parts: Sequence[Partition]) -> tuple[RawReport, ...]:
-    return tuple(
-        RawReport(
-            tuple(each.source.raw_key.path),
-            each.day.isoformat(),
-            each.raw.path,
-            each.raw.stat.size,
-            str(each.raw.stat),
-        )
-        for each in parts
-        if each.raw is not None
-    )
 
 
 def _run_config(new: NewRun) -> dict[str, Any]:

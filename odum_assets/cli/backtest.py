@@ -101,7 +101,7 @@ def backtest(
         loaded = session.config(choice.name)
         if window:
             bounded = _with_bounds(loaded, days, options, named=first is not None)
-            entries = [run_window(session, loaded, days, bounded)]
+            entries = [run_window(session, loaded, bounded)]
         else:
             entries = []
             for each in days:

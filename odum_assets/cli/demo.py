@@ -173,7 +173,7 @@ def _make_window(session: "Session", loaded: "LoadedConfig", spec: "SampleSpec")
     options = RunOptions(
         start=f"{days[0]}T00:00:00Z", end=f"{days[-1] + timedelta(days=1)}T00:00:00Z"
     )
-    run_window(session, loaded, days, options)
+    run_window(session, loaded, options)
     return 1
 
 

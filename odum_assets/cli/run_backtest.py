@@ -101,7 +101,7 @@ def run_backtest(
 ) -> None:
     """Run one backtest over a window, as one continuous account.
 
-    A window inside one day is that day's partition in Dagster; a longer one is the window asset.
+    A window inside one day is that day's partition in Dagster; a longer one runs the window job.
 
     [dim]Example:[/]
       run-backtest --instrument BTCUSDT --dataset day-2023-05-23 \
@@ -148,7 +148,7 @@ def run_backtest(
         if len(days) == 1:
             entry = run_day(session, chosen, days[0], options)
         else:
-            entry = run_window(session, chosen, days, options)
+            entry = run_window(session, chosen, options)
     output.data({**entry.document, "files": record(entry)["files"]})
     show_short(output, entry)
 

@@ -1,13 +1,12 @@
 """One backtest from a command: convert what is missing, run the asset, find the stored result."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
 from odum_assets.cli.errors import UsageError, WorkError
 from odum_assets.cli.partitions import to_convert
-from odum_assets.cli.session import Key, Session, failure_text, require_success
+from odum_assets.cli.session import Key, Session, failure_text
 from odum_assets.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class RunOptions:
         }
 
     def window_config(self) -> dict[str, object]:
-        """Return the run config of a window asset."""
+        """Return the run config of a window."""
         return {
             **self.run_config(),
             "export_ticks": self.export_ticks,
@@ -112,29 +111,17 @@ def run_day(
     return _stored(session, result, result_key)
 
 
-def run_window(
-    session: Session, loaded: "LoadedConfig", days: Sequence[date], options: RunOptions
-) -> "ResultEntry":
-    """Run a window as one continuous account, after converting its days.
+def run_window(session: Session, loaded: "LoadedConfig", options: RunOptions) -> "ResultEntry":
+    """Run a window as one continuous account; its job converts the days that it needs.
 
     Raises
     ------
     UsageError
         If the options cannot be used; nothing is started then.
     WorkError
-        If a conversion or the run failed.
+        If the run failed.
     """
-    from odum_assets.orchestration.partition_state import State, sources_for
-
     _check_window(loaded, options)
-    sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
-    for day in days:
-        todo = [each for each in to_convert(session, sources, day) if each.state != State.MISSING]
-        if todo:
-            keys = [tuple(each.source.catalog_key.path) for each in todo]
-            result = session.run(f"Converting {day}", keys, day.isoformat())
-            tell_warnings(session.output, result)
-            require_success(result)
     key: Key = ("backtest", loaded.name, "window")
     result = session.run("window", [key], None, {key: options.window_config()})
     tell_warnings(session.output, result)

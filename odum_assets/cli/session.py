@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from odum_assets.cli.errors import WorkError
 from odum_assets.cli.progress import Display
 from odum_assets.cli.rendering import Output
 from odum_assets.settings import Settings
@@ -154,15 +153,3 @@ def failure_text(result: "LaunchResult") -> str:
     lines = [text if key == "run" else f"{key}: {text}" for key, text in result.failures]
     lines = lines or ["the run did not finish"]
     return "\n".join([*lines, f"(Dagster run {result.dagster_run_id})"])
-
-
-def require_success(result: "LaunchResult") -> None:
-    """Raise if a run failed.
-
-    Raises
-    ------
-    WorkError
-        With the messages of everything that failed.
-    """
-    if not result.success:
-        raise WorkError(failure_text(result))

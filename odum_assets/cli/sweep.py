@@ -173,19 +173,13 @@ def _run(
     options: "RunOptions",
     more: dict[str, object],
 ) -> "LaunchResult":
-    """Run the sweep asset, in one Dagster run with what is not converted yet."""
-    from odum_assets.cli.partitions import to_convert
+    """Run the job of the sweep, which converts what it needs."""
     from odum_assets.cli.runs import check_day, tell_warnings
-    from odum_assets.orchestration.partition_state import sources_for
 
     check_day(loaded, day, options)
-    sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
-    keys: list[Key] = [
-        tuple(each.source.catalog_key.path) for each in to_convert(session, sources, day)
-    ]
     key = _key(loaded)
     config = {key: {**options.run_config(), **more}}
-    result = session.run(f"Sweep {day}", [*keys, key], day.isoformat(), config)
+    result = session.run(f"Sweep {day}", [key], day.isoformat(), config)
     tell_warnings(session.output, result)
     return result
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from odum_assets.orchestration.assets.backtest import result_asset, window_asset
+from odum_assets.orchestration.assets.backtest import result_asset, window_action
 from odum_assets.orchestration.assets.catalog import catalog_asset
 from odum_assets.orchestration.assets.export import report_asset, ticks_asset
 from odum_assets.orchestration.assets.raw import raw_spec
-from odum_assets.orchestration.assets.sweep import sweep_asset
+from odum_assets.orchestration.assets.sweep import sweep_action
 from odum_assets.orchestration.automation import automation_sensor
 from odum_assets.orchestration.jobs import day_job
 from odum_assets.orchestration.project import Project, load_project
@@ -46,14 +46,14 @@ def definitions_of(project: Project) -> dg.Definitions:
     """
     specs = [raw_spec(project, source) for source in project.sources]
     catalog = [catalog_asset(project, source) for source in project.sources]
-    daily, on_request = [], []
+    daily, actions = [], []
     for loaded in project.configs:
         daily += [
             result_asset(project, loaded),
             ticks_asset(project, loaded),
             report_asset(project, loaded),
         ]
-        on_request += [window_asset(project, loaded), sweep_asset(project, loaded)]
+        actions += [window_action(project, loaded), sweep_action(project, loaded)]
     jobs = [day_job(project, loaded) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
     sensors: list[dg.SensorDefinition] = [
@@ -63,8 +63,9 @@ def definitions_of(project: Project) -> dg.Definitions:
     if automated:
         sensors.append(automation_sensor(automated))
     return dg.Definitions(
-        assets=[*specs, *catalog, *daily, *on_request],
-        jobs=jobs,
+        assets=[*specs, *catalog, *daily, *(each.spec for each in actions)],
+        asset_checks=[each.checks for each in actions],
+        jobs=[*jobs, *(each.job for each in actions)],
         sensors=sensors,
         executor=dg.in_process_executor,
         metadata=_refusals(project),

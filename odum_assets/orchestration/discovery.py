@@ -27,7 +27,7 @@ from odum_assets.orchestration.project import (
 from odum_assets.raw.layout import MARKER
 
 MAX_FILES: Final = 200
-"""Files reported per look; one costs about ten milliseconds and a sensor has sixty seconds."""
+"""Files reported per look; one costs about twenty milliseconds and a sensor has sixty seconds."""
 
 MAX_RUNS: Final = 50
 """Runs requested per look, so that the run queue fills gradually."""

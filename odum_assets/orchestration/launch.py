@@ -1,7 +1,7 @@
 """Running the graph from Python: real runs in the instance, seen in the UI like any other.
 
-What belongs here: opening the instance, one run in this process, reporting raw files, and telling
-what went wrong. What does not: several runs at a time (``backfill``), anything a person sees.
+What belongs here: opening the instance, one run in this process, and telling what went wrong. What
+does not: several runs at a time (``backfill``), anything a person sees.
 """
 
 import os
@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +17,16 @@ import dagster as dg
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.failures import step_failure_text, step_label
-from odum_assets.orchestration.names import CODE_LOCATION, PROCESS_TAG, op_name
+from odum_assets.orchestration.names import (
+    ACTIONS,
+    CODE_LOCATION,
+    PROCESS_TAG,
+    action_job_name,
+    op_name,
+)
 from odum_assets.orchestration.progress import Watcher, watched
-from odum_assets.orchestration.project import Project, Source, load_project, readable_raw
+from odum_assets.orchestration.project import Project, load_project
 from odum_assets.orchestration.registration import settle_pending
-from odum_assets.orchestration.sensors import unreported
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -153,8 +157,6 @@ def materialize(
 ) -> LaunchResult:
     """Make assets in this process, as a run that the UI shows with its partition and lineage.
 
-    Raw files of the partition are reported first, so that the run records what it was made of.
-
     Parameters
     ----------
     instance : dg.DagsterInstance
@@ -162,7 +164,7 @@ def materialize(
     graph : Graph
         From `load_graph`.
     keys : sequence of sequence of str
-        Assets to make.
+        Assets to make; a window or a sweep by itself, as a job of its own makes it.
     partition : str or None
         Day, such as ``2024-07-18``; None for assets without partitions.
     config : mapping, optional
@@ -189,9 +191,6 @@ def materialize(
 
     selection = _selection(graph, keys)
     _check_partition(graph, partition)
-    if partition is not None:
-        inputs = _inputs_of(graph, selection)
-        report_raw_partitions(instance, graph, [date.fromisoformat(partition)], inputs)
     name = job or _job_for(graph, selection)
     definition = graph.definitions.resolve_job_def(name)
     run = instance.create_run_for_job(
@@ -207,10 +206,10 @@ def materialize(
             _STARTED_TAG: _started(os.getpid()) or "unknown",
             **({} if partition is None else {"dagster/partition": partition}),
         },
-        asset_selection=selection,
+        asset_selection=None if _action_job(selection) else selection,
         remote_job_origin=job_origin(name),
     )
-    outcome = _Outcome()
+    outcome = _Outcome(partition)
     with watched(on_progress):
         for event in execute_run_iterator(InMemoryJob(definition), run, instance):
             outcome.take(event)
@@ -218,38 +217,6 @@ def materialize(
                 on_event(event)
     finished = instance.get_run_by_id(run.run_id)
     return outcome.result(run.run_id, finished is not None and finished.is_success)
-
-
-def report_raw_partitions(
-    instance: dg.DagsterInstance,
-    graph: Graph,
-    days: Sequence[date],
-    sources: Sequence[Source] | None = None,
-) -> int:
-    """Report raw files on disk, as the sensor does, and return how many were new or changed.
-
-    Parameters
-    ----------
-    instance : dg.DagsterInstance
-        Where to report.
-    graph : Graph
-        Whose instruments count.
-    days : sequence of date
-        Days to look at.
-    sources : sequence of Source, optional
-        Raw data to look for; all that the configurations name by default.
-    """
-    project = graph.project
-    found = [
-        (source, day, raw)
-        for day in days
-        for source in (project.sources if sources is None else sources)
-        if (raw := readable_raw(source, day, project.settings)) is not None
-    ]
-    events = list(unreported(instance, found))
-    for event in events:
-        instance.report_runless_asset_event(event)
-    return len(events)
 
 
 def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -281,7 +248,8 @@ def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> 
 class _Outcome:
     """Collect what a person wants to know from the events of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, partition: str | None) -> None:
+        self._partition = partition
         self._failures: list[tuple[str, str]] = []
         self._warnings: list[tuple[str, str]] = []
         self._made: dict[str, dict[str, Any]] = {}
@@ -295,7 +263,9 @@ class _Outcome:
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
-                line = f"check {check.check_name}: {check.description}"
+                # A window converts several days.
+                day = "" if check.partition in (None, self._partition) else f"{check.partition}: "
+                line = f"{day}check {check.check_name}: {check.description}"
                 key = check.asset_key.to_user_string()
                 (self._failures if check.blocking else self._warnings).append((key, line))
         elif event.is_step_failure:
@@ -312,7 +282,10 @@ class _Outcome:
 
 def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
     selection = frozenset(dg.AssetKey(list(key)) for key in keys)
-    known = graph.definitions.resolve_asset_graph().materializable_asset_keys
+    assets = graph.definitions.resolve_asset_graph()
+    known = assets.materializable_asset_keys
+    if _action_job(selection):
+        known = assets.get_all_asset_keys()
     unknown = sorted(key.to_user_string() for key in selection - known)
     if unknown:
         raise ConfigError(
@@ -320,16 +293,6 @@ def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
             f"{graph.project.settings.configs_path}"
         )
     return selection
-
-
-def _inputs_of(graph: Graph, selection: frozenset[dg.AssetKey]) -> list[Source]:
-    """Return the raw data that assets are made of; a key names an instrument or a configuration."""
-    named = {key.path[1] for key in selection}
-    return [
-        source
-        for source in graph.project.sources
-        if named & {source.key.slug, *(loaded.name for loaded in source.named_by)}
-    ]
 
 
 def _check_partition(graph: Graph, partition: str | None) -> None:
@@ -342,7 +305,15 @@ def _check_partition(graph: Graph, partition: str | None) -> None:
         )
 
 
+def _action_job(selection: frozenset[dg.AssetKey]) -> str | None:
+    """Return the job of the window or the sweep that is all of a selection, if it is one."""
+    (first, *more) = (key.path for key in selection)
+    return None if more or first[-1] not in ACTIONS else action_job_name(*first[1:])
+
+
 def _job_for(graph: Graph, selection: frozenset[dg.AssetKey]) -> str:
+    if (action := _action_job(selection)) is not None:
+        return action
     having = [
         job.name
         for job in graph.definitions.resolve_all_job_defs()

@@ -23,6 +23,9 @@ else:
     # Dagster recognizes the bare class only, a type checker wants its parameter.
     Materialized = dg.MaterializeResult
 
+type StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
+"""What the function of a step is given, be it the step of an asset or the op of a job."""
+
 UNKNOWN: Final = "n/a"
 _LARGEST_INT: Final = 2**63 - 1
 _TEXT_LIMIT: Final = 4_000

@@ -26,6 +26,9 @@ CATALOG_NAMES: Final = {
 PROCESS_TAG: Final = "odum/process"
 """Tag of a Dagster run that a command carries out: its process, which a person may stop."""
 
+ACTIONS: Final = ("window", "sweep")
+"""Last parts of keys of assets that a job of their own makes, on request."""
+
 OWNERS: Final = ["team:research"]
 
 POOL_CONVERSION: Final = "conversion"
@@ -56,6 +59,11 @@ def backtest_key(config_name: str, step: str) -> dg.AssetKey:
 def day_job_name(config_name: str) -> str:
     """Return the name of the job that makes everything of a configuration for one day."""
     return f"{config_name}_day"
+
+
+def action_job_name(config_name: str, action: str) -> str:
+    """Return the name of the job that runs a ``window`` or a ``sweep`` of a configuration."""
+    return f"{config_name}_{action}"
 
 
 def op_name(key: dg.AssetKey) -> str:

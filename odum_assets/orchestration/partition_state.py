@@ -4,6 +4,7 @@ What belongs here: what there is and whether it is up to date, without asking Da
 not: converting it (``assets``, and whoever starts a run).
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -63,6 +64,23 @@ class Partition:
     raw: RawFound | None
     manifest: "PartitionManifest | None"
     problems: tuple[str, ...] = ()
+
+    def is_due(self, recorded: Container[str]) -> bool:
+        """Return whether it must be converted before a run reads it, and has a raw file.
+
+        One that Dagster has no record of is due, too: without it the run would have no lineage.
+
+        Parameters
+        ----------
+        recorded : container of str
+            Partitions of the catalog asset that Dagster knows as made.
+        """
+        if self.state is State.CURRENT:
+            return self.day.isoformat() not in recorded
+        if self.state is State.UNREADABLE:
+            # The conversion says what is wrong; what was converted before can still be run.
+            return self.manifest is None
+        return self.state in (State.NEW, State.STALE)
 
 
 def look_at(project: Project, source: Source, day: date) -> Partition:

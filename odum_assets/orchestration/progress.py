@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import dagster as dg
+from odum_assets.orchestration.metadata import StepContext
 
 if TYPE_CHECKING:
     from odum_assets.backtest.plan import Progress
@@ -60,7 +60,7 @@ def watched(watcher: Watcher | None) -> Iterator[None]:
         _WATCHER.reset(token)
 
 
-def row_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
+def row_progress(context: StepContext, what: str) -> Callable[[int, int], None]:
     """Return a callback for rows done and in all; a step of less than a second logs none."""
     pace = _Pace()
 
@@ -74,13 +74,13 @@ def row_progress(context: dg.AssetExecutionContext, what: str) -> Callable[[int,
 
 
 def run_progress(
-    context: dg.AssetExecutionContext, also: "Callable[[Progress], None] | None" = None
+    context: StepContext, also: "Callable[[Progress], None] | None" = None
 ) -> "Callable[[Progress], None]":
     """Return a callback for a backtest that logs each phase, and now and then within one.
 
     Parameters
     ----------
-    context : dg.AssetExecutionContext
+    context : StepContext
         The step.
     also : callable, optional
         Called with every change.

@@ -16,6 +16,7 @@ import dagster as dg
 
 from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.failures import failure_text
+from odum_assets.orchestration.metadata import StepContext
 from odum_assets.orchestration.names import PROCESS_TAG
 from odum_assets.settings import Settings
 
@@ -49,7 +50,7 @@ class Registration:
 
     Parameters
     ----------
-    context : dg.AssetExecutionContext
+    context : StepContext
         The step.
     settings : Settings
         Where results and registry lie.
@@ -57,7 +58,7 @@ class Registration:
         Id that the result gets.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext, settings: Settings, run_id: str) -> None:
+    def __init__(self, context: StepContext, settings: Settings, run_id: str) -> None:
         self.run_id = run_id
         self.reached: tuple[float, str] | None = None
         self._context = context
@@ -144,7 +145,7 @@ class Registration:
         return _tried(self._context, write, what)
 
 
-def register(context: dg.AssetExecutionContext, settings: Settings, run_id: str) -> None:
+def register(context: StepContext, settings: Settings, run_id: str) -> None:
     """Register a stored run; when that fails, log an error that says what to do."""
     from odum_assets.registry.register import register_run
 
@@ -158,7 +159,7 @@ def register(context: dg.AssetExecutionContext, settings: Settings, run_id: str)
 
 @contextmanager
 def registered(
-    context: dg.AssetExecutionContext, request: "RunRequest", settings: Settings
+    context: StepContext, request: "RunRequest", settings: Settings
 ) -> Iterator[Registration]:
     """Register a run as it begins, and when it fails or is stopped; the error goes on unchanged.
 
@@ -336,9 +337,7 @@ def _verdict(
     return RunStatus.FAILED, "the run ended without making this result"
 
 
-def _tried(
-    context: dg.AssetExecutionContext, write: Callable[[], None], what: str, advice: str = ""
-) -> bool:
+def _tried(context: StepContext, write: Callable[[], None], what: str, advice: str = "") -> bool:
     """Return whether writing went well; log an error when not."""
     try:
         write()

@@ -3,18 +3,18 @@
 import math
 import os
 import time
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from odum_assets.config import read_folder
 from odum_assets.errors import ConfigError, OdumError
-from odum_assets.orchestration.assets.raw import raw_materialization
+from odum_assets.orchestration.assets.raw import unreported
 from odum_assets.orchestration.discovery import Cursor, DayRun, look
 from odum_assets.orchestration.names import day_job_name
-from odum_assets.orchestration.project import Project, RawFound, Source
+from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import settle_pending
 from odum_assets.raw.layout import MARKER
 
@@ -27,7 +27,6 @@ STABLE_SECS: Final = "ODUM_STABLE_SECS"
 """Variable: seconds without a change after which a day folder without marker is complete."""
 
 _STABLE_DEFAULT: Final = 30.0
-_VERSION_TAG: Final = "dagster/data_version"
 
 
 def raw_days_sensor(
@@ -119,20 +118,6 @@ def _unusable(project: Project) -> dict[str, str]:
     }
     reasons |= {each.name: str(each) for each in folder.refused}
     return {name: why for name, why in reasons.items() if not (name in loaded and name in usable)}
-
-
-def unreported(
-    instance: dg.DagsterInstance, files: Iterable[tuple[Source, date, RawFound]]
-) -> Iterable[dg.AssetMaterialization]:
-    """Yield the reports that Dagster does not have yet, file by file."""
-    for source, day, found in files:
-        partition = day.isoformat()
-        records = instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=source.raw_key, asset_partitions=[partition]), limit=1
-        ).records
-        latest = records[0].asset_materialization if records else None
-        if latest is None or (latest.tags or {}).get(_VERSION_TAG) != str(found.stat):
-            yield raw_materialization(source, partition, found)
 
 
 def stable_secs(text: str | None) -> float:

@@ -105,29 +105,41 @@ class Dagster:
 
         Tags have ``__`` for a slash.
         """
-        named = {"dagster__partition": str(day), **tags}
+        named = {name.replace("__", "/"): value for name, value in tags.items()}
+        return self.launch_job("__ASSET_JOB", [key], {"dagster/partition": str(day), **named})
+
+    def launch_job(
+        self,
+        job: str,
+        keys: list[list[str]],
+        tags: dict[str, str],
+        config: dict[str, Any] | None = None,
+    ) -> str:
+        """Launch a run of a job, of assets that it makes or of all of it, and return its id."""
+        selected = {"assetSelection": [{"path": key} for key in keys]} if keys else {}
         launched = self.query(
             """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
             __typename ... on LaunchRunSuccess { run { runId } }
+            ... on RunConfigValidationInvalid { errors { message } }
             ... on PythonError { message } } }""",
             params={
-                "selector": {
-                    **LOCATION,
-                    "jobName": "__ASSET_JOB",
-                    "assetSelection": [{"path": key}],
-                },
-                "runConfigData": {},
+                "selector": {**LOCATION, "jobName": job, **selected},
+                "runConfigData": config or {},
                 "mode": "default",
                 "executionMetadata": {
-                    "tags": [
-                        {"key": name.replace("__", "/"), "value": value}
-                        for name, value in named.items()
-                    ]
+                    "tags": [{"key": name, "value": value} for name, value in tags.items()]
                 },
             },
         )["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+    def end_of(self, run_id: str) -> str | None:
+        """Return how a run ended, None while it goes on."""
+        found = self.query(
+            "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id
+        )["runOrError"]["status"]
+        return str(found) if found in ("SUCCESS", "FAILURE", "CANCELED") else None
 
     def backfill(self, keys: list[list[str]], days: list[dt.date], config: dict[str, Any]) -> str:
         """Launch a backfill and return its id."""

@@ -73,6 +73,8 @@ def test_a_delivered_day_and_a_backfill_become_results(dagster: Dagster) -> None
     }
 
     rows |= {str(day): deliver(dagster.folder, day) for day in days[1:]}
+    _materialize_all(dagster, first)
+    _run_window(dagster, days)
     keys = [["catalog", SLUG, "trades"], ["catalog", SLUG, "book_depths"], RESULT]
     fast = {"ops": {"__".join(RESULT): {"config": {"mode": "fast"}}}}
     backfill_id = dagster.backfill(keys, days[1:], fast)
@@ -92,3 +94,46 @@ def test_a_delivered_day_and_a_backfill_become_results(dagster: Dagster) -> None
         assert shown["equity"].startswith("![Equity in USDT](<data:image/svg+xml,")
         catalog = dagster.metadata(["catalog", SLUG, "trades"], day)
         assert int(catalog["dagster/row_count"]) == rows[day]
+
+
+def _materialize_all(dagster: Dagster, day: dt.date) -> None:
+    """Press "Materialize all" for a day that is converted."""
+    nodes = dagster.query("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
+    keys = [each["assetKey"]["path"] for each in nodes if each["isMaterializable"]]
+    assert sorted(key[-1] for key in keys) == [
+        "book_depths",
+        "report",
+        "result",
+        "ticks",
+        "trades",
+    ]
+    run_id = dagster.launch_job("__ASSET_JOB", keys, {"dagster/partition": str(day)})
+    assert dagster.wait("end of all assets", lambda: dagster.end_of(run_id)) == "SUCCESS"
+
+
+def _run_window(dagster: Dagster, days: list[dt.date]) -> None:
+    """Run a window from the launchpad; only its first day is converted."""
+    chosen = {
+        "start": f"{days[0]}T00:00:00Z",
+        "end": f"{days[-1] + dt.timedelta(days=1)}T00:00:00Z",
+        "mode": "fast",
+    }
+    op = f"backtest__{CONFIG}__window"
+    run_id = dagster.launch_job(f"{CONFIG}_window", [], {}, {"ops": {op: {"config": chosen}}})
+    assert dagster.wait("end of the window", lambda: dagster.end_of(run_id)) == "SUCCESS"
+    shown = dagster.query(
+        """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+        assetMaterializations(limit: 1) { runId }
+        assetChecksOrError { ... on AssetChecks { checks { name
+        executionForLatestMaterialization { status } } } } } } }""",
+        key={"path": ["backtest", CONFIG, "window"]},
+    )["assetNodeOrError"]
+    assert shown["assetMaterializations"] == [{"runId": run_id}]
+    checks = {
+        each["name"]: each["executionForLatestMaterialization"]["status"]
+        for each in shown["assetChecksOrError"]["checks"]
+    }
+    assert len(checks) == 4
+    assert (checks["days_complete"], checks["accounts_reconcile"]) == ("SUCCEEDED", "SUCCEEDED")
+    for day in days:
+        assert dagster.metadata(["catalog", SLUG, "trades"], str(day))["dagster/row_count"]

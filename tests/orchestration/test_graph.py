@@ -12,7 +12,9 @@ from graphtools import BTC, BTC_KEY, BTC_SLUG, ETH, REPO
 from odum_assets.catalog.convert import CONVERTER_VERSION
 from odum_assets.orchestration import names
 from odum_assets.orchestration.build import build_definitions
+from odum_assets.orchestration.jobs import DAY_STEPS
 from odum_assets.orchestration.launch import AD_HOC_JOB, Graph
+from odum_assets.orchestration.names import ACTIONS
 from odum_assets.settings import Settings
 
 SLUGS = {
@@ -44,14 +46,14 @@ def test_shipped_configs_make_the_expected_keys(shipped: dg.Definitions) -> None
     slugs = set(SLUGS.values())
     raw = {f"raw/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_snapshot_5")}
     catalog = {f"catalog/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_depths")}
-    steps = ("result", "window", "sweep", "ticks", "report")
-    backtest = {f"backtest/{name}/{step}" for name in SLUGS for step in steps}
+    backtest = {f"backtest/{name}/{step}" for name in SLUGS for step in DAY_STEPS}
+    on_request = {f"backtest/{name}/{action}" for name in SLUGS for action in ACTIONS}
 
     specs = _keys(shipped)
 
-    assert set(specs) == raw | catalog | backtest
+    assert set(specs) == raw | catalog | backtest | on_request
     graph = shipped.resolve_asset_graph()
-    assert {key.to_user_string() for key in graph.external_asset_keys} == raw
+    assert {key.to_user_string() for key in graph.external_asset_keys} == raw | on_request
     assert {key.to_user_string() for key in graph.materializable_asset_keys} == catalog | backtest
 
 
@@ -87,7 +89,7 @@ def test_every_dependency_is_an_asset_of_the_graph(shipped: dg.Definitions) -> N
 
 def test_each_config_has_a_day_job_of_catalog_result_and_exports(shipped: dg.Definitions) -> None:
     jobs = {job.name: job for job in shipped.resolve_all_job_defs() if job.name != AD_HOC_JOB}
-    assert set(jobs) == {f"{name}_day" for name in SLUGS}
+    assert set(jobs) == {f"{name}_{job}" for name in SLUGS for job in ("day", *ACTIONS)}
     for name, slug in SLUGS.items():
         selected = jobs[f"{name}_day"].asset_layer.selected_asset_keys
         assert {key.to_user_string() for key in selected} == {
@@ -171,8 +173,7 @@ def test_changing_a_config_changes_the_code_version_of_its_result(graph: Graph) 
     after = _keys(build_definitions(settings=graph.project.settings))
 
     changed = {key for key in before if before[key].code_version != after[key].code_version}
-    steps = ("result", "window", "sweep", "ticks", "report")
-    assert changed == {f"backtest/{BTC}/{step}" for step in steps}
+    assert changed == {f"backtest/{BTC}/{step}" for step in (*DAY_STEPS, *ACTIONS)}
 
 
 def test_converter_version_is_the_one_of_the_catalog() -> None:

@@ -10,7 +10,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from graphtools import BTC, BTC_KEY, BTC_SLUG, ETH, FIRST_DAY
+from graphtools import BTC, BTC_KEY, BTC_SLUG, ETH, FIRST_DAY, report_raw_files
 
 from odum_assets.catalog import read_manifest
 from odum_assets.errors import ConfigError, DataError
@@ -22,7 +22,6 @@ from odum_assets.orchestration.launch import (
     LaunchResult,
     load_graph,
     materialize,
-    report_raw_partitions,
 )
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings, load_settings
@@ -205,10 +204,10 @@ def test_raw_files_are_reported_once(
     sample: Path, graph: Graph, instance: dg.DagsterInstance
 ) -> None:
     days = [FIRST_DAY, FIRST_DAY + dt.timedelta(days=1), FIRST_DAY + dt.timedelta(days=2)]
-    assert report_raw_partitions(instance, graph, days) == 4
-    assert report_raw_partitions(instance, graph, days) == 0
+    assert len(report_raw_files(instance, graph, days)) == 4
+    assert report_raw_files(instance, graph, days) == []
     _raw(sample).touch()
-    assert report_raw_partitions(instance, graph, days) == 1
+    assert report_raw_files(instance, graph, days) == [dg.AssetKey(["raw", BTC_SLUG, "trades"])]
 
 
 def test_unknown_assets_and_partitions_are_refused(
@@ -257,7 +256,7 @@ def test_on_new_data_asks_once_for_what_is_missing_or_changed(
 
     cursor, asked = evaluate()
     assert asked == {}
-    report_raw_partitions(instance, graph, [FIRST_DAY])
+    report_raw_files(instance, graph, [FIRST_DAY])
     cursor, asked = evaluate(cursor)
     assert set(asked) >= {_key(TRADES), _key(BOOK)}
     assert {day for days in asked.values() for day in days} == {DAY}
@@ -266,7 +265,7 @@ def test_on_new_data_asks_once_for_what_is_missing_or_changed(
     cursor, asked = evaluate(cursor)
     assert not {_key(TRADES), _key(BOOK)} & set(asked)
     _raw(sample).touch()
-    report_raw_partitions(instance, graph, [FIRST_DAY])
+    report_raw_files(instance, graph, [FIRST_DAY])
     _, asked = evaluate(cursor)
     assert _key(TRADES) in asked
     assert _key(BOOK) not in asked

@@ -341,7 +341,7 @@ def test_variants_of_a_sweep_are_registered(
     assert sample.is_dir()
     sweep = ("backtest", BTC, "sweep")
     config = {sweep: {"mode": "fast", "vary": {"strategy.order_type": ["LIMIT", "MARKET"]}}}
-    done = materialize(instance, graph, [*CATALOG, sweep], DAY, config=config)
+    done = materialize(instance, graph, [sweep], DAY, config=config)
     assert done.success, done.failures
     made = done.materializations["/".join(sweep)]
     with opened(settings) as engine, reading(engine) as connection:

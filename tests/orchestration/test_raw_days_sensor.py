@@ -54,7 +54,7 @@ def tick(graph: Graph, instance: dg.DagsterInstance) -> Tick:
             result = sensor(context)
         assert isinstance(result, dg.SensorResult)
         for event in result.asset_events:
-            assert isinstance(event, dg.AssetMaterialization)
+            assert isinstance(event, dg.AssetObservation | dg.AssetMaterialization)
             instance.report_runless_asset_event(event)
         return result
 

@@ -57,7 +57,7 @@ def test_a_failed_run_is_in_the_registry_with_its_error(
 ) -> None:
     assert sample.is_dir()
     day = materialize(instance, graph, [RESULT], DAY)
-    bounds = {"start": "2024-01-01T00:00:00Z", "end": "2024-01-02T00:00:00Z"}
+    bounds = {"start": "2024-02-01T00:00:00Z", "end": "2024-02-03T00:00:00Z"}
     window = materialize(instance, graph, [WINDOW], None, config={WINDOW: bounds})
     assert not day.success
     assert not window.success

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from graphtools import BTC, BTC_SLUG, FIRST_DAY
+from graphtools import BTC, FIRST_DAY
 
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.launch import Graph, LaunchResult, materialize
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.settings import Settings
 
-KEYS = [("catalog", BTC_SLUG, "trades"), ("catalog", BTC_SLUG, "book_depths")]
 SWEEP = ("backtest", BTC, "sweep")
 QUIET = """
 import pathlib
@@ -40,7 +39,7 @@ def sweep(project: Project, instance: dg.DagsterInstance, path: str) -> LaunchRe
     graph = Graph(project, definitions_of(project))
     params = {"name": "Own", "path": path, "params": {}}
     config = {SWEEP: {"mode": "fast", "variants": [{"strategy": params}]}}
-    return materialize(instance, graph, [*KEYS, SWEEP], FIRST_DAY.isoformat(), config=config)
+    return materialize(instance, graph, [SWEEP], FIRST_DAY.isoformat(), config=config)
 
 
 def test_a_strategy_that_nobody_approved_is_not_imported(

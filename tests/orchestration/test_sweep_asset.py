@@ -5,22 +5,18 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from graphtools import BTC, BTC_SLUG, FIRST_DAY
+from graphtools import BTC, BTC_KEY, FIRST_DAY
 
 from odum_assets.orchestration.launch import Graph, LaunchResult, materialize
 from odum_assets.results.store import ResultStore
 
 DAY = FIRST_DAY.isoformat()
-CATALOG = [("catalog", BTC_SLUG, "trades"), ("catalog", BTC_SLUG, "book_depths")]
 SWEEP = ("backtest", BTC, "sweep")
 KEY = "/".join(SWEEP)
 
 
-def _sweep(
-    graph: Graph, instance: dg.DagsterInstance, catalog: bool = True, **config: Any
-) -> LaunchResult:
-    keys = [*CATALOG, SWEEP] if catalog else [SWEEP]
-    return materialize(instance, graph, keys, DAY, config={SWEEP: {"mode": "fast", **config}})
+def _sweep(graph: Graph, instance: dg.DagsterInstance, **config: Any) -> LaunchResult:
+    return materialize(instance, graph, [SWEEP], DAY, config={SWEEP: {"mode": "fast", **config}})
 
 
 def test_a_sweep_is_one_run_with_its_table(
@@ -42,7 +38,7 @@ def test_a_sweep_is_one_run_with_its_table(
         assert entry.sweep is not None
         assert entry.sweep["id"] == made["sweep_id"]
     assert (made["variants_run"], made["variants_failed"]) == (4, 0)
-    again = _sweep(graph, instance, catalog=False, vary=vary)
+    again = _sweep(graph, instance, vary=vary)
     versions = [_version(instance, each.dagster_run_id) for each in (result, again)]
     assert versions[0] == versions[1]
 
@@ -68,7 +64,7 @@ def test_a_failed_variant_warns_and_the_table_says_why(
         "    def on_start(self):\n"
         "        raise RuntimeError('no model')\n"
     )
-    result = _sweep(graph, instance, catalog=False, variants=variants)
+    result = _sweep(graph, instance, variants=variants)
     assert result.success, result.failures
     rows = [record.data for record in result.materializations[KEY]["variants"].records]
     assert rows[0]["error"] == ""
@@ -76,7 +72,7 @@ def test_a_failed_variant_warns_and_the_table_says_why(
     assert rows[1]["net_pnl"] is None
     assert rows[1]["run_id"] == ""
     assert any("1 of 2 variants have a result" in text for _, text in result.warnings)
-    result = _sweep(graph, instance, catalog=False, variants=[broken])
+    result = _sweep(graph, instance, variants=[broken])
     assert not result.success
     assert "every variant failed" in dict(result.failures)[KEY]
 
@@ -106,14 +102,12 @@ def test_what_cannot_vary_fails_before_anything_runs(
     assert not (sample / "data" / "results" / "fast").exists()
 
 
-def test_missing_partitions_fail_the_sweep_and_are_never_retried(
-    sample: Path, graph: Graph, instance: dg.DagsterInstance
+def test_a_missing_raw_file_fails_the_sweep_and_is_never_retried(
+    folder: Path, graph: Graph, instance: dg.DagsterInstance
 ) -> None:
-    result = _sweep(graph, instance, catalog=False, vary={"venue.leverage": [1, 2]})
+    result = _sweep(graph, instance, vary={"venue.leverage": [1, 2]})
     assert not result.success
-    message = dict(result.failures)[KEY]
-    assert "catalog partitions are missing" in message
-    assert f"odum convert {BTC} --day {DAY}" in message
+    assert f"there is no raw trades file of {BTC_KEY} for {DAY}" in dict(result.failures)[KEY]
     events = instance.all_logs(result.dagster_run_id)
     assert not [each for each in events if "RETRY" in str(each.dagster_event)]
-    assert not (sample / "data" / "results" / "fast").exists()
+    assert not (folder / "data" / "results" / "fast").exists()

@@ -1,6 +1,6 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,8 @@ import dagster as dg
 
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError, OdumError
-from odum_assets.orchestration.assets.configured import backtest_asset
+from odum_assets.orchestration.assets.catalog import convert_due
+from odum_assets.orchestration.assets.configured import Action, action, backtest_asset
 from odum_assets.orchestration.checks import (
     RESULT_CHECKS,
     WINDOW_CHECKS,
@@ -19,6 +20,7 @@ from odum_assets.orchestration.checks import (
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
     Materialized,
+    StepContext,
     bullet_list,
     rounded,
     to_metadata,
@@ -28,6 +30,7 @@ from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import Registration, register, registered
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
+from odum_assets.orchestration.steps import report_made, require_passed
 from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
@@ -41,9 +44,7 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     @backtest_asset(
         project,
         loaded,
-        "result",
         checks=RESULT_CHECKS,
-        automated=True,
         description=(
             f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
             "UTC day, from the configured starting balance. Fails at once when a catalog partition "
@@ -60,42 +61,56 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     return result
 
 
-def window_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
-    """Return the asset that runs one configuration over all of its window at once."""
+def window_action(project: Project, loaded: LoadedConfig) -> Action:
+    """Return the job that runs one configuration over all of its window at once, and its asset."""
 
-    @backtest_asset(
+    def compute(spec: dg.AssetSpec) -> Callable[..., None]:
+        def window(context: dg.OpExecutionContext, config: WindowConfig) -> None:
+            with failing({"config": loaded.name}):
+                bounds = config.bounds(loaded)
+                asked = config.request(loaded, (), "window", bounds)
+                with registered(context, asked, project.settings) as entry:
+                    convert_due(context, project, asked, asked_days(bounds), needs_all=False)
+                    days, missing = window_days(project, loaded, bounds)
+                    if missing:
+                        context.log.warning(
+                            f"days without trades in the catalog: {', '.join(missing)}"
+                        )
+                    request = replace(asked, days=days)
+                    facts = {"days": len(days), "days_missing": missing}
+                    made = run(context, request, project, entry, facts)
+                # The result is good whatever becomes of what is made of it.
+                export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
+                report_made(context, spec, made, None, [day.isoformat() for day in days])
+                require_passed(made)
+
+        return window
+
+    def judged(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
+        from odum_assets.results.store import ResultStore
+
+        entry = ResultStore(project.settings.results_path).entry(str(metadata["run_id"].value))
+        return entry.summary(), entry.metadata()
+
+    return action(
         project,
         loaded,
         "window",
-        checks=WINDOW_CHECKS,
-        daily=False,
         description=(
             f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
-            "config) as one continuous account, across midnight. Uses the days of the window that "
-            "the catalog holds; the result names those that it lacks (or missing_days refuses "
-            "them). Runs on request only."
+            "config) as one continuous account, across midnight. Converts the days of the window "
+            "that have raw files and are not in the catalog yet; the result names those that it "
+            f"lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
         ),
+        daily=False,
+        checks=WINDOW_CHECKS,
+        judged=judged,
+        compute=compute,
     )
-    def window(context: dg.AssetExecutionContext, config: WindowConfig) -> Materialized:
-        with failing({"config": loaded.name}):
-            bounds = config.bounds(loaded)
-            asked = config.request(loaded, (), "window", bounds)
-            with registered(context, asked, project.settings) as entry:
-                days, missing = window_days(project, loaded, bounds)
-                if missing:
-                    context.log.warning(f"days without trades in the catalog: {', '.join(missing)}")
-                request = replace(asked, days=days)
-                facts = {"days": len(days), "days_missing": missing}
-                made = run(context, request, project, entry, facts)
-            # The result is good whatever becomes of what is made of it.
-            export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
-            return made
-
-    return window
 
 
 def export_window(
-    context: dg.AssetExecutionContext,
+    context: dg.OpExecutionContext,
     request: "RunRequest",
     project: Project,
     run_id: str,
@@ -122,6 +137,14 @@ def export_window(
     register(context, project.settings, run_id)
 
 
+def asked_days(bounds: tuple[int, int]) -> list[date]:
+    """Return the UTC days of a window (ns since 1970, end exclusive)."""
+    from odum_assets.backtest.request import day_of_ns
+
+    first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
+    return [first + timedelta(days=index) for index in range((last - first).days + 1)]
+
+
 def window_days(
     project: Project, loaded: LoadedConfig, bounds: tuple[int, int]
 ) -> tuple[tuple[date, ...], list[str]]:
@@ -135,23 +158,23 @@ def window_days(
     from odum_assets.catalog import scan_manifests
     from odum_assets.utc import day_of_ns
 
-    first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
     root = project.catalog_root(loaded)
     found = scan_manifests(root, loaded.key, DataType.TRADES)
     there = {manifest.day for manifest in found.manifests}
-    wanted = [first + timedelta(days=index) for index in range((last - first).days + 1)]
+    wanted = asked_days(bounds)
     found.require(wanted)
     days = tuple(day for day in wanted if day in there)
     if not days:
         raise DataError(
-            f"{loaded.name} window: {root} holds no trades of {loaded.key} from {first} to {last}. "
-            f"Convert those days first: odum convert {loaded.name} --day {first}"
+            f"{loaded.name} window: {root} holds no trades of {loaded.key} from {wanted[0]} to "
+            f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
+            "there are: odum data list"
         )
     return days, [day.isoformat() for day in wanted if day not in there]
 
 
 def run(
-    context: dg.AssetExecutionContext,
+    context: StepContext,
     request: "RunRequest",
     project: Project,
     entry: Registration,

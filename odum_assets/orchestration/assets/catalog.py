@@ -1,5 +1,6 @@
 """Catalog partitions: one raw day file becomes one file of the NautilusTrader catalog."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from odum_assets.orchestration.checks import (
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
     Materialized,
+    StepContext,
     gaps_table,
     rejects_table,
     timestamp,
@@ -25,14 +27,16 @@ from odum_assets.orchestration.metadata import (
 )
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
 from odum_assets.orchestration.partition_plots import partition_plots
+from odum_assets.orchestration.partition_state import State, look_at, sources_for
 from odum_assets.orchestration.progress import row_progress
 from odum_assets.orchestration.project import Project, RawFound, Source, feed_problem, find_raw
 from odum_assets.orchestration.run_config import ConvertConfig
+from odum_assets.orchestration.steps import pool_slot, report_made, report_raw
 from odum_assets.raw.layout import MARKER, DataType, require_inside
 
 if TYPE_CHECKING:
+    from odum_assets.backtest.request import RunRequest
     from odum_assets.catalog import PartitionManifest
-
 
 _LATENCIES: Final = ("median_ms", "p99_ms", "min_ms", "max_ms")
 
@@ -68,37 +72,101 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
     def catalog_partition(context: dg.AssetExecutionContext, config: ConvertConfig) -> Materialized:
         day = date.fromisoformat(context.partition_key)
         with failing({"partition": day}):
-            found = require_raw(source, day, project)
-            from odum_assets.catalog import convert_partition
-            from odum_assets.catalog.definition import definition_changes
-
-            spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
-            changes = definition_changes(root, spec)
-            if changes:
-                context.log.warning(
-                    f"{root}: the definition of {spec.key} changes: {', '.join(changes)}. Another "
-                    "configuration wrote it, or this one has changed; programs that use the "
-                    "catalog directly see the new one. Days with other precisions must be "
-                    "converted again."
-                )
-            manifest = convert_partition(
-                found.path,
-                source.key,
-                spec,
-                source.data_type,
-                day,
-                root,
-                force=config.force,
-                progress=row_progress(context, f"{source.data_type.value} rows"),
-            )
-            verdicts = judge_partition(manifest, source.named_by)
-            return Materialized(
-                metadata=partition_metadata(manifest, project, source),
-                data_version=dg.DataVersion(manifest.digest),
-                check_results=[check_result(check, verdict) for check, verdict in verdicts],
-            )
+            return convert(context, project, source, day, force=config.force)
 
     return catalog_partition
+
+
+def convert(
+    context: StepContext, project: Project, source: Source, day: date, *, force: bool = False
+) -> Materialized:
+    """Convert one raw file, report that it is there, and return what the catalog asset reports.
+
+    Raises
+    ------
+    OdumError
+        If there is no raw file, or it cannot be converted.
+    """
+    from odum_assets.catalog import convert_partition
+    from odum_assets.catalog.definition import definition_changes
+
+    found = require_raw(source, day, project)
+    report_raw(context, source, day, found)
+    spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
+    changes = definition_changes(root, spec)
+    if changes:
+        context.log.warning(
+            f"{root}: the definition of {spec.key} changes: {', '.join(changes)}. Another "
+            "configuration wrote it, or this one has changed; programs that use the catalog "
+            "directly see the new one. Days with other precisions must be converted again."
+        )
+    manifest = convert_partition(
+        found.path,
+        source.key,
+        spec,
+        source.data_type,
+        day,
+        root,
+        force=force,
+        progress=row_progress(context, f"{source.data_type.value} rows"),
+    )
+    # First: it says so where the figures of a manifest cannot be used.
+    verdicts = judge_partition(manifest, source.named_by)
+    return Materialized(
+        metadata=partition_metadata(manifest, project, source),
+        data_version=dg.DataVersion(manifest.digest),
+        check_results=[check_result(check, verdict) for check, verdict in verdicts],
+    )
+
+
+def convert_due(
+    context: dg.OpExecutionContext,
+    project: Project,
+    request: "RunRequest",
+    days: Sequence[date],
+    *,
+    needs_all: bool,
+) -> None:
+    """Convert what a run reads and is not up to date, as the catalog assets do, and report it.
+
+    Parameters
+    ----------
+    context : dg.OpExecutionContext
+        The op that runs it.
+    project : Project
+        Where the data come from.
+    request : RunRequest
+        The run: its configuration and snapshot mode.
+    days : sequence of date
+        Its days.
+    needs_all : bool
+        Whether a day without raw file and partition is an error; else it is left out.
+
+    Raises
+    ------
+    OdumError
+        If a raw file is missing where it is needed, or cannot be converted.
+    """
+    for source in sources_for(project, request.config, request.snapshot_mode):
+        recorded = context.instance.get_materialized_partitions(source.catalog_key)
+        found = [look_at(project, source, day) for day in days]
+        due = [
+            each.day
+            for each in found
+            if each.is_due(recorded) or (needs_all and each.state is State.MISSING)
+        ]
+        if not due:
+            continue
+        spec = dg.AssetSpec(
+            source.catalog_key,
+            deps=[source.raw_key],
+            code_version=catalog_code_version(source.loaded),
+        )
+        with pool_slot(context, POOL_CONVERSION):
+            for day in due:
+                context.log.info(f"converting {source.data_type.value} of {day}")
+                made = convert(context, project, source, day)
+                report_made(context, spec, made, day.isoformat(), [day.isoformat()])
 
 
 def require_raw(source: Source, day: date, project: Project) -> RawFound:

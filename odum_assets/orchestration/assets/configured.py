@@ -1,22 +1,31 @@
 """What assets of one configuration have in common: keys, partitions, tags, pools, owners.
 
-What belongs here: their declaration. What does not: what they do (``backtest``, ``sweep``,
-``export``).
+What belongs here: their declaration, as assets of the graph or as actions: jobs that run on request
+and report an external asset. What does not: what they do (``backtest``, ``sweep``, ``export``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
 from odum_assets.orchestration.automation import ON_NEW_DATA
-from odum_assets.orchestration.checks import Check, check_specs
+from odum_assets.orchestration.checks import (
+    Check,
+    ResultCheck,
+    SweepCheck,
+    check_result,
+    check_specs,
+)
 from odum_assets.orchestration.names import (
     OWNERS,
     POOL_BACKTEST,
+    action_job_name,
     backtest_code_version,
     backtest_key,
+    op_name,
 )
 from odum_assets.orchestration.project import Project
 
@@ -24,17 +33,39 @@ type Declaration = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 """A decorator that makes an asset of a function."""
 
 
-def backtest_asset(
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What runs on request: a job, and the external asset whose materialization its op reports.
+
+    "Materialize all" leaves it alone: without the choices of a person it has nothing to run.
+
+    Parameters
+    ----------
+    spec : dg.AssetSpec
+        The asset: where the latest run is seen.
+    job : dg.JobDefinition
+        What runs it.
+    checks : dg.AssetChecksDefinition
+        What the op judges; run by themselves they judge the latest materialization once more.
+    """
+
+    spec: dg.AssetSpec
+    job: dg.JobDefinition
+    checks: dg.AssetChecksDefinition
+
+
+def action(
     project: Project,
     loaded: LoadedConfig,
     name: str,
     *,
-    checks: Sequence[Check],
     description: str,
-    daily: bool = True,
-    automated: bool = False,
-) -> Declaration:
-    """Declare an asset that runs backtests of one configuration on its catalog partitions.
+    daily: bool,
+    checks: Sequence[ResultCheck] | Sequence[SweepCheck],
+    judged: Callable[[Mapping[str, dg.MetadataValue[Any]]], tuple[Any, ...]],
+    compute: Callable[[dg.AssetSpec], Callable[..., None]],
+) -> Action:
+    """Declare an action of one configuration.
 
     Parameters
     ----------
@@ -43,41 +74,75 @@ def backtest_asset(
     loaded : LoadedConfig
         The configuration.
     name : str
-        Last part of the asset key.
+        Last part of the asset's key and of the job's name, one of `names.ACTIONS`.
+    description : str
+        What a person reads of it.
+    daily : bool
+        Whether it has a partition per day; else it depends on all days at once.
+    checks : sequence of ResultCheck or SweepCheck
+        What is judged of it.
+    judged : callable
+        Return what the checks judge from the metadata of a materialization.
+    compute : callable
+        Return the function of the op, which reports the asset that it is given.
+    """
+    spec = dg.AssetSpec(**_attributes(project, loaded, name, daily), description=description)
+    run = dg.op(name=op_name(spec.key), pool=POOL_BACKTEST, description=description)(compute(spec))
+
+    @dg.job(
+        name=action_job_name(loaded.name, name),
+        description=description,
+        partitions_def=spec.partitions_def,
+        tags={"odum/config": loaded.name},
+    )
+    def job() -> None:
+        run()
+
+    @dg.multi_asset_check(
+        name=f"{op_name(spec.key)}__checks",
+        specs=check_specs(spec.key, checks, project.partitions if daily else None),
+        can_subset=True,
+    )
+    def judge(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        where = dg.AssetRecordsFilter(
+            asset_key=spec.key, asset_partitions=[context.partition_key] if daily else None
+        )
+        # Nothing is judged where nothing has been run.
+        for record in context.instance.fetch_materializations(where, limit=1).records:
+            latest = record.asset_materialization
+            chosen = {key.name for key in context.selected_asset_check_keys}
+            for check in checks if latest is not None else ():
+                if check.name in chosen:
+                    yield check_result(check, check.evaluate(*judged(latest.metadata)))
+
+    return Action(spec, job, judge)
+
+
+def backtest_asset(
+    project: Project, loaded: LoadedConfig, *, checks: Sequence[Check], description: str
+) -> Declaration:
+    """Declare the asset that runs one configuration over one day of its catalog partitions.
+
+    Parameters
+    ----------
+    project : Project
+        Where the data come from.
+    loaded : LoadedConfig
+        The configuration.
     checks : sequence of Check
         What is judged of it.
     description : str
         What a person reads of it.
-    daily : bool, optional
-        Whether it has a partition per day; else it depends on all days at once.
-    automated : bool, optional
-        Whether new data make it anew where automation is on.
     """
-    key = backtest_key(loaded.name, name)
-    partitions = project.partitions if daily else None
-    every_day = None if daily else dg.AllPartitionMapping()
-    return dg.asset(
-        key=key,
-        deps=[
-            dg.AssetDep(source.catalog_key, partition_mapping=every_day)
-            for source in project.sources_of(loaded)
-        ],
-        partitions_def=partitions,
-        group_name="backtest",
-        kinds={"nautilus", "json"},
-        owners=OWNERS,
-        tags=_tags("backtest", loaded),
-        code_version=backtest_code_version(loaded),
+    attributes = _attributes(project, loaded, "result", daily=True)
+    declare: Declaration = dg.asset(
+        **attributes,
         pool=POOL_BACKTEST,
-        check_specs=check_specs(key, checks, partitions),
-        automation_condition=ON_NEW_DATA if automated else None,
-        metadata={
-            "config_file": dg.MetadataValue.path(str(loaded.path)),
-            "config_hash": loaded.content_hash,
-            "instrument": str(loaded.key),
-        },
+        check_specs=check_specs(attributes["key"], checks, project.partitions),
+        automation_condition=ON_NEW_DATA,
         description=description,
     )
+    return declare
 
 
 def export_asset(
@@ -110,6 +175,28 @@ def export_asset(
         automation_condition=ON_NEW_DATA,
         description=description,
     )
+
+
+def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) -> dict[str, Any]:
+    every_day = None if daily else dg.AllPartitionMapping()
+    return {
+        "key": backtest_key(loaded.name, name),
+        "deps": [
+            dg.AssetDep(source.catalog_key, partition_mapping=every_day)
+            for source in project.sources_of(loaded)
+        ],
+        "partitions_def": project.partitions if daily else None,
+        "group_name": "backtest",
+        "kinds": {"nautilus", "json"},
+        "owners": OWNERS,
+        "tags": _tags("backtest", loaded),
+        "code_version": backtest_code_version(loaded),
+        "metadata": {
+            "config_file": dg.MetadataValue.path(str(loaded.path)),
+            "config_hash": loaded.content_hash,
+            "instrument": str(loaded.key),
+        },
+    }
 
 
 def _tags(stage: str, loaded: LoadedConfig) -> dict[str, str]:

@@ -1,9 +1,15 @@
-"""Raw day files: external assets. Nobody materializes them; a sensor reports what lies on disk."""
+"""Raw day files: external assets. Sensor and conversions report what lies on disk."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Final
 
 import dagster as dg
 
 from odum_assets.orchestration.names import OWNERS
 from odum_assets.orchestration.project import Project, RawFound, Source, feed_of
+
+DATA_VERSION_TAG: Final = "dagster/data_version"
 
 
 def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
@@ -14,7 +20,7 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
         description=(
             f"Raw {source.data_type.value} files of {source.key}, one per day, delivered from "
             "outside and never written to. A green day is one that the sensor raw_days (or the "
-            "command line) found on disk; its data version is the file's size and time of change.\n"
+            "conversion) found on disk; its data version is the file's size and time of change.\n"
             f"\nRead by: {names}."
         ),
         group_name="raw",
@@ -30,18 +36,33 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
     )
 
 
-def raw_materialization(source: Source, day: str, found: RawFound) -> dg.AssetMaterialization:
-    """Return the report that a raw file is there, with its fingerprint as data version."""
-    return dg.AssetMaterialization(
-        source.raw_key,
-        partition=day,
-        description=found.path,
-        metadata={
-            "path": dg.MetadataValue.path(found.path),
-            "size_bytes": found.stat.size,
-        },
-        tags={"dagster/data_version": str(found.stat)},
-    )
+def unreported(
+    instance: dg.DagsterInstance, files: Iterable[tuple[Source, date, RawFound]]
+) -> Iterator[dg.AssetObservation | dg.AssetMaterialization]:
+    """Yield the reports that Dagster does not have yet, file by file, with their data version.
+
+    A materialization is what makes a day present. Dagster marks what was made of an external asset
+    as out of date by observations only, so there is one, too. It comes first: a run remembers the
+    latest materialization, and what is observed after that is new.
+    """
+    for source, day, found in files:
+        partition = day.isoformat()
+        records = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=source.raw_key, asset_partitions=[partition]), limit=1
+        ).records
+        latest = records[0].asset_materialization if records else None
+        if latest is None or (latest.tags or {}).get(DATA_VERSION_TAG) != str(found.stat):
+            for event in (dg.AssetObservation, dg.AssetMaterialization):
+                yield event(
+                    source.raw_key,
+                    partition=partition,
+                    description=found.path,
+                    metadata={
+                        "path": dg.MetadataValue.path(found.path),
+                        "size_bytes": found.stat.size,
+                    },
+                    tags={DATA_VERSION_TAG: str(found.stat)},
+                )
 
 
 def stage_tags(stage: str, source: Source) -> dict[str, str]:

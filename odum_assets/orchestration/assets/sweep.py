@@ -1,9 +1,9 @@
 """Parameter sweeps: variants of one configuration over one day, side by side."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -11,7 +11,8 @@ from odum_assets.config import LoadedConfig
 from odum_assets.config.reach import reach_of, strategy_problem
 from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.assets.backtest import refuse_unusable
-from odum_assets.orchestration.assets.configured import backtest_asset
+from odum_assets.orchestration.assets.catalog import convert_due
+from odum_assets.orchestration.assets.configured import Action, action
 from odum_assets.orchestration.checks import SWEEP_CHECKS, check_result
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, to_metadata, variants_table
@@ -19,30 +20,44 @@ from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register
 from odum_assets.orchestration.run_config import SweepConfig
+from odum_assets.orchestration.steps import report_made
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
 
 
-def sweep_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
-    """Return the asset that runs variants of one configuration over one day."""
+def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
+    """Return the job that runs variants of one configuration over one day, and its asset."""
 
-    @backtest_asset(
+    def compute(spec: dg.AssetSpec) -> Callable[..., None]:
+        def sweep(context: dg.OpExecutionContext, config: SweepConfig) -> None:
+            day = context.partition_key
+            with failing({"partition": day, "config": loaded.name}):
+                made = _sweep(context, config, project, loaded)
+                report_made(context, spec, made, day, [day])
+
+        return sweep
+
+    def judged(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
+        table = metadata["variants"]
+        assert isinstance(table, dg.TableMetadataValue)  # noqa: S101 - as `_sweep` writes it
+        return ([each.data["error"] or None for each in table.records],)
+
+    return action(
         project,
         loaded,
         "sweep",
-        checks=SWEEP_CHECKS,
         description=(
             f"Parameter sweep: variants of `{loaded.name}` over one UTC day whose data are read "
-            "once, each with a result of its own. The run config says what varies (`vary` or "
-            "`variants`). Runs on request only; the table of the latest sweep is its metadata."
+            "once (and converted first where they are not), each with a result of its own. The job "
+            f"`{loaded.name}_sweep` runs it; its run config says what varies (`vary` or "
+            "`variants`). The table of the latest sweep is its metadata."
         ),
+        daily=True,
+        checks=SWEEP_CHECKS,
+        judged=judged,
+        compute=compute,
     )
-    def sweep(context: dg.AssetExecutionContext, config: SweepConfig) -> Materialized:
-        with failing({"partition": context.partition_key, "config": loaded.name}):
-            return _sweep(context, config, project, loaded)
-
-    return sweep
 
 
 def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
@@ -63,15 +78,17 @@ def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
 
 
 def _sweep(
-    context: dg.AssetExecutionContext, config: SweepConfig, project: Project, loaded: LoadedConfig
+    context: dg.OpExecutionContext, config: SweepConfig, project: Project, loaded: LoadedConfig
 ) -> Materialized:
-    from odum_assets.backtest.request import check_request
+    from odum_assets.backtest.request import check_options, check_request
     from odum_assets.results.sweep import run_sweep
 
     request = config.day_request(loaded, date.fromisoformat(context.partition_key))
     variants = config.made_variants(loaded)
     if not project.is_local:
         _refuse_strategies(project, variants)
+    check_options(request)
+    convert_due(context, project, request, request.days, needs_all=True)
     check_request(request, project.settings)
     refuse_unusable(project, request)
     result = run_sweep(
