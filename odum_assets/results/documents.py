@@ -10,9 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.backtest.tables import DECIMAL
 from odum_assets.catalog.arrow import Column, arrow
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.results.json_rows import json_objects, nested, write_array
 
 _BATCH_ROWS = 100_000

@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.backtest.tables import DECIMAL
 from odum_assets.catalog import (
     PartitionManifest,
     PartitionRequest,
@@ -22,6 +21,7 @@ from odum_assets.catalog import (
 )
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType

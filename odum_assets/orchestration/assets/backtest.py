@@ -156,7 +156,6 @@ def window_days(
         If it holds none of them, or the manifest of one cannot be used.
     """
     from odum_assets.catalog import scan_manifests
-    from odum_assets.utc import day_of_ns
 
     root = project.catalog_root(loaded)
     found = scan_manifests(root, loaded.key, DataType.TRADES)
