@@ -139,7 +139,7 @@ def export_window(
 
 def asked_days(bounds: tuple[int, int]) -> list[date]:
     """Return the UTC days of a window (ns since 1970, end exclusive)."""
-    from odum_assets.backtest.request import day_of_ns
+    from odum_assets.utc import day_of_ns
 
     first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
     return [first + timedelta(days=index) for index in range((last - first).days + 1)]
