@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from odum_assets.api import config_files, models
 from odum_assets.api.capacity import Capacity, StorageCapacity
-from odum_assets.api.config_files import FoundConfig
+from odum_assets.api.config_files import ConfigFile
 from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.files import FileCache
 from odum_assets.api.following import Following
@@ -54,7 +54,7 @@ class Service:
         self._listed = FileCache[bytes](most=5_000)
         self._documents = FileCache[bytes](most=1_000)
         self._projects = FileCache[Project](most=2)
-        self._configs = FileCache[tuple[list[FoundConfig], list[str]]](most=2)
+        self._configs = FileCache[tuple[list[ConfigFile], list[str]]](most=2)
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result.
@@ -149,13 +149,13 @@ class Service:
         files = config_files.paths_in(self.settings.configs_path)
         return self._projects.get(files, lambda: load_project(self.settings))
 
-    def configs(self) -> tuple[list[FoundConfig], list[str]]:
+    def configs(self) -> tuple[list[ConfigFile], list[str]]:
         """Return the files of configurations, valid or not, and how they contradict each other."""
         folder = self.settings.configs_path
 
-        def make() -> tuple[list[FoundConfig], list[str]]:
+        def make() -> tuple[list[ConfigFile], list[str]]:
             files = config_files.list_files(folder)
-            return files, config_files.contradictions(folder, files)
+            return files, config_files.contradictions(files)
 
         return self._configs.get(config_files.paths_in(folder), make)
 

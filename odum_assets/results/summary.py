@@ -8,7 +8,7 @@ from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION
 from odum_assets.backtest.request import iso_ns
-from odum_assets.config.model import VwapAlgorithm
+from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.execution import Executed
 

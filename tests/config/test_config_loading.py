@@ -201,7 +201,7 @@ def test_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
 
     assert len(lines) == 3
-    assert lines[0] == f"{one}: venue.maker_fee: found 2, allowed a number -1 to 1"
+    assert lines[0] == f"{one}: venue.maker_fee: found 2, should be less than or equal to 1"
     assert lines[1].startswith(f"{tmp_path / 'three.json'}: not JSON at line 1")
     assert lines[2].startswith(f"{two}: instrument.price_precision: found 20")
 
