@@ -6,11 +6,13 @@ them.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from odum_assets.config.loading import LoadedConfig
-from odum_assets.instruments.keys import InstrumentKey
 
 _DATA_TYPES = ("trades", "book_snapshot_5", "derivative_ticker")
+_STORED_AS = (attrgetter("key.slug"), attrgetter("key.nautilus_id"))
+"""Names of an instrument in the catalog; two instruments must not share one."""
 _VARIABLES = ("DATA_CATALOG_PATH", "UNIFIED_CLOUD_LOCAL_PATH")
 
 
@@ -38,10 +40,10 @@ def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
 def contradicting(configs: list[LoadedConfig]) -> set[str]:
     """Return the names of the configurations that have no majority for what they say."""
     names: set[str] = set()
-    for stored_as in (_slug, _nautilus_id):
+    for stored_as in _STORED_AS:
         for group in _groups(configs, stored_as):
             names |= _minority({config.name: config.key for config in group})
-    for group in _groups(configs, _key):
+    for group in _groups(configs, attrgetter("key")):
         values = {config.name: _shared_values(config) for config in group}
         for key in _shared_values(group[0]):
             names |= _minority({name: shared[key] for name, shared in values.items()})
@@ -49,25 +51,13 @@ def contradicting(configs: list[LoadedConfig]) -> set[str]:
 
 
 def _name_clashes(first: LoadedConfig, second: LoadedConfig) -> list[str]:
-    for stored_as in (_slug, _nautilus_id):
+    for stored_as in _STORED_AS:
         if stored_as(first) == stored_as(second):
             return [
                 f"{second.path}: instrument.id: {second.key} and {first.key} of {first.path} would "
                 f"both be stored as {stored_as(first)}; write both the same way"
             ]
     return []
-
-
-def _slug(config: LoadedConfig) -> str:
-    return config.key.slug
-
-
-def _nautilus_id(config: LoadedConfig) -> str:
-    return config.key.nautilus_id
-
-
-def _key(config: LoadedConfig) -> InstrumentKey:
-    return config.key
 
 
 def _shared_values(loaded: LoadedConfig) -> dict[str, object]:

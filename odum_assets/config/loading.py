@@ -157,7 +157,10 @@ def _parse(text: str, file: str, problems: list[Problem]) -> dict[str, Any]:
     """Return the document with exact decimals; note duplicate keys and unusable numbers."""
     try:
         value = json.loads(
-            text, parse_float=_decimal, parse_constant=_word, object_pairs_hook=_Pairs
+            text,
+            parse_float=_decimal,
+            parse_constant=lambda word: _NoNumber(word, "which JSON does not have"),
+            object_pairs_hook=_Pairs,
         )
         document = _plain(value, "", problems)
     except json.JSONDecodeError as error:
@@ -183,10 +186,6 @@ def _decimal(text: str) -> Decimal | _NoNumber:
         why = f"allowed up to {_MAX_DIGITS} digits and exponents up to {_MAX_EXPONENT}"
         return _NoNumber(text, why)
     return number
-
-
-def _word(text: str) -> _NoNumber:
-    return _NoNumber(text, "which JSON does not have")
 
 
 def _plain(value: object, path: str, problems: list[Problem], depth: int = 0) -> object:

@@ -178,12 +178,11 @@ class _ProblemsError(Exception):
         self.texts = texts
 
 
-def _json_or_text(text: str) -> object:
+def _json_or_text(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        value: object = read_json(text)
+        return read_json(text)
     except ValueError:
         return text
-    return value
 
 
 def _refusals(varied: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configfiles import BTC_KEY as BTC
+from configfiles import FOLDER, minimal, with_keys
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -19,44 +21,34 @@ from odum_assets.errors import ConfigError
 
 Problems = Callable[[dict[str, Any]], list[str]]
 
-BTC = "BINANCE-FUTURES:PERPETUAL:BTC-USDT"
-FOLDER = "raw_tick_data/by_date/day-*"
-
 
 def perpetual() -> dict[str, Any]:
     """Return a configuration that gives every section."""
-    return {
-        "instrument": {"id": BTC, "price_precision": 1, "size_precision": 3},
-        "venue": {
-            "name": "BINANCE-FUTURES",
-            "oms_type": "NETTING",
-            "account_type": "MARGIN",
-            "base_currency": "USDT",
-            "starting_balance": 1000000,
+    return with_keys(
+        minimal(),
+        venue={
             "book_type": "L2_MBP",
             "maker_fee": Decimal("0.0002"),
             "taker_fee": Decimal("0.0004"),
         },
-        "data_catalog": {
-            "trades_path": f"{FOLDER}/data_type-trades/{BTC}.parquet",
+        data_catalog={
             "book_snapshot_5_path": f"{FOLDER}/data_type-book_snapshot_5/{BTC}.parquet",
             "auto_discover": True,
         },
-        "time_window": {"start": "2023-05-23T19:23:00Z", "end": "2023-05-23T19:28:00Z"},
-        "strategy": {
-            "name": "TradeReplay",
+        time_window={"start": "2023-05-23T19:23:00Z", "end": "2023-05-23T19:28:00Z"},
+        strategy={
             "submission_mode": "per_trade_tick",
             "orders": [{"side": "buy", "price": Decimal("27000.1"), "amount": Decimal("0.5")}],
             "exec_algorithm": {"type": "TWAP", "params": {"horizon_secs": 10, "interval_secs": 1}},
         },
-        "execution": {"fill_model": {"random_seed": 7}, "latency": {"insert_ms": 5}},
-        "risk": {"throttling_per_sec": 100},
-        "environment": {"UNIFIED_CLOUD_SERVICES_USE_PARQUET": "true"},
-        "fx_stub": {"USDT_USD": 1},
-        "data_source": "local",
-        "quality": {"max_gap_secs": 60},
-        "metrics": {"equity_interval_secs": 10},
-    }
+        execution={"fill_model": {"random_seed": 7}, "latency": {"insert_ms": 5}},
+        risk={"throttling_per_sec": 100},
+        environment={"UNIFIED_CLOUD_SERVICES_USE_PARQUET": "true"},
+        fx_stub={"USDT_USD": 1},
+        data_source="local",
+        quality={"max_gap_secs": 60},
+        metrics={"equity_interval_secs": 10},
+    )
 
 
 MANDATORY = [
@@ -773,7 +765,11 @@ VALUES = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    deadline=None,  # how fast a busy machine is, is not the question
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=200,
+)
 @given(st.sampled_from(every_key(perpetual())), VALUES)
 def test_any_value_anywhere_is_accepted_or_explained(
     problems: Problems, path: str, value: object
