@@ -5,7 +5,7 @@ not: anything that changes what a result means (that is the run configuration).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,14 +14,6 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from odum_assets.errors import ConfigError
-
-CONFIG_VARIABLES = {
-    "UNIFIED_CLOUD_LOCAL_PATH": "raw_root",
-    "UNIFIED_CLOUD_SERVICES_USE_PARQUET": "use_parquet",
-    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS": "use_direct_gcs",
-    "DATA_CATALOG_PATH": "catalog_path",
-}
-"""Variables that a run configuration's ``environment`` section may also give, with their fields."""
 
 _LONGEST_NAME = 255
 _LONGEST_PATH = 3_000
@@ -77,7 +69,14 @@ def parse_folder(value: object) -> Path:
     return _absolute(text)
 
 
-def _parse_true(value: object) -> bool:
+def parse_true(value: object) -> bool:
+    """Return true for ``true/1/yes/on``; nothing else is supported.
+
+    Raises
+    ------
+    ValueError
+        If the text is anything else.
+    """
     if not parse_boolean(value):
         raise ValueError(f"found {value!r}, allowed true: parquet is the only format there is")
     return True
@@ -116,16 +115,25 @@ def _absolute(text: str) -> Path:
     return Path(os.path.normpath(expanded.absolute()))
 
 
-def _listed(value: object) -> object:
+def _split_list(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
+CONFIG_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "UNIFIED_CLOUD_LOCAL_PATH": ("raw_root", parse_root),
+    "UNIFIED_CLOUD_SERVICES_USE_PARQUET": ("use_parquet", parse_true),
+    "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS": ("use_direct_gcs", parse_boolean),
+    "DATA_CATALOG_PATH": ("catalog_path", parse_folder),
+}
+"""Variables that a run configuration's ``environment`` section may also give, with their fields and
+what reads them."""
+
 _Folder = Annotated[Path, BeforeValidator(parse_folder)]
 _Root = Annotated[str, BeforeValidator(parse_root)]
-_Folders = Annotated[tuple[_Folder, ...], NoDecode, BeforeValidator(_listed)]
-_Roots = Annotated[tuple[_Root, ...], NoDecode, BeforeValidator(_listed)]
+_Folders = Annotated[tuple[_Folder, ...], NoDecode, BeforeValidator(_split_list)]
+_Roots = Annotated[tuple[_Root, ...], NoDecode, BeforeValidator(_split_list)]
 
 
 class Settings(BaseSettings):
@@ -146,79 +154,45 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    raw_root: _Root = Field(
-        default="data",
-        validation_alias="UNIFIED_CLOUD_LOCAL_PATH",
-        description="Folder or URL that holds raw_tick_data/by_date/day-YYYY-MM-DD/.",
-    )
+    raw_root: _Root = Field(default="data", validation_alias="UNIFIED_CLOUD_LOCAL_PATH")
+    """Folder or URL that holds raw_tick_data/by_date/day-YYYY-MM-DD/."""
     catalog_path: _Folder = Field(
-        default=Path("data/catalog"),
-        validation_alias="DATA_CATALOG_PATH",
-        description="Folder of the converted NautilusTrader catalog.",
+        default=Path("data/catalog"), validation_alias="DATA_CATALOG_PATH"
     )
+    """Folder of the converted NautilusTrader catalog."""
     results_path: _Folder = Field(
-        default=Path("data/results"),
-        validation_alias="ODUM_RESULTS_PATH",
-        description="Folder of backtest results.",
+        default=Path("data/results"), validation_alias="ODUM_RESULTS_PATH"
     )
-    configs_path: _Folder = Field(
-        default=Path("configs"),
-        validation_alias="ODUM_CONFIGS_PATH",
-        description="Folder of run configurations, one JSON file each.",
+    """Folder of backtest results."""
+    configs_path: _Folder = Field(default=Path("configs"), validation_alias="ODUM_CONFIGS_PATH")
+    """Folder of run configurations, one JSON file each."""
+    use_parquet: Annotated[bool, BeforeValidator(parse_true)] = Field(
+        default=True, validation_alias="UNIFIED_CLOUD_SERVICES_USE_PARQUET"
     )
-    use_parquet: Annotated[bool, BeforeValidator(_parse_true)] = Field(
-        default=True,
-        validation_alias="UNIFIED_CLOUD_SERVICES_USE_PARQUET",
-        description="Raw files and catalog are parquet; false is refused.",
-    )
+    """Raw files and catalog are parquet; false is refused."""
     use_direct_gcs: Annotated[bool, BeforeValidator(parse_boolean)] = Field(
-        default=False,
-        validation_alias="UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
-        description="Read raw files from Google Cloud Storage; not wired yet.",
+        default=False, validation_alias="UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS"
     )
-    database_url: SecretStr | None = Field(
-        default=None,
-        validation_alias="DATABASE_URL",
-        description="Database of the run registry; a SQLite file beside the results without it.",
-    )
+    """Read raw files from Google Cloud Storage; not supported yet."""
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    """Database of the run registry; a SQLite file beside the results without it."""
     partitions_start: Annotated[date, BeforeValidator(_parse_day)] = Field(
-        default=date(2017, 1, 1),
-        validation_alias="ODUM_PARTITIONS_START",
-        description="First day of the daily partitions.",
+        default=date(2017, 1, 1), validation_alias="ODUM_PARTITIONS_START"
     )
-    remote_raw_roots: _Roots = Field(
-        default=(),
-        validation_alias="ODUM_REMOTE_RAW_ROOTS",
-        description="Folders and addresses (scheme://host/path), separated by commas, that a "
-        "configuration sent over HTTP may have its raw root in, besides the raw root.",
-    )
-    remote_catalogs: _Folders = Field(
-        default=(),
-        validation_alias="ODUM_REMOTE_CATALOGS",
-        description="Folders, separated by commas, that a configuration sent over HTTP may have "
-        "its catalog in, besides the catalog.",
-    )
-    remote_strategies: _Folders = Field(
-        default=(),
-        validation_alias="ODUM_REMOTE_STRATEGIES",
-        description="Folders, separated by commas, whose modules a configuration sent over HTTP "
-        "may name as strategies, besides the built-in ones.",
-    )
+    """First day of the daily partitions."""
+    remote_raw_roots: _Roots = Field(default=(), validation_alias="ODUM_REMOTE_RAW_ROOTS")
+    """Folders and addresses (scheme://host/path), separated by commas, that a configuration sent
+    over HTTP may have its raw root in, besides the raw root."""
+    remote_catalogs: _Folders = Field(default=(), validation_alias="ODUM_REMOTE_CATALOGS")
+    """Folders, separated by commas, that a configuration sent over HTTP may have its catalog in,
+    besides the catalog."""
+    remote_strategies: _Folders = Field(default=(), validation_alias="ODUM_REMOTE_STRATEGIES")
+    """Folders, separated by commas, whose modules a configuration sent over HTTP may name as
+    strategies, besides the built-in ones."""
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings.
-
-    Parameters
-    ----------
-    environment : Mapping[str, str], optional
-        Variables that count where the process environment has none, such as the ``environment``
-        section of a run configuration.
-
-    Returns
-    -------
-    Settings
-        The process environment first, then ``environment``, then the defaults.
+def load_settings() -> Settings:
+    """Read the settings from the environment of the process.
 
     Raises
     ------
@@ -226,19 +200,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         If a value cannot be used; the message names every such variable, its value and what is
         allowed.
     """
-    given = environment or {}
-    fallback: dict[str, Any] = {
-        name: value for name, value in given.items() if value and not os.environ.get(name)
-    }
     try:
-        return Settings(**fallback)
+        return Settings()
     except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_url=False):
-            name = ".".join(map(str, problem["loc"]))
-            if problem["type"] == "extra_forbidden":
-                text = "unknown variable"
-            else:
-                text = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"environment variable {name}: {text}")
+        lines = [
+            f"environment variable {'.'.join(map(str, detail['loc']))}: "
+            + detail["msg"].removeprefix("Value error, ")
+            for detail in error.errors(include_url=False)
+        ]
         raise ConfigError("\n".join(lines)) from None

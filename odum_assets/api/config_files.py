@@ -1,19 +1,20 @@
 """The files of run configurations: listing them, and replacing one whole or not at all."""
 
-import os
 import re
-import shutil
-import tempfile
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
 from odum_assets.api.preconditions import Preconditions, tag_of
 from odum_assets.api.problems import InvalidField, ProblemError
-from odum_assets.config import LoadedConfig, RunConfig, load_config, load_configs
+from odum_assets.config import LoadedConfig, load_config
+from odum_assets.config.agreement import conflicts
 from odum_assets.config.exact_json import write_json
+from odum_assets.config.folder import is_config_name
+from odum_assets.config.loading import parse_config
 from odum_assets.config.reach import reach_of, reach_problems
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings, is_inside
@@ -21,11 +22,10 @@ from odum_assets.storage.files import write_synced
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,120}", re.ASCII)
 _WRITING: Final = threading.Lock()
-_HIDDEN: Final = ".schema.json"
 
 
 @dataclass(frozen=True, slots=True)
-class FoundConfig:
+class ConfigFile:
     """A file of the folder: what it holds, or what is wrong with it."""
 
     path: Path
@@ -35,32 +35,24 @@ class FoundConfig:
 
 def paths_in(folder: Path) -> list[Path]:
     """Return the files of a folder that should be configurations, by name."""
-    return [
-        path
-        for path in sorted(folder.glob("*.json"))
-        if not path.name.startswith(".") and not path.name.endswith(_HIDDEN)
-    ]
+    return [path for path in sorted(folder.glob("*.json")) if is_config_name(path.name)]
 
 
-def list_files(folder: Path) -> list[FoundConfig]:
+def list_files(folder: Path) -> list[ConfigFile]:
     """Return the configurations of a folder, valid or not, by name."""
-    found = []
+    files = []
     for path in paths_in(folder):
         try:
-            found.append(FoundConfig(path, load_config(path), ()))
+            files.append(ConfigFile(path, load_config(path), ()))
         except ConfigError as error:
-            found.append(FoundConfig(path, None, tuple(str(error).splitlines())))
-    return found
+            files.append(ConfigFile(path, None, tuple(str(error).splitlines())))
+    return files
 
 
-def contradictions(folder: Path, files: list[FoundConfig]) -> list[str]:
+def contradictions(files: list[ConfigFile]) -> list[str]:
     """Return where valid configurations contradict each other."""
-    try:
-        load_configs(folder)
-    except ConfigError as error:
-        own = {line for file in files for line in file.problems}
-        return [line for line in str(error).splitlines() if line not in own]
-    return []
+    valid = [file.loaded for file in files if file.loaded is not None]
+    return [line for pair in combinations(valid, 2) for line in conflicts(*pair)]
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -138,12 +130,16 @@ def write(
     with _WRITING:
         is_new = not path.is_file()
         _check_replaced(path, preconditions)
-        found = list_files(folder)
-        loaded = _valid(path, text, found)
-        present = [each.loaded.config for each in found if each.loaded is not None]
-        _check_reach(loaded, settings, present)
+        others = [
+            # By their names alone: where the folder lies is not the sender's business.
+            replace(file.loaded, path=Path(file.path.name))
+            for file in list_files(folder)
+            if file.loaded is not None
+        ]
+        loaded = _valid(path.name, text, others)
+        _check_reach(loaded, settings, others)
         _replace(path, text)
-        return load_config(path), tag_of(text.encode()), is_new
+        return replace(loaded, path=path), tag_of(text.encode()), is_new
 
 
 def _text(content: dict[str, Any]) -> str:
@@ -189,24 +185,23 @@ def _check_replaced(path: Path, preconditions: Preconditions) -> None:
         )
 
 
-def _valid(path: Path, text: str, files: list[FoundConfig]) -> LoadedConfig:
-    """Try the folder as it would be, beside it, and return the new configuration."""
-    with tempfile.TemporaryDirectory(prefix="odum-configs-") as trial:
-        place = Path(trial)
-        for each in files:
-            # One that is damaged already is not this one's fault.
-            if each.loaded is not None and each.path != path:
-                shutil.copyfile(each.path, place / each.path.name)
-        (place / path.name).write_text(text, encoding="utf-8")
-        try:
-            return next(each for each in load_configs(place) if each.name == path.stem)
-        except ConfigError as error:
-            shown = str(error).replace(f"{place}{os.sep}", "")
-            raise ProblemError(422, "invalid-config", shown) from None
+def _valid(name: str, text: str, others: list[LoadedConfig]) -> LoadedConfig:
+    """Return the new configuration, which must agree with the others of the folder."""
+    try:
+        loaded = parse_config(text, Path(name))
+    except ConfigError as error:
+        raise ProblemError(422, "invalid-config", str(error)) from None
+    lines = [
+        line for other in others if other.name != loaded.name for line in conflicts(other, loaded)
+    ]
+    if lines:
+        raise ProblemError(422, "invalid-config", "\n".join(lines))
+    return loaded
 
 
-def _check_reach(loaded: LoadedConfig, settings: Settings, present: list[RunConfig]) -> None:
+def _check_reach(loaded: LoadedConfig, settings: Settings, others: list[LoadedConfig]) -> None:
     """Refuse what only the operator may put into the folder."""
+    present = [other.config for other in others]
     problems = reach_problems(loaded.config, reach_of(settings), present)
     if problems:
         raise ProblemError(
@@ -214,7 +209,7 @@ def _check_reach(loaded: LoadedConfig, settings: Settings, present: list[RunConf
             "beyond-reach",
             "\n".join(f"{loaded.name}: {problem}" for problem in problems),
             errors=[
-                InvalidField(place=f"body.config.{each.path}", detail=each.text)
-                for each in problems
+                InvalidField(place=f"body.config.{problem.path}", detail=problem.text)
+                for problem in problems
             ],
         )

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from odum_assets.api import config_files, models
 from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.capacity import Capacity, StorageCapacity
-from odum_assets.api.config_files import FoundConfig
+from odum_assets.api.config_files import ConfigFile
 from odum_assets.api.dagster_client import DagsterClient
 from odum_assets.api.following import Following
 from odum_assets.api.launching import KeyLocks, LaunchLimit
@@ -147,13 +147,13 @@ class Service:
         validator = (*files, file_validator(*files))
         return self.cache.get("project", validator, lambda: load_project(self.settings))
 
-    def configs(self) -> tuple[list[FoundConfig], list[str]]:
+    def configs(self) -> tuple[list[ConfigFile], list[str]]:
         """Return the files of configurations, valid or not, and how they contradict each other."""
         folder = self.settings.configs_path
 
-        def make() -> tuple[list[FoundConfig], list[str]]:
+        def make() -> tuple[list[ConfigFile], list[str]]:
             files = config_files.list_files(folder)
-            return files, config_files.contradictions(folder, files)
+            return files, config_files.contradictions(files)
 
         found = config_files.paths_in(folder)
         return self.cache.get("configs", (*found, file_validator(*found)), make)

@@ -169,15 +169,15 @@ def _venue(config: RunConfig, snapshot_mode: SnapshotMode) -> BacktestVenueConfi
     has_latency = latency.insert_ns or latency.update_ns or latency.cancel_ns
     return BacktestVenueConfig(
         name=config.key.nautilus_id.rpartition(".")[2],
-        oms_type=venue.oms_type.value,
-        account_type=venue.account_type.value,
+        oms_type=venue.oms_type,
+        account_type=venue.account_type,
         starting_balances=[f"{venue.starting_balance:f} {venue.base_currency}"],
         # A cash account holds what it buys: Nautilus wants it in several currencies.
         base_currency=None
         if venue.account_type == "CASH"
         else Currency.from_str(venue.base_currency),
         default_leverage=venue.leverage,
-        book_type="L1_MBP" if snapshot_mode == "trades" else venue.book_type.value,
+        book_type="L1_MBP" if snapshot_mode == "trades" else venue.book_type,
         trade_execution=snapshot_mode != "book",
         liquidity_consumption=execution.liquidity_consumption,
         queue_position=execution.queue_position,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from odum_assets.backtest.request import SnapshotMode
 from odum_assets.config import RunConfig
-from odum_assets.config.model import ExecAlgorithm
+from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.raw.layout import DataType
 from odum_assets.utc import iso_ns
 

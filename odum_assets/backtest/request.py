@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from odum_assets.config import LoadedConfig, catalog_root, raw_path
-from odum_assets.config.model import ExecAlgorithm
+from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings

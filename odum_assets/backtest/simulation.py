@@ -28,14 +28,9 @@ from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
 from odum_assets.backtest.watch import RunWatch
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.config.model import (
-    IcebergAlgorithm as IcebergConfig,
-)
-from odum_assets.config.model import (
-    TwapAlgorithm,
-    VwapAlgorithm,
-)
 from odum_assets.config.resolve import spec_of
+from odum_assets.config.sections.algorithms import IcebergAlgorithm as IcebergConfig
+from odum_assets.config.sections.algorithms import TwapAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.utc import NS_PER_SECOND
@@ -202,8 +197,8 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     algorithm = plan.exec_algorithm.type
     values: dict[str, object] = {
         "per_trade": strategy.submission_mode == "per_trade_tick",
-        "order_type": strategy.order_type.value,
-        "time_in_force": strategy.time_in_force.value,
+        "order_type": strategy.order_type,
+        "time_in_force": strategy.time_in_force,
         "orders": [order.model_dump() for order in strategy.orders],
         "exec_algorithm": None if algorithm == "NORMAL" else algorithm,
     }

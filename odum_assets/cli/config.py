@@ -43,13 +43,13 @@ def validate(
     output.data(
         {
             "valid": not problems,
-            "configs": [{"name": each.name, "hash": each.content_hash} for each in loaded],
+            "configs": [{"name": config.name, "hash": config.content_hash} for config in loaded],
             "problems": problems,
         }
     )
     rows = table(None, ["configuration", "instrument", "hash"])
-    for each in loaded:
-        rows.add_row(each.name, str(each.key), each.content_hash[:12])
+    for config in loaded:
+        rows.add_row(config.name, str(config.key), config.content_hash[:12])
     if loaded:
         output.show(rows)
     for problem in problems:
@@ -69,16 +69,16 @@ def _validated(
     if not files:
         folder = read_folder(settings)
         loaded = list(folder.configs)
-        problems = [line for each in folder.refused for line in each.problems]
+        problems = [line for refused in folder.refused for line in refused.problems]
     else:
         loaded, problems = [], []
         for choice in [choose_config(file, settings) for file in files]:
             # With its folder: what contradicts the others cannot be run either.
             folder = read_folder(choice.settings)
-            loaded += [each for each in folder.configs if each.name == choice.name]
-            refused = [each for each in folder.refused if each.name == choice.name]
-            problems += [line for each in refused for line in each.problems]
-    return loaded, problems + [line for each in loaded for line in _strategy_problems(each)]
+            loaded += [config for config in folder.configs if config.name == choice.name]
+            for refused in folder.refused:
+                problems += refused.problems if refused.name == choice.name else ()
+    return loaded, problems + [line for config in loaded for line in _strategy_problems(config)]
 
 
 def _strategy_problems(loaded: "LoadedConfig") -> list[str]:
@@ -112,7 +112,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
     output = Output(as_json)
     choice = choose_config(config, load_settings())
     loaded = load_config(choice.path)
-    places = _places(loaded, choice.settings)
+    locations = _locations(loaded, choice.settings)
     content: dict[str, Any] = json.loads(loaded.config.model_dump_json(by_alias=True))
     output.data(
         {
@@ -121,7 +121,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             "hash": loaded.content_hash,
             "instrument": str(loaded.key),
             "nautilus_id": loaded.key.nautilus_id,
-            **places,
+            **locations,
             "config": content,
         }
     )
@@ -132,8 +132,8 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             ("hash", loaded.content_hash),
             ("instrument", str(loaded.key)),
             ("Nautilus id", loaded.key.nautilus_id),
-            ("catalog", escaped(shown_path(places["catalog"]))),
-            *((f"raw {kind}", escaped(path)) for kind, path in places["raw"].items()),
+            ("catalog", escaped(shown_path(locations["catalog"]))),
+            *((f"raw {kind}", escaped(path)) for kind, path in locations["raw"].items()),
         ],
     )
     if not as_json:
@@ -141,7 +141,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
         output.out.print_json(json.dumps(content), indent=2)
 
 
-def _places(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
+def _locations(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
     from odum_assets.config import effective_settings
 
     catalog = loaded.config.data_catalog

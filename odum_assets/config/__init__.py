@@ -1,11 +1,14 @@
 """The run configuration: model, loading, content hash, JSON schema.
 
-What belongs here: everything that reads or judges a ``configs/*.json``, and the instrument spec and
+What belongs here: everything that reads or checks a ``configs/*.json``, and the instrument spec and
 raw paths that follow from it. What does not: reading data, running anything, Nautilus or Dagster.
+
+Imports run one way: ``value_types`` and ``problems`` -> ``raw_paths`` -> ``sections`` -> ``rules``
+-> ``model`` -> ``hashing`` -> ``loading`` -> ``agreement`` -> ``folder`` and ``resolve``.
 """
 
-from odum_assets.config.folder import ConfigFolder, RefusedConfig, read_folder
-from odum_assets.config.loading import LoadedConfig, load_config, load_configs
+from odum_assets.config.folder import ConfigFolder, RefusedConfig, load_configs, read_folder
+from odum_assets.config.loading import LoadedConfig, load_config
 from odum_assets.config.model import RunConfig
 from odum_assets.config.resolve import (
     catalog_root,

@@ -5,9 +5,13 @@ What belongs here: values to text and text to values. What does not: which docum
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def read_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -39,45 +43,39 @@ def write_json(value: object, indent: int | None = None) -> str:
     TypeError
         If JSON has no such value.
     """
+    # json.dumps has no way to write a Decimal as a number: it writes a marked text, which loses
+    # its quotes afterwards. No value can hold the mark, which is drawn anew.
+    mark = uuid.uuid4().hex
+
+    def marked(item: object) -> object:
+        if isinstance(item, Mapping):
+            return dict(item)
+        if not isinstance(item, Decimal):
+            raise TypeError(f"JSON has no {type(item).__name__}")
+        if not item.is_finite():
+            raise ValueError(f"found {item}, which JSON does not have")
+        return f"{mark}{item}"
+
     try:
-        return "".join(_parts(value, indent, 0))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, default=marked)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return re.sub(f'"{mark}([^"]*)"', r"\1", text)
 
 
-def _parts(value: object, indent: int | None, depth: int) -> Iterator[str]:
+def map_json(change: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value with a change applied to it, and then to what is in it."""
+    value = change(value)
     if isinstance(value, Mapping):
-        members = [(f"{_leaf(str(name))}: ", each) for name, each in value.items()]
-        yield from _block("{}", members, indent, depth)
-    elif isinstance(value, list | tuple):
-        yield from _block("[]", [("", each) for each in value], indent, depth)
-    else:
-        yield _leaf(value)
+        return {name: map_json(change, item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_json(change, item) for item in value]
+    return value
 
 
-def _block(
-    brackets: str, members: list[tuple[str, object]], indent: int | None, depth: int
-) -> Iterator[str]:
-    if not members:
-        yield brackets
-        return
-    inner, outer = "", ""
-    if indent is not None:
-        inner, outer = (f"\n{' ' * (indent * level)}" for level in (depth + 1, depth))
-    comma = ", " if indent is None else ","
-    yield brackets[0]
-    for index, (name, each) in enumerate(members):
-        yield f"{comma if index else ''}{inner}{name}"
-        yield from _parts(each, indent, depth + 1)
-    yield outer + brackets[1]
-
-
-def _leaf(value: object) -> str:
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError(f"found {value}, which JSON does not have")
-        return str(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def without_final_zeros(value: Decimal) -> Decimal:
+    """Return a finite number without the zeros that end it, whatever its number of digits."""
+    return value.normalize(_EXACT)
 
 
 def _decimal(text: str) -> Decimal:

@@ -1,21 +1,18 @@
-"""A folder of run configurations of which some cannot be used: the others go on.
+"""A folder of run configurations, all of which or some of which can be used.
 
 What belongs here: which files of a folder can be used, and what is wrong with the rest. What does
-not: rules within a file and between files (``loading``), where data lie (``resolve``).
+not: rules within a file (``loading``) and between files (``agreement``), where data lie
+(``resolve``).
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
-from odum_assets.config.loading import (
-    SHARED,
-    LoadedConfig,
-    config_files,
-    conflicts,
-    load_config,
-)
+from odum_assets.config.agreement import conflicts, contradicting
+from odum_assets.config.loading import LoadedConfig, load_config
+from odum_assets.config.problems import printable
 from odum_assets.config.resolve import require_local
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings
@@ -88,50 +85,73 @@ def read_folder(settings: Settings) -> ConfigFolder:
             refused.append(RefusedConfig(file.stem, file, tuple(str(error).splitlines())))
         else:
             usable.append(loaded)
-    names = _contradicting(usable)
-    configs = tuple(each for each in usable if each.name not in names)
+    names = contradicting(usable)
+    configs = tuple(config for config in usable if config.name not in names)
     refused += [
-        RefusedConfig(each.name, each.path, _reasons(each, configs, usable))
-        for each in usable
-        if each.name in names
+        RefusedConfig(config.name, config.path, _reasons(config, configs, usable))
+        for config in usable
+        if config.name in names
     ]
-    return ConfigFolder(configs, tuple(sorted(refused, key=lambda each: each.name)))
+    return ConfigFolder(configs, tuple(sorted(refused, key=lambda config: config.name)))
 
 
-def _contradicting(configs: list[LoadedConfig]) -> set[str]:
-    """Return the names of the configurations that have no majority for what they say."""
-    found: set[str] = set()
-    same_place: tuple[Callable[[LoadedConfig], str], ...] = (
-        lambda each: each.key.slug,
-        lambda each: each.key.nautilus_id,
-    )
-    for place in same_place:
-        for group in _groups(configs, place):
-            found |= _minority(group, lambda each: str(each.key))
-    for group in _groups(configs, lambda each: str(each.key)):
-        for read in SHARED.values():
-            found |= _minority(group, read)
-    return found
+def load_configs(folder: str | Path) -> list[LoadedConfig]:
+    """Read every configuration of a folder and check that they fit together.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of ``*.json`` files; folders in it are not searched.
+
+    Returns
+    -------
+    list[LoadedConfig]
+        By name; empty when the folder has none.
+
+    Raises
+    ------
+    ConfigError
+        If the folder does not exist or any file cannot be used; the problems of all files at once.
+    """
+    configs = []
+    errors = []
+    for file in config_files(folder):
+        try:
+            configs.append(load_config(file))
+        except ConfigError as error:
+            errors.append(str(error))
+    for first, second in combinations(configs, 2):
+        errors += conflicts(first, second)
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return configs
 
 
-def _groups(
-    configs: Iterable[LoadedConfig], name: Callable[[LoadedConfig], str]
-) -> list[list[LoadedConfig]]:
-    groups: dict[str, list[LoadedConfig]] = {}
-    for each in configs:
-        groups.setdefault(name(each), []).append(each)
-    return list(groups.values())
+def config_files(folder: str | Path) -> list[Path]:
+    """Return the files of a folder that should be configurations, by name.
+
+    Raises
+    ------
+    ConfigError
+        If the folder does not exist or cannot be read.
+    """
+    path = Path(folder)
+    name = printable(str(path))
+    if not path.is_dir():
+        raise ConfigError(
+            f"{name}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+        )
+    try:
+        # Not glob(): of a folder that may not be read it would say that it is empty.
+        files = sorted(file for file in path.iterdir() if file.suffix == ".json")
+    except OSError as error:
+        raise ConfigError(f"{name}: the folder cannot be read: {error.strerror}") from None
+    return [file for file in files if is_config_name(file.name)]
 
 
-def _minority(group: list[LoadedConfig], read: Callable[[LoadedConfig], object]) -> set[str]:
-    """Return who of a group says something else than more than half of those that say anything."""
-    said = {each.name: value for each in group if (value := read(each)) is not None}
-    counts = Counter(said.values())
-    if len(counts) < 2:
-        return set()
-    value, count = counts.most_common(1)[0]
-    is_majority = 2 * count > len(said)
-    return {name for name, own in said.items() if not is_majority or own != value}
+def is_config_name(name: str) -> bool:
+    """Return whether a JSON file should be a configuration: no schema, not hidden."""
+    return not name.endswith(".schema.json") and not name.startswith(".")
 
 
 def _reasons(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from odum_assets.config.exact_json import without_final_zeros
 from odum_assets.config.model import RunConfig
 
 
@@ -74,11 +75,9 @@ def canonical_json(value: object) -> str:
 
 
 def _canonical_number(value: Decimal) -> str:
-    # Not Decimal.normalize(): it rounds to the context's 28 digits.
-    sign, digits, exponent = value.as_tuple()
-    text = "".join(map(str, digits)).lstrip("0")
-    if not text or not isinstance(exponent, int):
+    if not value or not value.is_finite():
         return "0"
-    short = text.rstrip("0")
-    exponent += len(text) - len(short)
-    return f"{'-' if sign else ''}{short}" + (f"e{exponent}" if exponent else "")
+    sign, digits, exponent = without_final_zeros(value).as_tuple()
+    return f"{'-' if sign else ''}{''.join(map(str, digits))}" + (
+        f"e{exponent}" if exponent else ""
+    )

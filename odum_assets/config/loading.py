@@ -1,23 +1,21 @@
-"""Reading run configurations from files, with every problem reported at once.
+"""One run configuration from its file, with every problem reported at once.
 
-What belongs here: files, JSON text, and rules between files. What does not: rules within one
-configuration (``model``) and their wording (``problems``).
+What belongs here: files and JSON text. What does not: the rules (``sections``, ``rules``) and their
+wording (``problems``), several files (``folder``).
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.config.hashing import content_hash
-from odum_assets.config.model import CROSS_CHECKED, RunConfig, cross_problems
+from odum_assets.config.model import RunConfig
 from odum_assets.config.problems import (
     MOST_PROBLEMS,
     Problem,
@@ -26,6 +24,7 @@ from odum_assets.config.problems import (
     shortened,
     show,
 )
+from odum_assets.config.rules import CROSS_CHECKED, cross_problems
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.settings import is_inside
@@ -93,123 +92,87 @@ def load_config(path: str | Path) -> LoadedConfig:
         the file, what was found and what is allowed.
     """
     file = Path(path)
-    shown = printable(str(file))
-    problems: list[Problem] = []
-    if not _NAME.fullmatch(file.stem):
-        text = f'found "{file.stem}", allowed small letters, digits and _'
-        problems.append(Problem("file name", text))
-    document = _parse(_read(file, shown), shown, problems)
-    noted = {problem.path for problem in problems}
-    problems += [problem for problem in _validate(document) if problem.path not in noted]
-    if problems:
-        lines = [f"{shown}: {problem}" for problem in problems[:MOST_PROBLEMS]]
-        if len(problems) > MOST_PROBLEMS:
-            lines.append(f"{shown}: more problems than these {MOST_PROBLEMS}")
-        raise ConfigError("\n".join(lines))
-    config = RunConfig.model_validate(document)
-    return LoadedConfig(file.stem, file, config, content_hash(config), config.key)
+    return parse_config(_read(file), file)
 
 
-def load_configs(folder: str | Path) -> list[LoadedConfig]:
-    """Read every configuration of a folder and check that they fit together.
-
-    Configurations of one instrument share its raw files and catalog, so they must say the same
-    about them. Files named ``*.schema.json`` are no configurations.
+def parse_config(text: str, path: Path) -> LoadedConfig:
+    """Validate the text of a configuration, whatever its file holds now.
 
     Parameters
     ----------
-    folder : str or Path
-        Folder of ``*.json`` files; folders in it are not searched.
-
-    Returns
-    -------
-    list[LoadedConfig]
-        By name; empty when the folder has none.
+    text : str
+        JSON.
+    path : Path
+        The file that the text is, or is to be; it is not opened.
 
     Raises
     ------
     ConfigError
-        If the folder does not exist or any file cannot be used; the problems of all files at once.
+        As `load_config`.
     """
-    loaded = []
-    errors = []
-    for file in config_files(folder):
-        try:
-            loaded.append(load_config(file))
-        except ConfigError as error:
-            errors.append(str(error))
-    for first, second in combinations(loaded, 2):
-        errors += conflicts(first, second)
-    if errors:
-        raise ConfigError("\n".join(errors))
-    return loaded
-
-
-def config_files(folder: str | Path) -> list[Path]:
-    """Return the files of a folder that should be configurations, by name.
-
-    Raises
-    ------
-    ConfigError
-        If the folder does not exist or cannot be read.
-    """
-    place = Path(folder)
-    shown = printable(str(place))
-    if not place.is_dir():
-        raise ConfigError(
-            f"{shown}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
-        )
+    file = printable(str(path))
+    problems: list[Problem] = []
+    if not _NAME.fullmatch(path.stem):
+        allowed = "allowed small letters, digits and _"
+        problems.append(Problem("file name", f'found "{path.stem}", {allowed}'))
+    document = _parse(text, file, problems)
+    config = None
     try:
-        # Not glob(): of a folder that may not be read it would say that it is empty.
-        files = sorted(each for each in place.iterdir() if each.suffix == ".json")
-    except OSError as error:
-        raise ConfigError(f"{shown}: the folder cannot be read: {error.strerror}") from None
-    return [
-        file
-        for file in files
-        if not file.name.endswith(".schema.json") and not file.name.startswith(".")
-    ]
+        config = RunConfig.model_validate(document)
+    except ValidationError as error:
+        noted = {printable(problem.path) for problem in problems}
+        problems += [other for other in _problems(error, document) if other.path not in noted]
+    if config is None or problems:
+        lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{file}: more problems than these {MOST_PROBLEMS}")
+        raise ConfigError("\n".join(lines))
+    return LoadedConfig(path.stem, path, config, content_hash(config), config.key)
 
 
-def _read(file: Path, shown: str) -> str:
+def _read(path: Path) -> str:
+    file = printable(str(path))
     try:
-        real = file.resolve()
-        if not is_inside(file, file.parent):
+        if not is_inside(path, path.parent):
             raise ConfigError(
-                f"{shown}: leads to {printable(str(real))}, outside the folder of configurations; "
-                "put the file itself there, or set ODUM_CONFIGS_PATH to the folder that holds it"
+                f"{file}: leads to {printable(str(path.resolve()))}, outside the folder of "
+                "configurations; put the file itself there, or set ODUM_CONFIGS_PATH to the folder "
+                "that holds it"
             )
-        if file.exists() and not file.is_file():
+        if path.exists() and not path.is_file():
             # Opening a pipe would wait for a writer for good.
-            raise ConfigError(f"{shown}: cannot be read: a folder or a device, not a file")
-        return file.read_bytes().decode("utf-8-sig")
+            raise ConfigError(f"{file}: cannot be read: a folder or a device, not a file")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{shown}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+            f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8"
         ) from None
     except OSError as error:
-        raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ConfigError(f"{shown}: cannot be read: no file can have this name") from None
+        raise ConfigError(f"{file}: cannot be read: no file can have this name") from None
 
 
-def _parse(text: str, shown: str, problems: list[Problem]) -> dict[str, Any]:
-    """Return the document with exact decimals; note duplicate keys and non-JSON words."""
+def _parse(text: str, file: str, problems: list[Problem]) -> dict[str, Any]:
+    """Return the document with exact decimals; note duplicate keys and unusable numbers."""
     try:
         value = json.loads(
-            text, parse_float=_decimal, parse_constant=_word, object_pairs_hook=_Pairs
+            text,
+            parse_float=_decimal,
+            parse_constant=lambda word: _NoNumber(word, "which JSON does not have"),
+            object_pairs_hook=_Pairs,
         )
         document = _plain(value, "", problems)
     except json.JSONDecodeError as error:
         raise ConfigError(
-            f"{shown}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+            f"{file}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
     except RecursionError:
-        raise ConfigError(f"{shown}: nested too deeply") from None
+        raise ConfigError(f"{file}: nested too deeply") from None
     except ValueError as error:  # Python refuses whole numbers of more than some thousand digits
-        raise ConfigError(f"{shown}: not usable: {error}") from None
+        raise ConfigError(f"{file}: not usable: {error}") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{shown}: line 1, column 1: allowed one JSON object {{...}}")
+        raise ConfigError(f"{file}: line 1, column 1: allowed one JSON object {{...}}")
     return document
 
 
@@ -225,129 +188,47 @@ def _decimal(text: str) -> Decimal | _NoNumber:
     return number
 
 
-def _word(text: str) -> _NoNumber:
-    return _NoNumber(text, "which JSON does not have")
-
-
 def _plain(value: object, path: str, problems: list[Problem], depth: int = 0) -> object:
     """Return a parsed value without the types that only this module knows; note what is wrong."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"nested too deeply, allowed {_MAX_DEPTH} levels")
     if isinstance(value, _Pairs):
-        return _plain_object(value, path, problems, depth)
+        counts = Counter(key for key, _ in value)
+        members = [(key, f"{path}.{key}".removeprefix("."), item) for key, item in value]
+        problems += [
+            Problem(inner, f"given {counts.pop(key)} times, allowed once")
+            for key, inner, _ in members
+            if counts.get(key, 0) > 1
+        ]
+        return {
+            _whole(key, inner, problems): _plain(item, inner, problems, depth + 1)
+            for key, inner, item in members
+        }
     if isinstance(value, list):
         return [_plain(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
     if isinstance(value, _NoNumber):
         problems.append(Problem(path, f"found {shortened(value.text)}, {value.why}"))
         return value.text
-    if isinstance(value, str):
-        _check_text(value, path, problems)
-    return value
+    return _whole(value, path, problems) if isinstance(value, str) else value
 
 
-def _plain_object(
-    pairs: _Pairs, path: str, problems: list[Problem], depth: int
-) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, count in Counter(key for key, _ in pairs).items():
-        here = f"{path}.{key}".removeprefix(".")
-        _check_text(key, here, problems)
-        if count > 1:
-            problems.append(Problem(here, f"given {count} times, allowed once"))
-    for key, item in pairs:
-        here = f"{path}.{key}".removeprefix(".")
-        found[key] = _plain(item, here, problems, depth + 1)
-    return found
-
-
-def _check_text(text: str, path: str, problems: list[Problem]) -> None:
-    """Note a lone surrogate: JSON can spell it, but no file and no path can hold it."""
+def _whole(text: str, path: str, problems: list[Problem]) -> str:
+    """Return a text, escaped if it has a lone surrogate, which JSON can spell and no file holds."""
     if any("\ud800" <= char <= "\udfff" for char in text):
         problems.append(Problem(path, f"found {show(text)}, allowed whole characters"))
+        return printable(text)
+    return text
 
 
-def _validate(document: dict[str, Any]) -> list[Problem]:
-    try:
-        RunConfig.model_validate(document)
-    except ValidationError as error:
-        problems = find_problems(error, RunConfig)
-        if all(detail["loc"] for detail in error.errors(include_url=False)):
-            # Pydantic stops before the rules between sections: try them on the sections that hold.
-            problems += cross_problems(_usable_sections(document))
-        return problems
-    return []
-
-
-def _usable_sections(document: dict[str, Any]) -> dict[str, Any]:
-    usable = {}
-    for name in CROSS_CHECKED:
-        if name not in document:
-            continue
-        annotation: Any = RunConfig.model_fields[name].annotation
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-        try:
-            usable[name] = adapter.validate_python(document[name])
-        except ValidationError:
-            continue
-    return usable
-
-
-def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
-    """Return what two configurations say differently about one instrument, a line each.
-
-    Parameters
-    ----------
-    first : LoadedConfig
-        The one to agree with.
-    second : LoadedConfig
-        The one that the lines are about.
-    """
-    if first.key != second.key:
-        return _name_clashes(first, second)
-    errors = []
-    for name, read in SHARED.items():
-        one, other = read(first), read(second)
-        if one is not None and other is not None and one != other:
-            errors.append(
-                f"{second.path}: {name}: found {other}, but {first.path} has {one} for the same "
-                f"instrument {first.key}; they share its data, so make them agree"
-            )
-    return errors
-
-
-def _name_clashes(first: LoadedConfig, second: LoadedConfig) -> list[str]:
-    for one, other in (
-        (first.key.slug, second.key.slug),
-        (first.key.nautilus_id, second.key.nautilus_id),
-    ):
-        if one == other:
-            return [
-                f"{second.path}: instrument.id: {second.key} and {first.key} of {first.path} would "
-                f"both be stored as {one}; write both the same way"
-            ]
-    return []
-
-
-def _shared_path(data_type: str) -> Callable[[LoadedConfig], object]:
-    return lambda loaded: loaded.config.data_catalog.template(data_type, loaded.key)
-
-
-def _shared_variable(name: str) -> Callable[[LoadedConfig], object]:
-    return lambda loaded: loaded.config.environment.variables().get(name, "nothing")
-
-
-SHARED: dict[str, Callable[[LoadedConfig], object]] = {
-    "instrument.price_precision": lambda loaded: loaded.config.instrument.price_precision,
-    "instrument.size_precision": lambda loaded: loaded.config.instrument.size_precision,
-    "instrument.multiplier": lambda loaded: loaded.config.multiplier,
-    # Nautilus reads the margins from the instrument definition in the catalog.
-    "instrument.margin_init": lambda loaded: loaded.config.instrument.margin_init,
-    "instrument.margin_maint": lambda loaded: loaded.config.instrument.margin_maint,
-    "data_catalog.trades_path": _shared_path("trades"),
-    "data_catalog.book_snapshot_5_path": _shared_path("book_snapshot_5"),
-    "data_catalog.derivative_ticker_path": _shared_path("derivative_ticker"),
-    "data_catalog.parquet_root": lambda c: c.config.data_catalog.parquet_root or "nothing",
-    "environment.DATA_CATALOG_PATH": _shared_variable("DATA_CATALOG_PATH"),
-    "environment.UNIFIED_CLOUD_LOCAL_PATH": _shared_variable("UNIFIED_CLOUD_LOCAL_PATH"),
-}
-"""What configurations of one instrument must agree about; None says nothing about it."""
+def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
+    """Return what pydantic found, and what is wrong between the sections that hold."""
+    broken = {detail["loc"][0] if detail["loc"] else "" for detail in error.errors()}
+    problems = find_problems(error, RunConfig)
+    if "" not in broken:  # else pydantic has come to the rules between sections itself
+        sections: dict[str, Any] = {}
+        for name in {*CROSS_CHECKED} & document.keys() - broken:
+            annotation: Any = RunConfig.model_fields[name].annotation
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+            sections[name] = adapter.validate_python(document[name])
+        problems += cross_problems(sections)
+    return problems

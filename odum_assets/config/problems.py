@@ -1,29 +1,34 @@
 """What is wrong with a configuration, in words for the person who wrote the file.
 
-What belongs here: turning pydantic's findings into ``path: found ..., allowed ...``. What does not:
-the rules themselves (``model``), reading files (``loading``).
+What belongs here: pydantic's errors as ``path: found ..., should be ...``, with the path in the
+file and a guess at the key that was meant. What does not: the rules themselves (``sections``,
+``rules``), reading files (``loading``).
 """
 
 import json
-import types
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from enum import Enum
-from typing import Any
 
-import annotated_types as at
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 MOST_PROBLEMS = 100
-"""Problems of one file that are told; whoever has more has sent something else."""
+"""Problems of one file that are named; whoever has more has sent something else."""
 
-_MISSING = object()
+_WORDS = {
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "dict_type": "should be an object",
+    "tuple_type": "should be a list",
+    "bool_type": "should be true or false",
+    "decimal_type": "should be a number",
+    "datetime_type": "should be a time such as 2023-05-23T19:23:00Z",
+}
+"""Errors that pydantic describes with Python's types, in JSON's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +84,29 @@ def find_problems(error: ValidationError, model: type[BaseModel]) -> list[Proble
     error : ValidationError
         What validating ``model`` raised.
     model : type[BaseModel]
-        The model, which knows what is allowed.
+        The model, which knows the keys.
 
     Returns
     -------
     list[Problem]
         In the order of the model's fields; none beyond one more than `MOST_PROBLEMS`, which says
-        that there are more than are told.
+        that there are more than are named.
     """
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for detail in error.errors(include_url=False):
-        if len(found) > MOST_PROBLEMS:
+        if len(problems) > MOST_PROBLEMS:
             break
-        path, owner, field = _locate(detail["loc"], model)
+        path, owners = _locate(detail["loc"], model)
         if detail["type"].startswith("union_tag"):
             path += ".type"  # pydantic reports the tag at the union itself
         if detail["type"] == "problems":
-            found += [
+            problems += [
                 Problem(".".join(filter(None, (path, inner.path))), inner.text)
                 for inner in detail["ctx"]["problems"]
             ]
         else:
-            found.append(Problem(path, _text(detail, owner, field)))
-    return found
+            problems.append(Problem(path, _text(detail, owners)))
+    return problems
 
 
 def show(value: object) -> str:
@@ -125,143 +130,63 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"known keys: {', '.join(names)}" if names else "no keys are known here"
 
 
-def _text(detail: ErrorDetails, owner: type[BaseModel] | None, field: object) -> str:
-    kind = detail["type"]
-    value = detail["input"]
-    if kind == "problem":
-        return detail["msg"]
+def _text(detail: ErrorDetails, owners: list[type[BaseModel]]) -> str:
+    kind, message, context = detail["type"], detail["msg"], detail.get("ctx", {})
+    key = str(detail["loc"][-1]) if detail["loc"] else ""
+    fields = {name: field for owner in owners for name, field in _fields(owner).items()}
+    if kind == "value_error":
+        return str(context["error"])
     if kind == "extra_forbidden":
-        return f"unknown key; {suggestion(str(detail['loc'][-1]), _names(owner))}"
+        return f"unknown key; {suggestion(key, fields)}"
     if kind == "missing":
-        return f"missing; give {_allowed(field)}"
+        return f"missing; give: {' '.join((fields[key].description or key).split())}"
     if kind == "union_tag_not_found":
-        return f"missing; give one of {', '.join(_tagged(field))}"
+        tags = (_tag(member) for member in _models(fields[key].annotation))
+        return f"missing; give one of {', '.join(map(str, tags))}"
     if kind == "union_tag_invalid":
-        tag = detail["ctx"]["tag"]
-        return f"found {show(tag)}, allowed one of {', '.join(_tagged(field))}"
-    if kind in ("too_short", "too_long"):
-        return f"found {len(value)} entries, allowed 1"
-    if kind == "decimal_max_places":
-        places = detail["ctx"]["decimal_places"]
-        return f"found {show(value)}, allowed at most {places} decimals"
-    return f"found {show(value)}, allowed {_allowed(field)}"
+        return f"found {show(context['tag'])}, should be one of {context['expected_tags']}"
+    _, should, rest = message.replace(" after validation", "").partition("should ")
+    text = f"found {show(detail['input'])}, {_WORDS.get(kind) or should + rest or message}"
+    examples = fields[key].examples if key in fields else None
+    if kind == "string_pattern_mismatch" and examples:
+        text += f", such as {examples[0]}"
+    return text
 
 
 def _locate(
     loc: tuple[int | str, ...], model: type[BaseModel]
-) -> tuple[str, type[BaseModel] | None, object]:
-    """Return path in the file, the innermost model on the way, and the annotation at its end."""
+) -> tuple[str, list[type[BaseModel]]]:
+    """Return the path in the file, and the models that the last key of it may belong to."""
     path = ""
-    owner: type[BaseModel] | None = model
-    here: object = model
+    owners: list[type[BaseModel]] = []
+    inside = [model]
     for part in loc:
-        tagged = _tagged(here)
-        if isinstance(part, str) and part in tagged:
-            here = owner = tagged[part]  # pydantic puts the tag into the path; the file has none
-            continue
-        if part == "[key]":
-            continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-        inner = _model_of(here)
-        if inner is None:
-            here = _item_of(here)
-            continue
-        owner = inner
-        here = next((f for n, f in inner.model_fields.items() if part in (n, f.alias)), _MISSING)
-    return path, owner, here
+        tagged = [member for member in inside if _tag(member) == part]
+        if tagged:
+            inside = tagged  # pydantic puts the tag into the path; the file has none
+        elif isinstance(part, int):
+            path += f"[{part}]"
+        elif part != "[key]":
+            path += f".{part}" if path else part
+            owners = inside
+            fields = [_fields(owner).get(part) for owner in owners]
+            inside = [member for field in fields if field for member in _models(field.annotation)]
+    return path, owners
 
 
-def _names(owner: type[BaseModel] | None) -> list[str]:
-    if owner is None:
-        return []
-    return [field.alias or name for name, field in owner.model_fields.items()]
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a model by the keys of a file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _allowed(field: object) -> str:
-    """Return in words what an annotation allows."""
-    annotation, metadata, optional = _unwrap(field)
-    text = " ".join(filter(None, (_kind(annotation), _bounds(metadata))))
-    pattern = next((m.pattern for m in metadata if getattr(m, "pattern", None)), None)
-    if pattern is not None and isinstance(field, FieldInfo) and field.examples:
-        text += f" such as {field.examples[0]} (pattern {pattern})"
-    return f"{text} or null" if optional else text
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """Return the models in an annotation: of a section, a list's items, a union's members."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models(part)]
 
 
-def _kind(annotation: Any) -> str:  # noqa: ANN401 - whatever a type hint can be
-    if typing.get_origin(annotation) is typing.Literal:
-        return f"one of {', '.join(map(str, typing.get_args(annotation)))}"
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return f"one of {', '.join(str(member.value) for member in annotation)}"
-    if _tagged(annotation) or _model_of(annotation) is not None:
-        return "an object"
-    words = {
-        bool: "true or false",
-        int: "a whole number",
-        Decimal: "a number",
-        datetime: "a time such as 2023-05-23T19:23:00Z",
-        str: "text",
-    }
-    origin = typing.get_origin(annotation) or annotation
-    if origin is tuple:
-        return "a list"
-    return words.get(origin, "an object")
-
-
-def _bounds(metadata: list[Any]) -> str:
-    low = high = ""
-    for item in metadata:
-        if isinstance(item, at.Ge):
-            low = f"{item.ge}"
-        elif isinstance(item, at.Gt):
-            low = f"more than {item.gt}"
-        elif isinstance(item, at.Le):
-            high = f"{item.le}"
-        elif isinstance(item, at.MinLen):
-            return "that is not empty"
-    if low and high:
-        return f"{low} to {high}" if not low.startswith("more") else f"{low}, up to {high}"
-    return f"{low} or more" if low and not low.startswith("more") else low
-
-
-def _unwrap(field: object) -> tuple[Any, list[Any], bool]:
-    """Return the bare annotation, all its metadata, and whether null is allowed."""
-    metadata: list[Any] = []
-    optional = False
-    annotation: Any = field
-    while True:
-        if isinstance(annotation, FieldInfo):
-            metadata += annotation.metadata
-            annotation = annotation.annotation
-        elif typing.get_origin(annotation) is typing.Annotated:
-            annotation, *extra = typing.get_args(annotation)
-            for item in extra:
-                metadata += item.metadata if isinstance(item, FieldInfo) else [item]
-        elif typing.get_origin(annotation) in (types.UnionType, typing.Union):
-            members = [m for m in typing.get_args(annotation) if m is not types.NoneType]
-            optional = optional or len(members) < len(typing.get_args(annotation))
-            if len(members) != 1:
-                return annotation, metadata, optional
-            annotation = members[0]
-        else:
-            return annotation, metadata, optional
-
-
-def _model_of(annotation: object) -> type[BaseModel] | None:
-    bare = _unwrap(annotation)[0]
-    return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
-
-
-def _item_of(annotation: object) -> object:
-    """Return the annotation of a list's or an object's values."""
-    arguments = typing.get_args(_unwrap(annotation)[0])
-    if not arguments:
-        return _MISSING
-    return arguments[0] if typing.get_origin(_unwrap(annotation)[0]) is tuple else arguments[-1]
-
-
-def _tagged(annotation: object) -> dict[str, type[BaseModel]]:
-    """Return the members of a discriminated union by tag, empty for anything else."""
-    members = typing.get_args(_unwrap(annotation)[0])
-    if len(members) < 2 or not all(_model_of(member) for member in members):
-        return {}
-    return {typing.get_args(m.model_fields["type"].annotation)[0]: m for m in members}
+def _tag(model: type[BaseModel]) -> object:
+    """Return what tells a member of a union from the others, None for any other model."""
+    field = model.model_fields.get("type")
+    return None if field is None else typing.get_args(field.annotation)[0]

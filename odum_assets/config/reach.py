@@ -13,14 +13,14 @@ reason a path that is new must be absolute.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
 from odum_assets.config.hashing import canonical_json
-from odum_assets.config.model import DataSource, RunConfig
+from odum_assets.config.model import RunConfig
 from odum_assets.config.problems import Problem, show
 from odum_assets.settings import Settings, is_inside, parse_boolean, parse_folder, parse_root
 
@@ -88,13 +88,10 @@ def reach_problems(config: RunConfig, reach: Reach, present: Iterable[RunConfig]
     list[Problem]
         Problems with the key, what was given and what is allowed; empty if there are none.
     """
-    known: dict[str, set[str]] = {}
-    for each in present:
-        for key, value, _ in _leading_out(each):
-            known.setdefault(key, set()).add(value)
+    known = {outward for other in present for outward in _outward(other).items()}
     problems = []
-    for key, value, refusal in _leading_out(config):
-        text = None if value in known.get(key, ()) else refusal(reach)
+    for key, value in _outward(config).items():
+        text = None if (key, value) in known else _refusal(key, value, config, reach)
         if text is not None:
             problems.append(Problem(key, text))
     return problems
@@ -118,58 +115,49 @@ def strategy_problem(path: str | None, reach: Reach) -> str | None:
     )
 
 
-type _Refusal = Callable[[Reach], str | None]
+def _outward(config: RunConfig) -> dict[str, str]:
+    """Return the keys that lead out of a configuration, each with its value as text."""
+    data, strategy = config.data_catalog, config.strategy
+    values = {
+        **{f"environment.{name}": text for name, text in config.environment.variables().items()},
+        "data_catalog.parquet_root": data.parquet_root,
+        **{f"data_catalog.{data_type}_path": path for data_type, path in data.paths().items()},
+        "data_catalog.instrument_file_pattern": data.instrument_file_pattern,
+        "strategy.path": strategy.path and f"{strategy.path} {canonical_json(strategy.params)}",
+        "data_source": config.data_source,
+    }
+    return {key: text for key, text in values.items() if text is not None}
 
 
-def _leading_out(config: RunConfig) -> Iterator[tuple[str, str, _Refusal]]:
-    """Yield each key that leads out of a configuration, its value as text, and its rule."""
-    environment, data, strategy = config.environment, config.data_catalog, config.strategy
-    root = environment.UNIFIED_CLOUD_LOCAL_PATH
-    if root is not None:
-        yield (
-            "environment.UNIFIED_CLOUD_LOCAL_PATH",
-            root,
-            lambda reach: _raw_root_problem(root, reach),
-        )
-    for key, folder in (
-        ("environment.DATA_CATALOG_PATH", environment.DATA_CATALOG_PATH),
-        ("data_catalog.parquet_root", data.parquet_root),
-    ):
-        if folder is not None:
-            yield key, folder, _catalog_rule(folder)
-    names = {f"{data_type}_path": path for data_type, path in data.paths().items()}
-    names["instrument_file_pattern"] = data.instrument_file_pattern or ""
-    for name, text in names.items():
-        yield f"data_catalog.{name}", text, _name_rule(text)
-    if strategy.path is not None:
-        path = strategy.path
-        yield (
-            "strategy.path",
-            f"{path} {canonical_json(strategy.params)}",
-            lambda reach: strategy_problem(path, reach),
-        )
-    gcs = environment.UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS
-    if gcs is not None and parse_boolean(gcs):
-        yield (
-            "environment.UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
-            "true",
-            lambda _: f'found "{gcs}", allowed over HTTP: "false"',
-        )
-    if config.data_source is DataSource.GCS:
-        yield "data_source", "gcs", lambda _: 'found "gcs", allowed over HTTP: local, auto'
+def _refusal(key: str, value: str, config: RunConfig, reach: Reach) -> str | None:
+    """Return why a value may not be named from outside, None if it may."""
+    match key:
+        case "environment.UNIFIED_CLOUD_LOCAL_PATH":
+            return _raw_root_problem(value, reach)
+        case "environment.DATA_CATALOG_PATH" | "data_catalog.parquet_root":
+            return _catalog_problem(value, reach)
+        case "environment.UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS":
+            return f'found "{value}", allowed over HTTP: "false"' if parse_boolean(value) else None
+        case "strategy.path":
+            return strategy_problem(config.strategy.path, reach)
+        case "data_source":
+            return 'found "gcs", allowed over HTTP: local, auto' if value == "gcs" else None
+        case _:
+            return _name_problem(value)
 
 
 def _raw_root_problem(text: str, reach: Reach) -> str | None:
-    found = _local(text)
-    if found is not None:
+    folder = _local(text)
+    if folder is not None:
         fits = "::" not in text and any(
-            is_inside(found, root) for root in map(_local, reach.raw_roots) if root is not None
+            is_inside(folder, root) for root in map(_local, reach.raw_roots) if root is not None
         )
     else:
         # As text: whoever opens the address later must not read another host into it.
-        opened = parse_root(text)
+        address = parse_root(text)
         fits = "://" in text and any(
-            opened == root or (opened.startswith(f"{root}/") and _is_plain(opened[len(root) + 1 :]))
+            address == root
+            or (address.startswith(f"{root}/") and _is_plain(address[len(root) + 1 :]))
             for root in reach.raw_roots
         )
     if fits:
@@ -181,36 +169,30 @@ def _raw_root_problem(text: str, reach: Reach) -> str | None:
     )
 
 
-def _catalog_rule(text: str) -> _Refusal:
-    def problem(reach: Reach) -> str | None:
-        found = _local(text)
-        if found is not None and any(_is_place(found, root, reach) for root in reach.catalogs):
-            return None
-        allowed = ", ".join(map(str, reach.catalogs))
-        return (
-            f"found {show(text)}, allowed over HTTP: the catalog, or an absolute path below it "
-            f"that is no part of another catalog: {allowed} (the operator adds others with "
-            "ODUM_REMOTE_CATALOGS)"
-        )
-
-    return problem
+def _catalog_problem(text: str, reach: Reach) -> str | None:
+    folder = _local(text)
+    if folder is not None and any(_may_hold(root, folder, reach) for root in reach.catalogs):
+        return None
+    allowed = ", ".join(map(str, reach.catalogs))
+    return (
+        f"found {show(text)}, allowed over HTTP: the catalog, or an absolute path below it that is "
+        f"no part of another catalog: {allowed} (the operator adds others with "
+        "ODUM_REMOTE_CATALOGS)"
+    )
 
 
-def _is_place(folder: Path, root: Path, reach: Reach) -> bool:
+def _may_hold(root: Path, folder: Path, reach: Reach) -> bool:
     """Return whether a catalog may lie in a folder below a root."""
-    if not is_inside(folder, root) or any(is_inside(folder, each) for each in reach.kept_free):
+    if not is_inside(folder, root) or any(is_inside(folder, free) for free in reach.kept_free):
         return False
     parts = folder.resolve().relative_to(root.resolve()).parts
     return not any(part in _CATALOG_PARTS or part.startswith(".") for part in parts)
 
 
-def _name_rule(text: str) -> _Refusal:
-    def problem(_: Reach) -> str | None:
-        if "::" in text or any(char in text for char in _ODD):
-            return f"found {show(text)}, allowed over HTTP: names without :: and {_ODD}"
-        return None
-
-    return problem
+def _name_problem(text: str) -> str | None:
+    if "::" in text or any(char in text for char in _ODD):
+        return f"found {show(text)}, allowed over HTTP: names without :: and {_ODD}"
+    return None
 
 
 def _is_plain(rest: str) -> bool:
@@ -240,13 +222,13 @@ def _without_user(root: str) -> str:
 
 def _module_file(name: str) -> Path | None:
     """Return the file of a module as an import from the current folder would find it."""
-    places: Iterable[str] | None = (str(Path.cwd()), *sys.path)
+    folders: Iterable[str] | None = (str(Path.cwd()), *sys.path)
     origin = None
     for part in name.split("."):
         # By its last part alone: a name with dots has finders ask for packages that are imported.
-        spec = None if places is None else PathFinder.find_spec(part, [*places])
+        spec = None if folders is None else PathFinder.find_spec(part, [*folders])
         if spec is None:
             return None
-        places = spec.submodule_search_locations
+        folders = spec.submodule_search_locations
         origin = spec.origin if spec.has_location else None
     return None if origin is None else Path(origin)

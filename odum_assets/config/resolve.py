@@ -9,16 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.config.loading import LoadedConfig
-from odum_assets.config.model import DataSource, RunConfig
+from odum_assets.config.model import RunConfig
+from odum_assets.config.raw_paths import path_of_day
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.specs import InstrumentSpec
-from odum_assets.settings import (
-    CONFIG_VARIABLES,
-    Settings,
-    parse_boolean,
-    parse_folder,
-    parse_root,
-)
+from odum_assets.settings import CONFIG_VARIABLES, Settings, parse_folder
 
 
 def instrument_spec(loaded: LoadedConfig) -> InstrumentSpec:
@@ -56,21 +51,16 @@ def effective_settings(loaded: LoadedConfig, settings: Settings) -> Settings:
         With what the configuration says in place of defaults: its ``environment`` section first,
         then ``data_catalog.parquet_root``.
     """
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     parquet_root = loaded.config.data_catalog.parquet_root
     if parquet_root is not None:
-        given["catalog_path"] = parse_folder(parquet_root)
-    readers = {
-        "raw_root": parse_root,
-        "use_parquet": parse_boolean,
-        "use_direct_gcs": parse_boolean,
-        "catalog_path": parse_folder,
-    }
-    for variable, value in loaded.config.environment.variables().items():
-        field = CONFIG_VARIABLES[variable]
-        given[field] = readers[field](value)
-    update = {name: value for name, value in given.items() if name not in settings.model_fields_set}
-    return settings.model_copy(update=update)
+        values["catalog_path"] = parse_folder(parquet_root)
+    for variable, text in loaded.config.environment.variables().items():
+        field, parse = CONFIG_VARIABLES[variable]
+        values[field] = parse(text)
+    return settings.model_copy(
+        update={name: values[name] for name in values.keys() - settings.model_fields_set}
+    )
 
 
 def raw_path(loaded: LoadedConfig, data_type: str, day: date, settings: Settings) -> str:
@@ -105,8 +95,7 @@ def raw_path(loaded: LoadedConfig, data_type: str, day: date, settings: Settings
             f"{loaded.path}: data_catalog.{data_type}_path: missing; {data_type} data are needed, "
             "so give their path"
         )
-    parts = [f"day-{day.isoformat()}" if part == "day-*" else part for part in template.split("/")]
-    return "/".join((effective.raw_root, *parts))
+    return f"{effective.raw_root}/{path_of_day(template, day)}"
 
 
 def catalog_root(loaded: LoadedConfig, settings: Settings) -> Path:
@@ -147,7 +136,7 @@ def require_local(loaded: LoadedConfig, settings: Settings) -> None:
 
 
 def _refuse_gcs(loaded: LoadedConfig, settings: Settings) -> None:
-    if loaded.config.data_source is DataSource.GCS:
+    if loaded.config.data_source == "gcs":
         cause, remedy = 'data_source is "gcs"', 'set data_source to "local"'
     elif settings.use_direct_gcs:
         cause = "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS is true"
@@ -155,6 +144,6 @@ def _refuse_gcs(loaded: LoadedConfig, settings: Settings) -> None:
     else:
         return
     raise ConfigError(
-        f"{loaded.path}: {cause}, but reading from Google Cloud Storage is not wired yet; copy the "
-        f"day folders to UNIFIED_CLOUD_LOCAL_PATH ({settings.raw_root}) and {remedy}"
+        f"{loaded.path}: {cause}, but reading from Google Cloud Storage is not supported yet; copy "
+        f"the day folders to UNIFIED_CLOUD_LOCAL_PATH ({settings.raw_root}) and {remedy}"
     )

@@ -46,15 +46,17 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _translate(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a schema in JSON Schema's words, descriptions on one line."""
     if isinstance(value, list):
         return [_translate(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if value.get("type") not in ("number", "integer"):
-        return {name: _translate(item) for name, item in value.items()}
-    words = {_KEYWORDS.get(name, name): item for name, item in value.items()}
-    return {
-        name: _plain(item) if isinstance(item, Decimal) else item
-        for name, item in words.items()
-        if name is not None
-    }
+    schema = {name: _translate(item) for name, item in value.items()}
+    if isinstance(value.get("description"), str):
+        schema["description"] = " ".join(value["description"].split())
+    if "patternProperties" in schema:
+        schema["additionalProperties"] = False
+    if value.get("type") in ("number", "integer"):
+        words = {_KEYWORDS.get(name, name): item for name, item in schema.items()}
+        schema = {name: _plain(item) for name, item in words.items() if name is not None}
+    return schema

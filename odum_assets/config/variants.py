@@ -6,7 +6,7 @@ What does not: running them.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from odum_assets.config.exact_json import read_json
+from odum_assets.config.exact_json import map_json, read_json
 from odum_assets.config.hashing import canonical_json, content_hash
 from odum_assets.config.loading import LoadedConfig
 from odum_assets.config.model import RunConfig
@@ -22,13 +22,13 @@ from odum_assets.config.problems import Problem, find_problems, show
 from odum_assets.errors import ConfigError
 
 _DATA = "it decides which data are replayed, and a sweep replays the same; copy the configuration"
-_PLACE = "it says where data are, not what happens to them"
+_LOCATION = "it says where data are, not what happens to them"
 _FIXED = {
     "instrument": _DATA,
     "data_catalog": _DATA,
     "time_window": _DATA,
-    "environment": _PLACE,
-    "data_source": _PLACE,
+    "environment": _LOCATION,
+    "data_source": _LOCATION,
     "quality": "it judges the data and changes no result",
     "$schema": "it has no meaning",
 }
@@ -45,9 +45,9 @@ class Variant:
     Parameters
     ----------
     varied : dict[str, Any]
-        Values by dotted path, as they were given.
+        Values by dotted path, as they were requested.
     config : LoadedConfig
-        The configuration that they make; name and file are those of the one that was varied.
+        The configuration with them; name and file are those of the one that was varied.
     """
 
     varied: dict[str, Any]
@@ -61,10 +61,10 @@ class Variant:
 
 def label_of(varied: Mapping[str, Any]) -> str:
     """Return values by path on one line."""
-    return ", ".join(f"{path}={shown(value)}" for path, value in varied.items())
+    return ", ".join(f"{path}={value_text(value)}" for path, value in varied.items())
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """Return a varied value as a person writes it."""
     return value if isinstance(value, str) else show(value)
 
@@ -85,16 +85,16 @@ def parse_vary(text: str) -> tuple[str, list[Any]]:
     ConfigError
         If there is no path or a value is missing.
     """
-    path, equals, given = text.partition("=")
-    if not (equals and path.strip() and given.strip()):
+    path, equals, values = text.partition("=")
+    if not (equals and path.strip() and values.strip()):
         raise ConfigError(f"found {text!r}, allowed PATH=VALUE,VALUE,...")
     try:
-        return path.strip(), read_json(f"[{given}]")
+        return path.strip(), read_json(f"[{values}]")
     except ValueError:
-        parts = [each.strip() for each in given.split(",")]
+        parts = [part.strip() for part in values.split(",")]
     if "" in parts:
         raise ConfigError(f'found {text!r} with an empty value; an empty text is written ""')
-    return path.strip(), [_value(each) for each in parts]
+    return path.strip(), [_json_or_text(part) for part in parts]
 
 
 def read_variants(path: Path) -> list[dict[str, Any]]:
@@ -106,14 +106,14 @@ def read_variants(path: Path) -> list[dict[str, Any]]:
         If the file cannot be read or holds something else.
     """
     try:
-        found = read_json(path.read_text(encoding="utf-8-sig"))
+        variants = read_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    if not isinstance(variants, list) or not all(isinstance(item, dict) for item in variants):
         raise ConfigError(f'{path}: allowed a list of objects, [{{"risk.throttling_per_sec": 5}}]')
-    return found
+    return variants
 
 
 def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -141,18 +141,19 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
     if not settings:
         raise ConfigError(f"{loaded.name}: nothing varies; give paths with values, or variants")
     problems: dict[str, str] = {}
-    found: list[Variant] = []
-    seen: set[str] = set()
-    for given in settings:
-        varied = {path: _read_numbers(value) for path, value in given.items()}
+    variants: list[Variant] = []
+    meanings: set[str] = set()
+    for requested in settings:
+        varied = {path: map_json(_read_number, value) for path, value in requested.items()}
         label = label_of(varied) or "no value at all"
-        meaning = canonical_json({path: _exact(value) for path, value in varied.items()})
-        texts = ["given twice; a variant runs once"] if meaning in seen else []
-        seen.add(meaning)
-        texts += list(_refused(varied))
+        exact = {path: map_json(_exact, value) for path, value in varied.items()}
+        meaning = canonical_json(exact)
+        texts = ["given twice; a variant runs once"] if meaning in meanings else []
+        meanings.add(meaning)
+        texts += _refusals(exact)
         if not texts:
             try:
-                found.append(Variant(varied, _varied(loaded, varied)))
+                variants.append(Variant(varied, _varied(loaded, exact)))
             except _ProblemsError as error:
                 texts += error.texts
         for text in texts:
@@ -160,7 +161,7 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
     if problems:
         lines = [f"  {label}: {text}" for text, label in problems.items()]
         raise ConfigError("\n".join([f"{loaded.name} cannot be varied like this:", *lines]))
-    return found
+    return variants
 
 
 def as_run_config(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -169,13 +170,7 @@ def as_run_config(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     Run config knows floats and no Decimals: one that is not a float is ``{"$number": "0.1..."}``,
     which `make_variants` reads.
     """
-    if isinstance(value, Decimal):
-        return float(value) if Decimal(repr(float(value))) == value else {_NUMBER: str(value)}
-    if isinstance(value, Mapping):
-        return {name: as_run_config(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_run_config(each) for each in value]
-    return value
+    return map_json(_float_or_object, value)
 
 
 class _ProblemsError(Exception):
@@ -183,26 +178,27 @@ class _ProblemsError(Exception):
         self.texts = texts
 
 
-def _value(text: str) -> object:
+def _json_or_text(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        value: object = read_json(text)
+        return read_json(text)
     except ValueError:
         return text
-    return value
 
 
-def _refused(varied: Mapping[str, Any]) -> Iterator[str]:
-    for path in varied:
-        section = path.partition(".")[0]
-        if section in _FIXED:
-            yield f"{path}: may not vary: {_FIXED[section]}"
+def _refusals(varied: Mapping[str, Any]) -> list[str]:
+    sections = {path: path.partition(".")[0] for path in varied}
+    return [
+        f"{path}: may not vary: {_FIXED[section]}"
+        for path, section in sections.items()
+        if section in _FIXED
+    ]
 
 
 def _varied(loaded: LoadedConfig, varied: Mapping[str, Any]) -> LoadedConfig:
     # What the file leaves out stays out: it may not be allowed beside what varies.
     document = loaded.config.model_dump(by_alias=True, exclude_unset=True)
     for path, value in varied.items():
-        _set(document, path, _exact(value))
+        _set(document, path, value)
     try:
         config = RunConfig.model_validate(document)
     except ValidationError as error:
@@ -211,63 +207,44 @@ def _varied(loaded: LoadedConfig, varied: Mapping[str, Any]) -> LoadedConfig:
 
 
 def _set(document: dict[str, Any], path: str, value: object) -> None:
-    """Put a value where a path points to; sections on the way are made."""
+    """Put a value where a path points to; sections on the way are added."""
     *way, last = _INDEX.sub(r".\1", path).split(".")
-    here: Any = document
+    node: Any = document
     for part in way:
-        here = _enter(here, part, path)
-    _enter(here, last, path, value)
+        key = _key(node, part, path)
+        inner = node[key] if isinstance(node, list) else node.get(key)
+        node[key] = {} if inner is None else list(inner) if isinstance(inner, tuple) else inner
+        node = node[key]
+    node[_key(node, last, path)] = value
 
 
-_NOTHING: Any = object()
-
-
-def _enter(here: Any, part: str, path: str, value: Any = _NOTHING) -> Any:  # noqa: ANN401
-    """Return what is at a place, or put a value there."""
-    key: Any = part
-    if isinstance(here, list):
-        if not part.isdigit() or int(part) >= len(here):
-            raise _ProblemsError(str(Problem(path, f"no such entry: the list has {len(here)}")))
-        key = int(part)
-    elif not isinstance(here, dict) or not part:
+def _key(node: object, part: str, path: str) -> Any:  # noqa: ANN401 - a name or an index
+    """Return a part of a path as the key of an object or the index of a list."""
+    if isinstance(node, list):
+        if not part.isdigit() or int(part) >= len(node):
+            raise _ProblemsError(str(Problem(path, f"no such entry: the list has {len(node)}")))
+        return int(part)
+    if not isinstance(node, dict) or not part:
         raise _ProblemsError(str(Problem(path, "no such path in a run configuration")))
-    if value is not _NOTHING:
-        here[key] = value
+    return part
+
+
+def _exact(value: object) -> object:
+    """Return a decimal for a float: those of a launchpad are meant as written."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def _float_or_object(value: object) -> object:
+    if not isinstance(value, Decimal):
         return value
-    inside = here[key] if isinstance(here, list) else here.get(key)
-    if inside is None:
-        inside = {}
-    elif isinstance(inside, tuple):
-        inside = list(inside)
-    here[key] = inside
-    return inside
+    return float(value) if Decimal(repr(float(value))) == value else {_NUMBER: str(value)}
 
 
-def _exact(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value with decimals for floats: those of a launchpad are meant as written."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, Mapping):
-        return {name: _exact(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_exact(each) for each in value]
-    return value
-
-
-def _read_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value with the numbers that `as_run_config` wrote as objects."""
-    if isinstance(value, Mapping):
-        if set(value) == {_NUMBER}:
-            return _number(value[_NUMBER])
-        return {name: _read_numbers(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_read_numbers(each) for each in value]
-    return value
-
-
-def _number(text: object) -> object:
-    """Return the number that a text spells, the text where it spells none."""
+def _read_number(value: object) -> object:
+    """Return the number that `as_run_config` wrote as an object; anything else as it is."""
+    if not isinstance(value, Mapping) or set(value) != {_NUMBER}:
+        return value
     try:
-        return Decimal(str(text))
+        return Decimal(str(value[_NUMBER]))
     except InvalidOperation:
-        return text
+        return value[_NUMBER]

@@ -6,7 +6,7 @@ and checking, which come first: Nautilus ends the process on text that it cannot
 
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from odum_assets.instruments.keys import InstrumentKey, Product
 from odum_assets.instruments.specs import InstrumentSpec, currency_precision
@@ -27,7 +27,7 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     Parameters
     ----------
     spec : InstrumentSpec
-        A checked spec, as `odum_assets.config.instrument_spec` makes it.
+        A checked spec, as `odum_assets.config.instrument_spec` returns it.
 
     Returns
     -------
@@ -45,65 +45,31 @@ def nautilus_instrument(spec: InstrumentSpec) -> "CurrencyPair | CryptoPerpetual
     )
 
     key = spec.key
-    instrument_id = InstrumentId.from_str(key.nautilus_id)
-    symbol = Symbol(key.symbol)
-    base = _currency(key.base)
-    quote = _currency(key.quote)
-    settlement = _currency(spec.settlement_currency)
-    price_increment = Price.from_str(increment(spec.price_precision))
-    size_increment = Quantity.from_str(increment(spec.size_precision))
-    multiplier = Quantity.from_str(multiplier_text(spec))
+    base, quote = _currency(key.base), _currency(key.quote)
+    common: dict[str, Any] = {
+        "instrument_id": InstrumentId.from_str(key.nautilus_id),
+        "raw_symbol": Symbol(key.symbol),
+        "quote_currency": quote,
+        "price_precision": spec.price_precision,
+        "size_precision": spec.size_precision,
+        "price_increment": Price.from_str(increment(spec.price_precision)),
+        "size_increment": Quantity.from_str(increment(spec.size_precision)),
+        "ts_event": 0,
+        "ts_init": 0,
+        "margin_init": spec.margin_init,
+        "margin_maint": spec.margin_maint,
+    }
     if key.product is Product.SPOT_PAIR:
-        return CurrencyPair(
-            instrument_id=instrument_id,
-            raw_symbol=symbol,
-            base_currency=base,
-            quote_currency=quote,
-            price_precision=spec.price_precision,
-            size_precision=spec.size_precision,
-            price_increment=price_increment,
-            size_increment=size_increment,
-            ts_event=0,
-            ts_init=0,
-            margin_init=spec.margin_init,
-            margin_maint=spec.margin_maint,
-        )
+        return CurrencyPair(base_currency=base, **common)
+    common |= {
+        "settlement_currency": _currency(spec.settlement_currency),
+        "is_inverse": key.is_inverse,
+        "multiplier": Quantity.from_str(multiplier_text(spec)),
+    }
     if key.product is Product.PERPETUAL:
-        return CryptoPerpetual(
-            instrument_id=instrument_id,
-            raw_symbol=symbol,
-            base_currency=base,
-            quote_currency=quote,
-            settlement_currency=settlement,
-            is_inverse=key.is_inverse,
-            price_precision=spec.price_precision,
-            size_precision=spec.size_precision,
-            price_increment=price_increment,
-            size_increment=size_increment,
-            ts_event=0,
-            ts_init=0,
-            multiplier=multiplier,
-            margin_init=spec.margin_init,
-            margin_maint=spec.margin_maint,
-        )
+        return CryptoPerpetual(base_currency=base, **common)
     return CryptoFuture(
-        instrument_id=instrument_id,
-        raw_symbol=symbol,
-        underlying=base,
-        quote_currency=quote,
-        settlement_currency=settlement,
-        is_inverse=key.is_inverse,
-        activation_ns=0,
-        expiration_ns=expiration_ns(key),
-        price_precision=spec.price_precision,
-        size_precision=spec.size_precision,
-        price_increment=price_increment,
-        size_increment=size_increment,
-        ts_event=0,
-        ts_init=0,
-        multiplier=multiplier,
-        margin_init=spec.margin_init,
-        margin_maint=spec.margin_maint,
+        underlying=base, activation_ns=0, expiration_ns=expiration_ns(key), **common
     )
 
 

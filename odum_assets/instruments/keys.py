@@ -187,6 +187,17 @@ def parse_instrument_key(text: str) -> InstrumentKey:
     return _checked(InstrumentKey(venue, Product(parts[1]), symbol, margin or None), text)
 
 
+def parse_instrument_id(text: str) -> InstrumentKey:
+    """Parse an instrument in either spelling: as a key, or as a dotted id.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither.
+    """
+    return parse_instrument_key(text) if ":" in text else parse_dotted_id(text)
+
+
 def parse_dotted_id(text: str) -> InstrumentKey:
     """Parse ``BASE-QUOTE.VENUE``, ``BASE-QUOTE-PERP.VENUE`` or ``BASE-QUOTE-EXPIRY.VENUE``.
 

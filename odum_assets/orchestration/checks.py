@@ -16,7 +16,6 @@ import dagster as dg
 from dagster import PreviewWarning
 
 from odum_assets.config import LoadedConfig
-from odum_assets.config.model import Policy
 from odum_assets.errors import DataError
 from odum_assets.orchestration.metadata import to_metadata
 from odum_assets.raw.layout import DataType
@@ -243,7 +242,7 @@ def catalog_checks(
     A partial day is refused for those that want that (a run asks for its own configuration alone);
     the partition, which they share, blocks when all of them do.
     """
-    refuses = all(each.config.quality.partial_days == Policy.REFUSE for each in configs)
+    refuses = all(each.config.quality.partial_days == "refuse" for each in configs)
     return tuple(
         replace(check, blocking=True) if check is _COVERAGE and refuses else check
         for check in CATALOG_CHECKS[data_type]

@@ -94,7 +94,7 @@ def gaps_table(largest: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
 
 def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
     """Return the variants of a sweep side by side, with a column per path that varies."""
-    from odum_assets.config.variants import shown
+    from odum_assets.config.variants import value_text
     from odum_assets.results.sweep import FIGURES
 
     paths = list(dict.fromkeys(path for each in result.variants for path in each.varied))
@@ -107,7 +107,7 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
     ]
     records = []
     for index, each in enumerate(result.variants, start=1):
-        varied = {path: shown(value) for path, value in each.varied.items()}
+        varied = {path: value_text(value) for path, value in each.varied.items()}
         values: dict[str, Any] = {
             "variant": index,
             **{path: varied.get(path, "") for path in paths},

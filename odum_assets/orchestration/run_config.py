@@ -17,7 +17,7 @@ from odum_assets.errors import ConfigError
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
-    from odum_assets.config.model import ExecAlgorithm
+    from odum_assets.config.sections.algorithms import ExecAlgorithm
     from odum_assets.config.variants import Variant
 
 _TIME_OF_DAY = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z?", re.ASCII)

@@ -19,7 +19,7 @@ from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.catalog.repeats import drop_repeats
-from odum_assets.config.model import ExecAlgorithm, VwapAlgorithm
+from odum_assets.config.sections.algorithms import ExecAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
 from odum_assets.results.digest import result_digest

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION
-from odum_assets.config.model import VwapAlgorithm
+from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.execution import Executed
 from odum_assets.utc import iso_ns

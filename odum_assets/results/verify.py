@@ -11,7 +11,7 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.config import LoadedConfig, RunConfig
 from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import content_hash
-from odum_assets.config.model import ExecAlgorithm
+from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.errors import ConfigError
 from odum_assets.results.execution import ProgressCallback, executed
 from odum_assets.results.store import ResultEntry, ResultStore

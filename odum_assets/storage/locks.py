@@ -1,4 +1,4 @@
-"""Locks between processes, which the system gives up when their holder ends, however it ends.
+"""Locks between processes, which the system releases when their holder ends, however it ends.
 
 Lock files stay where they are: removing one would let two processes lock two files of one name.
 """
@@ -12,38 +12,30 @@ from pathlib import Path
 
 @contextmanager
 def held(lock: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a lock file, made if need be; wait while somebody else has it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    """Hold an exclusive lock on a file, created if needed; wait while another process has it."""
+    with _opened(lock) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def held_if_free(lock: Path) -> Iterator[bool]:
-    """Hold an exclusive lock if nobody else has it, and say whether; nobody is waited for."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    """Hold an exclusive lock if no other process has it, and say whether; do not wait."""
+    with _opened(lock) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
             yield True
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def shared(lock: Path) -> Iterator[None]:
-    """Hold a lock together with other readers; wait while somebody has it for himself.
+    """Hold a shared lock together with other readers; wait while a process has it exclusively.
 
-    Without a lock file nobody has ever changed what the lock guards, and nothing is held. Nothing
-    is written: a reader need not be allowed to.
+    Without a lock file no process has ever changed what the lock guards, and nothing is held.
+    Nothing is written: a reader need not be allowed to.
     """
     try:
         descriptor = os.open(lock, os.O_RDONLY)
@@ -70,3 +62,13 @@ def is_held(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+@contextmanager
+def _opened(lock: Path) -> Iterator[int]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,8 +1,8 @@
-"""Work folders: each belongs to one process, and goes when that process is done or dead.
+"""Work folders, which belong to one process and are removed when it is done or dead.
 
-Whatever is not finished lies in one; finished files leave it by a rename. What belongs here: making
-a work folder and sweeping those that dead processes left. What does not: what is in them, and the
-staging files of partitions, which their partition's lock guards (``publish``).
+Unfinished files are in one; finished files leave it by a rename. What belongs here: creating a work
+folder and removing those of dead processes. What does not: what is in them, and the staging files
+of partitions, which their partition's lock guards (``publish``).
 """
 
 import shutil
@@ -20,15 +20,15 @@ _LOCK = ".lock"
 
 @contextmanager
 def scratch_folder(parent: Path, on_dead: Callable[[Path], None] | None = None) -> Iterator[Path]:
-    """Make a folder that is removed at the end; sweep those of dead processes first.
+    """Create a folder that is removed at the end; remove those of dead processes first.
 
-    A folder is alive as long as its owner's lock is held. Process ids would not do: they come
-    again, and two containers that share a disk have the same ones.
+    A folder is in use as long as its owner's lock is held. Process ids would not do: they are
+    reused, and two containers that share a disk have the same ones.
 
     Parameters
     ----------
     parent : Path
-        Where work folders lie; made if it does not exist.
+        Where work folders are; created if it does not exist.
     on_dead : callable, optional
         Called with a dead process' folder before it is removed.
 
@@ -40,11 +40,11 @@ def scratch_folder(parent: Path, on_dead: Callable[[Path], None] | None = None) 
     Raises
     ------
     OSError
-        If it cannot be made.
+        If it cannot be created.
     """
     folder = parent / f"{_PREFIX}{uuid.uuid4().hex}"
     parent.mkdir(parents=True, exist_ok=True)
-    # Nobody sweeps between the making of a folder and its owner's lock.
+    # No process sweeps between the creation of a folder and its owner's lock.
     with held(parent / _LOCK):
         _sweep(parent, on_dead)
         folder.mkdir()

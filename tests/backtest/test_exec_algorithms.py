@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tinydays import DAY, NOON, Market, Outcome, TradeRow, moment, text, variant
 
-from odum_assets.config.model import TwapAlgorithm
+from odum_assets.config.sections.algorithms import TwapAlgorithm
 
 D = Decimal
 MINUTE = 60

@@ -147,7 +147,7 @@ def test_a_window_that_is_none(market: Market) -> None:
 
 
 def test_cloud_storage_is_refused(market: Market) -> None:
-    _refused(ConfigError, market, "not wired yet", config=variant(data_source="gcs"))
+    _refused(ConfigError, market, "not supported yet", config=variant(data_source="gcs"))
 
 
 def test_a_results_folder_that_cannot_be_written(market: Market, tmp_path: Path) -> None:

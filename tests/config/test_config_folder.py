@@ -8,26 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configfiles import BTC, CONFIGS, shipped, write_config
 
 from odum_assets.config import ConfigFolder, read_folder
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-BTC = "binance_futures_btcusdt_l2_trades_config"
 ETH = "binance_futures_ethusdt_l2_trades_config"
 HALF = b'{"instrument": '
 
 
 def changed(folder: Path, name: str, **sections: Any) -> Path:
-    """Write the configuration of BTC with keys changed, under a name."""
-    document = json.loads((CONFIGS / f"{BTC}.json").read_text())
-    for section, value in sections.items():
-        inner = document.get(section)
-        document[section] = {**inner, **value} if isinstance(inner, dict) else value
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(document))
-    return path
+    return write_config(folder, name, shipped(), **sections)
 
 
 def names(folder: ConfigFolder) -> tuple[list[str], list[str]]:

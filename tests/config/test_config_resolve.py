@@ -88,7 +88,9 @@ def test_raw_path_of_a_type_without_one() -> None:
         raw_path(loaded(), "derivative_ticker", DAY, load_settings())
 
 
-def test_catalog_of_the_process_goes_first(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_catalog_of_the_process_takes_precedence(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     config = loaded(
         data_catalog={"parquet_root": "root"}, environment={"DATA_CATALOG_PATH": "variable"}
     )
@@ -99,7 +101,7 @@ def test_catalog_of_the_process_goes_first(monkeypatch: pytest.MonkeyPatch, fold
     assert catalog_root(config, Settings(catalog_path=folder / "argument")) == folder / "argument"
 
 
-def test_parquet_root_goes_before_the_default(folder: Path) -> None:
+def test_parquet_root_takes_precedence_over_the_default(folder: Path) -> None:
     assert catalog_root(loaded(), load_settings()) == folder / "data" / "catalog"
     config = loaded(data_catalog={"parquet_root": "root"})
     assert catalog_root(config, load_settings()) == folder / "root"
@@ -113,9 +115,11 @@ def test_raw_root_of_the_configuration(monkeypatch: pytest.MonkeyPatch, folder: 
     assert effective_settings(config, load_settings()).raw_root == "/process"
 
 
-def test_google_cloud_storage_is_not_wired_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_google_cloud_storage_is_not_supported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     config = loaded(data_source="gcs")
-    message = 'data_source is "gcs", but reading from Google Cloud Storage is not wired yet; copy'
+    message = (
+        'data_source is "gcs", but reading from Google Cloud Storage is not supported yet; copy'
+    )
     with pytest.raises(ConfigError, match=message):
         raw_path(config, "trades", DAY, load_settings())
     with pytest.raises(ConfigError, match=message):
@@ -130,7 +134,7 @@ def test_the_process_can_switch_off_what_a_configuration_switches_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = loaded(environment={"UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS": "true"})
-    with pytest.raises(ConfigError, match="not wired yet"):
+    with pytest.raises(ConfigError, match="not supported yet"):
         raw_path(config, "trades", DAY, load_settings())
 
     monkeypatch.setenv("UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS", "false")

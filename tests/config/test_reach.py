@@ -1,17 +1,16 @@
 """What a configuration from outside may name."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from configfiles import CONFIGS, shipped, with_keys
 
 from odum_assets.config import RunConfig, load_config
 from odum_assets.config.reach import Reach, reach_of, reach_problems
 from odum_assets.settings import Settings
 
-CONFIG = Path(__file__).parents[2] / "configs/binance_futures_btcusdt_l2_trades_config.json"
 STORE = "s3://market-data/tardis"
 
 
@@ -43,11 +42,7 @@ def reach(ground: Path, **more: Any) -> Reach:
 
 
 def config(**sections: Any) -> RunConfig:
-    document = json.loads(CONFIG.read_text())
-    document.pop("$schema", None)
-    document.pop("environment", None)
-    for name, values in sections.items():
-        document[name] = {**document.get(name, {}), **values}
+    document = with_keys(shipped() | {"environment": {}}, **sections)
     if "path" in sections.get("strategy", {}):
         params = sections["strategy"].get("params", {})
         document["strategy"] = {"name": "Own", "path": sections["strategy"]["path"]}
@@ -59,7 +54,7 @@ def keys(found: RunConfig, allowed: Reach, *present: RunConfig) -> list[str]:
     return [each.path for each in reach_problems(found, allowed, present)]
 
 
-@pytest.mark.parametrize("file", sorted(CONFIG.parent.glob("*_config.json")))
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*_config.json")))
 def test_the_shipped_configurations_may_come_over_http(ground: Path, file: Path) -> None:
     assert reach_problems(load_config(file).config, reach(ground), ()) == []
 

@@ -9,54 +9,46 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configfiles import BTC_KEY as BTC
+from configfiles import FOLDER, minimal, with_keys
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from odum_assets.config import RunConfig, load_config
-from odum_assets.config.model import TimeWindow
+from odum_assets.config.sections.data import TimeWindow
 from odum_assets.errors import ConfigError
 
 Problems = Callable[[dict[str, Any]], list[str]]
 
-BTC = "BINANCE-FUTURES:PERPETUAL:BTC-USDT"
-FOLDER = "raw_tick_data/by_date/day-*"
-
 
 def perpetual() -> dict[str, Any]:
     """Return a configuration that gives every section."""
-    return {
-        "instrument": {"id": BTC, "price_precision": 1, "size_precision": 3},
-        "venue": {
-            "name": "BINANCE-FUTURES",
-            "oms_type": "NETTING",
-            "account_type": "MARGIN",
-            "base_currency": "USDT",
-            "starting_balance": 1000000,
+    return with_keys(
+        minimal(),
+        venue={
             "book_type": "L2_MBP",
             "maker_fee": Decimal("0.0002"),
             "taker_fee": Decimal("0.0004"),
         },
-        "data_catalog": {
-            "trades_path": f"{FOLDER}/data_type-trades/{BTC}.parquet",
+        data_catalog={
             "book_snapshot_5_path": f"{FOLDER}/data_type-book_snapshot_5/{BTC}.parquet",
             "auto_discover": True,
         },
-        "time_window": {"start": "2023-05-23T19:23:00Z", "end": "2023-05-23T19:28:00Z"},
-        "strategy": {
-            "name": "TradeReplay",
+        time_window={"start": "2023-05-23T19:23:00Z", "end": "2023-05-23T19:28:00Z"},
+        strategy={
             "submission_mode": "per_trade_tick",
             "orders": [{"side": "buy", "price": Decimal("27000.1"), "amount": Decimal("0.5")}],
             "exec_algorithm": {"type": "TWAP", "params": {"horizon_secs": 10, "interval_secs": 1}},
         },
-        "execution": {"fill_model": {"random_seed": 7}, "latency": {"insert_ms": 5}},
-        "risk": {"throttling_per_sec": 100},
-        "environment": {"UNIFIED_CLOUD_SERVICES_USE_PARQUET": "true"},
-        "fx_stub": {"USDT_USD": 1},
-        "data_source": "local",
-        "quality": {"max_gap_secs": 60},
-        "metrics": {"equity_interval_secs": 10},
-    }
+        execution={"fill_model": {"random_seed": 7}, "latency": {"insert_ms": 5}},
+        risk={"throttling_per_sec": 100},
+        environment={"UNIFIED_CLOUD_SERVICES_USE_PARQUET": "true"},
+        fx_stub={"USDT_USD": 1},
+        data_source="local",
+        quality={"max_gap_secs": 60},
+        metrics={"equity_interval_secs": 10},
+    )
 
 
 MANDATORY = [
@@ -163,7 +155,7 @@ def test_the_full_example_holds(problems: Problems) -> None:
 def test_a_missing_key_is_named(problems: Problems, path: str) -> None:
     found = problems(without(path))
 
-    assert any(line.startswith(f"{path}: missing; give ") for line in found), found
+    assert any(line.startswith(f"{path}: missing; give") for line in found), found
 
 
 @pytest.mark.parametrize("path", [key for key in every_key(perpetual()) if key not in MANDATORY])
@@ -208,13 +200,15 @@ def test_all_problems_of_all_sections_come_at_once(problems: Problems) -> None:
     del document["data_catalog"]["trades_path"]
 
     assert problems(document) == [
-        'instrument.price_precision: found "1", allowed a whole number 0 to 16',
-        "venue.maker_fee: found 2, allowed a number -1 to 1",
-        "data_catalog.trades_path: missing; give text",
+        'instrument.price_precision: found "1", should be a valid integer',
+        "venue.maker_fee: found 2, should be less than or equal to 1",
+        "data_catalog.trades_path: missing; give: Path of the trades below the raw root, with one "
+        "day-* folder for the day; a .parquet file named after the instrument key, or a folder "
+        "when it ends in /.",
         "time_window.start: found 2023-05-23T19:23:00 without a time zone, add Z for UTC: "
         "2023-05-23T19:23:00Z",
         "strategy.exec_algorithm.params.interval_secs: found 11, allowed up to horizon_secs (10)",
-        "fx_stub.USDT: unknown key, allowed FROM_TO such as USDT_USD",
+        "fx_stub.USDT: found \"USDT\", should match pattern '^[A-Z0-9]{2,16}_[A-Z0-9]{2,16}$'",
         'risc: unknown key; did you mean "risk"?',
     ]
 
@@ -225,7 +219,7 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
     document["metrics"] = 5
 
     assert problems(document) == [
-        "metrics: found 5, allowed an object",
+        "metrics: found 5, should be an object",
         "venue.name: found BYBIT, allowed the venue of instrument.id (BINANCE-FUTURES)",
     ]
 
@@ -234,60 +228,86 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
 
 
 @pytest.mark.parametrize(
+    ("path", "value", "allowed"),
+    [
+        ("venue.oms_type", "FUTURES", "should be 'NETTING' or 'HEDGING'"),
+        ("venue.account_type", "BETTING", "should be 'CASH' or 'MARGIN'"),
+        ("venue.book_type", "L3_MBO", "should be 'L1_MBP' or 'L2_MBP'"),
+        ("venue.taker_fee", -1.5, "should be greater than or equal to -1"),
+        ("venue.taker_fee", True, "should be a number"),
+        ("venue.taker_fee", "NaN", "should be a number"),
+        ("venue.taker_fee", "1_0", "should be a number"),
+        ("venue.taker_fee", None, "should be a number"),
+        ("venue.starting_balance", 0, "should be greater than 0"),
+        ("venue.starting_balance", 1.123456789, "should have no more than 8 decimal places"),
+        ("venue.leverage", 0.5, "should be greater than or equal to 1"),
+        ("venue.taker_fee", f"0.{'1' * 29}", "should have no more than 28 decimal places"),
+        ("venue.maker_fee", "1e-29", "should have no more than 28 decimal places"),
+        ("venue.leverage", f"2.{'1' * 25}", "should have no more than 24 decimal places"),
+        ("instrument.margin_maint", "1e-29", "should have no more than 28 decimal places"),
+        ("venue.base_currency", "usdt", "should match pattern '^[A-Z0-9]{2,16}$', such as USDT"),
+        ("instrument.price_precision", 17, "should be less than or equal to 16"),
+        ("instrument.price_precision", 1.5, "should be a valid integer"),
+        ("instrument.price_precision", True, "should be a valid integer"),
+        ("instrument.multiplier", 0, "should be greater than 0"),
+        ("instrument.margin_init", 2, "should be less than or equal to 1"),
+        ("instrument.margin_maint", 0.5, "allowed up to margin_init (0.01)"),
+        ("instrument.id", 5, "should be a valid string"),
+        ("data_catalog.auto_discover", "yes", "should be true or false"),
+        ("data_catalog.parquet_root", "", "should have at least 1 character"),
+        ("time_window.end", 1684870980, "should be a time such as 2023-05-23T19:23:00Z"),
+        (
+            "time_window.end",
+            "2023-02-30T00:00:00Z",
+            "should be a time such as 2023-05-23T19:23:00Z",
+        ),
+        ("strategy.submission_mode", "always", "should be 'per_trade_tick' or 'seed_orders'"),
+        ("strategy.order_type", "STOP", "should be 'LIMIT' or 'MARKET'"),
+        ("strategy.time_in_force", "DAY", "should be 'IOC', 'GTC' or 'FOK'"),
+        ("strategy.orders", {}, "should be a list"),
+        ("strategy.orders[0].side", "BUY", "should be 'buy' or 'sell'"),
+        ("strategy.orders[0].price", 27000.12, "allowed up to 1 decimals (instrument precision)"),
+        ("strategy.orders[0].amount", 0.0001, "allowed up to 3 decimals (instrument precision)"),
+        (
+            "strategy.exec_algorithm.type",
+            "POV",
+            "should be one of 'NORMAL', 'TWAP', 'VWAP', 'ICEBERG'",
+        ),
+        ("strategy.exec_algorithm", "TWAP", "should be an object"),
+        ("strategy.exec_algorithm.params.horizon_secs", 0, "should be greater than 0"),
+        ("execution.fill_model.prob_slippage", 1.1, "should be less than or equal to 1"),
+        ("execution.latency.cancel_ms", -1, "should be greater than or equal to 0"),
+        ("execution.queue_position", 1, "should be true or false"),
+        ("risk.throttling_per_sec", 0, "should be greater than 0"),
+        ("environment.UNIFIED_CLOUD_SERVICES_USE_PARQUET", True, "should be a valid string"),
+        ("fx_stub", {"USDT_USD": 1, "USDT_EUR": 1}, "should have at most 1 item, not more"),
+        ("fx_stub", {}, "should have at least 1 item, not 0"),
+        ("fx_stub.USDT_USD", 0, "should be greater than 0"),
+        ("data_source", "s3", "should be 'local', 'gcs' or 'auto'"),
+        ("quality.max_reject_ratio", 1.5, "should be less than or equal to 1"),
+        ("metrics.equity_interval_secs", 0, "should be greater than or equal to 1"),
+        ("metrics.annualization_days", 367, "should be less than or equal to 366"),
+    ],
+)
+def test_a_value_that_is_not_allowed(
+    problems: Problems, path: str, value: object, allowed: str
+) -> None:
+    assert problems(changed(path, value)) == [f"{path}: found {json.dumps(value)}, {allowed}"]
+
+
+@pytest.mark.parametrize(
     ("path", "value", "line"),
     [
-        ("venue.oms_type", "FUTURES", 'found "FUTURES", allowed one of NETTING, HEDGING'),
-        ("venue.account_type", "BETTING", 'found "BETTING", allowed one of CASH, MARGIN'),
-        ("venue.book_type", "L3_MBO", 'found "L3_MBO", allowed one of L1_MBP, L2_MBP'),
         (
             "venue.name",
             "KRAKEN",
-            'found "KRAKEN", allowed one of BINANCE, BINANCE-FUTURES, BYBIT, DERIBIT, OKX',
+            "unknown venue 'KRAKEN'; known venues: BINANCE, BINANCE-FUTURES, BYBIT, DERIBIT, OKX",
         ),
-        ("venue.taker_fee", -1.5, "found -1.5, allowed a number -1 to 1"),
-        ("venue.taker_fee", True, "found true, allowed a number -1 to 1"),
-        ("venue.taker_fee", "NaN", 'found "NaN", allowed a number -1 to 1'),
-        ("venue.taker_fee", "1_0", 'found "1_0", allowed a number -1 to 1'),
-        ("venue.taker_fee", None, "found null, allowed a number -1 to 1"),
-        (
-            "venue.starting_balance",
-            0,
-            "found 0, allowed a number more than 0, up to 1000000000000",
-        ),
-        ("venue.starting_balance", 1.123456789, "found 1.123456789, allowed at most 8 decimals"),
-        ("venue.leverage", 0.5, "found 0.5, allowed a number 1 to 1000"),
-        # The most that NautilusTrader's decimals hold.
-        ("venue.taker_fee", f"0.{'1' * 29}", f'found "0.{"1" * 29}", allowed at most 28 decimals'),
-        ("venue.maker_fee", "1e-29", 'found "1e-29", allowed at most 28 decimals'),
-        ("venue.leverage", f"2.{'1' * 25}", f'found "2.{"1" * 25}", allowed at most 24 decimals'),
-        (
-            "instrument.margin_maint",
-            "1e-29",
-            'found "1e-29", allowed at most 28 decimals',
-        ),
-        (
-            "venue.base_currency",
-            "usdt",
-            'found "usdt", allowed text such as USDT (pattern ^[A-Z0-9]{2,16}$)',
-        ),
-        ("instrument.price_precision", 17, "found 17, allowed a whole number 0 to 16"),
-        ("instrument.price_precision", 1.5, "found 1.5, allowed a whole number 0 to 16"),
-        ("instrument.price_precision", True, "found true, allowed a whole number 0 to 16"),
-        (
-            "instrument.multiplier",
-            0,
-            "found 0, allowed a number more than 0, up to 1000000000 or null",
-        ),
-        ("instrument.margin_init", 2, "found 2, allowed a number 0 to 1"),
-        ("instrument.margin_maint", 0.5, "found 0.5, allowed up to margin_init (0.01)"),
         (
             "instrument.id",
             "DERIBIT:OPTION:BTC-USD-241227-50000-CALL",
             "options are not supported yet: DERIBIT:OPTION:BTC-USD-241227-50000-CALL",
         ),
-        ("instrument.id", 5, "found 5, allowed text"),
-        ("data_catalog.auto_discover", "yes", 'found "yes", allowed true or false'),
-        ("data_catalog.parquet_root", "", 'found "", allowed text that is not empty or null'),
         (
             "time_window.end",
             "2023-05-23T19:23:00Z",
@@ -295,67 +315,14 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
         ),
         (
             "time_window.end",
-            1684870980,
-            "found 1684870980, allowed a time such as 2023-05-23T19:23:00Z or null",
-        ),
-        (
-            "time_window.end",
-            "2023-02-30T00:00:00Z",
-            'found "2023-02-30T00:00:00Z", allowed a time such as 2023-05-23T19:23:00Z or null',
-        ),
-        (
-            "time_window.end",
             "9999-12-31T23:59:59-14:00",
             "found 9999-12-31T23:59:59-14:00, allowed the years 1971 to 2199",
         ),
-        (
-            "strategy.submission_mode",
-            "always",
-            'found "always", allowed one of per_trade_tick, seed_orders',
-        ),
-        ("strategy.order_type", "STOP", 'found "STOP", allowed one of LIMIT, MARKET'),
-        ("strategy.time_in_force", "DAY", 'found "DAY", allowed one of IOC, GTC, FOK'),
-        ("strategy.orders", {}, "found {}, allowed a list"),
-        ("strategy.orders[0].side", "BUY", 'found "BUY", allowed one of buy, sell'),
-        (
-            "strategy.orders[0].price",
-            27000.12,
-            "found 27000.12, allowed up to 1 decimals (instrument precision)",
-        ),
-        (
-            "strategy.orders[0].amount",
-            0.0001,
-            "found 0.0001, allowed up to 3 decimals (instrument precision)",
-        ),
-        (
-            "strategy.exec_algorithm.type",
-            "POV",
-            'found "POV", allowed one of NORMAL, TWAP, VWAP, ICEBERG',
-        ),
-        ("strategy.exec_algorithm", "TWAP", 'found "TWAP", allowed an object'),
-        (
-            "strategy.exec_algorithm.params.horizon_secs",
-            0,
-            "found 0, allowed a number more than 0, up to 86400",
-        ),
         ("strategy.params", {"a": 1}, "only allowed with strategy.path; remove it"),
-        ("execution.fill_model.prob_slippage", 1.1, "found 1.1, allowed a number 0 to 1"),
-        ("execution.latency.cancel_ms", -1, "found -1, allowed a number 0 to 3600000"),
-        ("execution.queue_position", 1, "found 1, allowed true or false"),
-        (
-            "risk.throttling_per_sec",
-            0,
-            "found 0, allowed a whole number more than 0, up to 1000000000 or null",
-        ),
-        (
-            "environment.UNIFIED_CLOUD_SERVICES_USE_PARQUET",
-            True,
-            "found true, allowed text or null",
-        ),
         (
             "environment.UNIFIED_CLOUD_SERVICES_USE_PARQUET",
             "false",
-            'found "false", allowed "true": there is no other format',
+            "found 'false', allowed true: parquet is the only format there is",
         ),
         (
             "environment.UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS",
@@ -368,26 +335,14 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
             "found 'gs://bucket', allowed a local folder",
         ),
         ("environment.HOME", "/", "unknown key; known keys: UNIFIED_CLOUD_LOCAL_PATH, "),
-        ("fx_stub", {"USDT_USD": 1, "USDT_EUR": 1}, "found 2 entries, allowed 1"),
-        ("fx_stub", {}, "found 0 entries, allowed 1"),
-        (
-            "fx_stub.USDT_USD",
-            0,
-            "found 0, allowed a number more than 0, up to 1000000000000",
-        ),
-        ("data_source", "s3", 'found "s3", allowed one of local, gcs, auto'),
-        ("quality.max_reject_ratio", 1.5, "found 1.5, allowed a number 0 to 1"),
-        ("metrics.equity_interval_secs", 0, "found 0, allowed a whole number 1 to 86400"),
-        ("metrics.annualization_days", 367, "found 367, allowed a whole number 1 to 366"),
     ],
 )
-def test_a_value_that_is_not_allowed(
+def test_a_value_that_breaks_a_rule(
     problems: Problems, path: str, value: object, line: str
 ) -> None:
-    found = problems(changed(path, value))
+    (found,) = problems(changed(path, value))
 
-    assert len(found) == 1, found
-    assert found[0].startswith(f"{path}: {line}"), found
+    assert found.startswith(f"{path}: {line}")
 
 
 def test_decimals_are_exact(tmp_path: Path) -> None:
@@ -470,7 +425,8 @@ def test_an_own_strategy_decides_itself_what_to_send(problems: Problems) -> None
 def test_an_import_path_has_a_module_and_a_class(problems: Problems, path: str) -> None:
     (line,) = problems(changed("strategy", {"name": "Mine", "path": path}))
 
-    assert line.startswith(f'strategy.path: found "{path}", allowed text such as my_strategies.')
+    assert line.startswith(f'strategy.path: found "{path}", should match pattern ')
+    assert line.endswith(", such as my_strategies.momentum:Momentum")
 
 
 def test_seed_orders_need_orders(problems: Problems) -> None:
@@ -809,7 +765,11 @@ VALUES = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    deadline=None,  # how fast a busy machine is, is not the question
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=200,
+)
 @given(st.sampled_from(every_key(perpetual())), VALUES)
 def test_any_value_anywhere_is_accepted_or_explained(
     problems: Problems, path: str, value: object

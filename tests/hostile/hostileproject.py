@@ -1,18 +1,16 @@
 """A project folder of its own, with the configurations of one instrument and a sample day."""
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from configfiles import BTC, BTC_KEY, shipped, write_config
 
 from odum_assets.cli.main import main
 from odum_assets.raw.sample import SampleSpec, write_sample
 
 REPOSITORY = Path(__file__).parents[2]
-BTC = "binance_futures_btcusdt_l2_trades_config"
-BTC_KEY = "BINANCE-FUTURES:PERPETUAL:BTC-USDT"
 DAY = date(2024, 1, 1)
 
 
@@ -40,15 +38,7 @@ class Project:
 
     def config(self, name: str = BTC, **sections: Any) -> Path:
         """Write the configuration with keys of its sections changed, under a name."""
-        document = json.loads((REPOSITORY / f"configs/{BTC}.json").read_text())
-        for section, changed in sections.items():
-            if isinstance(changed, dict):
-                document[section] = {**document.get(section, {}), **changed}
-            else:
-                document[section] = changed
-        path = self.root / "configs" / f"{name}.json"
-        path.write_text(json.dumps(document))
-        return path
+        return write_config(self.root / "configs", name, shipped(), **sections)
 
     def sample(self) -> None:
         """Write a sample day of trades and books."""

@@ -392,7 +392,7 @@ def test_missing_partitions_are_named(market: Market) -> None:
 
 
 def test_an_algorithm_for_all_and_one_that_varies_exclude_each_other(market: Market) -> None:
-    from odum_assets.config.model import TwapAlgorithm
+    from odum_assets.config.sections.algorithms import TwapAlgorithm
 
     config = variant()
     request = replace(_request(config), exec_algorithm=TwapAlgorithm(type="TWAP"))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.config.model import ExecAlgorithm
+from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.instruments.keys import VENUE_CODES, InstrumentKey, venue_products
 
 router = APIRouter(prefix="/api", tags=["choices"])

@@ -58,14 +58,14 @@ def list_configs(service: ServiceHere) -> Configs:
     return Configs(
         configs=[
             ListedConfig(
-                name=each.path.stem,
-                file=each.path.name,
-                valid=each.loaded is not None,
-                instrument=None if each.loaded is None else str(each.loaded.key),
-                hash=None if each.loaded is None else each.loaded.content_hash,
-                problems=list(each.problems),
+                name=file.path.stem,
+                file=file.path.name,
+                valid=file.loaded is not None,
+                instrument=None if file.loaded is None else str(file.loaded.key),
+                hash=None if file.loaded is None else file.loaded.content_hash,
+                problems=list(file.problems),
             )
-            for each in files
+            for file in files
         ],
         problems=problems,
     )
