@@ -146,6 +146,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         frozen=True,
+        use_attribute_docstrings=True,
         extra="forbid",
         env_ignore_empty=True,
         case_sensitive=True,
