@@ -281,12 +281,17 @@ class DagsterClient:
         events = tuple(map(_event_of, logs["events"]))
         return Look(run, events, logs["cursor"], has_more=logs["hasMore"])
 
-    def cancel(self, dagster_run_id: str) -> str | None:
-        """Cancel a queued or running run; return why Dagster does not, None when it does."""
+    def cancel(self, dagster_run_id: str, policy: str = "SAFE_TERMINATE") -> str | None:
+        """Cancel a queued or running run; return why Dagster does not, None when it does.
+
+        With the policy ``MARK_AS_CANCELED_IMMEDIATELY`` it asks no process.
+        """
         found = self._query(
-            f"""mutation($id: String!) {{ terminateRun(runId: $id) {{ __typename
+            f"""mutation($id: String!, $policy: TerminateRunPolicy) {{
+            terminateRun(runId: $id, terminatePolicy: $policy) {{ __typename
             ... on TerminateRunFailure {{ message }} {_ERROR} }} }}""",
             id=dagster_run_id,
+            policy=policy,
         )["terminateRun"]
         return None if found["__typename"] == "TerminateRunSuccess" else _refusal(found)
 

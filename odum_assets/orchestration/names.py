@@ -23,9 +23,6 @@ CATALOG_NAMES: Final = {
 }
 """Last part of a catalog asset's key, by the raw data type it is made of."""
 
-PROCESS_TAG: Final = "odum/process"
-"""Tag of a Dagster run that a command carries out: its process, which a person may stop."""
-
 OWNERS: Final = ["team:research"]
 
 POOL_CONVERSION: Final = "conversion"

@@ -16,7 +16,7 @@ import dagster as dg
 
 from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.failures import failure_text
-from odum_assets.orchestration.names import PROCESS_TAG
+from odum_assets.orchestration.run_process import process_of
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -134,9 +134,11 @@ class Registration:
         """
         if isinstance(error, Exception):
             return error
-        run = self._context.instance.get_run_by_id(self._context.run.run_id)
+        own = self._context.run
+        run = self._context.instance.get_run_by_id(own.run_id)
         is_asked = run is None or run.status is dg.DagsterRunStatus.CANCELING
-        if is_asked or PROCESS_TAG in self._context.run.tags:
+        # In the process of a command it was Ctrl-C.
+        if is_asked or process_of(own.run_id, own.tags) is not None:
             return RunCanceled("the run was canceled")
         return BacktestError("the run was broken off: Dagster was stopped meanwhile")
 

@@ -35,6 +35,7 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.run_process import NotInterruptedError, RunProcess, process_of
 from odum_assets.registry.pending import close_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
@@ -53,6 +54,7 @@ _EVENT_ID = re.compile(r"\d{1,12}", re.ASCII)
 _LOG_LINES = 200
 _CANCEL_S = 30.0
 _CANCEL_POLL_S = 0.5
+_AT_ONCE = "MARK_AS_CANCELED_IMMEDIATELY"
 
 
 class Progress(BaseModel):
@@ -165,11 +167,17 @@ async def get_run_status(service: ServiceHere, run_id: str) -> LiveRun:
 
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
 async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
-    """Cancel a queued or running run. One that has ended stays as it is (409)."""
+    """Cancel a queued or running run. One that has ended stays as it is (409).
+
+    A run that a command carries out is stopped as by Ctrl-C, on the service's own host only (409).
+    """
     deadline = anyio.current_time() + _CANCEL_S
     run = await known_run(service, run_id)
     if run.status in FINISHED:
         raise ProblemError(409, "already-ended", f"run {run_id} has ended: {run.status}")
+    process = process_of(run.run_id, run.tags)
+    if process is not None and not process.is_here:
+        await anyio.to_thread.run_sync(_interrupt, run_id, process)
     while run.status not in FINISHED and not run.canceling:
         refusal = await service.dagster.ask(service.dagster.cancel, run.run_id)
         run = await known_run(service, run.run_id)
@@ -178,9 +186,23 @@ async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
             if anyio.current_time() >= deadline:
                 raise ProblemError(409, "not-canceled", f"run {run_id}: Dagster: {refusal}")
             await anyio.sleep(_CANCEL_POLL_S)
+    if process is not None and run.status not in FINISHED:
+        # Dagster knows by now that this is wanted, but has no way to reach the process.
+        if await anyio.to_thread.run_sync(process.is_alive):
+            await anyio.to_thread.run_sync(_interrupt, run_id, process)
+        else:
+            await service.dagster.ask(service.dagster.cancel, run.run_id, _AT_ONCE)
+            run = await known_run(service, run.run_id)
     if run.status == "canceled":
         await anyio.to_thread.run_sync(_close, service, run.run_id)
     return _shown(run, await service.following.log(run.run_id))
+
+
+def _interrupt(run_id: str, process: RunProcess) -> None:
+    try:
+        process.interrupt()
+    except NotInterruptedError as error:
+        raise ProblemError(409, "not-canceled", f"run {run_id}: {error}") from None
 
 
 LastEventId = Annotated[
