@@ -16,6 +16,7 @@ import dagster as dg
 
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
+from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
 from odum_assets.orchestration.names import CODE_LOCATION, op_name
 from odum_assets.orchestration.progress import Watcher, watched
@@ -132,10 +133,14 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     config_dir = here if own_file else state
     ref = InstanceRef.from_dir(str(state), config_dir=str(config_dir), overrides=_QUIET)
     with dg.DagsterInstance.from_ref(ref) as instance:
-        if fail_lost_runs(instance) and settings is not None:
+        lost = fail_lost_runs(instance)
+        if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.
             with suppress(OdumError):
                 settle_pending(instance, settings)
+                project = load_project(settings)
+                for run_id in lost:
+                    register_ended_or_log(instance, project, run_id)
         yield instance
 
 
@@ -220,6 +225,8 @@ def materialize(
             outcome.take(event)
             if on_event is not None:
                 on_event(event)
+    # Where no daemon runs, no sensor does it.
+    register_ended_or_log(instance, graph.project, run.run_id)
     finished = instance.get_run_by_id(run.run_id)
     return outcome.result(run.run_id, None if finished is None else finished.status)
 
