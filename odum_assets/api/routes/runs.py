@@ -1,8 +1,10 @@
 """Runs: start, follow, look at, cancel. All of it is Dagster's doing."""
 
+import dataclasses
 import logging
 import re
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -87,6 +89,15 @@ class LiveRun(BaseModel):
     result: str | None = Field(description="Where its result is, once it is stored.")
 
 
+class DayRun(BaseModel):
+    """The run of one day of a range."""
+
+    run_id: str | None = Field(description="Its id; null while the registry does not know it.")
+    dagster_run_id: str
+    day: str | None
+    status: Status
+
+
 class Backfill(BaseModel):
     """Runs for the days of a range."""
 
@@ -95,6 +106,7 @@ class Backfill(BaseModel):
     status: str = Field(description="requested, completed_success, completed_failed, canceled...")
     days: int
     by_status: dict[str, int] = Field(description="Runs so far, by their status.")
+    runs: list[DayRun] = Field(description="Runs so far, by day.")
     skipped: dict[str, str] = Field(
         default={}, description="Days without data that were left out, told when it is started."
     )
@@ -246,7 +258,7 @@ async def stream_run(
 @router.get("/api/v1/backfills/{backfill_id}")
 async def get_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     """Return how far a range of days is."""
-    return _shown_days(await _known_backfill(service, backfill_id))
+    return await _shown_days(service, await _known_backfill(service, backfill_id))
 
 
 @router.delete("/api/v1/backfills/{backfill_id}", status_code=202)
@@ -258,7 +270,7 @@ async def cancel_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     refusal = await service.dagster.ask(service.dagster.cancel_backfill, backfill_id)
     if refusal is not None:
         raise ProblemError(409, "not-canceled", f"backfill {backfill_id}: Dagster: {refusal}")
-    return _shown_days(await _known_backfill(service, backfill_id))
+    return await _shown_days(service, await _known_backfill(service, backfill_id))
 
 
 @router.post("/api/backtest/run")
@@ -526,7 +538,7 @@ async def _started_days(
         )
 
     found = await _once(service, service.dagster.find_backfill, start, tags)
-    return _shown_days(found, skipped)
+    return await _shown_days(service, found, skipped)
 
 
 async def _once[T: (DagsterRun, DagsterBackfill)](
@@ -644,12 +656,20 @@ def _progress(figures: dict[str, Any] | None) -> Progress | None:
     return None if figures is None else Progress.model_validate(figures)
 
 
-def _shown_days(found: DagsterBackfill, skipped: dict[str, str] | None = None) -> Backfill:
+async def _shown_days(
+    service: Service, found: DagsterBackfill, skipped: dict[str, str] | None = None
+) -> Backfill:
+    dagster_run_ids = [each.dagster_run_id for each in found.runs]
+    ids = await anyio.to_thread.run_sync(service.registered.run_ids, dagster_run_ids)
     return Backfill(
         id=found.id,
         status=found.status,
         days=found.days,
-        by_status=found.by_status,
+        by_status=Counter(each.status for each in found.runs),
+        runs=[
+            DayRun(run_id=ids.get(each.dagster_run_id), **dataclasses.asdict(each))
+            for each in found.runs
+        ],
         skipped=skipped or {},
     )
 
