@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import unquote
@@ -57,6 +57,7 @@ _JSON: Final = {"Content-Type": "application/json"}
 _LATER: Final = {"Retry-After": "5"}
 
 _RUN = """__typename runId status creationTime startTime endTime jobName tags { key value }"""
+_BACKFILL_RUN = "runId status tags { key value }"
 _CAUSE = "message errorChain { error { message } }"
 _EVENT = f"""__typename ... on MessageEvent {{ message timestamp level stepKey }}
 ... on ExecutionStepFailureEvent {{ error {{ {_CAUSE} }} failureMetadata {{ description }} }}
@@ -134,6 +135,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class BackfillRun:
+    """The run of a day in a backfill."""
+
+    dagster_run_id: str
+    day: str | None
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
 class DagsterBackfill:
     """Several runs of one request."""
 
@@ -141,7 +151,7 @@ class DagsterBackfill:
     status: str
     days: int
     tags: dict[str, str]
-    by_status: dict[str, int] = field(default_factory=dict)
+    runs: tuple[BackfillRun, ...] = ()
 
 
 class DagsterClient:
@@ -265,21 +275,26 @@ class DagsterClient:
         events = tuple(map(_event_of, logs["events"]))
         return Look(run, events, logs["cursor"], has_more=logs["hasMore"])
 
-    def cancel(self, dagster_run_id: str) -> str | None:
-        """Cancel a queued or running run; return why Dagster does not, None when it does."""
+    def cancel(self, dagster_run_id: str, policy: str = "SAFE_TERMINATE") -> str | None:
+        """Cancel a queued or running run; return why Dagster does not, None when it does.
+
+        With the policy ``MARK_AS_CANCELED_IMMEDIATELY`` it asks no process.
+        """
         found = self._query(
-            f"""mutation($id: String!) {{ terminateRun(runId: $id) {{ __typename
+            f"""mutation($id: String!, $policy: TerminateRunPolicy) {{
+            terminateRun(runId: $id, terminatePolicy: $policy) {{ __typename
             ... on TerminateRunFailure {{ message }} {_ERROR} }} }}""",
             id=dagster_run_id,
+            policy=policy,
         )["terminateRun"]
         return None if found["__typename"] == "TerminateRunSuccess" else _refusal(found)
 
     def backfill(self, backfill_id: str) -> DagsterBackfill | None:
         """Return how far a backfill is, None when there is none of this id."""
         found = self._query(
-            """query($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
-            ... on PartitionBackfill { id status numPartitions tags { key value }
-            runs(limit: 10000) { status } } } }""",
+            f"""query($id: String!) {{ partitionBackfillOrError(backfillId: $id) {{ __typename
+            ... on PartitionBackfill {{ id status numPartitions tags {{ key value }}
+            runs(limit: 10000) {{ {_BACKFILL_RUN} }} }} }} }}""",
             id=backfill_id,
         )["partitionBackfillOrError"]
         return _backfill_of(found) if found["__typename"] == "PartitionBackfill" else None
@@ -289,7 +304,7 @@ class DagsterClient:
         found = self._query(
             f"""query($limit: Int!) {{ partitionBackfillsOrError(limit: $limit) {{ __typename
             ... on PartitionBackfills {{ results {{ id status numPartitions tags {{ key value }}
-            runs(limit: 1) {{ status }} }} }} {_ERROR} }} }}""",
+            runs(limit: 1) {{ {_BACKFILL_RUN} }} }} }} {_ERROR} }} }}""",
             limit=_BACKFILLS_LOOKED_AT,
         )["partitionBackfillsOrError"]
         if found["__typename"] != "PartitionBackfills":
@@ -481,16 +496,18 @@ def _run_of(found: dict[str, Any]) -> DagsterRun | None:
 
 
 def _backfill_of(found: dict[str, Any]) -> DagsterBackfill:
-    by_status: dict[str, int] = {}
-    for run in found["runs"]:
-        status = _STATUS[run["status"]]
-        by_status[status] = by_status.get(status, 0) + 1
+    runs = (
+        BackfillRun(
+            each["runId"], _tags(each["tags"]).get("dagster/partition"), _STATUS[each["status"]]
+        )
+        for each in found["runs"]
+    )
     return DagsterBackfill(
         id=found["id"],
         status=found["status"].lower(),
         days=found["numPartitions"] or 0,
         tags=_tags(found["tags"]),
-        by_status=by_status,
+        runs=tuple(sorted(runs, key=lambda each: (each.day or "", each.dagster_run_id))),
     )
 
 

@@ -7,7 +7,7 @@ transactions a question sees.
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -103,6 +103,15 @@ class RunRegistry:
                 404, "unknown-run", f"there is no run {run_id[:80]}; see GET /api/v1/runs"
             )
         return found
+
+    def run_ids(self, dagster_run_ids: Sequence[str]) -> dict[str, str]:
+        """Return the run ids of Dagster runs by their ids, of those that are known."""
+        try:
+            with self.reading() as connection:
+                return queries.get_run_ids(connection, dagster_run_ids)
+        except RegistryError:
+            # Dagster may know more than a registry that cannot be read.
+            return {}
 
     def close(self) -> None:
         """Close what is open."""

@@ -19,15 +19,22 @@ from odum_assets.backtest.process import LOG, death, read_facts, start_child
 from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
 
+type Slots = Callable[[int], int]
+"""Return how many runs may go on at one time, given how many have not ended."""
+
 type End = ReplayFacts | BacktestError
 """Facts of a replay, or why there are none."""
+
+
+ALLOWED = "slots"
+"""File in a sweep's work folder: how many runs may go on at one time."""
 
 
 def run_plans(
     labels: Sequence[str],
     plans: Sequence[RunPlan],
     work: Path,
-    slots: int,
+    slots: int | Slots,
     progress: Callable[[int | None, Progress], None],
 ) -> Generator[tuple[int, End]]:
     """Run plans over the same rows, which are read once, each in a process of its own.
@@ -40,8 +47,9 @@ def run_plans(
         The runs; their work folders exist.
     work : Path
         An existing folder for what is said of all of them.
-    slots : int
-        Runs at one time.
+    slots : int or callable
+        Runs at one time; a callable is asked at the begin and after each run's end. It may lower
+        its answer only to the number of runs that have not ended: none is stopped.
     progress : Callable
         Called with the index of a run (None while rows are loaded) and how far it is.
 
@@ -60,10 +68,11 @@ def run_plans(
     document = {
         "labels": list(labels),
         "plans": [plan.document() for plan in plans],
-        "slots": slots,
         "work": str(work),
     }
     file.write_text(write_json(document), encoding="utf-8")
+    unended = len(plans)
+    _allow(work, slots, unended)
     refusals: dict[int, str] = {}
     with _started(file, work / LOG) as (process, lines):
         for line in lines:
@@ -73,6 +82,8 @@ def run_plans(
             elif index < 0:
                 progress(None, Progress(phase, done))
             elif phase == "ended":
+                unended -= 1
+                _allow(work, slots, unended)
                 try:
                     yield index, read_facts(plans[index], done, refusals.get(index, ""))
                 except BacktestError as error:
@@ -84,6 +95,14 @@ def run_plans(
         raise BacktestError(refusals[-1])
     if code:
         raise BacktestError(death(code, work / LOG))
+
+
+def _allow(work: Path, slots: int | Slots, unended: int) -> None:
+    """Write down how many runs may go on; the sweep's process reads it before it starts one."""
+    number = slots if isinstance(slots, int) else slots(unended)
+    # Renamed: it is never read in part.
+    (work / "allowed").write_text(str(number), encoding="ascii")
+    (work / "allowed").rename(work / ALLOWED)
 
 
 @contextmanager

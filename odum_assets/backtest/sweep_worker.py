@@ -13,7 +13,8 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +28,7 @@ from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import LOG, death
 from odum_assets.backtest.simulation import Report, load_strategy
 from odum_assets.backtest.strategies.sources import StrategySources
+from odum_assets.backtest.sweep import ALLOWED
 from odum_assets.backtest.worker import replay_to_end, strategy_sources
 from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
@@ -54,17 +56,14 @@ class SweepPlan(BaseModel):
         What each run is called in messages.
     plans : tuple[RunPlan, ...]
         The runs; they differ in nothing that decides which rows are replayed.
-    slots : int
-        Runs at one time.
     work : Path
-        Folder for what is said of all of them.
+        Folder for what is said of all of them, and for how many may go on at one time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: tuple[str, ...]
     plans: tuple[RunPlan, ...]
-    slots: int
     work: Path
 
     @model_validator(mode="after")
@@ -152,7 +151,7 @@ def _run_group(
     # Looking at objects writes to them, and each page written to is a copy.
     gc.collect()
     gc.freeze()
-    _fork_all(indices, work, sweep.slots, tell)
+    _fork_all(indices, work, sweep.work / ALLOWED, tell)
     return 0
 
 
@@ -165,27 +164,21 @@ def _by_engine(plans: tuple[RunPlan, ...]) -> list[list[int]]:
 
 
 def _fork_all(
-    indices: list[int], work: Callable[[int], int], slots: int, tell: "_Messages"
+    indices: list[int], work: Callable[[int], int], allowed: Path, tell: "_Messages"
 ) -> None:
-    """Run a function in a process per index, some at a time, and tell of each end."""
+    """Run a function in a process per index, as many as a file allows, and tell of each end."""
     running: dict[int, int] = {}
-    waiting = iter(indices)
+    waiting = deque(indices)
     try:
-        for index in _first(waiting, slots):
-            running[_fork(partial(work, index))] = index
-        while running:
+        while waiting or running:
+            while waiting and (not running or len(running) < int(allowed.read_text())):
+                index = waiting.popleft()
+                running[_fork(partial(work, index))] = index
             process, status = os.wait()
             tell(running.pop(process), ENDED, os.waitstatus_to_exitcode(status), 0, None)
-            for index in _first(waiting, 1):
-                running[_fork(partial(work, index))] = index
     finally:
         for process in running:
             os.kill(process, signal.SIGKILL)
-
-
-def _first(waiting: Iterator[int], count: int) -> Iterator[int]:
-    for _, index in zip(range(count), waiting, strict=False):
-        yield index
 
 
 def _run_apart(work: Callable[[], int], sweep: SweepPlan) -> None:

@@ -243,10 +243,10 @@ def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
     return [
         {
             **subject,
-            "check": check.name,
-            "passed": verdict.passed,
-            "blocking": check.blocking,
-            "text": verdict.text,
+            "check": each.check.name,
+            "passed": each.verdict.passed,
+            "blocking": bool(each.refused),
+            "text": each.verdict.text,
         }
-        for check, verdict in judged
+        for each in judged
     ]

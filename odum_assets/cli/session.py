@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 type Key = tuple[str, ...]
 
-_INTERRUPTED = "DagsterExecutionInterruptedError"
 _TAGS = {"odum/source": "cli"}
 
 
@@ -102,8 +101,7 @@ class Session:
                 on_event=follow,
                 on_progress=display.progress,
             )
-        # Dagster takes Ctrl-C for a failure of the step that it hit.
-        if any(_INTERRUPTED in text for _, text in result.failures):
+        if result.canceled:
             raise KeyboardInterrupt
         return result
 

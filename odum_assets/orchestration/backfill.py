@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import dagster as dg
 
 from odum_assets.errors import OdumError
+from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.launch import (
     Config,
     Key,
@@ -26,6 +27,7 @@ from odum_assets.orchestration.launch import (
     load_graph,
     materialize,
 )
+from odum_assets.orchestration.project import load_project
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -177,13 +179,13 @@ def backfill(
                     tell(_event(each, "step", step=message))
                     continue
                 running.remove(each)
-                result = _finish(instance, each, message)
+                result = _finish(instance, settings, each, message)
                 results[each.task.index] = result
                 tell(_event(each, "finished", result=result))
     finally:
         for each in running:
             each.process.terminate()
-            _finish(instance, each, None)
+            _finish(instance, settings, each, None)
     return [results[index] for index in range(len(works))]
 
 
@@ -250,7 +252,9 @@ def _receive(running: _Running) -> object:
         return None
 
 
-def _finish(instance: dg.DagsterInstance, running: _Running, message: object) -> LaunchResult:
+def _finish(
+    instance: dg.DagsterInstance, settings: Settings, running: _Running, message: object
+) -> LaunchResult:
     """Wait for the process; a result that it did not send is made from how it ended."""
     running.process.join()
     running.receiver.close()
@@ -265,6 +269,7 @@ def _finish(instance: dg.DagsterInstance, running: _Running, message: object) ->
     run = instance.get_run_by_id(running.task.run_id)
     if run is not None and not run.is_finished:
         fail_run(instance, run, text)
+        register_ended_or_log(instance, load_project(settings), run.run_id)
     return LaunchResult(False, running.task.run_id, (("run", text),))
 
 

@@ -13,7 +13,11 @@ from odum_assets.orchestration.assets.sweep import sweep_action
 from odum_assets.orchestration.automation import automation_sensor
 from odum_assets.orchestration.jobs import day_job
 from odum_assets.orchestration.project import Project, load_project
-from odum_assets.orchestration.sensors import ended_runs_sensor, raw_days_sensor
+from odum_assets.orchestration.sensors import (
+    ended_run_sensors,
+    ended_runs_sensor,
+    raw_days_sensor,
+)
 from odum_assets.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
@@ -59,6 +63,7 @@ def definitions_of(project: Project) -> dg.Definitions:
     sensors: list[dg.SensorDefinition] = [
         raw_days_sensor(project, jobs),
         ended_runs_sensor(project),
+        *ended_run_sensors(project),
     ]
     if automated:
         sensors.append(automation_sensor(automated))

@@ -1,8 +1,9 @@
 """Data quality and account checks: pure verdicts, and the thin shell that Dagster shows.
 
-A check that blocks stands where a backtest would be meaningless; everything else warns. Thresholds
-are the ``quality`` section of the configurations: an instrument's partition serves all of them, so
-the strictest one counts and is named. Checks are partitioned: each day keeps its own verdict.
+Thresholds are the ``quality`` section of the configurations. Several of them share an instrument's
+partition, so its checks only warn, and name the configurations whose threshold is exceeded. A run
+is judged by its own configuration alone, in the same way however it is started and whether or not
+it converts the partition itself. Checks are partitioned: each day keeps its own verdict.
 """
 
 import warnings
@@ -51,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A threshold and the configuration that sets it, or how many do."""
+    """A threshold and the configuration that sets it."""
 
     value: Decimal | int
     config: str
@@ -79,13 +80,42 @@ class Check(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CatalogCheck:
-    """A check of a catalog partition, evaluated from its manifest."""
+    """A check of a catalog partition, evaluated from its manifest.
+
+    `refuses` says whether runs of a configuration are refused where it fails; `threshold` is a key
+    of its ``quality`` section.
+    """
 
     name: str
     description: str
-    blocking: bool
     threshold: str
     evaluate: "Callable[[PartitionManifest, Limit], Verdict]"
+    refuses: Callable[[LoadedConfig], bool] = lambda _: False
+    blocking: bool = field(default=False, init=False)
+
+    def judge(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
+        """Judge a partition by the threshold of a configuration."""
+        value = getattr(config.config.quality, self.threshold)
+        return self.evaluate(manifest, Limit(value, config.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What a check comes to for all configurations that share a partition.
+
+    Parameters
+    ----------
+    check : CatalogCheck
+        The check.
+    verdict : Verdict
+        By the strictest threshold; its text names the configurations that it fails for.
+    refused : tuple[str, ...]
+        Configurations whose runs are refused because of it.
+    """
+
+    check: CatalogCheck
+    verdict: Verdict
+    refused: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +129,6 @@ class ResultCheck:
 
 
 # --- catalog ------------------------------------------------------------------------------------
-
-
-def strictest(configs: Sequence[LoadedConfig], threshold: str) -> Limit:
-    """Return the lowest value of a threshold among configurations, with the one that has it."""
-    lowest = min(getattr(loaded.config.quality, threshold) for loaded in configs)
-    names = [each.name for each in configs if getattr(each.config.quality, threshold) == lowest]
-    return Limit(lowest, names[0] if len(names) == 1 else f"{len(names)} configurations")
 
 
 def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -181,46 +204,42 @@ def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
 
 _REJECTS = CatalogCheck(
     "rejects",
-    "Share of raw rows that could not be taken over. Blocks: a backtest over the rest is not one "
-    "over this day.",
-    True,
+    "Share of raw rows that could not be taken over. Runs of a configuration whose threshold is "
+    "exceeded are refused: a backtest over the rest is not one over this day.",
     "max_reject_ratio",
     evaluate_rejects,
+    refuses=lambda _: True,
 )
-_GAPS = CatalogCheck("gaps", "Longest time without a row.", False, "max_gap_secs", evaluate_gaps)
+_GAPS = CatalogCheck("gaps", "Longest time without a row.", "max_gap_secs", evaluate_gaps)
 _COVERAGE = CatalogCheck(
     "day_covered",
-    "Distance of the first and last row to the edges of the day: a delivery that was cut off. "
-    "Blocks where all configurations set quality.partial_days to refuse.",
-    False,
+    "Distance of the first and last row to the edges of the day: a delivery that was cut off. Runs "
+    "of configurations that set quality.partial_days to refuse are refused.",
     "max_edge_gap_secs",
     evaluate_coverage,
+    refuses=lambda config: config.config.quality.partial_days == "refuse",
 )
 _CLOCK = CatalogCheck(
     "clock_skew",
     "Rows whose arrival is before the exchange's own time: the clocks disagree.",
-    False,
     "max_negative_latency_ratio",
     evaluate_clock,
 )
 _DUPLICATES = CatalogCheck(
     "duplicate_ids",
     "Trade ids that occur more than once.",
-    False,
     "max_duplicate_ids",
     evaluate_duplicates,
 )
 _SIDES = CatalogCheck(
     "unknown_sides",
     "Trades that say neither buy nor sell.",
-    False,
     "max_unknown_side_ratio",
     evaluate_sides,
 )
 _CROSSED = CatalogCheck(
     "crossed_books",
     "Books whose best bid is at or above the best ask.",
-    False,
     "max_crossed_ratio",
     evaluate_crossed,
 )
@@ -234,25 +253,10 @@ CATALOG_CHECKS: Final = {
 """Checks of a catalog asset by the raw data type it is made of."""
 
 
-def catalog_checks(
-    data_type: DataType, configs: Sequence[LoadedConfig]
-) -> tuple[CatalogCheck, ...]:
-    """Return the checks of a partition, with what blocks for these configurations.
-
-    A partial day is refused for those that want that (a run asks for its own configuration alone);
-    the partition, which they share, blocks when all of them do.
-    """
-    refuses = all(each.config.quality.partial_days == "refuse" for each in configs)
-    return tuple(
-        replace(check, blocking=True) if check is _COVERAGE and refuses else check
-        for check in CATALOG_CHECKS[data_type]
-    )
-
-
 def judge_partition(
     manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
-) -> list[tuple[CatalogCheck, Verdict]]:
-    """Return the verdict of every check of a partition.
+) -> list[Judgment]:
+    """Return what every check of a partition comes to.
 
     Parameters
     ----------
@@ -267,16 +271,33 @@ def judge_partition(
         If the manifest's figures are not what a conversion writes.
     """
     try:
-        return [
-            (check, check.evaluate(manifest, strictest(configs, check.threshold)))
-            for check in catalog_checks(manifest.data_type, configs)
-        ]
+        return [_judged(check, manifest, configs) for check in CATALOG_CHECKS[manifest.data_type]]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise DataError(
             f"{manifest.key} {manifest.data_type.value} {manifest.day}: the quality figures of the "
             f"manifest cannot be used ({type(error).__name__}: {error}). Convert the day again "
             "with `odum convert --force`."
         ) from error
+
+
+def _judged(
+    check: CatalogCheck, manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
+) -> Judgment:
+    by_threshold = sorted(configs, key=lambda each: getattr(each.config.quality, check.threshold))
+    verdict = check.judge(manifest, by_threshold[0])
+    failing = [each for each in configs if not check.judge(manifest, each).passed]
+    refused = tuple(each.name for each in failing if check.refuses(each))
+    if not failing:
+        return Judgment(check, verdict, refused)
+    text = f"{verdict.text}. Exceeded for {_listed([each.name for each in failing])}"
+    if refused:
+        text += f"; runs are refused of {_listed(refused)}"
+    return Judgment(check, replace(verdict, text=text), refused)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- result -------------------------------------------------------------------------------------
@@ -351,8 +372,7 @@ def evaluate_days(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Ve
     missing, days = summary["missing_days"], len(metadata["days"])
     text = f"{days} of {days + len(missing)} days of the window are in the catalog"
     if missing:
-        text += f"; missing: {', '.join(missing[:_MOST_NAMED])}"
-        text += "" if len(missing) <= _MOST_NAMED else f" and {len(missing) - _MOST_NAMED} more"
+        text += f"; missing: {_listed(missing)}"
     return Verdict(not missing, text, {"days": days, "days_missing": len(missing)})
 
 

@@ -5,7 +5,6 @@ does not: several runs at a time (``backfill``), anything a person sees.
 """
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,17 +15,13 @@ import dagster as dg
 
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
+from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
-from odum_assets.orchestration.names import (
-    ACTIONS,
-    CODE_LOCATION,
-    PROCESS_TAG,
-    action_job_name,
-    op_name,
-)
+from odum_assets.orchestration.names import ACTIONS, CODE_LOCATION, action_job_name, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.orchestration.registration import settle_pending
+from odum_assets.orchestration.run_process import process_of, process_tags
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,8 +30,6 @@ if TYPE_CHECKING:
 AD_HOC_JOB: Final = "__ASSET_JOB"
 """Dagster's own job of all assets, for selections that no single day job has."""
 
-_HOST_TAG: Final = "odum/host"
-_STARTED_TAG: Final = "odum/process_started"
 _STATE: Final = ".dagster"
 
 # Capturing output replaces stdout and stderr of the process, and with them progress bars.
@@ -70,6 +63,8 @@ class LaunchResult:
         Metadata values by asset key, of the assets that were made.
     warnings : tuple[tuple[str, str], ...]
         Asset key and text of each check that warned.
+    canceled : bool
+        Whether somebody stopped it.
     """
 
     success: bool
@@ -77,6 +72,7 @@ class LaunchResult:
     failures: tuple[tuple[str, str], ...] = ()
     materializations: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: tuple[tuple[str, str], ...] = ()
+    canceled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +131,14 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     config_dir = here if own_file else state
     ref = InstanceRef.from_dir(str(state), config_dir=str(config_dir), overrides=_QUIET)
     with dg.DagsterInstance.from_ref(ref) as instance:
-        if fail_lost_runs(instance) and settings is not None:
+        lost = fail_lost_runs(instance)
+        if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.
             with suppress(OdumError):
                 settle_pending(instance, settings)
+                project = load_project(settings)
+                for run_id in lost:
+                    register_ended_or_log(instance, project, run_id)
         yield instance
 
 
@@ -188,7 +188,9 @@ def materialize(
     """
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.execution.api import execute_run_iterator
+    from dagster._core.utils import make_new_run_id
 
+    run_id = run_id or make_new_run_id()
     selection = _selection(graph, keys)
     _check_partition(graph, partition)
     name = job or _job_for(graph, selection)
@@ -201,9 +203,7 @@ def materialize(
             **(tags or {}),
             # A person is watching: the daemon must not start it again behind their back.
             "dagster/max_retries": "0",
-            _HOST_TAG: socket.gethostname(),
-            PROCESS_TAG: str(os.getpid()),
-            _STARTED_TAG: _started(os.getpid()) or "unknown",
+            **process_tags(run_id),
             **({} if partition is None else {"dagster/partition": partition}),
         },
         asset_selection=None if _action_job(selection) else selection,
@@ -212,11 +212,16 @@ def materialize(
     outcome = _Outcome(partition)
     with watched(on_progress):
         for event in execute_run_iterator(InMemoryJob(definition), run, instance):
+            if _is_interrupted(event):
+                # Who presses Ctrl-C cancels the run: Dagster would call it failed.
+                instance.report_run_canceling(run, "The run was interrupted (Ctrl-C).")
             outcome.take(event)
             if on_event is not None:
                 on_event(event)
+    # Where no daemon runs, no sensor does it.
+    register_ended_or_log(instance, graph.project, run.run_id)
     finished = instance.get_run_by_id(run.run_id)
-    return outcome.result(run.run_id, finished is not None and finished.is_success)
+    return outcome.result(run.run_id, None if finished is None else finished.status)
 
 
 def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -231,17 +236,25 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
             dg.DagsterRunStatus.STARTED,
             dg.DagsterRunStatus.CANCELING,
         ],
-        tags={_HOST_TAG: socket.gethostname()},
     )
-    lost = [run for run in instance.get_runs(unfinished) if not _is_alive(run.tags)]
+    lost = [run for run in instance.get_runs(unfinished) if _is_lost(run)]
     for run in lost:
         fail_run(instance, run, "The process of this run died before the run ended.")
     return [run.run_id for run in lost]
 
 
+def _is_lost(run: dg.DagsterRun) -> bool:
+    """Return whether a run has a process of this machine that is gone."""
+    process = process_of(run.run_id, run.tags)
+    return process is not None and process.is_here and not process.is_alive()
+
+
 def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
-    """Mark a run as failed and give back the pool slots that it held."""
-    instance.report_run_failed(run, message)
+    """Mark a run as failed, or as canceled where that was asked for, and free its pool slots."""
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, message)
+    else:
+        instance.report_run_failed(run, message)
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
@@ -273,11 +286,26 @@ class _Outcome:
         elif event.is_failure and not self._failures:
             self._failures.append(("run", event.message or "the run failed"))
 
-    def result(self, run_id: str, success: bool) -> LaunchResult:
-        """Return what was collected."""
+    def result(self, run_id: str, status: dg.DagsterRunStatus | None) -> LaunchResult:
+        """Return what was collected of a run that ended like this."""
+        is_canceled = status is dg.DagsterRunStatus.CANCELED
         return LaunchResult(
-            success, run_id, tuple(self._failures), self._made, tuple(self._warnings)
+            status is dg.DagsterRunStatus.SUCCESS,
+            run_id,
+            (("run", "the run was canceled"),) if is_canceled else tuple(self._failures),
+            self._made,
+            tuple(self._warnings),
+            is_canceled,
         )
+
+
+def _is_interrupted(event: dg.DagsterEvent) -> bool:
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    if not event.is_step_failure or event.step_failure_data.error is None:
+        return False
+    names = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
+    return event.step_failure_data.error.cls_name in names
 
 
 def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
@@ -340,27 +368,3 @@ def job_origin(job: str) -> "RemoteJobOrigin":
     target = LoadableTargetOrigin(module_name="odum_assets.definitions")
     location = ManagedGrpcPythonEnvCodeLocationOrigin(target, CODE_LOCATION)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
-
-
-def _is_alive(tags: Mapping[str, str]) -> bool:
-    """Return whether the process that a run's tags name is still there."""
-    process = int(tags[PROCESS_TAG])
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    # Process ids come again, after a restart of the machine soon.
-    started = tags.get(_STARTED_TAG)
-    return started is None or _started(process) in (None, started)
-
-
-def _started(process: int) -> str | None:
-    """Return when a process began, in the system's own terms; None where it does not say."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        after_name = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2]
-    except OSError:
-        return None
-    return f"{after_name.split()[19]}@{boot}"

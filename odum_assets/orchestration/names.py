@@ -23,9 +23,6 @@ CATALOG_NAMES: Final = {
 }
 """Last part of a catalog asset's key, by the raw data type it is made of."""
 
-PROCESS_TAG: Final = "odum/process"
-"""Tag of a Dagster run that a command carries out: its process, which a person may stop."""
-
 ACTIONS: Final = ("window", "sweep")
 """Last parts of keys of assets that a job of their own makes, on request."""
 

@@ -6,7 +6,7 @@ noticing that a run ended without a word. What does not: how rows are made (``re
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from odum_assets.errors import BacktestError, ConfigError
+from odum_assets.errors import BacktestError, ConfigError, OdumError
 from odum_assets.orchestration.failures import failure_text
 from odum_assets.orchestration.metadata import StepContext
-from odum_assets.orchestration.names import PROCESS_TAG
+from odum_assets.orchestration.run_process import process_of
 from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
     from odum_assets.backtest.plan import Progress
     from odum_assets.backtest.request import RunRequest
     from odum_assets.registry.pending import Ending, PendingRun
+    from odum_assets.results.sweep import VariantRun
 
 RUN_ID_TAG: Final = "odum/run_id"
 """Tag of a Dagster run: id that its result gets, so that whoever asked for it can find it."""
@@ -31,8 +32,10 @@ RUN_ID_TAG: Final = "odum/run_id"
 CONFIG_TAG: Final = "odum/config"
 """Tag of a Dagster run: configuration that it is about; the run id is for this one's result."""
 
+NEXT_TRY_TAG: Final = "dagster/auto_retry_run_id"
+"""Tag that Dagster gives a failed run: the run that tries it again."""
+
 _RETRY_TAG: Final = "dagster/retry_number"
-_NEXT_TRY_TAG: Final = "dagster/auto_retry_run_id"
 _TELL_EVERY_S: Final = 2.0
 _GIVE_UP_AFTER: Final = 3
 _RETRY_WITHIN: Final = timedelta(minutes=10)
@@ -119,7 +122,7 @@ class Registration:
             store_failure(
                 request,
                 self._settings,
-                self._reason(error),
+                _reason(self._context, error),
                 self._context.run.run_id,
                 run_id=self.run_id,
                 progress=self.reached,
@@ -128,21 +131,99 @@ class Registration:
         if self._try(keep, "why this run failed could not be kept for the registry"):
             register(self._context, self._settings, self.run_id)
 
-    def _reason(self, error: BaseException) -> BaseException:
-        """Tell a run that a person stopped from one that ended with Dagster itself.
-
-        Both are interrupted alike. The first one is canceled, the second one has failed.
-        """
-        if isinstance(error, Exception):
-            return error
-        run = self._context.instance.get_run_by_id(self._context.run.run_id)
-        is_asked = run is None or run.status is dg.DagsterRunStatus.CANCELING
-        if is_asked or PROCESS_TAG in self._context.run.tags:
-            return RunCanceled("the run was canceled")
-        return BacktestError("the run was broken off: Dagster was stopped meanwhile")
-
     def _try(self, write: Callable[[], None], what: str) -> bool:
         return _tried(self._context, write, what)
+
+
+def _reason(context: StepContext, error: BaseException) -> BaseException:
+    """Tell a run that a person stopped from one that ended with Dagster itself.
+
+    Both are interrupted alike. The first one is canceled, the second one has failed.
+    """
+    if isinstance(error, Exception):
+        return error
+    own = context.run
+    run = context.instance.get_run_by_id(own.run_id)
+    is_asked = run is None or run.status is dg.DagsterRunStatus.CANCELING
+    # In the process of a command it was Ctrl-C.
+    if is_asked or process_of(own.run_id, own.tags) is not None:
+        return RunCanceled("the run was canceled")
+    return BacktestError("the run was broken off: Dagster was stopped meanwhile")
+
+
+class VariantsRegistration:
+    """The entries of a sweep's variants in the registry.
+
+    Parameters
+    ----------
+    context : StepContext
+        The step.
+    settings : Settings
+        Where results and registry lie.
+    """
+
+    def __init__(self, context: StepContext, settings: Settings) -> None:
+        self._context = context
+        self._settings = settings
+
+    def begin(self, runs: "Sequence[VariantRun]") -> None:
+        """Register the variants as queued: whatever comes, each of them ends in the registry."""
+        from odum_assets.registry.pending import register_queued_runs
+        from odum_assets.results.failures import request_record
+
+        dagster_run_id = self._context.run.run_id
+        records = [
+            request_record(each.request, each.run_id, dagster_run_id, each.sweep) for each in runs
+        ]
+        _tried(
+            self._context,
+            lambda: register_queued_runs(self._settings, records),
+            "the registry could not be told that the variants of the sweep begin",
+        )
+
+    def end(self, run: "VariantRun", error: OdumError | None) -> None:
+        """Register that a variant has a result, or keep and register why it has none."""
+        from odum_assets.results.failures import store_failure
+
+        def keep() -> None:
+            store_failure(
+                run.request,
+                self._settings,
+                error or BacktestError(""),
+                self._context.run.run_id,
+                run_id=run.run_id,
+                sweep=run.sweep,
+            )
+
+        text = "why this variant failed could not be kept for the registry"
+        if error is None or _tried(self._context, keep, text):
+            register(self._context, self._settings, run.run_id)
+
+    def close(self, error: BaseException) -> None:
+        """Close the variants that have not ended."""
+        from odum_assets.registry.pending import close_pending
+        from odum_assets.registry.types import RunStatus
+
+        reason = _reason(self._context, error)
+        status: Ending = RunStatus.FAILED
+        if isinstance(reason, RunCanceled):
+            status = RunStatus.CANCELED
+
+        def close() -> None:
+            close_pending(self._settings, self._context.run.run_id, status, str(reason))
+
+        _tried(self._context, close, "the variants of this sweep could not be closed")
+
+
+@contextmanager
+def variants_registered(context: StepContext, settings: Settings) -> Iterator[VariantsRegistration]:
+    """Register the variants of a sweep, each by its own end, also when the sweep is stopped."""
+    entries = VariantsRegistration(context, settings)
+    try:
+        yield entries
+    except BaseException as error:
+        entries.close(error)
+        raise
 
 
 def register(context: StepContext, settings: Settings, run_id: str) -> None:
@@ -196,7 +277,7 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
 
     given, loaded = run.tags.get(RUN_ID_TAG), request.config
     if given is None or run.tags.get(CONFIG_TAG, loaded.name) != loaded.name:
-        return run_id_of(request)
+        return run_id_of(request, run.run_id)
     if not is_run_id(given):
         raise ConfigError(
             f"tag {RUN_ID_TAG}: found {given!r}, allowed a run id such as "
@@ -207,7 +288,7 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
         not is_retry and (run.parent_run_id is not None or store.failed_path(given).exists())
     )
     if is_taken:
-        return run_id_of(request)
+        return run_id_of(request, run.run_id)
     if not is_of_config(given, loaded):
         raise ConfigError(
             f"{loaded.path}: the run was asked for with another content of this configuration (its "
@@ -298,7 +379,7 @@ def _next_try(
     instance: dg.DagsterInstance, pending: "PendingRun", run: dg.DagsterRun
 ) -> str | None:
     """Return the Dagster run that tries a failed one again under the same run id."""
-    following = run.tags.get(_NEXT_TRY_TAG)
+    following = run.tags.get(NEXT_TRY_TAG)
     if run.status is not dg.DagsterRunStatus.FAILURE or following is None:
         return None
     found = instance.get_run_by_id(following)
@@ -330,11 +411,19 @@ def _verdict(
         record.end_time is None or now.timestamp() - record.end_time < _RETRY_WITHIN.total_seconds()
     ):
         return None
+    ending = ending_of(instance, run)
+    return ending or (RunStatus.FAILED, "the run ended without making this result")
+
+
+def ending_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> "tuple[Ending, str] | None":
+    """Return how a run failed or was canceled, and why; None if it did not."""
+    from odum_assets.registry.types import RunStatus
+
     if run.status is dg.DagsterRunStatus.CANCELED:
         return RunStatus.CANCELED, "the run was canceled"
     if run.status is dg.DagsterRunStatus.FAILURE:
         return RunStatus.FAILED, failure_text(instance, run)
-    return RunStatus.FAILED, "the run ended without making this result"
+    return None
 
 
 def _tried(context: StepContext, write: Callable[[], None], what: str, advice: str = "") -> bool:

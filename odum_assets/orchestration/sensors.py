@@ -1,4 +1,4 @@
-"""The sensors: new and changed day folders, and runs that ended without telling the registry."""
+"""The sensors: new and changed day folders, and runs that ended without a row in the registry."""
 
 import math
 import os
@@ -13,6 +13,7 @@ from odum_assets.config import read_folder
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.assets.raw import unreported
 from odum_assets.orchestration.discovery import Cursor, DayRun, look
+from odum_assets.orchestration.ended_runs import register_ended
 from odum_assets.orchestration.names import day_job_name
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import settle_pending
@@ -100,6 +101,35 @@ def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
         return dg.SkipReason(f"closed {', '.join(closed)}" if closed else "nothing to close")
 
     return registry_ended_runs
+
+
+def ended_run_sensors(project: Project) -> list[dg.SensorDefinition]:
+    """Return the sensors that register runs which failed or were canceled before their step.
+
+    They are on from the start: they only tell what is so. Dagster hands each such run of this code
+    location over once, whoever asked for it.
+    """
+    return [
+        _status_sensor(project, "failed", dg.DagsterRunStatus.FAILURE),
+        _status_sensor(project, "canceled", dg.DagsterRunStatus.CANCELED),
+    ]
+
+
+def _status_sensor(project: Project, word: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:
+    @dg.run_status_sensor(
+        status,
+        name=f"registry_{word}_runs",
+        minimum_interval_seconds=5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            f"Registers backtests whose run {word} before their step could: each gets a row, and a "
+            "record with the reason beside the results."
+        ),
+    )
+    def register(context: dg.RunStatusSensorContext) -> None:
+        register_ended(context.instance, project, context.dagster_run)
+
+    return register
 
 
 def _unusable(project: Project) -> dict[str, str]:

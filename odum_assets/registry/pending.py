@@ -9,6 +9,7 @@ process died can still be given the file that says so. Each function opens the r
 and is safe to call again and from several processes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -88,16 +89,35 @@ def register_queued(
     RegistryError
         If the registry cannot be written; it is as before.
     """
-    record = request_record(request, run_id, dagster_run_id)
-    row = pending_row(record, RunStatus.QUEUED, datetime.now(UTC))
+    register_queued_runs(settings, [request_record(request, run_id, dagster_run_id)])
+
+
+def register_queued_runs(settings: Settings, records: Sequence[Row]) -> None:
+    """Register several runs like `register_queued`, all of them or none.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    records : sequence of dict
+        From `odum_assets.results.failures.request_record`.
+
+    Raises
+    ------
+    RegistryError
+        If the registry cannot be written; it is as before.
+    """
+    now = datetime.now(UTC)
     with opened(settings) as engine, writing(engine) as connection:
-        statement = insert(connection)(RUNS).values(row)
-        known = sa.func.coalesce(RUNS.c.dagster_run_id, statement.excluded.dagster_run_id)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["run_id"], set_={"dagster_run_id": known}, where=IS_PENDING
+        for record in records:
+            row = pending_row(record, RunStatus.QUEUED, now)
+            statement = insert(connection)(RUNS).values(row)
+            known = sa.func.coalesce(RUNS.c.dagster_run_id, statement.excluded.dagster_run_id)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["run_id"], set_={"dagster_run_id": known}, where=IS_PENDING
+                )
             )
-        )
 
 
 def attach_dagster_run(settings: Settings, run_id: str, dagster_run_id: str) -> bool:
@@ -270,6 +290,47 @@ def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error
     return _close(settings, which, status, error)
 
 
+def register_ending(settings: Settings, record: Row, status: Ending, error: str) -> bool:
+    """Register a run that ended before it was registered, unless its Dagster run has a row of it.
+
+    Safe to call from several processes at the same time: one of them registers.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where results and registry lie.
+    record : dict
+        From `odum_assets.results.failures.request_record`, with the Dagster run.
+    status : RunStatus
+        Failed or canceled.
+    error : str
+        Why.
+
+    Returns
+    -------
+    bool
+        Whether it was registered now.
+
+    Raises
+    ------
+    RegistryError, ResultError
+        If the registry or the record cannot be written.
+    """
+    metadata, store = record["metadata"], result_store(settings)
+    known = sa.select(RUNS.c.run_id).where(
+        RUNS.c.dagster_run_id == metadata["dagster_run_id"],
+        RUNS.c.config_name == metadata["config_name"],
+        RUNS.c.partition == metadata["partition"],
+    )
+    with opened(settings) as engine, writing(engine) as connection:
+        if connection.execute(known).first() is not None:
+            return False
+        if not _has_file(store, record["run_id"]):
+            _write_ending(settings, record, status, error)
+        register_record(connection, record_of(store, record["run_id"]))
+    return True
+
+
 def close_run(settings: Settings, run: PendingRun, status: Ending, error: str) -> bool:
     """Close one run like `close_pending`, unless it is another Dagster run's by now.
 
@@ -335,7 +396,9 @@ def _close(
             run_id = row["run_id"]
             try:
                 if not _has_file(store, run_id):
-                    _write_ending(settings, dict(row), status, error)
+                    record = row["provenance"]["request"]
+                    record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
+                    _write_ending(settings, record, status, error, _reached(dict(row)))
                 register_record(connection, record_of(store, run_id))
             except ResultError as problem:
                 problems.append(problem)
@@ -351,13 +414,18 @@ def _has_file(store: ResultStore, run_id: str) -> bool:
     return store.fast_path(run_id).exists() or store.failed_path(run_id).exists()
 
 
-def _write_ending(settings: Settings, row: Row, status: Ending, error: str) -> None:
+def _reached(row: Row) -> tuple[float, str] | None:
+    return None if row["phase"] is None else (float(row["progress"]), row["phase"])
+
+
+def _write_ending(
+    settings: Settings,
+    record: Row,
+    status: Ending,
+    error: str,
+    reached: tuple[float, str] | None = None,
+) -> None:
     """Write the record of a run that ended without a file."""
-    record = row["provenance"]["request"]
-    record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
-    reached = None
-    if row["phase"] is not None:
-        reached = (float(row["progress"]), row["phase"])
     ending: Literal["failed", "canceled"] = "failed" if status is RunStatus.FAILED else "canceled"
     write_failure(
         settings, record, ending, {"type": _ERROR_TYPES[status], "message": error}, reached

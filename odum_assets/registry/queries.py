@@ -200,6 +200,13 @@ def get_runs_of_dagster(connection: sa.Connection, dagster_run_id: str) -> list[
     return _all(connection, found.order_by(RUNS.c.id))
 
 
+def get_run_ids(connection: sa.Connection, dagster_run_ids: Sequence[str]) -> dict[str, str]:
+    """Return the run ids of Dagster runs by their ids; unknown ones are left out."""
+    which = RUNS.c.dagster_run_id.in_(dagster_run_ids)
+    found = connection.execute(sa.select(RUNS.c.dagster_run_id, RUNS.c.run_id).where(which))
+    return {row.dagster_run_id: row.run_id for row in found}
+
+
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
     """Return several runs in the order of their ids; unknown ones are left out."""
     known = [each for each in run_ids if is_run_id(each)]

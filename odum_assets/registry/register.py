@@ -177,6 +177,9 @@ def register_run(settings: Settings, run_id: str) -> None:
     with opened(settings) as engine, writing(engine) as connection:
         # Read with the lock held: whoever writes last has read last.
         register_record(connection, record_of(store, run_id))
+        if store.fast_path(run_id).is_file():
+            # Dagster may have given a run up that went on all the same.
+            store.failed_path(run_id).unlink(missing_ok=True)
 
 
 def rebuild(

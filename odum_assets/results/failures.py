@@ -14,19 +14,22 @@ from odum_assets.storage.files import write_synced
 from odum_assets.utc import DAY_NS, day_start_ns, iso_ns
 
 
-def run_id_of(request: RunRequest) -> str:
-    """Return a fresh run id for a request that was not run yet.
+def run_id_of(request: RunRequest, dagster_run_id: str | None = None) -> str:
+    """Return a run id for a request that was not run yet, a fresh one or that of a Dagster run.
 
     Raises
     ------
     ResultError
         If the request has neither days nor a window.
     """
-    return new_run_id(request.config, _window(request)[0])
+    return new_run_id(request.config, _window(request)[0], dagster_run_id)
 
 
 def request_record(
-    request: RunRequest, run_id: str, dagster_run_id: str | None = None
+    request: RunRequest,
+    run_id: str,
+    dagster_run_id: str | None = None,
+    sweep: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what was asked for, JSON-ready: the part of a record that is known before the run.
 
@@ -38,6 +41,8 @@ def request_record(
         The run's id.
     dagster_run_id : str, optional
         The Dagster run that carries it out.
+    sweep : dict[str, Any], optional
+        Sweep that it is a variant of, as in the provenance of a result.
 
     Raises
     ------
@@ -67,6 +72,7 @@ def request_record(
             "close_positions": request.close_positions,
             "exec_algorithm": algorithm.model_dump(mode="json"),
             "dagster_run_id": dagster_run_id,
+            "sweep": sweep,
         },
     }
 
@@ -79,6 +85,7 @@ def store_failure(
     *,
     run_id: str | None = None,
     progress: tuple[float, str] | None = None,
+    sweep: dict[str, Any] | None = None,
 ) -> str:
     """Store why a run failed, or that it was stopped, and return its run id.
 
@@ -96,6 +103,8 @@ def store_failure(
         The run's id; a new one by default.
     progress : tuple of float and str, optional
         How far it came: the share done (0 to 1), and a text for a person.
+    sweep : dict[str, Any], optional
+        As of `request_record`.
 
     Raises
     ------
@@ -105,7 +114,7 @@ def store_failure(
     run_id = run_id_of(request) if run_id is None else run_id
     write_failure(
         settings,
-        request_record(request, run_id, dagster_run_id),
+        request_record(request, run_id, dagster_run_id, sweep),
         "failed" if isinstance(error, Exception) else "canceled",
         {"type": type(error).__name__, "message": str(error) or type(error).__name__},
         progress,

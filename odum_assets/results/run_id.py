@@ -6,10 +6,13 @@ import secrets
 from odum_assets.config import LoadedConfig
 from odum_assets.utc import datetime_of_ns
 
+_RANDOM = re.compile(r"[0-9a-f]{6}")
 _PATTERN = re.compile(r"[A-Z]{2,4}_[A-Z0-9]{2,24}_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}")
 
 
-def new_run_id(config: LoadedConfig, window_start_ns: int) -> str:
+def new_run_id(
+    config: LoadedConfig, window_start_ns: int, dagster_run_id: str | None = None
+) -> str:
     """Return a fresh run id, such as ``BNF_BTC_20230523_19230000_018dd7_c54988``.
 
     Parameters
@@ -18,16 +21,21 @@ def new_run_id(config: LoadedConfig, window_start_ns: int) -> str:
         Gives venue code, short instrument name and the first six digits of the content hash.
     window_start_ns : int
         Start of the window in ns since 1970; the id shows it to hundredths of a second.
+    dagster_run_id : str, optional
+        The Dagster run that it is the id of: whoever registers a run of Dagster comes to the same
+        id, in whatever process.
 
     Returns
     -------
     str
-        The id; its last six hex digits are random.
+        The id; its last six hex digits are random, as are the first six of a Dagster run's id.
     """
+    own = (dagster_run_id or "")[:6]
+    random = own if _RANDOM.fullmatch(own) else secrets.token_hex(3)
     start, fraction = datetime_of_ns(window_start_ns)
     return (
         f"{config.key.venue_code}_{config.key.short_name}_{start:%Y%m%d_%H%M%S}"
-        f"{fraction // 10_000_000:02d}_{config.content_hash[:6]}_{secrets.token_hex(3)}"
+        f"{fraction // 10_000_000:02d}_{config.content_hash[:6]}_{random}"
     )
 
 

@@ -14,7 +14,7 @@ from odum_assets.backtest.accounting import account
 from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest
-from odum_assets.backtest.sweep import End, run_plans
+from odum_assets.backtest.sweep import End, Slots, run_plans
 from odum_assets.config.variants import Variant, label_of
 from odum_assets.errors import BacktestError, ConfigError, OdumError
 from odum_assets.results.digest import result_digest
@@ -74,6 +74,15 @@ class VariantResult:
 
 
 @dataclass(frozen=True, slots=True)
+class VariantRun:
+    """The run of one variant: its id, what is run, and its place in the sweep (for provenance)."""
+
+    run_id: str
+    request: RunRequest
+    sweep: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class SweepResult:
     """A finished sweep: its id, and its variants in the order in which they were given."""
 
@@ -86,10 +95,11 @@ def run_sweep(
     variants: Sequence[Variant],
     settings: Settings,
     *,
-    slots: int = 2,
+    slots: int | Slots = 2,
     progress: ProgressCallback | None = None,
     dagster_run_id: str | None = None,
-    stored: Callable[[str], None] | None = None,
+    begun: Callable[[Sequence[VariantRun]], None] | None = None,
+    ended: Callable[[VariantRun, OdumError | None], None] | None = None,
 ) -> SweepResult:
     """Run variants over the data of one day, which are read once, and store every result.
 
@@ -103,14 +113,17 @@ def run_sweep(
         From `odum_assets.config.variants.make_variants`.
     settings : Settings
         Where everything lies.
-    slots : int, default 2
-        Variants at one time.
+    slots : int or callable, default 2
+        Variants at one time. A callable is asked at the begin and after the end of each variant;
+        it is given the number of variants that have not ended.
     progress : callable, optional
         Called as the sweep proceeds.
     dagster_run_id : str, optional
         The Dagster run that asked for it; goes into the provenance of every result.
-    stored : callable, optional
-        Called with the run id of each result once it is stored.
+    begun : callable, optional
+        Called with the runs of all variants before the first one begins.
+    ended : callable, optional
+        Called with the run of each variant once its result is stored, or with the error.
 
     Returns
     -------
@@ -141,6 +154,16 @@ def run_sweep(
         for folder in folders:
             folder.mkdir()
         made = [plan_of(each, data, folder) for each, folder in zip(requests, folders, strict=True)]
+        runs = [
+            VariantRun(
+                new_run_id(each.config, start),
+                each,
+                {"id": sweep_id, "variant": number, "of": len(variants), "varied": variant.varied},
+            )
+            for number, (each, variant) in enumerate(zip(requests, variants, strict=True), 1)
+        ]
+        if begun is not None:
+            begun(runs)
 
         def finish(index: int, end: End) -> VariantResult:
             """Store a run that ended."""
@@ -158,16 +181,9 @@ def run_sweep(
                 rows_replayed=data.rows,
                 curve_days=curve_days,
                 exec_algorithm=plan.exec_algorithm,
-                sweep={
-                    "id": sweep_id,
-                    "variant": index + 1,
-                    "of": len(variants),
-                    "varied": variants[index].varied,
-                },
+                sweep=runs[index].sweep,
             )
-            result = store_result(run, settings, dagster_run_id)
-            if stored is not None:
-                stored(result.run_id)
+            result = store_result(run, settings, dagster_run_id, runs[index].run_id)
             figures = {name: read(result.summary) for name, read in _FIGURES.items()}
             return VariantResult(
                 variants[index].varied, result.run_id, result.digest, None, figures, result.flags
@@ -178,11 +194,14 @@ def run_sweep(
         # Closed at once when something is raised: it ends the processes.
         with closing(run_plans(labels, plans, data.work, slots, meter.moved)) as ends:
             for index, end in ends:
+                problem = None
                 try:
                     results[index] = finish(index, end)
                 except OdumError as error:
-                    varied = variants[index].varied
+                    problem, varied = error, variants[index].varied
                     results[index] = VariantResult(varied, None, None, str(error), {}, ())
+                if ended is not None:
+                    ended(runs[index], problem)
                 meter.ended(index)
                 # Twenty variants' tables need not lie there at once.
                 shutil.rmtree(folders[index], ignore_errors=True)

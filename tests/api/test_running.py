@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import urllib3
 from live import DAYS, KEY, SLOW, Live, started_in
-from service import BTC, REPOSITORY, Reply
+from service import BTC, REPOSITORY, Reply, clean_environment
 
 from odum_assets.api.dagster_client import DagsterClient, Look
 from odum_assets.api.following import Following, StreamEvent
@@ -226,6 +227,56 @@ def test_runs_are_canceled_wherever_they_are(live: Live) -> None:
     assert (unknown.status, unknown.json["type"]) == (404, "urn:odum:problem:unknown-run")
 
 
+def start_command(live: Live, day: str) -> tuple["subprocess.Popen[str]", str]:
+    """Start a backtest by a command, and return its process and run id once it replays."""
+    command = [sys.executable, "-m", "odum_assets.cli.main", "backtest", SLOW, "--day", day]
+    process = subprocess.Popen(
+        [*command, "--fast"],
+        cwd=live.folder,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def replaying() -> str | None:
+        runs = live.get("/api/v1/runs?status=running").json["runs"]
+        found = [each["run_id"] for each in runs if (each["phase"] or "").startswith("replay")]
+        return found[0] if found else None
+
+    return process, live.wait("run of the command", replaying)
+
+
+def test_a_run_of_a_command_is_stopped_like_by_ctrl_c(live: Live) -> None:
+    process, run_id = start_command(live, DAYS[0])
+    reply = live.ask("DELETE", f"/api/v1/runs/{run_id}")
+    assert reply.status == 202
+    assert reply.json["canceling"] or reply.json["status"] == "canceled"
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if "stopped" in line] == [
+        "stopped; nothing was left half-written"
+    ]
+    assert "Traceback" not in err
+    assert live.wait_ended(run_id, 30)["status"] == "canceled"
+    assert live.get(f"/api/backtest/results/{run_id}").status == 404
+    record = json.loads((live.folder / f"data/results/failed/{run_id}.json").read_text())
+    assert record["status"] == "canceled"
+    assert (live.workers(), live.unfinished()) == ([], [])
+    again = live.ask("DELETE", f"/api/v1/runs/{run_id}")
+    assert (again.status, again.json["type"]) == (409, "urn:odum:problem:already-ended")
+
+
+def test_a_run_whose_command_was_killed_can_be_canceled(live: Live) -> None:
+    process, run_id = start_command(live, DAYS[0])
+    process.kill()
+    process.communicate()
+    assert live.status(run_id)["status"] == "running"
+    reply = live.ask("DELETE", f"/api/v1/runs/{run_id}")
+    assert (reply.status, reply.json["status"]) == (202, "canceled")
+    assert live.wait_ended(run_id, 30)["status"] == "canceled"
+
+
 def test_a_repeated_request_starts_one_run(live: Live) -> None:
     new = {"config": SLOW, "day": DAYS[0]}
 
@@ -269,6 +320,31 @@ def test_a_range_runs_each_of_its_days(live: Live) -> None:
     assert found["by_status"] == {"succeeded": 2}
     again = live.ask("DELETE", place)
     assert (again.status, again.json["type"]) == (409, "urn:odum:problem:already-ended")
+
+
+def test_a_range_names_its_runs_also_those_that_come_to_no_backtest(live: Live) -> None:
+    damaged = live.folder / RAW.format(day=DAYS[1])
+    kept = damaged.rename(damaged.with_suffix(".kept"))
+    damaged.write_bytes(b"not parquet")
+    try:
+        days = {"first_day": DAYS[0], "last_day": DAYS[1]}
+        reply = live.post("/api/v1/runs", {"config": BTC, "mode": "fast", **days})
+
+        def registered() -> list[dict[str, Any]] | None:
+            found: list[dict[str, Any]] = live.get(reply.headers["Location"]).json["runs"]
+            ended = [each for each in found if each["run_id"] and each["status"] != "running"]
+            return ended if len(ended) == 2 else None
+
+        runs = live.wait("runs of the range", registered, 120)
+    finally:
+        kept.rename(damaged)
+    assert [(each["day"], each["status"]) for each in runs] == [
+        (DAYS[0], "succeeded"),
+        (DAYS[1], "failed"),
+    ]
+    entry = live.wait_ended(runs[1]["run_id"])
+    assert entry["dagster_run_id"] == runs[1]["dagster_run_id"]
+    assert str(damaged) in entry["error"]
 
 
 @pytest.mark.torture

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from commands import BTC, REPOSITORY, Odum
 
@@ -271,3 +272,30 @@ def test_the_demo_leaves_real_data_alone(
     assert ran.code == 1
     assert "not for sample data" in ran.err
     assert list((folder / "real").rglob("*.parquet")) == []
+
+
+@pytest.mark.parametrize("order", [(BTC, "lenient"), ("lenient", BTC)])
+def test_a_command_ends_the_same_way_when_it_is_repeated(
+    folder: Path, odum: Odum, order: tuple[str, str]
+) -> None:
+    """Two configurations share a partition with many rejects; one of them allows that."""
+    content = json.loads((folder / f"configs/{BTC}.json").read_text())
+    content["quality"] = {"max_reject_ratio": 0.5}
+    (folder / "configs/lenient.json").write_text(json.dumps(content))
+    sample = ["--instrument", "BINANCE-FUTURES:PERPETUAL:BTC-USDT", "--days", "1"]
+    small = ["--trades-per-day", "300", "--books-per-day", "3600", "--hours", "12-13"]
+    assert odum("data", "generate", *sample, *small).code == 0
+    (raw,) = folder.glob("data/raw_tick_data/by_date/day-2024-01-01/data_type-trades/*")
+    table = pd.read_parquet(raw)
+    table.loc[: len(table) // 10, "price"] = None
+    table.to_parquet(raw)
+    for name in order:
+        ran = [odum("backtest", name, "--day", "2024-01-01", "--fast") for _ in range(2)]
+        assert {each.code for each in ran} == {0 if name == "lenient" else 1}
+        if name == BTC:
+            assert all("the catalog is not good enough" in each.err for each in ran)
+    check = odum("data", "check", "--json").json["checks"]
+    (rejects,) = (each for each in check if each["blocking"])
+    refused = rejects["text"].partition("runs are refused of ")[2]
+    assert BTC in refused
+    assert "lenient" not in refused

@@ -1,6 +1,7 @@
 """A run worker that dies is started once more by Dagster; data that are not there are not."""
 
 import datetime as dt
+import json
 import os
 import re
 import signal
@@ -152,8 +153,12 @@ def test_a_died_run_is_retried_once_and_missing_data_never(dagster: Dagster) -> 
         assert store.current(CONFIG, str(day)) is not None
     assert store.current(CONFIG, str(missing)) is None
     assert len(dagster.runs_of(killed_day)) == 2
+    # Also the day that failed in its conversion: a sensor tells the registry of it.
+    folder = asked.settings.results_path / "failed"
+    (record,) = dagster.wait("record", lambda: [*folder.glob("*.json")])
+    assert json.loads(record.read_text())["metadata"]["dagster_run_id"] == failed["runId"]
     checked = check_registry(asked.settings)
-    assert (checked.problems, checked.pending, checked.runs) == ([], 0, 1 + len(good))
+    assert (checked.problems, checked.pending, checked.runs) == ([], 0, 2 + len(good))
 
 
 @pytest.mark.torture

@@ -109,6 +109,8 @@ def test_no_sensor_starts_runs_until_someone_turns_it_on(shipped: dg.Definitions
         "on_new_data": dg.DefaultSensorStatus.STOPPED,
         # It starts none.
         "registry_ended_runs": dg.DefaultSensorStatus.RUNNING,
+        "registry_failed_runs": dg.DefaultSensorStatus.RUNNING,
+        "registry_canceled_runs": dg.DefaultSensorStatus.RUNNING,
     }
 
 

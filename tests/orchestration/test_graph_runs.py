@@ -152,24 +152,38 @@ def test_errors_for_people_become_failures_that_refuse_retries() -> None:
     assert caught.value.metadata["error"] == dg.MetadataValue.text("DataError")
 
 
-def test_too_many_rejects_hold_the_backtest_back_in_the_run_and_on_its_own(
-    sample: Path, graph: Graph, instance: dg.DagsterInstance
+@pytest.mark.parametrize("order", [(BTC, "lenient"), ("lenient", BTC)])
+def test_a_run_is_judged_by_its_own_configuration_each_time(
+    sample: Path, settings: Settings, instance: dg.DagsterInstance, order: tuple[str, str]
 ) -> None:
+    """Two configurations share a partition with many rejects; one of them allows that."""
+    content = json.loads((sample / f"configs/{BTC}.json").read_text())
+    content["quality"] = {"max_reject_ratio": 0.5}
+    (sample / "configs/lenient.json").write_text(json.dumps(content))
+    graph = load_graph(settings)
     table = pq.read_table(_raw(sample))
     prices = table["price"].to_pylist()
     prices[: len(prices) // 10] = [None] * (len(prices) // 10)
     column = table.schema.get_field_index("price")
     pq.write_table(table.set_column(column, "price", pa.array(prices)), _raw(sample))
 
-    together = materialize(instance, graph, [TRADES, BOOK, RESULT], DAY)
-    alone = materialize(instance, graph, [RESULT], DAY)
-
-    assert not together.success
-    assert any("check rejects" in message for _, message in together.failures)
-    assert _key(RESULT) not in together.materializations
-    message = _message(alone, RESULT)
-    assert "the catalog is not good enough" in message
-    assert f"quality section of {BTC}" in message
+    for name in order:
+        key = ("backtest", name, "result")
+        first = materialize(
+            instance, graph, [TRADES, BOOK, key], DAY, config={key: {"mode": "fast"}}
+        )
+        again = materialize(
+            instance, graph, [TRADES, BOOK, key], DAY, config={key: {"mode": "fast"}}
+        )
+        alone = materialize(instance, graph, [key], DAY, config={key: {"mode": "fast"}})
+        assert {run.success for run in (first, again, alone)} == {name == "lenient"}
+        for run in (first, again):
+            (warning,) = (text for _, text in run.warnings if "check rejects" in text)
+            assert f"Exceeded for {BTC}; runs are refused of {BTC}" in warning
+        if name == BTC:
+            (message,) = {_message(run, key) for run in (first, again, alone)}
+            assert "the catalog is not good enough" in message
+            assert f"quality section of {BTC}" in message
 
 
 def test_an_unchanged_raw_file_is_not_converted_again(

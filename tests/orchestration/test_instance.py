@@ -6,16 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import AbstractContextManager
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from graphtools import BTC, BTC_KEY, BTC_SLUG, FIRST_DAY, REPO
 
+from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.instruments import parse_instrument_key
 from odum_assets.orchestration import backfill as backfill_module
 from odum_assets.orchestration.backfill import BackfillEvent, Work, backfill
 from odum_assets.orchestration.launch import Graph, fail_lost_runs, materialize, open_instance
+from odum_assets.orchestration.run_process import process_of
+from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
+from odum_assets.storage.locks import held
 
 TRADES = ("catalog", BTC_SLUG, "trades")
 BOOK = ("catalog", BTC_SLUG, "book_depths")
@@ -84,37 +92,69 @@ def test_dagster_home_counts_where_it_is_set(
     assert not (house / ".dagster").exists()
 
 
-def test_a_run_whose_process_died_is_marked_as_failed(graph: Graph, house: Path) -> None:
+_HELD = """
+import sys
+from odum_assets.orchestration.launch import load_graph, materialize, open_instance
+from odum_assets.orchestration.run_process import process_of
+from odum_assets.settings import Settings
+
+graph = load_graph(Settings(raw_root=sys.argv[1]))
+with open_instance() as instance:
+    materialize(instance, graph, [sys.argv[2].split("/")], sys.argv[3])
+"""
+
+
+def hold(sample: Path, day: str) -> AbstractContextManager[None]:
+    """Hold the lock of a day's trades: their conversion waits in its step."""
+    key, of = parse_instrument_key(BTC_KEY), date.fromisoformat(day)
+    return held(PartitionPaths(sample / "data/catalog", key, DataType.TRADES, of).partition_lock)
+
+
+def test_only_a_run_whose_own_process_died_is_marked_as_failed(
+    graph: Graph, house: Path, sample: Path
+) -> None:
+    """Not a re-execution, which has the tags of the run before and a process of its own."""
+    command = [sys.executable, "-c", _HELD, str(house / "data"), "/".join(TRADES), DAYS[0]]
     job = graph.definitions.resolve_job_def(f"{BTC}_day")
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with dg.DagsterInstance.from_config(str(house)) as instance:
-        runs = {
-            pid: instance.create_run_for_job(
-                job,
-                status=dg.DagsterRunStatus.STARTED,
-                tags={
-                    "odum/host": socket.gethostname(),
-                    "odum/process": str(pid),
-                    "dagster/partition": DAYS[0],
-                },
-            )
-            for pid in (dead.pid, os.getpid())
-        }
-        assert fail_lost_runs(instance) == [runs[dead.pid].run_id]
-        earlier = instance.create_run_for_job(
-            job,
-            status=dg.DagsterRunStatus.STARTED,
-            tags={
-                "odum/host": socket.gethostname(),
-                "odum/process": str(os.getpid()),
-                "odum/process_started": "17@another start of the machine",
-            },
-        )
-        assert fail_lost_runs(instance) == [earlier.run_id]
-        alive = instance.get_run_by_id(runs[os.getpid()].run_id)
-        assert alive is not None
-        assert alive.status is dg.DagsterRunStatus.STARTED
+    with hold(sample, DAYS[0]), dg.DagsterInstance.from_config(str(house)) as instance:
+        process = subprocess.Popen(command, cwd=house)
+
+        def add(**tags: str) -> str:
+            named = {name.replace("__", "/"): value for name, value in tags.items()}
+            status = dg.DagsterRunStatus.STARTED
+            return instance.create_run_for_job(job, status=status, tags=named).run_id
+
+        deadline = time.monotonic() + 60
+        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+        while not (runs := instance.get_runs(started)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (own,) = runs
+        copied = {name.replace("/", "__"): value for name, value in own.tags.items()}
+        others = [
+            add(**copied),
+            add(
+                odum__host=socket.gethostname(),
+                odum__process=str(process.pid),
+                odum__process_started="17@another start of the machine",
+            ),
+            add(odum__process="of an unknown program"),
+        ]
+        value = own.tags["odum/process"]
+        elsewhere, restarted = add(), add()
+        host = value.split(" ")[1]
+        for run_id, change in ((elsewhere, (host, "elsewhere")), (restarted, ("@", "@not"))):
+            tag = value.replace(own.run_id, run_id).replace(*change)
+            instance.add_run_tags(run_id, {"odum/process": tag})
+        assert fail_lost_runs(instance) == [restarted]
+        process.kill()
+        process.wait()
+        assert fail_lost_runs(instance) == [own.run_id]
+        for run_id in (*others, elsewhere):
+            run = instance.get_run_by_id(run_id)
+            assert run is not None
+            assert run.status is dg.DagsterRunStatus.STARTED
+        assert fail_lost_runs(instance) == []
 
 
 def test_a_backfill_runs_each_day_in_a_process_of_its_own(
@@ -131,7 +171,9 @@ def test_a_backfill_runs_each_day_in_a_process_of_its_own(
             on_event=events.append,
         )
         processes = {
-            run.tags["odum/process"] for run in instance.get_runs() if run.tags["dagster/partition"]
+            process.pid
+            for run in instance.get_runs()
+            if (process := process_of(run.run_id, run.tags)) is not None
         }
     results = dict(zip(days, made, strict=True))
     assert {day: result.success for day, result in results.items()} == {
@@ -142,7 +184,7 @@ def test_a_backfill_runs_each_day_in_a_process_of_its_own(
     assert "there is no raw trades file" in dict(results["2024-01-03"].failures)["/".join(TRADES)]
     assert results[DAYS[0]].materializations["/".join(TRADES)]["dagster/row_count"] > 0
     assert len(processes) == 3
-    assert str(os.getpid()) not in processes
+    assert os.getpid() not in processes
     assert {event.partition for event in events if event.kind == "finished"} == set(results)
     assert any(event.step == "/".join(TRADES) for event in events)
     assert sample == house
@@ -151,11 +193,6 @@ def test_a_backfill_runs_each_day_in_a_process_of_its_own(
 def test_a_killed_process_is_reported_and_the_others_go_on(
     house: Path, sample: Path, settings: Settings
 ) -> None:
-    # Reading from a pipe that nobody writes to never ends: the step is under way for certain.
-    raw = sample / f"data/raw_tick_data/by_date/day-{DAYS[0]}/data_type-trades/{BTC_KEY}.parquet"
-    raw.unlink()
-    os.mkfifo(raw)
-
     with open_instance() as instance:
 
         def kill_first(event: BackfillEvent) -> None:
@@ -163,10 +200,13 @@ def test_a_killed_process_is_reported_and_the_others_go_on(
                 run = next(
                     run for run in instance.get_runs() if run.tags["dagster/partition"] == DAYS[0]
                 )
-                os.kill(int(run.tags["odum/process"]), signal.SIGKILL)
+                process = process_of(run.run_id, run.tags)
+                assert process is not None
+                os.kill(process.pid, signal.SIGKILL)
 
         works = [Work((TRADES, BOOK), day) for day in DAYS]
-        first, second = backfill(instance, settings, works, on_event=kill_first)
+        with hold(sample, DAYS[0]):
+            first, second = backfill(instance, settings, works, on_event=kill_first)
         run = instance.get_run_by_id(first.dagster_run_id)
 
     assert second.success

@@ -151,7 +151,7 @@ def test_without_arrival_times_there_is_no_latency_to_see_or_judge(data_type: Da
     found = _pictures(manifest)
     assert (found["latency_over_time"], found["latency_distribution"]) == (None, None)
     config = load_config(REPO / "configs" / f"{BTC}.json")
-    verdicts = {check.name: verdict for check, verdict in judge_partition(manifest, [config])}
+    verdicts = {each.check.name: each.verdict for each in judge_partition(manifest, [config])}
     assert verdicts["clock_skew"].passed
     assert "no arrival times" in verdicts["clock_skew"].text
 

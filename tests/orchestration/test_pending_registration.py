@@ -118,10 +118,8 @@ def test_a_run_held_up_by_a_failed_conversion_is_closed(
     settings: Settings, request_: RunRequest, launch: Launch, instance: dg.DagsterInstance
 ) -> None:
     run_id = run_id_of(request_)
-    done = launch(run_id)  # there are no raw files
-    assert not done.success
-    register_queued(settings, request_, run_id, done.dagster_run_id)
-    assert settle_pending(instance, settings) == [run_id]
+    register_queued(settings, request_, run_id)
+    assert not launch(run_id).success  # there are no raw files
     closed = _run(settings, run_id)
     assert closed["status"] is RunStatus.FAILED
     assert f"catalog/{BTC_SLUG}/trades: " in closed["error"]

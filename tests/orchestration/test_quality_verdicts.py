@@ -19,7 +19,6 @@ from odum_assets.orchestration.checks import (
     Verdict,
     check_result,
     judge_partition,
-    strictest,
 )
 from odum_assets.raw.layout import DataType
 
@@ -72,8 +71,8 @@ def _with(tmp_path: Path, name: str, **quality: object) -> LoadedConfig:
 
 
 def _failed(manifest: PartitionManifest, config: LoadedConfig) -> dict[str, Verdict]:
-    verdicts = judge_partition(manifest, [config])
-    return {check.name: verdict for check, verdict in verdicts if not verdict.passed}
+    judged = judge_partition(manifest, [config])
+    return {each.check.name: each.verdict for each in judged if not each.verdict.passed}
 
 
 def test_figures_exactly_at_their_limits_pass(config: LoadedConfig) -> None:
@@ -113,36 +112,37 @@ def test_a_partition_of_one_row_has_no_gap(config: LoadedConfig) -> None:
     assert "gaps" not in _failed(replace(GOOD, quality=quality), config)
 
 
-def test_the_strictest_config_counts_and_is_named(config: LoadedConfig, tmp_path: Path) -> None:
+def test_configurations_whose_threshold_is_exceeded_are_named(
+    config: LoadedConfig, tmp_path: Path
+) -> None:
     strict = _with(tmp_path, "strict", max_reject_ratio=0.001)
-    limit = strictest([config, strict], "max_reject_ratio")
-    assert str(limit) == "0.001 (quality section of strict)"
-    found = {check.name: verdict for check, verdict in judge_partition(GOOD, [config, strict])}
-    assert "strict" in found["rejects"].text
-    assert not found["rejects"].passed
+    stricter = _with(tmp_path, "stricter", max_reject_ratio=0)
+    found = {each.check.name: each for each in judge_partition(GOOD, [config, strict, stricter])}
+    rejects = found["rejects"]
+    assert not rejects.verdict.passed
+    assert "allowed share 0 (quality section of stricter)" in rejects.verdict.text
+    assert "Exceeded for strict, stricter; runs are refused of strict" in rejects.verdict.text
+    assert rejects.refused == ("strict", "stricter")
+    assert check_result(rejects.check, rejects.verdict).severity is dg.AssetCheckSeverity.WARN
 
 
-def test_a_delivery_that_was_cut_off_warns_or_blocks_as_configured(
+def test_a_delivery_that_was_cut_off_warns_or_refuses_as_configured(
     config: LoadedConfig, tmp_path: Path
 ) -> None:
     cut = replace(GOOD, last_ts_init=MIDNIGHT_NS + 400 * NS)
     refusing = _with(tmp_path, "refusing", partial_days="refuse")
-    patient = _with(tmp_path, "patient", max_edge_gap_secs=86_000)
+    patient = _with(tmp_path, "patient", max_edge_gap_secs=86_000, partial_days="refuse")
     found = {}
     for configs in ([config], [refusing], [config, refusing, patient], [patient]):
-        verdicts = {
-            check.name: (check, verdict) for check, verdict in judge_partition(cut, configs)
-        }
-        check, verdict = verdicts["day_covered"]
-        severity = check_result(check, verdict).severity
-        found[tuple(each.name for each in configs)] = (verdict.passed, severity)
-    error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+        (judged,) = (
+            each for each in judge_partition(cut, configs) if each.check.name == "day_covered"
+        )
+        found[tuple(each.name for each in configs)] = (judged.verdict.passed, judged.refused)
     assert found == {
-        (BTC,): (False, warn),
-        ("refusing",): (False, error),
-        # A run of the one that refuses is refused; runs of the others are not.
-        (BTC, "refusing", "patient"): (False, warn),
-        ("patient",): (True, warn),
+        (BTC,): (False, ()),
+        ("refusing",): (False, ("refusing",)),
+        (BTC, "refusing", "patient"): (False, ("refusing",)),
+        ("patient",): (True, ()),
     }
     text = _failed(cut, config)["day_covered"].text
     assert "first row 300.0 s after the day begins, last row 86,000.0 s before it ends" in text
@@ -159,11 +159,11 @@ def test_what_a_funding_file_covers_is_not_what_was_written_of_it(config: Loaded
     assert "day_covered" in _failed(cut, config)
 
 
-def test_only_rejects_block_a_backtest() -> None:
-    blocking = {
-        check.name for checks in CATALOG_CHECKS.values() for check in checks if check.blocking
-    }
-    assert blocking == {"rejects"}
+def test_only_rejects_refuse_a_backtest_by_default(config: LoadedConfig) -> None:
+    checks = [check for checks in CATALOG_CHECKS.values() for check in checks]
+    assert {check.name for check in checks if check.refuses(config)} == {"rejects"}
+    # One configuration's threshold must not hold back the runs of another.
+    assert not any(check.blocking for check in checks)
 
 
 SUMMARY: dict[str, Any] = {

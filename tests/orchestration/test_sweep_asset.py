@@ -1,5 +1,6 @@
 """Sweeps in the graph: the table, the check, and what is refused at once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 from graphtools import BTC, BTC_KEY, FIRST_DAY
 
 from odum_assets.orchestration.launch import Graph, LaunchResult, materialize
+from odum_assets.registry.database import reading
+from odum_assets.registry.queries import RunFilter, list_runs
+from odum_assets.registry.register import opened
+from odum_assets.registry.types import RunStatus
 from odum_assets.results.store import ResultStore
+from odum_assets.settings import Settings
 
 DAY = FIRST_DAY.isoformat()
 SWEEP = ("backtest", BTC, "sweep")
@@ -51,7 +57,7 @@ def _version(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def test_a_failed_variant_warns_and_the_table_says_why(
-    sample: Path, graph: Graph, instance: dg.DagsterInstance
+    sample: Path, settings: Settings, graph: Graph, instance: dg.DagsterInstance
 ) -> None:
     broken = {"strategy": {"name": "Broken", "path": "broken:Broken", "params": {}}}
     variants = [{"venue.starting_balance": 1_000_000}, broken]
@@ -72,6 +78,14 @@ def test_a_failed_variant_warns_and_the_table_says_why(
     assert rows[1]["net_pnl"] is None
     assert rows[1]["run_id"] == ""
     assert any("1 of 2 variants have a result" in text for _, text in result.warnings)
+    with opened(settings) as engine, reading(engine) as connection:
+        where = RunFilter(sweep_id=result.materializations[KEY]["sweep_id"])
+        kept = {row["status"]: row for row in list_runs(connection, where).rows}
+    assert set(kept) == {RunStatus.SUCCEEDED, RunStatus.FAILED}
+    assert kept[RunStatus.FAILED]["error"] == rows[1]["error"]
+    assert kept[RunStatus.SUCCEEDED]["run_id"] == rows[0]["run_id"]
+    record = sample / f"data/results/failed/{kept[RunStatus.FAILED]['run_id']}.json"
+    assert json.loads(record.read_text())["metadata"]["sweep"]["variant"] == 2
     result = _sweep(graph, instance, variants=[broken])
     assert not result.success
     assert "every variant failed" in dict(result.failures)[KEY]

@@ -298,7 +298,7 @@ def _judge(
     manifest: "PartitionManifest", configs: Sequence[LoadedConfig], day: date, reply: DataCheck
 ) -> None:
     # By the thresholds of the run that is asked about, as the run itself does it.
-    for check, verdict in judge_partition(manifest, configs):
-        if not verdict.passed:
-            place = reply.errors if check.blocking else reply.warnings
-            place.append(f"{manifest.data_type} {day}: {check.name}: {verdict.text}")
+    for each in judge_partition(manifest, configs):
+        if not each.verdict.passed:
+            place = reply.errors if each.refused else reply.warnings
+            place.append(f"{manifest.data_type} {day}: {each.check.name}: {each.verdict.text}")

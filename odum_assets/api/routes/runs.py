@@ -1,8 +1,10 @@
 """Runs: start, follow, look at, cancel. All of it is Dagster's doing."""
 
+import dataclasses
 import logging
 import re
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -35,6 +37,7 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.run_process import NotInterruptedError, RunProcess, process_of
 from odum_assets.registry.pending import close_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
@@ -53,6 +56,7 @@ _EVENT_ID = re.compile(r"\d{1,12}", re.ASCII)
 _LOG_LINES = 200
 _CANCEL_S = 30.0
 _CANCEL_POLL_S = 0.5
+_AT_ONCE = "MARK_AS_CANCELED_IMMEDIATELY"
 
 
 class Progress(BaseModel):
@@ -85,6 +89,15 @@ class LiveRun(BaseModel):
     result: str | None = Field(description="Where its result is, once it is stored.")
 
 
+class DayRun(BaseModel):
+    """The run of one day of a range."""
+
+    run_id: str | None = Field(description="Its id; null while the registry does not know it.")
+    dagster_run_id: str
+    day: str | None
+    status: Status
+
+
 class Backfill(BaseModel):
     """Runs for the days of a range."""
 
@@ -93,6 +106,7 @@ class Backfill(BaseModel):
     status: str = Field(description="requested, completed_success, completed_failed, canceled...")
     days: int
     by_status: dict[str, int] = Field(description="Runs so far, by their status.")
+    runs: list[DayRun] = Field(description="Runs so far, by day.")
     skipped: dict[str, str] = Field(
         default={}, description="Days without data that were left out, told when it is started."
     )
@@ -165,11 +179,17 @@ async def get_run_status(service: ServiceHere, run_id: str) -> LiveRun:
 
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
 async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
-    """Cancel a queued or running run. One that has ended stays as it is (409)."""
+    """Cancel a queued or running run. One that has ended stays as it is (409).
+
+    A run that a command carries out is stopped as by Ctrl-C, on the service's own host only (409).
+    """
     deadline = anyio.current_time() + _CANCEL_S
     run = await known_run(service, run_id)
     if run.status in FINISHED:
         raise ProblemError(409, "already-ended", f"run {run_id} has ended: {run.status}")
+    process = process_of(run.run_id, run.tags)
+    if process is not None and not process.is_here:
+        await anyio.to_thread.run_sync(_interrupt, run_id, process)
     while run.status not in FINISHED and not run.canceling:
         refusal = await service.dagster.ask(service.dagster.cancel, run.run_id)
         run = await known_run(service, run.run_id)
@@ -178,9 +198,23 @@ async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
             if anyio.current_time() >= deadline:
                 raise ProblemError(409, "not-canceled", f"run {run_id}: Dagster: {refusal}")
             await anyio.sleep(_CANCEL_POLL_S)
+    if process is not None and run.status not in FINISHED:
+        # Dagster knows by now that this is wanted, but has no way to reach the process.
+        if await anyio.to_thread.run_sync(process.is_alive):
+            await anyio.to_thread.run_sync(_interrupt, run_id, process)
+        else:
+            await service.dagster.ask(service.dagster.cancel, run.run_id, _AT_ONCE)
+            run = await known_run(service, run.run_id)
     if run.status == "canceled":
         await anyio.to_thread.run_sync(_close, service, run.run_id)
     return _shown(run, await service.following.log(run.run_id))
+
+
+def _interrupt(run_id: str, process: RunProcess) -> None:
+    try:
+        process.interrupt()
+    except NotInterruptedError as error:
+        raise ProblemError(409, "not-canceled", f"run {run_id}: {error}") from None
 
 
 LastEventId = Annotated[
@@ -224,7 +258,7 @@ async def stream_run(
 @router.get("/api/v1/backfills/{backfill_id}")
 async def get_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     """Return how far a range of days is."""
-    return _shown_days(await _known_backfill(service, backfill_id))
+    return await _shown_days(service, await _known_backfill(service, backfill_id))
 
 
 @router.delete("/api/v1/backfills/{backfill_id}", status_code=202)
@@ -236,7 +270,7 @@ async def cancel_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     refusal = await service.dagster.ask(service.dagster.cancel_backfill, backfill_id)
     if refusal is not None:
         raise ProblemError(409, "not-canceled", f"backfill {backfill_id}: Dagster: {refusal}")
-    return _shown_days(await _known_backfill(service, backfill_id))
+    return await _shown_days(service, await _known_backfill(service, backfill_id))
 
 
 @router.post("/api/backtest/run")
@@ -504,7 +538,7 @@ async def _started_days(
         )
 
     found = await _once(service, service.dagster.find_backfill, start, tags)
-    return _shown_days(found, skipped)
+    return await _shown_days(service, found, skipped)
 
 
 async def _once[T: (DagsterRun, DagsterBackfill)](
@@ -622,12 +656,20 @@ def _progress(figures: dict[str, Any] | None) -> Progress | None:
     return None if figures is None else Progress.model_validate(figures)
 
 
-def _shown_days(found: DagsterBackfill, skipped: dict[str, str] | None = None) -> Backfill:
+async def _shown_days(
+    service: Service, found: DagsterBackfill, skipped: dict[str, str] | None = None
+) -> Backfill:
+    dagster_run_ids = [each.dagster_run_id for each in found.runs]
+    ids = await anyio.to_thread.run_sync(service.registered.run_ids, dagster_run_ids)
     return Backfill(
         id=found.id,
         status=found.status,
         days=found.days,
-        by_status=found.by_status,
+        by_status=Counter(each.status for each in found.runs),
+        runs=[
+            DayRun(run_id=ids.get(each.dagster_run_id), **dataclasses.asdict(each))
+            for each in found.runs
+        ],
         skipped=skipped or {},
     )
 

@@ -212,10 +212,9 @@ def run(
 
 
 def refuse_unusable(project: Project, request: "RunRequest") -> None:
-    """Refuse partitions that fail a blocking check.
+    """Refuse partitions that are not good enough for the configuration of a request.
 
-    Inside one run Dagster holds a backtest back behind a failed blocking check; a run or backfill
-    of the backtest alone would go ahead.
+    Whatever other configurations think of them, and whether this run or another converted them.
 
     Raises
     ------
@@ -232,9 +231,9 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
             if manifest is None:
                 continue
             lines += [
-                f"  {data_type} {day}: {check.name}: {verdict.text}"
-                for check, verdict in judge_partition(manifest, [request.config])
-                if check.blocking and not verdict.passed
+                f"  {data_type} {day}: {each.check.name}: {each.verdict.text}"
+                for each in judge_partition(manifest, [request.config])
+                if each.refused
             ]
     if lines:
         raise DataError(

@@ -11,7 +11,7 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import stage_tags
 from odum_assets.orchestration.automation import ON_NEW_DATA
 from odum_assets.orchestration.checks import (
-    catalog_checks,
+    CATALOG_CHECKS,
     check_result,
     check_specs,
     judge_partition,
@@ -57,7 +57,7 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         pool=POOL_CONVERSION,
         check_specs=check_specs(
             source.catalog_key,
-            catalog_checks(source.data_type, source.named_by),
+            CATALOG_CHECKS[source.data_type],
             project.partitions,
         ),
         automation_condition=ON_NEW_DATA,
@@ -111,11 +111,11 @@ def convert(
         progress=row_progress(context, f"{source.data_type.value} rows"),
     )
     # First: it says so where the figures of a manifest cannot be used.
-    verdicts = judge_partition(manifest, source.named_by)
+    judged = judge_partition(manifest, source.named_by)
     return Materialized(
         metadata=partition_metadata(manifest, project, source),
         data_version=dg.DataVersion(manifest.digest),
-        check_results=[check_result(check, verdict) for check, verdict in verdicts],
+        check_results=[check_result(each.check, each.verdict) for each in judged],
     )
 
 

@@ -16,9 +16,11 @@ from odum_assets.orchestration.assets.configured import Action, action
 from odum_assets.orchestration.checks import SWEEP_CHECKS, check_result
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, to_metadata, variants_table
+from odum_assets.orchestration.names import POOL_BACKTEST, backtest_key, op_name
+from odum_assets.orchestration.pool_slots import claimed_slots
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import register
+from odum_assets.orchestration.registration import variants_registered
 from odum_assets.orchestration.run_config import SweepConfig
 from odum_assets.orchestration.steps import report_made
 
@@ -91,15 +93,21 @@ def _sweep(
     convert_due(context, project, request, request.days, needs_all=True)
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_sweep(
-        request,
-        variants,
-        project.settings,
-        slots=config.slots,
-        progress=run_progress(context),
-        dagster_run_id=context.run.run_id,
-        stored=lambda run_id: register(context, project.settings, run_id),
-    )
+    name = op_name(backtest_key(loaded.name, "sweep"))
+    with (
+        variants_registered(context, project.settings) as entries,
+        claimed_slots(context.instance, context.run, POOL_BACKTEST, name, config.slots) as slots,
+    ):
+        result = run_sweep(
+            request,
+            variants,
+            project.settings,
+            slots=slots,
+            progress=run_progress(context),
+            dagster_run_id=context.run.run_id,
+            begun=entries.begin,
+            ended=entries.end,
+        )
     errors = [each.error for each in result.variants]
     for each in result.variants:
         if each.error is not None:
