@@ -1,17 +1,17 @@
 """Dagster over HTTP: report raw files, launch, look, cancel. The only place that knows its API.
 
 What belongs here: queries, and their replies as plain values. What does not: which assets a run has
-(``launching``), what its events mean to a reader (``following``).
+(``orchestration.planner``), what its events mean to a reader (``following``).
 """
 
 import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote
 
 import urllib3
@@ -20,6 +20,10 @@ from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.unix_http import UnixPool, note_of
 from odum_assets.orchestration.names import CODE_LOCATION
+
+if TYPE_CHECKING:
+    from odum_assets.orchestration.partition_state import Partition
+    from odum_assets.orchestration.planner import Plan
 
 type Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 type Key = tuple[str, ...]
@@ -63,51 +67,6 @@ _EVENT = f"""__typename ... on MessageEvent {{ message timestamp level stepKey }
 ... on RunFailureEvent {{ error {{ {_CAUSE} }} }}
 ... on MaterializationEvent {{ metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }}"""
 _ERROR = "... on Error { message }"
-
-
-@dataclass(frozen=True, slots=True)
-class RawReport:
-    """A raw file to tell Dagster of: its asset and day, where it lies, and its fingerprint."""
-
-    key: Key
-    day: str
-    path: str
-    size: int
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A run to start, or a run for each of several days.
-
-    Parameters
-    ----------
-    job : str
-        Job that the run belongs to.
-    made : Key
-        The result that it is about.
-    keys : tuple[Key, ...]
-        Assets to make, that one and what belongs to it.
-    partition : str or None
-        Day.
-    run_config : dict[str, Any]
-        Run config.
-    tags : dict[str, str]
-        Tags.
-    config_hash : str
-        Content of the configuration that it is planned by; Dagster must have loaded the same.
-    raw : tuple[RawReport, ...]
-        Raw files that it is made of.
-    """
-
-    job: str
-    made: Key
-    keys: tuple[Key, ...]
-    partition: str | None
-    run_config: dict[str, Any]
-    tags: dict[str, str]
-    config_hash: str
-    raw: tuple[RawReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +154,7 @@ class DagsterClient:
         """
         return await self.control.run(call, *args, **kwargs)
 
-    def launch(self, launch: Launch) -> DagsterRun:
+    def launch(self, plan: "Plan") -> DagsterRun:
         """Report the raw files of a run, start it and return it as it begins.
 
         Raises
@@ -203,16 +162,16 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        location, repository = self._loaded(launch)
-        self._report(launch.raw)
-        found = self._launched(launch, location, repository)
+        location, repository = self._loaded(plan)
+        self._report(plan)
+        found = self._launched(plan, location, repository)
         if found["__typename"] != "LaunchRunSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
         started = _run_of(found["run"])
         assert started is not None  # noqa: S101 - Dagster has just started it
         return started
 
-    def launch_days(self, launch: Launch, days: Sequence[str]) -> str:
+    def launch_days(self, plan: "Plan") -> str:
         """Start a run for each of several days and return the id of all of it.
 
         Raises
@@ -220,17 +179,17 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        self._loaded(launch)
-        self._report(launch.raw)
+        self._loaded(plan)
+        self._report(plan)
         found = self._query(
             f"""mutation($params: LaunchBackfillParams!) {{
             launchPartitionBackfill(backfillParams: $params) {{ __typename
             ... on LaunchBackfillSuccess {{ backfillId }} {_ERROR} }} }}""",
             params={
-                "assetSelection": [{"path": list(key)} for key in launch.keys],
-                "partitionNames": list(days),
-                "runConfigData": launch.run_config,
-                "tags": _tag_list(launch.tags),
+                "assetSelection": [{"path": list(key)} for key in plan.keys],
+                "partitionNames": list(plan.days),
+                "runConfigData": plan.run_config,
+                "tags": _tag_list(plan.tags),
             },
         )["launchPartitionBackfill"]
         if found["__typename"] != "LaunchBackfillSuccess":
@@ -322,10 +281,10 @@ class DagsterClient:
         )["cancelPartitionBackfill"]
         return None if found["__typename"] == "CancelBackfillSuccess" else _refusal(found)
 
-    def _launched(self, launch: Launch, location: str, repository: str) -> dict[str, Any]:
-        tags = dict(launch.tags)
-        if launch.partition is not None:
-            tags["dagster/partition"] = launch.partition
+    def _launched(self, plan: "Plan", location: str, repository: str) -> dict[str, Any]:
+        tags = dict(plan.tags)
+        if plan.partition is not None:
+            tags["dagster/partition"] = plan.partition
         found: dict[str, Any] = self._query(
             f"""mutation($params: ExecutionParams!) {{ launchRun(executionParams: $params) {{
             __typename ... on LaunchRunSuccess {{ run {{ {_RUN} }} }}
@@ -335,37 +294,38 @@ class DagsterClient:
                 "selector": {
                     "repositoryLocationName": location,
                     "repositoryName": repository,
-                    "jobName": launch.job,
-                    "assetSelection": [{"path": list(key)} for key in launch.keys],
+                    "jobName": plan.job,
+                    "assetSelection": [{"path": list(key)} for key in plan.keys],
                 },
-                "runConfigData": launch.run_config,
+                "runConfigData": plan.run_config,
                 "executionMetadata": {"tags": _tag_list(tags)},
             },
         )["launchRun"]
         return found
 
-    def _report(self, files: Sequence[RawReport]) -> None:
+    def _report(self, plan: "Plan") -> None:
         """Report raw files that Dagster does not know in this version, as the sensor does.
 
         Without it a run would have no lineage beyond the catalog, and a raw file that changes would
         make nothing stale.
         """
-        by_key: dict[Key, list[RawReport]] = {}
-        for file in files:
-            by_key.setdefault(file.key, []).append(file)
+        by_key: dict[Key, list[Partition]] = {}
+        for part in plan.conversions if plan.is_daily else ():
+            by_key.setdefault(tuple(part.source.raw_key.path), []).append(part)
         for key, group in by_key.items():
-            known = self._known_versions(key, [file.day for file in group])
-            for file in group:
-                if known.get(file.day) != file.version:
-                    self._send(
-                        f"/report_asset_materialization/{'/'.join(key)}",
-                        {
-                            "partition": file.day,
-                            "data_version": file.version,
-                            "description": file.path,
-                            "metadata": {"path": file.path, "size_bytes": file.size},
-                        },
-                    )
+            known = self._known_versions(key, [part.day.isoformat() for part in group])
+            for part in group:
+                if part.raw is None or known.get(part.day.isoformat()) == str(part.raw.stat):
+                    continue
+                self._send(
+                    f"/report_asset_materialization/{'/'.join(key)}",
+                    {
+                        "partition": part.day.isoformat(),
+                        "data_version": str(part.raw.stat),
+                        "description": part.raw.path,
+                        "metadata": {"path": part.raw.path, "size_bytes": part.raw.stat.size},
+                    },
+                )
 
     def _known_versions(self, key: Key, days: list[str]) -> dict[str, str | None]:
         found = self._query(
@@ -378,28 +338,28 @@ class DagsterClient:
         made = sorted(found.get("assetMaterializations", ()), key=_time_of)
         return {each["partition"]: _tags(each["tags"]).get("dagster/data_version") for each in made}
 
-    def _loaded(self, launch: Launch) -> tuple[str, str]:
+    def _loaded(self, plan: "Plan") -> tuple[str, str]:
         """Return the names of code location and repository, loaded anew where that is due.
 
         A configuration may be newer than what Dagster has loaded, however it was changed.
         """
-        location, content = self._location(launch)
-        if content != launch.config_hash:
+        location, content = self._location(plan)
+        if content != plan.loaded.content_hash:
             with self._reloading:
                 # Another launch may have had it loaded meanwhile.
-                location, content = self._location(launch)
-                if content != launch.config_hash:
+                location, content = self._location(plan)
+                if content != plan.loaded.content_hash:
                     self._reload(location["name"])
-                    location, content = self._location(launch)
+                    location, content = self._location(plan)
         loaded = location["locationOrLoadError"]
-        if content != launch.config_hash:
+        if content != plan.loaded.content_hash:
             reason = "it has loaded another content of this configuration"
             if not loaded.get("repositories"):
                 reason = _refusal(loaded)
             raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._shown}: {reason}")
         return str(location["name"]), str(loaded["repositories"][0]["name"])
 
-    def _location(self, launch: Launch) -> tuple[dict[str, Any], str | None]:
+    def _location(self, plan: "Plan") -> tuple[dict[str, Any], str | None]:
         """Return the code location, and the hash of the configuration that it was loaded with."""
         found = self._query(
             f"""query($key: AssetKeyInput!) {{
@@ -408,7 +368,7 @@ class DagsterClient:
             ... on RepositoryLocation {{ repositories {{ name }} }} {_ERROR} }} }} }} {_ERROR} }}
             assetNodeOrError(assetKey: $key) {{ ... on AssetNode {{
             metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }} }}""",
-            key={"path": list(launch.made)},
+            key={"path": list(plan.target)},
         )
         entries = found["assetNodeOrError"].get("metadataEntries", ())
         content = next((each["text"] for each in entries if each["label"] == "config_hash"), None)

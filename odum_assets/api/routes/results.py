@@ -16,7 +16,7 @@ from odum_assets.api.sending import ReadOn
 from odum_assets.api.service import ResultHere, Service, ServiceHere
 from odum_assets.api.stored import REFUSED, fills_of, orders_of, ticks_of, timeline_of
 from odum_assets.api.tables import Table, line_pieces
-from odum_assets.api.windows import moment_ns
+from odum_assets.orchestration.days import require_moment
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
@@ -192,11 +192,11 @@ def timed_reply(request: Request, table: Table, name: str, asked: Range) -> Resp
 
     Raises
     ------
-    ProblemError
+    InvalidRequestError
         If a time cannot be used.
     """
     bounds = [
-        None if text is None else moment_ns(which, text)
+        None if text is None else require_moment(which, text)
         for which, text in (("start", asked.start), ("end", asked.end))
     ]
     if bounds != [None, None]:

@@ -14,6 +14,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
+from odum_assets.api.capacity import go_on
 from odum_assets.api.dagster_client import (
     FINISHED,
     DagsterBackfill,
@@ -22,19 +23,14 @@ from odum_assets.api.dagster_client import (
     is_cursor,
 )
 from odum_assets.api.following import RunLog, StreamEvent
-from odum_assets.api.launching import (
-    BODY_TAG,
-    KEY_TAG,
-    NewRun,
-    Plan,
-    plan_run,
-    repeat_tags,
-)
+from odum_assets.api.launching import BODY_TAG, KEY_TAG, repeat_tags
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.api.windows import days_of, moment_ns, names_instrument
-from odum_assets.errors import OdumError
+from odum_assets.config import LoadedConfig
+from odum_assets.errors import InvalidRequestError, OdumError
+from odum_assets.orchestration.planner import Plan, Planner
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.requests import LegacyRun, NewRun
 from odum_assets.registry.pending import close_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
@@ -98,25 +94,6 @@ class Backfill(BaseModel):
     )
 
 
-class LegacyRun(BaseModel):
-    """A run as the earlier system was asked for it."""
-
-    instrument: str = Field(description="Any spelling.", examples=["BTCUSDT"])
-    config: str = Field(description="Configuration: its name or file name.")
-    start: str = Field(examples=["2023-05-23T02:00:00Z"])
-    end: str = Field(examples=["2023-05-23T02:01:00Z"])
-    dataset: str | None = Field(default=None, examples=["day-2023-05-23"])
-    fast: bool = False
-    report: bool = False
-    export_ticks: bool = False
-    snapshot_mode: Literal["auto", "trades", "book", "both"] = Field(
-        default="auto", description="auto: both where the configuration names books, else trades."
-    )
-    data_source: Literal["local", "gcs", "auto"] = "auto"
-    exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
-    exec_algorithm_params: dict[str, float] | None = None
-
-
 class FinishedRun(models.Result):
     """A result, with the run that made it."""
 
@@ -145,7 +122,8 @@ async def start_run(
     tags = repeat_tags(idempotency_key, new.model_dump_json())
 
     def plan() -> Plan:
-        return plan_run(*service.config(new.config), new, tags)
+        planner, loaded = _planner(service, new.config, tags)
+        return planner.plan(new.model_copy(update={"config": loaded.name}))
 
     if new.is_range:
         _check_length(service, new)
@@ -366,49 +344,19 @@ async def _start_legacy(service: Service, wanted: LegacyRun, key: str | None) ->
     tags = repeat_tags(key, wanted.model_dump_json())
 
     def plan() -> Plan:
-        project, loaded = service.config(wanted.config)
-        if not names_instrument(wanted.instrument, loaded):
-            raise ProblemError(
-                422,
-                "invalid-request",
-                f"instrument: {wanted.instrument!r} is not that of {loaded.name}: {loaded.key}",
-            )
-        return plan_run(project, loaded, _translated(wanted), tags)
+        planner, loaded = _planner(service, wanted.config, tags)
+        return planner.plan(wanted.new_run(loaded))
 
     run, _ = await _started(service, wanted.config, plan, tags)
     return run
 
 
-def _translated(old: LegacyRun) -> NewRun:
-    if old.fast and old.report:
-        raise ProblemError(422, "invalid-request", "fast and report exclude each other")
-    if old.fast and old.export_ticks:
-        raise ProblemError(422, "invalid-request", "export_ticks needs report: fast keeps no ticks")
-    if old.data_source == "gcs":
-        raise ProblemError(
-            422, "invalid-request", "data_source: gcs is not wired yet; use local or auto"
-        )
-    if old.exec_algorithm_params and old.exec_algorithm is None:
-        raise ProblemError(
-            422, "invalid-request", "exec_algorithm_params: give exec_algorithm, too"
-        )
-    first = days_of(moment_ns("start", old.start), moment_ns("end", old.end))[0]
-    if old.dataset is not None and old.dataset != f"day-{first}":
-        raise ProblemError(
-            422,
-            "invalid-request",
-            f"dataset: found {old.dataset!r}, allowed day-{first}, the UTC day of start",
-        )
-    return NewRun(
-        config=old.config,
-        start=old.start,
-        end=old.end,
-        mode="fast" if old.fast else "report",
-        snapshot_mode=old.snapshot_mode,
-        exec_algorithm=old.exec_algorithm or "CONFIG",
-        exec_algorithm_params=old.exec_algorithm_params or {},
-        export_ticks=old.export_ticks,
-    )
+def _planner(service: Service, config: str, tags: dict[str, str]) -> tuple[Planner, LoadedConfig]:
+    """Return what plans a request, and the configuration that it names."""
+    project, loaded = service.config(config)
+    # Whoever asked is told of a failure, and starts it again or not.
+    tags = {"odum/source": "api", "dagster/max_retries": "0", **tags}
+    return Planner(project, tags, proceed=go_on), loaded
 
 
 async def _started(
@@ -422,7 +370,7 @@ async def _started(
         # First: who dies in between leaves a run that is known, and that its sensor finds again.
         await anyio.to_thread.run_sync(_register, service, planned)
         try:
-            run = await service.dagster.launching.run(service.dagster.launch, planned.launch)
+            run = await service.dagster.launching.run(service.dagster.launch, planned)
         except ProblemError:
             await anyio.to_thread.run_sync(_withdraw, service, planned)
             raise
@@ -441,12 +389,14 @@ async def _planned(service: Service, config: str, plan: Callable[[], Plan]) -> P
     service.launches.take()
     try:
         storage = await anyio.to_thread.run_sync(service.storage_of, config)
-        return await storage.run(plan)
-    except ProblemError as problem:
-        if problem.status in (404, 422):
+        planned = await storage.run(plan)
+    except (InvalidRequestError, ProblemError) as problem:
+        if isinstance(problem, InvalidRequestError) or problem.status == 404:
             # Refused before any data was looked for.
             service.launches.give_back()
         raise
+    planned.require_converted()
+    return planned
 
 
 def _check_length(service: Service, new: NewRun) -> None:
@@ -500,7 +450,7 @@ async def _started_days(
         skipped.update(planned.skipped)
         dagster = service.dagster
         return await _known_backfill(
-            service, await dagster.ranges.run(dagster.launch_days, planned.launch, planned.days)
+            service, await dagster.ranges.run(dagster.launch_days, planned)
         )
 
     found = await _once(service, service.dagster.find_backfill, start, tags)

@@ -1,0 +1,393 @@
+"""From a request to a run of the graph: which assets, days and partitions, with which run config.
+
+What belongs here: everything that can be known before a run is started, and refusing what cannot
+be run. What does not: starting it (``launch``, the service's client), what a step does.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import dagster as dg
+
+from odum_assets.backtest.request import check_options, iso_ns, name_days
+from odum_assets.config import LoadedConfig
+from odum_assets.errors import (
+    BacktestError,
+    ConfigError,
+    InvalidRequestError,
+    UnavailableDataError,
+)
+from odum_assets.orchestration.days import days_between, days_of
+from odum_assets.orchestration.launch import AD_HOC_JOB
+from odum_assets.orchestration.names import backtest_key, day_job_name, op_name
+from odum_assets.orchestration.partition_state import Partition, State, look_at, sources_for
+from odum_assets.orchestration.project import Project, Source, missing_raw
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.requests import NewRun, RunOptions, WindowOptions
+from odum_assets.raw.layout import DataType
+from odum_assets.results.failures import run_id_of
+
+if TYPE_CHECKING:
+    from odum_assets.backtest.request import RunRequest
+
+type Key = tuple[str, ...]
+"""Parts of an asset key."""
+
+_MOST_NAMED: Final = 20
+_DUE: Final = (State.NEW, State.STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request comes to.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The run; the first one of a range.
+    job : str
+        Job that the run belongs to.
+    target : Key
+        Asset that the run config is for.
+    steps : tuple[Key, ...]
+        Assets of the configuration that are made, the target among them.
+    partition : str or None
+        Day; None for a window and a range.
+    config : dict[str, Any]
+        Run config of the target.
+    tags : dict[str, str]
+        Tags of the run.
+    conversions : tuple[Partition, ...]
+        Catalog partitions that are converted in the same run, or before that of a window.
+    run_id : str or None
+        Id of the run; None for a range and a sweep, whose runs get their own.
+    days : tuple[str, ...]
+        Days of a range.
+    skipped : dict[str, str]
+        Days of a range that are left out, with the reason.
+    """
+
+    request: "RunRequest"
+    job: str
+    target: Key
+    steps: tuple[Key, ...]
+    partition: str | None
+    config: dict[str, Any]
+    tags: dict[str, str]
+    conversions: tuple[Partition, ...] = ()
+    run_id: str | None = None
+    days: tuple[str, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> LoadedConfig:
+        """Return the configuration."""
+        return self.request.config
+
+    @property
+    def is_daily(self) -> bool:
+        """Return whether it has a partition, or one for each day."""
+        return self.partition is not None or bool(self.days)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Return the assets of the run, catalog partitions first."""
+        converted = (part.source.catalog_key.path for part in self.conversions if self.is_daily)
+        return (*dict.fromkeys(map(tuple, converted)), *self.steps)
+
+    @property
+    def run_config(self) -> dict[str, Any]:
+        """Return the run config as Dagster takes it."""
+        return {"ops": {op_name(dg.AssetKey(self.target)): {"config": self.config}}}
+
+    def require_converted(self) -> None:
+        """Refuse a window whose days are not converted yet, where nobody converts them before.
+
+        Raises
+        ------
+        UnavailableDataError
+            If there are any; they are named.
+        """
+        due = sorted({part.day for part in self.conversions if part.state in _DUE})
+        if due and not self.is_daily:
+            name = self.loaded.name
+            raise UnavailableDataError(
+                "not-converted",
+                f"{name}: not converted yet: {name_days(due)}; a window reads the catalog. Convert "
+                f"them with `odum convert {name} --from {due[0]} --to {due[-1]}`, or run them as a "
+                "range (first_day, last_day) first",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plan runs for one project and one interface.
+
+    Parameters
+    ----------
+    project : Project
+        Configurations and settings.
+    tags : Mapping[str, str]
+        Tags of its runs, such as who asked.
+    recorded_days : callable, optional
+        Returns the days of a source's catalog partitions that Dagster has as materialized. One that
+        is up to date and recorded takes no step in a run; converting one that is not recorded does
+        nothing but give the result its lineage. By default none is known.
+    proceed : callable, optional
+        Called before each look at files, to raise when nobody waits for the plan any more.
+    """
+
+    project: Project
+    tags: Mapping[str, str] = field(default_factory=dict)
+    recorded_days: Callable[[Source], Collection[str]] = lambda _source: ()
+    proceed: Callable[[], None] = lambda: None
+
+    def plan(self, new: NewRun) -> Plan:
+        """Return what a request comes to.
+
+        Raises
+        ------
+        InvalidRequestError
+            If its days, times or options cannot be used.
+        UnavailableDataError
+            If its data are missing, or cannot be read.
+        ConfigError
+            If its configuration does not exist or cannot be used.
+        """
+        loaded = self.project.config(new.config)
+        if new.is_range:
+            return self._range(loaded, new)
+        if new.day is not None:
+            return self._day(loaded, new, new.day)
+        if new.window:
+            return self._window(loaded, new)
+        start, end = new.ends(loaded)
+        if start is None or end is None:
+            raise InvalidRequestError(
+                "invalid-window",
+                f"{loaded.name} has an open time_window: give a day, the first and last day, or "
+                "start and end",
+            )
+        days = days_of(start, end)
+        return self._day(loaded, new, days[0]) if len(days) == 1 else self._window(loaded, new)
+
+    def plan_days(self, new: NewRun) -> tuple[dict[str, Plan], dict[str, UnavailableDataError]]:
+        """Return a plan for each day of a range that can be run, and why the others cannot.
+
+        Raises
+        ------
+        InvalidRequestError, ConfigError
+            As `plan`.
+        """
+        loaded, plans, refused = self.project.config(new.config), {}, {}
+        for day in self._days(loaded, new):
+            try:
+                plans[day.isoformat()] = self._day(loaded, new, day)
+            except UnavailableDataError as error:
+                refused[day.isoformat()] = error
+        return plans, refused
+
+    def plan_sweep(self, new: NewRun, variants: Sequence[Mapping[str, Any]], slots: int) -> Plan:
+        """Return what a sweep over a day comes to: variants as values by path.
+
+        Raises
+        ------
+        InvalidRequestError, UnavailableDataError, ConfigError
+            As `plan`.
+        """
+        loaded = self.project.config(new.config)
+        if new.day is None:
+            raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
+        plan = self._day(loaded, new, new.day)
+        job, target = _target(loaded, "sweep")
+        return replace(
+            plan,
+            job=job,
+            target=target,
+            steps=(target,),
+            config={**plan.config, "variants": [*variants], "slots": slots},
+            tags=self._tags(loaded),
+            run_id=None,
+        )
+
+    def _day(self, loaded: LoadedConfig, new: NewRun, day: date) -> Plan:
+        request = self._day_request(loaded, new, day)
+        parts = self._partitions(loaded, new, [day])
+        _refuse_unavailable(self.project, parts)
+        run_id = run_id_of(request)
+        job, target = _target(loaded, "result")
+        return Plan(
+            request,
+            job=job,
+            target=target,
+            steps=_day_steps(loaded, new),
+            partition=day.isoformat(),
+            config=_options(new, RunOptions),
+            tags={**self._tags(loaded), RUN_ID_TAG: run_id},
+            conversions=self._conversions(parts),
+            run_id=run_id,
+        )
+
+    def _range(self, loaded: LoadedConfig, new: NewRun) -> Plan:
+        """Plan a run for every day that has raw files: all of them make the same assets."""
+        request, skipped, parts = None, {}, []
+        for day in self._days(loaded, new):
+            of_day = self._partitions(loaded, new, [day])
+            without = [f"{each.source.data_type}: {each.state}" for each in of_day if not each.raw]
+            if without:
+                skipped[day.isoformat()] = "; ".join(without)
+            else:
+                request = request or self._day_request(loaded, new, day)
+                parts += of_day
+        if request is None:
+            reasons = [f"{day}: {reason}" for day, reason in [*skipped.items()][:_MOST_NAMED]]
+            raise UnavailableDataError(
+                "missing-data", f"{loaded.name}: no day to run: {'; '.join(reasons)}"
+            )
+        job, target = _target(loaded, "result")
+        return Plan(
+            request,
+            job=job,
+            target=target,
+            steps=_day_steps(loaded, new),
+            partition=None,
+            config=_options(new, RunOptions),
+            tags=self._tags(loaded),
+            conversions=self._conversions(parts),
+            days=tuple(dict.fromkeys(part.day.isoformat() for part in parts)),
+            skipped=skipped,
+        )
+
+    def _window(self, loaded: LoadedConfig, new: NewRun) -> Plan:
+        start, end = new.bounds(loaded)
+        request = _checked(lambda: new.window_request(loaded))
+        days = days_of(start, end)
+        parts = self._partitions(loaded, new, days)
+        _refuse_missing_days(loaded, parts, refuse=request.refuse_missing_days)
+        _refuse_unreadable(parts)
+        run_id = run_id_of(request)
+        job, target = _target(loaded, "window")
+        bounds = {"start": iso_ns(start), "end": iso_ns(end)}
+        return Plan(
+            request,
+            job=job,
+            target=target,
+            steps=(target,),
+            partition=None,
+            config={**_options(new, WindowOptions), **bounds},
+            tags={**self._tags(loaded), RUN_ID_TAG: run_id},
+            conversions=self._conversions(parts),
+            run_id=run_id,
+        )
+
+    def _days(self, loaded: LoadedConfig, new: NewRun) -> list[date]:
+        """Return the days of a range; its first and last one must be possible."""
+        if new.first_day is None or new.last_day is None:
+            raise InvalidRequestError("invalid-window", "give the first and the last day")
+        days = days_between(new.first_day, new.last_day)
+        for day in (days[0], days[-1]):
+            self._day_request(loaded, new, day)
+        return days
+
+    def _day_request(self, loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
+        partitions = self.project.partitions
+        if not partitions.has_partition_key(day.isoformat()):
+            raise InvalidRequestError(
+                "invalid-day",
+                f"{day} is no partition; allowed: {partitions.get_first_partition_key()} to "
+                f"{partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the "
+                "first",
+            )
+
+        def make() -> "RunRequest":
+            request = new.day_request(loaded, day)
+            check_options(request)
+            return request
+
+        return _checked(make)
+
+    def _partitions(
+        self, loaded: LoadedConfig, new: NewRun, days: Sequence[date]
+    ) -> list[Partition]:
+        """Return the state of everything that a run of some days reads."""
+        sources = sources_for(self.project, loaded, new.snapshot_mode)
+        found: list[Partition] = []
+        for day in days:
+            self.proceed()
+            found += [look_at(self.project, source, day) for source in sources]
+        return found
+
+    def _conversions(self, parts: Sequence[Partition]) -> tuple[Partition, ...]:
+        """Return the partitions that have a raw file, but for those with nothing left to do."""
+
+        def is_done(part: Partition) -> bool:
+            is_current = part.state is State.CURRENT
+            return is_current and part.day.isoformat() in self.recorded_days(part.source)
+
+        return tuple(part for part in parts if part.raw is not None and not is_done(part))
+
+    def _tags(self, loaded: LoadedConfig) -> dict[str, str]:
+        return {**self.tags, CONFIG_TAG: loaded.name}
+
+
+def _target(loaded: LoadedConfig, step: Literal["result", "window", "sweep"]) -> tuple[str, Key]:
+    """Return the job of a kind of run, and the asset that its run config is for."""
+    job = day_job_name(loaded.name) if step == "result" else AD_HOC_JOB
+    return job, tuple(backtest_key(loaded.name, step).path)
+
+
+def _day_steps(loaded: LoadedConfig, new: NewRun) -> tuple[Key, ...]:
+    """Return the assets of a configuration that a day's run makes of the catalog."""
+    steps = ["result"]
+    steps += ["report"] if new.mode == "report" else []
+    steps += ["ticks"] if new.export_ticks else []
+    return tuple(tuple(backtest_key(loaded.name, step).path) for step in steps)
+
+
+def _options(new: NewRun, model: type[RunOptions]) -> dict[str, Any]:
+    """Return the options of a request that a run config has, those without a value left out."""
+    return new.model_dump(mode="json", include=set(model.model_fields), exclude_none=True)
+
+
+def _refuse_unavailable(project: Project, parts: Sequence[Partition]) -> None:
+    """Refuse a day that lacks data: neither a raw file nor a catalog partition that can be read."""
+    _refuse_unreadable(parts)
+    missing = [part for part in parts if part.state is State.MISSING]
+    if missing:
+        lines = [missing_raw(part.source, part.day, project.settings) for part in missing]
+        is_partial = len(missing) < len(parts)
+        raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
+
+
+def _refuse_unreadable(parts: Sequence[Partition]) -> None:
+    problems = [
+        problem
+        for part in parts
+        if part.state is State.UNREADABLE and part.manifest is None
+        for problem in part.problems
+    ]
+    if problems:
+        raise UnavailableDataError("unreadable-data", "\n".join(problems))
+
+
+def _refuse_missing_days(loaded: LoadedConfig, parts: Sequence[Partition], *, refuse: bool) -> None:
+    """Refuse a window without any trades, and one with missing days where that is asked for."""
+    trades = [part for part in parts if part.source.data_type is DataType.TRADES]
+    missing = [part.day for part in trades if part.state is State.MISSING]
+    if missing and (refuse or len(missing) == len(trades)):
+        why = "missing_days is refuse" if refuse else "that is all of the window"
+        raise UnavailableDataError(
+            "missing-data",
+            f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "
+            f"{name_days(missing)}, and {why}",
+        )
+
+
+def _checked(make: Callable[[], "RunRequest"]) -> "RunRequest":
+    """Return a request; one whose options cannot be used is an invalid one."""
+    try:
+        return make()
+    except (BacktestError, ConfigError) as error:
+        raise InvalidRequestError("invalid-options", str(error)) from None
