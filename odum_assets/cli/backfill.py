@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from odum_assets.cli.board import Board, DayWork, show
-from odum_assets.cli.options import JsonOption, SnapshotOption, parse_day
+from odum_assets.cli.options import FastOption, JsonOption, ReportOption, SnapshotOption, parse_day
 
 if TYPE_CHECKING:
     from odum_assets.cli.session import Session
@@ -34,10 +34,8 @@ def backfill(
             help="Skip and name days without data, or run every day and let those fail.",
         ),
     ] = True,
-    fast: Annotated[bool, typer.Option("--fast", help="Keep summaries only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,12 +9,15 @@ from odum_assets.cli.options import (
     ConfigArgument,
     DayOption,
     EndOption,
+    FastOption,
     FromOption,
     JsonOption,
     MissingDaysOption,
     NoCloseOption,
     ParamsOption,
+    ReportOption,
     SnapshotOption,
+    StartOption,
     ToOption,
 )
 
@@ -32,15 +35,10 @@ def backtest(
     window: Annotated[
         bool, typer.Option("--window", help="All of it as one continuous account, over midnight.")
     ] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Keep the summary only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
-    ] = None,
+    start: StartOption = None,
     end: EndOption = None,
     missing_days: MissingDaysOption = None,
     no_close_positions: NoCloseOption = False,

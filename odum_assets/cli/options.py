@@ -86,6 +86,14 @@ SnapshotOption = Annotated[
     SnapshotChoice | None,
     typer.Option(help="What moves the market. Default: both where there are books."),
 ]
+FastOption = Annotated[bool, typer.Option("--fast", help="Keep summaries only.")]
+ReportOption = Annotated[
+    bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
+]
 EndOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
 ]

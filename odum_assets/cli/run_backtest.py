@@ -8,8 +8,10 @@ import typer
 
 from odum_assets.cli.options import (
     AlgorithmChoice,
+    FastOption,
     JsonOption,
     MissingDaysChoice,
+    ReportOption,
     SnapshotChoice,
 )
 from odum_assets.cli.running import run_app
@@ -51,10 +53,8 @@ def run_backtest(
         str | None,
         typer.Option("--dataset", metavar="day-DAY", help="Day folder of the start; found by it."),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Summary only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Timeline, orders, tables. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     export_ticks: Annotated[
         bool, typer.Option("--export_ticks", help="Also write the ticks; needs --report.")
     ] = False,

@@ -1,7 +1,7 @@
 """Planned runs in this process: carrying them out, and finding the stored result."""
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.errors import WorkError
 from odum_assets.cli.session import Session, failure_text, require_success
@@ -46,6 +46,20 @@ def tell_warnings(output: "Output", result: "LaunchResult") -> None:
             output.warn(f"{key}: {text}")
 
 
+def metadata_of(plan: "Plan", result: "LaunchResult") -> dict[str, Any]:
+    """Return the metadata of what a plan's run made.
+
+    Raises
+    ------
+    WorkError
+        If it made nothing.
+    """
+    made = result.materializations.get("/".join(plan.target))
+    if made is None:
+        raise WorkError(failure_text(result))
+    return made
+
+
 def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
     """Run a day or a window and return its stored result.
 
@@ -57,10 +71,8 @@ def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
     from odum_assets.results.store import ResultStore
 
     result = carry_out(session, plan)
-    made = result.materializations.get("/".join(plan.target))
-    if made is None:
-        raise WorkError(failure_text(result))
-    entry = ResultStore(session.settings.results_path).entry(str(made["run_id"]))
+    run_id = str(metadata_of(plan, result)["run_id"])
+    entry = ResultStore(session.settings.results_path).entry(run_id)
     if not result.success:
         raise WorkError(f"{failure_text(result)}\nThe result itself is stored: {entry.run_id}")
     return entry

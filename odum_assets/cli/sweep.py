@@ -11,9 +11,12 @@ import typer
 from odum_assets.cli.options import (
     ConfigArgument,
     EndOption,
+    FastOption,
     JsonOption,
     NoCloseOption,
+    ReportOption,
     SnapshotOption,
+    StartOption,
     parse_day,
 )
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.session import Session
     from odum_assets.config import LoadedConfig
-    from odum_assets.orchestration.launch import LaunchResult
     from odum_assets.orchestration.planner import Plan
 
 
@@ -76,15 +78,10 @@ def sweep(
         Path | None,
         typer.Option(metavar="FILE", help="JSON list of {path: value} objects, in place of --vary"),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Keep summaries only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Keep tables and timelines, too. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23."),
-    ] = None,
+    start: StartOption = None,
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Variants at one time.")] = 2,
@@ -105,7 +102,7 @@ def sweep(
     """
     from odum_assets.cli.options import chosen_mode
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import carry_out
+    from odum_assets.cli.runs import carry_out, metadata_of
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
     from odum_assets.config import load_config
@@ -129,7 +126,7 @@ def sweep(
     )
     with open_session(choice.settings, output) as session:
         plan = session.planner().plan_sweep(new, chosen, slots)
-        made = _made(carry_out(session, plan, f"Sweep {day}"), plan)
+        made = metadata_of(plan, carry_out(session, plan, f"Sweep {day}"))
         rows = _sorted(_rows(made), sort)
         output.data(_document(session, plan, made, rows))
         _show(output, session, f"{choice.name}  {day}", made, rows)
@@ -165,16 +162,6 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
     except ConfigError as error:
         raise UsageError(str(error)) from None
     return [{path: as_run_config(value) for path, value in each.items()} for each in chosen]
-
-
-def _made(result: "LaunchResult", plan: "Plan") -> dict[str, Any]:
-    from odum_assets.cli.errors import WorkError
-    from odum_assets.cli.session import failure_text
-
-    made = result.materializations.get("/".join(plan.target))
-    if made is None:
-        raise WorkError(failure_text(result))
-    return made
 
 
 def _rows(made: dict[str, Any]) -> list[_Row]:

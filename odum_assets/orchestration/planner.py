@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 type Key = tuple[str, ...]
 """Parts of an asset key."""
 
+type Kind = Literal["result", "window", "sweep"]
+
 _MOST_NAMED: Final = 20
 _DUE: Final = (State.NEW, State.STALE)
 
@@ -47,14 +49,10 @@ class Plan:
     ----------
     request : RunRequest
         The run; the first one of a range.
-    job : str
-        Job that the run belongs to.
-    target : Key
-        Asset that the run config is for.
-    steps : tuple[Key, ...]
-        Assets of the configuration that are made, the target among them.
-    partition : str or None
-        Day; None for a window and a range.
+    kind : {"result", "window", "sweep"}
+        What is run: a day or each day of a range, a window, variants over a day.
+    steps : tuple[str, ...]
+        Assets of the configuration that are made, by the last part of their keys.
     config : dict[str, Any]
         Run config of the target.
     tags : dict[str, str]
@@ -63,6 +61,8 @@ class Plan:
         Catalog partitions that are converted in the same run, or before that of a window.
     run_id : str or None
         Id of the run; None for a range and a sweep, whose runs get their own.
+    partition : str or None
+        Day; None for a window and a range.
     days : tuple[str, ...]
         Days of a range.
     skipped : dict[str, str]
@@ -70,14 +70,13 @@ class Plan:
     """
 
     request: "RunRequest"
-    job: str
-    target: Key
-    steps: tuple[Key, ...]
-    partition: str | None
+    kind: Kind
+    steps: tuple[str, ...]
     config: dict[str, Any]
     tags: dict[str, str]
-    conversions: tuple[Partition, ...] = ()
-    run_id: str | None = None
+    conversions: tuple[Partition, ...]
+    run_id: str | None
+    partition: str | None = None
     days: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -92,10 +91,21 @@ class Plan:
         return self.partition is not None or bool(self.days)
 
     @property
+    def job(self) -> str:
+        """Return the job that the run belongs to."""
+        return _target(self.loaded, self.kind)[0]
+
+    @property
+    def target(self) -> Key:
+        """Return the asset that the run config is for."""
+        return _target(self.loaded, self.kind)[1]
+
+    @property
     def keys(self) -> tuple[Key, ...]:
         """Return the assets of the run, catalog partitions first."""
-        converted = (part.source.catalog_key.path for part in self.conversions if self.is_daily)
-        return (*dict.fromkeys(map(tuple, converted)), *self.steps)
+        converted = [part.source.catalog_key for part in self.conversions if self.is_daily]
+        steps = [backtest_key(self.loaded.name, step) for step in self.steps]
+        return tuple(tuple(key.path) for key in dict.fromkeys([*converted, *steps]))
 
     @property
     def run_config(self) -> dict[str, Any]:
@@ -156,7 +166,7 @@ class Planner:
         ConfigError
             If its configuration does not exist or cannot be used.
         """
-        loaded = self.project.config(new.config)
+        loaded = self._config(new)
         if new.is_range:
             return self._range(loaded, new)
         if new.day is not None:
@@ -181,7 +191,7 @@ class Planner:
         InvalidRequestError, ConfigError
             As `plan`.
         """
-        loaded, plans, refused = self.project.config(new.config), {}, {}
+        loaded, plans, refused = self._config(new), {}, {}
         for day in self._days(loaded, new):
             try:
                 plans[day.isoformat()] = self._day(loaded, new, day)
@@ -197,90 +207,73 @@ class Planner:
         InvalidRequestError, UnavailableDataError, ConfigError
             As `plan`.
         """
-        loaded = self.project.config(new.config)
+        loaded = self._config(new)
         if new.day is None:
             raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
-        plan = self._day(loaded, new, new.day)
-        job, target = _target(loaded, "sweep")
-        return replace(
-            plan,
-            job=job,
-            target=target,
-            steps=(target,),
-            config={**plan.config, "variants": [*variants], "slots": slots},
-            tags=self._tags(loaded),
-            run_id=None,
-        )
+        plan = self._day(loaded, new, new.day, "sweep")
+        return replace(plan, config={**plan.config, "variants": [*variants], "slots": slots})
 
-    def _day(self, loaded: LoadedConfig, new: NewRun, day: date) -> Plan:
+    def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
         request = self._day_request(loaded, new, day)
         parts = self._partitions(loaded, new, [day])
-        _refuse_unavailable(self.project, parts)
-        run_id = run_id_of(request)
-        job, target = _target(loaded, "result")
-        return Plan(
-            request,
-            job=job,
-            target=target,
-            steps=_day_steps(loaded, new),
-            partition=day.isoformat(),
-            config=_options(new, RunOptions),
-            tags={**self._tags(loaded), RUN_ID_TAG: run_id},
-            conversions=self._conversions(parts),
-            run_id=run_id,
-        )
+        _refuse_unreadable(parts)
+        _refuse_missing(self.project, parts)
+        return self._plan(kind, request, new, parts, partition=day.isoformat())
 
     def _range(self, loaded: LoadedConfig, new: NewRun) -> Plan:
         """Plan a run for every day that has raw files: all of them make the same assets."""
-        request, skipped, parts = None, {}, []
+        skipped: dict[str, str] = {}
+        parts: list[Partition] = []
         for day in self._days(loaded, new):
             of_day = self._partitions(loaded, new, [day])
             without = [f"{each.source.data_type}: {each.state}" for each in of_day if not each.raw]
             if without:
                 skipped[day.isoformat()] = "; ".join(without)
             else:
-                request = request or self._day_request(loaded, new, day)
                 parts += of_day
-        if request is None:
+        if not parts:
             reasons = [f"{day}: {reason}" for day, reason in [*skipped.items()][:_MOST_NAMED]]
             raise UnavailableDataError(
                 "missing-data", f"{loaded.name}: no day to run: {'; '.join(reasons)}"
             )
-        job, target = _target(loaded, "result")
-        return Plan(
-            request,
-            job=job,
-            target=target,
-            steps=_day_steps(loaded, new),
-            partition=None,
-            config=_options(new, RunOptions),
-            tags=self._tags(loaded),
-            conversions=self._conversions(parts),
-            days=tuple(dict.fromkeys(part.day.isoformat() for part in parts)),
-            skipped=skipped,
-        )
+        days = tuple(dict.fromkeys(part.day.isoformat() for part in parts))
+        first = self._day_request(loaded, new, parts[0].day)
+        return self._plan("result", first, new, parts, days=days, skipped=skipped)
 
     def _window(self, loaded: LoadedConfig, new: NewRun) -> Plan:
         start, end = new.bounds(loaded)
         request = _checked(lambda: new.window_request(loaded))
-        days = days_of(start, end)
-        parts = self._partitions(loaded, new, days)
+        parts = self._partitions(loaded, new, days_of(start, end))
         _refuse_missing_days(loaded, parts, refuse=request.refuse_missing_days)
         _refuse_unreadable(parts)
-        run_id = run_id_of(request)
-        job, target = _target(loaded, "window")
-        bounds = {"start": iso_ns(start), "end": iso_ns(end)}
+        plan = self._plan("window", request, new, parts)
+        return replace(plan, config={**plan.config, "start": iso_ns(start), "end": iso_ns(end)})
+
+    def _plan(
+        self,
+        kind: Kind,
+        request: "RunRequest",
+        new: NewRun,
+        parts: Sequence[Partition],
+        **facts: Any,  # noqa: ANN401 - fields of a plan
+    ) -> Plan:
+        is_single = kind != "sweep" and "days" not in facts
+        run_id = run_id_of(request) if is_single else None
+        tags = {**self.tags, CONFIG_TAG: request.config.name}
+        options = WindowOptions if kind == "window" else RunOptions
         return Plan(
             request,
-            job=job,
-            target=target,
-            steps=(target,),
-            partition=None,
-            config={**_options(new, WindowOptions), **bounds},
-            tags={**self._tags(loaded), RUN_ID_TAG: run_id},
-            conversions=self._conversions(parts),
-            run_id=run_id,
+            kind,
+            _steps(kind, new),
+            new.model_dump(mode="json", include=set(options.model_fields), exclude_none=True),
+            tags if run_id is None else {**tags, RUN_ID_TAG: run_id},
+            self._conversions(parts),
+            run_id,
+            **facts,
         )
+
+    def _config(self, new: NewRun) -> LoadedConfig:
+        return self.project.config(new.config.removesuffix(".json"))
 
     def _days(self, loaded: LoadedConfig, new: NewRun) -> list[date]:
         """Return the days of a range; its first and last one must be possible."""
@@ -328,37 +321,17 @@ class Planner:
 
         return tuple(part for part in parts if part.raw is not None and not is_done(part))
 
-    def _tags(self, loaded: LoadedConfig) -> dict[str, str]:
-        return {**self.tags, CONFIG_TAG: loaded.name}
 
-
-def _target(loaded: LoadedConfig, step: Literal["result", "window", "sweep"]) -> tuple[str, Key]:
+def _target(loaded: LoadedConfig, kind: Kind) -> tuple[str, Key]:
     """Return the job of a kind of run, and the asset that its run config is for."""
-    job = day_job_name(loaded.name) if step == "result" else AD_HOC_JOB
-    return job, tuple(backtest_key(loaded.name, step).path)
+    job = day_job_name(loaded.name) if kind == "result" else AD_HOC_JOB
+    return job, tuple(backtest_key(loaded.name, kind).path)
 
 
-def _day_steps(loaded: LoadedConfig, new: NewRun) -> tuple[Key, ...]:
-    """Return the assets of a configuration that a day's run makes of the catalog."""
-    steps = ["result"]
-    steps += ["report"] if new.mode == "report" else []
-    steps += ["ticks"] if new.export_ticks else []
-    return tuple(tuple(backtest_key(loaded.name, step).path) for step in steps)
-
-
-def _options(new: NewRun, model: type[RunOptions]) -> dict[str, Any]:
-    """Return the options of a request that a run config has, those without a value left out."""
-    return new.model_dump(mode="json", include=set(model.model_fields), exclude_none=True)
-
-
-def _refuse_unavailable(project: Project, parts: Sequence[Partition]) -> None:
-    """Refuse a day that lacks data: neither a raw file nor a catalog partition that can be read."""
-    _refuse_unreadable(parts)
-    missing = [part for part in parts if part.state is State.MISSING]
-    if missing:
-        lines = [missing_raw(part.source, part.day, project.settings) for part in missing]
-        is_partial = len(missing) < len(parts)
-        raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
+def _steps(kind: Kind, new: NewRun) -> tuple[str, ...]:
+    """Return the assets of a configuration that a run makes of the catalog."""
+    exports = {"report": new.mode == "report", "ticks": new.export_ticks}
+    return (kind, *(step for step, is_made in exports.items() if is_made and kind == "result"))
 
 
 def _refuse_unreadable(parts: Sequence[Partition]) -> None:
@@ -370,6 +343,15 @@ def _refuse_unreadable(parts: Sequence[Partition]) -> None:
     ]
     if problems:
         raise UnavailableDataError("unreadable-data", "\n".join(problems))
+
+
+def _refuse_missing(project: Project, parts: Sequence[Partition]) -> None:
+    """Refuse a day of which there is neither a raw file nor a catalog partition."""
+    missing = [part for part in parts if part.state is State.MISSING]
+    if missing:
+        lines = [missing_raw(part.source, part.day, project.settings) for part in missing]
+        is_partial = len(missing) < len(parts)
+        raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
 
 
 def _refuse_missing_days(loaded: LoadedConfig, parts: Sequence[Partition], *, refuse: bool) -> None:

@@ -289,38 +289,35 @@ class LegacyRun(BaseModel):
             If it cannot be carried out as it is written.
         """
         first = days_of(require_moment("start", self.start), require_moment("end", self.end))[0]
+        is_other = not names_instrument(self.instrument, loaded)
+        needs_algorithm = bool(self.exec_algorithm_params) and self.exec_algorithm is None
         rules = [
             (
-                not names_instrument(self.instrument, loaded),
-                f"{option('instrument')}: {self.instrument!r} is not that of {loaded.name}: "
-                f"{loaded.key}",
+                is_other,
+                "instrument",
+                f"{self.instrument!r} is not that of {loaded.name}: {loaded.key}",
             ),
-            (
-                self.fast and self.report,
-                f"{option('fast')} and {option('report')} exclude each other",
-            ),
+            (self.fast and self.report, "fast", f"this and {option('report')} exclude each other"),
             (
                 self.fast and self.export_ticks,
-                f"{option('export_ticks')} needs {option('report')}: fast mode keeps no ticks",
+                "export_ticks",
+                f"this needs {option('report')}: fast mode keeps no ticks",
             ),
             (
                 self.data_source == "gcs",
-                f"{option('data_source')}: gcs is not wired yet; copy the day folders below the "
-                "raw root and use local or auto",
+                "data_source",
+                "gcs is not wired yet; copy the day folders below the raw root and use local",
             ),
-            (
-                bool(self.exec_algorithm_params) and self.exec_algorithm is None,
-                f"{option('exec_algorithm_params')}: give {option('exec_algorithm')}, too",
-            ),
+            (needs_algorithm, "exec_algorithm_params", f"give {option('exec_algorithm')}, too"),
             (
                 self.dataset not in (None, f"day-{first}"),
-                f"{option('dataset')}: found {self.dataset!r}, allowed day-{first}, the UTC day "
-                f"of {option('start')}",
+                "dataset",
+                f"found {self.dataset!r}, allowed day-{first}, the UTC day of start",
             ),
         ]
-        for is_broken, text in rules:
+        for is_broken, name, text in rules:
             if is_broken:
-                raise InvalidRequestError("invalid-request", text)
+                raise InvalidRequestError("invalid-request", f"{option(name)}: {text}")
         return NewRun(
             config=loaded.name,
             start=self.start,

@@ -26,7 +26,6 @@ from odum_assets.api.following import RunLog, StreamEvent
 from odum_assets.api.launching import BODY_TAG, KEY_TAG, repeat_tags
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.config import LoadedConfig
 from odum_assets.errors import InvalidRequestError, OdumError
 from odum_assets.orchestration.planner import Plan, Planner
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
@@ -120,17 +119,12 @@ async def start_run(
 ) -> LiveRun | Backfill:
     """Start a run, or one for every day of a range; Location says where to look how it goes."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
-
-    def plan() -> Plan:
-        planner, loaded = _planner(service, new.config, tags)
-        return planner.plan(new.model_copy(update={"config": loaded.name}))
-
     if new.is_range:
         _check_length(service, new)
-        backfill = await _started_days(service, new.config, plan, tags)
+        backfill = await _started_days(service, new, tags)
         response.headers["Location"] = f"/api/v1/backfills/{backfill.id}"
         return backfill
-    run = _shown(*await _started(service, new.config, plan, tags))
+    run = _shown(*await _started(service, new, tags))
     response.headers["Location"] = _place(run)
     return run
 
@@ -341,32 +335,18 @@ async def _outcome(service: Service, run: DagsterRun, heard: _Heard) -> Finished
 
 
 async def _start_legacy(service: Service, wanted: LegacyRun, key: str | None) -> DagsterRun:
-    tags = repeat_tags(key, wanted.model_dump_json())
-
-    def plan() -> Plan:
-        planner, loaded = _planner(service, wanted.config, tags)
-        return planner.plan(wanted.new_run(loaded))
-
-    run, _ = await _started(service, wanted.config, plan, tags)
+    run, _ = await _started(service, wanted, repeat_tags(key, wanted.model_dump_json()))
     return run
 
 
-def _planner(service: Service, config: str, tags: dict[str, str]) -> tuple[Planner, LoadedConfig]:
-    """Return what plans a request, and the configuration that it names."""
-    project, loaded = service.config(config)
-    # Whoever asked is told of a failure, and starts it again or not.
-    tags = {"odum/source": "api", "dagster/max_retries": "0", **tags}
-    return Planner(project, tags, proceed=go_on), loaded
-
-
 async def _started(
-    service: Service, config: str, plan: Callable[[], Plan], tags: dict[str, str]
+    service: Service, wanted: NewRun | LegacyRun, tags: dict[str, str]
 ) -> tuple[DagsterRun, RunLog]:
     """Return the run that a request started before and its log, else plan and start it."""
     launched: list[DagsterRun] = []
 
     async def start() -> DagsterRun:
-        planned = await _planned(service, config, plan)
+        planned = await _planned(service, wanted, tags)
         # First: who dies in between leaves a run that is known, and that its sensor finds again.
         await anyio.to_thread.run_sync(_register, service, planned)
         try:
@@ -384,11 +364,19 @@ async def _started(
     return log.run or run, log
 
 
-async def _planned(service: Service, config: str, plan: Callable[[], Plan]) -> Plan:
+async def _planned(service: Service, wanted: NewRun | LegacyRun, tags: dict[str, str]) -> Plan:
     """Plan a request, if its turn has come: what it reads may lie on another host."""
+
+    def plan() -> Plan:
+        project, loaded = service.config(wanted.config)
+        new = wanted.new_run(loaded) if isinstance(wanted, LegacyRun) else wanted
+        # Whoever asked is told of a failure, and starts it again or not.
+        source = {"odum/source": "api", "dagster/max_retries": "0"}
+        return Planner(project, {**source, **tags}, proceed=go_on).plan(new)
+
     service.launches.take()
     try:
-        storage = await anyio.to_thread.run_sync(service.storage_of, config)
+        storage = await anyio.to_thread.run_sync(service.storage_of, wanted.config)
         planned = await storage.run(plan)
     except (InvalidRequestError, ProblemError) as problem:
         if isinstance(problem, InvalidRequestError) or problem.status == 404:
@@ -440,13 +428,11 @@ def _close(service: Service, dagster_run_id: str) -> None:
         _LOG.warning("run %s was canceled but not registered as such: %s", dagster_run_id, error)
 
 
-async def _started_days(
-    service: Service, config: str, plan: Callable[[], Plan], tags: dict[str, str]
-) -> Backfill:
+async def _started_days(service: Service, new: NewRun, tags: dict[str, str]) -> Backfill:
     skipped: dict[str, str] = {}
 
     async def start() -> DagsterBackfill:
-        planned = await _planned(service, config, plan)
+        planned = await _planned(service, new, tags)
         skipped.update(planned.skipped)
         dagster = service.dagster
         return await _known_backfill(
