@@ -1,5 +1,6 @@
 """``odum backtest``: one configuration over a day, several days, or one continuous window."""
 
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -117,6 +118,7 @@ def _plans(session: "Session", new: "NewRun") -> "list[Plan]":
     UnavailableDataError
         If data are missing; nothing is run then.
     """
+    from odum_assets.backtest.request import name_days
     from odum_assets.errors import UnavailableDataError
 
     planner = session.planner()
@@ -124,7 +126,10 @@ def _plans(session: "Session", new: "NewRun") -> "list[Plan]":
         return [planner.plan(new)]
     plans, refused = planner.plan_days(new)
     if refused:
-        lines = [f"{day}: {error}" for day, error in refused.items()]
-        advice = "odum backfill runs the other days and names these"
-        raise UnavailableDataError("missing-data", "\n".join([*lines, advice]))
+        days = name_days([date.fromisoformat(day) for day in refused])
+        raise UnavailableDataError(
+            "missing-data",
+            f"{new.config}: cannot run {days} (odum backfill leaves such days out):\n"
+            f"{next(iter(refused.values()))}",
+        )
     return [*plans.values()]

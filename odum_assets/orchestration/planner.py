@@ -244,7 +244,7 @@ class Planner:
         start, end = new.bounds(loaded)
         request = _checked(lambda: new.window_request(loaded))
         parts = self._partitions(loaded, new, days_of(start, end))
-        _refuse_missing_days(loaded, parts, refuse=request.refuse_missing_days)
+        _refuse_missing_days(self.project, loaded, parts, refuse=request.refuse_missing_days)
         _refuse_unreadable(parts)
         plan = self._plan("window", request, new, parts)
         return replace(plan, config={**plan.config, "start": iso_ns(start), "end": iso_ns(end)})
@@ -354,16 +354,19 @@ def _refuse_missing(project: Project, parts: Sequence[Partition]) -> None:
         raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
 
 
-def _refuse_missing_days(loaded: LoadedConfig, parts: Sequence[Partition], *, refuse: bool) -> None:
+def _refuse_missing_days(
+    project: Project, loaded: LoadedConfig, parts: Sequence[Partition], *, refuse: bool
+) -> None:
     """Refuse a window without any trades, and one with missing days where that is asked for."""
     trades = [part for part in parts if part.source.data_type is DataType.TRADES]
-    missing = [part.day for part in trades if part.state is State.MISSING]
+    missing = [part for part in trades if part.state is State.MISSING]
     if missing and (refuse or len(missing) == len(trades)):
         why = "missing_days is refuse" if refuse else "that is all of the window"
         raise UnavailableDataError(
             "missing-data",
             f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "
-            f"{name_days(missing)}, and {why}",
+            f"{name_days([part.day for part in missing])}, and {why}\n"
+            f"{missing_raw(missing[0].source, missing[0].day, project.settings)}",
         )
 
 

@@ -274,7 +274,7 @@ def missing_raw(source: Source, day: date, settings: Settings) -> str:
     return (
         f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
         f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
-        "day folder), then make this partition again."
+        "day folder), then try again."
     )
 
 
