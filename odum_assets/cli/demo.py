@@ -134,7 +134,7 @@ def _is_complete(session: "Session", work: "DayWork") -> bool:
 
     if work.plan is None or work.plan.conversions:
         return False
-    for key in work.plan.steps:
+    for key in work.plan.keys:
         if work.day not in session.instance.get_materialized_partitions(dg.AssetKey(key)):
             return False
     return _has_files(session.settings, work.config, work.day)
