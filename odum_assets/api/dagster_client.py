@@ -1,17 +1,17 @@
 """Dagster over HTTP: launch, look, cancel. The only place that knows its API.
 
 What belongs here: queries, and their replies as plain values. What does not: which assets a run has
-(``launching``), what its events mean to a reader (``following``).
+(``orchestration.planner``), what its events mean to a reader (``following``).
 """
 
 import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote
 
 import urllib3
@@ -20,6 +20,9 @@ from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.unix_http import UnixPool, note_of
 from odum_assets.orchestration.names import CODE_LOCATION
+
+if TYPE_CHECKING:
+    from odum_assets.orchestration.planner import Plan
 
 type Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 type Key = tuple[str, ...]
@@ -64,37 +67,6 @@ _EVENT = f"""__typename ... on MessageEvent {{ message timestamp level stepKey }
 ... on RunFailureEvent {{ error {{ {_CAUSE} }} }}
 ... on MaterializationEvent {{ metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }}"""
 _ERROR = "... on Error { message }"
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A run to start, or a run for each of several days.
-
-    Parameters
-    ----------
-    job : str
-        Job that the run belongs to.
-    made : Key
-        The result that it is about.
-    keys : tuple[Key, ...]
-        Assets to make, that one and what belongs to it; none where the job says what it makes.
-    partition : str or None
-        Day.
-    run_config : dict[str, Any]
-        Run config.
-    tags : dict[str, str]
-        Tags.
-    config_hash : str
-        Content of the configuration that it is planned by; Dagster must have loaded the same.
-    """
-
-    job: str
-    made: Key
-    keys: tuple[Key, ...]
-    partition: str | None
-    run_config: dict[str, Any]
-    tags: dict[str, str]
-    config_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +163,7 @@ class DagsterClient:
         """
         return await self.control.run(call, *args, **kwargs)
 
-    def launch(self, launch: Launch) -> DagsterRun:
+    def launch(self, plan: "Plan") -> DagsterRun:
         """Start a run and return it as it begins.
 
         Raises
@@ -199,15 +171,15 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        location, repository = self._loaded(launch)
-        found = self._launched(launch, location, repository)
+        location, repository = self._loaded(plan)
+        found = self._launched(plan, location, repository)
         if found["__typename"] != "LaunchRunSuccess":
             raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
         started = _run_of(found["run"])
         assert started is not None  # noqa: S101 - Dagster has just started it
         return started
 
-    def launch_days(self, launch: Launch, days: Sequence[str]) -> str:
+    def launch_days(self, plan: "Plan") -> str:
         """Start a run for each of several days and return the id of all of it.
 
         Raises
@@ -215,16 +187,16 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        self._loaded(launch)
+        self._loaded(plan)
         found = self._query(
             f"""mutation($params: LaunchBackfillParams!) {{
             launchPartitionBackfill(backfillParams: $params) {{ __typename
             ... on LaunchBackfillSuccess {{ backfillId }} {_ERROR} }} }}""",
             params={
-                "assetSelection": [{"path": list(key)} for key in launch.keys],
-                "partitionNames": list(days),
-                "runConfigData": launch.run_config,
-                "tags": _tag_list(launch.tags),
+                "assetSelection": [{"path": list(key)} for key in plan.keys],
+                "partitionNames": list(plan.days),
+                "runConfigData": plan.run_config,
+                "tags": _tag_list(plan.tags),
             },
         )["launchPartitionBackfill"]
         if found["__typename"] != "LaunchBackfillSuccess":
@@ -321,11 +293,11 @@ class DagsterClient:
         )["cancelPartitionBackfill"]
         return None if found["__typename"] == "CancelBackfillSuccess" else _refusal(found)
 
-    def _launched(self, launch: Launch, location: str, repository: str) -> dict[str, Any]:
-        tags = dict(launch.tags)
-        selected = [{"path": list(key)} for key in launch.keys]
-        if launch.partition is not None:
-            tags["dagster/partition"] = launch.partition
+    def _launched(self, plan: "Plan", location: str, repository: str) -> dict[str, Any]:
+        tags = dict(plan.tags)
+        selected = [{"path": list(key)} for key in plan.selection]
+        if plan.partition is not None:
+            tags["dagster/partition"] = plan.partition
         found: dict[str, Any] = self._query(
             f"""mutation($params: ExecutionParams!) {{ launchRun(executionParams: $params) {{
             __typename ... on LaunchRunSuccess {{ run {{ {_RUN} }} }}
@@ -335,37 +307,37 @@ class DagsterClient:
                 "selector": {
                     "repositoryLocationName": location,
                     "repositoryName": repository,
-                    "jobName": launch.job,
+                    "jobName": plan.job,
                     **({"assetSelection": selected} if selected else {}),
                 },
-                "runConfigData": launch.run_config,
+                "runConfigData": plan.run_config,
                 "executionMetadata": {"tags": _tag_list(tags)},
             },
         )["launchRun"]
         return found
 
-    def _loaded(self, launch: Launch) -> tuple[str, str]:
+    def _loaded(self, plan: "Plan") -> tuple[str, str]:
         """Return the names of code location and repository, loaded anew where that is due.
 
         A configuration may be newer than what Dagster has loaded, however it was changed.
         """
-        location, content = self._location(launch)
-        if content != launch.config_hash:
+        location, content = self._location(plan)
+        if content != plan.loaded.content_hash:
             with self._reloading:
                 # Another launch may have had it loaded meanwhile.
-                location, content = self._location(launch)
-                if content != launch.config_hash:
+                location, content = self._location(plan)
+                if content != plan.loaded.content_hash:
                     self._reload(location["name"])
-                    location, content = self._location(launch)
+                    location, content = self._location(plan)
         loaded = location["locationOrLoadError"]
-        if content != launch.config_hash:
+        if content != plan.loaded.content_hash:
             reason = "it has loaded another content of this configuration"
             if not loaded.get("repositories"):
                 reason = _refusal(loaded)
             raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._shown}: {reason}")
         return str(location["name"]), str(loaded["repositories"][0]["name"])
 
-    def _location(self, launch: Launch) -> tuple[dict[str, Any], str | None]:
+    def _location(self, plan: "Plan") -> tuple[dict[str, Any], str | None]:
         """Return the code location, and the hash of the configuration that it was loaded with."""
         found = self._query(
             f"""query($key: AssetKeyInput!) {{
@@ -374,7 +346,7 @@ class DagsterClient:
             ... on RepositoryLocation {{ repositories {{ name }} }} {_ERROR} }} }} }} {_ERROR} }}
             assetNodeOrError(assetKey: $key) {{ ... on AssetNode {{
             metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }} }}""",
-            key={"path": list(launch.made)},
+            key={"path": list(plan.target)},
         )
         entries = found["assetNodeOrError"].get("metadataEntries", ())
         content = next((each["text"] for each in entries if each["label"] == "config_hash"), None)

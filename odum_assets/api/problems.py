@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from odum_assets.config.problems import MOST_PROBLEMS, shortened
-from odum_assets.errors import OdumError
+from odum_assets.errors import InvalidRequestError, OdumError, RequestError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -112,6 +112,7 @@ def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
         route for router in routers for route in router.routes if isinstance(route, APIRoute)
     ]
     app.add_exception_handler(OdumError, _on_odum_error)
+    app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(RegistryError, _on_registry_error)
     app.add_exception_handler(QueryError, _on_query_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -135,6 +136,14 @@ def _reply(
 async def _on_odum_error(request: Request, error: Exception) -> JSONResponse:
     """Answer with a person's message: data, configurations or results are not as they must be."""
     return _reply(request, 409, "cannot-be-done", str(error))
+
+
+async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer that a run is refused: by what was asked for (422), or by its data (409)."""
+    assert isinstance(error, RequestError)  # noqa: S101 - installed for it alone
+    status = 422 if isinstance(error, InvalidRequestError) else 409
+    advice = "\nSee POST /api/backtest/check-data" if error.code == "missing-data" else ""
+    return _reply(request, status, error.code, f"{error}{advice}")
 
 
 async def _on_registry_error(request: Request, error: Exception) -> JSONResponse:

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from odum_assets.cli.board import Board, DayWork, show
-from odum_assets.cli.options import JsonOption, SnapshotOption, parse_day
+from odum_assets.cli.options import FastOption, JsonOption, ReportOption, SnapshotOption, parse_day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from odum_assets.cli.runs import RunOptions
     from odum_assets.cli.session import Session
-    from odum_assets.config import LoadedConfig
     from odum_assets.orchestration.backfill import BackfillEvent
+    from odum_assets.orchestration.planner import Planner
+    from odum_assets.orchestration.requests import NewRun
 
 
 def backfill(
@@ -36,10 +34,8 @@ def backfill(
             help="Skip and name days without data, or run every day and let those fail.",
         ),
     ] = True,
-    fast: Annotated[bool, typer.Option("--fast", help="Keep summaries only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,88 +48,71 @@ def backfill(
 binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
     """
     from odum_assets.cli.errors import UsageError
-    from odum_assets.cli.options import days_between
+    from odum_assets.cli.options import chosen_mode, require_pair
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import RunOptions
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
+    from odum_assets.orchestration.requests import NewRun
     from odum_assets.settings import load_settings
 
-    if fast and report:
-        raise UsageError("--fast and --report exclude each other")
+    require_pair(first, last)
     output, settings = Output(as_json), load_settings()
-    days = days_between(first, last)
     choices = [choose_config(config, settings) for config in dict.fromkeys(configs)]
     folders = {choice.settings.configs_path for choice in choices}
     if len(folders) > 1:
         raise UsageError(f"the configurations lie in {len(folders)} folders; run one at a time")
-    options = RunOptions(
-        mode="fast" if fast else "report",
-        snapshot_mode="auto" if snapshot_mode is None else snapshot_mode.value,
-    )
+    asked = [
+        NewRun.of(
+            config=choice.name,
+            first_day=first,
+            last_day=last,
+            mode=chosen_mode(fast=fast, report=report),
+            snapshot_mode=snapshot_mode,
+        )
+        for choice in choices
+    ]
     for note in dict.fromkeys(choice.note for choice in choices if choice.note):
         output.warn(note)
     with open_session(choices[0].settings, output) as session:
-        works: list[DayWork] = []
-        for choice in choices:
-            works += plan(session, session.config(choice.name), days, options, only_available)
-        run_all(session, works, options, slots)
+        planner = session.planner()
+        works = [work for new in asked for work in plan(planner, new, only_available)]
+        run_all(session, works, slots)
     show(output, works)
-    if any(work.state == "failed" for work in works) or not any(work.keys for work in works):
+    if any(work.state == "failed" for work in works) or not any(work.plan for work in works):
         raise typer.Exit(1)
 
 
-def plan(
-    session: "Session",
-    loaded: "LoadedConfig",
-    days: "Sequence[date]",
-    options: "RunOptions",
-    only_available: bool,
-) -> list[DayWork]:
-    """Return what is to be made on each day; a day without data has no assets to make."""
-    from odum_assets.cli.partitions import to_convert
-    from odum_assets.cli.runs import day_steps
-    from odum_assets.orchestration.partition_state import State, look_at, sources_for
-
-    sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
-    steps = tuple(("backtest", loaded.name, step) for step in day_steps(options))
-    works = []
-    for day in days:
-        work = DayWork(loaded.name, day.isoformat())
-        states = {look_at(session.graph.project, source, day).state for source in sources}
-        if only_available and states == {State.MISSING}:
-            work.state = "no data"
-        else:
-            todo = to_convert(session, sources, day)
-            work.keys = (*(tuple(each.source.catalog_key.path) for each in todo), *steps)
-        works.append(work)
-    return works
+def plan(planner: "Planner", new: "NewRun", only_available: bool) -> list[DayWork]:
+    """Return what becomes of each day of a range; one that cannot be run has no plan."""
+    plans, refused = planner.plan_days(new)
+    works = [DayWork(new.config, day, planned) for day, planned in plans.items()]
+    for day, error in refused.items():
+        is_empty = error.code == "missing-data" and not error.is_partial
+        state = "no data" if only_available and is_empty else "failed"
+        works.append(DayWork(new.config, day, state=state, refusal=str(error)))
+    return sorted(works, key=lambda work: work.day)
 
 
-def run_all(session: "Session", works: list[DayWork], options: "RunOptions", slots: int) -> None:
+def run_all(session: "Session", works: list[DayWork], slots: int) -> None:
     """Run what is planned, several days at a time, and show it."""
     from odum_assets.orchestration.backfill import Work
     from odum_assets.orchestration.backfill import backfill as run_backfill
 
-    chosen = [work for work in works if work.keys]
+    chosen = [(work, work.plan) for work in works if work.plan is not None]
     with Board(session.output, works) as board:
 
         def follow(event: "BackfillEvent") -> None:
-            chosen[event.index].take(event)
-            board.update(chosen[event.index])
+            work, _ = chosen[event.index]
+            work.take(event)
+            board.update(work)
 
         run_backfill(
             session.instance,
             session.settings,
             [
-                Work(
-                    work.keys,
-                    work.day,
-                    {("backtest", work.config, "result"): options.run_config()},
-                )
-                for work in chosen
+                Work(planned.keys, work.day, {planned.target: planned.config}, planned.tags)
+                for work, planned in chosen
             ],
             slots=slots,
-            tags={"odum/source": "cli"},
             on_event=follow,
         )

@@ -10,20 +10,22 @@ from odum_assets.cli.options import (
     ConfigArgument,
     DayOption,
     EndOption,
+    FastOption,
     FromOption,
     JsonOption,
     MissingDaysOption,
     NoCloseOption,
     ParamsOption,
+    ReportOption,
     SnapshotOption,
+    StartOption,
     ToOption,
 )
 
 if TYPE_CHECKING:
-    from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import RunOptions
-    from odum_assets.config import LoadedConfig
-    from odum_assets.results.store import ResultEntry
+    from odum_assets.cli.session import Session
+    from odum_assets.orchestration.planner import Plan
+    from odum_assets.orchestration.requests import NewRun
 
 
 def backtest(
@@ -34,15 +36,10 @@ def backtest(
     window: Annotated[
         bool, typer.Option("--window", help="All of it as one continuous account, over midnight.")
     ] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Keep the summary only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
-    ] = None,
+    start: StartOption = None,
     end: EndOption = None,
     missing_days: MissingDaysOption = None,
     no_close_positions: NoCloseOption = False,
@@ -55,7 +52,8 @@ def backtest(
 ) -> None:
     """Run a backtest; what is not converted yet is converted first.
 
-    Without days, the configuration's time_window says what to run.
+    Without days, --start and --end or the configuration's time_window say what to run: within one
+    day that day, else all of it as with --window.
 
     [dim]Examples:[/]
       odum backtest binance_futures_btcusdt_l2_trades_config --day 2024-07-18
@@ -65,48 +63,46 @@ def backtest(
 --start 2024-07-18T23:57:00Z --end 2024-07-19T00:05:00Z
     """
     from odum_assets.cli.errors import UsageError
-    from odum_assets.cli.options import parse_params
+    from odum_assets.cli.options import chosen_mode, parse_params, require_pair
     from odum_assets.cli.outcome import record, show_list, show_short
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import RunOptions, run_day, run_window
+    from odum_assets.cli.runs import run_plan
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
-    from odum_assets.config import load_config
+    from odum_assets.orchestration.requests import NewRun
     from odum_assets.settings import load_settings
 
-    if fast and report:
-        raise UsageError("--fast and --report exclude each other")
-    if missing_days is not None and not window:
+    require_pair(first, last)
+    if day is not None and (first is not None or window):
+        raise UsageError("--day is one day by itself; leave out --from, --to and --window")
+    if missing_days is not None and not window and (day or first) is not None:
         raise UsageError("--missing-days belongs to --window")
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
     if choice.note:
         output.warn(choice.note)
-    options = RunOptions(
-        mode="fast" if fast else "report",
-        snapshot_mode="auto" if snapshot_mode is None else snapshot_mode.value,
-        close_positions=not no_close_positions,
-        algorithm=None if exec_algorithm is None else exec_algorithm.value,
-        params=parse_params(exec_algorithm_params),
+    new = NewRun.of(
+        config=choice.name,
+        day=day,
+        first_day=first,
+        last_day=last,
+        window=window,
+        mode=chosen_mode(fast=fast, report=report),
+        snapshot_mode=snapshot_mode,
         start=start,
         end=end,
+        missing_days=missing_days,
+        close_positions=not no_close_positions,
+        exec_algorithm=exec_algorithm,
+        exec_algorithm_params=parse_params(exec_algorithm_params),
         export_ticks=export_ticks,
-        missing_days=None if missing_days is None else missing_days.value,
     )
-    if options.params and options.algorithm is None:
-        raise UsageError("--exec-algorithm-params needs --exec-algorithm")
-    named = load_config(choice.path)
-    days = _days(named, day, first, last, options, window=window)
     with open_session(choice.settings, output) as session:
-        loaded = session.config(choice.name)
-        if window:
-            bounded = _with_bounds(loaded, days, options, named=first is not None)
-            entries = [run_window(session, loaded, bounded)]
-        else:
-            entries = []
-            for each in days:
-                entries.append(run_day(session, loaded, each, options))
-                _progress(output, entries, days)
+        plans, entries = _plans(session, new), []
+        for plan in plans:
+            entries.append(run_plan(session, plan))
+            if len(plans) > 1:
+                output.note(f"{plan.partition}: {plan.run_id} ({len(entries)} of {len(plans)})")
     output.data({"results": [record(entry) for entry in entries]})
     for entry in entries if len(entries) == 1 else []:
         show_short(output, entry)
@@ -114,78 +110,26 @@ def backtest(
         show_list(output, entries)
 
 
-def _progress(output: "Output", entries: "list[ResultEntry]", days: list[date]) -> None:
-    if len(days) > 1:
-        output.note(
-            f"{entries[-1].partition}: {entries[-1].run_id} ({len(entries)} of {len(days)})"
-        )
+def _plans(session: "Session", new: "NewRun") -> "list[Plan]":
+    """Return the runs that a request comes to, each day of a range by itself.
 
-
-def _days(
-    loaded: "LoadedConfig",
-    day: date | None,
-    first: date | None,
-    last: date | None,
-    options: "RunOptions",
-    *,
-    window: bool,
-) -> list[date]:
-    """Return the days that the options mean."""
-    from odum_assets.cli.errors import UsageError
-    from odum_assets.cli.options import days_between, require_pair
-
-    span = require_pair(first, last)
-    if day is not None and (span is not None or window):
-        raise UsageError("--day is one day by itself; leave out --from, --to and --window")
-    if day is not None:
-        return [day]
-    if span is not None:
-        return days_between(*span)
-    if window or not (options.start or options.end):
-        days = _window_days(loaded, options, window=window)
-        if window or len(days) == 1:
-            return days
-        raise UsageError(
-            f"the time_window of {loaded.name} covers {len(days)} days: say --window for one "
-            "continuous account, or --from and --to for each day by itself"
-        )
-    raise UsageError("say which day --start and --end belong to: --day DAY, or --window")
-
-
-def _window_days(loaded: "LoadedConfig", options: "RunOptions", *, window: bool) -> list[date]:
-    from odum_assets.cli.errors import UsageError
-    from odum_assets.cli.moments import days_of, to_ns
-
-    bounds = loaded.config.time_window
-    start = to_ns("--start", options.start) if options.start else bounds.start_ns
-    end = to_ns("--end", options.end) if options.end else bounds.end_ns
-    if start is None or end is None:
-        name = "start" if start is None else "end"
-        raise UsageError(
-            f"--window needs both ends, and the {name} of {loaded.name} is open: give --{name}, "
-            "or --from and --to"
-            if window
-            else f"say which days: --day DAY, --from DAY --to DAY, or --window ({loaded.name} has "
-            "an open time_window)"
-        )
-    return days_of(start, end)
-
-
-def _with_bounds(
-    loaded: "LoadedConfig", days: list[date], options: "RunOptions", *, named: bool
-) -> "RunOptions":
-    """Return options whose ends are given: by --start and --end, the days, or the configuration.
-
-    Days that were `named` (by --from and --to) come before the configuration's window, which cuts
-    off what lies outside it.
+    Raises
+    ------
+    UnavailableDataError
+        If data are missing; nothing is run then.
     """
-    from dataclasses import replace
-    from datetime import timedelta
+    from odum_assets.backtest.request import name_days
+    from odum_assets.errors import UnavailableDataError
 
-    given = loaded.config.time_window
-    start, end = options.start, options.end
-    if start is None and (named or given.start is None):
-        start = f"{days[0]}T00:00:00Z"
-    if end is None and (named or given.end is None):
-        end = f"{days[-1] + timedelta(days=1)}T00:00:00Z"
-    return replace(options, start=start, end=end)
+    planner = session.planner()
+    if not new.is_range:
+        return [planner.plan(new)]
+    plans, refused = planner.plan_days(new)
+    if refused:
+        days = name_days([date.fromisoformat(day) for day in refused])
+        raise UnavailableDataError(
+            "missing-data",
+            f"{new.config}: cannot run {days} (odum backfill leaves such days out):\n"
+            f"{next(iter(refused.values()))}",
+        )
+    return [*plans.values()]

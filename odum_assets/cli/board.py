@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.session import Key
     from odum_assets.orchestration.backfill import BackfillEvent
     from odum_assets.orchestration.launch import LaunchResult
+    from odum_assets.orchestration.planner import Plan
 
 _LIVE_ROWS = 20
 
@@ -23,8 +23,10 @@ class DayWork:
         Name of the configuration.
     day : str
         The partition.
-    keys : tuple
-        Assets that are made.
+    plan : Plan or None
+        What is run; None for a day that is refused.
+    refusal : str
+        Why it is refused.
     state : str
         waiting, running, done, failed, no data.
     step : str
@@ -37,7 +39,8 @@ class DayWork:
 
     config: str
     day: str
-    keys: "tuple[Key, ...]" = ()
+    plan: "Plan | None" = None
+    refusal: str = ""
     state: str = "waiting"
     step: str = ""
     started: float = 0.0
@@ -54,7 +57,7 @@ class DayWork:
     def error(self) -> str:
         """Return why it failed."""
         if self.result is None or self.state != "failed":
-            return ""
+            return self.refusal if self.state == "failed" else ""
         return "\n".join(f"{key}: {text}" for key, text in self.result.failures) or "not finished"
 
     def take(self, event: "BackfillEvent") -> None:
@@ -110,7 +113,7 @@ def _board(works: list[DayWork]) -> Any:  # noqa: ANN401 - a Rich table
     from odum_assets.cli.rendering import duration, table
 
     over = sum(work.state in ("done", "failed") for work in works)
-    total = sum(bool(work.keys) for work in works)
+    total = sum(work.plan is not None for work in works)
     rows = table(f"{over} of {total} days", ["configuration", "day", "", "step", "time"])
     active = [work for work in works if work.state in ("running", "failed")]
     others = [work for work in works if work.state in ("waiting", "done")]

@@ -81,7 +81,7 @@ def _sources(
     project: "Project", config: str | None, instrument: str | None, data_type: str | None
 ) -> tuple["Source", ...]:
     from odum_assets.cli.errors import UsageError, did_you_mean
-    from odum_assets.cli.selection import names_instrument
+    from odum_assets.config.instrument_names import names_instrument
 
     if config is not None:
         of_config = [project.config(config)]
@@ -112,8 +112,8 @@ def _sources(
 def _days(
     project: "Project", sources: tuple["Source", ...], span: tuple[date, date] | None
 ) -> list[date]:
-    from odum_assets.cli.options import days_between
     from odum_assets.errors import DataError
+    from odum_assets.orchestration.days import days_between
     from odum_assets.orchestration.partition_state import days_on_disk
     from odum_assets.orchestration.project import feed_of, feed_problem
 

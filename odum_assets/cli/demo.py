@@ -9,6 +9,7 @@ from odum_assets.cli.options import JsonOption
 if TYPE_CHECKING:
     from datetime import date
 
+    from odum_assets.cli.board import DayWork
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.session import Session
     from odum_assets.config import LoadedConfig
@@ -20,7 +21,6 @@ CONFIGS = (
     "binance_futures_btcusdt_l2_trades_config",
     "binance_futures_ethusdt_l2_trades_config",
 )
-_STEPS = ("result", "report", "ticks")
 
 
 def demo(as_json: JsonOption = False) -> None:
@@ -112,23 +112,16 @@ def _refuse_foreign(spec: "SampleSpec", settings: "Settings") -> None:
 
 def _make_days(session: "Session", spec: "SampleSpec") -> int:
     """Make the days that are not complete and return how many there were."""
-    from odum_assets.cli.backfill import run_all
-    from odum_assets.cli.board import DayWork
+    from odum_assets.cli.backfill import plan, run_all
     from odum_assets.cli.errors import WorkError
-    from odum_assets.cli.runs import RunOptions
+    from odum_assets.orchestration.requests import NewRun
 
-    project = session.graph.project
+    planner, days = session.planner(), _days(spec)
     works = []
     for name in CONFIGS:
-        sources = project.sources_of(session.config(name))
-        keys = [tuple(source.catalog_key.path) for source in sources]
-        keys += [("backtest", name, step) for step in _STEPS]
-        works += [
-            DayWork(name, day.isoformat(), tuple(keys))
-            for day in _days(spec)
-            if not _is_complete(session, name, day)
-        ]
-    run_all(session, works, RunOptions(), slots=2)
+        new = NewRun(config=name, first_day=days[0], last_day=days[-1], export_ticks=True)
+        works += [work for work in plan(planner, new, False) if not _is_complete(session, work)]
+    run_all(session, works, slots=2)
     failed = [work for work in works if work.state != "done"]
     if failed:
         lines = [f"{work.config} {work.day}: {work.error}" for work in failed]
@@ -136,17 +129,15 @@ def _make_days(session: "Session", spec: "SampleSpec") -> int:
     return len(works)
 
 
-def _is_complete(session: "Session", name: str, day: "date") -> bool:
-    from odum_assets.cli.partitions import to_convert
-    from odum_assets.orchestration.names import backtest_key
+def _is_complete(session: "Session", work: "DayWork") -> bool:
+    import dagster as dg
 
-    if to_convert(session, session.graph.project.sources_of(session.config(name)), day):
+    if work.plan is None or work.plan.conversions:
         return False
-    for step in _STEPS:
-        made = session.instance.get_materialized_partitions(backtest_key(name, step))
-        if day.isoformat() not in made:
+    for key in work.plan.keys:
+        if work.day not in session.instance.get_materialized_partitions(dg.AssetKey(key)):
             return False
-    return _has_files(session.settings, name, day.isoformat())
+    return _has_files(session.settings, work.config, work.day)
 
 
 def _has_files(settings: "Settings", name: str, partition: str) -> bool:
@@ -162,18 +153,17 @@ def _has_files(settings: "Settings", name: str, partition: str) -> bool:
 
 def _make_window(session: "Session", loaded: "LoadedConfig", spec: "SampleSpec") -> int:
     """Make the continuous run over all days unless it is there; return how many were made."""
-    from odum_assets.cli.runs import RunOptions, run_window
+    from odum_assets.cli.runs import run_plan
     from odum_assets.orchestration.names import backtest_key
+    from odum_assets.orchestration.requests import NewRun
 
     key = backtest_key(loaded.name, "window")
     recorded = session.instance.get_latest_materialization_event(key) is not None
     if recorded and _has_files(session.settings, loaded.name, "window"):
         return 0
     days = _days(spec)
-    options = RunOptions(
-        start=f"{days[0]}T00:00:00Z", end=f"{days[-1] + timedelta(days=1)}T00:00:00Z"
-    )
-    run_window(session, loaded, options)
+    new = NewRun(config=loaded.name, first_day=days[0], last_day=days[-1], window=True)
+    run_plan(session, session.planner().plan(new))
     return 1
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -86,6 +86,14 @@ SnapshotOption = Annotated[
     SnapshotChoice | None,
     typer.Option(help="What moves the market. Default: both where there are books."),
 ]
+FastOption = Annotated[bool, typer.Option("--fast", help="Keep summaries only.")]
+ReportOption = Annotated[
+    bool, typer.Option("--report", help="Keep tables, timeline, tearsheet. The default.")
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
+]
 EndOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
 ]
@@ -118,17 +126,17 @@ ParamsOption = Annotated[
 ]
 
 
-def days_between(first: date, last: date) -> list[date]:
-    """Return every day from `first` to `last`, both included.
+def chosen_mode(*, fast: bool, report: bool) -> str:
+    """Return the mode that two flags mean.
 
     Raises
     ------
     UsageError
-        If `last` is before `first`.
+        If both are given.
     """
-    if last < first:
-        raise UsageError(f"--to {last} is before --from {first}")
-    return [first + timedelta(days=index) for index in range((last - first).days + 1)]
+    if fast and report:
+        raise UsageError("--fast and --report exclude each other")
+    return "fast" if fast else "report"
 
 
 def require_pair(first: date | None, last: date | None) -> tuple[date, date] | None:
@@ -137,13 +145,14 @@ def require_pair(first: date | None, last: date | None) -> tuple[date, date] | N
     Raises
     ------
     UsageError
-        If only one is given.
+        If only one is given, or the last one is before the first one.
     """
     if first is None and last is None:
         return None
     if first is None or last is None:
         raise UsageError("--from and --to belong together: give both")
-    days_between(first, last)
+    if last < first:
+        raise UsageError(f"--to {last} is before --from {first}")
     return first, last
 
 

@@ -2,24 +2,19 @@
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from odum_assets.cli.options import (
     AlgorithmChoice,
+    FastOption,
     JsonOption,
     MissingDaysChoice,
+    ReportOption,
     SnapshotChoice,
 )
 from odum_assets.cli.running import run_app
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from odum_assets.cli.selection import Choice
-    from odum_assets.config import LoadedConfig
-    from odum_assets.settings import Settings
 
 
 class DataSourceChoice(StrEnum):
@@ -58,10 +53,8 @@ def run_backtest(
         str | None,
         typer.Option("--dataset", metavar="day-DAY", help="Day folder of the start; found by it."),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Summary only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Timeline, orders, tables. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     export_ticks: Annotated[
         bool, typer.Option("--export_ticks", help="Also write the ticks; needs --report.")
     ] = False,
@@ -108,78 +101,41 @@ def run_backtest(
 --config binance_futures_btcusdt_l2_trades_config.json \
 --start 2023-05-23T02:00:00Z --end 2023-05-23T02:01:00Z --fast --snapshot_mode trades
     """
-    from odum_assets.cli.errors import UsageError
     from odum_assets.cli.options import parse_params
     from odum_assets.cli.outcome import record, show_short
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import RunOptions, run_day, run_window
+    from odum_assets.cli.runs import run_plan
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
     from odum_assets.config import load_config
+    from odum_assets.orchestration.requests import LegacyRun
     from odum_assets.settings import load_settings
 
-    if fast and report:
-        raise UsageError("--fast and --report exclude each other")
-    if export_ticks and fast:
-        raise UsageError("--export_ticks needs --report: fast mode keeps no ticks")
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings, what="--config")
-    loaded = load_config(choice.path)
-    days = _checked(instrument, dataset, start, end, loaded)
-    _refuse_gcs(data_source, choice, settings)
-    if choice.note:
-        output.warn(choice.note)
-    params = parse_params(exec_algorithm_params, "--exec_algorithm_params")
-    if params and exec_algorithm is None:
-        raise UsageError("--exec_algorithm_params needs --exec_algorithm")
-    options = RunOptions(
-        mode="fast" if fast else "report",
-        snapshot_mode=snapshot_mode.value,
-        close_positions=not no_close_positions,
-        algorithm=None if exec_algorithm is None else exec_algorithm.value,
-        params=params,
+    wanted = LegacyRun(
+        instrument=instrument,
+        config=choice.name,
         start=start,
         end=end,
+        dataset=dataset,
+        fast=fast,
+        report=report,
         export_ticks=export_ticks,
-        missing_days=None if missing_days is None else missing_days.value,
+        snapshot_mode=snapshot_mode.value,
+        data_source=data_source.value,
+        missing_days="CONFIG" if missing_days is None else missing_days.value,
+        no_close_positions=no_close_positions,
+        exec_algorithm=None if exec_algorithm is None else exec_algorithm.value,
+        exec_algorithm_params=parse_params(exec_algorithm_params, "--exec_algorithm_params"),
     )
+    new = wanted.new_run(load_config(choice.path), "--{}".format)
+    if choice.note:
+        output.warn(choice.note)
     with open_session(choice.settings, output) as session:
-        chosen = session.config(choice.name)
-        if len(days) == 1:
-            entry = run_day(session, chosen, days[0], options)
-        else:
-            entry = run_window(session, chosen, options)
+        entry = run_plan(session, session.planner().plan(new))
     output.data({**entry.document, "files": record(entry)["files"]})
     show_short(output, entry)
-
-
-def _checked(
-    instrument: str, dataset: str | None, start: str, end: str, loaded: "LoadedConfig"
-) -> "list[date]":
-    """Return the days of the window, after checking what must agree with it."""
-    from odum_assets.cli.errors import UsageError
-    from odum_assets.cli.moments import days_of, to_ns
-    from odum_assets.cli.selection import names_instrument
-
-    days = days_of(to_ns("--start", start), to_ns("--end", end))
-    if not names_instrument(instrument, loaded):
-        raise UsageError(f"--instrument: {instrument!r} is not that of {loaded.name}: {loaded.key}")
-    if dataset is not None and dataset != f"day-{days[0]}":
-        raise UsageError(
-            f"--dataset: found {dataset!r}, allowed day-{days[0]}, the UTC day of --start (or "
-            "leave it out)"
-        )
-    return days
-
-
-def _refuse_gcs(data_source: DataSourceChoice, choice: "Choice", settings: "Settings") -> None:
-    from odum_assets.cli.errors import UsageError
-
-    if data_source is DataSourceChoice.GCS:
-        raise UsageError(
-            "--data_source gcs: reading from Google Cloud Storage is not wired yet; copy the day "
-            f"folders below {settings.raw_root} and use --data_source local ({choice.name})"
-        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from odum_assets.cli.errors import (
     EXIT_USAGE,
     UsageError,
 )
-from odum_assets.errors import OdumError
+from odum_assets.errors import InvalidRequestError, OdumError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = Non
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OdumError as error:
-        code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+        code = EXIT_USAGE if isinstance(error, (UsageError, InvalidRequestError)) else EXIT_FAILED
         _report(str(error), as_json=as_json, debug=debug)
         return code
     except Exception as error:  # noqa: BLE001 - the last resort: a bug, without its traceback

@@ -1,157 +1,29 @@
-"""One backtest from a command: convert what is missing, run the asset, find the stored result."""
+"""Planned runs in this process: carrying them out, and finding the stored result."""
 
-from dataclasses import dataclass, field
-from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from odum_assets.cli.errors import UsageError, WorkError
-from odum_assets.cli.partitions import to_convert
-from odum_assets.cli.session import Key, Session, failure_text
-from odum_assets.errors import ConfigError
+from odum_assets.cli.errors import WorkError
+from odum_assets.cli.session import Session, failure_text
 
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
-    from odum_assets.config import LoadedConfig
     from odum_assets.orchestration.launch import LaunchResult
+    from odum_assets.orchestration.planner import Plan
     from odum_assets.results.store import ResultEntry
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a person chose for a run; the same as the run config of the assets.
-
-    Parameters
-    ----------
-    mode : str
-        ``fast`` or ``report``.
-    snapshot_mode : str
-        ``trades``, ``book``, ``both``, or ``auto``.
-    close_positions : bool
-        Whether positions are closed at the end.
-    algorithm : str or None
-        Execution algorithm, None for the configuration's.
-    params : dict[str, float]
-        Its parameters.
-    start, end : str or None
-        Window.
-    export_ticks : bool
-        Whether ticks are exported.
-    missing_days : str or None
-        Of a window: ``warn`` or ``refuse``, None for the configuration's.
-    """
-
-    mode: str = "report"
-    snapshot_mode: str = "auto"
-    close_positions: bool = True
-    algorithm: str | None = None
-    params: dict[str, float] = field(default_factory=dict)
-    start: str | None = None
-    end: str | None = None
-    export_ticks: bool = False
-    missing_days: str | None = None
-
-    def run_config(self) -> dict[str, object]:
-        """Return the run config of a result asset."""
-        return {
-            "mode": self.mode,
-            "snapshot_mode": self.snapshot_mode,
-            "close_positions": self.close_positions,
-            "exec_algorithm": self.algorithm or "CONFIG",
-            "exec_algorithm_params": self.params,
-            **{
-                name: value
-                for name, value in (("start", self.start), ("end", self.end))
-                if value is not None
-            },
-        }
-
-    def window_config(self) -> dict[str, object]:
-        """Return the run config of a window."""
-        return {
-            **self.run_config(),
-            "export_ticks": self.export_ticks,
-            "missing_days": self.missing_days or "CONFIG",
-        }
-
-
-def day_steps(options: RunOptions) -> tuple[str, ...]:
-    """Return the assets of a configuration that a day's run makes besides catalog partitions."""
-    steps = ["result"]
-    if options.mode == "report":
-        steps.append("report")
-    if options.export_ticks:
-        steps.append("ticks")
-    return tuple(steps)
-
-
-def run_day(
-    session: Session, loaded: "LoadedConfig", day: date, options: RunOptions
-) -> "ResultEntry":
-    """Run one day as its partition of the result asset, in one Dagster run with its inputs.
-
-    Raises
-    ------
-    UsageError
-        If the options cannot be used; nothing is started then.
-    WorkError
-        If anything of it failed.
-    """
-    from odum_assets.orchestration.partition_state import sources_for
-
-    check_day(loaded, day, options)
-    sources = sources_for(session.graph.project, loaded, options.snapshot_mode)
-    keys: list[Key] = [
-        tuple(each.source.catalog_key.path) for each in to_convert(session, sources, day)
-    ]
-    result_key: Key = ("backtest", loaded.name, "result")
-    keys += [("backtest", loaded.name, step) for step in day_steps(options)]
-    config = {result_key: options.run_config()}
-    result = session.run(str(day), keys, day.isoformat(), config)
+def carry_out(session: Session, plan: "Plan", title: str | None = None) -> "LaunchResult":
+    """Run what is planned; print what warned."""
+    result = session.run(
+        title or plan.partition or "window",
+        plan.keys,
+        plan.partition,
+        {plan.target: plan.config},
+        job=plan.job,
+        tags=plan.tags,
+    )
     tell_warnings(session.output, result)
-    return _stored(session, result, result_key)
-
-
-def run_window(session: Session, loaded: "LoadedConfig", options: RunOptions) -> "ResultEntry":
-    """Run a window as one continuous account; its job converts the days that it needs.
-
-    Raises
-    ------
-    UsageError
-        If the options cannot be used; nothing is started then.
-    WorkError
-        If the run failed.
-    """
-    _check_window(loaded, options)
-    key: Key = ("backtest", loaded.name, "window")
-    result = session.run("window", [key], None, {key: options.window_config()})
-    tell_warnings(session.output, result)
-    return _stored(session, result, key)
-
-
-def check_day(loaded: "LoadedConfig", day: date, options: RunOptions) -> None:
-    """Refuse options that no run of a day can be made of.
-
-    Raises
-    ------
-    UsageError
-        If a time or the execution algorithm cannot be used.
-    """
-    from odum_assets.orchestration.run_config import ResultConfig
-
-    try:
-        ResultConfig.model_validate(options.run_config()).day_request(loaded, day)
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-
-
-def _check_window(loaded: "LoadedConfig", options: RunOptions) -> None:
-    from odum_assets.orchestration.run_config import WindowConfig
-
-    try:
-        chosen = WindowConfig.model_validate(options.window_config())
-        chosen.request(loaded, (), "window", chosen.bounds(loaded))
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
+    return result
 
 
 def tell_warnings(output: "Output", result: "LaunchResult") -> None:
@@ -161,13 +33,33 @@ def tell_warnings(output: "Output", result: "LaunchResult") -> None:
             output.warn(f"{key}: {text}")
 
 
-def _stored(session: Session, result: "LaunchResult", key: Key) -> "ResultEntry":
-    from odum_assets.results.store import ResultStore
+def metadata_of(plan: "Plan", result: "LaunchResult") -> dict[str, Any]:
+    """Return the metadata of what a plan's run made.
 
-    made = result.materializations.get("/".join(key))
+    Raises
+    ------
+    WorkError
+        If it made nothing.
+    """
+    made = result.materializations.get("/".join(plan.target))
     if made is None:
         raise WorkError(failure_text(result))
-    entry = ResultStore(session.settings.results_path).entry(str(made["run_id"]))
+    return made
+
+
+def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
+    """Run a day or a window and return its stored result.
+
+    Raises
+    ------
+    WorkError
+        If anything of it failed.
+    """
+    from odum_assets.results.store import ResultStore
+
+    result = carry_out(session, plan)
+    run_id = str(metadata_of(plan, result)["run_id"])
+    entry = ResultStore(session.settings.results_path).entry(run_id)
     if not result.success:
         raise WorkError(f"{failure_text(result)}\nThe result itself is stored: {entry.run_id}")
     return entry

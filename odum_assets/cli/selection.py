@@ -1,16 +1,10 @@
-"""Which configuration, instrument and days a command line means."""
+"""Which configuration a command line means."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from odum_assets.cli.errors import UsageError, did_you_mean
 from odum_assets.settings import Settings
-
-if TYPE_CHECKING:
-    from odum_assets.config import LoadedConfig
-    from odum_assets.instruments import InstrumentKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +72,3 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
     if is_path and "/" in text:
         raise UsageError(f"{what}: no such file {text}{near}")
     raise UsageError(f"{what}: no configuration {text!r} in {settings.configs_path}{near}")
-
-
-def names_instrument(text: str, loaded: "LoadedConfig") -> bool:
-    """Return whether a text is a spelling of a configuration's instrument.
-
-    ``VENUE:TYPE:SYMBOL`` with or without suffix, ``BASE-QUOTE.VENUE``, the Nautilus id, and the
-    plain symbol (``BTCUSDT``, ``BTC-USDT``) are.
-    """
-    return _plain(text) in spellings(loaded.key) | {_plain(loaded.config.instrument.id)}
-
-
-def spellings(key: "InstrumentKey") -> set[str]:
-    """Return the spellings of an instrument, in capital letters without separators."""
-    named = [str(key), f"{key.venue}:{key.product}:{key.symbol}", key.nautilus_id, key.slug]
-    named += [key.symbol, f"{key.symbol}.{key.venue}", f"{key.symbol}-PERP"]
-    if key.product == "SPOT_PAIR":
-        named = [name for name in named if not name.endswith("-PERP")]
-    return {_plain(name) for name in named}
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", text.upper())

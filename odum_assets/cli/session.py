@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.progress import Display
@@ -13,11 +14,12 @@ from odum_assets.settings import Settings
 if TYPE_CHECKING:
     from odum_assets.config import LoadedConfig
     from odum_assets.orchestration.launch import Graph, LaunchResult
+    from odum_assets.orchestration.planner import Planner
     from odum_assets.orchestration.project import Project, Source
 
 type Key = tuple[str, ...]
 
-_TAGS = {"odum/source": "cli"}
+TAGS = {"odum/source": "cli"}
 
 
 class Session:
@@ -59,6 +61,9 @@ class Session:
         keys: Sequence[Key],
         partition: str | None,
         config: Mapping[Key, Mapping[str, object]] | None = None,
+        *,
+        job: str | None = None,
+        tags: Mapping[str, str] = TAGS,
     ) -> "LaunchResult":
         """Make assets in one run of this process and show how far it is.
 
@@ -72,6 +77,10 @@ class Session:
             Day, None for assets without partitions.
         config : mapping, optional
             Run config by asset.
+        job : str, optional
+            Job of the run.
+        tags : mapping, optional
+            Tags of the run.
 
         Returns
         -------
@@ -97,7 +106,8 @@ class Session:
                 keys,
                 partition,
                 config=config or {},
-                tags=_TAGS,
+                job=job,
+                tags=tags,
                 on_event=follow,
                 on_progress=display.progress,
             )
@@ -107,8 +117,15 @@ class Session:
 
     def is_recorded(self, source: "Source", day: date) -> bool:
         """Return whether Dagster knows a catalog partition as made."""
-        made = self.instance.get_materialized_partitions(source.catalog_key)
-        return day.isoformat() in made
+        return day.isoformat() in self.instance.get_materialized_partitions(source.catalog_key)
+
+    def planner(self) -> "Planner":
+        """Return what plans runs; what Dagster has recorded so far counts."""
+        from odum_assets.orchestration.planner import Planner
+
+        recorded = cache(self.instance.get_materialized_partitions)
+        project = self.graph.project
+        return Planner(project, TAGS, lambda source: recorded(source.catalog_key))
 
 
 @contextmanager

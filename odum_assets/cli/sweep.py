@@ -11,9 +11,12 @@ import typer
 from odum_assets.cli.options import (
     ConfigArgument,
     EndOption,
+    FastOption,
     JsonOption,
     NoCloseOption,
+    ReportOption,
     SnapshotOption,
+    StartOption,
     parse_day,
 )
 
@@ -21,10 +24,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import RunOptions
-    from odum_assets.cli.session import Key, Session
+    from odum_assets.cli.session import Session
     from odum_assets.config import LoadedConfig
-    from odum_assets.orchestration.launch import LaunchResult
+    from odum_assets.orchestration.planner import Plan
 
 
 class SweepOrder(StrEnum):
@@ -76,15 +78,10 @@ def sweep(
         Path | None,
         typer.Option(metavar="FILE", help="JSON list of {path: value} objects, in place of --vary"),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Keep summaries only.")] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="Keep tables and timelines, too. The default.")
-    ] = False,
+    fast: FastOption = False,
+    report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23."),
-    ] = None,
+    start: StartOption = None,
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Variants at one time.")] = 2,
@@ -103,35 +100,36 @@ def sweep(
 --vary execution.latency.insert_ms=0,5
       odum sweep momentum_btcusdt --day 2024-01-01 --variants variants.json --sort sharpe
     """
-    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.options import chosen_mode
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.runs import RunOptions
+    from odum_assets.cli.runs import carry_out, metadata_of
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
     from odum_assets.config import load_config
+    from odum_assets.orchestration.requests import NewRun
     from odum_assets.settings import load_settings
 
-    if fast and report:
-        raise UsageError("--fast and --report exclude each other")
+    mode = chosen_mode(fast=fast, report=report)
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
     if choice.note:
         output.warn(choice.note)
     chosen = _chosen(load_config(choice.path), vary or [], variants)
-    options = RunOptions(
-        mode="fast" if fast else "report",
-        snapshot_mode="auto" if snapshot_mode is None else snapshot_mode.value,
+    new = NewRun.of(
+        config=choice.name,
+        day=day,
+        mode=mode,
+        snapshot_mode=snapshot_mode,
         close_positions=not no_close_positions,
         start=start,
         end=end,
     )
     with open_session(choice.settings, output) as session:
-        loaded = session.config(choice.name)
-        result = _run(session, loaded, day, options, {"variants": chosen, "slots": slots})
-        made = _made(result, loaded)
+        plan = session.planner().plan_sweep(new, chosen, slots)
+        made = metadata_of(plan, carry_out(session, plan, f"Sweep {day}"))
         rows = _sorted(_rows(made), sort)
-        output.data(_document(session, loaded, day, made, rows))
-        _show(output, session, f"{loaded.name}  {day}", made, rows)
+        output.data(_document(session, plan, made, rows))
+        _show(output, session, f"{choice.name}  {day}", made, rows)
     if any(row.error for row in rows):
         raise typer.Exit(1)
 
@@ -166,38 +164,6 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
     return [{path: as_run_config(value) for path, value in each.items()} for each in chosen]
 
 
-def _run(
-    session: "Session",
-    loaded: "LoadedConfig",
-    day: date,
-    options: "RunOptions",
-    more: dict[str, object],
-) -> "LaunchResult":
-    """Run the job of the sweep, which converts what it needs."""
-    from odum_assets.cli.runs import check_day, tell_warnings
-
-    check_day(loaded, day, options)
-    key = _key(loaded)
-    config = {key: {**options.run_config(), **more}}
-    result = session.run(f"Sweep {day}", [key], day.isoformat(), config)
-    tell_warnings(session.output, result)
-    return result
-
-
-def _key(loaded: "LoadedConfig") -> "Key":
-    return ("backtest", loaded.name, "sweep")
-
-
-def _made(result: "LaunchResult", loaded: "LoadedConfig") -> dict[str, Any]:
-    from odum_assets.cli.errors import WorkError
-    from odum_assets.cli.session import failure_text
-
-    made = result.materializations.get("/".join(_key(loaded)))
-    if made is None:
-        raise WorkError(failure_text(result))
-    return made
-
-
 def _rows(made: dict[str, Any]) -> list[_Row]:
     from odum_assets.results.sweep import FIGURES
 
@@ -230,7 +196,7 @@ def _sorted(rows: list[_Row], order: SweepOrder) -> list[_Row]:
 
 
 def _document(
-    session: "Session", loaded: "LoadedConfig", day: date, made: dict[str, Any], rows: list[_Row]
+    session: "Session", plan: "Plan", made: dict[str, Any], rows: list[_Row]
 ) -> dict[str, Any]:
     from odum_assets.cli.outcome import record
     from odum_assets.results.store import ResultStore
@@ -238,8 +204,8 @@ def _document(
     store = ResultStore(session.settings.results_path)
     return {
         "sweep_id": made["sweep_id"],
-        "config": loaded.name,
-        "partition": day.isoformat(),
+        "config": plan.loaded.name,
+        "partition": plan.partition,
         "variants": [
             {
                 "variant": row.variant,

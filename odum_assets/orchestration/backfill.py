@@ -56,11 +56,14 @@ class Work:
         The day.
     config : Config
         Run config by asset key.
+    tags : Mapping[str, str]
+        Tags of the run.
     """
 
     keys: tuple[Key, ...]
     partition: str
     config: Config = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def backfill(
             partition=work.partition,
             config={key: dict(values) for key, values in work.config.items()},
             job=job,
-            tags={**(tags or {}), "odum/backfill": backfill_id},
+            tags={**(tags or {}), **work.tags, "odum/backfill": backfill_id},
             run_id=make_new_run_id(),
         )
         for index, work in enumerate(works)

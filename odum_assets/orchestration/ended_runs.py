@@ -22,8 +22,8 @@ from odum_assets.orchestration.registration import (
     choose_run_id,
     ending_of,
 )
+from odum_assets.orchestration.requests import RunOptions, WindowOptions
 from odum_assets.orchestration.run_config import (
-    BacktestConfig,
     ResultConfig,
     SweepConfig,
     WindowConfig,
@@ -32,7 +32,7 @@ from odum_assets.orchestration.run_config import (
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
 
-_CONFIGS: Final[dict[str, type[BacktestConfig]]] = {
+_CONFIGS: Final[dict[str, type[RunOptions]]] = {
     "result": ResultConfig,
     "window": WindowConfig,
     "sweep": SweepConfig,
@@ -110,15 +110,15 @@ def _is_asked(run: dg.DagsterRun, loaded: LoadedConfig, step: str, name: str) ->
 
 
 def _request(
-    loaded: LoadedConfig, model: type[BacktestConfig], chosen: dict[str, Any], day: str | None
+    loaded: LoadedConfig, model: type[RunOptions], chosen: dict[str, Any], day: str | None
 ) -> "RunRequest | None":
     """Return a request; what of its run config cannot be used is left out."""
     for values in (chosen, {}):
         try:
             config = model.model_validate(values)
-            if isinstance(config, WindowConfig):
+            if isinstance(config, WindowOptions):
                 return config.request(loaded, (), "window", config.bounds(loaded))
-            if isinstance(config, ResultConfig) and day is not None:
+            if day is not None:
                 return config.day_request(loaded, date.fromisoformat(day))
         except (ConfigError, ValidationError, ValueError):
             continue

@@ -17,6 +17,7 @@ from odum_assets.config import (
     RefusedConfig,
     catalog_root,
     effective_settings,
+    raw_path,
     read_folder,
 )
 from odum_assets.errors import ConfigError, DataError
@@ -248,6 +249,25 @@ def readable_raw(
         if problems is not None:
             problems.append(str(error))
         return None
+
+
+def missing_raw(source: Source, day: date, settings: Settings) -> str:
+    """Return what to say of a raw file that is not there: where it should be, and what to do.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration reads from a source that is not wired.
+    """
+    expected = raw_path(source.loaded, source.data_type.value, day, settings)
+    missing = f"{expected}: there is no raw {source.data_type} file of {source.key} for {day}"
+    if (problem := feed_problem(source, settings)) is not None:
+        return f"{missing}: {problem}"
+    return (
+        f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
+        f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
+        "day folder), then try again."
+    )
 
 
 def _spellings(path: str) -> Iterator[str]:

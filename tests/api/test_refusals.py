@@ -278,6 +278,8 @@ def test_without_dagster_it_says_what_to_start(service: Service) -> None:
         ({"config": BTC, "day": "2024-02-01"}, 409, "missing-data"),
         ({"config": BTC, "day": "1999-02-01"}, 422, "invalid-day"),
         ({"config": BTC}, 422, "invalid-window"),
+        ({"config": BTC, "day": "2024-01-01", "self": 1}, 422, "invalid-request"),
+        ({"config": BTC, "day": "2024-01-01", "window": True}, 422, "invalid-request"),
         ({"config": BTC, "start": "2024-01-01", "end": "2024-01-02"}, 422, "invalid-time"),
         ({"config": BTC, "day": "2024-01-01", "exec_algorithm": "X"}, 422, "invalid-request"),
         (

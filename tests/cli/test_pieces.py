@@ -4,13 +4,11 @@ import re
 
 import pytest
 
-from odum_assets.cli.errors import UsageError
-from odum_assets.cli.moments import to_ns
 from odum_assets.cli.rendering import amount, count, duration, percent, price, quantity, size
-from odum_assets.cli.selection import spellings
-from odum_assets.errors import ConfigError
+from odum_assets.config.instrument_names import spellings
+from odum_assets.errors import InvalidRequestError
 from odum_assets.instruments import parse_instrument_key
-from odum_assets.orchestration.run_config import parse_moment
+from odum_assets.orchestration.days import parse_moment, require_moment
 
 
 @pytest.mark.parametrize(
@@ -61,11 +59,8 @@ def test_spellings_of_an_instrument(key: str, text: str, same: bool) -> None:
     "text", ["2023-05-23", "20230523", "2023-W21-2", "2023-05-23T02", " 2023-05-23 02:03:04.5"]
 )
 def test_what_is_advised_for_a_time_without_a_zone_is_taken(text: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        to_ns("--start", text)
-    with pytest.raises(ConfigError) as twin:
+    with pytest.raises(InvalidRequestError) as refused:
         parse_moment("start", text, None)
-    for said in (str(refused.value), str(twin.value)):
-        advised = re.search(r"add Z for UTC: (.*)$", said)
-        assert advised is not None
-        assert to_ns("--start", advised[1]) == parse_moment("start", advised[1], None)
+    advised = re.search(r"add Z for UTC: (.*)$", str(refused.value))
+    assert advised is not None
+    assert parse_moment("start", advised[1], None) == require_moment("start", advised[1])

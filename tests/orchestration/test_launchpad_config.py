@@ -10,7 +10,8 @@ from graphtools import BTC, REPO
 
 from odum_assets.config import LoadedConfig, load_config
 from odum_assets.errors import ConfigError
-from odum_assets.orchestration.run_config import ResultConfig, WindowConfig, parse_moment
+from odum_assets.orchestration.days import parse_moment
+from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 
 DAY = date(2024, 7, 18)
 DAY_NS = 1_721_260_800_000_000_000

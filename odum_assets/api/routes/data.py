@@ -13,10 +13,11 @@ from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import Offset
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.api.windows import days_of, moment_ns, names_instrument
 from odum_assets.config import LoadedConfig
+from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import BacktestError, OdumError
 from odum_assets.orchestration.checks import judge_partition
+from odum_assets.orchestration.days import days_of, require_moment
 from odum_assets.orchestration.project import Project, Source, find_raw
 from odum_assets.raw.layout import DataType, list_days, list_raw_files
 
@@ -146,7 +147,7 @@ def _checked(service: Service, question: DataQuestion) -> DataCheck:
 
 
 def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
-    asked = moment_ns("start", question.start), moment_ns("end", question.end)
+    asked = require_moment("start", question.start), require_moment("end", question.end)
     days = days_of(*asked)
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":

@@ -22,7 +22,7 @@ from odum_assets.api.tables import (
     ticks_of,
     timeline_of,
 )
-from odum_assets.api.windows import moment_ns
+from odum_assets.orchestration.days import require_moment
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
@@ -201,11 +201,11 @@ def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -
 
     Raises
     ------
-    ProblemError
+    InvalidRequestError
         If a time cannot be used.
     """
     bounds = [
-        None if text is None else moment_ns(which, text)
+        None if text is None else require_moment(which, text)
         for which, text in (("start", asked.start), ("end", asked.end))
     ]
     if bounds != [None, None]:

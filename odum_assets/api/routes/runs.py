@@ -16,6 +16,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
+from odum_assets.api.capacity import go_on
 from odum_assets.api.dagster_client import (
     FINISHED,
     DagsterBackfill,
@@ -24,19 +25,13 @@ from odum_assets.api.dagster_client import (
     is_cursor,
 )
 from odum_assets.api.following import RunLog, StreamEvent
-from odum_assets.api.launching import (
-    BODY_TAG,
-    KEY_TAG,
-    NewRun,
-    Plan,
-    plan_run,
-    repeat_tags,
-)
+from odum_assets.api.launching import BODY_TAG, KEY_TAG, repeat_tags
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.api.windows import days_of, moment_ns, names_instrument
-from odum_assets.errors import OdumError
+from odum_assets.errors import InvalidRequestError, OdumError
+from odum_assets.orchestration.planner import Plan, Planner
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.requests import LegacyRun, NewRun
 from odum_assets.orchestration.run_process import NotInterruptedError, RunProcess, process_of
 from odum_assets.registry.pending import close_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
@@ -112,25 +107,6 @@ class Backfill(BaseModel):
     )
 
 
-class LegacyRun(BaseModel):
-    """A run as the earlier system was asked for it."""
-
-    instrument: str = Field(description="Any spelling.", examples=["BTCUSDT"])
-    config: str = Field(description="Configuration: its name or file name.")
-    start: str = Field(examples=["2023-05-23T02:00:00Z"])
-    end: str = Field(examples=["2023-05-23T02:01:00Z"])
-    dataset: str | None = Field(default=None, examples=["day-2023-05-23"])
-    fast: bool = False
-    report: bool = False
-    export_ticks: bool = False
-    snapshot_mode: Literal["auto", "trades", "book", "both"] = Field(
-        default="auto", description="auto: both where the configuration names books, else trades."
-    )
-    data_source: Literal["local", "gcs", "auto"] = "auto"
-    exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
-    exec_algorithm_params: dict[str, float] | None = None
-
-
 class FinishedRun(models.Result):
     """A result, with the run that made it."""
 
@@ -157,16 +133,12 @@ async def start_run(
 ) -> LiveRun | Backfill:
     """Start a run, or one for every day of a range; Location says where to look how it goes."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
-
-    def plan() -> Plan:
-        return plan_run(*service.config(new.config), new, tags)
-
     if new.is_range:
         _check_length(service, new)
-        backfill = await _started_days(service, new.config, plan, tags)
+        backfill = await _started_days(service, new, tags)
         response.headers["Location"] = f"/api/v1/backfills/{backfill.id}"
         return backfill
-    run = _shown(*await _started(service, new.config, plan, tags))
+    run = _shown(*await _started(service, new, tags))
     response.headers["Location"] = _place(run)
     return run
 
@@ -397,66 +369,22 @@ async def _outcome(service: Service, run: DagsterRun, heard: _Heard) -> Finished
 
 
 async def _start_legacy(service: Service, wanted: LegacyRun, key: str | None) -> DagsterRun:
-    tags = repeat_tags(key, wanted.model_dump_json())
-
-    def plan() -> Plan:
-        project, loaded = service.config(wanted.config)
-        if not names_instrument(wanted.instrument, loaded):
-            raise ProblemError(
-                422,
-                "invalid-request",
-                f"instrument: {wanted.instrument!r} is not that of {loaded.name}: {loaded.key}",
-            )
-        return plan_run(project, loaded, _translated(wanted), tags)
-
-    run, _ = await _started(service, wanted.config, plan, tags)
+    run, _ = await _started(service, wanted, repeat_tags(key, wanted.model_dump_json()))
     return run
 
 
-def _translated(old: LegacyRun) -> NewRun:
-    if old.fast and old.report:
-        raise ProblemError(422, "invalid-request", "fast and report exclude each other")
-    if old.fast and old.export_ticks:
-        raise ProblemError(422, "invalid-request", "export_ticks needs report: fast keeps no ticks")
-    if old.data_source == "gcs":
-        raise ProblemError(
-            422, "invalid-request", "data_source: gcs is not wired yet; use local or auto"
-        )
-    if old.exec_algorithm_params and old.exec_algorithm is None:
-        raise ProblemError(
-            422, "invalid-request", "exec_algorithm_params: give exec_algorithm, too"
-        )
-    first = days_of(moment_ns("start", old.start), moment_ns("end", old.end))[0]
-    if old.dataset is not None and old.dataset != f"day-{first}":
-        raise ProblemError(
-            422,
-            "invalid-request",
-            f"dataset: found {old.dataset!r}, allowed day-{first}, the UTC day of start",
-        )
-    return NewRun(
-        config=old.config,
-        start=old.start,
-        end=old.end,
-        mode="fast" if old.fast else "report",
-        snapshot_mode=old.snapshot_mode,
-        exec_algorithm=old.exec_algorithm or "CONFIG",
-        exec_algorithm_params=old.exec_algorithm_params or {},
-        export_ticks=old.export_ticks,
-    )
-
-
 async def _started(
-    service: Service, config: str, plan: Callable[[], Plan], tags: dict[str, str]
+    service: Service, wanted: NewRun | LegacyRun, tags: dict[str, str]
 ) -> tuple[DagsterRun, RunLog]:
     """Return the run that a request started before and its log, else plan and start it."""
     launched: list[DagsterRun] = []
 
     async def start() -> DagsterRun:
-        planned = await _planned(service, config, plan)
+        planned = await _planned(service, wanted, tags)
         # First: who dies in between leaves a run that is known, and that its sensor finds again.
         await anyio.to_thread.run_sync(_register, service, planned)
         try:
-            run = await service.dagster.launching.run(service.dagster.launch, planned.launch)
+            run = await service.dagster.launching.run(service.dagster.launch, planned)
         except ProblemError:
             await anyio.to_thread.run_sync(_withdraw, service, planned)
             raise
@@ -470,14 +398,22 @@ async def _started(
     return log.run or run, log
 
 
-async def _planned(service: Service, config: str, plan: Callable[[], Plan]) -> Plan:
+async def _planned(service: Service, wanted: NewRun | LegacyRun, tags: dict[str, str]) -> Plan:
     """Plan a request, if its turn has come: what it reads may lie on another host."""
+
+    def plan() -> Plan:
+        project, loaded = service.config(wanted.config)
+        new = wanted.new_run(loaded) if isinstance(wanted, LegacyRun) else wanted
+        # Whoever asked is told of a failure, and starts it again or not.
+        source = {"odum/source": "api", "dagster/max_retries": "0"}
+        return Planner(project, {**source, **tags}, proceed=go_on).plan(new)
+
     service.launches.take()
     try:
-        storage = await anyio.to_thread.run_sync(service.storage_of, config)
+        storage = await anyio.to_thread.run_sync(service.storage_of, wanted.config)
         return await storage.run(plan)
-    except ProblemError as problem:
-        if problem.status in (404, 422):
+    except (InvalidRequestError, ProblemError) as problem:
+        if isinstance(problem, InvalidRequestError) or problem.status == 404:
             # Refused before any data was looked for.
             service.launches.give_back()
         raise
@@ -524,17 +460,15 @@ def _close(service: Service, dagster_run_id: str) -> None:
         _LOG.warning("run %s was canceled but not registered as such: %s", dagster_run_id, error)
 
 
-async def _started_days(
-    service: Service, config: str, plan: Callable[[], Plan], tags: dict[str, str]
-) -> Backfill:
+async def _started_days(service: Service, new: NewRun, tags: dict[str, str]) -> Backfill:
     skipped: dict[str, str] = {}
 
     async def start() -> DagsterBackfill:
-        planned = await _planned(service, config, plan)
+        planned = await _planned(service, new, tags)
         skipped.update(planned.skipped)
         dagster = service.dagster
         return await _known_backfill(
-            service, await dagster.ranges.run(dagster.launch_days, planned.launch, planned.days)
+            service, await dagster.ranges.run(dagster.launch_days, planned)
         )
 
     found = await _once(service, service.dagster.find_backfill, start, tags)

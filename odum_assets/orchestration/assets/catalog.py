@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from odum_assets.config import effective_settings, instrument_spec, raw_path
+from odum_assets.config import effective_settings, instrument_spec
 from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import stage_tags
 from odum_assets.orchestration.automation import ON_NEW_DATA
@@ -29,10 +29,10 @@ from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_cod
 from odum_assets.orchestration.partition_plots import partition_plots
 from odum_assets.orchestration.partition_state import State, look_at, sources_for
 from odum_assets.orchestration.progress import row_progress
-from odum_assets.orchestration.project import Project, RawFound, Source, feed_problem, find_raw
+from odum_assets.orchestration.project import Project, RawFound, Source, find_raw, missing_raw
 from odum_assets.orchestration.run_config import ConvertConfig
 from odum_assets.orchestration.steps import pool_slot, report_made, report_raw
-from odum_assets.raw.layout import MARKER, DataType, require_inside
+from odum_assets.raw.layout import DataType, require_inside
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
@@ -179,18 +179,9 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
     ConfigError
         If the configuration reads from a source that is not wired.
     """
-    expected = raw_path(source.loaded, source.data_type.value, day, project.settings)
     found = find_raw(source, day, project.settings)
     if found is None:
-        kind = source.data_type.value
-        missing = f"{expected}: there is no raw {kind} file of {source.key} for {day}"
-        if (problem := feed_problem(source, project.settings)) is not None:
-            raise DataError(f"{missing}: {problem}")
-        raise DataError(
-            f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
-            f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
-            "day folder), then make this partition again."
-        )
+        raise DataError(missing_raw(source, day, project.settings))
     require_inside(found.path, effective_settings(source.loaded, project.settings).raw_root)
     return found
 

@@ -1,0 +1,365 @@
+"""From a request to a run of the graph: which assets, days and partitions, with which run config.
+
+What belongs here: everything that can be known before a run is started, and refusing what cannot
+be run. What does not: starting it (``launch``, the service's client), what a step does.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import dagster as dg
+
+from odum_assets.backtest.request import check_options, name_days
+from odum_assets.config import LoadedConfig
+from odum_assets.errors import (
+    BacktestError,
+    ConfigError,
+    InvalidRequestError,
+    UnavailableDataError,
+)
+from odum_assets.orchestration.days import days_between, days_of
+from odum_assets.orchestration.names import action_job_name, backtest_key, day_job_name, op_name
+from odum_assets.orchestration.partition_state import Partition, State, look_at, sources_for
+from odum_assets.orchestration.project import Project, Source, missing_raw
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.requests import NewRun, RunOptions, WindowOptions
+from odum_assets.raw.layout import DataType
+from odum_assets.results.failures import run_id_of
+from odum_assets.utc import iso_ns
+
+if TYPE_CHECKING:
+    from odum_assets.backtest.request import RunRequest
+
+type Key = tuple[str, ...]
+"""Parts of an asset key."""
+
+type Kind = Literal["result", "window", "sweep"]
+
+_MOST_NAMED: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request comes to.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The run; the first one of a range.
+    kind : {"result", "window", "sweep"}
+        What is run: a day or each day of a range, a window, variants over a day.
+    steps : tuple[str, ...]
+        Assets of the configuration that are made, by the last part of their keys.
+    config : dict[str, Any]
+        Run config of the target.
+    tags : dict[str, str]
+        Tags of the run.
+    conversions : tuple[Partition, ...]
+        Catalog partitions that steps of their own convert in the same run; a window and a sweep
+        convert what they read themselves.
+    run_id : str or None
+        Id of the run; None for a range and a sweep, whose runs get their own.
+    partition : str or None
+        Day; None for a window and a range.
+    days : tuple[str, ...]
+        Days of a range.
+    skipped : dict[str, str]
+        Days of a range that are left out, with the reason.
+    """
+
+    request: "RunRequest"
+    kind: Kind
+    steps: tuple[str, ...]
+    config: dict[str, Any]
+    tags: dict[str, str]
+    conversions: tuple[Partition, ...]
+    run_id: str | None
+    partition: str | None = None
+    days: tuple[str, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> LoadedConfig:
+        """Return the configuration."""
+        return self.request.config
+
+    @property
+    def is_daily(self) -> bool:
+        """Return whether it has a partition, or one for each day."""
+        return self.partition is not None or bool(self.days)
+
+    @property
+    def job(self) -> str:
+        """Return the job that the run belongs to."""
+        return _target(self.loaded, self.kind)[0]
+
+    @property
+    def target(self) -> Key:
+        """Return the asset that the run config is for."""
+        return _target(self.loaded, self.kind)[1]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Return the assets of the run, catalog partitions first."""
+        converted = [part.source.catalog_key for part in self.conversions]
+        steps = [backtest_key(self.loaded.name, step) for step in self.steps]
+        return tuple(tuple(key.path) for key in dict.fromkeys([*converted, *steps]))
+
+    @property
+    def selection(self) -> tuple[Key, ...]:
+        """Return which assets of its job a run makes; none where the job says it."""
+        return self.keys if self.kind == "result" else ()
+
+    @property
+    def run_config(self) -> dict[str, Any]:
+        """Return the run config as Dagster takes it."""
+        return {"ops": {op_name(dg.AssetKey(self.target)): {"config": self.config}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plan runs for one project and one interface.
+
+    Parameters
+    ----------
+    project : Project
+        Configurations and settings.
+    tags : Mapping[str, str]
+        Tags of its runs, such as who asked.
+    recorded_days : callable, optional
+        Returns the days of a source's catalog partitions that Dagster has as materialized. One that
+        is up to date and recorded takes no step in a run; converting one that is not recorded does
+        nothing but give the result its lineage. By default none is known.
+    proceed : callable, optional
+        Called before each look at files, to raise when nobody waits for the plan any more.
+    """
+
+    project: Project
+    tags: Mapping[str, str] = field(default_factory=dict)
+    recorded_days: Callable[[Source], Collection[str]] = lambda _source: ()
+    proceed: Callable[[], None] = lambda: None
+
+    def plan(self, new: NewRun) -> Plan:
+        """Return what a request comes to.
+
+        Raises
+        ------
+        InvalidRequestError
+            If its days, times or options cannot be used.
+        UnavailableDataError
+            If its data are missing, or cannot be read.
+        ConfigError
+            If its configuration does not exist or cannot be used.
+        """
+        loaded = self._config(new)
+        if new.is_range:
+            return self._range(loaded, new)
+        if new.day is not None:
+            return self._day(loaded, new, new.day)
+        if new.window:
+            return self._window(loaded, new)
+        start, end = new.ends(loaded)
+        if start is None or end is None:
+            raise InvalidRequestError(
+                "invalid-window",
+                f"{loaded.name} has an open time_window: give a day, the first and last day, or "
+                "start and end",
+            )
+        days = days_of(start, end)
+        return self._day(loaded, new, days[0]) if len(days) == 1 else self._window(loaded, new)
+
+    def plan_days(self, new: NewRun) -> tuple[dict[str, Plan], dict[str, UnavailableDataError]]:
+        """Return a plan for each day of a range that can be run, and why the others cannot.
+
+        Raises
+        ------
+        InvalidRequestError, ConfigError
+            As `plan`.
+        """
+        loaded, plans, refused = self._config(new), {}, {}
+        for day in self._days(loaded, new):
+            try:
+                plans[day.isoformat()] = self._day(loaded, new, day)
+            except UnavailableDataError as error:
+                refused[day.isoformat()] = error
+        return plans, refused
+
+    def plan_sweep(self, new: NewRun, variants: Sequence[Mapping[str, Any]], slots: int) -> Plan:
+        """Return what a sweep over a day comes to: variants as values by path.
+
+        Raises
+        ------
+        InvalidRequestError, UnavailableDataError, ConfigError
+            As `plan`.
+        """
+        loaded = self._config(new)
+        if new.day is None:
+            raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
+        plan = self._day(loaded, new, new.day, "sweep")
+        return replace(plan, config={**plan.config, "variants": [*variants], "slots": slots})
+
+    def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
+        request = self._day_request(loaded, new, day)
+        parts = self._partitions(loaded, new, [day])
+        _refuse_unreadable(parts)
+        _refuse_missing(self.project, parts)
+        return self._plan(kind, request, new, parts, partition=day.isoformat())
+
+    def _range(self, loaded: LoadedConfig, new: NewRun) -> Plan:
+        """Plan a run for every day that has raw files: all of them make the same assets."""
+        skipped: dict[str, str] = {}
+        parts: list[Partition] = []
+        for day in self._days(loaded, new):
+            of_day = self._partitions(loaded, new, [day])
+            without = [f"{each.source.data_type}: {each.state}" for each in of_day if not each.raw]
+            if without:
+                skipped[day.isoformat()] = "; ".join(without)
+            else:
+                parts += of_day
+        if not parts:
+            reasons = [f"{day}: {reason}" for day, reason in [*skipped.items()][:_MOST_NAMED]]
+            raise UnavailableDataError(
+                "missing-data", f"{loaded.name}: no day to run: {'; '.join(reasons)}"
+            )
+        days = tuple(dict.fromkeys(part.day.isoformat() for part in parts))
+        first = self._day_request(loaded, new, parts[0].day)
+        return self._plan("result", first, new, parts, days=days, skipped=skipped)
+
+    def _window(self, loaded: LoadedConfig, new: NewRun) -> Plan:
+        start, end = new.bounds(loaded)
+        request = _checked(lambda: new.window_request(loaded))
+        parts = self._partitions(loaded, new, days_of(start, end))
+        _refuse_missing_days(self.project, loaded, parts, refuse=request.refuse_missing_days)
+        _refuse_unreadable(parts)
+        plan = self._plan("window", request, new, parts)
+        return replace(plan, config={**plan.config, "start": iso_ns(start), "end": iso_ns(end)})
+
+    def _plan(
+        self,
+        kind: Kind,
+        request: "RunRequest",
+        new: NewRun,
+        parts: Sequence[Partition],
+        **facts: Any,  # noqa: ANN401 - fields of a plan
+    ) -> Plan:
+        is_single = kind != "sweep" and "days" not in facts
+        run_id = run_id_of(request) if is_single else None
+        tags = {**self.tags, CONFIG_TAG: request.config.name}
+        options = WindowOptions if kind == "window" else RunOptions
+        return Plan(
+            request,
+            kind,
+            _steps(kind, new),
+            new.model_dump(mode="json", include=set(options.model_fields), exclude_none=True),
+            tags if run_id is None else {**tags, RUN_ID_TAG: run_id},
+            self._conversions(parts) if kind == "result" else (),
+            run_id,
+            **facts,
+        )
+
+    def _config(self, new: NewRun) -> LoadedConfig:
+        return self.project.config(new.config.removesuffix(".json"))
+
+    def _days(self, loaded: LoadedConfig, new: NewRun) -> list[date]:
+        """Return the days of a range; its first and last one must be possible."""
+        if new.first_day is None or new.last_day is None:
+            raise InvalidRequestError("invalid-window", "give the first and the last day")
+        days = days_between(new.first_day, new.last_day)
+        for day in (days[0], days[-1]):
+            self._day_request(loaded, new, day)
+        return days
+
+    def _day_request(self, loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
+        partitions = self.project.partitions
+        if not partitions.has_partition_key(day.isoformat()):
+            raise InvalidRequestError(
+                "invalid-day",
+                f"{day} is no partition; allowed: {partitions.get_first_partition_key()} to "
+                f"{partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the "
+                "first",
+            )
+
+        def make() -> "RunRequest":
+            request = new.day_request(loaded, day)
+            check_options(request)
+            return request
+
+        return _checked(make)
+
+    def _partitions(
+        self, loaded: LoadedConfig, new: NewRun, days: Sequence[date]
+    ) -> list[Partition]:
+        """Return the state of everything that a run of some days reads."""
+        sources = sources_for(self.project, loaded, new.snapshot_mode)
+        found: list[Partition] = []
+        for day in days:
+            self.proceed()
+            found += [look_at(self.project, source, day) for source in sources]
+        return found
+
+    def _conversions(self, parts: Sequence[Partition]) -> tuple[Partition, ...]:
+        """Return the partitions that have a raw file, but for those with nothing left to do."""
+
+        def is_done(part: Partition) -> bool:
+            is_current = part.state is State.CURRENT
+            return is_current and part.day.isoformat() in self.recorded_days(part.source)
+
+        return tuple(part for part in parts if part.raw is not None and not is_done(part))
+
+
+def _target(loaded: LoadedConfig, kind: Kind) -> tuple[str, Key]:
+    """Return the job of a kind of run, and the asset that its run config is for."""
+    job = day_job_name(loaded.name) if kind == "result" else action_job_name(loaded.name, kind)
+    return job, tuple(backtest_key(loaded.name, kind).path)
+
+
+def _steps(kind: Kind, new: NewRun) -> tuple[str, ...]:
+    """Return the assets of a configuration that a run makes of the catalog."""
+    exports = {"report": new.mode == "report", "ticks": new.export_ticks}
+    return (kind, *(step for step, is_made in exports.items() if is_made and kind == "result"))
+
+
+def _refuse_unreadable(parts: Sequence[Partition]) -> None:
+    problems = [
+        problem
+        for part in parts
+        if part.state is State.UNREADABLE and part.manifest is None
+        for problem in part.problems
+    ]
+    if problems:
+        raise UnavailableDataError("unreadable-data", "\n".join(problems))
+
+
+def _refuse_missing(project: Project, parts: Sequence[Partition]) -> None:
+    """Refuse a day of which there is neither a raw file nor a catalog partition."""
+    missing = [part for part in parts if part.state is State.MISSING]
+    if missing:
+        lines = [missing_raw(part.source, part.day, project.settings) for part in missing]
+        is_partial = len(missing) < len(parts)
+        raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
+
+
+def _refuse_missing_days(
+    project: Project, loaded: LoadedConfig, parts: Sequence[Partition], *, refuse: bool
+) -> None:
+    """Refuse a window without any trades, and one with missing days where that is asked for."""
+    trades = [part for part in parts if part.source.data_type is DataType.TRADES]
+    missing = [part for part in trades if part.state is State.MISSING]
+    if missing and (refuse or len(missing) == len(trades)):
+        why = "missing_days is refuse" if refuse else "that is all of the window"
+        raise UnavailableDataError(
+            "missing-data",
+            f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "
+            f"{name_days([part.day for part in missing])}, and {why}\n"
+            f"{missing_raw(missing[0].source, missing[0].day, project.settings)}",
+        )
+
+
+def _checked(make: Callable[[], "RunRequest"]) -> "RunRequest":
+    """Return a request; one whose options cannot be used is an invalid one."""
+    try:
+        return make()
+    except (BacktestError, ConfigError) as error:
+        raise InvalidRequestError("invalid-options", str(error)) from None

@@ -1,0 +1,350 @@
+"""What may be asked of a run: one model for the launchpad, the service's bodies and the commands.
+
+What belongs here: the options with their defaults, help and rules, and their translation into a
+`RunRequest`. What does not: which assets, partitions and days come of them (``planner``).
+"""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from odum_assets.backtest.request import WINDOW, RunRequest
+from odum_assets.config import LoadedConfig
+from odum_assets.config.instrument_names import names_instrument
+from odum_assets.errors import ConfigError, InvalidRequestError
+from odum_assets.orchestration.days import days_of, parse_moment, require_moment
+from odum_assets.utc import DAY_NS, day_start_ns
+
+if TYPE_CHECKING:
+    from odum_assets.config.sections.algorithms import ExecAlgorithm
+
+
+class RunOptions(BaseModel):
+    """What a person may choose for every run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["fast", "report"] = Field(
+        default="report",
+        description="fast: the summary only. report: also orders, fills, positions, equity and "
+        "timeline, which ticks and report need.",
+    )
+    snapshot_mode: Literal["auto", "trades", "book", "both"] = Field(
+        default="auto",
+        description="What moves the simulated market. trades: the trades alone. book: the book "
+        "snapshots, trades are only the strategy's signal. both: both. auto: both if the "
+        "configuration names a book_snapshot_5_path, else trades.",
+    )
+    close_positions: bool = Field(
+        default=True,
+        description="Close open positions by market orders at the end of the window; what the book "
+        "does not take stays open and is reported.",
+    )
+    exec_algorithm: Literal["CONFIG", "NORMAL", "TWAP", "VWAP", "ICEBERG"] = Field(
+        default="CONFIG",
+        description="Execution algorithm for this run. CONFIG: the configuration's.",
+    )
+    exec_algorithm_params: dict[str, float] = Field(
+        default={},
+        description="Parameters of exec_algorithm, defaults where left out. TWAP: horizon_secs, "
+        "interval_secs. VWAP: horizon_secs, intervals, lookback_days. ICEBERG: visible_pct.",
+        examples=[{"horizon_secs": 10}],
+    )
+    start: str | None = Field(
+        default=None,
+        description="First moment: 2023-05-23T19:23:00Z, or of a day a time of day in UTC such as "
+        "19:23 (the one to use in a backfill). Empty: of the day, else time_window.start of the "
+        "configuration.",
+        examples=["2024-07-18T00:00:00Z"],
+    )
+    end: str | None = Field(
+        default=None,
+        description="First moment after the end, spelled like start. Empty: of the day, else "
+        "time_window.end of the configuration.",
+        examples=["2024-07-18T00:05:00Z"],
+    )
+
+    def day_request(self, loaded: LoadedConfig, day: date) -> RunRequest:
+        """Return the request for one day.
+
+        Raises
+        ------
+        ConfigError
+            If a time or the execution algorithm cannot be used.
+        """
+        bounds = (parse_moment("start", self.start, day), parse_moment("end", self.end, day))
+        return self.request(loaded, (day,), day.isoformat(), bounds)
+
+    def request(
+        self,
+        loaded: LoadedConfig,
+        days: tuple[date, ...],
+        partition: str,
+        bounds: tuple[int | None, int | None],
+    ) -> RunRequest:
+        """Return the request that these options make of a configuration and its days.
+
+        Raises
+        ------
+        ConfigError
+            If the execution algorithm or its parameters cannot be used.
+        """
+        has_book = loaded.config.data_catalog.book_snapshot_5_path is not None
+        automatic: Literal["both", "trades"] = "both" if has_book else "trades"
+        return RunRequest(
+            config=loaded,
+            days=days,
+            partition=partition,
+            start_ns=bounds[0],
+            end_ns=bounds[1],
+            mode=self.mode,
+            snapshot_mode=automatic if self.snapshot_mode == "auto" else self.snapshot_mode,
+            close_positions=self.close_positions,
+            exec_algorithm=self._algorithm(loaded),
+            refuse_missing_days=self._refuses_missing_days(loaded),
+        )
+
+    def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
+        """Return whether a window that lacks days is refused."""
+        return loaded.config.quality.missing_days == "refuse"
+
+    def _algorithm(self, loaded: LoadedConfig) -> "ExecAlgorithm | None":
+        params = self.exec_algorithm_params
+        if self.exec_algorithm == "CONFIG":
+            if params:
+                raise ConfigError(
+                    "exec_algorithm_params: given without exec_algorithm; name the algorithm they "
+                    "belong to"
+                )
+            return None
+        chosen = {
+            "type": self.exec_algorithm,
+            "params": {name: _number(value) for name, value in params.items()},
+        }
+        strategy = loaded.config.strategy
+        given = {name: getattr(strategy, name) for name in strategy.model_fields_set}
+        try:
+            # Through the section, so that its rules between keys hold for this run, too.
+            checked = type(strategy).model_validate({**given, "exec_algorithm": chosen})
+        except ValidationError as error:
+            raise ConfigError(_problems(loaded, error)) from None
+        return checked.exec_algorithm
+
+
+class WindowOptions(RunOptions):
+    """What a person may choose for a run over several days as one continuous account."""
+
+    missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
+        default="CONFIG",
+        description="What becomes of a window when the catalog lacks days of it. warn: it runs "
+        "over the others, and the result names those that are missing. refuse: it fails. CONFIG: "
+        "quality.missing_days of the configuration.",
+    )
+    export_ticks: bool = Field(
+        default=False, description="Also export the trades that the run went over, for charts."
+    )
+
+    def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
+        if self.missing_days == "CONFIG":
+            return super()._refuses_missing_days(loaded)
+        return self.missing_days == "refuse"
+
+    def ends(self, loaded: LoadedConfig) -> tuple[int | None, int | None]:
+        """Return start and end (ns since 1970 UTC, exclusive), None where nothing says them.
+
+        Raises
+        ------
+        InvalidRequestError
+            If one cannot be read.
+        """
+        window = loaded.config.time_window
+        start, end = parse_moment("start", self.start, None), parse_moment("end", self.end, None)
+        return window.start_ns if start is None else start, window.end_ns if end is None else end
+
+    def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
+        """Return the window (ns since 1970 UTC, end exclusive).
+
+        Raises
+        ------
+        InvalidRequestError
+            If an end is open or cannot be read, or the window is empty.
+        """
+        start, end = self.ends(loaded)
+        if start is None or end is None:
+            name = "start" if start is None else "end"
+            raise InvalidRequestError(
+                "invalid-window",
+                f"{loaded.path}: a window needs both ends, but its {name} is open; set "
+                f"time_window.{name}, or give {name}",
+            )
+        if start >= end:
+            raise InvalidRequestError(
+                "invalid-window", f"{loaded.path}: the window's start is not before its end"
+            )
+        return start, end
+
+
+class NewRun(WindowOptions):
+    """A run to start: a day, a window, or every day of a range by itself (a backfill)."""
+
+    config: str = Field(description="Configuration.", examples=["my_config"])
+    day: date | None = Field(default=None, description="Day (UTC).")
+    first_day: date | None = Field(default=None, description="First day of a range (UTC).")
+    last_day: date | None = Field(default=None, description="Last day of the range, included.")
+    window: bool = Field(
+        default=False,
+        description="One continuous account: over the days from first_day to last_day, or from "
+        "start to end also where that is within one day.",
+    )
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:  # noqa: ANN401 - fields
+        """Return a request with fields of these values; None leaves a field at its default.
+
+        Raises
+        ------
+        InvalidRequestError
+            If the values do not make one.
+        """
+        try:
+            return cls(**{name: value for name, value in values.items() if value is not None})
+        except ValidationError as error:
+            lines = [_line(problem) for problem in error.errors()]
+            raise InvalidRequestError("invalid-request", "\n".join(lines)) from None
+
+    @property
+    def is_range(self) -> bool:
+        """Return whether it asks for several runs."""
+        return self.first_day is not None and not self.window
+
+    def ends(self, loaded: LoadedConfig) -> tuple[int | None, int | None]:
+        """Return start and end as `WindowOptions.ends`; days that are given set them."""
+        if self.first_day is None or self.last_day is None:
+            return super().ends(loaded)
+        start = parse_moment("start", self.start, self.first_day)
+        end = parse_moment("end", self.end, self.last_day)
+        return (
+            day_start_ns(self.first_day) if start is None else start,
+            day_start_ns(self.last_day) + DAY_NS if end is None else end,
+        )
+
+    def window_request(self, loaded: LoadedConfig) -> RunRequest:
+        """Return the request for a window, whose days are not known yet.
+
+        Raises
+        ------
+        ConfigError
+            If a time or the execution algorithm cannot be used.
+        """
+        return self.request(loaded, (), WINDOW, self.bounds(loaded))
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.export_ticks and self.mode == "fast":
+            raise ValueError("export_ticks needs mode report: fast mode keeps no ticks")
+        if (self.first_day is None) != (self.last_day is None):
+            raise ValueError("first_day and last_day belong together")
+        if self.day is not None and (self.first_day is not None or self.window):
+            raise ValueError("give a day, or first_day and last_day; a day by itself is no window")
+        return self
+
+
+class LegacyRun(BaseModel):
+    """A run as the earlier system was asked for it."""
+
+    instrument: str = Field(description="Any spelling.", examples=["BTCUSDT"])
+    config: str = Field(description="Configuration: its name or file name.")
+    start: str = Field(examples=["2023-05-23T02:00:00Z"])
+    end: str = Field(examples=["2023-05-23T02:01:00Z"])
+    dataset: str | None = Field(default=None, examples=["day-2023-05-23"])
+    fast: bool = False
+    report: bool = False
+    export_ticks: bool = False
+    snapshot_mode: Literal["auto", "trades", "book", "both"] = Field(
+        default="auto", description="auto: both where the configuration names books, else trades."
+    )
+    data_source: Literal["local", "gcs", "auto"] = "auto"
+    missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
+        default="CONFIG", description="Of a window that lacks days; CONFIG: the configuration's."
+    )
+    no_close_positions: bool = Field(default=False, description="Leave positions open at the end.")
+    exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
+    exec_algorithm_params: dict[str, float] | None = None
+
+    def new_run(self, loaded: LoadedConfig, option: Callable[[str], str] = str) -> NewRun:
+        """Return the request that it is, after checking what must agree.
+
+        Parameters
+        ----------
+        loaded : LoadedConfig
+            The configuration that it names.
+        option : callable, optional
+            How the one who asked spells a field.
+
+        Raises
+        ------
+        InvalidRequestError
+            If it cannot be carried out as it is written.
+        """
+        first = days_of(require_moment("start", self.start), require_moment("end", self.end))[0]
+        is_other = not names_instrument(self.instrument, loaded)
+        needs_algorithm = bool(self.exec_algorithm_params) and self.exec_algorithm is None
+        rules = [
+            (
+                is_other,
+                "instrument",
+                f"{self.instrument!r} is not that of {loaded.name}: {loaded.key}",
+            ),
+            (self.fast and self.report, "fast", f"this and {option('report')} exclude each other"),
+            (
+                self.fast and self.export_ticks,
+                "export_ticks",
+                f"this needs {option('report')}: fast mode keeps no ticks",
+            ),
+            (
+                self.data_source == "gcs",
+                "data_source",
+                "gcs is not wired yet; copy the day folders below the raw root and use local",
+            ),
+            (needs_algorithm, "exec_algorithm_params", f"give {option('exec_algorithm')}, too"),
+            (
+                self.dataset not in (None, f"day-{first}"),
+                "dataset",
+                f"found {self.dataset!r}, allowed day-{first}, the UTC day of start",
+            ),
+        ]
+        for is_broken, name, text in rules:
+            if is_broken:
+                raise InvalidRequestError("invalid-request", f"{option(name)}: {text}")
+        return NewRun(
+            config=loaded.name,
+            start=self.start,
+            end=self.end,
+            mode="fast" if self.fast else "report",
+            snapshot_mode=self.snapshot_mode,
+            close_positions=not self.no_close_positions,
+            exec_algorithm=self.exec_algorithm or "CONFIG",
+            exec_algorithm_params=self.exec_algorithm_params or {},
+            missing_days=self.missing_days,
+            export_ticks=self.export_ticks,
+        )
+
+
+def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details
+    place = ".".join(map(str, problem["loc"]))
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text
+
+
+def _number(value: float) -> int | Decimal:
+    return int(value) if value.is_integer() else Decimal(repr(value))
+
+
+def _problems(loaded: LoadedConfig, error: ValidationError) -> str:
+    from odum_assets.config.problems import find_problems
+
+    problems = find_problems(error, type(loaded.config.strategy))
+    return "\n".join(f"run config of {loaded.name}: {problem}" for problem in problems)
