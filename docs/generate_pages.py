@@ -63,9 +63,9 @@ def configuration() -> str:
 
 def run_configs() -> str:
     """Return a table for what runs take in common, and one for what each kind takes besides."""
-    from odum_assets.orchestration import run_config
+    from odum_assets.orchestration import requests, run_config
 
-    shared = run_config.BacktestConfig
+    shared = requests.RunOptions
     kinds = {
         "Every backtest": shared,
         "A day's result": run_config.ResultConfig,

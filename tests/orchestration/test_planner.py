@@ -165,19 +165,13 @@ def test_days_of_a_range_without_data_are_named(planner: Planner, sample: Path) 
     assert planner.plan(days.model_copy(update={"snapshot_mode": "trades"})).days == (DAY, NEXT)
 
 
-def test_a_window_names_what_is_to_be_converted_before_it(
+def test_a_window_is_one_run_that_converts_what_it_reads(
     planner: Planner, carry_out: Callable[[Plan], None]
 ) -> None:
-    plan = planner.plan(new(**MIDNIGHT, missing_days="refuse"))
-    assert plan.keys == (("backtest", BTC, "window"),)
-    assert {part.day.isoformat() for part in plan.conversions} == {DAY, NEXT}
-    with pytest.raises(UnavailableDataError, match=f"not converted yet: {DAY}, {NEXT}") as refused:
-        plan.require_converted()
-    assert refused.value.code == "not-converted"
-    for day in (DAY, NEXT):
-        carry_out(planner.plan(new(day=day, mode="fast")))
     converted = planner.plan(new(**MIDNIGHT, mode="fast", missing_days="refuse"))
-    converted.require_converted()
+    assert converted.job == f"{BTC}_window"
+    assert converted.keys == (("backtest", BTC, "window"),)
+    assert converted.selection == ()
     carry_out(converted)
     assert (converted.request.start_ns, converted.request.end_ns) == WindowConfig(
         **converted.config
