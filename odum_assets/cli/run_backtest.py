@@ -62,7 +62,8 @@ def run_backtest(
         SnapshotChoice, typer.Option("--snapshot_mode", help="What moves the market.")
     ] = SnapshotChoice.BOTH,
     data_source: Annotated[
-        DataSourceChoice, typer.Option("--data_source", help="auto is local; gcs is not wired yet.")
+        DataSourceChoice,
+        typer.Option("--data_source", help="auto is local; gcs is not supported yet."),
     ] = DataSourceChoice.AUTO,
     missing_days: Annotated[
         MissingDaysChoice | None,

@@ -307,7 +307,7 @@ class LegacyRun(BaseModel):
             (
                 self.data_source == "gcs",
                 "data_source",
-                "gcs is not wired yet; copy the day folders below the raw root and use local",
+                "gcs is not supported yet; copy the day folders below the raw root and use local",
             ),
             (needs_algorithm, "exec_algorithm_params", f"give {option('exec_algorithm')}, too"),
             (

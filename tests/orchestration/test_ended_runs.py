@@ -63,7 +63,8 @@ def test_a_run_whose_conversion_fails_is_registered_once(
 ) -> None:
     more = {"vary": {"venue.leverage": [1, 2]}} if key is SWEEP else {}
     config = {key: {"mode": "fast", "start": "10:00", **more}}
-    done = materialize(instance, graph, [*CATALOG, key], DAY, config=config)
+    keys = [key] if key is SWEEP else [*CATALOG, key]
+    done = materialize(instance, graph, keys, DAY, config=config)
     assert not done.success
     (row,) = rows_of(settings)
     assert (row["status"], row["dagster_run_id"]) == (RunStatus.FAILED, done.dagster_run_id)
@@ -182,7 +183,7 @@ def test_what_a_run_was_asked_for_is_read_from_the_run(
     assert asked() == [(BTC, DAY)]  # the day job, as it is
     assert asked(RESULT, ("backtest", ETH, "result"), job="__ASSET_JOB") == [(BTC, DAY), (ETH, DAY)]
     config = {"ops": {"__".join(WINDOW): {"config": SPAN}}}
-    assert asked(WINDOW, job="__ASSET_JOB", run_config=config) == [(BTC, "window")]
+    assert asked(job=f"{BTC}_window", run_config=config) == [(BTC, "window")]
     # A time that cannot be read is why such a run fails; the run is known all the same.
     config = {"ops": {"__".join(RESULT): {"config": {"start": "noon"}}}}
     assert asked(RESULT, run_config=config) == [(BTC, DAY)]

@@ -188,7 +188,7 @@ def test_days_set_the_bounds_of_a_window(planner: Planner) -> None:
 def test_a_sweep_is_planned_as_a_day(planner: Planner) -> None:
     variants = [{"execution.latency.insert_ms": 0}, {"execution.latency.insert_ms": 5}]
     plan = planner.plan_sweep(new(day=DAY, mode="fast"), variants, 3)
-    assert plan.keys == (TRADES, BOOKS, ("backtest", BTC, "sweep"))
+    assert (plan.job, plan.keys) == (f"{BTC}_sweep", (("backtest", BTC, "sweep"),))
     config = SweepConfig(**plan.config)
     assert (config.variants, config.slots, config.mode) == (variants, 3, "fast")
     assert "odum/run_id" not in plan.tags

@@ -152,7 +152,7 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":
         raise OdumError(
-            "data_source: gcs is not wired yet; copy the day folders below the raw root and use "
+            "data_source: gcs is not supported yet; copy the day folders below the raw root and use "
             "local"
         )
     project, fitting = _configs(service, question)
