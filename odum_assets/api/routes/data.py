@@ -152,8 +152,8 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":
         raise OdumError(
-            "data_source: gcs is not supported yet; copy the day folders below the raw root and use "
-            "local"
+            "data_source: gcs is not supported yet; copy the day folders below the raw root and "
+            "use local"
         )
     project, fitting = _configs(service, question)
     key, names = fitting[0].key, ", ".join(each.name for each in fitting)
