@@ -308,7 +308,7 @@ LEGACY = {"instrument": "BTC-USDT.BINANCE-FUTURES", "config": BTC, **HOUR}
         ({"instrument": "ETHUSDT"}, "instrument", "'ETHUSDT' is not that of"),
         ({"fast": True, "report": True}, "fast", "exclude each other"),
         ({"fast": True, "export_ticks": True}, "export_ticks", "fast mode keeps no ticks"),
-        ({"data_source": "gcs"}, "data_source", "not wired yet"),
+        ({"data_source": "gcs"}, "data_source", "not supported yet"),
         ({"exec_algorithm_params": {"horizon_secs": 5}}, "exec_algorithm_params", "give "),
         ({"dataset": "day-2024-01-02"}, "dataset", "allowed day-2024-01-01"),
     ],
