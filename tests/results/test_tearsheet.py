@@ -259,6 +259,35 @@ def test_what_names_hold_is_text(shared: Market, report: Outcome, tmp_path: Path
     assert found.value("Refused: <img src=x>") == 3
 
 
+def test_what_a_summary_lacks_is_unknown_and_stops_nothing(
+    shared: Market, report: Outcome, tmp_path: Path
+) -> None:
+    store = _copied(report, shared, tmp_path)
+    path = store.fast_path(report.result.run_id)
+    whole = path.read_text()
+    for part in ("summary", "metadata"):
+        for name in json.loads(whole)[part]:
+            document = json.loads(whole)
+            del document[part][name]
+            path.write_text(json.dumps(document))
+            try:
+                store.entry(report.result.run_id)
+            except ResultError:
+                assert name in ("config_name", "partition", "digest", "created")
+                continue
+            page = write_tearsheet(report.result.run_id, Settings(results_path=store.root))
+            assert page.read_text().endswith("</html>\n")
+    document = json.loads(whole)
+    del document["summary"]["account"]["lowest_equity"]
+    document["summary"]["returns"]["volatility_pct"] = "much"
+    document["summary"]["drawdown"]["max_drawdown_duration_secs"] = float("inf")
+    path.write_text(json.dumps(document).replace("Infinity", "1e999"))
+    found = Sheet(write_tearsheet(report.result.run_id, Settings(results_path=store.root)))
+    assert found.shown("Lowest equity") == "unknownnot in the summary"
+    assert found.shown("Volatility, annualized") == "unknownnot a number in the summary"
+    assert found.shown("Longest drawdown") == "unknownnot a number in the summary"
+
+
 def test_a_run_without_fills_has_no_position_and_says_so(market: Market) -> None:
     none = market.run(
         variant(venue={"starting_balance": 1}), end_ns=moment(NOON + 2), close_positions=False

@@ -1,5 +1,6 @@
 """The figures of a tearsheet: names, units, why one is unknown, and what one rests on."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,12 +102,15 @@ class Figure:
         The value with its unit, or ``unknown``.
     note : str
         Why it is not known, or what it rests on; may be empty.
+    is_result : bool
+        Whether its sign says gain or loss; that of a quantity says side.
     """
 
     name: str
     value: Any
     text: str
     note: str
+    is_result: bool = True
 
 
 def figure_sections(summary: dict[str, Any], units: Units) -> dict[str, list[Figure]]:
@@ -170,7 +174,10 @@ def _figure(summary: dict[str, Any], units: Units, path: str, name: str, kind: s
     value = value_at(summary, path)
     if value is None:
         return Figure(name, None, formats.UNKNOWN, _why_unknown(summary, path))
-    return Figure(name, value, _text(value, kind, units), _note(summary, path, units))
+    if kind != "text" and not (isinstance(value, int | float) and math.isfinite(value)):
+        return Figure(name, None, formats.UNKNOWN, "not a number in the summary")
+    text, note = _text(value, kind, units), _note(summary, path, units)
+    return Figure(name, value, text, note, is_result=kind != "quantity")
 
 
 def _text(value: Any, kind: str, units: Units) -> str:  # noqa: ANN401 - any JSON value
@@ -207,9 +214,9 @@ def _note(summary: dict[str, Any], path: str, units: Units) -> str:
 
 
 def _basis(summary: dict[str, Any]) -> str:
-    ratios = summary["ratios"]
-    interval = formats.duration(ratios["equity_interval_secs"])
-    returns = formats.plural(ratios["returns"], "return")
+    ratios = summary.get("ratios") or {}
+    returns = formats.plural(ratios.get("returns") or 0, "return")
+    interval = formats.duration(ratios.get("equity_interval_secs") or 0)
     return f"from {formats.duration(observed_secs(summary))} ({returns} of {interval})"
 
 

@@ -67,10 +67,14 @@ def utc(ns: int) -> str:
     return str(np.datetime64(ns // 1_000_000_000, "s")).replace("T", " ")
 
 
-def figure(value: object, text: str) -> str:
-    """Return a text that carries its figure with all digits, for programs and for checking."""
+def figure(value: object, text: str, *, is_colored: bool = True) -> str:
+    """Return a text that carries its figure with all digits, for programs and for checking.
+
+    A text with a sign has the color of a gain or a loss if `is_colored`.
+    """
     kind = ""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        kind = f' class="{"down" if value < 0 else "up"}"' if text[:1] in ("+", _MINUS) else ""
+        if is_colored and text[:1] in ("+", _MINUS):
+            kind = f' class="{"down" if value < 0 else "up"}"'
         return f'<data value="{value!r}"{kind}>{escape(text)}</data>'
     return escape(text)

@@ -135,6 +135,12 @@ def _strategy(metadata: dict[str, Any]) -> str:
     return f"{name} ({', '.join(words)})" if words else str(name)
 
 
+def _execution(metadata: dict[str, Any]) -> str:
+    algorithm = metadata.get("exec_algorithm") or {}
+    params = algorithm.get("params")
+    return f"{algorithm.get('type') or ''} {json.dumps(params) if params else ''}".strip()
+
+
 def _sweep(entry: ResultEntry) -> str | None:
     if entry.sweep is None:
         return None
@@ -159,7 +165,7 @@ def _assumptions(entry: ResultEntry) -> str:
     rows = [
         ("", "account", ", ".join(account)),
         ("", "snapshot mode", str(metadata.get("snapshot_mode") or "")),
-        ("", "execution", str(value_at(metadata, "exec_algorithm.type") or "")),
+        ("", "execution", _execution(metadata)),
         ("", "closing", "by market orders at the end" if closing else "positions are left open"),
     ]
     rows += [
@@ -195,7 +201,7 @@ def _sections(sections: dict[str, list[Figure]]) -> str:
 def _figures(figures: Iterable[Figure]) -> str:
     return "".join(
         f"<div{' class=unknown' if each.value is None else ''}><dt>{_breakable(each.name)}</dt><dd>"
-        f"{formats.figure(each.value, each.text)}"
+        f"{formats.figure(each.value, each.text, is_colored=each.is_result)}"
         f"{f'<small>{escape(each.note)}</small>' if each.note else ''}</dd></div>"
         for each in figures
     )
@@ -232,7 +238,8 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
         # What was before the first fill is part of the line.
         times = np.insert(fills.times, 0, span[0])
         position = np.insert(fills.position, 0, 0.0)
-        balance = np.insert(fills.balance, 0, entry.summary()["account"]["starting_balance"])
+        start = value_at(entry.summary(), "account.starting_balance")
+        balance = np.insert(fills.balance, 0, fills.balance[0] if start is None else start)
         money.append(Line(times, balance, "balance", "balance", is_step=True))
         steps = Line(times, position, "position", "after each fill", is_step=True, is_filled=True)
         drawn.append(draw_chart("Position", units.size, span, [steps]))
@@ -329,11 +336,15 @@ def _provenance(entry: ResultEntry) -> str:
         ("Check it", f"odum results verify {entry.run_id}"),
     ]
     partitions = metadata.get("catalog") or []
-    items = "".join(
-        f"<li>{escape(each['data_type'])} {escape(each['day'])}: {each['rows']:,} rows, "
-        f"{each['rejected']:,} rejected, digest {escape(each['digest'][:12])}</li>"
-        for each in partitions[:_PARTITIONS]
-    )
+    items = "".join(_partition(each) for each in partitions[:_PARTITIONS])
     if len(partitions) > _PARTITIONS:
         items += f"<li>and {len(partitions) - _PARTITIONS:,} more: see metadata.json</li>"
     return f"<footer><h2>Provenance</h2>{_facts(rows)}<h3>Data</h3><ul>{items}</ul></footer>"
+
+
+def _partition(partition: dict[str, Any]) -> str:
+    words = [str(partition.get(name) or "") for name in ("data_type", "day")]
+    rows, rejected = (partition.get(name) or 0 for name in ("rows", "rejected"))
+    digest = str(partition.get("digest") or "")[:12]
+    text = f"{' '.join(words)}: {rows:,} rows, {rejected:,} rejected, digest {digest}"
+    return f"<li>{escape(text)}</li>"
