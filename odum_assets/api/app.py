@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import pyarrow as pa
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
@@ -73,6 +74,8 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         before = sys.getswitchinterval()
         # Threads that make a long reply let the event loop wait: for a tenth of the usual time.
         sys.setswitchinterval(_SWITCH_S)
+        # Arrow's own allocator keeps memory for each thread that ever read a table.
+        pa.set_memory_pool(pa.system_memory_pool())
         yield
         sys.setswitchinterval(before)
         service.registered.close()

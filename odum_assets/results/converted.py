@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
+from odum_assets.results.documents import SMALL_PAGES
 from odum_assets.results.stored_file import ResultError, StoredFile
 
 _BLOCK: Final = 4 << 20
@@ -81,7 +82,7 @@ def _converted(
 ) -> ConvertedFile:
     table = tempfile.NamedTemporaryFile(prefix="odum-table-", suffix=".parquet")  # noqa: SIM115
     try:
-        with pq.ParquetWriter(table.name, schema, compression="zstd", compression_level=1) as file:
+        with pq.ParquetWriter(table.name, schema, **SMALL_PAGES) as file:
             for batch in _batches(document, schema):
                 file.write_batch(batch)
     except (pa.ArrowInvalid, ValueError) as error:

@@ -15,6 +15,14 @@ from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.results.json_rows import json_objects, nested, write_array
 
+SMALL_PAGES: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "data_page_size": 64 * 1024,
+    "dictionary_pagesize_limit": 64 * 1024,
+}
+"""How tables are written that the service sends: who reads one holds a page of each column."""
+
 _BATCH_ROWS = 100_000
 _TIME: Final = pa.timestamp("ns", tz="UTC")
 _ORDER_FIELDS = (
@@ -84,7 +92,7 @@ def write_timeline(folder: Path) -> int:
         Number of events.
     """
     path = folder / "timeline.parquet"
-    with pq.ParquetWriter(path, TIMELINE, compression="zstd", compression_level=1) as table:
+    with pq.ParquetWriter(path, TIMELINE, **SMALL_PAGES) as table:
 
         def documents() -> Iterator["pa.Array[Any]"]:
             for batch in _timeline(folder):

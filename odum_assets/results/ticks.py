@@ -25,6 +25,7 @@ from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.results.documents import SMALL_PAGES
 from odum_assets.results.json_rows import json_objects, quoted_integers, write_array
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.settings import Settings
@@ -121,7 +122,7 @@ def tick_objects(batch: pa.RecordBatch) -> "pa.Array[Any]":
 def _write(folder: Path, batches: Iterator[pa.RecordBatch]) -> int:
     """Write ticks as a table and as a document, and return their number."""
     path = folder / "ticks.parquet"
-    with pq.ParquetWriter(path, TICKS, compression="zstd", compression_level=1) as table:
+    with pq.ParquetWriter(path, TICKS, **SMALL_PAGES) as table:
 
         def documents() -> Iterator["pa.Array[Any]"]:
             for batch in batches:

@@ -12,8 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from service import BTC, Service, clean_environment, free_port, serving
+
+from odum_assets.results.documents import SMALL_PAGES
 
 _REPORT_MB = 5
 _SHORT_S = 1.0
@@ -44,7 +48,7 @@ def _prepared(folder: Path, project: Path) -> Iterator[None]:
         target = folder / "data/results" / path.relative_to(source)
         if path.is_dir():
             target.mkdir(parents=True, exist_ok=True)
-        elif path.name == "timeline.json":
+        elif path.name == "timeline.parquet":
             _lengthen(path, target)
         else:
             target.hardlink_to(path)
@@ -52,10 +56,11 @@ def _prepared(folder: Path, project: Path) -> Iterator[None]:
 
 
 def _lengthen(source: Path, target: Path) -> None:
-    """Write a timeline again and again."""
-    rows = source.read_bytes()[2:-3]
-    times = -(-_REPORT_MB * 1_000_000 // len(rows))
-    target.write_bytes(b"[\n" + b",\n".join([rows] * times) + b"\n]\n")
+    """Write the timeline again and again, as the service reads it."""
+    table = pq.read_table(source)
+    size = len(source.with_suffix(".json").read_bytes())
+    times = -(-_REPORT_MB * 1_000_000 // size)
+    pq.write_table(pa.concat_tables([table] * times), target, **SMALL_PAGES)
 
 
 def _report(service: Service) -> str:
