@@ -116,7 +116,7 @@ class Doors:
         """Start the day job, or the job of windows, and return the Dagster run."""
         is_day = window[0][:10] == window[1][:10]
         name, step = (day_job_name(config), "result") if is_day else (f"{config}_window", "window")
-        values = {"mode": "fast", "start": window[0], "end": window[1]}
+        values = {"start": window[0], "end": window[1]}
         tags = [{"key": "dagster/partition", "value": window[0][:10]}] if is_day else []
         launched = self.graphql(
             """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {

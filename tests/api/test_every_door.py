@@ -90,7 +90,7 @@ class Situation(StrEnum):
 
 
 GOOD, MISSING, DAMAGED = "2024-01-01", "2024-01-02", "2024-01-03"
-_BEFORE_MIDNIGHT, _AFTER_MIDNIGHT = "2024-01-04T23:50:00Z", "2024-01-06T00:10:00Z"
+_BEFORE_MIDNIGHT, _AFTER_MIDNIGHT = "2024-01-04T22:00:00Z", "2024-01-06T02:00:00Z"
 _DAYS_OF = {Situation.RAW_MISSING: MISSING, Situation.RAW_DAMAGED: DAMAGED}
 _KEY = parse_instrument_key(KEY)
 _CATALOG = [list(catalog_key(_KEY, kind).path) for kind in (DataType.TRADES, DataType.BOOK)]
@@ -115,8 +115,8 @@ _CANCELED = ("CANCELED", "canceled", "failed")
 EXPECTED = {
     Situation.FINE: (_SUCCEEDED, ""),
     Situation.RAW_MISSING: (_FAILED, "there is no raw trades file"),
-    Situation.RAW_DAMAGED: (_FAILED, "trades.parquet"),
-    Situation.QUALITY_LOW: (_FAILED, "max_gap_secs"),
+    Situation.RAW_DAMAGED: (_FAILED, "not a parquet file"),
+    Situation.QUALITY_LOW: (_FAILED, "day_covered"),
     Situation.RAISES: (_FAILED, "this strategy fails on purpose"),
     Situation.CANCELED_QUEUED: (_CANCELED, "canceled"),
     Situation.CANCELED_RUNNING: (_CANCELED, "canceled"),
@@ -237,7 +237,7 @@ def _write_configs(folder: Path) -> None:
     for door, situation in CELLS:
         strategy = "Waits" if situation in waits else "Watches"
         strategy = "Raises" if situation is Situation.RAISES else strategy
-        more = {"quality": {"max_gap_secs": 0.001}} if situation is Situation.QUALITY_LOW else {}
+        more = {"quality": {"partial_days": "refuse"}} if situation is Situation.QUALITY_LOW else {}
         if situation is not Situation.REEXECUTED:
             name, auto = _name(door, situation), door is Door.SENSOR
             write(name, strategy, _window(situation), auto=auto, **more)
