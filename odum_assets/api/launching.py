@@ -29,7 +29,7 @@ from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.raw.layout import DataType
-from odum_assets.results.failures import run_id_of
+from odum_assets.results.run_id import run_id_of
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest

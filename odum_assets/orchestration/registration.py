@@ -189,8 +189,7 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
     ConfigError
         If the given id is none, or was made for another content of the configuration.
     """
-    from odum_assets.results.failures import run_id_of
-    from odum_assets.results.run_id import is_of_config, is_run_id
+    from odum_assets.results.run_id import is_of_config, is_run_id, run_id_of
     from odum_assets.results.store import ResultStore
 
     given, loaded = run.tags.get(RUN_ID_TAG), request.config

@@ -9,13 +9,14 @@ import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.figures import AccountFigures
 from odum_assets.catalog.arrow import Column, flags_of, kernels, text_parts
+from odum_assets.results.json_figures import amount_text
 
 _BATCH_ROWS = 100_000
 _TABLES = {
@@ -64,15 +65,15 @@ _TABLES = {
 _BALANCES = ("starting_balance", "final_balance", "realized", "commissions", "funding")
 
 
-def result_digest(folder: Path, account: dict[str, Any]) -> str:
+def result_digest(folder: Path, account: AccountFigures) -> str:
     """Return the digest of a run's tables and balances.
 
     Parameters
     ----------
     folder : Path
         Holds orders.parquet, fills.parquet and positions.parquet.
-    account : dict[str, Any]
-        Balances as text.
+    account : AccountFigures
+        Balances.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def result_digest(folder: Path, account: dict[str, Any]) -> str:
         digest.update(f"{name} {rows}\n".encode())
         for column, each in zip(columns, hashes, strict=True):
             digest.update(f"{column} {each.hexdigest()}\n".encode())
-    balances = {name: account[name] for name in _BALANCES}
+    balances = {name: amount_text(getattr(account, name)) for name in _BALANCES}
     digest.update(json.dumps(balances, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -4,7 +4,9 @@ import re
 import secrets
 from datetime import UTC, datetime
 
+from odum_assets.backtest.request import DAY_NS, RunRequest, day_start_ns
 from odum_assets.config import LoadedConfig
+from odum_assets.results.stored_file import ResultError
 
 _PATTERN = re.compile(r"[A-Z]{2,4}_[A-Z0-9]{2,24}_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}")
 
@@ -30,6 +32,34 @@ def new_run_id(config: LoadedConfig, window_start_ns: int) -> str:
         f"{config.key.venue_code}_{config.key.short_name}_{start:%Y%m%d_%H%M%S}"
         f"{fraction // 10_000_000:02d}_{config.content_hash[:6]}_{secrets.token_hex(3)}"
     )
+
+
+def run_id_of(request: RunRequest) -> str:
+    """Return a fresh run id for a request that was not run yet.
+
+    Raises
+    ------
+    ResultError
+        If the request has neither days nor a window.
+    """
+    return new_run_id(request.config, requested_window(request)[0])
+
+
+def requested_window(request: RunRequest) -> tuple[int, int | None]:
+    """Return the window that was asked for (ns since 1970); its end is None where it is open.
+
+    Raises
+    ------
+    ResultError
+        If the request has neither days nor a window.
+    """
+    start, end = request.start_ns, request.end_ns
+    if request.days:
+        start = day_start_ns(request.days[0]) if start is None else start
+        end = day_start_ns(request.days[-1]) + DAY_NS if end is None else end
+    if start is None:
+        raise ResultError(f"{request.config.name}: a run without days and without a window")
+    return start, end
 
 
 def is_run_id(text: str) -> bool:
