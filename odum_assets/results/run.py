@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback, completed_run
-from odum_assets.results.digest import result_digest
+from odum_assets.results.digest import digest_of
 from odum_assets.results.documents import write_orders_json, write_timeline_json
 from odum_assets.results.provenance import build_metadata
 from odum_assets.results.run_id import new_run_id
@@ -119,7 +119,7 @@ def store_result(
     if run_id is None:
         run_id = new_run_id(run.request.config, run.window_start_ns)
     work = run.plan.work
-    digest = result_digest(work, run.figures.account)
+    digest = digest_of(run)
     metadata = build_metadata(run, run_id, created, digest, sweep)
     document = _document(run, {**metadata, "dagster_run_id": dagster_run_id})
     preview = _preview(work / "equity.parquet")

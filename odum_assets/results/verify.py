@@ -14,7 +14,7 @@ from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import ExecAlgorithm
 from odum_assets.errors import ConfigError
-from odum_assets.results.digest import result_digest
+from odum_assets.results.digest import digest_of
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.settings import Settings
 
@@ -84,8 +84,7 @@ def verify_result(
         now = {f"{each.data_type.value} {each.day}": each.digest for each in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
         changed += _changed_sources(metadata, run.outcome.strategy_modules)
-        digest = result_digest(run.plan.work, run.figures.account)
-        return Verification(run_id, entry.digest, digest, tuple(changed))
+        return Verification(run_id, entry.digest, digest_of(run), tuple(changed))
 
 
 def request_of(entry: ResultEntry) -> RunRequest:
