@@ -1,30 +1,17 @@
 """The guard as a real browser meets it; skipped where there is no Chromium."""
 
-import itertools
 import json
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
-import urllib3
+from browser import browsing, needs_chromium
 from live import Live, living
-from service import free_port
-from websockets.sync.client import ClientConnection, connect
 
 TOKEN = "a-token-nobody-guesses-3456"  # noqa: S105 - of a test
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 ATTACK = """(async () => {
   const query = '?query=' + encodeURIComponent('mutation { reloadRepositoryLocation('
     + 'repositoryLocationName: "odum_assets") { __typename } }');
@@ -57,69 +44,8 @@ ATTACK = """(async () => {
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(280),
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    needs_chromium,
 ]
-
-
-class Page:
-    """A page of a browser, driven by the DevTools protocol."""
-
-    def __init__(self, wire: ClientConnection) -> None:
-        self._wire = wire
-        self._ids = itertools.count(1)
-        self.sockets: list[str] = []
-        for domain in ("Page", "Network", "Runtime"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method: str, **params: Any) -> Any:
-        number = next(self._ids)
-        self._wire.send(json.dumps({"id": number, "method": method, "params": params}))
-        while True:
-            message = json.loads(self._wire.recv(timeout=60))
-            if message.get("method") == "Network.webSocketFrameReceived":
-                self.sockets.append(message["params"]["response"]["payloadData"])
-            if message.get("id") == number:
-                assert "error" not in message, message
-                return message["result"]
-
-    def run(self, script: str) -> Any:
-        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def open(self, url: str) -> None:
-        self.call("Page.navigate", url=url)
-
-    def wait(self, script: str) -> Any:
-        deadline = time.monotonic() + 60
-        found = None
-        while not found and time.monotonic() < deadline:
-            time.sleep(0.3)
-            found = self.run(script)
-        assert found, f"{script}: {self.run('location.href + document.body?.innerText')}"
-        return found
-
-
-@contextmanager
-def browsing(profile: Path) -> Iterator[Page]:
-    """Open a page of a browser of its own."""
-    port = free_port()
-    words = [f"--user-data-dir={profile}", f"--remote-debugging-port={port}", "about:blank"]
-    process = subprocess.Popen(
-        [str(CHROMIUM), *FLAGS.split(), *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        retries = urllib3.Retry(connect=30, backoff_factor=0.1)
-        pool = urllib3.PoolManager(retries=retries)
-        pages = json.loads(pool.request("GET", f"http://127.0.0.1:{port}/json/list").data)
-        (page,) = [each for each in pages if each["type"] == "page"]
-        with connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None) as wire:
-            yield Page(wire)
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture(scope="module")

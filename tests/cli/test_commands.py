@@ -137,8 +137,6 @@ def test_a_changed_record_does_not_verify(odum: Odum) -> None:
     assert odum("registry", "rebuild").code == 0
 
 
-# Nautilus' tearsheet, with this NumPy.
-@pytest.mark.filterwarnings("ignore:The 'generic' unit:DeprecationWarning")
 @pytest.mark.usefixtures("project")
 def test_a_window_over_midnight_is_one_account(odum: Odum) -> None:
     ran = odum(

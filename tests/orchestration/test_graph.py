@@ -64,7 +64,7 @@ def test_groups_kinds_and_owners_follow_the_stage(shipped: dg.Definitions) -> No
         "window": {"backtest": ({"nautilus", "json"}, "backtest")},
         "sweep": {"backtest": ({"nautilus", "json"}, "backtest")},
         "ticks": {"backtest": ({"json"}, "export")},
-        "report": {"backtest": ({"html", "plotly"}, "export")},
+        "report": {"backtest": ({"html"}, "export")},
     }
     for spec in _keys(shipped).values():
         stage, _, step = spec.key.path

@@ -12,11 +12,7 @@ from odum_assets.orchestration.launch import load_graph, materialize
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import load_settings
 
-pytestmark = [
-    pytest.mark.real_data,
-    # pandas 2 under numpy 2.5, while the tearsheet is drawn.
-    pytest.mark.filterwarnings("ignore:The 'generic' unit for NumPy timedelta:DeprecationWarning"),
-]
+pytestmark = pytest.mark.real_data
 
 DAYS = ("2024-07-18", "2024-07-19")
 STEPS = ("result", "ticks", "report")

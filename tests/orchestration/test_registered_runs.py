@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 import sqlalchemy as sa
 from graphtools import BTC, BTC_SLUG, FIRST_DAY
 
@@ -28,8 +27,6 @@ def _runs(settings: Settings, where: RunFilter | None = None) -> list[dict[str, 
         return list_runs(connection, where).rows
 
 
-# Plotly's way with times; it is not ours to mend.
-@pytest.mark.filterwarnings("ignore:The 'generic' unit for NumPy:DeprecationWarning")
 def test_a_materialized_result_is_in_the_registry_with_its_exports(
     sample: Path, settings: Settings, graph: Graph, instance: dg.DagsterInstance
 ) -> None:

@@ -13,8 +13,6 @@ from tinydays import Outcome, moment, read_rows
 from odum_assets.results.compare import compare_results
 from odum_assets.results.earlier import equity_series, in_current_form, recomputed, version_of
 from odum_assets.results.store import ResultStore
-from odum_assets.results.tearsheet import write_tearsheet
-from odum_assets.settings import Settings
 
 HOUR = 3_600 * 10**9
 
@@ -132,10 +130,3 @@ def test_old_and_new_results_stand_side_by_side(store: ResultStore) -> None:
     assert rows["pnl"] == tuple(store.entry(each).summary()["pnl"] for each in (WINDOW, CASH))
     assert max(rows["drawdown.max_drawdown_pct"]) < 0
     assert rows["drawdown.max_drawdown_duration_secs"] == (None, None)
-
-
-# Nautilus' tearsheet, with this NumPy.
-@pytest.mark.filterwarnings("ignore:The 'generic' unit:DeprecationWarning")
-def test_an_old_report_gets_its_tearsheet(store: ResultStore) -> None:
-    settings = Settings(results_path=store.root)
-    assert "Calmar" in write_tearsheet(WINDOW, settings).read_text(encoding="utf-8")

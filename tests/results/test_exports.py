@@ -1,7 +1,6 @@
-"""Exports of a stored run: its ticks, and the interactive tearsheet."""
+"""Exports of a stored run: its ticks."""
 
 import json
-import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,6 @@ from tinydays import DAY, NOON, Market, Outcome, moment
 from odum_assets.catalog import times as times_
 from odum_assets.raw.layout import DataType
 from odum_assets.results.store import ResultError
-from odum_assets.results.tearsheet import write_tearsheet
 from odum_assets.results.ticks import export_ticks
 
 D = Decimal
@@ -97,25 +95,3 @@ def test_ticks_of_a_catalog_that_has_changed_are_refused(market: Market) -> None
     with pytest.raises(ResultError, match="is gone from the catalog"):
         export_ticks(run.result.run_id, market.settings, catalog.with_name("other"))
     assert not any("tickdata" in each for each in market.stored())
-
-
-# pandas 2 under numpy 2.5, while the page is drawn.
-@pytest.mark.filterwarnings("ignore:The 'generic' unit for NumPy timedelta:DeprecationWarning")
-def test_a_tearsheet_is_one_page_without_the_network(shared: Market, report: Outcome) -> None:
-    page = write_tearsheet(report.result.run_id, shared.settings)
-    assert page == report.result.report_path / "tearsheet.html"  # type: ignore[operator]
-    html = page.read_text(encoding="utf-8")
-    assert html.lstrip().lower().startswith(("<!doctype html", "<html"))
-    loaded = re.findall(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["']([^"']+)""", html)
-    assert [each for each in loaded if not each.startswith("data:")] == []
-    assert report.result.run_id in html
-    assert report.result.digest[:16] in html
-    assert not list(page.parent.glob(".*"))
-
-
-def test_a_fast_run_has_no_tearsheet(market: Market) -> None:
-    run = market.run(mode="fast")
-    with pytest.raises(ResultError, match="run it again in report mode"):
-        write_tearsheet(run.result.run_id, market.settings)
-    with pytest.raises(ResultError, match="no result"):
-        write_tearsheet(run.result.run_id[:-6] + "000000", market.settings)

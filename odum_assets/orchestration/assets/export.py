@@ -1,4 +1,4 @@
-"""What is made of a finished result: the tick export and the interactive tearsheet."""
+"""What is made of a finished result: the tick export and the tearsheet."""
 
 from typing import TYPE_CHECKING
 
@@ -50,15 +50,15 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
 
 
 def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
-    """Return the asset that writes the interactive tearsheet of a day's result."""
+    """Return the asset that writes the tearsheet of a day's result."""
 
     @export_asset(
         project,
         loaded,
         "report",
-        kinds={"html", "plotly"},
+        kinds={"html"},
         description=(
-            f"Interactive tearsheet of the day's result of `{loaded.name}`: one HTML file. Needs a "
+            f"Tearsheet of the day's result of `{loaded.name}`: one HTML file to send. Needs a "
             "result of mode report; leave it out of a run in mode fast."
         ),
     )

@@ -1,0 +1,350 @@
+"""The page: identity, warnings and assumptions, then figures, charts, trades and provenance."""
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from odum_assets.errors import ConfigError
+from odum_assets.instruments import parse_instrument_key
+from odum_assets.results.store import ResultEntry, ResultError, ResultStore
+from odum_assets.results.tearsheet import formats
+from odum_assets.results.tearsheet.charts import Line, Marks, draw_chart, span_of
+from odum_assets.results.tearsheet.figures import (
+    Figure,
+    Units,
+    caveats,
+    figure_sections,
+    headline,
+    value_at,
+)
+from odum_assets.results.tearsheet.tables import (
+    EquitySeries,
+    FillSeries,
+    Trades,
+    read_equity,
+    read_fills,
+    read_trades,
+)
+from odum_assets.settings import Settings
+
+_PARTITIONS = 40
+"""At most so many partitions of the catalog are listed."""
+
+
+def write_tearsheet(run_id: str, settings: Settings) -> Path:
+    """Draw ``report/<run_id>/tearsheet.html`` and return its path.
+
+    Raises
+    ------
+    ResultError
+        If there is no such run, it was made in fast mode and has no tables, a table cannot be read,
+        or the file cannot be written.
+    """
+    store = ResultStore(settings.results_path)
+    entry = store.entry(run_id)
+    if entry.report_path is None:
+        raise ResultError(
+            f"{run_id} was run in fast mode and keeps no tables; run it again in report mode"
+        )
+    target = entry.report_path / "tearsheet.html"
+    with store.explained(), store.scratch() as work:
+        drawn = work / target.name
+        drawn.write_text(tearsheet_html(entry), encoding="utf-8")
+        drawn.replace(target)
+    return target
+
+
+def tearsheet_html(entry: ResultEntry) -> str:
+    """Return the page of a result that has a report."""
+    summary, units = entry.summary(), _units(entry)
+    style = (files(__package__) / "style.css").read_text(encoding="utf-8")
+    title = escape(f"{entry.config_name} {entry.partition}")
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            # Whatever a name in the result holds: nothing runs, and nothing is asked for elsewhere.
+            '<meta http-equiv="Content-Security-Policy" '
+            "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>",
+            _header(entry),
+            _warnings([*(summary.get("flags") or []), *caveats(summary)]),
+            _assumptions(entry),
+            _cards(headline(summary, units)),
+            *_charts(entry, units),
+            _sections(figure_sections(summary, units)),
+            _trades(read_trades(entry), units),
+            _provenance(entry),
+            "</body>\n</html>\n",
+        ]
+    )
+
+
+def _units(entry: ResultEntry) -> Units:
+    currency = str(value_at(entry.summary(), "account.currency") or "")
+    try:
+        key = parse_instrument_key(entry.document["instrument"])
+    except (ConfigError, KeyError):
+        return Units(currency, "", "")
+    multiplier = value_at(entry.metadata(), "config.instrument.multiplier")
+    size = key.quote if key.is_inverse else key.base
+    return Units(currency, key.quote, size if multiplier is None else "contracts")
+
+
+# --- what the run is ----------------------------------------------------------------------------
+
+
+def _header(entry: ResultEntry) -> str:
+    document, metadata = entry.document, entry.metadata()
+    rows = [
+        ("Run", entry.run_id),
+        ("Instrument", document.get("instrument")),
+        ("Window, UTC", _window(document)),
+        ("Strategy", _strategy(metadata)),
+        ("Sweep", _sweep(entry)),
+        ("Digest", entry.digest[:16]),
+        ("Created, UTC", _second(entry.created_at)),
+    ]
+    return (
+        f"<header><p>Backtest</p><h1>{_breakable(entry.config_name)} "
+        f"<span>{escape(entry.partition)}</span></h1>{_facts(rows)}</header>"
+    )
+
+
+def _window(document: dict[str, Any]) -> str:
+    return " to ".join(_second(document.get(end) or formats.UNKNOWN) for end in ("start", "end"))
+
+
+def _second(moment: str) -> str:
+    """Return an ISO 8601 time in UTC to the second."""
+    return moment.replace("T", " ").rstrip("Z").partition(".")[0]
+
+
+def _strategy(metadata: dict[str, Any]) -> str:
+    strategy = value_at(metadata, "config.strategy") or {}
+    name = strategy.get("name") or strategy.get("path") or formats.UNKNOWN
+    words = [str(strategy[key]) for key in ("order_type", "time_in_force") if strategy.get(key)]
+    if strategy.get("params"):
+        words.append(json.dumps(strategy["params"], ensure_ascii=False))
+    return f"{name} ({', '.join(words)})" if words else str(name)
+
+
+def _execution(metadata: dict[str, Any]) -> str:
+    algorithm = metadata.get("exec_algorithm") or {}
+    params = algorithm.get("params")
+    return f"{algorithm.get('type') or ''} {json.dumps(params) if params else ''}".strip()
+
+
+def _sweep(entry: ResultEntry) -> str | None:
+    if entry.sweep is None:
+        return None
+    varied = json.dumps(entry.sweep["varied"], ensure_ascii=False)
+    return f"{entry.sweep['id']}, variant {entry.sweep['variant']}: {varied}"
+
+
+def _warnings(texts: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    body = f"<ul>{items}</ul>" if texts else "<p>None.</p>"
+    kind = "warnings" if texts else "warnings none"
+    return f'<section class="{kind}"><h2>Warnings</h2>{body}</section>'
+
+
+def _assumptions(entry: ResultEntry) -> str:
+    metadata, summary = entry.metadata(), entry.summary()
+    venue = value_at(metadata, "config.venue") or {}
+    account = [str(venue[key]) for key in ("account_type", "oms_type") if venue.get(key)]
+    if venue.get("leverage") is not None:
+        account.append(f"leverage {venue['leverage']}")
+    closing = metadata.get("close_positions", True)
+    rows = [
+        ("", "account", ", ".join(account)),
+        ("", "snapshot mode", str(metadata.get("snapshot_mode") or "")),
+        ("", "execution", _execution(metadata)),
+        ("", "closing", "by market orders at the end" if closing else "positions are left open"),
+    ]
+    rows += [
+        ("yes" if each["simulated"] else "no", each["aspect"].replace("_", " "), each["detail"])
+        for each in summary.get("simulated") or []
+    ]
+    marks = {"yes": "simulated", "no": "not simulated", "": ""}
+    items = "".join(
+        f'<div class="{mark}"><dt>{escape(name)}</dt><dd>'
+        f"{f'<b>{marks[mark]}</b> ' if mark else ''}{escape(detail)}</dd></div>"
+        for mark, name, detail in rows
+        if detail
+    )
+    return f'<section class="assumptions"><h2>Assumptions</h2><dl>{items}</dl></section>'
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def _cards(figures: Iterable[Figure]) -> str:
+    return f'<section><h2>Result</h2><dl class="cards">{_figures(figures)}</dl></section>'
+
+
+def _sections(sections: dict[str, list[Figure]]) -> str:
+    found = "".join(
+        f"<div><h3>{escape(title)}</h3><dl>{_figures(figures)}</dl></div>"
+        for title, figures in sections.items()
+        if figures
+    )
+    return f'<section class="figures"><h2>Figures</h2><div class="columns">{found}</div></section>'
+
+
+def _figures(figures: Iterable[Figure]) -> str:
+    return "".join(
+        f"<div{' class=unknown' if each.value is None else ''}><dt>{_breakable(each.name)}</dt><dd>"
+        f"{formats.figure(each.value, each.text, is_colored=each.is_result)}"
+        f"{f'<small>{escape(each.note)}</small>' if each.note else ''}</dd></div>"
+        for each in figures
+    )
+
+
+def _breakable(text: str) -> str:
+    """Return a text that breaks between the words of a name before it breaks elsewhere."""
+    return escape(text).replace("_", "_<wbr>")
+
+
+def _facts(rows: Iterable[tuple[str, Any]]) -> str:
+    items = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
+        for name, value in rows
+        if value
+    )
+    return f'<dl class="facts">{items}</dl>'
+
+
+# --- charts -------------------------------------------------------------------------------------
+
+
+def _charts(entry: ResultEntry, units: Units) -> list[str]:
+    equity, fills = read_equity(entry), read_fills(entry)
+    span = span_of([equity.times, fills.times])
+    interval = value_at(entry.summary(), "ratios.equity_interval_secs")
+    every = f", every {formats.duration(interval)}" if interval else ""
+    known = np.isfinite(equity.price)
+    label = f"last trade at each mark{every}"
+    price = Line(equity.times[known], equity.price[known], "price", label)
+    money = [Line(equity.times, equity.equity, "equity", f"equity{every}")]
+    drawn = [draw_chart("Price", units.price, span, [price], _marks(fills))]
+    if len(fills.times):
+        # What was before the first fill is part of the line.
+        times = np.insert(fills.times, 0, span[0])
+        position = np.insert(fills.position, 0, 0.0)
+        start = value_at(entry.summary(), "account.starting_balance")
+        balance = np.insert(fills.balance, 0, fills.balance[0] if start is None else start)
+        money.append(Line(times, balance, "balance", "balance", is_step=True))
+        steps = Line(times, position, "position", "after each fill", is_step=True, is_filled=True)
+        drawn.append(draw_chart("Position", units.size, span, [steps]))
+    else:
+        drawn.append("<p>Position: none, no order was filled.</p>")
+    drawn += [draw_chart("Equity", units.currency, span, money), _drawdown(equity, span, every)]
+    return ['<section class="charts"><h2>Over time</h2>', *drawn, "</section>"]
+
+
+def _marks(fills: FillSeries) -> list[Marks]:
+    return [
+        Marks(fills.times[chosen], fills.price[chosen], kind)
+        for kind, chosen in (("buy", fills.is_buy), ("sell", ~fills.is_buy))
+        if chosen.any()
+    ]
+
+
+def _drawdown(equity: EquitySeries, span: tuple[int, int], every: str) -> str:
+    peak = np.maximum.accumulate(equity.equity)
+    known = peak > 0
+    if not known.any():
+        return "<p>Drawdown: unknown, equity was never positive.</p>"
+    fall = 100 * (equity.equity[known] / peak[known] - 1)
+    if not fall.any():
+        return "<p>Drawdown: none, equity never fell below an earlier value.</p>"
+    line = Line(equity.times[known], fall, "drawdown", f"below the peak before{every}",
+                is_filled=True)  # fmt: skip
+    return draw_chart("Drawdown", "% of peak equity", span, [line])
+
+
+# --- round trips --------------------------------------------------------------------------------
+
+
+def _trades(trades: Trades, units: Units) -> str:
+    count, shown = trades.closed + trades.still_open, len(trades.rows)
+    if not count:
+        return "<section><h2>Round trips</h2><p>None: no position was opened.</p></section>"
+    which = formats.plural(trades.closed, "round trip")
+    which += f" and {trades.still_open:,} still open" if trades.still_open else ""
+    if shown < count:
+        which += f"; the {shown // 2} best and the {shown // 2} worst by net PnL are listed"
+        which += ", positions.parquet has all"
+    heads = (
+        "Opened, UTC", "Held", "Side", f"Peak size, {units.size}", f"Entry, {units.price}",
+        f"Exit, {units.price}", f"Net PnL, {units.currency}", f"Commissions, {units.currency}",
+        "Fills",
+    )  # fmt: skip
+    rows = "".join(_trade_row(row, heads, units) for row in trades.rows)
+    cells = "".join(f"<th>{escape(head.rstrip(', '))}</th>" for head in heads)
+    return (
+        f'<section class="trades"><h2>Round trips</h2><p>{which}.</p>'
+        f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></section>"
+    )
+
+
+def _trade_row(row: dict[str, Any], heads: Sequence[str], units: Units) -> str:
+    closed, opened = row["closed"], row["opened"]
+    held = "open" if closed is None else formats.duration((closed - opened) / 1e9)
+    values = [
+        (opened, formats.utc(opened)),
+        (None, held),
+        (None, row["side"]),
+        (row["peak_quantity"], formats.digits_of(row["peak_quantity"])),
+        *((row[name], _price(row[name])) for name in ("avg_entry_price", "avg_exit_price")),
+        (row["net_pnl"], formats.money(row["net_pnl"], units.currency, sign=True)),
+        (row["commissions"], formats.money(row["commissions"], units.currency)),
+        (row["fills"], f"{row['fills']:,}"),
+    ]
+    # The currency is in the head.
+    cells = "".join(
+        f'<td data-name="{escape(head.rstrip(", "))}">'
+        f"{formats.figure(value, text.removesuffix(f' {units.currency}'))}</td>"
+        for head, (value, text) in zip(heads, values, strict=True)
+    )
+    return f"<tr>{cells}</tr>"
+
+
+def _price(value: float | None) -> str:
+    return "open" if value is None else formats.digits_of(value, 9)
+
+
+# --- provenance ---------------------------------------------------------------------------------
+
+
+def _provenance(entry: ResultEntry) -> str:
+    metadata = entry.metadata()
+    versions = metadata.get("versions") or {}
+    rows: list[tuple[str, Any]] = [
+        ("Digest", entry.digest),
+        ("Configuration hash", metadata.get("config_hash")),
+        ("Strategy sha256", metadata.get("strategy_sha256")),
+        ("Versions", ", ".join(f"{name} {each}" for name, each in versions.items())),
+        ("Rows replayed", f"{metadata.get('rows_replayed') or 0:,}"),
+        ("Check it", f"odum results verify {entry.run_id}"),
+    ]
+    partitions = metadata.get("catalog") or []
+    items = "".join(_partition(each) for each in partitions[:_PARTITIONS])
+    if len(partitions) > _PARTITIONS:
+        items += f"<li>and {len(partitions) - _PARTITIONS:,} more: see metadata.json</li>"
+    return f"<footer><h2>Provenance</h2>{_facts(rows)}<h3>Data</h3><ul>{items}</ul></footer>"
+
+
+def _partition(partition: dict[str, Any]) -> str:
+    words = [str(partition.get(name) or "") for name in ("data_type", "day")]
+    rows, rejected = (partition.get(name) or 0 for name in ("rows", "rejected"))
+    digest = str(partition.get("digest") or "")[:12]
+    text = f"{' '.join(words)}: {rows:,} rows, {rejected:,} rejected, digest {digest}"
+    return f"<li>{escape(text)}</li>"
