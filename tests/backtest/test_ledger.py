@@ -160,6 +160,8 @@ def test_a_cash_account_pays_in_full() -> None:
     ledger = _count(CASH, ("2", "100", "0.2"), ("-1", "120", "0.1"))
     assert ledger.cash == D(1000) - 200 - D("0.2") + 120 - D("0.1")
     assert ledger.realized == D(20)
+    # 200 was paid, 120 received: 100 is still in what is held.
+    assert ledger.open_cost == D(100)
     # What is held counts with its full value, and 20 of it is profit.
     assert ledger.equity(D(120)) == ledger.cash + 120
     assert ledger.unrealized(D(120)) == D(20)
