@@ -147,7 +147,7 @@ def run_sweep(
         if begun is not None:
             begun(runs)
 
-    def store(index: int, run: CompletedRun) -> VariantResult:
+    def keep(index: int, run: CompletedRun) -> VariantResult:
         own = runs[index]
         result = store_result(run, settings, dagster_run_id, own.run_id, own.sweep)
         figures = {name: read(result.summary) for name, read in _FIGURES.items()}
@@ -156,17 +156,17 @@ def run_sweep(
         )
 
     results: dict[int, VariantResult] = {}
-    workspace = ResultStore(settings.results_path).workspace()
+    store = ResultStore(settings.results_path)
     completed = completed_variants(
-        request, variants, settings, workspace, slots=slots, begun=begin, progress=progress
+        request, variants, settings, store.workspace(), slots=slots, begun=begin, progress=progress
     )
-    with closing(completed) as ends:
+    with store.explained(), closing(completed) as ends:
         for index, end in ends:
             problem = None
             try:
                 if isinstance(end, OdumError):
                     raise end
-                results[index] = store(index, end)
+                results[index] = keep(index, end)
             except OdumError as error:
                 problem, varied = error, variants[index].varied
                 results[index] = VariantResult(varied, None, None, str(error), {}, ())
