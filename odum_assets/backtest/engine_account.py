@@ -94,26 +94,58 @@ class BinaryAverage:
         self.average = after
         self.drift += 2 * size + total
 
-    def reduce(self, size: int, rest: int) -> None:
-        """Take in a fill that leaves `rest` of the position open."""
-        self.drift += 2 * size + rest
+    def reduce_linear(
+        self, closing: int, held: int, price: int, unit_value: float, remainder: float
+    ) -> int:
+        """Take in a fill that closes a part of a linear position of `held`.
 
-    def linear_error(self, closing: int, held: int, price: int) -> float:
-        """Return how far a realized amount may be off, in price units times size units."""
+        Parameters
+        ----------
+        closing, held : int
+            Size that it closes, and size before it.
+        price : int
+            Its price, in units of the last decimal.
+        unit_value : float
+            What a price unit times a size unit is worth, in the currency's last decimal.
+        remainder : float
+            The exact amount that it realizes less its rounding.
+
+        Returns
+        -------
+        int
+            As of `units_apart`.
+        """
         spread = abs(price - self.average)
         off = closing * (2 * price + self.error + 8.0 * spread)
-        return ROUNDOFF * (off + self._drift(closing, held) * spread)
+        return self._reduce(closing, held, off, spread, unit_value, remainder)
 
-    def inverse_error(self, closing: int, held: int, price: int) -> float:
-        """Return how far a realized amount may be off, in size units per price unit."""
+    def reduce_inverse(
+        self, closing: int, held: int, price: int, unit_value: float, remainder: float
+    ) -> int:
+        """Take in a fill that closes a part of an inverse position; as `reduce_linear`.
+
+        `unit_value` is that of a size unit over a price unit.
+        """
         average = self.average
         spread = abs(1.0 / average - 1.0 / price)
         off = closing * ((self.error / average + 1.0) / average + 3.0 / price + 8.0 * spread)
-        return ROUNDOFF * (off + self._drift(closing, held) * spread)
+        return self._reduce(closing, held, off, spread, unit_value, remainder)
 
-    def _drift(self, closing: int, held: int) -> float:
+    def _reduce(
+        self,
+        closing: int,
+        held: int,
+        off: float,
+        spread: float,
+        unit_value: float,
+        remainder: float,
+    ) -> int:
         # Less than the whole is closed: the sum is larger than the size, unless it is off by one.
-        return self.drift if closing == held or self.drift * ROUNDOFF > 0.5 else 0.0
+        if closing == held or self.drift * ROUNDOFF > 0.5:
+            off += self.drift * spread
+        # Twice the fill, and what it leaves open.
+        self.drift += closing + held
+        return units_apart(ROUNDOFF * off * unit_value, remainder)
 
 
 def units_apart(error: float, remainder: float) -> int:

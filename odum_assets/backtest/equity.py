@@ -12,14 +12,14 @@ from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-from odum_assets.backtest.facts import Funding
-from odum_assets.backtest.ledger import ZERO, Counted, Fills, Ledger
+from odum_assets.backtest.ledger import ZERO, Fills, Ledger, LedgerRows
+from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.prices import LastPrices
 from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class EquityPoint:
     """The account at one moment, marked at the last trade's price (None before the first)."""
 
     ts: int
@@ -69,8 +69,8 @@ def outside_gaps(times: Sequence[int], days: Sequence[date]) -> list[int]:
     return [each for each in times if not any(low < each <= high for low, high in gaps)]
 
 
-class Marking:
-    """Count fills and funding in order of time and mark the account at set moments.
+class MarkToMarket:
+    """Apply fills and funding in order of time and mark the account at set times.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ class Marking:
         The account; it is changed.
     funding : sequence of Funding
         In order of time; a payment is counted before the fills of its moment.
-    moments : sequence of int
-        Sample times (ns), ascending. What happens at a moment is in its sample.
+    times : sequence of int
+        Sample times (ns), ascending. What happens at a time is in its sample.
     prices : LastPrices
         The market.
 
     Attributes
     ----------
-    samples : list[Sample]
+    points : list[EquityPoint]
         What was marked so far.
     """
 
@@ -93,34 +93,34 @@ class Marking:
         self,
         ledger: Ledger,
         funding: Sequence[Funding],
-        moments: Sequence[int],
+        times: Sequence[int],
         prices: LastPrices,
     ) -> None:
-        self.samples: list[Sample] = []
-        self._ledger = ledger
-        marks = prices.at(moments) if moments else []
+        self.points: list[EquityPoint] = []
+        self.ledger = ledger
+        marks = prices.at(times) if times else []
         due: list[_Due] = [_Due(each.ts, before_fills=True, amount=each.amount) for each in funding]
         due += [
             _Due(ts, before_fills=False, price=price)
-            for ts, price in zip(moments, marks, strict=True)
+            for ts, price in zip(times, marks, strict=True)
         ]
         due.sort(key=lambda each: (each.ts, not each.before_fills))
         self._due = deque(due)
 
-    def count(self, fills: Fills) -> Counted:
-        """Count fills and what is due between them; return what the ledger says after each."""
-        counted = Counted([], [], [])
+    def apply_fills(self, fills: Fills) -> LedgerRows:
+        """Apply fills and what is due between them; return what the ledger says after each."""
+        rows = LedgerRows([], [], [])
         start = 0
         while start < len(fills.ts):
             stop = self._next_stop(fills.ts, start)
-            step = self._ledger.count(fills.part(start, stop))
-            for whole, part in zip(counted, step, strict=True):
+            step = self.ledger.apply_fills(fills.part(start, stop))
+            for whole, part in zip(rows, step, strict=True):
                 whole.extend(part)
             # What is due after the last fill may still have fills before it in the next part.
             if stop < len(fills.ts):
                 self._take()
             start = stop
-        return counted
+        return rows
 
     def finish(self) -> None:
         """Count and mark what is due after the last fill."""
@@ -137,14 +137,14 @@ class Marking:
     def _take(self) -> None:
         due = self._due.popleft()
         if due.before_fills:
-            self._ledger.count_funding(due.amount)
+            self.ledger.apply_funding(due.amount)
         else:
-            self.samples.append(mark(self._ledger, due.ts, due.price))
+            self.points.append(equity_point(self.ledger, due.ts, due.price))
 
 
-def mark(ledger: Ledger, ts: int, price: Decimal | None) -> Sample:
+def equity_point(ledger: Ledger, ts: int, price: Decimal | None) -> EquityPoint:
     """Return the account as it is, marked at a price."""
-    return Sample(
+    return EquityPoint(
         ts=ts,
         cash=ledger.cash,
         realized=ledger.realized,
@@ -156,7 +156,7 @@ def mark(ledger: Ledger, ts: int, price: Decimal | None) -> Sample:
     )
 
 
-def before(samples: Sequence[Sample], ts: int) -> Sample | None:
+def before(points: Sequence[EquityPoint], ts: int) -> EquityPoint | None:
     """Return the last sample at or before a time."""
-    index = bisect_right(samples, ts, key=lambda each: each.ts)
-    return samples[index - 1] if index else None
+    index = bisect_right(points, ts, key=lambda each: each.ts)
+    return points[index - 1] if index else None

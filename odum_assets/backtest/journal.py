@@ -281,10 +281,18 @@ def signed_quantity(fills: pa.RecordBatch) -> Any:  # noqa: ANN401 - see catalog
 
 
 def _column(values: list[Any], kind: pa.DataType) -> "pa.Array[Any]":
-    if pa.types.is_decimal(kind):
-        # Prices and quantities come as text: Arrow reads decimals faster than Python makes them.
-        return pa.array(values, pa.string()).cast(kind)
-    return pa.array(values, kind)
+    """Return a column; a decimal one from NautilusTrader's whole numbers of its 16 decimals."""
+    if not pa.types.is_decimal(kind):
+        return pa.array(values, kind)
+    # Bytes are several times as fast as texts or Python's decimals.
+    if None in values:
+        known = pa.array([each is not None for each in values])
+        filled = _column([each or 0 for each in values], kind)
+        nullable: pa.Array[Any] = pc.if_else(known, filled, pa.scalar(None, kind))
+        return nullable
+    raw = b"".join([each.to_bytes(16, "little", signed=True) for each in values])
+    column: pa.Array[Any] = pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(raw)])
+    return column
 
 
 def _order_columns(events: list[Any]) -> Columns:
@@ -297,8 +305,8 @@ def _order_columns(events: list[Any]) -> Columns:
         [_SIDES[event.order_side] for event in events],
         [_TYPES.get(event.order_type) or str(event.order_type) for event in events],
         [_LIFETIMES.get(event.time_in_force) or str(event.time_in_force) for event in events],
-        [None if (price := event.price) is None else str(price) for event in events],
-        [str(event.quantity) for event in events],
+        [None if (price := event.price) is None else price.raw for event in events],
+        [event.quantity.raw for event in events],
         [_parent(each, own) for each, own in zip(parents, ids, strict=True)],
         [None if each is None else str(each) for each in algorithms],
         [CLOSE_TAG if (tags := event.tags) and CLOSE_TAG in tags else None for event in events],
@@ -317,9 +325,9 @@ def _fill_columns(events: list[Any]) -> Columns:
         [str(event.client_order_id) for event in events],
         [str(event.position_id) for event in events],
         ["buy" if event.is_buy else "sell" for event in events],
-        [str(event.last_px) for event in events],
-        [str(event.last_qty) for event in events],
-        [None if each is None else str(each.as_decimal()) for each in commissions],
+        [event.last_px.raw for event in events],
+        [event.last_qty.raw for event in events],
+        [None if each is None else each.raw for each in commissions],
         [_LIQUIDITY.get(event.liquidity_side) for event in events],
     ]
 
@@ -332,28 +340,20 @@ def _parts(fill: Any, opened: Any) -> tuple[FillPart, FillPart]:  # noqa: ANN401
         share = closing.as_decimal() / fill.last_qty.as_decimal()
         own = Money.from_decimal(paid.as_decimal() * share, paid.currency)
         paid = paid - own
-    return (
-        FillPart(
+
+    def part(position_id: Any, quantity: Any, commission: Any) -> FillPart:  # noqa: ANN401
+        return FillPart(
             fill.ts_event,
             fill.client_order_id,
-            fill.position_id,
+            position_id,
             fill.is_buy,
             fill.last_px,
-            closing,
-            own,
+            quantity,
+            commission,
             fill.liquidity_side,
-        ),
-        FillPart(
-            fill.ts_event,
-            fill.client_order_id,
-            opened.position_id,
-            fill.is_buy,
-            fill.last_px,
-            opened.quantity,
-            paid,
-            fill.liquidity_side,
-        ),
-    )
+        )
+
+    return part(fill.position_id, closing, own), part(opened.position_id, opened.quantity, paid)
 
 
 def _end_columns(events: list[Any]) -> Columns:
@@ -370,6 +370,6 @@ def _change_columns(events: list[Any]) -> Columns:
     return [
         [event.ts_event for event in events],
         [str(event.client_order_id) for event in events],
-        [None if (price := event.price) is None else str(price) for event in events],
-        [str(event.quantity) for event in events],
+        [None if (price := event.price) is None else price.raw for event in events],
+        [event.quantity.raw for event in events],
     ]

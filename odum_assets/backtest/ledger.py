@@ -31,15 +31,20 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from odum_assets.backtest.engine_account import BinaryAverage, units_apart
+from odum_assets.backtest.engine_account import BinaryAverage
 from odum_assets.catalog.fixed_point import amount_of, units_of
 
 ZERO = Decimal(0)
-_GUARD = 10**48
+# Guard digits of what a position cost: some 48 decimals. Bits, since shifting them off is cheap.
+_GUARD_BITS = 160
+_GUARD = 1 << _GUARD_BITS
+# Guard bits that a f64 keeps of what rounding leaves out.
+_KEPT_BITS = 64
+_KEPT = (1 << _KEPT_BITS) - 1
 # Wide enough that the rounding of averages never reaches the last decimal of an amount.
 _CONTEXT = Context(prec=80, rounding=ROUND_HALF_EVEN)
-# Decimals of a harmonic average that the guard digits leave exact.
-_EXACT_DECIMALS = 20
+# Decimals of an average that the guard digits leave exact.
+_EXACT, _EXACT_HARMONIC = Decimal("1e-30"), Decimal("1e-20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Fills(NamedTuple):
         )
 
 
-class Counted(NamedTuple):
+class LedgerRows(NamedTuple):
     """What the ledger says after each fill, in units of the last decimal.
 
     Parameters
@@ -134,6 +139,11 @@ class RoundTrip(NamedTuple):
     realized_pnl: Decimal
     commissions: Decimal
     fills: int
+
+    @property
+    def status(self) -> str:
+        """Return whether it is ``open`` or ``closed``."""
+        return "open" if self.closed_ts is None else "closed"
 
     @property
     def net_pnl(self) -> Decimal:
@@ -210,7 +220,6 @@ class Ledger:
     _realized: int = 0
     _commissions: int = 0
     _funding: int = 0
-    _value_paid: int = 0
     _engine_surplus: int = 0
     _quantity: int = 0
     _positions: dict[str, _Position] = field(default_factory=dict)
@@ -255,11 +264,6 @@ class Ledger:
         return self._amount(self._funding)
 
     @property
-    def value_paid(self) -> Decimal:
-        """Return a cash account's value bought less value sold."""
-        return self._amount(self._value_paid)
-
-    @property
     def open_cost(self) -> Fraction:
         """Return what is open at its entry prices, exactly: positive for long linear positions.
 
@@ -279,7 +283,7 @@ class Ledger:
         """Return the signed open quantity over all positions."""
         return amount_of(self._quantity, self.rules.size_precision)
 
-    def count(self, fills: Fills) -> Counted:
+    def apply_fills(self, fills: Fills) -> LedgerRows:
         """Count fills in order and return what the ledger says after each."""
         realized: list[int] = []
         balances: list[int] = []
@@ -287,31 +291,25 @@ class Ledger:
         is_cash = self.rules.is_cash
         positions = self._positions
         cash, total = self._cash, self._quantity
+        # Called for millions of fills: as few calls and look-ups as can be.
         for ts, name, quantity, price, commission in zip(*fills, strict=True):
-            cash -= commission
-            total += quantity
-            if is_cash:
-                value, left = _rounded(quantity * price * self._scale, self._per_amount)
-                self._value_paid += value
-                self.value_left_out += left
-                cash -= value
             position = positions.get(name)
-            gain = 0
             if position is None or position.is_long == (quantity > 0):
+                gain = 0
                 self._increase(position, name, ts, quantity, price, commission)
             else:
                 gain = self._reduce(position, name, ts, quantity, price, commission)
-                if not is_cash:
-                    cash += gain
+            cash += (-self._value(quantity, price) if is_cash else gain) - commission
+            total += quantity
             realized.append(gain)
             balances.append(cash)
             quantities.append(total)
         self._cash, self._quantity = cash, total
         self._commissions += sum(fills.commission)
         self._realized += sum(realized)
-        return Counted(realized, balances, quantities)
+        return LedgerRows(realized, balances, quantities)
 
-    def count_funding(self, amount: Decimal) -> None:
+    def apply_funding(self, amount: Decimal) -> None:
         """Count a funding payment: negative when paid, positive when received."""
         units = units_of(amount, self.rules.currency_precision)
         self._funding += units
@@ -353,6 +351,12 @@ class Ledger:
         """Return the signed quantity of every open position, in units of the last decimal."""
         return {name: position.quantity for name, position in self._positions.items()}
 
+    def _value(self, quantity: int, price: int) -> int:
+        """Return the value of what a cash account bought, negative for what it sold."""
+        value, left = _rounded(quantity * price * self._scale, self._per_amount)
+        self.value_left_out += left
+        return value
+
     def _signed_cost(self) -> int:
         return sum(each.cost if each.is_long else -each.cost for each in self._positions.values())
 
@@ -372,12 +376,12 @@ class Ledger:
         else:
             position.binary.increase(position.held, size, price)
         if self.rules.is_inverse:
-            value = size * _GUARD // price
+            value = (size << _GUARD_BITS) // price
             position.cost += value
-            position.arithmetic += size * price * _GUARD
+            position.arithmetic += size * price << _GUARD_BITS
         else:
             value = size * price
-            position.cost += value * _GUARD
+            position.cost += value << _GUARD_BITS
         position.held += size
         position.opened += size
         position.opened_value += value
@@ -390,45 +394,52 @@ class Ledger:
         self, position: _Position, name: str, ts: int, quantity: int, price: int, commission: int
     ) -> int:
         size, held = abs(quantity), position.held
-        closing = min(held, size)
-        rest = size - closing
-        gain = self._gain(position, price, closing)
-        own = _rounded(commission * closing, size)[0] if rest else commission
+        closing, own = size, commission
+        if size > held:
+            closing, own = held, _rounded(commission * held, size)[0]
+        value = (closing << _GUARD_BITS) // price if self.rules.is_inverse else closing * price
+        cost = position.cost * closing // held
+        gain = self._gain(position, closing, price, value, cost)
+        position.held = rest = held - closing
+        position.cost -= cost
+        position.closed += closing
+        position.closed_value += value
         position.realized += gain
         position.commissions += own
-        position.closed += closing
         position.fills += 1
-        position.held = held - closing
-        position.cost -= position.cost * closing // held
-        if self.rules.is_inverse:
-            position.closed_value += closing * _GUARD // price
-            position.arithmetic -= position.arithmetic * closing // held
-        else:
-            position.closed_value += closing * price
-        position.binary.reduce(closing, position.held)
-        if not position.held:
+        if not rest:
             self.round_trips.append(self._trip(name, position, ts))
             del self._positions[name]
-        if rest:
-            opened = rest if quantity > 0 else -rest
-            self._increase(None, name, ts, opened, price, commission - own)
+            if size > held:
+                opened = size - held if quantity > 0 else held - size
+                self._increase(None, name, ts, opened, price, commission - own)
         return gain
 
-    def _gain(self, position: _Position, price: int, closing: int) -> int:
-        """Return what closing a part realizes; count what NautilusTrader realizes beside."""
-        held = position.held
+    def _gain(self, position: _Position, closing: int, price: int, value: int, cost: int) -> int:
+        """Return what closing a part of a position realizes.
+
+        What NautilusTrader realizes is counted beside.
+
+        Parameters
+        ----------
+        position : _Position
+            As it was before.
+        closing, price : int
+            Size and price of the part, in units of their last decimals.
+        value, cost : int
+            What the part is worth and what it cost, as of `_Position`.
+        """
+        held, binary, unit_value = position.held, position.binary, self._unit_value
         if self.rules.is_inverse:
-            value = closing * (position.cost * price - held * _GUARD) * self._scale
-            gain, left = _rounded(value, self._per_amount * held * price * _GUARD)
+            gain, left = self._whole_units(cost - value)
             engine_gain, engine_left = self._arithmetic_gain(position, price, closing)
-            error = position.binary.inverse_error(closing, held, price)
+            apart = binary.reduce_inverse(closing, held, price, unit_value, engine_left)
+            position.arithmetic -= position.arithmetic * closing // held
         else:
-            value = closing * (price * held * _GUARD - position.cost) * self._scale
-            gain, left = _rounded(value, self._per_amount * held * _GUARD)
-            engine_gain, engine_left = gain, left
-            error = position.binary.linear_error(closing, held, price)
+            engine_gain, left = gain, engine_left = self._whole_units((value << _GUARD_BITS) - cost)
+            apart = binary.reduce_linear(closing, held, price, unit_value, engine_left)
         if not self.rules.is_cash:
-            self.engine_tolerance_units += units_apart(error * self._unit_value, engine_left)
+            self.engine_tolerance_units += apart
         if position.is_long:
             self.left_out += left
             self._engine_surplus += engine_gain - gain
@@ -436,6 +447,15 @@ class Ledger:
         self.left_out -= left
         self._engine_surplus -= engine_gain - gain
         return -gain
+
+    def _whole_units(self, guarded: int) -> tuple[int, float]:
+        """Return an amount rounded half-even, and the exact one less it; see `_rounded`."""
+        exact = guarded * self._scale // self._per_amount
+        whole = exact >> _GUARD_BITS
+        fraction = (exact >> _GUARD_BITS - _KEPT_BITS & _KEPT) * 2.0**-_KEPT_BITS
+        if fraction > 0.5 or (fraction == 0.5 and whole & 1):
+            return whole + 1, fraction - 1.0
+        return whole, fraction
 
     def _arithmetic_gain(self, position: _Position, price: int, closing: int) -> tuple[int, float]:
         """Return what closing a part of a long inverse position realizes by NautilusTrader."""
@@ -465,10 +485,11 @@ class Ledger:
         """Return the average price of a quantity that cost a value; linear ones with a guard."""
         if self.rules.is_inverse:
             ticks = _CONTEXT.divide(Decimal(quantity * _GUARD), Decimal(value))
-            price = ticks.scaleb(-self.rules.price_precision, _CONTEXT)
-            return round(price, _EXACT_DECIMALS)
-        ticks = _CONTEXT.divide(Decimal(value), Decimal(quantity * guard))
-        return ticks.scaleb(-self.rules.price_precision, _CONTEXT)
+        else:
+            ticks = _CONTEXT.divide(Decimal(value), Decimal(quantity * guard))
+        price = ticks.scaleb(-self.rules.price_precision, _CONTEXT)
+        exact = _EXACT_HARMONIC if self.rules.is_inverse else _EXACT
+        return price.quantize(exact, context=_CONTEXT)
 
     def _amount(self, units: int) -> Decimal:
         return amount_of(units, self.rules.currency_precision)

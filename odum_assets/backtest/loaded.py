@@ -18,7 +18,7 @@ from nautilus_trader.backtest import BacktestEngine
 from nautilus_trader.model import FundingRateUpdate, InstrumentId
 from nautilus_trader.persistence import OrderBookDepthDataWrangler, TradeTickDataWrangler
 
-from odum_assets.backtest.node import add_venue, build_engine
+from odum_assets.backtest.node import Replay, add_venue, build_engine
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.simulation import run_until
 from odum_assets.catalog.arrow import kernels as pc
@@ -66,43 +66,21 @@ def load_engine(plan: RunPlan, report: Callable[[float], None]) -> BacktestEngin
     return engine
 
 
-class LoadedReplay:
-    """An engine with its data loaded, given a plan's venue and instrument; for one run.
+def loaded_replay(engine: BacktestEngine, plan: RunPlan) -> Replay:
+    """Give an engine of `load_engine` the venue and instrument of a plan, for one run."""
+    # First: it registers the coin of the account, if Nautilus does not know it.
+    instrument = nautilus_instrument(spec_of(plan.config))
+    add_venue(engine, plan.config, plan.snapshot_mode)
+    for _ in plan.data_types:
+        # As often as a node does, once per type of data: ids of positions count it.
+        engine.add_instrument(instrument)
 
-    Parameters
-    ----------
-    engine : BacktestEngine
-        From `load_engine`.
-    plan : RunPlan
-        The run.
-    """
+    def run() -> None:
+        # As a node does whose only chunk all rows are.
+        engine.run(end=run_until(plan), streaming=True)
+        engine.end()
 
-    def __init__(self, engine: BacktestEngine, plan: RunPlan) -> None:
-        self._engine = engine
-        self._until = run_until(plan)
-        # First: it registers the coin of the account, if Nautilus does not know it.
-        instrument = nautilus_instrument(spec_of(plan.config))
-        add_venue(engine, plan.config, plan.snapshot_mode)
-        for _ in plan.data_types:
-            # As often as a node does, once per type of data: ids of positions count it.
-            engine.add_instrument(instrument)
-
-    def add_strategy(self, strategy: Any) -> None:  # noqa: ANN401
-        """Add the strategy."""
-        self._engine.add_strategy(strategy)
-
-    def add_exec_algorithm(self, algorithm: Any) -> None:  # noqa: ANN401
-        """Add an execution algorithm."""
-        self._engine.add_exec_algorithm(algorithm)
-
-    def add_actor(self, actor: Any) -> None:  # noqa: ANN401
-        """Add an actor."""
-        self._engine.add_actor(actor)
-
-    def run(self) -> None:
-        """Replay all rows, as a node does whose only chunk they are."""
-        self._engine.run(end=self._until, streaming=True)
-        self._engine.end()
+    return Replay(engine.add_strategy, engine.add_exec_algorithm, engine.add_actor, run)
 
 
 def _files(plan: RunPlan, kind: DataType) -> Iterator[Path]:

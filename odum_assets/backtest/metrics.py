@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from statistics import fmean
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -36,45 +36,106 @@ _DAY_SECS = 86_400
 _LOWEST = Decimal("-Infinity")
 
 
-def trade_statistics(trips: Sequence[RoundTrip], starting_balance: Decimal) -> dict[str, Any]:
-    """Summarize round trips by their result after commissions.
+@dataclass(frozen=True, slots=True)
+class TradeStatistics:
+    """Round trips by their result after commissions; amounts in the account currency.
 
-    Parameters
-    ----------
-    trips : sequence of RoundTrip
-        Closed round trips.
-    starting_balance : Decimal
-        Basis of percentages.
-
-    Returns
-    -------
-    dict[str, Any]
-        Counts, rates in percent and amounts in the account currency. ``profit_factor`` is the sum
-        of wins over the absolute sum of losses; ``expectancy`` is the mean result of a round trip.
+    Rates and names with ``pct`` are in percent (of the starting balance). ``profit_factor`` is the
+    sum of wins over the absolute sum of losses; ``expectancy`` is the mean result of a round trip.
     """
+
+    total_trades: int
+    winning_trades: int
+    losing_trades: int
+    break_even_trades: int
+    win_rate: float | None
+    avg_win: Decimal | None
+    avg_loss: Decimal | None
+    avg_win_pct: float | None
+    avg_loss_pct: float | None
+    largest_win: Decimal | None
+    largest_loss: Decimal | None
+    profit_factor: float | None
+    expectancy: Decimal | None
+    total_wins: Decimal
+    total_losses: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalReturns:
+    """Means of returns per interval (all, positive, negative), and annualized figures; percent."""
+
+    avg_return: float | None
+    avg_win_return: float | None
+    avg_loss_return: float | None
+    cagr_pct: float | None
+    volatility_pct: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """The largest falls of equity below its running peak, zero or negative.
+
+    ``max_drawdown`` is the largest relative fall as a fraction of the peak that it fell from,
+    ``max_drawdown_pct`` the same in percent; only positive peaks count, None when there are none.
+    ``max_drawdown_amount`` is the largest fall in the account currency, which may be another fall.
+    ``max_drawdown_duration_secs`` is the longest time from a peak until equity was as high again,
+    or until the end; zero without a fall.
+    """
+
+    max_drawdown: float | None
+    max_drawdown_pct: float | None
+    max_drawdown_amount: Decimal
+    max_drawdown_duration_secs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """Annualized ratios, what they are annualized with, and the number of ``returns``."""
+
+    sharpe: float | None
+    sortino: float | None
+    calmar: float | None
+    equity_interval_secs: int
+    annualization_days: int
+    intervals_per_year: float
+    returns: int
+
+
+@dataclass(frozen=True, slots=True)
+class EquityFigures:
+    """What follows from marked equity."""
+
+    returns: IntervalReturns
+    drawdown: Drawdown
+    ratios: Ratios
+
+
+def trade_statistics(trips: Sequence[RoundTrip], starting_balance: Decimal) -> TradeStatistics:
+    """Summarize closed round trips; percentages are of the starting balance."""
     results = [trip.net_pnl for trip in trips]
     wins = [each for each in results if each > 0]
     losses = [each for each in results if each < 0]
     total_wins, total_losses = sum(wins, ZERO), sum(losses, ZERO)
     average_win = _mean(wins)
     average_loss = _mean(losses)
-    return {
-        "total_trades": len(results),
-        "winning_trades": len(wins),
-        "losing_trades": len(losses),
-        "break_even_trades": len(results) - len(wins) - len(losses),
-        "win_rate": float(_HUNDRED * len(wins) / len(results)) if results else None,
-        "avg_win": average_win,
-        "avg_loss": average_loss,
-        "avg_win_pct": _percent(average_win, starting_balance),
-        "avg_loss_pct": _percent(average_loss, starting_balance),
-        "largest_win": max(wins, default=None),
-        "largest_loss": min(losses, default=None),
-        "profit_factor": float(total_wins / -total_losses) if total_losses else None,
-        "expectancy": _mean(results),
-        "total_wins": total_wins,
-        "total_losses": total_losses,
-    }
+    return TradeStatistics(
+        total_trades=len(results),
+        winning_trades=len(wins),
+        losing_trades=len(losses),
+        break_even_trades=len(results) - len(wins) - len(losses),
+        win_rate=float(_HUNDRED * len(wins) / len(results)) if results else None,
+        avg_win=average_win,
+        avg_loss=average_loss,
+        avg_win_pct=_percent(average_win, starting_balance),
+        avg_loss_pct=_percent(average_loss, starting_balance),
+        largest_win=max(wins, default=None),
+        largest_loss=min(losses, default=None),
+        profit_factor=float(total_wins / -total_losses) if total_losses else None,
+        expectancy=_mean(results),
+        total_wins=total_wins,
+        total_losses=total_losses,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +166,7 @@ class EquitySeries:
         return self.annualization_days * _DAY_SECS / self.interval_secs
 
 
-def equity_figures(series: EquitySeries) -> dict[str, dict[str, Any]]:
+def equity_figures(series: EquitySeries) -> EquityFigures:
     """Return the figures that follow from marked equity.
 
     A return belongs to each pair of neighboring samples, so the returns compound to the total
@@ -115,69 +176,41 @@ def equity_figures(series: EquitySeries) -> dict[str, dict[str, Any]]:
     the same returns and ``intervals_per_year``; the window is taken for less than two intervals
     longer than it is, days without data left out.
 
-    Parameters
-    ----------
-    series : EquitySeries
-        The samples.
-
-    Returns
-    -------
-    dict[str, dict[str, Any]]
-        ``returns``: ``avg_return``, ``avg_win_return``, ``avg_loss_return`` (means per interval, of
-        all, the positive and the negative ones), ``cagr_pct`` and ``volatility_pct``, in percent.
-        ``drawdown``: see `drawdown_figures`. ``ratios``: ``sharpe``, ``sortino``, ``calmar``, what
-        they are annualized with, and the number of ``returns``. A figure that is not defined is
-        None; all that come from returns are when equity was not positive throughout, and CAGR and
-        Calmar ratio are for less than `MIN_GROWTH_DAYS`.
+    A figure that is not defined is None; all that come from returns are when equity was not
+    positive throughout, and CAGR and Calmar ratio are for less than `MIN_GROWTH_DAYS`.
     """
     returns = interval_returns(series.equity) or []
     per_year = series.intervals_per_year
     drawdown = drawdown_figures(series.times, series.equity)
     is_long = len(returns) * series.interval_secs >= MIN_GROWTH_DAYS * _DAY_SECS
     growth = cagr(returns, per_year) if is_long else None
-    return {
-        "returns": {
-            "avg_return": _mean_percent(returns),
-            "avg_win_return": _mean_percent([each for each in returns if each > 0]),
-            "avg_loss_return": _mean_percent([each for each in returns if each < 0]),
-            "cagr_pct": _in_percent(growth),
-            "volatility_pct": _in_percent(volatility(returns, per_year)),
-        },
-        "drawdown": drawdown,
-        "ratios": {
-            "sharpe": sharpe_ratio(returns, per_year),
-            "sortino": sortino_ratio(returns, per_year),
-            "calmar": calmar_ratio(growth, drawdown["max_drawdown"]),
-            "equity_interval_secs": series.interval_secs,
-            "annualization_days": series.annualization_days,
-            "intervals_per_year": per_year,
-            "returns": len(returns),
-        },
-    }
+    return EquityFigures(
+        IntervalReturns(
+            avg_return=_mean_percent(returns),
+            avg_win_return=_mean_percent([each for each in returns if each > 0]),
+            avg_loss_return=_mean_percent([each for each in returns if each < 0]),
+            cagr_pct=_in_percent(growth),
+            volatility_pct=_in_percent(volatility(returns, per_year)),
+        ),
+        drawdown,
+        Ratios(
+            sharpe=sharpe_ratio(returns, per_year),
+            sortino=sortino_ratio(returns, per_year),
+            calmar=calmar_ratio(growth, drawdown.max_drawdown),
+            equity_interval_secs=series.interval_secs,
+            annualization_days=series.annualization_days,
+            intervals_per_year=per_year,
+            returns=len(returns),
+        ),
+    )
 
 
-def drawdown_figures(times: Sequence[int], equity: Sequence[Decimal]) -> dict[str, Any]:
-    """Return the largest falls of equity below its running peak, zero or negative.
+def drawdown_figures(times: Sequence[int], equity: Sequence[Decimal]) -> Drawdown:
+    """Return the largest falls of equity (account currency) at ascending times (ns).
 
     The drawdown at a time is ``equity - peak``, relative to the peak ``equity / peak - 1``; the
     maximum drawdown is the lowest over all times (Magdon-Ismail and Atiya, "Maximum drawdown", Risk
     17(10), 2004). The sign is that of empyrical, pyfolio, QuantStats and NautilusTrader.
-
-    Parameters
-    ----------
-    times : sequence of int, length n
-        Times in ns, ascending.
-    equity : sequence of Decimal, length n
-        Equity at these times.
-
-    Returns
-    -------
-    dict[str, Any]
-        ``max_drawdown`` is the largest relative fall as a fraction of the peak that it fell from,
-        ``max_drawdown_pct`` the same in percent; only positive peaks count, None when there are
-        none. ``max_drawdown_amount`` is the largest fall as a Decimal in the account currency,
-        which may be another fall. ``max_drawdown_duration_secs`` is the longest time from a peak
-        until equity was as high again, or until the end; zero without a fall.
     """
     peak, peak_time, is_below = _LOWEST, 0, False
     amount, share, longest = ZERO, ZERO, 0
@@ -193,12 +226,12 @@ def drawdown_figures(times: Sequence[int], equity: Sequence[Decimal]) -> dict[st
             share = min(share, (value - peak) / peak)
     # The running peak only rises: the last one is positive if any was.
     has_share = peak > 0
-    return {
-        "max_drawdown": float(share) if has_share else None,
-        "max_drawdown_pct": float(_HUNDRED * share) if has_share else None,
-        "max_drawdown_amount": amount,
-        "max_drawdown_duration_secs": longest / NS_PER_SECOND,
-    }
+    return Drawdown(
+        max_drawdown=float(share) if has_share else None,
+        max_drawdown_pct=float(_HUNDRED * share) if has_share else None,
+        max_drawdown_amount=amount,
+        max_drawdown_duration_secs=longest / NS_PER_SECOND,
+    )
 
 
 def interval_returns(equity: Sequence[Decimal]) -> list[float] | None:

@@ -4,8 +4,11 @@ A run is replayed on a `BacktestNode`, which streams the catalog, or on a `Backt
 its data loaded already (``loaded``). Both get their venue and engine from here.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from nautilus_trader.backtest import (
     BacktestDataConfig,
@@ -40,52 +43,17 @@ _UNLIMITED_RATE = 1_000_000_000
 CHUNK_ROWS = 50_000
 
 
-class Replay(Protocol):
-    """What a run is replayed on."""
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a run is replayed on: adds one component each, then replays everything.
 
-    def add_strategy(self, strategy: Any) -> None:  # noqa: ANN401
-        """Add the strategy."""
-
-    def add_exec_algorithm(self, algorithm: Any) -> None:  # noqa: ANN401
-        """Add an execution algorithm."""
-
-    def add_actor(self, actor: Any) -> None:  # noqa: ANN401
-        """Add an actor."""
-
-    def run(self) -> None:
-        """Replay everything; RuntimeError if it cannot be run."""
-
-
-class StreamedReplay:
-    """A node that streams the catalog.
-
-    Parameters
-    ----------
-    node : BacktestNode
-        Built by `build_node`.
-    run_id : str
-        The id of its run.
+    `run` raises RuntimeError if it cannot be run.
     """
 
-    def __init__(self, node: BacktestNode, run_id: str) -> None:
-        self._node = node
-        self._run_id = run_id
-
-    def add_strategy(self, strategy: Any) -> None:  # noqa: ANN401
-        """Add the strategy."""
-        self._node.add_strategy(self._run_id, strategy)
-
-    def add_exec_algorithm(self, algorithm: Any) -> None:  # noqa: ANN401
-        """Add an execution algorithm."""
-        self._node.add_exec_algorithm(self._run_id, algorithm)
-
-    def add_actor(self, actor: Any) -> None:  # noqa: ANN401
-        """Add an actor."""
-        self._node.add_actor(self._run_id, actor)
-
-    def run(self) -> None:
-        """Stream the catalog."""
-        self._node.run()
+    add_strategy: Callable[[Any], None]
+    add_exec_algorithm: Callable[[Any], None]
+    add_actor: Callable[[Any], None]
+    run: Callable[[], object]
 
 
 def build_engine(config: RunConfig) -> BacktestEngine:
@@ -113,8 +81,8 @@ def build_node(
     bounds: tuple[int | None, int | None],
     run_until_ns: int,
     chunk_rows: int = CHUNK_ROWS,
-) -> tuple[BacktestNode, str]:
-    """Build a node with one run.
+) -> Replay:
+    """Build a node with one run, which streams the catalog.
 
     Parameters
     ----------
@@ -132,11 +100,6 @@ def build_node(
         Market time at which the run ends, after the last row.
     chunk_rows : int
         Rows that are loaded at a time.
-
-    Returns
-    -------
-    tuple[BacktestNode, str]
-        The built node and the id of its run.
     """
     instrument_id = InstrumentId.from_str(config.key.nautilus_id)
     start, end = bounds
@@ -160,7 +123,12 @@ def build_node(
     )
     node = BacktestNode([run])
     node.build()
-    return node, run.id
+    return Replay(
+        add_strategy=partial(node.add_strategy, run.id),
+        add_exec_algorithm=partial(node.add_exec_algorithm, run.id),
+        add_actor=partial(node.add_actor, run.id),
+        run=node.run,
+    )
 
 
 def _venue(config: RunConfig, snapshot_mode: SnapshotMode) -> BacktestVenueConfig:

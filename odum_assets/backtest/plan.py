@@ -59,7 +59,7 @@ class RunPlan(BaseModel):
     volume_curve : tuple[float, ...] or None
         Cumulative volume over the day, for VWAP.
     work : Path
-        Folder for recorded events, facts and tables.
+        Folder for recorded events, the outcome and tables.
     chunk_rows : int or None
         Rows loaded at a time; None is the default.
     """

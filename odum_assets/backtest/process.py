@@ -1,21 +1,44 @@
-"""Running a plan in a process of its own, and telling its end apart: done, refused, or dead."""
+"""Replaying plans in a process of their own, and telling its end apart: done, refused, or dead.
+
+What belongs here: the side of the process that asks, and the messages between the two. What does
+not: the processes (``worker``, ``sweep_worker``).
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
-from odum_assets.backtest.facts import FACTS, ReplayFacts
+from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
 
+type Slots = Callable[[int], int]
+"""Return how many runs may go on at one time, given how many have not ended."""
+
+type ReplayEnd = ReplayOutcome | BacktestError
+"""Outcome of a replay, or why there is none."""
+
 LOG = "worker.log"
 """File in a run's work folder that holds what its process printed."""
 
+ALLOWED = "slots"
+"""File in a sweep's work folder: how many runs may go on at one time."""
+
+ALL = -1
+"""Index of messages about no single plan: loading, and why nothing is run."""
+
+# Phases of messages that are no progress. The share is the exit code, and the text.
+_ENDED, _REFUSED = "ended", "refused"
+# Lines longer than a pipe's atomic write could be torn apart by another process' lines.
+_ATOMIC_CHARACTERS = 600
 _LOG_TAIL_LINES = 20
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
@@ -25,20 +48,70 @@ _ALLOCATOR = {
 }
 
 
-def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayFacts:
+class Messages:
+    """Lines of JSON to the process that asked: index of the plan, phase, share, orders, time.
+
+    Parameters
+    ----------
+    pipe : int
+        The pipe's writing end.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def progress(
+        self, index: int, phase: str, done: float, orders: int, market_time_ns: int | None
+    ) -> None:
+        """Report how far a plan is."""
+        self._send([index, phase, done, orders, market_time_ns])
+
+    def ended(self, index: int, code: int) -> None:
+        """Report that a plan's process ended with an exit code (negative: a signal)."""
+        self._send([index, _ENDED, code, 0, None])
+
+    def refused(self, index: int, text: str) -> None:
+        """Report why a plan, or all, are refused; in lines that are written as one."""
+        for start in range(0, len(text), _ATOMIC_CHARACTERS):
+            self._send([index, _REFUSED, text[start : start + _ATOMIC_CHARACTERS], 0, None])
+
+    def _send(self, message: list[Any]) -> None:
+        try:
+            os.write(self._pipe, f"{json.dumps(message)}\n".encode())
+        except BrokenPipeError:
+            # Nobody is there any more who would store a result.
+            os._exit(1)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A process that replays, and what it said so far of why it refused which plans."""
+
+    process: "subprocess.Popen[bytes]"
+    lines: IO[str]
+    refusals: dict[int, str] = field(default_factory=dict)
+
+    def ends(self, progress: Callable[[int, Progress], None]) -> Iterator[tuple[int, int]]:
+        """Read messages to the last; yield index and exit code of each plan's process."""
+        for line in self.lines:
+            index, phase, done, orders, market_time_ns = json.loads(line)
+            if phase == _REFUSED:
+                self.refusals[index] = self.refusals.get(index, "") + done
+            elif phase == _ENDED:
+                yield index, done
+            else:
+                progress(index, Progress(phase, done, orders, market_time_ns))
+
+
+def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayOutcome:
     """Replay a plan in a fresh process and return what it said at its end.
 
     Parameters
     ----------
     plan : RunPlan
-        The run; its work folder exists.
+        The run; its work folder exists, and gets the recorded events.
     progress : Callable[[Progress], None], optional
         Called as the run proceeds.
-
-    Returns
-    -------
-    ReplayFacts
-        Facts of the replay; events lie in the plan's work folder.
 
     Raises
     ------
@@ -46,51 +119,97 @@ def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) 
         If the run was refused, failed, or its process died (a panic in NautilusTrader's core, no
         memory, a signal); the message says which and shows the last lines it printed.
     """
-    plan_file = plan.work / "plan.json"
-    plan_file.write_text(write_json(plan.document()), encoding="utf-8")
-    child, reading = start_child("odum_assets.backtest.worker", plan_file, plan.work / LOG)
-    refused = ""
-    try:
-        with os.fdopen(reading, encoding="utf-8") as lines:
-            for line in lines:
-                message = json.loads(line)
-                if isinstance(message, str):
-                    refused = message
-                elif progress is not None:
-                    progress(Progress(*message))
-        code = child.wait()
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
-    return read_facts(plan, code, refused)
+
+    def report(_index: int, how_far: Progress) -> None:
+        if progress is not None:
+            progress(how_far)
+
+    with _started("worker", plan.document(), plan.work, own_group=False) as child:
+        # Its end is that of the only plan.
+        list(child.ends(report))
+        return _outcome(plan, child.process.wait(), child.refusals.get(0, ""))
 
 
-def start_child(
-    module: str, plans: Path, log: Path, *, own_group: bool = False
-) -> tuple["subprocess.Popen[bytes]", int]:
-    """Start a process that replays; it is given its plans, a pipe to tell on, and who asks.
+def run_plans(
+    labels: Sequence[str],
+    plans: Sequence[RunPlan],
+    work: Path,
+    slots: int | Slots,
+    progress: Callable[[int, Progress], None],
+) -> Generator[tuple[int, ReplayEnd]]:
+    """Replay plans over the same rows, which are read once, each in a process of its own.
 
     Parameters
     ----------
-    module : str
-        What runs in it.
-    plans : Path
-        What it is to replay.
-    log : Path
-        Where its output goes.
-    own_group : bool, default False
-        Whether it leads a process group, so that one signal ends it with its children.
+    labels : sequence of str
+        What each is called in messages.
+    plans : sequence of RunPlan
+        The runs; their work folders exist.
+    work : Path
+        An existing folder for what is said of all of them.
+    slots : int or callable
+        Runs at one time; a callable is asked at the begin and after each run's end. It may lower
+        its answer only to the number of runs that have not ended: none is stopped.
+    progress : Callable
+        Called with the index of a run (`ALL` while rows are loaded) and how far it is.
 
-    Returns
-    -------
-    tuple[subprocess.Popen, int]
-        The process, and the descriptor of the pipe's reading end.
+    Yields
+    ------
+    tuple[int, ReplayOutcome or BacktestError]
+        Index and end of each run, in the order in which they end.
+
+    Raises
+    ------
+    BacktestError
+        If a strategy or its parameters cannot be used (nothing ran then), or the process that
+        loads the rows died.
     """
+    document = {
+        "labels": list(labels),
+        "plans": [plan.document() for plan in plans],
+        "work": str(work),
+    }
+    unended = len(plans)
+    _allow(work, slots, unended)
+    with _started("sweep_worker", document, work, own_group=True) as child:
+        for index, code in child.ends(progress):
+            unended -= 1
+            _allow(work, slots, unended)
+            try:
+                yield index, _outcome(plans[index], code, child.refusals.get(index, ""))
+            except BacktestError as error:
+                yield index, error
+        code = child.process.wait()
+        if code == EXIT_USER_ERROR:
+            raise BacktestError(child.refusals[ALL])
+        if code:
+            raise BacktestError(death(code, work / LOG))
+
+
+def _allow(work: Path, slots: int | Slots, unended: int) -> None:
+    """Write down how many runs may go on; the sweep's process reads it before it starts one."""
+    number = slots if isinstance(slots, int) else slots(unended)
+    # Renamed: it is never read in part.
+    (work / "allowed").write_text(str(number), encoding="ascii")
+    (work / "allowed").rename(work / ALLOWED)
+
+
+@contextmanager
+def _started(
+    module: str, document: dict[str, Any], work: Path, *, own_group: bool
+) -> Iterator[_Child]:
+    """Start a process that replays; it is gone when the context ends.
+
+    It is given a file of what it is to replay, a pipe for its messages, and who asks. Where it
+    leads a process group, so are its children.
+    """
+    plans = work / "plan.json"
+    plans.write_text(write_json(document), encoding="utf-8")
     reading, writing = os.pipe()
-    with log.open("wb") as printed:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", module, str(plans), str(writing), str(os.getpid())],
+    arguments = ["-m", f"{__package__}.{module}", str(plans), str(writing), str(os.getpid())]
+    with (work / LOG).open("wb") as printed:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=printed,
@@ -99,11 +218,20 @@ def start_child(
             start_new_session=own_group,
         )
     os.close(writing)
-    return child, reading
+    try:
+        with os.fdopen(reading, encoding="utf-8") as lines:
+            yield _Child(process, lines)
+    finally:
+        if own_group:
+            # Children of a process that died are in its group, too.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
 
 
-def read_facts(plan: RunPlan, code: int, refused: str) -> ReplayFacts:
-    """Return the facts of a plan whose process ended.
+def _outcome(plan: RunPlan, code: int, refused: str) -> ReplayOutcome:
+    """Return the outcome of a plan whose process ended.
 
     Parameters
     ----------
@@ -117,18 +245,16 @@ def read_facts(plan: RunPlan, code: int, refused: str) -> ReplayFacts:
     Raises
     ------
     BacktestError
-        If there are none; the message says why.
+        If there is none; the message says why.
     """
-    # A strategy that ends the process leaves exit code 0, and no facts.
-    if code == 0 and (plan.work / FACTS).is_file():
-        return ReplayFacts.read(plan.work)
-    if code == EXIT_USER_ERROR:
-        raise BacktestError(refused)
-    raise BacktestError(death(code, plan.work / LOG))
+    # A strategy that ends the process leaves exit code 0, and no outcome.
+    if code == 0 and (plan.work / OUTCOME).is_file():
+        return ReplayOutcome.read(plan.work)
+    raise BacktestError(refused if code == EXIT_USER_ERROR else death(code, plan.work / LOG))
 
 
 def death(code: int, log: Path) -> str:
-    """Return what is known of a process that ended without facts.
+    """Return what is known of a process that ended without an outcome.
 
     Parameters
     ----------

@@ -33,9 +33,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.journal import signed_quantity
 from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
+from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import column_units, units_of
 from odum_assets.errors import BacktestError
@@ -57,8 +57,6 @@ class CashFlows:
 
     Attributes
     ----------
-    fills : int
-        Rows.
     quantities : Counter[str]
         Signed quantity by position.
     commissions, realized : int
@@ -66,7 +64,6 @@ class CashFlows:
     """
 
     rules: AccountRules
-    fills: int = 0
     quantities: Counter[str] = field(default_factory=Counter)
     commissions: int = 0
     realized: int = 0
@@ -84,20 +81,19 @@ class CashFlows:
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows of a fills table."""
         rules = self.rules
-        table = pa.table(
-            {
-                "position_id": batch["position_id"],
-                "price": batch["price"],
-                "quantity": signed_quantity(batch),
-            }
-        )
-        self.fills += batch.num_rows
         self.commissions += _total(batch["commission"], rules.currency_precision)
         self.realized += _total(batch["realized_pnl"], rules.currency_precision)
-        names, quantities = _grouped(table, "position_id", rules.size_precision)
-        _add(self.quantities, names.to_pylist(), quantities)
-        prices, quantities = _grouped(table, "price", rules.size_precision)
-        _add(self._by_price, column_units(prices, rules.price_precision), quantities)
+        quantities = signed_quantity(batch)
+        for key, sums, units in (
+            ("position_id", self.quantities, lambda keys: keys.to_pylist()),
+            ("price", self._by_price, lambda keys: column_units(keys, rules.price_precision)),
+        ):
+            table = pa.table({"key": batch[key], "quantity": quantities})
+            grouped = table.group_by("key", use_threads=False).aggregate([("quantity", "sum")])
+            (part,) = grouped.combine_chunks().to_batches()
+            amounts = column_units(part["quantity_sum"], rules.size_precision)
+            for each, amount in zip(units(part["key"]), amounts, strict=True):
+                sums[each] += amount
 
     @property
     def value(self) -> Fraction:
@@ -114,27 +110,47 @@ class CashFlows:
         return total * Fraction(rules.multiplier) * Fraction(1, 10**rules.size_precision)
 
 
-def reconcile(ledger: Ledger, facts: ReplayFacts, fills: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was compared, in the account currency; names are those in the provenance.
+
+    Parameters
+    ----------
+    balance_change : Decimal
+        Final less starting balance.
+    cash_flow_balance : Decimal
+        The final balance by cash flows.
+    averaging, engine_averaging : {"arithmetic", "harmonic"}
+        How the ledger and NautilusTrader average entry prices.
+    engine_expected_balance : Decimal
+        The final balance by NautilusTrader's averages, in exact arithmetic.
+    engine_final_balance : Decimal
+        What its account says.
+    engine_difference, engine_tolerance : Decimal
+        The latter less the former, and the most that it may be.
+    """
+
+    balance_change: Decimal
+    cash_flow_balance: Decimal
+    averaging: str
+    engine_averaging: str
+    engine_expected_balance: Decimal
+    engine_final_balance: Decimal
+    engine_difference: Decimal
+    engine_tolerance: Decimal
+
+
+def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconciliation:
     """Check an account against its positions, its fills table and NautilusTrader.
 
     Parameters
     ----------
     ledger : Ledger
         The account after the last fill.
-    facts : ReplayFacts
+    outcome : ReplayOutcome
         What NautilusTrader said at the end, and the funding that was recorded.
     fills : Path
         The fills table as it was written.
-
-    Returns
-    -------
-    dict[str, Any]
-        ``balance_change``: final less starting balance. ``cash_flow_balance``: the final balance by
-        cash flows. ``averaging``, ``engine_averaging``: how the ledger and NautilusTrader average
-        entry prices. ``engine_expected_balance``: the final balance by NautilusTrader's averages,
-        in exact arithmetic. ``engine_final_balance``: what its account says.
-        ``engine_difference``: the latter less the former, at most ``engine_tolerance``. All amounts
-        in the account currency.
 
     Raises
     ------
@@ -142,33 +158,33 @@ def reconcile(ledger: Ledger, facts: ReplayFacts, fills: Path) -> dict[str, Any]
         If any two disagree; all differences are named.
     """
     flows = CashFlows.read(fills, ledger.rules)
-    balance = _cash_flow_balance(ledger, flows, facts)
+    balance = _cash_flow_balance(ledger, flows, outcome)
     unit = Decimal(1).scaleb(-ledger.rules.currency_precision)
     tolerance = unit * ledger.engine_tolerance_units
-    difference = facts.engine_balance - ledger.engine_cash
+    difference = outcome.engine_balance - ledger.engine_cash
     problems = [
-        *_position_problems(ledger, facts),
+        *_position_problems(ledger, outcome),
         *_table_problems(ledger, flows),
         *_flow_problems(ledger, flows, balance),
-        *_engine_problems(ledger, facts, difference, tolerance),
+        *_engine_problems(ledger, outcome, difference, tolerance),
     ]
     if problems:
         raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
-    return {
-        "balance_change": ledger.cash - ledger.starting_balance,
-        "cash_flow_balance": balance,
-        "averaging": "harmonic" if ledger.rules.is_inverse else "arithmetic",
-        "engine_averaging": "arithmetic",
-        "engine_expected_balance": ledger.engine_cash,
-        "engine_final_balance": facts.engine_balance,
-        "engine_difference": difference,
-        "engine_tolerance": tolerance,
-    }
+    return Reconciliation(
+        balance_change=ledger.cash - ledger.starting_balance,
+        cash_flow_balance=balance,
+        averaging="harmonic" if ledger.rules.is_inverse else "arithmetic",
+        engine_averaging="arithmetic",
+        engine_expected_balance=ledger.engine_cash,
+        engine_final_balance=outcome.engine_balance,
+        engine_difference=difference,
+        engine_tolerance=tolerance,
+    )
 
 
-def _position_problems(ledger: Ledger, facts: ReplayFacts) -> Iterable[str]:
+def _position_problems(ledger: Ledger, outcome: ReplayOutcome) -> Iterable[str]:
     trips = [*ledger.round_trips, *ledger.open_positions()]
-    funding = sum((each.amount for each in facts.funding), ZERO)
+    funding = sum((each.amount for each in outcome.funding), ZERO)
     for what, found, expected in (
         ("realized", sum((trip.realized_pnl for trip in trips), ZERO), ledger.realized),
         ("commissions", sum((trip.commissions for trip in trips), ZERO), ledger.commissions),
@@ -176,7 +192,7 @@ def _position_problems(ledger: Ledger, facts: ReplayFacts) -> Iterable[str]:
         if found != expected:
             yield f"{what} of all positions sums to {found}, the account says {expected}"
     if funding != ledger.funding:
-        yield f"{len(facts.funding)} funding payments sum to {funding}, not {ledger.funding}"
+        yield f"{len(outcome.funding)} funding payments sum to {funding}, not {ledger.funding}"
 
 
 def _table_problems(ledger: Ledger, flows: CashFlows) -> Iterable[str]:
@@ -196,11 +212,11 @@ def _table_problems(ledger: Ledger, flows: CashFlows) -> Iterable[str]:
         yield f"the fills table leaves {len(held)} positions open, or others than the account"
 
 
-def _cash_flow_balance(ledger: Ledger, flows: CashFlows, facts: ReplayFacts) -> Decimal:
+def _cash_flow_balance(ledger: Ledger, flows: CashFlows, outcome: ReplayOutcome) -> Decimal:
     """Return the final balance by the fills table, to the last decimal."""
     unit = Fraction(1, 10**ledger.rules.currency_precision)
     balance = Fraction(ledger.starting_balance) + flows.value - flows.commissions * unit
-    balance += sum((Fraction(each.amount) for each in facts.funding), Fraction(0))
+    balance += sum((Fraction(each.amount) for each in outcome.funding), Fraction(0))
     if ledger.rules.is_cash:
         balance += Fraction(ledger.value_left_out) * unit
     else:
@@ -221,29 +237,17 @@ def _flow_problems(ledger: Ledger, flows: CashFlows, balance: Decimal) -> Iterab
 
 
 def _engine_problems(
-    ledger: Ledger, facts: ReplayFacts, difference: Decimal, tolerance: Decimal
+    ledger: Ledger, outcome: ReplayOutcome, difference: Decimal, tolerance: Decimal
 ) -> Iterable[str]:
-    quantity = round(facts.engine_quantity, ledger.rules.size_precision)
+    quantity = round(outcome.engine_quantity, ledger.rules.size_precision)
     if quantity != ledger.quantity:
         yield f"NautilusTrader holds {quantity} at the end, the fills give {ledger.quantity}"
     if abs(difference) > tolerance:
         yield (
-            f"NautilusTrader's account ends at {facts.engine_balance}, by its rules the fills give "
-            f"{ledger.engine_cash} (difference {difference:f}, allowed {tolerance:f})"
+            f"NautilusTrader's account ends at {outcome.engine_balance}, by its rules the fills "
+            f"give {ledger.engine_cash} (difference {difference:f}, allowed {tolerance:f})"
         )
 
 
 def _total(column: "pa.Array[Any]", precision: int) -> int:
     return units_of(pc.sum(column).as_py() or ZERO, precision)
-
-
-def _grouped(table: pa.Table, key: str, precision: int) -> "tuple[pa.Array[Any], list[int]]":
-    """Return the keys of a table and the sums of quantity units of each."""
-    sums = table.group_by(key, use_threads=False).aggregate([("quantity", "sum")])
-    batch = sums.combine_chunks().to_batches()[0]
-    return batch[key], column_units(batch["quantity_sum"], precision)
-
-
-def _add(counter: Counter[Any], keys: list[Any], amounts: list[int]) -> None:
-    for key, amount in zip(keys, amounts, strict=True):
-        counter[key] += amount

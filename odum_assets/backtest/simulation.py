@@ -15,10 +15,11 @@ from odum_assets.backtest.algorithms.iceberg import IcebergAlgorithm
 from odum_assets.backtest.algorithms.lots import Lots
 from odum_assets.backtest.algorithms.schedule import VolumeCurve
 from odum_assets.backtest.algorithms.timed import TimedAlgorithm
-from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.guard import Failures, guarded
 from odum_assets.backtest.journal import journal
-from odum_assets.backtest.node import CHUNK_ROWS, Replay, StreamedReplay, build_node
+from odum_assets.backtest.monitor import RunMonitor
+from odum_assets.backtest.node import CHUNK_ROWS, Replay, build_node
+from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
@@ -26,7 +27,6 @@ from odum_assets.backtest.strategies.loading import load_strategy_class
 from odum_assets.backtest.strategies.params import strategy_params
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
-from odum_assets.backtest.watch import RunWatch
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.config.resolve import spec_of
 from odum_assets.config.sections.algorithms import IcebergAlgorithm as IcebergConfig
@@ -53,16 +53,14 @@ def streamed(plan: RunPlan) -> Replay:
     ParquetDataCatalog(str(plan.catalog)).write_instruments(
         [nautilus_instrument(spec_of(plan.config))]
     )
-    return StreamedReplay(
-        *build_node(
-            plan.config,
-            plan.catalog,
-            plan.data_types,
-            plan.snapshot_mode,
-            plan.bounds,
-            run_until(plan),
-            plan.chunk_rows or CHUNK_ROWS,
-        )
+    return build_node(
+        plan.config,
+        plan.catalog,
+        plan.data_types,
+        plan.snapshot_mode,
+        plan.bounds,
+        run_until(plan),
+        plan.chunk_rows or CHUNK_ROWS,
     )
 
 
@@ -76,7 +74,7 @@ def simulate(
     plan: RunPlan,
     replay: Replay,
     report: Report,
-    finish: Callable[[ReplayFacts], None],
+    finish: Callable[[ReplayOutcome], None],
     sources: StrategySources,
 ) -> None:
     """Replay a plan; order, fill and end events are written to the plan's work folder.
@@ -94,7 +92,7 @@ def simulate(
     report : Callable
         Called with phase, share done, orders and market time.
     finish : Callable
-        Called with the facts when everything is written down; it ends the process.
+        Called with the outcome when everything is written down; it ends the process.
     sources : StrategySources
         The code of the plan's strategy, read before and installed.
 
@@ -131,11 +129,11 @@ def simulate(
             report("replay", 1.0, len(record.orders), plan.close_at_ns)
             report("finish", 0.0, len(record.orders), None)
             finish(
-                ReplayFacts(
-                    engine_balance=watch.balance(),
+                ReplayOutcome(
+                    engine_balance=monitor.balance(),
                     engine_quantity=strategy.portfolio.net_position(strategy.setup.instrument_id),
                     currency_precision=currency.precision,
-                    funding=watch.funding,
+                    funding=monitor.funding,
                     closing_at_ns=record.closing_at_ns,
                     skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
                     orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
@@ -146,7 +144,7 @@ def simulate(
                 )
             )
 
-        watch = guarded(RunWatch, failures)(
+        monitor = guarded(RunMonitor, failures)(
             f"{venue}-001",
             currency,
             record,
@@ -156,7 +154,7 @@ def simulate(
             # Orders on their way have reached the venue by then.
             (until - _SETTLE_NS // 2, end),
         )
-        replay.add_actor(watch)
+        replay.add_actor(monitor)
         try:
             replay.run()
         except RuntimeError as error:

@@ -1,119 +1,151 @@
-"""Running several plans over the same rows: the side of the process that asks.
+"""The variants of a run over the same rows, from request to figures.
 
-What belongs here: starting ``sweep_worker``, telling its ends apart, ending it with its children.
-What does not: choosing variants (``config.variants``), storing results.
+What belongs here: as ``run``, for several runs whose rows are read once. What does not: making
+variants (``config.variants``), processes (``process``), storing results.
 """
 
-import json
-import os
-import signal
-import subprocess
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import shutil
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
-from odum_assets.backtest.facts import ReplayFacts
-from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
-from odum_assets.backtest.process import LOG, death, read_facts, start_child
-from odum_assets.config.exact_json import write_json
-from odum_assets.errors import BacktestError
-
-type Slots = Callable[[int], int]
-"""Return how many runs may go on at one time, given how many have not ended."""
-
-type End = ReplayFacts | BacktestError
-"""Facts of a replay, or why there are none."""
+from odum_assets.backtest.figures import compute_figures
+from odum_assets.backtest.inputs import plan_of, run_inputs
+from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.plan import Progress
+from odum_assets.backtest.process import ALL, Slots, run_plans
+from odum_assets.backtest.request import RunRequest
+from odum_assets.backtest.run import CompletedRun, ProgressCallback
+from odum_assets.config.variants import Variant
+from odum_assets.errors import BacktestError, OdumError
+from odum_assets.settings import Settings
 
 
-ALLOWED = "slots"
-"""File in a sweep's work folder: how many runs may go on at one time."""
-
-
-def run_plans(
-    labels: Sequence[str],
-    plans: Sequence[RunPlan],
-    work: Path,
+def completed_variants(
+    request: RunRequest,
+    variants: Sequence[Variant],
+    settings: Settings,
+    workspace: AbstractContextManager[Path],
+    *,
     slots: int | Slots,
-    progress: Callable[[int | None, Progress], None],
-) -> Generator[tuple[int, End]]:
-    """Run plans over the same rows, which are read once, each in a process of its own.
+    begun: Callable[[Sequence[RunRequest]], None],
+    progress: ProgressCallback | None = None,
+) -> Generator[tuple[int, CompletedRun | OdumError]]:
+    """Run variants over the data of a request, some at a time.
 
     Parameters
     ----------
-    labels : sequence of str
-        What each is called in messages.
-    plans : sequence of RunPlan
-        The runs; their work folders exist.
-    work : Path
-        An existing folder for what is said of all of them.
+    request : RunRequest
+        What is run, with the configuration that is varied.
+    variants : sequence of Variant
+        Configurations over the same rows.
+    settings : Settings
+        Where everything lies.
+    workspace : context manager of Path
+        Makes the work folder.
     slots : int or callable
-        Runs at one time; a callable is asked at the begin and after each run's end. It may lower
-        its answer only to the number of runs that have not ended: none is stopped.
-    progress : Callable
-        Called with the index of a run (None while rows are loaded) and how far it is.
+        Variants at one time, as of `odum_assets.backtest.process.run_plans`.
+    begun : callable
+        Called with the requests of all variants before the first one begins.
+    progress : callable, optional
+        Called as the sweep proceeds.
 
     Yields
     ------
-    tuple[int, ReplayFacts or BacktestError]
-        Index and end of each run, in the order in which they end.
+    tuple[int, CompletedRun or OdumError]
+        Index of a variant, and its run or why there is none, in the order in which they end. The
+        tables of a run are removed when the next one is asked for.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served or a strategy or its parameters cannot be used; nothing is
+        run then.
+    """
+    report = _SweepProgress(len(variants), progress)
+    modules: dict[str, str] = {}
+    with run_inputs(request, settings, workspace) as inputs:
+        requests = [replace(inputs.request, config=each.config) for each in variants]
+        plans, curves = [], []
+        for index, each in enumerate(requests):
+            work = inputs.work / f"{index:04d}"
+            work.mkdir()
+            plan, curve_days = plan_of(each, inputs, work)
+            plans.append(plan)
+            curves.append(curve_days)
+        begun(requests)
+
+        def completed(index: int, outcome: ReplayOutcome) -> CompletedRun:
+            _check_modules(modules, outcome)
+            figures = compute_figures(plans[index], inputs.prices, outcome)
+            return CompletedRun(
+                requests[index], inputs, plans[index], curves[index], outcome, figures
+            )
+
+        labels = [each.label for each in variants]
+        # Closed at once when something is raised: it ends the processes.
+        with closing(run_plans(labels, plans, inputs.work, slots, report.moved)) as ends:
+            for index, end in ends:
+                found: CompletedRun | OdumError
+                try:
+                    found = end if isinstance(end, BacktestError) else completed(index, end)
+                except OdumError as error:
+                    found = error
+                yield index, found
+                report.ended(index)
+                # Twenty variants' tables need not lie there at once.
+                shutil.rmtree(plans[index].work, ignore_errors=True)
+
+
+def _check_modules(known: dict[str, str], outcome: ReplayOutcome) -> None:
+    """Note the code of a variant.
+
+    What an import statement names is read once for all variants; a module that is loaded by name is
+    read by each.
 
     Raises
     ------
     BacktestError
-        If a strategy or its parameters cannot be used (nothing ran then), or the process that
-        loads the rows died.
+        If an earlier variant ran other code.
     """
-    file = work / "plans.json"
-    document = {
-        "labels": list(labels),
-        "plans": [plan.document() for plan in plans],
-        "work": str(work),
-    }
-    file.write_text(write_json(document), encoding="utf-8")
-    unended = len(plans)
-    _allow(work, slots, unended)
-    refusals: dict[int, str] = {}
-    with _started(file, work / LOG) as (process, lines):
-        for line in lines:
-            index, phase, done, orders, market_time_ns = json.loads(line)
-            if phase == "refused":
-                refusals[index] = refusals.get(index, "") + done
-            elif index < 0:
-                progress(None, Progress(phase, done))
-            elif phase == "ended":
-                unended -= 1
-                _allow(work, slots, unended)
-                try:
-                    yield index, read_facts(plans[index], done, refusals.get(index, ""))
-                except BacktestError as error:
-                    yield index, error
-            else:
-                progress(index, Progress(phase, done, orders, market_time_ns))
-        code = process.wait()
-    if code == EXIT_USER_ERROR:
-        raise BacktestError(refusals[-1])
-    if code:
-        raise BacktestError(death(code, work / LOG))
+    now = outcome.strategy_modules
+    changed = [name for name, sha in now.items() if known.get(name, sha) != sha]
+    if changed:
+        raise BacktestError(
+            f"{', '.join(changed)} was edited during the sweep: this variant ran other code than "
+            "those before it, so its result is not stored; run the sweep again"
+        )
+    known |= now
 
 
-def _allow(work: Path, slots: int | Slots, unended: int) -> None:
-    """Write down how many runs may go on; the sweep's process reads it before it starts one."""
-    number = slots if isinstance(slots, int) else slots(unended)
-    # Renamed: it is never read in part.
-    (work / "allowed").write_text(str(number), encoding="ascii")
-    (work / "allowed").rename(work / ALLOWED)
+class _SweepProgress:
+    """How far a sweep is, from how far its variants are."""
 
+    def __init__(self, total: int, report: Callable[[Progress], None] | None) -> None:
+        self._total = total
+        self._report = report or (lambda _: None)
+        self._shares: dict[int, float] = {}
+        self._orders: dict[int, int] = {}
+        self._ended = 0
 
-@contextmanager
-def _started(plans: Path, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", IO[str]]]:
-    """Start the process of a sweep; it and its children are gone when the context ends."""
-    process, reading = start_child("odum_assets.backtest.sweep_worker", plans, log, own_group=True)
-    try:
-        with os.fdopen(reading, encoding="utf-8") as lines:
-            yield process, lines
-    finally:
-        # Children of a process that died are in its group, too.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    def moved(self, index: int, progress: Progress) -> None:
+        """Take the progress of a variant, or of loading (`ALL`)."""
+        if index == ALL:
+            self._report(Progress("load", progress.done))
+            return
+        # Counting is not measured; it comes after the replay.
+        self._shares[index] = progress.done if progress.phase == "replay" else 1.0
+        self._orders[index] = progress.orders
+        self._send()
+
+    def ended(self, index: int) -> None:
+        """Take the end of a variant."""
+        self._ended += 1
+        self._shares[index] = 1.0
+        self._send()
+
+    def _send(self) -> None:
+        done = sum(self._shares.values()) / self._total
+        phase = f"{self._ended} of {self._total} variants"
+        self._report(Progress(phase, done, sum(self._orders.values())))

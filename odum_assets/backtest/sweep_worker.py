@@ -1,7 +1,7 @@
 """The process of a sweep: load a day once, fork a child per variant.
 
-Run as ``python -m odum_assets.backtest.sweep_worker PLANS PROGRESS_FD PARENT``. A child has the
-loaded rows by copy on write, adds venue and strategy, replays and writes down its facts as the
+Run as ``python -m odum_assets.backtest.sweep_worker PLANS MESSAGES_FD PARENT``. A child has the
+loaded rows by copy on write, adds venue and strategy, replays and writes down its outcome as the
 process of a single run does: nothing is reset, and a panic or a strategy that breaks ends one
 variant only.
 """
@@ -22,29 +22,16 @@ from typing import NoReturn
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from odum_assets.backtest.lifeline import end_with_parent
-from odum_assets.backtest.loaded import LoadedReplay, load_engine
+from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
-from odum_assets.backtest.process import LOG, death
-from odum_assets.backtest.simulation import Report, load_strategy
+from odum_assets.backtest.process import ALL, ALLOWED, LOG, Messages, death
+from odum_assets.backtest.simulation import load_strategy
 from odum_assets.backtest.strategies.sources import StrategySources
-from odum_assets.backtest.sweep import ALLOWED
 from odum_assets.backtest.worker import replay_to_end, strategy_sources
 from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import BacktestError, OdumError
-
-ENDED = "ended"
-"""Phase of the message that says that a variant's process ended; its share is the exit code."""
-
-REFUSED = "refused"
-"""Phase of the message that says why a variant was refused; its share is the text."""
-
-ALL = -1
-"""Index of messages about no variant: loading, and why nothing is run."""
-
-# A longer line could be torn apart by another variant's.
-_ATOMIC_CHARACTERS = 600
 
 
 class SweepPlan(BaseModel):
@@ -77,14 +64,14 @@ def main(arguments: list[str]) -> int:
     """Run a sweep and return the exit code; that of a variant is told, not returned."""
     end_with_parent(int(arguments[2]))
     sweep = SweepPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
-    tell = _Messages(int(arguments[1]))
+    messages = Messages(int(arguments[1]))
     # Variants that start late run the code that the first ones ran.
     sources = strategy_sources(sweep.plans)
     try:
         _check_strategies(sweep)
-        _run(sweep, tell, sources)
+        _run(sweep, messages, sources)
     except OdumError as error:
-        tell.refused(ALL, str(error))
+        messages.refused(ALL, str(error))
         return EXIT_USER_ERROR
     return 0
 
@@ -120,29 +107,29 @@ def _check_strategies(sweep: SweepPlan) -> None:
         raise BacktestError("\n".join(f"{label}: {text}" for text, label in problems.items()))
 
 
-def _run(sweep: SweepPlan, tell: "_Messages", sources: StrategySources) -> None:
-    tell(ALL, "load", 0.0, 0, None)
+def _run(sweep: SweepPlan, messages: Messages, sources: StrategySources) -> None:
+    messages.progress(ALL, "load", 0.0, 0, None)
     for indices in _by_engine(sweep.plans):
         # A process can have one engine only.
-        _run_apart(partial(_run_group, sweep, indices, tell, sources), sweep)
+        _run_apart(partial(_run_group, sweep, indices, messages, sources), sweep)
 
 
 def _run_group(
-    sweep: SweepPlan, indices: list[int], tell: "_Messages", sources: StrategySources
+    sweep: SweepPlan, indices: list[int], messages: Messages, sources: StrategySources
 ) -> int:
     """Run the plans that can share an engine."""
 
     def loaded(done: float) -> None:
-        tell(ALL, "load", done, 0, None)
+        messages.progress(ALL, "load", done, 0, None)
 
     def work(index: int) -> NoReturn:
         plan = sweep.plans[index]
         _print_to(plan.work / LOG)
         replay_to_end(
             plan,
-            partial(LoadedReplay, engine, plan),
-            tell.of(index),
-            partial(tell.refused, index),
+            partial(loaded_replay, engine, plan),
+            partial(messages.progress, index),
+            partial(messages.refused, index),
             sources,
         )
 
@@ -151,7 +138,7 @@ def _run_group(
     # Looking at objects writes to them, and each page written to is a copy.
     gc.collect()
     gc.freeze()
-    _fork_all(indices, work, sweep.work / ALLOWED, tell)
+    _fork_all(indices, work, sweep.work / ALLOWED, messages)
     return 0
 
 
@@ -164,7 +151,7 @@ def _by_engine(plans: tuple[RunPlan, ...]) -> list[list[int]]:
 
 
 def _fork_all(
-    indices: list[int], work: Callable[[int], int], allowed: Path, tell: "_Messages"
+    indices: list[int], work: Callable[[int], int], allowed: Path, messages: Messages
 ) -> None:
     """Run a function in a process per index, as many as a file allows, and tell of each end."""
     running: dict[int, int] = {}
@@ -175,7 +162,7 @@ def _fork_all(
                 index = waiting.popleft()
                 running[_fork(partial(work, index))] = index
             process, status = os.wait()
-            tell(running.pop(process), ENDED, os.waitstatus_to_exitcode(status), 0, None)
+            messages.ended(running.pop(process), os.waitstatus_to_exitcode(status))
     finally:
         for process in running:
             os.kill(process, signal.SIGKILL)
@@ -230,34 +217,6 @@ def _print_to(path: Path) -> None:
     with path.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-
-
-class _Messages:
-    """Lines of JSON to the process that asked: index, phase, share, orders, market time."""
-
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-
-    def __call__(
-        self, index: int, phase: str, done: float, orders: int, market_time_ns: int | None
-    ) -> None:
-        line = json.dumps([index, phase, done, orders, market_time_ns]) + "\n"
-        try:
-            # Lines are shorter than a pipe's atomic write.
-            os.write(self._pipe, line.encode())
-        except BrokenPipeError:
-            # Nobody is there any more who would store a result.
-            os._exit(1)
-
-    def refused(self, index: int, text: str) -> None:
-        """Tell why a variant, or all, are refused; in lines that are written as one."""
-        for start in range(0, len(text), _ATOMIC_CHARACTERS):
-            line = json.dumps([index, REFUSED, text[start : start + _ATOMIC_CHARACTERS], 0, None])
-            os.write(self._pipe, f"{line}\n".encode())
-
-    def of(self, index: int) -> Report:
-        """Return a callback for the progress of one variant."""
-        return lambda *message: self(index, *message)
 
 
 if __name__ == "__main__":

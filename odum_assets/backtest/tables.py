@@ -3,7 +3,8 @@
 All columns are Arrow; orders are joined with their fills and ends without a loop over rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.backtest.equity import Sample
+from odum_assets.backtest.equity import EquityPoint
 from odum_assets.backtest.journal import read_event_table, read_events, signed_quantity
-from odum_assets.backtest.ledger import AccountRules, Counted, Fills, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, Fills, LedgerRows, RoundTrip
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, column_units, units_column
@@ -60,6 +61,11 @@ POSITIONS: pa.Schema = arrow.schema(
 )
 """Round trips, and what is open at the end."""
 
+_POSITION_ATTRIBUTES = (
+    "position_id side status opened_ts closed_ts quantity peak_quantity average_open average_close "
+    "realized_pnl commissions net_pnl fills"
+)
+
 EQUITY: pa.Schema = arrow.schema(
     [
         ("timestamp", TIME),
@@ -73,6 +79,8 @@ EQUITY: pa.Schema = arrow.schema(
     ]
 )
 """The account marked to the market at every sample."""
+
+_EQUITY_ATTRIBUTES = "ts equity cash realized unrealized quantity entry price"
 
 
 def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch, Fills]]:
@@ -94,10 +102,13 @@ def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch
 
 def _entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
     times: list[Any] = batch["ts"].to_pylist()
-    names: list[Any] = batch["position_id"].to_pylist()
+    ids: Any = batch["position_id"]
+    ids = ids.dictionary_encode()
+    # One text for all fills of a position: its hash is computed once.
+    names: list[str] = ids.dictionary.to_pylist()
     return Fills(
         ts=times,
-        position_id=names,
+        position_id=[names[index] for index in ids.indices.to_pylist()],
         quantity=column_units(signed_quantity(batch), rules.size_precision),
         price=column_units(batch["price"], rules.price_precision),
         commission=column_units(
@@ -113,28 +124,17 @@ class FillsWriter:
         self._rules = rules
         self._writer = pq.ParquetWriter(path, FILLS, compression="zstd", compression_level=1)
 
-    def write(self, batch: pa.RecordBatch, counted: Counted) -> None:
+    def write(self, batch: pa.RecordBatch, rows: LedgerRows) -> None:
         """Write one batch of recorded fills with what the ledger says after each."""
         money, size = self._rules.currency_precision, self._rules.size_precision
         self._writer.write_batch(
             pa.record_batch(
                 [
                     batch["ts"].cast(TIME),
-                    *(
-                        batch[name]
-                        for name in (
-                            "order_id",
-                            "position_id",
-                            "side",
-                            "price",
-                            "quantity",
-                            "commission",
-                            "liquidity",
-                        )
-                    ),
-                    units_column(counted.realized, money, DECIMAL),
-                    units_column(counted.cash, money, DECIMAL),
-                    units_column(counted.quantity, size, DECIMAL),
+                    *batch.columns[1:],
+                    units_column(rows.realized, money, DECIMAL),
+                    units_column(rows.cash, money, DECIMAL),
+                    units_column(rows.quantity, size, DECIMAL),
                 ],
                 schema=FILLS,
             )
@@ -145,8 +145,23 @@ class FillsWriter:
         self._writer.close()
 
 
-def write_orders(folder: Path, path: Path) -> dict[str, Any]:
-    """Join orders with their fills and ends, write the orders table and count it.
+@dataclass(frozen=True, slots=True)
+class OrderCounts:
+    """Orders of a run by status, type and side, and why orders were denied or rejected."""
+
+    orders: int
+    orders_by_status: dict[str, int]
+    orders_by_type: dict[str, int]
+    reasons: dict[str, int]
+    buy_orders: int
+    buy_quantity: Decimal
+    sell_orders: int
+    sell_quantity: Decimal
+    orders_filled: int
+
+
+def write_orders(folder: Path, path: Path) -> OrderCounts:
+    """Join orders with their fills and terminal events, write the orders table and count it.
 
     Parameters
     ----------
@@ -157,23 +172,15 @@ def write_orders(folder: Path, path: Path) -> dict[str, Any]:
         expired, denied, rejected, open), ``filled`` quantity, average fill price and reason. The
         amount of an order that an algorithm worked is its own last part: what its parts sent is
         theirs, so that no quantity counts twice.
-
-    Returns
-    -------
-    dict[str, Any]
-        Orders by status, by side, by type, and reasons of denied and rejected orders.
     """
     orders = read_event_table(folder / "order_events.arrow")
-    fills = read_event_table(folder / "fill_events.arrow")
-    ends = read_event_table(folder / "end_events.arrow")
     orders = _changed(orders, read_event_table(folder / "change_events.arrow"))
-    totals = _totals_by_order(fills)
-    filled = _lookup(orders["order_id"], totals["order_id"], totals["filled"])
-    average = _lookup(orders["order_id"], totals["order_id"], totals["average"])
-    # The first end counts: a canceled order can be refused a second cancel.
-    ended = _lookup(orders["order_id"], ends["order_id"], ends["status"])
-    reason = _lookup(orders["order_id"], ends["order_id"], ends["reason"])
-    ended_ts = _lookup(orders["order_id"], ends["order_id"], ends["ts"])
+    ids = orders["order_id"]
+    totals = _totals_by_order(read_event_table(folder / "fill_events.arrow"))
+    filled, average = _lookup(ids, totals, "filled", "average")
+    # The first terminal event counts: a canceled order can be refused a second cancel.
+    ends = read_event_table(folder / "end_events.arrow")
+    ended, reason, ended_ts = _lookup(ids, ends, "status", "reason", "ts")
     filled = pc.fill_null(filled, pa.scalar(Decimal(0), DECIMAL))
     status = pc.if_else(
         pc.greater_equal(filled, orders["amount"]), "filled", pc.fill_null(ended, "open")
@@ -181,12 +188,8 @@ def write_orders(folder: Path, path: Path) -> dict[str, Any]:
     table = arrow.table(
         {
             "timestamp": orders["ts"].cast(TIME),
-            "id": orders["order_id"],
-            "side": orders["side"],
-            "type": orders["type"],
-            "time_in_force": orders["time_in_force"],
-            "price": orders["price"],
-            "amount": orders["amount"],
+            "id": ids,
+            **{name: orders[name] for name in ("side", "type", "time_in_force", "price", "amount")},
             "status": status,
             "filled": filled,
             "avg_fill_price": average,
@@ -206,7 +209,7 @@ def _changed(orders: pa.Table, changes: pa.Table) -> pa.Table:
     latest_first = changes.take(np.arange(changes.num_rows)[::-1])
     for name in ("price", "amount"):
         given = latest_first.filter(pc.is_valid(latest_first[name]))
-        last = _lookup(orders["order_id"], given["order_id"], given[name])
+        (last,) = _lookup(orders["order_id"], given, name)
         orders = orders.set_column(
             orders.schema.get_field_index(name), name, pc.coalesce(last, orders[name])
         )
@@ -229,38 +232,38 @@ def _totals_by_order(fills: pa.Table) -> pa.Table:
 
 
 def _lookup(
-    wanted: "pa.ChunkedArray[Any]", keys: "pa.ChunkedArray[Any]", values: "pa.ChunkedArray[Any]"
-) -> "pa.ChunkedArray[Any]":
-    """Return the value of each wanted key, null where there is none; the first of equal keys."""
-    if len(keys) == 0:
-        return pa.chunked_array([pa.nulls(len(wanted), values.type)])
-    index = pc.index_in(wanted, value_set=keys.combine_chunks())
-    return values.take(index)
+    order_ids: "pa.ChunkedArray[Any]", table: pa.Table, *columns: str
+) -> "list[pa.ChunkedArray[Any]]":
+    """Return columns of a table for each order, null where it has none; its first row counts."""
+    if not table.num_rows:
+        return [pa.chunked_array([pa.nulls(len(order_ids), table[each].type)]) for each in columns]
+    index = pc.index_in(order_ids, value_set=table["order_id"].combine_chunks())
+    return [table[each].take(index) for each in columns]
 
 
-def _count_orders(table: pa.Table) -> dict[str, Any]:
+def _count_orders(table: pa.Table) -> OrderCounts:
     refused = table.filter(pc.is_in(table["status"], pa.array(["denied", "rejected"])))
     # What follows the colon is about the one order; the table has it.
     kinds = pc.replace_substring_regex(pc.fill_null(refused["reason"], ""), r"(?s):.*", "")
     reasons = pc.value_counts(kinds).to_pylist()
-    by_side = {
-        side: table.filter(pc.equal(table["side"], side))["amount"] for side in ("buy", "sell")
-    }
-    return {
-        "orders": table.num_rows,
-        "orders_by_status": _counts(table["status"]),
-        "orders_by_type": _counts(table["type"]),
-        "reasons": {
+    buys, sells = (
+        table.filter(pc.equal(table["side"], side))["amount"] for side in ("buy", "sell")
+    )
+    return OrderCounts(
+        orders=table.num_rows,
+        orders_by_status=_counts(table["status"]),
+        orders_by_type=_counts(table["type"]),
+        reasons={
             each["values"]: each["counts"]
             for each in sorted(reasons, key=lambda each: -int(each["counts"]))[:20]
         },
-        "buy_orders": len(by_side["buy"]),
-        "buy_quantity": str(pc.sum(by_side["buy"]).as_py() or Decimal(0)),
-        "sell_orders": len(by_side["sell"]),
-        "sell_quantity": str(pc.sum(by_side["sell"]).as_py() or Decimal(0)),
-        "orders_filled": pc.sum(pc.greater(table["filled"], pa.scalar(Decimal(0), DECIMAL))).as_py()
+        buy_orders=len(buys),
+        buy_quantity=pc.sum(buys).as_py() or Decimal(0),
+        sell_orders=len(sells),
+        sell_quantity=pc.sum(sells).as_py() or Decimal(0),
+        orders_filled=pc.sum(pc.greater(table["filled"], pa.scalar(Decimal(0), DECIMAL))).as_py()
         or 0,
-    }
+    )
 
 
 def _counts(column: "pa.ChunkedArray[Any]") -> dict[str, int]:
@@ -272,48 +275,23 @@ def write_positions(
     path: Path, closed: Iterable[RoundTrip], still_open: Iterable[RoundTrip]
 ) -> None:
     """Write the positions table: round trips in order of their end, then what is open."""
-    trips = [*closed, *still_open]
-    columns: list[list[Any]] = [
-        [trip.position_id for trip in trips],
-        [trip.side for trip in trips],
-        ["open" if trip.closed_ts is None else "closed" for trip in trips],
-        [trip.opened_ts for trip in trips],
-        [trip.closed_ts for trip in trips],
-        [trip.quantity for trip in trips],
-        [trip.peak_quantity for trip in trips],
-        [_fit(trip.average_open) for trip in trips],
-        [_fit(trip.average_close) for trip in trips],
-        [trip.realized_pnl for trip in trips],
-        [trip.commissions for trip in trips],
-        [trip.net_pnl for trip in trips],
-        [trip.fills for trip in trips],
-    ]
-    _write(path, POSITIONS, columns)
+    _write(path, POSITIONS, _POSITION_ATTRIBUTES, [*closed, *still_open])
 
 
-def write_equity(path: Path, samples: Iterable[Sample]) -> None:
+def write_equity(path: Path, points: Sequence[EquityPoint]) -> None:
     """Write the equity table."""
-    rows = list(samples)
-    columns: list[list[Any]] = [
-        [each.ts for each in rows],
-        [each.equity for each in rows],
-        [each.cash for each in rows],
-        [each.realized for each in rows],
-        [each.unrealized for each in rows],
-        [each.quantity for each in rows],
-        [_fit(each.entry) for each in rows],
-        [each.price for each in rows],
-    ]
-    _write(path, EQUITY, columns)
+    _write(path, EQUITY, _EQUITY_ATTRIBUTES, points)
 
 
-def _write(path: Path, schema: pa.Schema, columns: list[list[Any]]) -> None:
-    arrays = [
-        pa.array(values, pa.int64()).cast(TIME)
-        if field.type == TIME
-        else pa.array(values, field.type)
-        for values, field in zip(columns, schema, strict=True)
-    ]
+def _write(path: Path, schema: pa.Schema, attributes: str, rows: Sequence[object]) -> None:
+    """Write a table whose columns are attributes of objects."""
+    arrays: list[Any] = []
+    for name, field in zip(attributes.split(), schema, strict=True):
+        values = [getattr(each, name) for each in rows]
+        if field.name.startswith("avg_"):
+            values = [_fit(each) for each in values]
+        kind = pa.int64() if field.type == TIME else field.type
+        arrays.append(pa.array(values, kind).cast(field.type))
     pq.write_table(arrow.table(arrays, schema=schema), path, compression="zstd")
 
 

@@ -1,23 +1,23 @@
 """The child process of a run: replay, write down what happened, end.
 
-Run as ``python -m odum_assets.backtest.worker PLAN PROGRESS_FD PARENT``. Facts are written last; an
-error that a person can act on goes to the parent beside the progress (a full disk would not take
-it), anything else ends in a traceback. Counting the events is the parent's: the engine's memory is
-gone by then. The process ends with its parent.
+Run as ``python -m odum_assets.backtest.worker PLAN MESSAGES_FD PARENT``. The outcome is written
+last; an error that a person can act on goes to the parent beside the progress (a full disk would
+not take it), anything else ends in a traceback. The process ends with its parent.
 """
 
 import gc
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from odum_assets.backtest.facts import ReplayFacts
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.node import Replay
+from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
+from odum_assets.backtest.process import Messages
 from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
 from odum_assets.backtest.strategies.loading import import_from_here
 from odum_assets.backtest.strategies.sources import StrategySources
@@ -30,19 +30,14 @@ def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
     end_with_parent(int(arguments[2]))
     plan = RunPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
-    descriptor = int(arguments[1])
+    messages = Messages(int(arguments[1]))
+    report = partial(messages.progress, 0)
     sources = strategy_sources([plan])
-
-    def report(phase: str, done: float, orders: int, market_time_ns: int | None) -> None:
-        _send(descriptor, [phase, done, orders, market_time_ns])
-
     leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
-    replay_to_end(
-        plan, lambda: streamed(plan), report, lambda text: _send(descriptor, text), sources
-    )
+    replay_to_end(plan, lambda: streamed(plan), report, partial(messages.refused, 0), sources)
 
 
 def strategy_sources(plans: Iterable[RunPlan]) -> StrategySources:
@@ -60,7 +55,7 @@ def replay_to_end(
     refuse: Callable[[str], None],
     sources: StrategySources,
 ) -> NoReturn:
-    """Replay a plan, write down its facts or tell why it is refused, and end the process.
+    """Replay a plan, write down its outcome or tell why it is refused, and end the process.
 
     Parameters
     ----------
@@ -76,8 +71,8 @@ def replay_to_end(
         The code of the strategy.
     """
 
-    def finish(facts: ReplayFacts) -> NoReturn:
-        facts.write(plan.work)
+    def finish(outcome: ReplayOutcome) -> NoReturn:
+        outcome.write(plan.work)
         _end(0)
 
     try:
@@ -97,12 +92,6 @@ def _end(code: int) -> NoReturn:
     sys.stderr.flush()
     # Nothing is left to do: taking a day's engine apart object by object would take seconds.
     os._exit(code)
-
-
-def _send(descriptor: int, message: list[Any] | str) -> None:
-    """Write progress, or the text of an error, as a line of JSON; the parent reads to the end."""
-    with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as pipe:
-        pipe.write(json.dumps(message) + "\n")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def register_ended(instance: dg.DagsterInstance, project: Project, run: dg.Dagst
         If the registry or a record cannot be written.
     """
     from odum_assets.registry.pending import attach_dagster_run, close_pending, register_ending
-    from odum_assets.results.failures import request_record, run_id_of
+    from odum_assets.results.requested import request_record
+    from odum_assets.results.run_id import run_id_of
 
     ending, given = ending_of(instance, run), run.tags.get(RUN_ID_TAG)
     if ending is None or (given is not None and _is_tried_again(run)):

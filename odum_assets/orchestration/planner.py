@@ -26,7 +26,7 @@ from odum_assets.orchestration.project import Project, Source, missing_raw
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.requests import NewRun, RunOptions, WindowOptions
 from odum_assets.raw.layout import DataType
-from odum_assets.results.failures import run_id_of
+from odum_assets.results.run_id import run_id_of
 from odum_assets.utc import iso_ns
 
 if TYPE_CHECKING:

@@ -169,7 +169,7 @@ class VariantsRegistration:
     def begin(self, runs: "Sequence[VariantRun]") -> None:
         """Register the variants as queued: whatever comes, each of them ends in the registry."""
         from odum_assets.registry.pending import register_queued_runs
-        from odum_assets.results.failures import request_record
+        from odum_assets.results.requested import request_record
 
         dagster_run_id = self._context.run.run_id
         records = [
@@ -271,8 +271,7 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
     ConfigError
         If the given id is none, or was made for another content of the configuration.
     """
-    from odum_assets.results.failures import run_id_of
-    from odum_assets.results.run_id import is_of_config, is_run_id
+    from odum_assets.results.run_id import is_of_config, is_run_id, run_id_of
     from odum_assets.results.store import ResultStore
 
     given, loaded = run.tags.get(RUN_ID_TAG), request.config

@@ -29,7 +29,8 @@ from odum_assets.registry.models import ARTIFACTS, EVENTS, IS_PENDING, RUNS
 from odum_assets.registry.records import PHASE_LIMIT, Row, pending_row, record_of
 from odum_assets.registry.register import insert, opened, register_record
 from odum_assets.registry.types import RunStatus
-from odum_assets.results.failures import request_record, write_failure
+from odum_assets.results.failures import write_failure
+from odum_assets.results.requested import request_record
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 
@@ -79,7 +80,7 @@ def register_queued(
     request : RunRequest
         What was asked for; its days may be missing.
     run_id : str
-        Its id, such as `odum_assets.results.failures.run_id_of` makes. The Dagster run gets it as
+        Its id, such as `odum_assets.results.run_id.run_id_of` makes. The Dagster run gets it as
         tag ``odum/run_id``.
     dagster_run_id : str, optional
         The Dagster run that will carry it out, where that is known; else `attach_dagster_run`.

@@ -113,7 +113,7 @@ def pending_row(request: Row, status: RunStatus, moment: datetime) -> Row:
     Parameters
     ----------
     request : dict
-        From `odum_assets.results.failures.request_record`.
+        From `odum_assets.results.requested.request_record`.
     status : RunStatus
         Queued or running.
     moment : datetime

@@ -5,19 +5,19 @@ from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest.request import name_days
+from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
-from odum_assets.results.execution import Executed
 from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns, iso_ns
 
 _MOST_NAMED = 5
 
 
-def missing_days(run: Executed) -> list[str]:
+def missing_days(run: CompletedRun) -> list[str]:
     """Return the days of the window that the catalog lacks, in order."""
     return [day.isoformat() for day in run.request.missing_days]
 
 
-def partial_days(run: Executed) -> list[dict[str, Any]]:
+def partial_days(run: CompletedRun) -> list[dict[str, Any]]:
     """Return the partitions whose rows stop far from an edge of their day, JSON-ready.
 
     Only edges inside the window count, and only distances above ``quality.max_edge_gap_secs``.
@@ -29,7 +29,7 @@ def partial_days(run: Executed) -> list[dict[str, Any]]:
         distances in seconds (``starts_late_s``, ``ends_early_s``).
     """
     limit = run.request.config.config.quality.max_edge_gap_secs
-    found = (_partial(each, run.request.bounds(), limit) for each in run.manifests)
+    found = (_partial(each, run.request.bounds(), limit) for each in run.inputs.manifests)
     return [each for each in found if each is not None]
 
 
@@ -58,7 +58,7 @@ def _partial(
     }
 
 
-def coverage_flags(run: Executed) -> list[str]:
+def coverage_flags(run: CompletedRun) -> list[str]:
     """Return what a reader must know of missing, partial and repeated data."""
     flags = []
     missing = run.request.missing_days
@@ -67,8 +67,8 @@ def coverage_flags(run: Executed) -> list[str]:
             f"The catalog lacks {len(missing)} of {len(missing) + len(run.request.days)} days of "
             f"the window: {name_days(missing)}."
         )
-    if run.repeated:
-        counts = ", ".join(f"{count} of {name}" for name, count in run.repeated.items())
+    if run.inputs.repeated:
+        counts = ", ".join(f"{count} of {name}" for name, count in run.inputs.repeated.items())
         flags.append(f"Rows that two neighboring days hold were replayed once: {counts}.")
     partial = partial_days(run)
     if partial:

@@ -7,6 +7,8 @@ depend on process, chunk size, mode, or on how the tables are stored.
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog.arrow import Column, flags_of, kernels, text_parts
+from odum_assets.results.json_figures import texts
 
 _BATCH_ROWS = 100_000
 _TABLES = {
@@ -64,14 +68,19 @@ _TABLES = {
 _BALANCES = ("starting_balance", "final_balance", "realized", "commissions", "funding")
 
 
-def result_digest(folder: Path, account: dict[str, Any]) -> str:
+def digest_of(run: CompletedRun) -> str:
+    """Return the digest of a run whose tables lie in its work folder."""
+    return result_digest(run.plan.work, texts(asdict(run.figures.account)))
+
+
+def result_digest(folder: Path, account: Mapping[str, Any]) -> str:
     """Return the digest of a run's tables and balances.
 
     Parameters
     ----------
     folder : Path
         Holds orders.parquet, fills.parquet and positions.parquet.
-    account : dict[str, Any]
+    account : mapping of str to str
         Balances as text.
 
     Returns

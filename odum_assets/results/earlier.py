@@ -5,6 +5,7 @@ again from the tables of a report. What does not: the rules themselves (``backte
 of results are never rewritten.
 """
 
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.backtest.equity import outside_gaps
 from odum_assets.backtest.metrics import FIGURES_VERSION, EquitySeries, equity_figures
+from odum_assets.results.json_figures import numbers
 from odum_assets.utc import NS_PER_SECOND
 
 
@@ -103,9 +105,8 @@ def recomputed(summary: dict[str, Any], days: list[str], equity: Path) -> dict[s
         ratios["annualization_days"],
         [date.fromisoformat(each) for each in days],
     )
-    figures = equity_figures(series)
+    figures = numbers(asdict(equity_figures(series)))
     drawdown = figures["drawdown"]
-    drawdown["max_drawdown_amount"] = float(drawdown["max_drawdown_amount"])
     return {
         **summary,
         "figures_version": FIGURES_VERSION,

@@ -1,80 +1,17 @@
 """Runs that left no result: why, and what was asked for, kept as ``failed/<run_id>.json``.
 
-They are kept beside the results so that an index over the results can be made anew with them.
+They are kept beside the results so that an index over the results can be rebuilt with them.
 """
 
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from odum_assets.backtest.request import RunRequest
-from odum_assets.results.run_id import new_run_id
+from odum_assets.results.requested import request_record
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultError, ResultStore, json_text
 from odum_assets.settings import Settings
 from odum_assets.storage.files import write_synced
-from odum_assets.utc import DAY_NS, day_start_ns, iso_ns
-
-
-def run_id_of(request: RunRequest, dagster_run_id: str | None = None) -> str:
-    """Return a run id for a request that was not run yet, a fresh one or that of a Dagster run.
-
-    Raises
-    ------
-    ResultError
-        If the request has neither days nor a window.
-    """
-    return new_run_id(request.config, _window(request)[0], dagster_run_id)
-
-
-def request_record(
-    request: RunRequest,
-    run_id: str,
-    dagster_run_id: str | None = None,
-    sweep: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return what was asked for, JSON-ready: the part of a record that is known before the run.
-
-    Parameters
-    ----------
-    request : RunRequest
-        What was asked for; its days may be missing.
-    run_id : str
-        The run's id.
-    dagster_run_id : str, optional
-        The Dagster run that carries it out.
-    sweep : dict[str, Any], optional
-        Sweep that it is a variant of, as in the provenance of a result.
-
-    Raises
-    ------
-    ResultError
-        If the request has neither days nor a window.
-    """
-    start, end = _window(request)
-    config = request.config
-    algorithm = request.exec_algorithm or config.config.strategy.exec_algorithm
-    return {
-        "run_id": run_id,
-        "mode": request.mode,
-        "instrument": str(config.key),
-        "start": iso_ns(start),
-        "end": None if end is None else iso_ns(end),
-        "metadata": {
-            "run_id": run_id,
-            "mode": request.mode,
-            "partition": request.partition,
-            "days": [day.isoformat() for day in request.days],
-            "config_name": config.name,
-            "config_path": str(config.path),
-            "config_hash": config.content_hash,
-            "config": config.config.model_dump(mode="json", by_alias=True),
-            "instrument_key": str(config.key),
-            "snapshot_mode": request.snapshot_mode,
-            "close_positions": request.close_positions,
-            "exec_algorithm": algorithm.model_dump(mode="json"),
-            "dagster_run_id": dagster_run_id,
-            "sweep": sweep,
-        },
-    }
 
 
 def store_failure(
@@ -183,14 +120,3 @@ def read_failure(store: ResultStore, run_id: str) -> dict[str, Any]:
             f"{path}: not a record of a failed run that this version can read "
             f"({type(error).__name__}: {error}); move it away"
         ) from error
-
-
-def _window(request: RunRequest) -> tuple[int, int | None]:
-    """Return the window that was asked for (ns since 1970)."""
-    start, end = request.start_ns, request.end_ns
-    if request.days:
-        start = day_start_ns(request.days[0]) if start is None else start
-        end = day_start_ns(request.days[-1]) + DAY_NS if end is None else end
-    if start is None:
-        raise ResultError(f"{request.config.name}: a run without days and without a window")
-    return start, end

@@ -1,36 +1,44 @@
 """Where a result comes from: every input with its fingerprint, every version, the run's options."""
 
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
 from odum_assets.results.coverage import missing_days, partial_days
-from odum_assets.results.execution import Executed
+from odum_assets.results.json_figures import texts
 from odum_assets.utc import iso_ns
 
 METADATA_VERSION = 1
 
 
-def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
+def build_metadata(
+    run: CompletedRun, run_id: str, created: str, digest: str, sweep: dict[str, Any] | None
+) -> dict[str, Any]:
     """Return the provenance record of a run, JSON-ready; nanosecond times are texts.
 
     Parameters
     ----------
-    run : Executed
+    run : CompletedRun
         The finished run.
     run_id : str
         Its id.
     created : str
         Wall-clock time of its end, ISO 8601.
+    digest : str
+        Digest of tables and balances.
+    sweep : dict[str, Any] or None
+        Which variant of which sweep the run is; None for a run by itself.
     """
-    request, outcome = run.request, run.outcome
-    config = request.config
+    request, outcome, figures = run.request, run.outcome, run.figures
+    config, algorithm = request.config, run.plan.exec_algorithm
     return {
         "metadata_version": METADATA_VERSION,
         "run_id": run_id,
         "created": created,
-        "digest": run.digest,
+        "digest": digest,
         "mode": request.mode,
         "partition": request.partition,
         "days": [day.isoformat() for day in request.days],
@@ -39,10 +47,10 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "window": {
             "start_ns": None if request.start_ns is None else str(request.start_ns),
             "end_ns": None if request.end_ns is None else str(request.end_ns),
-            "first_trade_ns": str(outcome["first_ns"]),
-            "last_trade_ns": str(outcome["last_ns"]),
-            "first_trade": iso_ns(outcome["first_ns"]),
-            "last_trade": iso_ns(outcome["last_ns"]),
+            "first_trade_ns": str(figures.first_ns),
+            "last_trade_ns": str(figures.last_ns),
+            "first_trade": iso_ns(figures.first_ns),
+            "last_trade": iso_ns(figures.last_ns),
         },
         "config_name": config.name,
         "config_path": str(config.path),
@@ -52,22 +60,22 @@ def build_metadata(run: Executed, run_id: str, created: str) -> dict[str, Any]:
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,
         "close_positions": request.close_positions,
-        "exec_algorithm": run.exec_algorithm.model_dump(mode="json"),
-        "strategy_sha256": outcome["strategy_sha256"],
-        "strategy_modules": outcome["strategy_modules"],
-        "sources": [_source(each) for each in run.manifests],
-        "catalog": [_partition(each) for each in run.manifests],
+        "exec_algorithm": algorithm.model_dump(mode="json"),
+        "strategy_sha256": outcome.strategy_sha256,
+        "strategy_modules": outcome.strategy_modules,
+        "sources": [_source(each) for each in run.inputs.manifests],
+        "catalog": [_partition(each) for each in run.inputs.manifests],
         "volume_curve": {
             "days": [_partition(each) for each in run.curve_days],
             "uniform": not run.curve_days,
         }
-        if run.exec_algorithm.type == "VWAP"
+        if algorithm.type == "VWAP"
         else None,
-        "sweep": run.sweep,
-        "reconciliation": outcome["reconciliation"],
-        "rows_replayed": run.rows_replayed,
-        "rows_repeated": run.repeated,
-        "resources": outcome["resources"],
+        "sweep": sweep,
+        "reconciliation": texts(asdict(figures.reconciliation)),
+        "rows_replayed": run.inputs.rows,
+        "rows_repeated": run.inputs.repeated,
+        "resources": asdict(figures.resources),
         "versions": {
             "odum_assets": version("odum-assets"),
             "nautilus_trader": version("nautilus_trader"),

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.request import RunRequest
+from odum_assets.backtest.run import CompletedRun, ProgressCallback, completed_run
+from odum_assets.results.digest import digest_of
 from odum_assets.results.documents import write_orders_json, write_timeline
-from odum_assets.results.execution import Executed, ProgressCallback, executed
 from odum_assets.results.provenance import build_metadata
 from odum_assets.results.run_id import new_run_id
 from odum_assets.results.store import ResultStore, json_text
@@ -84,26 +85,30 @@ def run_backtest(
     OdumError
         If the request cannot be served or the run fails; nothing is stored then.
     """
-    with executed(request, settings, progress) as run:
+    workspace = ResultStore(settings.results_path).workspace()
+    with completed_run(request, settings, workspace, progress) as run:
         return store_result(run, settings, dagster_run_id, run_id)
 
 
 def store_result(
-    run: Executed,
+    run: CompletedRun,
     settings: Settings,
     dagster_run_id: str | None = None,
     run_id: str | None = None,
+    sweep: dict[str, Any] | None = None,
 ) -> RunResult:
     """Store a finished run; its tables are moved out of its work folder.
 
     Parameters
     ----------
-    run : Executed
+    run : CompletedRun
         The run.
     settings : Settings
         Where results lie.
     dagster_run_id, run_id : str, optional
         As of `run_backtest`.
+    sweep : dict[str, Any], optional
+        Which variant of which sweep the run is.
 
     Raises
     ------
@@ -113,13 +118,16 @@ def store_result(
     created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if run_id is None:
         run_id = new_run_id(run.request.config, run.window_start_ns)
-    document = _document(run, run_id, created, dagster_run_id)
-    preview = _preview(run.work / "equity.parquet")
-    report = _report(run, document) if run.request.mode == "report" else None
+    work = run.plan.work
+    digest = digest_of(run)
+    metadata = build_metadata(run, run_id, created, digest, sweep)
+    document = _document(run, {**metadata, "dagster_run_id": dagster_run_id})
+    preview = _preview(work / "equity.parquet")
+    report = _report(work, document) if run.request.mode == "report" else None
     entry = ResultStore(settings.results_path).publish(document, report)
     return RunResult(
         run_id=run_id,
-        digest=run.digest,
+        digest=digest,
         summary=document["summary"],
         # As it can be read: numbers of any length are floats.
         metadata=entry.metadata(),
@@ -130,13 +138,11 @@ def store_result(
     )
 
 
-def _document(
-    run: Executed, run_id: str, created: str, dagster_run_id: str | None
-) -> dict[str, Any]:
+def _document(run: CompletedRun, metadata: dict[str, Any]) -> dict[str, Any]:
     start, end = describe_window(run)
     request = run.request
     return {
-        "run_id": run_id,
+        "run_id": metadata["run_id"],
         "mode": request.mode,
         "instrument": str(request.config.key),
         "dataset": f"day-{request.days[0]}"
@@ -144,18 +150,18 @@ def _document(
         else f"day-{request.days[0]}..day-{request.days[-1]}",
         "start": start,
         "end": end,
-        "execution_time": created,
+        "execution_time": metadata["created"],
         "summary": build_summary(run),
-        "metadata": build_metadata(run, run_id, created) | {"dagster_run_id": dagster_run_id},
+        "metadata": metadata,
     }
 
 
-def _report(run: Executed, document: dict[str, Any]) -> Path:
+def _report(work: Path, document: dict[str, Any]) -> Path:
     """Make the report folder in the run's work folder."""
-    folder = run.work / "report"
+    folder = work / "report"
     folder.mkdir()
     for name in _TABLES:
-        shutil.move(run.work / f"{name}.parquet", folder / f"{name}.parquet")
+        shutil.move(work / f"{name}.parquet", folder / f"{name}.parquet")
     write_orders_json(folder)
     write_timeline(folder)
     (folder / "summary.json").write_text(json_text(document), encoding="utf-8")

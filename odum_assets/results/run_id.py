@@ -3,8 +3,10 @@
 import re
 import secrets
 
+from odum_assets.backtest.request import RunRequest
 from odum_assets.config import LoadedConfig
-from odum_assets.utc import datetime_of_ns
+from odum_assets.results.stored_file import ResultError
+from odum_assets.utc import DAY_NS, datetime_of_ns, day_start_ns
 
 _RANDOM = re.compile(r"[0-9a-f]{6}")
 _PATTERN = re.compile(r"[A-Z]{2,4}_[A-Z0-9]{2,24}_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}")
@@ -37,6 +39,34 @@ def new_run_id(
         f"{config.key.venue_code}_{config.key.short_name}_{start:%Y%m%d_%H%M%S}"
         f"{fraction // 10_000_000:02d}_{config.content_hash[:6]}_{random}"
     )
+
+
+def run_id_of(request: RunRequest, dagster_run_id: str | None = None) -> str:
+    """Return a run id for a request that was not run yet, a fresh one or that of a Dagster run.
+
+    Raises
+    ------
+    ResultError
+        If the request has neither days nor a window.
+    """
+    return new_run_id(request.config, requested_window(request)[0], dagster_run_id)
+
+
+def requested_window(request: RunRequest) -> tuple[int, int | None]:
+    """Return the window that was asked for (ns since 1970); its end is None where it is open.
+
+    Raises
+    ------
+    ResultError
+        If the request has neither days nor a window.
+    """
+    start, end = request.start_ns, request.end_ns
+    if request.days:
+        start = day_start_ns(request.days[0]) if start is None else start
+        end = day_start_ns(request.days[-1]) + DAY_NS if end is None else end
+    if start is None:
+        raise ResultError(f"{request.config.name}: a run without days and without a window")
+    return start, end
 
 
 def is_run_id(text: str) -> bool:

@@ -198,6 +198,12 @@ class ResultStore:
         with scratch_folder(self.root / ".staging", self._forget_unfinished) as folder:
             yield folder
 
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Make a work folder as `scratch`, and say what to do when the system refuses something."""
+        with self.explained(), self.scratch() as folder:
+            yield folder
+
     def publish(self, document: dict[str, Any], report: Path | None) -> ResultEntry:
         """Store a finished run: whole, or not at all.
 

@@ -3,17 +3,18 @@
 Amounts are JSON numbers with the digits they have; a figure that is not known is null.
 """
 
-from decimal import Decimal
+from dataclasses import asdict
 from typing import Any
 
-from odum_assets.backtest.metrics import FIGURES_VERSION
+from odum_assets.backtest.metrics import FIGURES_VERSION, EquityFigures
+from odum_assets.backtest.run import CompletedRun
 from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.results.coverage import coverage_flags, missing_days
-from odum_assets.results.execution import Executed
+from odum_assets.results.json_figures import amount_text, numbers
 from odum_assets.utc import iso_ns
 
 
-def build_summary(run: Executed) -> dict[str, Any]:
+def build_summary(run: CompletedRun) -> dict[str, Any]:
     """Return the summary of a finished run.
 
     Returns
@@ -25,83 +26,76 @@ def build_summary(run: Executed) -> dict[str, Any]:
         and drawdowns are negative. ``figures_version`` says which rules the figures follow
         (`odum_assets.backtest.metrics.FIGURES_VERSION`).
     """
-    outcome = run.outcome
-    account, counts = outcome["account"], outcome["counts"]
-    reconciliation, trades = outcome["reconciliation"], outcome["trades"]
-    net = _net(account)
-    quantity = Decimal(outcome["position"]["quantity"])
+    figures = run.figures
+    account, orders, trades = figures.account, figures.orders, figures.trades
+    returns, drawdown = figures.equity.returns, figures.equity.drawdown
+    quantity = figures.position.quantity
     summary = {
         "figures_version": FIGURES_VERSION,
-        "orders": counts["orders"],
-        "fills": outcome["fills"],
-        "pnl": net,
+        "orders": orders.orders,
+        "fills": figures.fills,
+        "pnl": account.net,
         "pnl_breakdown": {
-            "realized": account["realized"],
-            "unrealized": account["unrealized"],
-            "unrealized_before_closing": account["unrealized_before_closing"],
-            "commissions": account["commissions"],
-            "funding": account["funding"],
-            "net": net,
+            "realized": account.realized,
+            "unrealized": account.unrealized,
+            "unrealized_before_closing": account.unrealized_before_closing,
+            "commissions": account.commissions,
+            "funding": account.funding,
+            "net": account.net,
         },
         "account": {
             "currency": run.request.config.config.venue.base_currency,
-            "starting_balance": account["starting_balance"],
-            "final_balance": account["final_balance"],
-            "balance_change": reconciliation["balance_change"],
-            "final_equity": account["final_equity"],
-            "lowest_equity": account["lowest_equity"],
+            "starting_balance": account.starting_balance,
+            "final_balance": account.final_balance,
+            "balance_change": figures.reconciliation.balance_change,
+            "final_equity": account.final_equity,
+            "lowest_equity": account.lowest_equity,
         },
-        "returns": outcome["returns"],
+        "returns": {**asdict(figures.account_returns), **asdict(returns)},
         "position": {
             "side": "FLAT" if not quantity else ("LONG" if quantity > 0 else "SHORT"),
-            **outcome["position"],
+            **asdict(figures.position),
         },
         "position_stats": {
-            "buy_orders": counts["buy_orders"],
-            "buy_quantity": counts["buy_quantity"],
-            "sell_orders": counts["sell_orders"],
-            "sell_quantity": counts["sell_quantity"],
-            "market_orders": counts["orders_by_type"].get("MARKET", 0),
-            "limit_orders": counts["orders_by_type"].get("LIMIT", 0),
+            "buy_orders": orders.buy_orders,
+            "buy_quantity": orders.buy_quantity,
+            "sell_orders": orders.sell_orders,
+            "sell_quantity": orders.sell_quantity,
+            "market_orders": orders.orders_by_type.get("MARKET", 0),
+            "limit_orders": orders.orders_by_type.get("LIMIT", 0),
         },
-        "trades": trades,
-        "drawdown": outcome["drawdown"],
-        "ratios": outcome["ratios"],
+        "trades": asdict(trades),
+        "drawdown": asdict(drawdown),
+        "ratios": asdict(figures.equity.ratios),
         # Readers of earlier files look for these beside their sections; they mean the same there.
-        "avg_return": outcome["returns"]["avg_return"],
-        "avg_loss": trades["avg_loss"],
-        "avg_loss_pct": trades["avg_loss_pct"],
-        "max_drawdown": outcome["drawdown"]["max_drawdown"],
-        "max_drawdown_pct": outcome["drawdown"]["max_drawdown_pct"],
-        "orders_by_status": counts["orders_by_status"],
-        "orders_filled": counts["orders_filled"],
-        "refusals": counts["reasons"],
-        "skipped_no_aggressor": outcome["skipped_no_aggressor"],
+        "avg_return": returns.avg_return,
+        "avg_loss": trades.avg_loss,
+        "avg_loss_pct": trades.avg_loss_pct,
+        "max_drawdown": drawdown.max_drawdown,
+        "max_drawdown_pct": drawdown.max_drawdown_pct,
+        "orders_by_status": orders.orders_by_status,
+        "orders_filled": orders.orders_filled,
+        "refusals": orders.reasons,
+        "skipped_no_aggressor": run.outcome.skipped_no_aggressor,
         "valuation": _valuation(run),
         "simulated": simulated(run),
         "missing_days": missing_days(run),
         "flags": flags(run),
     }
-    return _numbers(summary)  # type: ignore[no-any-return]
+    return numbers(summary)  # type: ignore[no-any-return]
 
 
-def _net(account: dict[str, Any]) -> Decimal:
-    """Return the profit after commissions and funding."""
-    realized, commissions = Decimal(account["realized"]), Decimal(account["commissions"])
-    return realized - commissions + Decimal(account["funding"])
-
-
-def simulated(run: Executed) -> list[dict[str, Any]]:
+def simulated(run: CompletedRun) -> list[dict[str, Any]]:
     """Return what of a real market the run simulated and what not, one entry per aspect."""
     config = run.request.config.config
     execution, venue = config.execution, config.venue
     mode = run.request.snapshot_mode
     latency = execution.latency
     has_latency = bool(latency.insert_ns or latency.update_ns or latency.cancel_ns)
-    payments = run.outcome["account"]["funding_payments"]
+    payments = run.figures.account.funding_payments
     has_funding = config.data_catalog.derivative_ticker_path is not None
     refused = {
-        status: run.outcome["counts"]["orders_by_status"].get(status, 0)
+        status: run.figures.orders.orders_by_status.get(status, 0)
         for status in ("denied", "rejected")
     }
     market = {
@@ -146,7 +140,7 @@ def simulated(run: Executed) -> list[dict[str, Any]]:
     ]
 
 
-def _slippage(run: Executed) -> list[dict[str, Any]]:
+def _slippage(run: CompletedRun) -> list[dict[str, Any]]:
     """Return the aspect of slippage where a chance of it is configured.
 
     NautilusTrader's fill model lets orders slip on a book of best bid and ask alone; on a book of
@@ -166,13 +160,13 @@ def _slippage(run: Executed) -> list[dict[str, Any]]:
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
 
 
-def flags(run: Executed) -> list[str]:
+def flags(run: CompletedRun) -> list[str]:
     """Return what a reader of the result must know, in short sentences."""
-    outcome, config = run.outcome, run.request.config.config
-    account, position = outcome["account"], outcome["position"]
-    statuses = outcome["counts"]["orders_by_status"]
+    figures, outcome, config = run.figures, run.outcome, run.request.config.config
+    account, position = figures.account, figures.position
+    statuses = figures.orders.orders_by_status
     found = []
-    if Decimal(position["quantity"]) or position["open_positions"]:
+    if position.quantity or position.open_positions:
         why = (
             "the closing orders did not take all of it: the book was too thin, or orders on their "
             "way filled beside them"
@@ -180,10 +174,10 @@ def flags(run: Executed) -> list[str]:
             else "closing was switched off"
         )
         found.append(
-            f"A position of {position['quantity']} is still open ({why}); it is worth "
-            f"{account['unrealized']} {config.venue.base_currency} unrealized."
+            f"A position of {amount_text(position.quantity)} is still open ({why}); it is worth "
+            f"{amount_text(account.unrealized)} {config.venue.base_currency} unrealized."
         )
-    if Decimal(account["lowest_equity"]) < 0:
+    if account.lowest_equity < 0:
         found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
     found += coverage_flags(run)
     found += [
@@ -191,41 +185,41 @@ def flags(run: Executed) -> list[str]:
         for status in ("denied", "rejected")
         if statuses.get(status)
     ]
-    if outcome["skipped_no_aggressor"]:
+    if outcome.skipped_no_aggressor:
         found.append(
-            f"{outcome['skipped_no_aggressor']} trade rows had no aggressor side and sent no order."
+            f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
         )
     if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
         found.append("Funding is not charged: no funding data are configured.")
-    if outcome["strategy_changed"]:
+    if outcome.strategy_changed:
         found.append(
-            f"{', '.join(outcome['strategy_changed'])} was edited during the run; this is the "
+            f"{', '.join(outcome.strategy_changed)} was edited during the run; this is the "
             "result of the code as it was at the start, which strategy_sha256 identifies."
         )
     found += [f"{each['detail']}." for each in _slippage(run) if not each["simulated"]]
     found += _volume_flags(run)
     if config.execution.fill_model.random_seed is None:
         found.append("Fills draw on a random seed of their own: a re-run may differ.")
-    if not outcome["fills"]:
+    if not figures.fills:
         found.append("No order was filled.")
-    return found + _growth_flags(outcome)
+    return found + _growth_flags(figures.equity)
 
 
-def _growth_flags(outcome: dict[str, Any]) -> list[str]:
+def _growth_flags(equity: EquityFigures) -> list[str]:
     """Say that growth is extrapolated where the window is shorter than a year."""
-    ratios = outcome["ratios"]
-    if outcome["returns"]["cagr_pct"] is None or ratios["returns"] >= ratios["intervals_per_year"]:
+    ratios = equity.ratios
+    if equity.returns.cagr_pct is None or ratios.returns >= ratios.intervals_per_year:
         return []
-    days = ratios["returns"] * ratios["equity_interval_secs"] / 86_400
+    days = ratios.returns * ratios.equity_interval_secs / 86_400
     return [f"CAGR and Calmar ratio are extrapolated from {days:.0f} days to a year."]
 
 
-def _volume_flags(run: Executed) -> list[str]:
-    if not isinstance(run.exec_algorithm, VwapAlgorithm):
+def _volume_flags(run: CompletedRun) -> list[str]:
+    if not isinstance(run.plan.exec_algorithm, VwapAlgorithm):
         return []
     if not run.curve_days:
         return ["VWAP split orders evenly: the catalog has no day before this one."]
-    uneven = run.outcome["orders_without_curve"]
+    uneven = run.outcome.orders_without_curve
     if not uneven:
         return []
     return [
@@ -233,20 +227,20 @@ def _volume_flags(run: Executed) -> list[str]:
     ]
 
 
-def _valuation(run: Executed) -> dict[str, Any] | None:
+def _valuation(run: CompletedRun) -> dict[str, Any] | None:
     stub = run.request.config.config.fx_stub
     if stub is None:
         return None
-    account = run.outcome["account"]
+    account = run.figures.account
     pair, rate = next(iter(stub.items()))
     return {
         "currency": pair.partition("_")[2],
         "rate": rate,
         "rate_source": f"fx_stub.{pair}",
-        "starting_balance": Decimal(account["starting_balance"]) * rate,
-        "final_balance": Decimal(account["final_balance"]) * rate,
-        "pnl": _net(account) * rate,
-        "final_equity": Decimal(account["final_equity"]) * rate,
+        "starting_balance": float(account.starting_balance * rate),
+        "final_balance": float(account.final_balance * rate),
+        "pnl": float(account.net * rate),
+        "final_equity": float(account.final_equity * rate),
     }
 
 
@@ -254,26 +248,10 @@ def _aspect(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:
     return {"aspect": aspect, "simulated": is_simulated, "detail": detail}
 
 
-_TEXTS = frozenset({"side", "currency", "rate_source", "aspect", "detail"})
-
-
-def _numbers(value: Any, name: str = "") -> Any:  # noqa: ANN401 - any JSON-like value
-    """Turn amounts (texts and decimals) into floats; names and sentences stay."""
-    if isinstance(value, dict):
-        return {key: _numbers(each, key) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_numbers(each, name) if isinstance(each, dict) else each for each in value]
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, str) and name not in _TEXTS:
-        return float(value)
-    return value
-
-
-def describe_window(run: Executed) -> tuple[str, str]:
+def describe_window(run: CompletedRun) -> tuple[str, str]:
     """Return start and end of the replayed window as ISO 8601 texts."""
     end = run.request.end_ns
     return (
         iso_ns(run.window_start_ns),
-        iso_ns(run.outcome["last_ns"] if end is None else end),
+        iso_ns(run.figures.last_ns if end is None else end),
     )

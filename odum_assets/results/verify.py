@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.backtest.request import RunRequest
+from odum_assets.backtest.run import ProgressCallback, completed_run
 from odum_assets.config import LoadedConfig, RunConfig
 from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.errors import ConfigError
-from odum_assets.results.execution import ProgressCallback, executed
+from odum_assets.results.digest import digest_of
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.settings import Settings
 
@@ -70,17 +71,20 @@ def verify_result(
     OdumError
         If there is no such run, or it cannot be run again.
     """
-    entry = ResultStore(settings.results_path).entry(run_id)
+    store = ResultStore(settings.results_path)
+    entry = store.entry(run_id)
     metadata = entry.metadata()
-    with executed(request_of(entry), settings, progress, chunk_rows=chunk_rows) as run:
+    with completed_run(
+        request_of(entry), settings, store.workspace(), progress, chunk_rows=chunk_rows
+    ) as run:
         curve = metadata["volume_curve"]
         recorded = metadata["catalog"] + (curve["days"] if curve else [])
         before = {_name(each): each["digest"] for each in recorded}
-        used = [*run.manifests, *run.curve_days]
+        used = [*run.inputs.manifests, *run.curve_days]
         now = {f"{each.data_type.value} {each.day}": each.digest for each in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
-        changed += _changed_sources(metadata, run.outcome["strategy_modules"])
-        return Verification(run_id, entry.digest, run.digest, tuple(changed))
+        changed += _changed_sources(metadata, run.outcome.strategy_modules)
+        return Verification(run_id, entry.digest, digest_of(run), tuple(changed))
 
 
 def request_of(entry: ResultEntry) -> RunRequest:

@@ -17,7 +17,8 @@ from odum_assets.errors import BacktestError
 from odum_assets.registry.database import create_engine, registry_url
 from odum_assets.registry.pending import register_progress, register_queued, register_running
 from odum_assets.registry.register import register_run, upgrade_registry
-from odum_assets.results.failures import run_id_of, store_failure
+from odum_assets.results.failures import store_failure
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultStore
 
 RUNS = "/api/v1/runs"

@@ -118,7 +118,7 @@ def _counted(engine: Engine, fills: Iterable[Fill]) -> Ledger:
         engine.apply(quantity, price)
     ledger = Ledger(engine.rules, START)
     count = len(rows)
-    ledger.count(
+    ledger.apply_fills(
         Fills(
             list(range(count)),
             ["P"] * count,

@@ -35,7 +35,7 @@ def _fills(rules: AccountRules, *rows: tuple[str, D, D, D]) -> Fills:
 def _count(rules: AccountRules, *fills: tuple[str, str, str], start: str = "1000") -> Ledger:
     """Count fills of one position: signed quantity, price, commission."""
     ledger = Ledger(rules, D(start))
-    ledger.count(_fills(rules, *(("P", D(q), D(price), D(paid)) for q, price, paid in fills)))
+    ledger.apply_fills(_fills(rules, *(("P", D(q), D(price), D(paid)) for q, price, paid in fills)))
     return ledger
 
 
@@ -160,7 +160,8 @@ def test_a_cash_account_pays_in_full() -> None:
     ledger = _count(CASH, ("2", "100", "0.2"), ("-1", "120", "0.1"))
     assert ledger.cash == D(1000) - 200 - D("0.2") + 120 - D("0.1")
     assert ledger.realized == D(20)
-    assert ledger.value_paid == D(80)
+    # 200 was paid, 120 received: 100 is still in what is held.
+    assert ledger.open_cost == D(100)
     # What is held counts with its full value, and 20 of it is profit.
     assert ledger.equity(D(120)) == ledger.cash + 120
     assert ledger.unrealized(D(120)) == D(20)
@@ -168,8 +169,8 @@ def test_a_cash_account_pays_in_full() -> None:
 
 def test_funding_changes_cash_and_nothing_else() -> None:
     ledger = _count(LINEAR, ("1", "100", "0"))
-    ledger.count_funding(D("-0.25"))
-    ledger.count_funding(D("0.05"))
+    ledger.apply_funding(D("-0.25"))
+    ledger.apply_funding(D("0.05"))
     assert (ledger.cash, ledger.funding) == (D("999.8"), D("-0.2"))
     assert (ledger.realized, ledger.commissions, ledger.entry()) == (D(0), D(0), D(100))
 
@@ -177,7 +178,7 @@ def test_funding_changes_cash_and_nothing_else() -> None:
 def test_hedged_positions_are_counted_apart() -> None:
     ledger = Ledger(LINEAR, D(1000))
     rows = (("A", 2, 100), ("B", -1, 110), ("A", -1, 105))
-    ledger.count(_fills(LINEAR, *((name, D(q), D(price), D(0)) for name, q, price in rows)))
+    ledger.apply_fills(_fills(LINEAR, *((name, D(q), D(price), D(0)) for name, q, price in rows)))
     # The sell of B closes nothing of A.
     assert ledger.realized == D(5)
     assert ledger.quantity == 0
@@ -219,7 +220,7 @@ def _payable(rules: AccountRules, fills: list[tuple[str, D, D, D]]) -> list[tupl
 
 def _apply(rules: AccountRules, fills: list[tuple[str, D, D, D]]) -> tuple[Ledger, list[D]]:
     ledger = Ledger(rules, D(1_000_000))
-    counted = ledger.count(_fills(rules, *fills))
+    counted = ledger.apply_fills(_fills(rules, *fills))
     return ledger, [amount_of(each, rules.currency_precision) for each in counted.realized]
 
 

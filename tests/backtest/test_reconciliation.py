@@ -24,11 +24,12 @@ from tinydays import (
     with_strategy,
 )
 
-from odum_assets.backtest.accounting import account
 from odum_assets.backtest.equity import LastPrices
-from odum_assets.backtest.facts import Funding, ReplayFacts
+from odum_assets.backtest.figures import RunFigures, compute_figures
+from odum_assets.backtest.inputs import plan_of, run_inputs
 from odum_assets.backtest.journal import FILL_EVENTS, read_event_table
 from odum_assets.backtest.ledger import AccountRules, Fills, Ledger
+from odum_assets.backtest.outcome import Funding, ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.reconciliation import reconcile
@@ -37,7 +38,7 @@ from odum_assets.backtest.tables import read_fills
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
-from odum_assets.results.execution import plan_of, prepared
+from odum_assets.results.store import ResultStore
 
 D = Decimal
 EIGHT = 8 * 3600
@@ -123,14 +124,13 @@ class Replayed:
 
     plan: RunPlan
     prices: LastPrices
-    facts: ReplayFacts
+    outcome: ReplayOutcome
     rules: AccountRules
 
-    def counted(self, work: Path, facts: ReplayFacts | None = None) -> dict[str, Any]:
+    def counted(self, work: Path, outcome: ReplayOutcome | None = None) -> RunFigures:
         """Count what a work folder holds."""
-        return account(
-            self.plan.model_copy(update={"work": work}), self.prices, facts or self.facts
-        )
+        plan = self.plan.model_copy(update={"work": work})
+        return compute_figures(plan, self.prices, outcome or self.outcome)
 
     def fills(self) -> Fills:
         """Return what was recorded."""
@@ -142,9 +142,9 @@ class Replayed:
     def ledger(self, fills: Fills, funding: list[Funding] | None = None) -> Ledger:
         """Return an account of some fills; order of time does not matter to its end."""
         ledger = Ledger(self.rules, self.plan.config.venue.starting_balance)
-        for each in self.facts.funding if funding is None else funding:
-            ledger.count_funding(each.amount)
-        ledger.count(fills)
+        for each in self.outcome.funding if funding is None else funding:
+            ledger.apply_funding(each.amount)
+        ledger.apply_fills(fills)
         return ledger
 
 
@@ -168,18 +168,19 @@ def replayed(
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.chdir(Path(__file__).parent)
-        data = stack.enter_context(prepared(wanted, market.settings))
+        workspace = ResultStore(market.settings.results_path).workspace()
+        data = stack.enter_context(run_inputs(wanted, market.settings, workspace))
         plan, _ = plan_of(data.request, data, data.work)
-        facts = run_plan(plan)
+        outcome = run_plan(plan)
         rules = AccountRules(
             multiplier=config.config.multiplier,
             is_inverse=config.key.is_inverse,
             is_cash=config.config.venue.account_type == "CASH",
             price_precision=config.config.instrument.price_precision,
             size_precision=config.config.instrument.size_precision,
-            currency_precision=facts.currency_precision,
+            currency_precision=outcome.currency_precision,
         )
-        yield Replayed(plan, data.prices, facts, rules)
+        yield Replayed(plan, data.prices, outcome, rules)
 
 
 @pytest.fixture
@@ -219,14 +220,14 @@ CHANGES: dict[str, Change] = {
 
 def test_the_account_is_accepted_as_it_is(replayed: Replayed, copy: Path) -> None:
     found = replayed.counted(copy)
-    assert found["fills"] > 40
-    assert found["reconciliation"]["cash_flow_balance"] == found["account"]["final_balance"]
+    assert found.fills > 40
+    assert found.reconciliation.cash_flow_balance == found.account.final_balance
     # Nothing that these accounts do is more than the last decimal off.
-    assert D(found["reconciliation"]["engine_tolerance"]) <= 5 * D(1).scaleb(
-        -replayed.facts.currency_precision
+    assert found.reconciliation.engine_tolerance <= 5 * D(1).scaleb(
+        -replayed.outcome.currency_precision
     )
     rebuilt = replayed.ledger(replayed.fills())
-    assert reconcile(rebuilt, replayed.facts, copy / "fills.parquet")
+    assert reconcile(rebuilt, replayed.outcome, copy / "fills.parquet")
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -254,7 +255,7 @@ def test_a_fills_table_that_differs_from_the_account_is_refused(
     for row in range(table.num_rows):
         pq.write_table(CHANGES[change](table, row), path)
         with pytest.raises(BacktestError, match=REFUSED):
-            reconcile(ledger, replayed.facts, path)
+            reconcile(ledger, replayed.outcome, path)
 
 
 @pytest.mark.parametrize("name", ["quantity", "commission", "realized_pnl", "price"])
@@ -271,7 +272,7 @@ def test_a_column_that_is_off_by_its_last_decimal_is_refused(
     off = (lambda value: value * 2) if name == "price" else (lambda value: value + unit)
     pq.write_table(_changed(table, name, 7, off), path)
     with pytest.raises(BacktestError, match=REFUSED):
-        reconcile(ledger, replayed.facts, path)
+        reconcile(ledger, replayed.outcome, path)
 
 
 def _one(fills: Fills, row: int, change: str) -> Fills:
@@ -295,7 +296,7 @@ def test_an_account_that_counts_other_fills_than_its_table_is_refused(
     for row in range(len(fills.ts)):
         wrong = replayed.ledger(_one(fills, row, change))
         # By our own books alone: NautilusTrader is made to agree.
-        agreeing = replayed.facts.model_copy(
+        agreeing = replayed.outcome.model_copy(
             update={"engine_balance": wrong.engine_cash, "engine_quantity": wrong.quantity}
         )
         with pytest.raises(BacktestError, match=REFUSED):
@@ -304,13 +305,13 @@ def test_an_account_that_counts_other_fills_than_its_table_is_refused(
 
 @pytest.mark.parametrize("replayed", ["funding", "inverse, funding"], indirect=True)
 def test_a_funding_payment_that_is_missing_is_refused(replayed: Replayed, copy: Path) -> None:
-    assert replayed.facts.funding
-    lost = replayed.facts.model_copy(update={"funding": replayed.facts.funding[1:]})
+    assert replayed.outcome.funding
+    lost = replayed.outcome.model_copy(update={"funding": replayed.outcome.funding[1:]})
     with pytest.raises(BacktestError, match="NautilusTrader's account ends at"):
         replayed.counted(copy, lost)
     replayed.counted(copy)
     uncounted = replayed.ledger(replayed.fills(), funding=[])
-    agreeing = replayed.facts.model_copy(update={"engine_balance": uncounted.engine_cash})
+    agreeing = replayed.outcome.model_copy(update={"engine_balance": uncounted.engine_cash})
     with pytest.raises(BacktestError, match="funding payments sum to"):
         reconcile(uncounted, agreeing, copy / "fills.parquet")
 
@@ -322,7 +323,7 @@ def test_a_rule_that_realizes_too_little_is_refused(
     gain = Ledger._gain
     monkeypatch.setattr(Ledger, "_gain", lambda *args: gain(*args) - 1)
     wrong = replayed.ledger(replayed.fills())
-    agreeing = replayed.facts.model_copy(update={"engine_balance": wrong.engine_cash})
+    agreeing = replayed.outcome.model_copy(update={"engine_balance": wrong.engine_cash})
     with pytest.raises(BacktestError, match="the cash flows of the fills give"):
         reconcile(wrong, agreeing, copy / "fills.parquet")
 

@@ -27,7 +27,7 @@ from odum_assets.registry.pending import register_queued
 from odum_assets.registry.queries import get_run
 from odum_assets.registry.register import opened
 from odum_assets.registry.types import RunStatus
-from odum_assets.results.failures import run_id_of
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 from odum_assets.storage.locks import held

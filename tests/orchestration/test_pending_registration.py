@@ -21,7 +21,7 @@ from odum_assets.registry.pending import register_queued, register_running, with
 from odum_assets.registry.queries import RunFilter, get_run, list_runs
 from odum_assets.registry.register import opened
 from odum_assets.registry.types import RunStatus
-from odum_assets.results.failures import run_id_of
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultError
 from odum_assets.settings import Settings
 

@@ -28,8 +28,9 @@ from odum_assets.registry.pending import (
 from odum_assets.registry.queries import RunFilter, get_run, get_runs_of_dagster, list_runs
 from odum_assets.registry.register import rebuild, register_run
 from odum_assets.registry.types import RunStatus
-from odum_assets.results.failures import run_id_of, store_failure
+from odum_assets.results.failures import store_failure
 from odum_assets.results.run import run_backtest
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
 

@@ -27,7 +27,7 @@ from odum_assets.registry.database import (
 from odum_assets.registry.pending import pending_runs, register_queued
 from odum_assets.registry.register import open_registry, opened, register_run, upgrade_registry
 from odum_assets.registry.repair import find_damage, rebuild_registry
-from odum_assets.results.failures import run_id_of
+from odum_assets.results.run_id import run_id_of
 from odum_assets.settings import Settings
 
 type _Damage = Callable[[Path], object]

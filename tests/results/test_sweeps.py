@@ -32,7 +32,7 @@ from odum_assets.config.variants import grid, make_variants
 from odum_assets.errors import BacktestError, DataError, OdumError
 from odum_assets.results.compare import compare_results
 from odum_assets.results.run import run_backtest
-from odum_assets.results.store import ResultStore
+from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.results.sweep import SweepResult, run_sweep
 from odum_assets.results.verify import verify_result
 
@@ -399,6 +399,20 @@ def test_an_algorithm_for_all_and_one_that_varies_exclude_each_other(market: Mar
     variants = make_variants(config, grid({"strategy.exec_algorithm.type": ["VWAP"]}))
     with pytest.raises(OdumError, match=r"strategy\.exec_algorithm varies"):
         run_sweep(request, variants, market.settings)
+
+
+def test_a_result_that_cannot_be_written_ends_the_sweep_with_what_to_do(busy: Market) -> None:
+    config, staging = variant(), busy.settings.results_path / ".staging"
+
+    def occupy(_: object) -> None:
+        for folder in staging.glob("*/0001"):
+            (folder / "report").touch()
+
+    variants = make_variants(config, grid({"strategy.order_type": ["LIMIT", "MARKET"]}))
+    request = _request(config, mode="report")
+    with pytest.raises(ResultError, match=r"report: cannot be read or written \(.*free space"):
+        run_sweep(request, variants, busy.settings, progress=occupy)
+    assert not [*staging.glob("*/0*")]
 
 
 def test_progress_grows_to_the_end(busy: Market) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-FACTS = "facts.json"
-"""File of a replay's facts in its work folder; it is there when the replay went to its end."""
+from odum_assets.backtest.strategies.sources import fingerprint
+
+OUTCOME = "outcome.json"
+"""File of a replay's outcome in its work folder; there when the replay went to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Funding:
     amount: Decimal
 
 
-class ReplayFacts(BaseModel):
+class ReplayOutcome(BaseModel):
     """What the engine and the strategy said at the end of a replay; events lie in tables beside it.
 
     Parameters
@@ -61,11 +63,16 @@ class ReplayFacts(BaseModel):
     replay_secs: float
     peak_memory_mib: int
 
+    @property
+    def strategy_sha256(self) -> str | None:
+        """Return one SHA-256 for all modules of the strategy."""
+        return fingerprint(self.strategy_modules)
+
     @classmethod
-    def read(cls, work: Path) -> "ReplayFacts":
-        """Read the facts of a work folder."""
-        return cls.model_validate_json((work / FACTS).read_bytes())
+    def read(cls, work: Path) -> "ReplayOutcome":
+        """Read the outcome in a work folder."""
+        return cls.model_validate_json((work / OUTCOME).read_bytes())
 
     def write(self, work: Path) -> None:
-        """Write the facts into a work folder."""
-        (work / FACTS).write_text(self.model_dump_json(), encoding="utf-8")
+        """Write the outcome into a work folder."""
+        (work / OUTCOME).write_text(self.model_dump_json(), encoding="utf-8")

@@ -7,14 +7,14 @@ from typing import Any, Self
 from nautilus_trader.common import DataActor, TimeEvent
 from nautilus_trader.model import AccountId, Currency, PositionAdjustmentType
 
-from odum_assets.backtest.facts import Funding
 from odum_assets.backtest.journal import Journal
+from odum_assets.backtest.outcome import Funding
 
 _STEPS = 100
 _FLUSHES_PER_STEP = 10
 
 
-class RunWatch(DataActor):
+class RunMonitor(DataActor):
     """Report progress a hundred times a run and write down every funding payment.
 
     Parameters

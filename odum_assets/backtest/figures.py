@@ -1,0 +1,262 @@
+"""From recorded events to tables and figures: the ledger is run, checked and written down."""
+
+import gc
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+import pyarrow as pa
+
+from odum_assets.backtest import tables
+from odum_assets.backtest.equity import (
+    MarkToMarket,
+    before,
+    equity_point,
+    outside_gaps,
+    sample_times,
+)
+from odum_assets.backtest.ledger import AccountRules, Ledger
+from odum_assets.backtest.metrics import (
+    EquityFigures,
+    EquitySeries,
+    TradeStatistics,
+    equity_figures,
+    percent_of,
+    trade_statistics,
+)
+from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.prices import LastPrices
+from odum_assets.backtest.reconciliation import Reconciliation, reconcile
+from odum_assets.errors import BacktestError
+
+_RATE_LIMIT = "RATE_LIMIT"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigures:
+    """The account at the end of a run, in its currency; ``lowest_equity`` is of all samples."""
+
+    starting_balance: Decimal
+    final_balance: Decimal
+    realized: Decimal
+    commissions: Decimal
+    funding: Decimal
+    funding_payments: int
+    unrealized: Decimal
+    unrealized_before_closing: Decimal | None
+    final_equity: Decimal
+    lowest_equity: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        """Return what was realized, after commissions and funding."""
+        return self.realized - self.commissions + self.funding
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReturns:
+    """Profit in percent of the starting balance."""
+
+    total_return_pct: float
+    realized_return_pct: float
+    unrealized_return_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class PositionFigures:
+    """What is open at the end: signed quantity, prices, number of positions, profit."""
+
+    quantity: Decimal
+    entry_price: Decimal | None
+    current_price: Decimal | None
+    open_positions: int
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Wall time (s) of replay and counting, and largest resident size of the replay (MiB)."""
+
+    replay_secs: float
+    accounting_secs: float
+    peak_memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """The figures of a run; unknown ones are None.
+
+    `first_ns` and `last_ns` are the times of the first and the last trade of the window.
+    """
+
+    fills: int
+    first_ns: int
+    last_ns: int
+    account: AccountFigures
+    account_returns: AccountReturns
+    reconciliation: Reconciliation
+    position: PositionFigures
+    trades: TradeStatistics
+    equity: EquityFigures
+    orders: tables.OrderCounts
+    resources: Resources
+
+
+def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -> RunFigures:
+    """Count a run's fills, write its tables and return its figures.
+
+    The equity table holds exactly the samples that returns and drawdowns are computed from.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    prices : LastPrices
+        Trades of the window.
+    outcome : ReplayOutcome
+        What the engine said.
+
+    Raises
+    ------
+    BacktestError
+        If orders were denied by a limit that nobody set, the accounts do not reconcile, or amounts
+        are too large for the tables.
+    """
+    started = time.perf_counter()
+    config, work = plan.config, plan.work
+    rules = AccountRules(
+        multiplier=config.multiplier,
+        is_inverse=config.key.is_inverse,
+        is_cash=config.venue.account_type == "CASH",
+        price_precision=config.instrument.price_precision,
+        size_precision=config.instrument.size_precision,
+        currency_precision=outcome.currency_precision,
+    )
+    ledger = Ledger(rules, config.venue.starting_balance)
+    first, last = prices.span[0], plan.close_at_ns
+    closing = outcome.closing_at_ns
+    regular = sample_times(first, last, config.metrics.equity_interval_secs)
+    grid = {first - 1, *outside_gaps(regular, plan.days)}
+    times = sorted(grid if closing is None else {*grid, closing - 1})
+    # Arrow joins the orders on one core while the ledger counts on the other.
+    with ThreadPoolExecutor(1) as pool, _no_collections(), _amounts_explained():
+        counting = pool.submit(tables.write_orders, work, work / "orders.parquet")
+        market = MarkToMarket(ledger, outcome.funding, times, prices)
+        fills, last_fill = _apply_fills(plan, market)
+        marked = market.points
+        end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
+        points = [*(each for each in marked if each.ts in grid and each.ts < end.ts), end]
+        tables.write_equity(work / "equity.parquet", points)
+        still_open = list(ledger.open_positions())
+        tables.write_positions(work / "positions.parquet", ledger.round_trips, still_open)
+        reconciliation = reconcile(ledger, outcome, work / "fills.parquet")
+        series = EquitySeries(
+            times=[each.ts for each in points],
+            equity=[each.equity for each in points],
+            interval_secs=config.metrics.equity_interval_secs,
+            annualization_days=config.metrics.annualization_days,
+        )
+        start = ledger.starting_balance
+        before_closing = None if closing is None else before(marked, closing - 1)
+        account = AccountFigures(
+            starting_balance=start,
+            final_balance=ledger.cash,
+            realized=ledger.realized,
+            commissions=ledger.commissions,
+            funding=ledger.funding,
+            funding_payments=len(outcome.funding),
+            unrealized=end.unrealized,
+            unrealized_before_closing=None if before_closing is None else before_closing.unrealized,
+            final_equity=end.equity,
+            lowest_equity=min(series.equity),
+        )
+        trades, equity = trade_statistics(ledger.round_trips, start), equity_figures(series)
+        orders = counting.result()
+    _check_rate_limit(plan, orders.reasons)
+    return RunFigures(
+        fills=fills,
+        first_ns=first,
+        last_ns=prices.span[1],
+        account=account,
+        account_returns=AccountReturns(
+            total_return_pct=percent_of(end.equity - start, start),
+            realized_return_pct=percent_of(account.net, start),
+            unrealized_return_pct=percent_of(end.unrealized, start),
+        ),
+        reconciliation=reconciliation,
+        position=PositionFigures(
+            quantity=end.quantity,
+            entry_price=end.entry,
+            current_price=end.price,
+            open_positions=len(still_open),
+            realized_pnl=ledger.realized,
+            unrealized_pnl=end.unrealized,
+        ),
+        trades=trades,
+        equity=equity,
+        orders=orders,
+        resources=Resources(
+            replay_secs=outcome.replay_secs,
+            accounting_secs=round(time.perf_counter() - started, 3),
+            peak_memory_mib=outcome.peak_memory_mib,
+        ),
+    )
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Make no garbage collections: counting makes many small objects and no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def _amounts_explained() -> Iterator[None]:
+    """Say what it means when an amount does not fit."""
+    try:
+        yield
+    except (InvalidOperation, pa.ArrowInvalid) as error:
+        raise BacktestError(
+            "the amounts of this run have more digits than its tables hold, 22 before and 16 after "
+            f"the point ({error}); check prices and sizes of the day against the instrument's "
+            "precisions, and the starting balance"
+        ) from error
+
+
+def _apply_fills(plan: RunPlan, market: MarkToMarket) -> tuple[int, int]:
+    """Run the ledger over the recorded fills and write the fills table.
+
+    Returns
+    -------
+    tuple[int, int]
+        The number of fills, and the time of the last one (ns, 0 without fills).
+    """
+    count = last = 0
+    rules = market.ledger.rules
+    writer = tables.FillsWriter(plan.work / "fills.parquet", rules)
+    for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", rules):
+        writer.write(batch, market.apply_fills(fills))
+        count += len(fills.ts)
+        last = fills.ts[-1]
+    writer.close()
+    market.finish()
+    return count, last
+
+
+def _check_rate_limit(plan: RunPlan, reasons: dict[str, int]) -> None:
+    denied = sum(count for reason, count in reasons.items() if _RATE_LIMIT in reason)
+    if denied and plan.config.risk.throttling_per_sec is None:
+        raise BacktestError(
+            f"{denied} orders were denied by an order rate limit, but risk.throttling_per_sec is "
+            "not set; set it to the rate that you mean"
+        )

@@ -1,0 +1,159 @@
+"""The data of a run, held as they are, and its plan: what a run needs before it starts."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.prices import LastPrices
+from odum_assets.backtest.request import RunRequest, check_request
+from odum_assets.backtest.volume import VolumeDays
+from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
+from odum_assets.catalog.publish import sweep_staging
+from odum_assets.catalog.repeats import drop_repeats
+from odum_assets.config.sections.algorithms import VwapAlgorithm
+from odum_assets.errors import BacktestError
+from odum_assets.raw.layout import DataType
+from odum_assets.settings import Settings
+from odum_assets.storage.scratch import scratch_folder
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """The data of a request, held as they are, and a folder to work in.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request with its effective window.
+    view, work : Path
+        Private catalog view and work folder.
+    manifests : list[PartitionManifest]
+        Partitions that the request reads.
+    prices : LastPrices
+        Trades of the window.
+    rows : int
+        Rows of all partitions in the window.
+    repeated : dict[str, int]
+        Rows by data type that two neighboring partitions hold and that are replayed once.
+    volumes : VolumeDays
+        Volume of the days before, for VWAP.
+    """
+
+    request: RunRequest
+    view: Path
+    work: Path
+    manifests: list[PartitionManifest]
+    prices: LastPrices
+    rows: int
+    repeated: dict[str, int]
+    volumes: VolumeDays
+
+
+@contextmanager
+def run_inputs(
+    request: RunRequest, settings: Settings, workspace: AbstractContextManager[Path]
+) -> Iterator[RunInputs]:
+    """Check a request and hold its data; the folders live as long as the context.
+
+    Parameters
+    ----------
+    request : RunRequest
+        What is run.
+    settings : Settings
+        Where everything lies.
+    workspace : context manager of Path
+        Makes the work folder; entered once the request is checked.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served, or no trades lie in its window.
+    """
+    root = check_request(request, settings)
+    request = request.normalized()
+    sweep_staging(root)
+    with workspace as work, scratch_folder(root / ".views") as view:
+        wanted = [
+            PartitionRequest(request.config.key, data_type, request.days)
+            for data_type in request.data_types
+        ]
+        manifests = catalog_view(root, wanted, view)
+        dropped = drop_repeats(view, manifests)
+        window = request.bounds()
+        prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
+        if not len(prices):
+            raise BacktestError(
+                "no trades lie in the window; choose a window inside the data (see odum data list)"
+            )
+        rows = 0
+        repeated: Counter[str] = Counter()
+        for each, count in zip(manifests, dropped, strict=True):
+            rows += _rows_between(each, view, count, *window)
+            repeated[each.data_type.value] += count
+        yield RunInputs(
+            request,
+            view,
+            work,
+            manifests,
+            prices,
+            rows,
+            {name: count for name, count in repeated.items() if count},
+            VolumeDays(root, work / "curve"),
+        )
+
+
+def plan_of(
+    request: RunRequest, inputs: RunInputs, work: Path, *, chunk_rows: int | None = None
+) -> tuple[RunPlan, list[PartitionManifest]]:
+    """Return the plan of a request over its inputs, and the days of its volume curve (VWAP)."""
+    algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
+    curve_days: list[PartitionManifest] = []
+    curve = None
+    start, end = request.bounds()
+    if isinstance(algorithm, VwapAlgorithm):
+        curve_days, curve = inputs.volumes.curve(
+            request.config.key, request.days[0], algorithm.params.lookback_days
+        )
+    plan = RunPlan(
+        config=request.config.config,
+        exec_algorithm=algorithm,
+        snapshot_mode=request.snapshot_mode,
+        close_positions=request.close_positions,
+        data_types=request.data_types,
+        days=request.days,
+        catalog=inputs.view,
+        funding_files=_files(inputs.manifests, DataType.FUNDING, inputs.view),
+        start_ns=start,
+        end_ns=end,
+        first_trade_ns=inputs.prices.span[0],
+        last_row_ns=max(each.last_ts_init for each in inputs.manifests),
+        volume_curve=curve,
+        work=work,
+        chunk_rows=chunk_rows,
+    )
+    return plan, curve_days
+
+
+def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:
+    return tuple(each.data_path(view) for each in manifests if each.data_type is data_type)
+
+
+def _rows_between(
+    manifest: PartitionManifest, root: Path, dropped: int, start: int | None, end: int | None
+) -> int:
+    """Return how many rows of a partition in a view lie in a window (ns), `end` exclusive."""
+    first, last = manifest.first_ts_init, manifest.last_ts_init
+    if (start is None or start <= first) and (end is None or end > last):
+        return manifest.rows_written - dropped
+    column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
+    times = column.cast(pa.int64()).to_numpy()
+    low = 0 if start is None else int(np.searchsorted(times, start))
+    high = len(times) if end is None else int(np.searchsorted(times, end))
+    return high - low

@@ -1,0 +1,106 @@
+"""A run from a request to its figures: who does what, and in which process.
+
+1. This process checks the request, holds its data in a private view and plans (``inputs``).
+2. A child process replays (``worker``, ``simulation``; ``process`` is this side of it). It records
+   events, and ends in the run's last timer, before NautilusTrader copies every position with all
+   its fills.
+3. This process counts what was recorded (``figures``), when the child's memory is gone: engine and
+   tables are never in memory together, and a day of two million orders takes less than 3 GB. To
+   count in a third process would cost its start for every run.
+
+What is kept of a completed run, and where, is a matter of ``results``.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from odum_assets.backtest.figures import RunFigures, compute_figures
+from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
+from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.plan import Progress, RunPlan
+from odum_assets.backtest.process import run_plan
+from odum_assets.backtest.request import RunRequest
+from odum_assets.catalog import PartitionManifest
+from odum_assets.settings import Settings
+from odum_assets.utc import day_start_ns
+
+type ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedRun:
+    """A finished run that is not stored: its tables lie in the plan's work folder.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The run with its effective window.
+    inputs : RunInputs
+        The data that were replayed.
+    plan : RunPlan
+        The replay; `RunPlan.work` holds orders, fills, positions and equity as parquet.
+    curve_days : list[PartitionManifest]
+        Days before whose volume was followed (VWAP).
+    outcome : ReplayOutcome
+        What the engine and the strategy said.
+    figures : RunFigures
+        What was counted.
+    """
+
+    request: RunRequest
+    inputs: RunInputs
+    plan: RunPlan
+    curve_days: list[PartitionManifest]
+    outcome: ReplayOutcome
+    figures: RunFigures
+
+    @property
+    def window_start_ns(self) -> int:
+        """Return the start of the window: the given one, else the first day's midnight."""
+        given = self.request.start_ns
+        return day_start_ns(self.request.days[0]) if given is None else given
+
+
+@contextmanager
+def completed_run(
+    request: RunRequest,
+    settings: Settings,
+    workspace: AbstractContextManager[Path],
+    progress: ProgressCallback | None = None,
+    *,
+    chunk_rows: int | None = None,
+) -> Iterator[CompletedRun]:
+    """Run a request; the work folder lives as long as the context.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The run.
+    settings : Settings
+        Where everything lies.
+    workspace : context manager of Path
+        Makes the work folder.
+    progress : callable, optional
+        Called as the run proceeds.
+    chunk_rows : int, optional
+        Rows loaded at a time; results do not depend on it.
+
+    Yields
+    ------
+    CompletedRun
+        The finished run.
+
+    Raises
+    ------
+    OdumError
+        If the request cannot be served or the run fails.
+    """
+    if progress is not None:
+        progress(Progress("validate", 0.0))
+    with run_inputs(request, settings, workspace) as inputs:
+        plan, curve_days = plan_of(inputs.request, inputs, inputs.work, chunk_rows=chunk_rows)
+        outcome = run_plan(plan, progress)
+        figures = compute_figures(plan, inputs.prices, outcome)
+        yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures)
