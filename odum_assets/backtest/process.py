@@ -8,13 +8,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from odum_assets.backtest.child import start_child
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.config.exact_json import write_json
@@ -40,12 +40,6 @@ _ENDED, _REFUSED = "ended", "refused"
 # Lines longer than a pipe's atomic write could be torn apart by another process' lines.
 _ATOMIC_CHARACTERS = 600
 _LOG_TAIL_LINES = 20
-# Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
-# time, and the kernel zero them anew. Other allocators do not look at these.
-_ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
-}
 
 
 class Messages:
@@ -200,26 +194,14 @@ def _started(
 ) -> Iterator[_Child]:
     """Start a process that replays; it is gone when the context ends.
 
-    It is given a file of what it is to replay, a pipe for its messages, and who asks. Where it
-    leads a process group, so are its children.
+    Where it leads a process group, so are its children.
     """
     plans = work / "plan.json"
     plans.write_text(write_json(document), encoding="utf-8")
-    reading, writing = os.pipe()
-    arguments = ["-m", f"{__package__}.{module}", str(plans), str(writing), str(os.getpid())]
-    with (work / LOG).open("wb") as printed:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=printed,
-            pass_fds=(writing,),
-            env=_ALLOCATOR | os.environ,
-            start_new_session=own_group,
-        )
-    os.close(writing)
+    child = start_child(module, plans, work / LOG, own_group=own_group)
+    process = child.process
     try:
-        with os.fdopen(reading, encoding="utf-8") as lines:
+        with os.fdopen(child.messages, encoding="utf-8") as lines:
             yield _Child(process, lines)
     finally:
         if own_group:

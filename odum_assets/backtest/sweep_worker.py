@@ -1,6 +1,7 @@
 """The process of a sweep: load a day once, fork a child per variant.
 
-Run as ``python -m odum_assets.backtest.sweep_worker PLANS MESSAGES_FD PARENT``. A child has the
+Run as ``python -m odum_assets.backtest.sweep_worker MESSAGES_FD PARENT``; the plans are named on
+its standard input. A child has the
 loaded rows by copy on write, adds venue and strategy, replays and writes down its outcome as the
 process of a single run does: nothing is reset, and a panic or a strategy that breaks ends one
 variant only.
@@ -21,6 +22,7 @@ from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
@@ -62,9 +64,9 @@ class SweepPlan(BaseModel):
 
 def main(arguments: list[str]) -> int:
     """Run a sweep and return the exit code; that of a variant is told, not returned."""
-    end_with_parent(int(arguments[2]))
-    sweep = SweepPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
-    messages = Messages(int(arguments[1]))
+    end_with_parent(int(arguments[1]))
+    sweep = SweepPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
+    messages = Messages(int(arguments[0]))
     # Variants that start late run the code that the first ones ran.
     sources = strategy_sources(sweep.plans)
     try:

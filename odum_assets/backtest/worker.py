@@ -1,6 +1,7 @@
 """The child process of a run: replay, write down what happened, end.
 
-Run as ``python -m odum_assets.backtest.worker PLAN MESSAGES_FD PARENT``. The outcome is written
+Run as ``python -m odum_assets.backtest.worker MESSAGES_FD PARENT``; the plan is named on its
+standard input. The outcome is written
 last; an error that a person can act on goes to the parent beside the progress (a full disk would
 not take it), anything else ends in a traceback. The process ends with its parent.
 """
@@ -10,9 +11,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
+from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.node import Replay
 from odum_assets.backtest.outcome import ReplayOutcome
@@ -28,9 +29,9 @@ from odum_assets.errors import OdumError
 
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
-    end_with_parent(int(arguments[2]))
-    plan = RunPlan.model_validate(read_json(Path(arguments[0]).read_text(encoding="utf-8")))
-    messages = Messages(int(arguments[1]))
+    end_with_parent(int(arguments[1]))
+    plan = RunPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
+    messages = Messages(int(arguments[0]))
     report = partial(messages.progress, 0)
     sources = strategy_sources([plan])
     leave_pandas_out()

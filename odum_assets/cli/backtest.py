@@ -97,7 +97,7 @@ def backtest(
         exec_algorithm_params=parse_params(exec_algorithm_params),
         export_ticks=export_ticks,
     )
-    with open_session(choice.settings, output) as session:
+    with open_session(choice.settings, output, replays=True) as session:
         plans, entries = _plans(session, new), []
         for plan in plans:
             entries.append(run_plan(session, plan))

@@ -133,7 +133,7 @@ def run_backtest(
     new = wanted.new_run(load_config(choice.path), "--{}".format)
     if choice.note:
         output.warn(choice.note)
-    with open_session(choice.settings, output) as session:
+    with open_session(choice.settings, output, replays=True) as session:
         entry = run_plan(session, session.planner().plan(new))
     output.data({**entry.document, "files": record(entry)["files"]})
     show_short(output, entry)

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from odum_assets.backtest.child import started_ahead
 from odum_assets.cli.progress import Display
 from odum_assets.cli.rendering import Output
 from odum_assets.settings import Settings
@@ -129,10 +130,20 @@ class Session:
 
 
 @contextmanager
-def open_session(settings: Settings, output: Output) -> Iterator[Session]:
+def open_session(settings: Settings, output: Output, *, replays: bool = False) -> Iterator[Session]:
     """Load the graph and open the Dagster instance that ``odum dev`` shows.
 
     Configurations that cannot be used are named; the others can be run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where everything lies.
+    output : Output
+        Where to show what goes on.
+    replays : bool, default False
+        Whether a backtest is going to run: its process loads NautilusTrader while this one loads
+        Dagster.
 
     Raises
     ------
@@ -141,13 +152,14 @@ def open_session(settings: Settings, output: Output) -> Iterator[Session]:
     """
     # No usage statistics, also where no dagster.yaml says so.
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    with output.waiting("Loading the asset graph"):
-        from odum_assets.orchestration.launch import load_graph, open_instance
+    with started_ahead() if replays else nullcontext():
+        with output.waiting("Loading the asset graph"):
+            from odum_assets.orchestration.launch import load_graph, open_instance
 
-        graph = load_graph(settings)
-    warn_refused(output, graph.project)
-    with open_instance(settings) as instance:
-        yield Session(instance, graph, output)
+            graph = load_graph(settings)
+        warn_refused(output, graph.project)
+        with open_instance(settings) as instance:
+            yield Session(instance, graph, output)
 
 
 def warn_refused(output: Output, project: "Project") -> None:
