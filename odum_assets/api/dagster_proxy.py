@@ -88,7 +88,7 @@ class DagsterProxy:
             If Dagster does not answer, or too many wait for it; the guard tells so.
         """
         if ".." in scope["path"].split("/"):
-            raise ProblemError(400, "invalid-address", "the address leads upward (..)")
+            raise ProblemError(400, "invalid-address", "the path contains ..")
         with self._counted(scope["type"]):
             if scope["type"] == "websocket":
                 await self._connect(scope, receive, send)
@@ -99,7 +99,7 @@ class DagsterProxy:
     def _counted(self, kind: str) -> Iterator[None]:
         if self._under_way[kind] >= _AT_ONCE:
             raise ProblemError(
-                503, "too-many-requests", f"{_AT_ONCE} requests wait for Dagster already", _LATER
+                503, "too-many-requests", f"{_AT_ONCE} requests already wait for Dagster", _LATER
             )
         self._under_way[kind] += 1
         try:
@@ -122,7 +122,7 @@ class DagsterProxy:
                 events = [request, h11.Data(data=body), h11.EndOfMessage()]
                 writer.write(b"".join(wire.send(event) or b"" for event in events))
             except h11.LocalProtocolError:
-                raise ProblemError(400, "invalid-request", "no request of HTTP") from None
+                raise ProblemError(400, "invalid-request", "not an HTTP request") from None
             await _pass_reply(wire, reader, send)
 
     @asynccontextmanager

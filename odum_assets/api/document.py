@@ -8,10 +8,10 @@ _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
 _OPEN_PATHS: Final = ("/api/health",)
 
 TAGS: Final = [
-    {"name": "status", "description": "Whether the service is up, and sees the data."},
+    {"name": "status", "description": "Whether the service runs and can read the data."},
     {"name": "results", "description": "Stored results, as the earlier system served them."},
-    {"name": "runs", "description": "Runs: start, follow, cancel, look at, compare."},
-    {"name": "data", "description": "Raw days, and whether they are enough for a run."},
+    {"name": "runs", "description": "Runs: start, follow, cancel, show, compare."},
+    {"name": "data", "description": "Raw days, and whether they suffice for a run."},
     {"name": "configurations", "description": "Run configurations."},
     {"name": "choices", "description": "Venues, instruments, execution algorithms."},
 ]

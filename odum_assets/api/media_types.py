@@ -44,7 +44,7 @@ def preferred_media_type(accept: str | None, offered: tuple[MediaType, ...]) -> 
     )
     if not ranked:
         raise ProblemError(
-            406, "not-acceptable", f"this can be had as {', '.join(offered)}; say which with Accept"
+            406, "not-acceptable", f"available as {', '.join(offered)}; choose with Accept"
         )
     return ranked[0][3]
 

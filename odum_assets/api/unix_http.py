@@ -62,14 +62,14 @@ def socket_path(note: Path) -> str:
     Raises
     ------
     OSError
-        If there is none, or it lies in a folder of another user.
+        If there is none, or it is in a folder of another user.
     """
     try:
         found = str(json.loads(note.read_text(encoding="utf-8"))["socket"])
     except (ValueError, TypeError, KeyError):
         raise FileNotFoundError(f"{note} names no socket") from None
     if Path(found).parent.stat().st_uid != os.geteuid():
-        raise PermissionError(f"{found} lies in a folder of another user")
+        raise PermissionError(f"{found} is in a folder of another user")
     return found
 
 

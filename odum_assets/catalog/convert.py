@@ -291,8 +291,8 @@ def _verify(data: Path, schema: pa.Schema, rows: int) -> None:
     with pq.ParquetFile(data) as file:
         if file.metadata.num_rows != rows or not file.schema_arrow.equals(schema, True):
             raise DataError(
-                f"{data}: what was written does not read back as it should; the disk may be "
-                "failing. Nothing was published."
+                f"{data}: the written file reads back differently; the disk may be failing. "
+                "Nothing was published."
             )
 
 

@@ -213,7 +213,7 @@ def read_manifest(
         return None
     except OSError as error:
         raise DataError(
-            f"{catalog_root}: no catalog can lie here ({error.strerror}); set DATA_CATALOG_PATH or "
+            f"{catalog_root}: cannot hold a catalog ({error.strerror}); set DATA_CATALOG_PATH or "
             "data_catalog.parquet_root to a folder"
         ) from None
 
@@ -324,7 +324,7 @@ def _day_of(path: Path) -> date | None:
 
 
 def _refuse_constant(text: str) -> None:
-    raise ValueError(f"found {text}, which JSON does not have")
+    raise ValueError(f"found {text}, which is not valid JSON")
 
 
 def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
@@ -339,12 +339,12 @@ def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
     values["file"] = FileRecord(**values["file"])
     name = values["file"].name
     if name != Path(name).name:
-        raise ValueError(f"its data file {name!r} lies elsewhere")
+        raise ValueError(f"its data file {name!r} is in another folder")
     manifest = PartitionManifest(**values)
     _check_types(manifest)
     place = (parse_instrument_key(manifest.key).slug, manifest.data_type, manifest.day.isoformat())
     if place != (path.parents[1].name, path.parent.name, path.stem):
-        raise ValueError(f"it is that of {manifest.key} {manifest.data_type} {manifest.day}")
+        raise ValueError(f"it belongs to {manifest.key} {manifest.data_type} {manifest.day}")
     return manifest
 
 

@@ -143,8 +143,8 @@ def _refuse_foreign_files(paths: PartitionPaths) -> None:
     foreign = sorted(paths.data_folder.glob("*.parquet"))
     if foreign:
         raise DataError(
-            f"{paths.data_folder}: {len(foreign)} data files lie here that no conversion wrote, "
-            f"such as {foreign[0].name}. They stay as they are; set DATA_CATALOG_PATH to a folder "
+            f"{paths.data_folder}: {len(foreign)} data files were not written by a conversion, "
+            f"such as {foreign[0].name}. They are not changed; set DATA_CATALOG_PATH to a folder "
             "of its own, or move them away."
         )
 
@@ -167,8 +167,8 @@ def _require_own_folder(paths: PartitionPaths) -> bool:
             is_known = is_known and not any(folder.glob("*.json"))
         elif other.nautilus_id == paths.key.nautilus_id:
             raise DataError(
-                f"{paths.key} and {other.key} are both {other.nautilus_id} to Nautilus, and "
-                f"the catalog {paths.catalog_root} holds data of {other.key} already. "
+                f"{paths.key} and {other.key} have the same NautilusTrader id {other.nautilus_id}, "
+                f"and the catalog {paths.catalog_root} holds data of {other.key} already. "
                 "Use one of the two spellings, or another catalog."
             )
     return is_known

@@ -110,7 +110,7 @@ def _no_unit_message(
     return (
         f"{source}: column {column} does not hold times of {window.day.isoformat()} in s, ms, us "
         f"or ns (for example {sample}; {max(totals.values())} of {seen} values fit). "
-        "Check that the file lies in the folder of its day."
+        "Check that the file is in the folder of its day."
     )
 
 

@@ -26,12 +26,12 @@ def backfill(
     last: Annotated[
         date, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day (included).")
     ],
-    slots: Annotated[int, typer.Option(min=1, max=64, help="Days at one time.")] = 2,
+    slots: Annotated[int, typer.Option(min=1, max=64, help="Days that run at the same time.")] = 2,
     only_available: Annotated[
         bool,
         typer.Option(
             "--only-available/--all-days",
-            help="Skip and name days without data, or run every day and let those fail.",
+            help="Skip days without data and list them, or run every day and let those fail.",
         ),
     ] = True,
     fast: FastOption = False,
@@ -60,7 +60,9 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
     choices = [choose_config(config, settings) for config in dict.fromkeys(configs)]
     folders = {choice.settings.configs_path for choice in choices}
     if len(folders) > 1:
-        raise UsageError(f"the configurations lie in {len(folders)} folders; run one at a time")
+        raise UsageError(
+            f"the configurations are in {len(folders)} folders; run those of each folder separately"
+        )
     asked = [
         NewRun.of(
             config=choice.name,

@@ -158,7 +158,9 @@ def _locations(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
 def schema(
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Write it to a file.", show_default=False),
+        typer.Option(
+            "--out", metavar="FILE", help="Write the schema to this file.", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,  # noqa: ARG001 - it is JSON anyway
 ) -> None:

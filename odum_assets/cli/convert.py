@@ -24,7 +24,7 @@ def convert(
     ] = None,
     instrument: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Instrument in place of a configuration, any spelling."),
+        typer.Option(metavar="KEY", help="Instrument instead of a configuration, any spelling."),
     ] = None,
     data_type: Annotated[
         DataTypeChoice | None, typer.Option(help="Only this kind of data.")
@@ -57,10 +57,10 @@ def convert(
 
     output, settings = Output(as_json), load_settings()
     if (config is None) == (instrument is None):
-        raise UsageError("name what to convert: either a CONFIG or --instrument KEY")
+        raise UsageError("give either a CONFIG or --instrument KEY")
     span = require_pair(first, last)
     if (day is not None) + (span is not None) + every != 1:
-        raise UsageError("say which days: --day DAY, or --from DAY --to DAY, or --all")
+        raise UsageError("give the days: --day DAY, or --from DAY --to DAY, or --all")
     choice = None if config is None else choose_config(config, settings)
     if choice is not None:
         settings = choice.settings
@@ -95,7 +95,7 @@ def _sources(
                 f"{did_you_mean(instrument or '', known)}"
             )
         if len(keys) > 1:
-            raise UsageError(f"--instrument: {instrument!r} may be {' or '.join(keys)}; say which")
+            raise UsageError(f"--instrument: {instrument!r} may be {' or '.join(keys)}; give one")
     found = tuple(
         source
         for source in project.sources
@@ -104,7 +104,7 @@ def _sources(
     )
     if not found:
         raise UsageError(
-            f"--data-type: {of_config[0].name} names no {data_type}_path in data_catalog"
+            f"--data-type: {of_config[0].name} has no {data_type}_path in data_catalog"
         )
     return found
 
@@ -179,7 +179,7 @@ def _record(
     error = None
     if result is not None and key not in result.materializations:
         texts = [text for name, text in result.failures if name in (key, "run")]
-        state, error = "failed", "\n".join(texts) or "it was not reached"
+        state, error = "failed", "\n".join(texts) or "not started, because an earlier step failed"
     warnings = () if result is None else result.warnings + result.failures
     return {
         "day": partition.day.isoformat(),

@@ -84,7 +84,7 @@ class DagsterProcess:
     def death(self, code: int) -> str:
         """Return what there is to say when it ended by itself."""
         if code == _TAKEN:
-            return "the Dagster of this folder runs already"
+            return "Dagster already runs in this folder"
         return f"Dagster ended with exit code {code}; its last lines are above"
 
     def __enter__(self) -> Self:

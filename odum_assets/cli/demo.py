@@ -27,7 +27,7 @@ def demo(as_json: JsonOption = False) -> None:
     """Make sample data and every asset of them: a first look at the whole.
 
     Three days of two instruments are written, converted and run, each day by itself and all of them
-    as one account. What is there already is not made again.
+    as one account. Existing data and results are kept.
     """
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.selection import choose_config
@@ -104,9 +104,9 @@ def _refuse_foreign(spec: "SampleSpec", settings: "Settings") -> None:
     others = [day for day in others if day not in _days(spec)]
     if others or is_url(settings.raw_root):
         raise DataError(
-            f"UNIFIED_CLOUD_LOCAL_PATH is {settings.raw_root}, which is not for sample data: it "
-            "holds other days or is not a local folder. Unset it for the demo, or name an empty "
-            "folder"
+            f"UNIFIED_CLOUD_LOCAL_PATH={settings.raw_root} holds other days or is not a local "
+            "folder, so no sample data are written there. Unset it for the demo, or name an "
+            "empty folder"
         )
 
 
@@ -210,17 +210,15 @@ def _show(
     from odum_assets.cli.rendering import escaped, shown_path
 
     show_list(output, entries)
-    output.facts(
-        "Where it lies", [(name, escaped(shown_path(path))) for name, path in places.items()]
-    )
+    output.facts("Files", [(name, escaped(shown_path(path))) for name, path in places.items()])
     output.show("")
     if entries:
         newest = entries[-1].run_id
         output.facts(
-            "What next",
+            "Next steps",
             [
-                ("make dev", "the asset graph with all of this, at http://127.0.0.1:3000/dagster"),
-                ("odum data check", "how good the data are"),
+                ("make dev", "the asset graph, at http://127.0.0.1:3000/dagster"),
+                ("odum data check", "quality of the data"),
                 ("odum results show", newest),
             ],
         )

@@ -29,7 +29,9 @@ def dev(
     require_token(host, options)
     found = running_here()
     if found is not None:
-        raise WorkError(f"the Dagster of this folder runs already: {found.url}")
+        raise WorkError(
+            f"Dagster already runs in this folder: {found.url}; open it, or stop it first"
+        )
     with listen(host, port) as listening:
         import uvicorn
 

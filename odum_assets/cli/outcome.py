@@ -82,7 +82,7 @@ def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bo
             rows.add_row(*(cells[column] for column in columns))
         output.show(rows)
     if any(entry.summary()["flags"] for entry in entries):
-        output.note("! has something to know: odum results show RUN_ID")
+        output.note("! has warnings; odum results show RUN_ID prints them")
 
 
 _VARIED = "varied"
@@ -210,7 +210,10 @@ def show_files(output: Output, entry: "ResultEntry") -> None:
     pairs = [(name, escaped(shown_path(path))) for name, path in files(entry).items()]
     output.facts("Files", pairs)
     if entry.report_path is not None and not entry.report_path.is_dir():
-        output.warn(f"its report is gone: there is no folder {shown_path(entry.report_path)}")
+        output.warn(
+            f"the report folder {shown_path(entry.report_path)} does not exist; run the backtest "
+            "again"
+        )
 
 
 def show_simulated(output: Output, aspects: Sequence[dict[str, Any]]) -> None:

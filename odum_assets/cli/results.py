@@ -47,10 +47,11 @@ def list_results(
     sort: Annotated[
         Order,
         typer.Option(
-            help="Newest or latest day first, or highest figure first (smallest drawdown first)."
+            help="Order: newest first, latest day first, or highest figure first (smallest "
+            "drawdown first)."
         ),
     ] = Order.CREATED,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Number of results (at most).")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List results with their key figures; ! marks those with warnings.

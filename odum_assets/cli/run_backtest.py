@@ -44,14 +44,14 @@ def run_backtest(
         str, typer.Option("--config", help="Configuration: path, file name or name.")
     ],
     start: Annotated[
-        str, typer.Option("--start", metavar="TIME", help="First moment, 2023-05-23T19:23:00Z.")
+        str, typer.Option("--start", metavar="TIME", help="Start: 2023-05-23T19:23:00Z.")
     ],
     end: Annotated[
-        str, typer.Option("--end", metavar="TIME", help="First moment after the window.")
+        str, typer.Option("--end", metavar="TIME", help="End (exclusive), same format as --start.")
     ],
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", metavar="day-DAY", help="Day folder of the start; found by it."),
+        typer.Option("--dataset", metavar="day-DAY", help="Day folder of --start; only checked."),
     ] = None,
     fast: FastOption = False,
     report: ReportOption = False,
@@ -69,7 +69,7 @@ def run_backtest(
         MissingDaysChoice | None,
         typer.Option(
             "--missing_days",
-            help="A window that lacks days runs and names them, or fails. Default: the "
+            help="Run a window with missing days and list them, or fail. Default: the "
             "configuration's.",
         ),
     ] = None,

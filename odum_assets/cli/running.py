@@ -20,7 +20,7 @@ from odum_assets.errors import InvalidRequestError, OdumError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STOPPED = "stopped; nothing was left half-written"
+STOPPED = "stopped; no partial files were left"
 
 
 def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = None) -> int:

@@ -61,5 +61,5 @@ def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
     run_id = str(metadata_of(plan, result)["run_id"])
     entry = ResultStore(session.settings.results_path).entry(run_id)
     if not result.success:
-        raise WorkError(f"{failure_text(result)}\nThe result itself is stored: {entry.run_id}")
+        raise WorkError(f"{failure_text(result)}\nThe result is stored: {entry.run_id}")
     return entry

@@ -17,7 +17,7 @@ _FIRST_DAY = date(2024, 1, 1)
 
 
 def generate(
-    days: Annotated[int, typer.Option(help="How many days, one after the other.")] = 3,
+    days: Annotated[int, typer.Option(help="Number of consecutive days.")] = 3,
     start: Annotated[
         date, typer.Option(parser=parse_day, metavar="DAY", help="First day.")
     ] = _FIRST_DAY,
@@ -30,19 +30,19 @@ def generate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
-    trades_per_day: Annotated[int, typer.Option(help="Trades of a day, about.")] = 20_000,
-    books_per_day: Annotated[int, typer.Option(help="Book snapshots of a day, about.")] = 20_000,
+    trades_per_day: Annotated[int, typer.Option(help="Trades of a day (approximate).")] = 20_000,
+    books_per_day: Annotated[
+        int, typer.Option(help="Book snapshots of a day (approximate).")
+    ] = 20_000,
     hours: Annotated[
         str, typer.Option(metavar="FROM-TO", help="Hours of the day with data, UTC.")
     ] = "0-24",
     irregular: Annotated[
         bool,
-        typer.Option(
-            "--irregular", help="Add what breaks careless readers: bursts, late rows, skipped ids."
-        ),
+        typer.Option("--irregular", help="Add irregular data: bursts, late rows, skipped ids."),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+        bool, typer.Option("--overwrite", help="Replace files that already exist.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -133,7 +133,7 @@ def _refuse_existing(spec: "SampleSpec", root: str) -> None:
     there = [path for path in sample_paths(spec, root) if path.is_file()]
     if there:
         raise DataError(
-            f"{len(there)} of the files are there already, the first is {shown_path(there[0])}; "
+            f"{len(there)} of the files already exist, the first is {shown_path(there[0])}; "
             "nothing was written. Choose other days, another UNIFIED_CLOUD_LOCAL_PATH, or replace "
             "them with --overwrite"
         )

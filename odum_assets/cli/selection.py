@@ -63,7 +63,7 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
         if folder.resolve() == settings.configs_path.resolve():
             return Choice(path.stem, settings.configs_path / path.name, settings)
         note = (
-            f"{text} lies outside {settings.configs_path}: its runs appear in the Dagster UI only "
+            f"{text} is outside {settings.configs_path}: its runs appear in the Dagster UI only "
             f"when that is started with ODUM_CONFIGS_PATH={folder}"
         )
         elsewhere = settings.model_copy(update={"configs_path": folder})
@@ -71,4 +71,4 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
     near = did_you_mean(Path(text).name.removesuffix(".json"), config_names(settings))
     if is_path and "/" in text:
         raise UsageError(f"{what}: no such file {text}{near}")
-    raise UsageError(f"{what}: no configuration {text!r} in {settings.configs_path}{near}")
+    raise UsageError(f"{what}: there is no configuration {text!r} in {settings.configs_path}{near}")

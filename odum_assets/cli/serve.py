@@ -18,8 +18,8 @@ def serve(
         bool | None,
         typer.Option(
             "--dagster/--no-dagster",
-            help="Start Dagster, too, unless it runs in this folder. Default: unless "
-            "ODUM_DAGSTER_URL says where one runs.",
+            help="Start Dagster, too, unless it runs in this folder. Default: yes, unless "
+            "ODUM_DAGSTER_URL is set.",
             show_default=False,
         ),
     ] = None,
@@ -43,7 +43,7 @@ def serve(
     settings, options, output = load_settings(), load_options(), Output()
     require_token(host, options)
     if dagster_port is not None:
-        output.note("--dagster-port counts no longer: Dagster listens on no port of its own")
+        output.note("--dagster-port has no effect: Dagster listens on no port of its own")
     starts = dagster if dagster is not None else not os.environ.get("ODUM_DAGSTER_URL")
     own_url = f"http://{shown(host, port)}{DAGSTER_PREFIX}"
     with listen(host, port) as listening:
@@ -80,7 +80,7 @@ def _dagster_of(own_url: str, output: "Output") -> tuple[str, bool]:
     address = unix_address(note_path(), DAGSTER_PREFIX)
     found = running_here()
     if found is not None:
-        output.note(f"Dagster: {own_url} (it runs already, at {found.url}, and stays)")
+        output.note(f"Dagster: {own_url} (already runs at {found.url}; it is left running)")
         return address, False
     output.note(f"Dagster: {own_url} (it takes some seconds to start)")
     return address, True

@@ -39,9 +39,9 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        place = shown(host, port)
-        hint = f"choose another with {option}" if port else ""
-        raise WorkError(f"cannot listen on {place} ({error.strerror}); {hint}") from None
+        address = shown(host, port)
+        hint = f"; choose another with {option}" if port else ""
+        raise WorkError(f"cannot listen on {address} ({error.strerror}){hint}") from None
 
 
 def shown(host: str, port: int) -> str:

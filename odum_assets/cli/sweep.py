@@ -76,7 +76,7 @@ def sweep(
     ] = None,
     variants: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="JSON list of {path: value} objects, in place of --vary"),
+        typer.Option(metavar="FILE", help="JSON list of {path: value} objects, instead of --vary"),
     ] = None,
     fast: FastOption = False,
     report: ReportOption = False,
@@ -84,7 +84,9 @@ def sweep(
     start: StartOption = None,
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
-    slots: Annotated[int, typer.Option(min=1, max=64, help="Variants at one time.")] = 2,
+    slots: Annotated[
+        int, typer.Option(min=1, max=64, help="Variants that run at the same time.")
+    ] = 2,
     sort: Annotated[
         SweepOrder, typer.Option(help="As given, or best figure first.")
     ] = SweepOrder.GIVEN,
@@ -147,7 +149,7 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
     from odum_assets.errors import ConfigError
 
     if bool(vary) == (file is not None):
-        raise UsageError("say what varies: --vary PATH=VALUE,VALUE (or --variants FILE)")
+        raise UsageError("give what varies: --vary PATH=VALUE,VALUE (or --variants FILE)")
     try:
         if file is not None:
             chosen = read_variants(file)
@@ -155,7 +157,7 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
             axes: dict[str, list[Any]] = {}
             for path, values in map(parse_vary, vary):
                 if path in axes:
-                    raise UsageError(f"--vary {path}: given twice; give its values once")
+                    raise UsageError(f"--vary {path}: given twice; put all values in one --vary")
                 axes[path] = values
             chosen = grid(axes)
         make_variants(loaded, chosen)
@@ -243,7 +245,7 @@ def _show(
             output.show(f"[red]variant {row.variant} failed: {escaped(row.error)}[/]")
     output.show(f"odum results list --sweep {made['sweep_id']}")
     if flagged:
-        output.note("! has something to know: odum results show RUN_ID")
+        output.note("! has warnings; odum results show RUN_ID prints them")
 
 
 def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) -> "Table":  # noqa: ANN401

@@ -53,7 +53,7 @@ def write_json(value: object, indent: int | None = None) -> str:
         if not isinstance(item, Decimal):
             raise TypeError(f"JSON has no {type(item).__name__}")
         if not item.is_finite():
-            raise ValueError(f"found {item}, which JSON does not have")
+            raise ValueError(f"found {item}, which is not valid JSON")
         return f"{mark}{item}"
 
     try:
@@ -82,8 +82,8 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"found {text[:40]}, beyond what a number can be") from None
+        raise ValueError(f"found {text[:40]}, too large for a number") from None
 
 
 def _refuse_constant(name: str) -> object:
-    raise ValueError(f"found {name}, which JSON does not have")
+    raise ValueError(f"found {name}, which is not valid JSON")

@@ -204,7 +204,7 @@ def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
 
 _REJECTS = CatalogCheck(
     "rejects",
-    "Share of raw rows that could not be taken over. Runs of a configuration whose threshold is "
+    "Share of raw rows that were rejected. Runs of a configuration whose threshold is "
     "exceeded are refused: a backtest over the rest is not one over this day.",
     "max_reject_ratio",
     evaluate_rejects,
@@ -337,7 +337,7 @@ def evaluate_closed(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> 
     quantity = position["quantity"]
     if not quantity and not position["open_positions"]:
         return Verdict(True, "no open position at the end")
-    why = "the book did not take it" if metadata["close_positions"] else "closing was switched off"
+    why = "the book lacked the volume" if metadata["close_positions"] else "closing was turned off"
     text = (
         f"{position['side']} {quantity} still open at the end ({why}); it is valued at the last "
         "price, not closed"

@@ -77,9 +77,7 @@ def days_of(start_ns: int, end_ns: int) -> list[date]:
         If it is empty or longer than ten years.
     """
     if start_ns >= end_ns:
-        raise InvalidRequestError(
-            "invalid-window", "the start is not before the end (which is exclusive)"
-        )
+        raise InvalidRequestError("invalid-window", "start must be before end (exclusive)")
     return days_between(day_of_ns(start_ns), day_of_ns(end_ns - 1))
 
 

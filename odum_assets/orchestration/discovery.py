@@ -328,7 +328,7 @@ def _range_notes(
 def _waiting_notes(after: Cursor, over: int, stable_secs: float) -> list[str]:
     notes = []
     if over > 0:
-        notes.append(f"{over} more complete days follow at the next look")
+        notes.append(f"{over} more complete days follow at the next tick of the sensor")
     for feed, days in after.pending.items():
         if waiting := len(days) - over:
             notes.append(

@@ -317,7 +317,7 @@ def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
     unknown = sorted(key.to_user_string() for key in selection - known)
     if unknown:
         raise ConfigError(
-            f"no such asset: {', '.join(unknown)}; the graph follows from the configurations in "
+            f"no such asset: {', '.join(unknown)}; the graph is built from the configurations in "
             f"{graph.project.settings.configs_path}"
         )
     return selection
@@ -328,7 +328,7 @@ def _check_partition(graph: Graph, partition: str | None) -> None:
     if partition is not None and not partitions.has_partition_key(partition):
         first = partitions.get_first_partition_key()
         raise ConfigError(
-            f"{partition!r} is no partition; allowed: days from {first} "
+            f"{partition!r} is not a partition; allowed: days from {first} "
             f"to {partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the first"
         )
 

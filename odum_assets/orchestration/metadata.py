@@ -32,9 +32,9 @@ _TEXT_LIMIT: Final = 4_000
 
 REJECTS_SCHEMA: Final = dg.TableSchema(
     columns=[
-        dg.TableColumn("reason", "string", description="Why a row was not taken over."),
+        dg.TableColumn("reason", "string", description="Why a row was rejected."),
         dg.TableColumn("rows", "int", description="Rows with this reason; each counts once."),
-        dg.TableColumn("share", "float", description="Of all rows of the raw file."),
+        dg.TableColumn("share", "float", description="Share of all rows of the raw file."),
     ]
 )
 """Columns of the rejects table; fixed, so that a day without rejects shows an empty table."""
@@ -102,7 +102,7 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
         dg.TableColumn("variant", "int", description="In the order in which they were given."),
         *(dg.TableColumn(path, "string", description="Varied.") for path in paths),
         *(dg.TableColumn(name, "float") for name in FIGURES),
-        dg.TableColumn("run_id", "string", description="For odum results show."),
+        dg.TableColumn("run_id", "string", description="Id for odum results show."),
         dg.TableColumn("error", "string", description="Why there is no result."),
     ]
     records = []

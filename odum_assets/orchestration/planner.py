@@ -276,7 +276,7 @@ class Planner:
         if not partitions.has_partition_key(day.isoformat()):
             raise InvalidRequestError(
                 "invalid-day",
-                f"{day} is no partition; allowed: {partitions.get_first_partition_key()} to "
+                f"{day} is not a partition; allowed: {partitions.get_first_partition_key()} to "
                 f"{partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the "
                 "first",
             )
@@ -348,7 +348,7 @@ def _refuse_missing_days(
     trades = [part for part in parts if part.source.data_type is DataType.TRADES]
     missing = [part for part in trades if part.state is State.MISSING]
     if missing and (refuse or len(missing) == len(trades)):
-        why = "missing_days is refuse" if refuse else "that is all of the window"
+        why = "missing_days is refuse" if refuse else "no day of the window has data"
         raise UnavailableDataError(
             "missing-data",
             f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "

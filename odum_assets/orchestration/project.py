@@ -265,8 +265,8 @@ def missing_raw(source: Source, day: date, settings: Settings) -> str:
         return f"{missing}: {problem}"
     return (
         f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
-        f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
-        "day folder), then try again."
+        f"raw_tick_data, then run it again. An empty file {MARKER} in the day folder may mark a "
+        "complete delivery."
     )
 
 

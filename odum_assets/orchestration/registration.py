@@ -82,7 +82,7 @@ class Registration:
                 self._context.run.run_id,
                 owner_names(self._context.instance),
             ),
-            f"the registry could not be told that {self.run_id} begins",
+            f"the registry could not record that {self.run_id} began",
         )
 
     def progress(self, progress: "Progress") -> None:
@@ -105,7 +105,7 @@ class Registration:
             self._missed += 1
             if self._missed == _GIVE_UP_AFTER:
                 self._is_told = False
-                self._context.log.warning(f"no progress is registered any more: {error}")
+                self._context.log.warning(f"progress is no longer registered: {error}")
         else:
             self._missed = 0
 
@@ -128,7 +128,7 @@ class Registration:
                 progress=self.reached,
             )
 
-        if self._try(keep, "why this run failed could not be kept for the registry"):
+        if self._try(keep, "why this run failed could not be stored for the registry"):
             register(self._context, self._settings, self.run_id)
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
@@ -148,7 +148,7 @@ def _reason(context: StepContext, error: BaseException) -> BaseException:
     # In the process of a command it was Ctrl-C.
     if is_asked or process_of(own.run_id, own.tags) is not None:
         return RunCanceled("the run was canceled")
-    return BacktestError("the run was broken off: Dagster was stopped meanwhile")
+    return BacktestError("the run stopped because Dagster stopped")
 
 
 class VariantsRegistration:
@@ -178,7 +178,7 @@ class VariantsRegistration:
         _tried(
             self._context,
             lambda: register_queued_runs(self._settings, records),
-            "the registry could not be told that the variants of the sweep begin",
+            "the registry could not record that the variants of the sweep began",
         )
 
     def end(self, run: "VariantRun", error: OdumError | None) -> None:
@@ -195,7 +195,7 @@ class VariantsRegistration:
                 sweep=run.sweep,
             )
 
-        text = "why this variant failed could not be kept for the registry"
+        text = "why this variant failed could not be stored for the registry"
         if error is None or _tried(self._context, keep, text):
             register(self._context, self._settings, run.run_id)
 
@@ -212,7 +212,7 @@ class VariantsRegistration:
         def close() -> None:
             close_pending(self._settings, self._context.run.run_id, status, str(reason))
 
-        _tried(self._context, close, "the variants of this sweep could not be closed")
+        _tried(self._context, close, "the variants of this sweep could not be finalized")
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def register(context: StepContext, settings: Settings, run_id: str) -> None:
         context,
         lambda: register_run(settings, run_id),
         f"{run_id} is stored, but it could not be registered",
-        "Once that is mended: odum registry rebuild",
+        "After fixing that, run: odum registry rebuild",
     )
 
 
@@ -291,9 +291,9 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
         return run_id_of(request, run.run_id)
     if not is_of_config(given, loaded):
         raise ConfigError(
-            f"{loaded.path}: the run was asked for with another content of this configuration (its "
-            f"id {given} names another hash than {loaded.content_hash[:6]}). Reload the code "
-            "location, and ask for the run again"
+            f"{loaded.path}: the configuration changed after the run was requested (its id {given} "
+            f"has another hash than the file, {loaded.content_hash[:6]}). Reload the code "
+            "location and start the run again"
         )
     return given
 
@@ -402,7 +402,7 @@ def _verdict(
         is_own = not {*pending.owner}.isdisjoint(owner_names(instance))
         if not is_silent or (name is not None and not is_own):
             return None
-        text = "it was never started" if name is None else f"Dagster knows no run {name} (any more)"
+        text = "it was never started" if name is None else f"Dagster has no run {name}"
         return RunStatus.FAILED, text
     run = record.dagster_run
     if not run.is_finished:
@@ -412,7 +412,7 @@ def _verdict(
     ):
         return None
     ending = ending_of(instance, run)
-    return ending or (RunStatus.FAILED, "the run ended without making this result")
+    return ending or (RunStatus.FAILED, "the run ended without this result")
 
 
 def ending_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> "tuple[Ending, str] | None":

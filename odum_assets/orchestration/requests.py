@@ -55,14 +55,14 @@ class RunOptions(BaseModel):
     )
     start: str | None = Field(
         default=None,
-        description="First moment: 2023-05-23T19:23:00Z, or of a day a time of day in UTC such as "
-        "19:23 (the one to use in a backfill). Empty: of the day, else time_window.start of the "
+        description="Start: 2023-05-23T19:23:00Z, or with a day a time of day in UTC such as 19:23 "
+        "(the form to use in a backfill). Empty: start of the day, or time_window.start of the "
         "configuration.",
         examples=["2024-07-18T00:00:00Z"],
     )
     end: str | None = Field(
         default=None,
-        description="First moment after the end, spelled like start. Empty: of the day, else "
+        description="End (exclusive), same format as start. Empty: end of the day, or "
         "time_window.end of the configuration.",
         examples=["2024-07-18T00:05:00Z"],
     )
@@ -139,8 +139,8 @@ class WindowOptions(RunOptions):
 
     missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
         default="CONFIG",
-        description="What becomes of a window when the catalog lacks days of it. warn: it runs "
-        "over the others, and the result names those that are missing. refuse: it fails. CONFIG: "
+        description="Whether a window runs when the catalog lacks days of it. warn: it runs over "
+        "the others, and the result lists the missing ones. refuse: it fails. CONFIG: "
         "quality.missing_days of the configuration.",
     )
     export_ticks: bool = Field(
@@ -182,7 +182,7 @@ class WindowOptions(RunOptions):
             )
         if start >= end:
             raise InvalidRequestError(
-                "invalid-window", f"{loaded.path}: the window's start is not before its end"
+                "invalid-window", f"{loaded.path}: the window's start must be before its end"
             )
         return start, end
 
@@ -246,9 +246,9 @@ class NewRun(WindowOptions):
         if self.export_ticks and self.mode == "fast":
             raise ValueError("export_ticks needs mode report: fast mode keeps no ticks")
         if (self.first_day is None) != (self.last_day is None):
-            raise ValueError("first_day and last_day belong together")
+            raise ValueError("give both first_day and last_day")
         if self.day is not None and (self.first_day is not None or self.window):
-            raise ValueError("give a day, or first_day and last_day; a day by itself is no window")
+            raise ValueError("give a day, or first_day and last_day; one day is not a window")
         return self
 
 
@@ -268,7 +268,7 @@ class LegacyRun(BaseModel):
     )
     data_source: Literal["local", "gcs", "auto"] = "auto"
     missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
-        default="CONFIG", description="Of a window that lacks days; CONFIG: the configuration's."
+        default="CONFIG", description="For a window with missing days; CONFIG: the configuration's."
     )
     no_close_positions: bool = Field(default=False, description="Leave positions open at the end.")
     exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
@@ -296,7 +296,7 @@ class LegacyRun(BaseModel):
             (
                 is_other,
                 "instrument",
-                f"{self.instrument!r} is not that of {loaded.name}: {loaded.key}",
+                f"{self.instrument!r} does not match {loaded.name}, which has {loaded.key}",
             ),
             (self.fast and self.report, "fast", f"this and {option('report')} exclude each other"),
             (

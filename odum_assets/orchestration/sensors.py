@@ -98,7 +98,7 @@ def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
             closed = settle_pending(context.instance, project.settings)
         except OdumError as error:
             return dg.SkipReason(str(error))
-        return dg.SkipReason(f"closed {', '.join(closed)}" if closed else "nothing to close")
+        return dg.SkipReason(f"finalized {', '.join(closed)}" if closed else "nothing to finalize")
 
     return registry_ended_runs
 

@@ -1,4 +1,4 @@
-"""The column layouts that raw files come in, recognised by their names and types.
+"""The column layouts that raw files come in, recognized by their names and types.
 
 Two layouts are known for trades and book: the exchange's columns (Tardis style) and pre-converted
 ones; for funding the exchange's. This module says which column plays which role; it reads no rows.
@@ -79,7 +79,7 @@ _LEVELS = {
 }
 
 
-def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
+def recognize(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     """Return the roles of a raw file's columns.
 
     Parameters
@@ -98,7 +98,9 @@ def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
-        raise DataError(f"{source}: columns occur more than once: {_shown(twice)}.")
+        raise DataError(
+            f"{source}: columns occur more than once: {_shown(twice)}. Deliver the file again."
+        )
     layout = _layout(schema, data_type, source)
     ts_event, ts_init = _TIMES[layout]
     named = {role: role for role in _IDENTITY if role in schema.names}
@@ -162,7 +164,7 @@ def _missing_message(
 ) -> str:
     return (
         f"{source}: not a raw {data_type.value} file: missing {', '.join(missing)}. "
-        f"Columns found: {_shown(schema.names)}."
+        f"Columns: {_shown(schema.names)}. Deliver the file again."
     )
 
 

@@ -84,9 +84,9 @@ def check_registry(settings: Settings) -> CheckReport:
     there = set(run_ids(store))
     gone = {run_id for run_id in reports & there if not store.report_path(run_id).is_dir()}
     for runs, text in (
-        (there - known - pending, "have a file and are not registered"),
-        (known - there, "are registered and have no file"),
-        (gone, "are registered with a report that is gone"),
+        (there - known - pending, "have a file but are not registered"),
+        (known - there, "are registered but have no file"),
+        (gone, "are registered with a report that no longer exists"),
     ):
         if runs:
             named = ", ".join(sorted(runs)[:_NAMED]) + (", ..." if len(runs) > _NAMED else "")

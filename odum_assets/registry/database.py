@@ -57,7 +57,7 @@ class DamagedRegistryError(RegistryError):
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(
             f"registry {place}: the database file is damaged ({reason}). Run: odum registry "
-            "rebuild, which sets it aside and builds a new one from the result files"
+            "rebuild, which renames it and builds a new one from the result files"
         )
         self.reason = reason
 

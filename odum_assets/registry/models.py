@@ -170,7 +170,7 @@ FIGURES: Final = (
     _figure("winning_trades", sa.BigInteger, "trades.winning_trades"),
     _figure("losing_trades", sa.BigInteger, "trades.losing_trades"),
     _figure("break_even_trades", sa.BigInteger, "trades.break_even_trades"),
-    _figure("flag_count", sa.Integer, "flags", "Warnings that a reader must know."),
+    _figure("flag_count", sa.Integer, "flags", "Warnings about the result."),
 )
 """The figures of a run, as the service lists them; null until they are known.
 

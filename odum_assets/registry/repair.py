@@ -77,7 +77,7 @@ def rebuild_registry(
     done = RebuildReport() if done is None else done
     done.set_aside = aside
     if pending is None:
-        done.notes.append("runs under way could not be read from it; they register at their end")
+        done.notes.append("active runs could not be read from it; they register when they end")
     return done
 
 
@@ -98,7 +98,7 @@ def find_damage(settings: Settings) -> str | None:
         for suffix in _SUFFIXES:
             place = _beside(path, suffix)
             if place.exists() and not place.is_file():
-                return f"a folder or a device lies at {place}, where a file of the database belongs"
+                return f"{place} is a folder or device, not a file of the database; move it away"
     engine = create_engine(url)
     try:
         with reading(engine) as connection:
@@ -112,7 +112,7 @@ def find_damage(settings: Settings) -> str | None:
 def remedy(url: sa.URL) -> str:
     """Return what to do with a damaged registry."""
     if url.drivername == "sqlite":
-        return "run: odum registry rebuild, which sets the file aside"
+        return "run: odum registry rebuild, which renames the file"
     return (
         f"drop the schema {SCHEMA} of the database and run: odum registry upgrade (every row comes "
         "back from the result files)"
@@ -124,7 +124,7 @@ def _file_damage(connection: sa.Connection) -> str | None:
     if list(lines) != ["ok"]:
         return "; ".join(" ".join(str(each).split()) for each in lines)[:300]
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    return None if broken is None else f"rows of {broken[0]} refer to rows that are not there"
+    return None if broken is None else f"rows of {broken[0]} refer to missing rows"
 
 
 def _table_damage(connection: sa.Connection) -> str | None:
@@ -167,8 +167,8 @@ def _set_aside(path: Path) -> Path | None:
                 place.rename(_beside(target, suffix))
     except OSError as error:
         raise RegistryError(
-            f"registry {path}: damaged, and cannot be set aside ({error.strerror or error}); move "
-            "it away yourself, then run: odum registry rebuild"
+            f"registry {path}: damaged, and cannot be renamed ({error.strerror or error}); move "
+            "it away, then run: odum registry rebuild"
         ) from error
     return target
 

@@ -255,7 +255,7 @@ def test_a_run_of_a_command_is_stopped_like_by_ctrl_c(live: Live) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert [line for line in err.splitlines() if "stopped" in line] == [
-        "stopped; nothing was left half-written"
+        "stopped; no partial files were left"
     ]
     assert "Traceback" not in err
     assert live.wait_ended(run_id, 30)["status"] == "canceled"

@@ -210,12 +210,15 @@ MISUSED = [
     (["convert", "binance_futures_btcusd_l2", "--all"], "did you mean binance_futures_btcusdt"),
     (["convert", BTC], "say which days"),
     (["convert", "--all"], "either a CONFIG or --instrument"),
-    (["convert", BTC, "--day", "18 July"], "is no day"),
+    (["convert", BTC, "--day", "18 July"], "is not a valid day"),
     (["convert", BTC, "--from", "2024-01-02", "--to", "2024-01-01"], "before --from"),
     (["backtest", BTC, "--day", "2024-01-01", "--fast", "--report"], "exclude each other"),
     (["backtest", BTC], "open time_window"),
     (["backtest", BTC, "--window"], "needs both ends"),
-    (["backtest", BTC, "--day", "2024-01-01", "--exec-algorithm-params", "{}x"], "not JSON"),
+    (
+        ["backtest", BTC, "--day", "2024-01-01", "--exec-algorithm-params", "{}x"],
+        "is not valid JSON",
+    ),
     (
         ["backtest", BTC, "--day", "2024-01-01", *TWAP, '{"horizon": 2}'],
         'did you mean "horizon_secs"',
@@ -244,7 +247,7 @@ def test_misuse_ends_with_2_and_says_what_is_meant(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--instrument", "ETHUSDT", *RUN], "is not that of"),
+        (["--instrument", "ETHUSDT", *RUN], "does not match"),
         (["--instrument", "BTCUSDT", *RUN, "--dataset", "day-2024-01-02"], "day-2024-01-01"),
         (["--instrument", "BTCUSDT", *RUN, "--fast", "--report"], "exclude each other"),
         (["--instrument", "BTCUSDT", *RUN, "--fast", "--export_ticks"], "needs --report"),

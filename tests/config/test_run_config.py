@@ -547,7 +547,7 @@ def test_trades_and_books_are_of_one_instrument(problems: Problems) -> None:
         (f"gs://bucket/day-*/{BTC}.parquet", "allowed a path below the raw root"),
         (f"C:/data/day-*/{BTC}.parquet", "allowed a path below the raw root"),
         (f"~/data/day-*/{BTC}.parquet", "allowed a path below the raw root"),
-        (f"data\\day-*/{BTC}.parquet", "write / in place of a backslash"),
+        (f"data\\day-*/{BTC}.parquet", "write / instead of a backslash"),
         (f"../day-*/{BTC}.parquet", 'allowed a path below the raw root without ".."'),
         (f"a//day-*/{BTC}.parquet", 'allowed a path below the raw root without ".."'),
         (f"data/{BTC}.parquet", "allowed exactly one day-* folder (found 0)"),

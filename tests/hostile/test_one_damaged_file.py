@@ -39,7 +39,7 @@ def test_a_half_written_configuration_stops_no_other(project: Project) -> None:
     half.write_text(HALF)
     code, printed = project.odum(*RUN)
     assert code == 0, printed
-    assert f"! left out: {half}: not JSON at line 1" in printed
+    assert f"! left out of the graph: {half}: not JSON at line 1" in printed
     for command in (("data", "list"), ("convert", BTC, "--all")):
         code, printed = project.odum(*command)
         assert code == 0, printed

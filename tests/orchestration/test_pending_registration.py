@@ -322,7 +322,7 @@ def test_the_sensor_closes_what_ended(
         with dg.build_sensor_context(runs.instance) as context:
             return sensor.evaluate_tick(context).skip_message
 
-    assert tick() == "nothing to close"
+    assert tick() == "nothing to finalize"
     assert not settings.results_path.exists()
     run_id = run_id_of(request_)
     run = runs.add(dg.DagsterRunStatus.STARTED)

@@ -209,8 +209,7 @@ def test_an_open_position_says_why_it_is_open() -> None:
     position = {"side": "LONG", "quantity": 1.5, "open_positions": 1, "unrealized_pnl": 2.0}
     found = _result_failures(position=position, close_positions=False)
     assert (
-        "LONG 1.5 still open at the end (closing was switched off)"
-        in found["positions_closed"].text
+        "LONG 1.5 still open at the end (closing was turned off)" in found["positions_closed"].text
     )
 
 

@@ -152,7 +152,7 @@ def test_one_look_takes_a_limited_number_of_days(
     third = _look(graph, second, stable=0)
 
     assert [str(run.day) for run in first.runs] == ["2024-01-01", "2024-01-02"]
-    assert "3 more complete days follow at the next look" in first.notes
+    assert "3 more complete days follow at the next tick of the sensor" in first.notes
     assert [str(run.day) for run in second.runs] == ["2024-01-03", "2024-01-04"]
     assert [str(run.day) for run in third.runs] == ["2024-01-05"]
 

@@ -188,7 +188,7 @@ def test_check_finds_what_is_missing_on_either_side(
     registry: sa.Engine, settings: Settings, sample: Path
 ) -> None:
     documents = stored(sample, settings.results_path, 2)
-    assert "2 runs have a file and are not registered" in check_registry(settings).problems[0]
+    assert "2 runs have a file but are not registered" in check_registry(settings).problems[0]
     rebuild(registry, ResultStore(settings.results_path))
     good = check_registry(settings)
     assert (good.problems, good.runs) == ([], 2)

@@ -109,7 +109,7 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(results: Settings, damage: 
     damaged = path.read_bytes() if path.is_file() else None
 
     (problem,) = check_registry(results).problems
-    assert "run: odum registry rebuild, which sets the file aside" in problem
+    assert "run: odum registry rebuild, which renames the file" in problem
     assert find_damage(results) is not None
 
     done = rebuild_registry(results)

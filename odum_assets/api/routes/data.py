@@ -36,7 +36,7 @@ class Dataset(BaseModel):
     size: int = Field(description="Bytes.")
     instruments: list[str]
     data_types: list[str]
-    problems: list[str] = Field(default=[], description="What of the day cannot be read.")
+    problems: list[str] = Field(default=[], description="Files of the day that cannot be read.")
 
 
 class Datasets(models.Paged):
@@ -163,11 +163,10 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
         sources = project.sources_of(fitting[0])
     else:
         reply.messages.append(
-            f"instrument {key}, configurations {names}; give config to have its time_window "
-            "looked at"
+            f"instrument {key}, configurations {names}; give config to have its time_window checked"
         )
         reply.warnings += [
-            f"{each.name}: its time_window ({_shown(each)}) has nothing of this time"
+            f"{each.name}: its time_window ({_shown(each)}) has no overlap with this time"
             for each in fitting
             if not _overlap(each, asked)
         ]
@@ -239,8 +238,8 @@ def _shown(loaded: LoadedConfig) -> str:
 
 def _missing(what: str, found: int | None, wanted: int) -> str:
     if found is None:
-        return f"the configuration names no {what}"
-    return f"{what}: there for {found} of {wanted} days"
+        return f"the configuration has no {what}"
+    return f"{what}: available for {found} of {wanted} days"
 
 
 def _configs(service: Service, question: DataQuestion) -> tuple[Project, list[LoadedConfig]]:
@@ -249,8 +248,8 @@ def _configs(service: Service, question: DataQuestion) -> tuple[Project, list[Lo
         project, loaded = service.config(question.config)
         if question.instrument_id and not names_instrument(question.instrument_id, loaded):
             raise OdumError(
-                f"instrument_id: {question.instrument_id!r} is not that of {loaded.name}: "
-                f"{loaded.key}"
+                f"instrument_id: {question.instrument_id!r} does not match {loaded.name}, "
+                f"which has {loaded.key}"
             )
         return project, [loaded]
     if question.instrument_id is None:

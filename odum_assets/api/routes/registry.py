@@ -52,7 +52,7 @@ class RunLinks(BaseModel):
     orders: str | None
     fills: str | None
     timeline: str | None
-    stream: str | None = Field(description="How it goes on, as server-sent events.")
+    stream: str | None = Field(description="Its progress, as server-sent events.")
 
 
 def _with_figures[T: BaseModel](model: type[T]) -> type[T]:
@@ -85,14 +85,14 @@ class _RunFigures(BaseModel):
     strategy_id: int | None
     sweep_id: str | None
     digest: str | None
-    executed_at: datetime = Field(description="When its status came to be.")
+    executed_at: datetime = Field(description="Time of the latest change of its status.")
     updated_at: datetime | None = Field(
-        default=None, description="Last sign of life of a run under way."
+        default=None, description="Latest heartbeat of an active run."
     )
     window_start: datetime | None
     window_end: datetime | None
-    progress: float | None = Field(description="Share that is done, 0 to 1.")
-    phase: str | None = Field(description="How far it is, or came, in words.")
+    progress: float | None = Field(description="Progress, 0 to 1.")
+    phase: str | None = Field(description="Current or last phase, in words.")
     error: str | None
     error_type: str | None
 

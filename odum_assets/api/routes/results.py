@@ -37,13 +37,13 @@ FORMS: dict[int | str, dict[str, Any]] = {
             MediaType.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
         }
     },
-    304: {"description": "The other side has it already (If-None-Match)."},
+    304: {"description": "The client has it already (If-None-Match)."},
 }
 """What tables can be had as, for the OpenAPI document."""
 
 KNOWN: dict[int | str, dict[str, Any]] = {304: FORMS[304]}
 
-Offset = Annotated[int, Query(ge=0, le=2**40, description="Rows to leave out first.")]
+Offset = Annotated[int, Query(ge=0, le=2**40, description="Rows to skip.")]
 Limit = Annotated[
     int | None,
     Query(ge=1, le=10_000, description="Rows; JSON has 1,000 by default, other forms all."),
@@ -51,7 +51,9 @@ Limit = Annotated[
 ListLimit = Annotated[int, Query(ge=1, le=1_000, description="Entries at most.")]
 Start = Annotated[
     str | None,
-    Query(max_length=64, description="Only from this time on.", examples=["2024-07-18T00:00:00Z"]),
+    Query(
+        max_length=64, description="Only at or after this time.", examples=["2024-07-18T00:00:00Z"]
+    ),
 ]
 End = Annotated[
     str | None,

@@ -65,7 +65,7 @@ class Trade(BaseModel):
     exit_timestamp: datetime | None
     entry_price: float | None
     exit_price: float | None
-    quantity: float | None = Field(description="Most that was held.")
+    quantity: float | None = Field(description="Largest quantity held.")
     realized_pnl: float | None
     commissions: float | None
     net_pnl: float | None

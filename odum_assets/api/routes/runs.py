@@ -44,7 +44,7 @@ _LOG = logging.getLogger("odum_assets.api")
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events; each one's data is {type, data}, with type step, "
-        "progress, log, and at the end complete or error. Last-Event-ID takes up where it was.",
+        "progress, log, and at the end complete or error. Last-Event-ID resumes the stream.",
     }
 }
 _EVENT_ID = re.compile(r"\d{1,12}", re.ASCII)
@@ -57,7 +57,7 @@ _AT_ONCE = "MARK_AS_CANCELED_IMMEDIATELY"
 class Progress(BaseModel):
     """How far a run is; what is not known is null."""
 
-    step: str | None = Field(description="Asset that is being made.")
+    step: str | None = Field(description="Asset that is being materialized.")
     phase: str = Field(description="convert, validate, load, replay or finish.")
     done: float | None = Field(description="Share of the phase, 0 to 1.")
     orders: int | None = Field(description="Orders so far.")
@@ -100,10 +100,11 @@ class Backfill(BaseModel):
     id: str
     status: str = Field(description="requested, completed_success, completed_failed, canceled...")
     days: int
-    by_status: dict[str, int] = Field(description="Runs so far, by their status.")
+    by_status: dict[str, int] = Field(description="Number of runs by status.")
     runs: list[DayRun] = Field(description="Runs so far, by day.")
     skipped: dict[str, str] = Field(
-        default={}, description="Days without data that were left out, told when it is started."
+        default={},
+        description="Days without data that were left out; only in the reply to the start.",
     )
 
 
@@ -119,8 +120,8 @@ class FinishedRun(models.Result):
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        description="Any text, new for each run that is wanted: the same request with the same "
-        "key starts nothing, it gets the run that it started.",
+        description="Any text, new for each run: the same request with the same key starts "
+        "nothing and returns the run that the first one started.",
         min_length=1,
         max_length=255,
     ),
@@ -190,7 +191,7 @@ def _interrupt(run_id: str, process: RunProcess) -> None:
 
 
 LastEventId = Annotated[
-    str | None, Header(description="Id of the last event that was read.", max_length=512)
+    str | None, Header(description="Id of the last event that the client has read.", max_length=512)
 ]
 
 
@@ -198,7 +199,7 @@ async def _followed(service: ServiceHere, run_id: str, last_event_id: LastEventI
     # Ids of earlier versions were Dagster's: such a reader is sent all events again.
     text = last_event_id or "0"
     if not _EVENT_ID.fullmatch(text) and not is_cursor(text):
-        raise ProblemError(422, "invalid-cursor", "Last-Event-ID: found no id of an event")
+        raise ProblemError(422, "invalid-cursor", "Last-Event-ID: not the id of an event")
     return (await service.following.log(await _dagster_run_id(service, run_id))).dagster_run_id
 
 
@@ -493,7 +494,8 @@ async def _once[T: (DagsterRun, DagsterBackfill)](
         raise ProblemError(
             422,
             "key-used-before",
-            "Idempotency-Key: another request came with this key; give each run a key of its own",
+            "Idempotency-Key: this key was used for a different request; use a new key for "
+            "each run",
         )
     return found
 

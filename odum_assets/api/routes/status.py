@@ -29,7 +29,7 @@ class MountStatus(BaseModel):
     """Where raw data lie, and whether they can be read."""
 
     path: str
-    mounted: bool = Field(description="Whether the folder lies on a mount other than the root's.")
+    mounted: bool = Field(description="Whether the folder is on a mount other than the root's.")
     mount_type: str | None = Field(description="File system; null for a URL.")
     fuse_enabled: bool
     gcs_bucket: str | None

@@ -133,7 +133,7 @@ def export_window(
         if ticks:
             export_ticks(run_id, project.settings, project.catalog_root(request.config))
     except OdumError as error:
-        raise OdumError(f"{error}\nThe result itself is stored: {run_id}") from error
+        raise OdumError(f"{error}\nThe result is stored: {run_id}") from error
     register(context, project.settings, run_id)
 
 
@@ -253,7 +253,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
     return to_metadata(
         {
             # The UI keeps this order: what a person looks for first comes first.
-            "what_to_know": bullet_list(result.flags) if result.flags else None,
+            "warnings": bullet_list(result.flags) if result.flags else None,
             "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],
