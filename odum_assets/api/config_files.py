@@ -131,7 +131,7 @@ def write(
         is_new = not path.is_file()
         _check_replaced(path, preconditions)
         others = [
-            # By their names alone: where the folder lies is not the sender's business.
+            # By their names alone: where the folder is is not the sender's business.
             replace(file.loaded, path=Path(file.path.name))
             for file in list_files(folder)
             if file.loaded is not None

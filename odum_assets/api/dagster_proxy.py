@@ -71,12 +71,12 @@ class DagsterProxy:
 
     Parameters
     ----------
-    note : Path
+    pidfile : Path
         File that says which Unix socket it listens on.
     """
 
-    def __init__(self, note: Path) -> None:
-        self._note = note
+    def __init__(self, pidfile: Path) -> None:
+        self._pidfile = pidfile
         self._under_way = {"http": 0, "websocket": 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +130,7 @@ class DagsterProxy:
         try:
             async with asyncio.timeout(_CONNECTS_WITHIN_S):
                 reader, writer = await asyncio.open_unix_connection(
-                    socket_path(self._note), limit=_CHUNK
+                    socket_path(self._pidfile), limit=_CHUNK
                 )
         except (OSError, TimeoutError):
             raise _unreachable() from None
@@ -148,9 +148,9 @@ class DagsterProxy:
         await receive()
         try:
             upstream = await unix_connect(
-                socket_path(self._note),
+                socket_path(self._pidfile),
                 f"ws://localhost{_target(scope).decode()}",
-                subprotocols=[Subprotocol(each) for each in scope["subprotocols"]] or None,
+                subprotocols=[Subprotocol(name) for name in scope["subprotocols"]] or None,
                 compression=None,
                 open_timeout=_CONNECTS_WITHIN_S,
                 max_size=_REPLY_LIMIT,
@@ -167,7 +167,7 @@ class DagsterProxy:
             await upstream.close()
 
 
-def proxy_routes(note: Path) -> list[BaseRoute]:
+def proxy_routes(pidfile: Path) -> list[BaseRoute]:
     """Return the routes of the Dagster UI below ``DAGSTER_PREFIX``."""
 
     async def enter(_: object) -> RedirectResponse:
@@ -176,7 +176,7 @@ def proxy_routes(note: Path) -> list[BaseRoute]:
     async def icon(request: Request) -> RedirectResponse:
         return RedirectResponse(f"{DAGSTER_PREFIX}{request.url.path}")
 
-    proxy = DagsterProxy(note)
+    proxy = DagsterProxy(pidfile)
     return [
         # The pages of runs name their icon without the prefix.
         Route("/favicon-run-{status:str}.svg", icon, methods=["GET"]),
@@ -221,7 +221,7 @@ async def _pass_reply(wire: h11.Connection, reader: asyncio.StreamReader, send: 
         while True:
             event = await _next_event(wire, reader)
             if isinstance(event, h11.Response):
-                headers = [each for each in event.headers if each[0] not in _HOP_BY_HOP]
+                headers = [header for header in event.headers if header[0] not in _HOP_BY_HOP]
                 start = {"type": "http.response.start", "status": event.status_code}
                 await send({**start, "headers": headers})
                 begun = True

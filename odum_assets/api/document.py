@@ -41,18 +41,20 @@ def completed(schema: dict[str, Any], *, with_token: bool) -> dict[str, Any]:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             asked = operation.get("parameters", [])
-            found = operation["responses"]
-            found.pop("422", None)
+            responses = operation["responses"]
+            responses.pop("422", None)
             if asked or "requestBody" in operation:
-                found["422"] = _PROBLEM
-            if any(each["name"] == "run_id" or each["in"] == "path" for each in asked):
-                found["404"] = _PROBLEM
+                responses["422"] = _PROBLEM
+            if any(
+                parameter["name"] == "run_id" or parameter["in"] == "path" for parameter in asked
+            ):
+                responses["404"] = _PROBLEM
             if "requestBody" in operation:
-                found["413"] = _PROBLEM
+                responses["413"] = _PROBLEM
             if with_token and path not in _OPEN_PATHS:
-                found["401"] = _PROBLEM
+                responses["401"] = _PROBLEM
                 operation["security"] = [{"token": []}]
-            found["default"] = _PROBLEM
+            responses["default"] = _PROBLEM
     if with_token:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return schema

@@ -146,8 +146,8 @@ def _usable(job: _Job) -> PartitionManifest | None:
         return None
     if manifest is None:
         return None
-    found = (manifest.converter_version, manifest.manifest_version)
-    if found != (CONVERTER_VERSION, MANIFEST_VERSION):
+    versions = (manifest.converter_version, manifest.manifest_version)
+    if versions != (CONVERTER_VERSION, MANIFEST_VERSION):
         return None
     precisions = (instrument.price_precision, instrument.size_precision)
     if (manifest.price_precision, manifest.size_precision) != precisions:

@@ -22,7 +22,7 @@ def require_inside(catalog_root: Path, *paths: Path) -> None:
     Raises
     ------
     DataError
-        If one lies elsewhere; the message says where.
+        If one is elsewhere; the message says where.
     """
     for path in paths:
         if not is_inside(path, catalog_root):

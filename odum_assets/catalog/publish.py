@@ -69,12 +69,12 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
         paths.data_folder.mkdir(parents=True, exist_ok=True)
         paths.manifest_folder.mkdir(parents=True, exist_ok=True)
         with held(paths.manifest_lock):
-            old = [each for each in (manifest, paths.rejects) if each.is_file()]
+            old = [path for path in (manifest, paths.rejects) if path.is_file()]
             old += _unnamed(paths, data, is_alone=is_alone)
             _move_all(
                 paths.staging_folder,
                 [
-                    *((each, paths.staged(f"old-{number}")) for number, each in enumerate(old)),
+                    *((path, paths.staged(f"old-{number}")) for number, path in enumerate(old)),
                     (paths.staged("data"), data),
                     *([(paths.staged("rejects"), paths.rejects)] if rejects else []),
                     (staged_manifest, manifest),
@@ -91,10 +91,10 @@ def _move_all(staging: Path, moves: list[tuple[Path, Path]]) -> None:
     last: Path | None = None
     try:
         for source, target in moves:
-            place = (target if source.parent == staging else source).parent
-            if last is not None and last != place:
+            folder = (target if source.parent == staging else source).parent
+            if last is not None and last != folder:
                 sync(last)
-            last = place
+            last = folder
             source.rename(target)
             done.append((source, target))
         if last is not None:

@@ -73,8 +73,8 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
         )
         for choice in choices
     ]
-    for note in dict.fromkeys(choice.note for choice in choices if choice.note):
-        output.warn(note)
+    for warning in dict.fromkeys(choice.warning for choice in choices if choice.warning):
+        output.warn(warning)
     with open_session(choices[0].settings, output) as session:
         planner = session.planner()
         works = [work for new in asked for work in plan(planner, new, only_available)]

@@ -80,8 +80,8 @@ def backtest(
         raise UsageError("--missing-days needs --window")
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
-    if choice.note:
-        output.warn(choice.note)
+    if choice.warning:
+        output.warn(choice.warning)
     new = NewRun.of(
         config=choice.name,
         day=day,
@@ -103,7 +103,7 @@ def backtest(
         for plan in plans:
             entries.append(run_plan(session, plan))
             if len(plans) > 1:
-                output.note(f"{plan.partition}: {plan.run_id} ({len(entries)} of {len(plans)})")
+                output.info(f"{plan.partition}: {plan.run_id} ({len(entries)} of {len(plans)})")
     output.data({"results": [record(entry) for entry in entries]})
     for entry in entries if len(entries) == 1 else []:
         show_short(output, entry)

@@ -166,14 +166,14 @@ def parse_params(text: str | None, option: str = "--exec-algorithm-params") -> d
     if text is None:
         return {}
     try:
-        found: Any = json.loads(text)
+        params: Any = json.loads(text)
     except ValueError as error:
         raise UsageError(f"{option}: {text} is not valid JSON ({error})") from None
-    if not isinstance(found, dict) or not all(_is_number(each) for each in found.values()):
+    if not isinstance(params, dict) or not all(_is_number(number) for number in params.values()):
         raise UsageError(
             f'{option}: allowed a JSON object of numbers such as {{"horizon_secs": 10}}: {text}'
         )
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in params.items()}
 
 
 def natural(text: str) -> list[object]:

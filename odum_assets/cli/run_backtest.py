@@ -114,7 +114,7 @@ def run_backtest(
 
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings, what="--config")
-    wanted = LegacyRun(
+    request = LegacyRun(
         instrument=instrument,
         config=choice.name,
         start=start,
@@ -130,9 +130,9 @@ def run_backtest(
         exec_algorithm=None if exec_algorithm is None else exec_algorithm.value,
         exec_algorithm_params=parse_params(exec_algorithm_params, "--exec_algorithm_params"),
     )
-    new = wanted.new_run(load_config(choice.path), "--{}".format)
-    if choice.note:
-        output.warn(choice.note)
+    new = request.new_run(load_config(choice.path), "--{}".format)
+    if choice.warning:
+        output.warn(choice.warning)
     with open_session(choice.settings, output) as session:
         entry = run_plan(session, session.planner().plan(new))
     output.data({**entry.document, "files": record(entry)["files"]})

@@ -56,7 +56,7 @@ def generate(
     """
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.progress import Display
-    from odum_assets.cli.rendering import Output, count, shown_path, size, table
+    from odum_assets.cli.rendering import Output, count, display_path, size, table
     from odum_assets.errors import ConfigError
     from odum_assets.raw.sample import DEFAULT_KEYS, SampleSpec, write_sample
     from odum_assets.settings import load_settings
@@ -84,22 +84,24 @@ def generate(
             "root": root,
             "files": [
                 {
-                    "path": each.path,
-                    "instrument": each.key,
-                    "data_type": each.data_type,
-                    "day": each.day,
-                    "rows": each.rows,
-                    "sha256": each.sha256,
+                    "path": raw_file.path,
+                    "instrument": raw_file.key,
+                    "data_type": raw_file.data_type,
+                    "day": raw_file.day,
+                    "rows": raw_file.rows,
+                    "sha256": raw_file.sha256,
                 }
-                for each in written
+                for raw_file in written
             ],
         }
     )
     rows = table(None, ["day", "instrument", "data type", "rows", "size"], right=["rows", "size"])
-    for each in sorted(written, key=lambda file: (file.day, file.key, file.data_type)):
-        bytes_ = size(each.path.stat().st_size)
-        rows.add_row(str(each.day), each.key, each.data_type, count(each.rows), bytes_)
-    output.show(rows, f"{len(written)} files below {shown_path(root)}")
+    for raw_file in sorted(written, key=lambda file: (file.day, file.key, file.data_type)):
+        bytes_ = size(raw_file.path.stat().st_size)
+        rows.add_row(
+            str(raw_file.day), raw_file.key, raw_file.data_type, count(raw_file.rows), bytes_
+        )
+    output.show(rows, f"{len(written)} files below {display_path(root)}")
 
 
 def _hours(text: str) -> tuple[int, int]:
@@ -127,13 +129,13 @@ def sample_paths(spec: "SampleSpec", root: str) -> "Iterator[Path]":
 
 
 def _refuse_existing(spec: "SampleSpec", root: str) -> None:
-    from odum_assets.cli.rendering import shown_path
+    from odum_assets.cli.rendering import display_path
     from odum_assets.errors import DataError
 
-    there = [path for path in sample_paths(spec, root) if path.is_file()]
-    if there:
+    existing = [path for path in sample_paths(spec, root) if path.is_file()]
+    if existing:
         raise DataError(
-            f"{len(there)} of the files already exist, the first is {shown_path(there[0])}; "
-            "nothing was written. Choose other days, another UNIFIED_CLOUD_LOCAL_PATH, or replace "
-            "them with --overwrite"
+            f"{len(existing)} of the files already exist, the first is "
+            f"{display_path(existing[0])}; nothing was written. Choose other days, another "
+            "UNIFIED_CLOUD_LOCAL_PATH, or replace them with --overwrite"
         )

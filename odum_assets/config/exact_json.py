@@ -44,7 +44,7 @@ def write_json(value: object, indent: int | None = None) -> str:
         If JSON has no such value.
     """
     # json.dumps has no way to write a Decimal as a number: it writes a marked text, which loses
-    # its quotes afterwards. No value can hold the mark, which is drawn anew.
+    # its quotes afterwards. No value can hold the mark, which is drawn again.
     mark = uuid.uuid4().hex
 
     def marked(item: object) -> object:

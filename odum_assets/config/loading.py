@@ -120,8 +120,8 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
     try:
         config = RunConfig.model_validate(document)
     except ValidationError as error:
-        noted = {printable(problem.path) for problem in problems}
-        problems += [other for other in _problems(error, document) if other.path not in noted]
+        reported = {printable(problem.path) for problem in problems}
+        problems += [other for other in _problems(error, document) if other.path not in reported]
     if config is None or problems:
         lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
@@ -177,7 +177,7 @@ def _parse(text: str, file: str, problems: list[Problem]) -> dict[str, Any]:
 
 
 def _decimal(text: str) -> Decimal | _NoNumber:
-    """Return a number exactly, unless it lies beyond what any key or strategy can use."""
+    """Return a number exactly, unless it is beyond what any key or strategy can use."""
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -29,7 +29,7 @@ def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
     Parameters
     ----------
     settings : Settings, optional
-        Where everything lies; read from the environment by default.
+        All paths; read from the environment by default.
 
     Raises
     ------
@@ -68,9 +68,9 @@ def definitions_of(project: Project) -> dg.Definitions:
     if automated:
         sensors.append(automation_sensor(automated))
     return dg.Definitions(
-        assets=[*specs, *catalog, *daily, *(each.spec for each in actions)],
-        asset_checks=[each.checks for each in actions],
-        jobs=[*jobs, *(each.job for each in actions)],
+        assets=[*specs, *catalog, *daily, *(action.spec for action in actions)],
+        asset_checks=[action.checks for action in actions],
+        jobs=[*jobs, *(action.job for action in actions)],
         sensors=sensors,
         executor=dg.in_process_executor,
         metadata=_refusals(project),

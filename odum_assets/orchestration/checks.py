@@ -170,9 +170,9 @@ def evaluate_coverage(manifest: "PartitionManifest", limit: Limit) -> Verdict:
 
 def evaluate_duplicates(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge trade ids that occur more than once; such rows are traded twice."""
-    found = manifest.quality["duplicate_ids"]
-    text = f"{found:,} duplicate trade ids; allowed {limit}"
-    return Verdict(found <= limit.value, text, {"duplicate_ids": found})
+    duplicates = manifest.quality["duplicate_ids"]
+    text = f"{duplicates:,} duplicate trade ids; allowed {limit}"
+    return Verdict(duplicates <= limit.value, text, {"duplicate_ids": duplicates})
 
 
 def evaluate_clock(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -180,17 +180,19 @@ def evaluate_clock(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     latency = manifest.quality["latency"]
     if latency is None:
         return Verdict(True, "the raw file has no arrival times: no clocks to compare")
-    found, rows = latency["negative_rows"], manifest.rows_written
-    text = f"{found:,} of {rows:,} rows arrived before the exchange's time; allowed share {limit}"
-    facts = {"negative_rows": found, "median_ms": latency["median_ms"]}
-    return Verdict(_within(found, rows, limit), text, facts)
+    negative, rows = latency["negative_rows"], manifest.rows_written
+    text = (
+        f"{negative:,} of {rows:,} rows arrived before the exchange's time; allowed share {limit}"
+    )
+    facts = {"negative_rows": negative, "median_ms": latency["median_ms"]}
+    return Verdict(_within(negative, rows, limit), text, facts)
 
 
 def evaluate_sides(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge trades without a known side, which send no order."""
-    found, rows = manifest.unknown_sides or 0, manifest.rows_written
-    text = f"{found:,} of {rows:,} trades without a known side; allowed share {limit}"
-    return Verdict(_within(found, rows, limit), text, {"unknown_sides": found})
+    unknown, rows = manifest.unknown_sides or 0, manifest.rows_written
+    text = f"{unknown:,} of {rows:,} trades without a known side; allowed share {limit}"
+    return Verdict(_within(unknown, rows, limit), text, {"unknown_sides": unknown})
 
 
 def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -283,13 +285,15 @@ def judge_partition(
 def _judged(
     check: CatalogCheck, manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
 ) -> Judgment:
-    by_threshold = sorted(configs, key=lambda each: getattr(each.config.quality, check.threshold))
+    by_threshold = sorted(
+        configs, key=lambda config: getattr(config.config.quality, check.threshold)
+    )
     verdict = check.judge(manifest, by_threshold[0])
-    failing = [each for each in configs if not check.judge(manifest, each).passed]
-    refused = tuple(each.name for each in failing if check.refuses(each))
+    failing = [config for config in configs if not check.judge(manifest, config).passed]
+    refused = tuple(config.name for config in failing if check.refuses(config))
     if not failing:
         return Judgment(check, verdict, refused)
-    text = f"{verdict.text}. Exceeded for {_listed([each.name for each in failing])}"
+    text = f"{verdict.text}. Exceeded for {_listed([config.name for config in failing])}"
     if refused:
         text += f"; runs are refused of {_listed(refused)}"
     return Judgment(check, replace(verdict, text=text), refused)
@@ -308,11 +312,14 @@ def evaluate_accounts(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -
 
     A run whose ledger does not add up to the last decimal fails and has no result to judge.
     """
-    found = metadata["reconciliation"]
-    difference, tolerance = Decimal(found["engine_difference"]), Decimal(found["engine_tolerance"])
+    reconciliation = metadata["reconciliation"]
+    difference, tolerance = (
+        Decimal(reconciliation["engine_difference"]),
+        Decimal(reconciliation["engine_tolerance"]),
+    )
     text = (
-        f"the balance changed by {found['balance_change']} {summary['account']['currency']}, as "
-        f"fills, fees and funding say; NautilusTrader's own account differs by {difference} "
+        f"the balance changed by {reconciliation['balance_change']} "
+        f"{summary['account']['currency']}, as fills, fees and funding say; NautilusTrader's own account differs by {difference} "
         f"(rounding explains up to {tolerance})"
     )
     facts = {"difference": difference, "tolerance": tolerance}

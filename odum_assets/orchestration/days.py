@@ -31,7 +31,7 @@ def parse_moment(name: str, text: str | None, day: date | None) -> int | None:
     Raises
     ------
     InvalidRequestError
-        If the text is no such time, or lies outside 1678 to 2261.
+        If the text is no such time, or is outside 1678 to 2261.
     """
     if text is None or not text.strip():
         return None

@@ -97,7 +97,7 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
     from odum_assets.config.variants import value_text
     from odum_assets.results.sweep import FIGURES
 
-    paths = list(dict.fromkeys(path for each in result.variants for path in each.varied))
+    paths = list(dict.fromkeys(path for variant in result.variants for path in variant.varied))
     columns = [
         dg.TableColumn("variant", "int", description="In the order in which they were given."),
         *(dg.TableColumn(path, "string", description="Varied.") for path in paths),
@@ -106,14 +106,14 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
         dg.TableColumn("error", "string", description="Why there is no result."),
     ]
     records = []
-    for index, each in enumerate(result.variants, start=1):
-        varied = {path: value_text(value) for path, value in each.varied.items()}
+    for index, variant in enumerate(result.variants, start=1):
+        varied = {path: value_text(value) for path, value in variant.varied.items()}
         values: dict[str, Any] = {
             "variant": index,
             **{path: varied.get(path, "") for path in paths},
-            **{name: _plain(each.figures.get(name)) for name in FIGURES},
-            "run_id": each.run_id or "",
-            "error": each.error or "",
+            **{name: _plain(variant.figures.get(name)) for name in FIGURES},
+            "run_id": variant.run_id or "",
+            "error": variant.error or "",
         }
         records.append(dg.TableRecord(values))
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))

@@ -36,7 +36,7 @@ NEXT_TRY_TAG: Final = "dagster/auto_retry_run_id"
 """Tag that Dagster gives a failed run: the run that tries it again."""
 
 _RETRY_TAG: Final = "dagster/retry_number"
-_TELL_EVERY_S: Final = 2.0
+_REPORT_INTERVAL_S: Final = 2.0
 _GIVE_UP_AFTER: Final = 3
 _RETRY_WITHIN: Final = timedelta(minutes=10)
 _UNKNOWN_AFTER: Final = timedelta(hours=1)
@@ -56,7 +56,7 @@ class Registration:
     context : StepContext
         The step.
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     run_id : str
         Id that the result gets.
     """
@@ -66,15 +66,15 @@ class Registration:
         self.reached: tuple[float, str] | None = None
         self._context = context
         self._settings = settings
-        self._is_told = False
-        self._told_at = 0.0
+        self._is_registered = False
+        self._reported_at = 0.0
         self._missed = 0
 
     def begin(self, request: "RunRequest") -> None:
         """Register that the run begins."""
         from odum_assets.registry.pending import register_running
 
-        self._is_told = self._try(
+        self._is_registered = self._try(
             lambda: register_running(
                 self._settings,
                 request,
@@ -88,14 +88,14 @@ class Registration:
     def progress(self, progress: "Progress") -> None:
         """Register how far the run is, every two seconds at most.
 
-        A registry that could not be told a few times is not tried again before the run's end:
+        A registry that could not be written a few times is not tried again before the run's end:
         waiting for it would hold up the run.
         """
         self.reached = (progress.done, progress.text)
         now = time.monotonic()
-        if not self._is_told or now - self._told_at < _TELL_EVERY_S:
+        if not self._is_registered or now - self._reported_at < _REPORT_INTERVAL_S:
             return
-        self._told_at = now
+        self._reported_at = now
         from odum_assets.registry.pending import register_progress
 
         try:
@@ -104,7 +104,7 @@ class Registration:
             # A rebuild may have it for itself; the next time it may be free.
             self._missed += 1
             if self._missed == _GIVE_UP_AFTER:
-                self._is_told = False
+                self._is_registered = False
                 self._context.log.warning(f"progress is no longer registered: {error}")
         else:
             self._missed = 0
@@ -115,7 +115,7 @@ class Registration:
         from odum_assets.results.store import ResultStore
 
         if ResultStore(self._settings.results_path).fast_path(self.run_id).is_file():
-            register(self._context, self._settings, self.run_id)
+            register_result(self._context, self._settings, self.run_id)
             return
 
         def keep() -> None:
@@ -129,7 +129,7 @@ class Registration:
             )
 
         if self._try(keep, "why this run failed could not be stored for the registry"):
-            register(self._context, self._settings, self.run_id)
+            register_result(self._context, self._settings, self.run_id)
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
         return _tried(self._context, write, what)
@@ -159,7 +159,7 @@ class VariantsRegistration:
     context : StepContext
         The step.
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     """
 
     def __init__(self, context: StepContext, settings: Settings) -> None:
@@ -173,7 +173,7 @@ class VariantsRegistration:
 
         dagster_run_id = self._context.run.run_id
         records = [
-            request_record(each.request, each.run_id, dagster_run_id, each.sweep) for each in runs
+            request_record(run.request, run.run_id, dagster_run_id, run.sweep) for run in runs
         ]
         _tried(
             self._context,
@@ -197,11 +197,11 @@ class VariantsRegistration:
 
         text = "why this variant failed could not be stored for the registry"
         if error is None or _tried(self._context, keep, text):
-            register(self._context, self._settings, run.run_id)
+            register_result(self._context, self._settings, run.run_id)
 
-    def close(self, error: BaseException) -> None:
+    def finalize(self, error: BaseException) -> None:
         """Close the variants that have not ended."""
-        from odum_assets.registry.pending import close_pending
+        from odum_assets.registry.pending import finalize_pending
         from odum_assets.registry.types import RunStatus
 
         reason = _reason(self._context, error)
@@ -209,10 +209,12 @@ class VariantsRegistration:
         if isinstance(reason, RunCanceled):
             status = RunStatus.CANCELED
 
-        def close() -> None:
-            close_pending(self._settings, self._context.run.run_id, status, str(reason))
+        def finalize_variants() -> None:
+            finalize_pending(self._settings, self._context.run.run_id, status, str(reason))
 
-        _tried(self._context, close, "the variants of this sweep could not be finalized")
+        _tried(
+            self._context, finalize_variants, "the variants of this sweep could not be finalized"
+        )
 
 
 @contextmanager
@@ -222,11 +224,11 @@ def variants_registered(context: StepContext, settings: Settings) -> Iterator[Va
     try:
         yield entries
     except BaseException as error:
-        entries.close(error)
+        entries.finalize(error)
         raise
 
 
-def register(context: StepContext, settings: Settings, run_id: str) -> None:
+def register_result(context: StepContext, settings: Settings, run_id: str) -> None:
     """Register a stored run; when that fails, log an error that says what to do."""
     from odum_assets.registry.register import register_run
 
@@ -239,12 +241,12 @@ def register(context: StepContext, settings: Settings, run_id: str) -> None:
 
 
 @contextmanager
-def registered(
+def run_registration(
     context: StepContext, request: "RunRequest", settings: Settings
 ) -> Iterator[Registration]:
     """Register a run as it begins, and when it fails or is stopped; the error goes on unchanged.
 
-    Who has stored the result registers it by `register`.
+    The caller registers a stored result by `register_result`.
 
     Raises
     ------
@@ -298,7 +300,7 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
     return given
 
 
-def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
+def reconcile_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
     """Close the runs of the registry that Dagster has ended, and return their ids.
 
     A run that ends by itself says so in its step. This is for the others: canceled while queued,
@@ -312,34 +314,34 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
     instance : dg.DagsterInstance
         Where the runs are.
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
 
     Raises
     ------
     RegistryError, ResultError
         If the registry or a record cannot be read or written; the other runs are closed.
     """
-    from odum_assets.registry.pending import claim, close_run, pending_runs, requeue
+    from odum_assets.registry.pending import claim, finalize_run, pending_runs, requeue
     from odum_assets.results.store import ResultError
 
     owner = owner_names(instance)
-    pending = [_attached(instance, settings, each) for each in pending_runs(settings)]
-    ids = sorted({each.dagster_run_id for each in pending if each.dagster_run_id is not None})
+    pending = [_attached(instance, settings, run) for run in pending_runs(settings)]
+    ids = sorted({run.dagster_run_id for run in pending if run.dagster_run_id is not None})
     records = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else []
     known = {record.dagster_run.run_id: record for record in records}
     closed, problems = [], []
-    for each in pending:
-        record = known.get(each.dagster_run_id or "")
-        if record is not None and each.owner != owner:
-            claim(settings, each, owner)
-        following = None if record is None else _next_try(instance, each, record.dagster_run)
+    for run in pending:
+        record = known.get(run.dagster_run_id or "")
+        if record is not None and run.owner != owner:
+            claim(settings, run, owner)
+        following = None if record is None else _next_try(instance, run, record.dagster_run)
         if following is not None:
-            requeue(settings, each, following)
+            requeue(settings, run, following)
             continue
-        verdict = _verdict(instance, each, record)
+        verdict = _verdict(instance, run, record)
         try:
-            if verdict is not None and close_run(settings, each, *verdict):
-                closed.append(each.run_id)
+            if verdict is not None and finalize_run(settings, run, *verdict):
+                closed.append(run.run_id)
         except ResultError as error:
             # A damaged file of one run must not keep the others open.
             problems.append(error)
@@ -349,7 +351,7 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
 
 
 def owner_names(instance: dg.DagsterInstance) -> tuple[str, ...]:
-    """Return the names of an instance: the id of its storage of runs, and where it lies.
+    """Return the names of an instance: the id of its storage of runs, and where it is.
 
     The id stays when a container gets another name, the place when the storage is cleared away.
     """
@@ -368,11 +370,11 @@ def _attached(
 
     if pending.dagster_run_id is not None:
         return pending
-    found = instance.get_runs(dg.RunsFilter(tags={RUN_ID_TAG: pending.run_id}), limit=1)
-    if not found:
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_ID_TAG: pending.run_id}), limit=1)
+    if not runs:
         return pending
-    attach_dagster_run(settings, pending.run_id, found[0].run_id)
-    return replace(pending, dagster_run_id=found[0].run_id)
+    attach_dagster_run(settings, pending.run_id, runs[0].run_id)
+    return replace(pending, dagster_run_id=runs[0].run_id)
 
 
 def _next_try(
@@ -382,8 +384,8 @@ def _next_try(
     following = run.tags.get(NEXT_TRY_TAG)
     if run.status is not dg.DagsterRunStatus.FAILURE or following is None:
         return None
-    found = instance.get_run_by_id(following)
-    if found is None or found.tags.get(RUN_ID_TAG) != pending.run_id:
+    retry = instance.get_run_by_id(following)
+    if retry is None or retry.tags.get(RUN_ID_TAG) != pending.run_id:
         return None
     return following
 
@@ -391,7 +393,7 @@ def _next_try(
 def _verdict(
     instance: dg.DagsterInstance, pending: "PendingRun", record: dg.RunRecord | None
 ) -> "tuple[Ending, str] | None":
-    """Return how a run under way has ended, None while it has not."""
+    """Return how an active run has ended, None while it has not."""
     from odum_assets.registry.types import RunStatus
 
     now = datetime.now(UTC)

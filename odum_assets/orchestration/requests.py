@@ -334,9 +334,9 @@ class LegacyRun(BaseModel):
 
 
 def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details
-    place = ".".join(map(str, problem["loc"]))
+    key = ".".join(map(str, problem["loc"]))
     text = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
+    return f"{key}: {text}" if key else text
 
 
 def _number(value: float) -> int | Decimal:

@@ -50,7 +50,7 @@ class SweepConfig(ResultConfig):
     )
     slots: int = Field(default=2, ge=1, le=64, description="Variants that run at one time.")
 
-    def made_variants(self, loaded: LoadedConfig) -> "list[Variant]":
+    def configured_variants(self, loaded: LoadedConfig) -> "list[Variant]":
         """Return the variants of a configuration.
 
         Raises

@@ -48,7 +48,7 @@ def stat_source(source: str) -> FileStat:
     try:
         if is_url(source):
             return _stat_url(source)
-        found = local_path(source).stat()
+        status = local_path(source).stat()
     except FileNotFoundError as error:
         raise NoRawFileError(source) from error
     except OSError as error:
@@ -58,10 +58,10 @@ def stat_source(source: str) -> FileStat:
         ) from error
     except ValueError as error:
         raise DataError(f"{source!r}: not a valid path of a raw file.") from error
-    if not S_ISREG(found.st_mode):
+    if not S_ISREG(status.st_mode):
         # Opening a pipe would wait for a writer for good.
         raise DataError(f"{source}: is a folder or device, not a file; remove it.")
-    return FileStat(found.st_size, found.st_mtime_ns)
+    return FileStat(status.st_size, status.st_mtime_ns)
 
 
 def hash_file(path: Path) -> str:

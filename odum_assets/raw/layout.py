@@ -80,7 +80,7 @@ def require_inside(path: str, raw_root: str) -> None:
     Raises
     ------
     DataError
-        If it lies elsewhere; the message says where.
+        If it is elsewhere; the message says where.
     """
     if is_url(path) or is_inside(local_path(path), local_path(raw_root)):
         return

@@ -77,7 +77,7 @@ class RawReader:
 
 
 def _check_indices(column: Any) -> None:  # noqa: ANN401 - the stubs do not know dictionaries
-    """Raise if a damaged page points outside its dictionary, which Arrow does not look at."""
+    """Raise if a damaged page points outside its dictionary, which Arrow does not check."""
     if pa.types.is_dictionary(column.type):
         bounds: Any = compute.min_max(column.indices).as_py()
         lowest, highest = bounds["min"], bounds["max"]

@@ -15,7 +15,13 @@ from tinydays import DAY, Market, variant
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.registry.checking import check_registry
-from odum_assets.registry.database import RegistryError, create_engine, reading, registry_url, shown
+from odum_assets.registry.database import (
+    RegistryError,
+    create_engine,
+    display_url,
+    reading,
+    registry_url,
+)
 from odum_assets.registry.queries import list_runs
 from odum_assets.registry.register import open_registry, opened, rebuild, register_run
 from odum_assets.registry.types import RunStatus
@@ -281,7 +287,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path
     with pytest.raises(RegistryError, match="registry postgresql") as caught:
         open_registry(settings)
     assert "secret" not in str(caught.value)
-    assert "secret" not in shown(create_engine(registry_url(settings)).url)
+    assert "secret" not in display_url(create_engine(registry_url(settings)).url)
 
 
 def test_days_of_a_dataset_are_those_of_the_catalog(

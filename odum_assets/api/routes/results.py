@@ -166,7 +166,7 @@ def get_report(
     ):
         total = table.count()
         arrays[name] = line_pieces(table, page.offset, page.size(total))
-        pages[f"{name}_pagination"] = page.shown(total)
+        pages[f"{name}_pagination"] = page.pagination(total)
     return reply.of(json_page(document, arrays, pages), *arrays.values())
 
 
@@ -227,11 +227,11 @@ async def _listed(
         return [row["run_id"] for row in page.rows], page.total or 0
 
     def work() -> tuple[bytes, str, int, int]:
-        names, total = service.registered.answer(key, ask)
-        shown = [service.listed(name) for name in names]
-        found = [each for each in shown if each is not None]
-        body = b"[" + b",\n".join(found) + b"]\n"
-        return body, tag_of(body), total, len(shown) - len(found)
+        names, total = service.registry.answer(key, ask)
+        documents = [service.listed(name) for name in names]
+        readable = [document for document in documents if document is not None]
+        body = b"[" + b",\n".join(readable) + b"]\n"
+        return body, tag_of(body), total, len(documents) - len(readable)
 
     body, tag, total, damaged = await service.single_flight.get(key, work)
     headers = {"X-Total-Count": str(total), "X-Damaged-Results": str(damaged)}

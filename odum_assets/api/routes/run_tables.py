@@ -88,13 +88,13 @@ def list_trades(
     offset: Offset = 0,
 ) -> list[Trade]:
     """List the round trips of a result, by their end; X-Total-Count says how many there are."""
-    found = trades_of(entry)
+    trades = trades_of(entry)
     rows: list[dict[str, Any]] = []
     total = 0
-    for batch in found.batches():
+    for batch in trades.batches():
         fitting = _of_direction(batch, direction)
-        wanted = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
-        rows += wanted.to_pylist() if total + fitting.num_rows > offset else []
+        page = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
+        rows += page.to_pylist() if total + fitting.num_rows > offset else []
         total += fitting.num_rows
     response.headers["X-Total-Count"] = str(total)
     if offset + len(rows) < total and rows:

@@ -28,9 +28,9 @@ from odum_assets.orchestration.metadata import (
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import Registration, register, registered
+from odum_assets.orchestration.registration import Registration, register_result, run_registration
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
-from odum_assets.orchestration.steps import report_made, require_passed
+from odum_assets.orchestration.steps import report_materialization, require_passed
 from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         description=(
             f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
             "UTC day, from the configured starting balance. Fails at once when a catalog partition "
-            "is missing or the day lies outside time_window. The data version is a hash of orders, "
+            "is missing or the day is outside time_window. The data version is a hash of orders, "
             "fills, positions and balances: equal inputs give an equal one."
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
-            with registered(context, request, project.settings) as entry:
+            with run_registration(context, request, project.settings) as entry:
                 return run(context, request, project, entry)
 
     return result
@@ -69,7 +69,7 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
             with failing({"config": loaded.name}):
                 bounds = config.bounds(loaded)
                 asked = config.request(loaded, (), "window", bounds)
-                with registered(context, asked, project.settings) as entry:
+                with run_registration(context, asked, project.settings) as entry:
                     convert_due(context, project, asked, asked_days(bounds), needs_all=False)
                     days, missing = window_days(project, loaded, bounds)
                     if missing:
@@ -78,11 +78,13 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                         )
                     request = replace(asked, days=days)
                     facts = {"days": len(days), "days_missing": missing}
-                    made = run(context, request, project, entry, facts)
+                    materialized = run(context, request, project, entry, facts)
                 # The result is good whatever becomes of what is made of it.
                 export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
-                report_made(context, spec, made, None, [day.isoformat() for day in days])
-                require_passed(made)
+                report_materialization(
+                    context, spec, materialized, None, [day.isoformat() for day in days]
+                )
+                require_passed(materialized)
 
         return window
 
@@ -134,7 +136,7 @@ def export_window(
             export_ticks(run_id, project.settings, project.catalog_root(request.config))
     except OdumError as error:
         raise OdumError(f"{error}\nThe result is stored: {run_id}") from error
-    register(context, project.settings, run_id)
+    register_result(context, project.settings, run_id)
 
 
 def asked_days(bounds: tuple[int, int]) -> list[date]:
@@ -158,18 +160,18 @@ def window_days(
     from odum_assets.catalog import scan_manifests
 
     root = project.catalog_root(loaded)
-    found = scan_manifests(root, loaded.key, DataType.TRADES)
-    there = {manifest.day for manifest in found.manifests}
+    scan = scan_manifests(root, loaded.key, DataType.TRADES)
+    available = {manifest.day for manifest in scan.manifests}
     wanted = asked_days(bounds)
-    found.require(wanted)
-    days = tuple(day for day in wanted if day in there)
+    scan.require(wanted)
+    days = tuple(day for day in wanted if day in available)
     if not days:
         raise DataError(
             f"{loaded.name} window: {root} holds no trades of {loaded.key} from {wanted[0]} to "
             f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
             "there are: odum data list"
         )
-    return days, [day.isoformat() for day in wanted if day not in there]
+    return days, [day.isoformat() for day in wanted if day not in available]
 
 
 def run(
@@ -198,7 +200,7 @@ def run(
         context.run.run_id,
         entry.run_id,
     )
-    register(context, project.settings, result.run_id)
+    register_result(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(
@@ -231,9 +233,9 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
             if manifest is None:
                 continue
             lines += [
-                f"  {data_type} {day}: {each.check.name}: {each.verdict.text}"
-                for each in judge_partition(manifest, [request.config])
-                if each.refused
+                f"  {data_type} {day}: {judgment.check.name}: {judgment.verdict.text}"
+                for judgment in judge_partition(manifest, [request.config])
+                if judgment.refused
             ]
     if lines:
         raise DataError(

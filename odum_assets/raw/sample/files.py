@@ -39,7 +39,7 @@ class SampleFile:
     Parameters
     ----------
     path : Path
-        Where it lies.
+        Where it is.
     key : str
         Instrument.
     data_type : str
@@ -205,7 +205,7 @@ def _write(table: pa.Table, path: Path) -> str:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
-            f"Sample data cannot be written to {path}: {error}. Choose another folder, or free disk "
-            "space"
+            f"Sample data cannot be written to {path}: {error}. Choose another folder, or free "
+            "disk space"
         ) from error
     return digest
