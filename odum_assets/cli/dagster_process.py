@@ -4,9 +4,9 @@ What belongs here: its command, its supervisor, and the pidfile that says where 
 daemon on the same instance would start runs a second time, so there is one, and a lock guards that.
 The supervisor is a small process of its own (`python -m odum_assets.cli.dagster_process`): it holds
 the lock, and ends Dagster with all its children when the pipe from its parent closes, also when
-that was killed. Dagster listens on no port: the sockets of its webserver and of its code servers are
-in a temporary folder that only this user may enter, which the supervisor removes in the end. What
-does not belong here: messages for people (``dev``, ``serve``).
+that was killed. Dagster listens on no port: the sockets of its webserver and of its code servers
+are in a temporary folder that only this user may enter, which the supervisor removes in the end.
+What does not belong here: messages for people (``dev``, ``serve``).
 """
 
 import contextlib

@@ -56,7 +56,7 @@ def serve(
 
         output.info(f"Service: http://{host_and_port(host, port)}, calls: /docs (Ctrl-C ends it)")
         if options.token is None:
-            output.info("ODUM_API_TOKEN is not set: loopback only, no token asked for")
+            output.info("ODUM_API_TOKEN is not set: loopback only, no token required")
         app = build_app(settings, options.model_copy(update={"dagster_url": url}))
         server = uvicorn.Server(server_config(app, options))
 

@@ -319,8 +319,8 @@ def evaluate_accounts(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -
     )
     text = (
         f"the balance changed by {reconciliation['balance_change']} "
-        f"{summary['account']['currency']}, as fills, fees and funding say; NautilusTrader's own account differs by {difference} "
-        f"(rounding explains up to {tolerance})"
+        f"{summary['account']['currency']}, as fills, fees and funding say; NautilusTrader's own "
+        f"account differs by {difference} (rounding explains up to {tolerance})"
     )
     facts = {"difference": difference, "tolerance": tolerance}
     return Verdict(abs(difference) <= tolerance, text, facts)

@@ -88,9 +88,9 @@ def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Closes runs of the registry that Dagster has ended without their saying so: canceled "
-            "while queued, held up by a failed conversion, or killed. Each gets a record of its "
-            "failure beside the results."
+            "Finalizes active runs of the registry whose Dagster run has ended: canceled while "
+            "queued, stopped by a failed conversion, or killed. Each gets a record of its failure "
+            "beside the results."
         ),
     )
     def registry_ended_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:

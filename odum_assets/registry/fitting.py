@@ -39,8 +39,8 @@ def require_fits(record: Record) -> None:
             misfit = None if row is None else _misfit(columns, row)
             if misfit is not None:
                 raise ResultError(
-                    f"{record.path}: {misfit}, which the registry cannot hold; move it away or run "
-                    "the backtest again"
+                    f"{record.path}: {misfit}, which the registry cannot store; move it away or "
+                    "run the backtest again"
                 )
 
 

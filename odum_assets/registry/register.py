@@ -135,7 +135,7 @@ def upgrade_registry(
         if not schema.is_known(version):
             raise RegistryError(
                 f"registry {display_url(engine.url)}: version {version} is newer than this "
-                "program; use the program that made it, or another DATABASE_URL"
+                "program; use that version, or another DATABASE_URL"
             )
         schema.upgrade(connection)
         filled = None
@@ -244,7 +244,7 @@ def _refusing(connection: sa.Connection, record: Record) -> Iterator[None]:
         if is_of_database(error):
             raise
         raise ResultError(
-            f"{record.path}: the registry cannot hold what it says ({reason_of(error)}); move it "
+            f"{record.path}: the registry cannot store its values ({reason_of(error)}); move it "
             "away or run the backtest again"
         ) from error
 
@@ -355,7 +355,7 @@ class _Loader:
                 self.load(records[middle:])
                 return
             self._done.problems.append(
-                f"{records[0].path}: the registry cannot hold what it says ({reason_of(error)}); "
+                f"{records[0].path}: the registry cannot store its values ({reason_of(error)}); "
                 "move it away or run the backtest again"
             )
         else:

@@ -642,7 +642,7 @@ def test_a_balance_has_the_decimals_of_its_currency(
         if decimals is None
         else [
             f"venue.starting_balance: found {balance}, allowed up to {decimals} decimals: accounts "
-            f"in {currency} are kept to these"
+            f"in {currency} have no more"
         ]
     )
 

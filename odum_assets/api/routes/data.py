@@ -203,7 +203,7 @@ def _simulated(
 
     if not _overlap(loaded, asked):
         raise OdumError(
-            f"{loaded.name}: its time_window ({_window_text(loaded)}) has nothing of "
+            f"{loaded.name}: its time_window ({_window_text(loaded)}) does not overlap "
             f"{iso_ns(asked[0])} to {iso_ns(asked[1])}; choose a time inside, or widen time_window"
         )
     partition = days[0].isoformat() if len(days) == 1 else "window"

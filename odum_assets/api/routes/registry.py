@@ -271,7 +271,7 @@ class RunQuery(BaseModel):
     cursor: str | None = Field(
         default=None,
         max_length=1_000,
-        description="next_cursor of the page before, in place of an offset.",
+        description="next_cursor of the previous page, instead of an offset.",
     )
 
     def where(self) -> RunFilter:
