@@ -110,7 +110,10 @@ def test_an_id_that_cannot_be_taken_fails_the_run(
     parts = run_id_of(request_).split("_")
     changed = "_".join([*parts[:-2], "ffffff", parts[-1]])
     ran = launch(changed)
-    assert "with another content of this configuration" in dict(ran.failures)["/".join(RESULT)]
+    assert (
+        "the configuration changed after the run was requested"
+        in dict(ran.failures)["/".join(RESULT)]
+    )
     assert not (settings.results_path / "fast").exists()
 
 
@@ -231,7 +234,7 @@ def test_runs_that_are_gone_are_closed_after_an_hour(
     register_queued(settings, request_, never)
     _age(settings, fresh)
     assert sorted(reconcile_pending(runs.instance, settings)) == sorted([lost, never])
-    assert _run(settings, lost)["error"] == "Dagster knows no run deleted (any more)"
+    assert _run(settings, lost)["error"] == "Dagster has no run deleted"
     assert _run(settings, never)["error"] == "it was never started"
 
 
@@ -310,7 +313,7 @@ def test_a_run_that_ended_without_its_result_is_closed(
     run_id = run_id_of(request_)
     register_queued(settings, request_, run_id, runs.add(dg.DagsterRunStatus.SUCCESS).run_id)
     assert reconcile_pending(runs.instance, settings) == [run_id]
-    assert "without making this result" in _run(settings, run_id)["error"]
+    assert "without this result" in _run(settings, run_id)["error"]
 
 
 def test_the_sensor_closes_what_ended(
@@ -328,7 +331,7 @@ def test_the_sensor_closes_what_ended(
     run = runs.add(dg.DagsterRunStatus.STARTED)
     register_running(settings, request_, run_id, run.run_id)
     runs.instance.report_run_failed(run, "the process is gone")
-    assert tick() == f"closed {run_id}"
+    assert tick() == f"finalized {run_id}"
     (settings.results_path / "registry.sqlite").write_text("this is no database, " * 100)
     assert "file is not a database" in str(tick())
 

@@ -172,7 +172,9 @@ def test_whoever_uses_a_damaged_registry_is_told_what_to_do(results: Settings) -
         lambda: register_run(results, run_id),
         lambda: pending_runs(results),
     ):
-        with pytest.raises(DamagedRegistryError, match="Run: odum registry rebuild, which sets it"):
+        with pytest.raises(
+            DamagedRegistryError, match="Run: odum registry rebuild, which renames it"
+        ):
             attempt()
 
 
