@@ -40,13 +40,14 @@ def completed(schema: dict[str, Any], *, with_token: bool) -> dict[str, Any]:
     }
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            asked = operation.get("parameters", [])
+            parameters = operation.get("parameters", [])
             responses = operation["responses"]
             responses.pop("422", None)
-            if asked or "requestBody" in operation:
+            if parameters or "requestBody" in operation:
                 responses["422"] = _PROBLEM
             if any(
-                parameter["name"] == "run_id" or parameter["in"] == "path" for parameter in asked
+                parameter["name"] == "run_id" or parameter["in"] == "path"
+                for parameter in parameters
             ):
                 responses["404"] = _PROBLEM
             if "requestBody" in operation:

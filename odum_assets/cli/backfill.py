@@ -63,7 +63,7 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
         raise UsageError(
             f"the configurations are in {len(folders)} folders; run those of each folder separately"
         )
-    asked = [
+    requests = [
         NewRun.of(
             config=choice.name,
             first_day=first,
@@ -77,7 +77,7 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
         output.warn(warning)
     with open_session(choices[0].settings, output) as session:
         planner = session.planner()
-        works = [work for new in asked for work in plan(planner, new, only_available)]
+        works = [work for new in requests for work in plan(planner, new, only_available)]
         run_all(session, works, slots)
     show(output, works)
     if any(work.state == "failed" for work in works) or not any(work.plan for work in works):

@@ -128,8 +128,8 @@ def _days(
             raise DataError(problem)
         folder = raw_folder_of(sources[0], project.settings)
         kept = f"; there are days from {available[0]} to {available[-1]}" if available else ""
-        asked = "" if span is None else f" from {span[0]} to {span[1]}"
-        raise DataError(f"{folder}: there are no raw files of {sources[0].key}{asked}{kept}")
+        range_text = "" if span is None else f" from {span[0]} to {span[1]}"
+        raise DataError(f"{folder}: there are no raw files of {sources[0].key}{range_text}{kept}")
     return days
 
 

@@ -232,7 +232,7 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
 
 def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
     from odum_assets.errors import DataError
-    from odum_assets.orchestration.checks import judge_partition
+    from odum_assets.orchestration.checks import evaluate_partition
 
     if partition.manifest is None:
         return []
@@ -242,17 +242,17 @@ def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
         "data_type": partition.source.data_type.value,
     }
     try:
-        judged = judge_partition(partition.manifest, partition.source.named_by)
+        evaluations = evaluate_partition(partition.manifest, partition.source.named_by)
     except DataError as error:
         failed = {"check": "manifest", "passed": False, "blocking": True, "text": str(error)}
         return [{**subject, **failed}]
     return [
         {
             **subject,
-            "check": judgment.check.name,
-            "passed": judgment.verdict.passed,
-            "blocking": bool(judgment.refused),
-            "text": judgment.verdict.text,
+            "check": evaluation.check.name,
+            "passed": evaluation.verdict.passed,
+            "blocking": bool(evaluation.refused),
+            "text": evaluation.verdict.text,
         }
-        for judgment in judged
+        for evaluation in evaluations
     ]

@@ -93,14 +93,14 @@ class CatalogCheck:
     refuses: Callable[[LoadedConfig], bool] = lambda _: False
     blocking: bool = field(default=False, init=False)
 
-    def judge(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
+    def evaluate_for(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
         """Judge a partition by the threshold of a configuration."""
         value = getattr(config.config.quality, self.threshold)
         return self.evaluate(manifest, Limit(value, config.name))
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class Evaluation:
     """What a check comes to for all configurations that share a partition.
 
     Parameters
@@ -255,9 +255,9 @@ CATALOG_CHECKS: Final = {
 """Checks of a catalog asset by the raw data type it is made of."""
 
 
-def judge_partition(
+def evaluate_partition(
     manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
-) -> list[Judgment]:
+) -> list[Evaluation]:
     """Return what every check of a partition comes to.
 
     Parameters
@@ -273,7 +273,10 @@ def judge_partition(
         If the manifest's figures are not what a conversion writes.
     """
     try:
-        return [_judged(check, manifest, configs) for check in CATALOG_CHECKS[manifest.data_type]]
+        return [
+            _evaluate_check(check, manifest, configs)
+            for check in CATALOG_CHECKS[manifest.data_type]
+        ]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise DataError(
             f"{manifest.key} {manifest.data_type.value} {manifest.day}: the quality figures of the "
@@ -282,21 +285,21 @@ def judge_partition(
         ) from error
 
 
-def _judged(
+def _evaluate_check(
     check: CatalogCheck, manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
-) -> Judgment:
+) -> Evaluation:
     by_threshold = sorted(
         configs, key=lambda config: getattr(config.config.quality, check.threshold)
     )
-    verdict = check.judge(manifest, by_threshold[0])
-    failing = [config for config in configs if not check.judge(manifest, config).passed]
+    verdict = check.evaluate_for(manifest, by_threshold[0])
+    failing = [config for config in configs if not check.evaluate_for(manifest, config).passed]
     refused = tuple(config.name for config in failing if check.refuses(config))
     if not failing:
-        return Judgment(check, verdict, refused)
+        return Evaluation(check, verdict, refused)
     text = f"{verdict.text}. Exceeded for {_listed([config.name for config in failing])}"
     if refused:
         text += f"; runs are refused of {_listed(refused)}"
-    return Judgment(check, replace(verdict, text=text), refused)
+    return Evaluation(check, replace(verdict, text=text), refused)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -218,7 +218,9 @@ class VariantsRegistration:
 
 
 @contextmanager
-def variants_registered(context: StepContext, settings: Settings) -> Iterator[VariantsRegistration]:
+def variants_registration(
+    context: StepContext, settings: Settings
+) -> Iterator[VariantsRegistration]:
     """Register the variants of a sweep, each by its own end, also when the sweep is stopped."""
     entries = VariantsRegistration(context, settings)
     try:

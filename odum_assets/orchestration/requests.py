@@ -15,7 +15,7 @@ from odum_assets.backtest.request import WINDOW, RunRequest
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import ConfigError, InvalidRequestError
-from odum_assets.orchestration.days import days_of, parse_moment, require_moment
+from odum_assets.orchestration.days import days_of, parse_time, require_time
 from odum_assets.utc import DAY_NS, day_start_ns
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RunOptions(BaseModel):
         ConfigError
             If a time or the execution algorithm cannot be used.
         """
-        bounds = (parse_moment("start", self.start, day), parse_moment("end", self.end, day))
+        bounds = (parse_time("start", self.start, day), parse_time("end", self.end, day))
         return self.request(loaded, (day,), day.isoformat(), bounds)
 
     def request(
@@ -161,7 +161,7 @@ class WindowOptions(RunOptions):
             If one cannot be read.
         """
         window = loaded.config.time_window
-        start, end = parse_moment("start", self.start, None), parse_moment("end", self.end, None)
+        start, end = parse_time("start", self.start, None), parse_time("end", self.end, None)
         return window.start_ns if start is None else start, window.end_ns if end is None else end
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
@@ -224,8 +224,8 @@ class NewRun(WindowOptions):
         """Return start and end as `WindowOptions.ends`; days that are given set them."""
         if self.first_day is None or self.last_day is None:
             return super().ends(loaded)
-        start = parse_moment("start", self.start, self.first_day)
-        end = parse_moment("end", self.end, self.last_day)
+        start = parse_time("start", self.start, self.first_day)
+        end = parse_time("end", self.end, self.last_day)
         return (
             day_start_ns(self.first_day) if start is None else start,
             day_start_ns(self.last_day) + DAY_NS if end is None else end,
@@ -289,7 +289,7 @@ class LegacyRun(BaseModel):
         InvalidRequestError
             If it cannot be carried out as it is written.
         """
-        first = days_of(require_moment("start", self.start), require_moment("end", self.end))[0]
+        first = days_of(require_time("start", self.start), require_time("end", self.end))[0]
         is_other = not names_instrument(self.instrument, loaded)
         needs_algorithm = bool(self.exec_algorithm_params) and self.exec_algorithm is None
         rules = [

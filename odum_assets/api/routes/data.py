@@ -16,8 +16,8 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import BacktestError, OdumError
-from odum_assets.orchestration.checks import judge_partition
-from odum_assets.orchestration.days import days_of, require_moment
+from odum_assets.orchestration.checks import evaluate_partition
+from odum_assets.orchestration.days import days_of, require_time
 from odum_assets.orchestration.project import Project, Source, find_raw
 from odum_assets.raw.layout import DataType, list_days, list_raw_files
 
@@ -147,8 +147,8 @@ def _checked(service: Service, question: DataQuestion) -> DataCheck:
 
 
 def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
-    asked = require_moment("start", question.start), require_moment("end", question.end)
-    days = days_of(*asked)
+    bounds = require_time("start", question.start), require_time("end", question.end)
+    days = days_of(*bounds)
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":
         raise OdumError(
@@ -159,7 +159,7 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     key, names = fitting[0].key, ", ".join(loaded.name for loaded in fitting)
     if question.config is not None:
         reply.messages.append(f"configuration {names}, instrument {key}")
-        days = days_of(*_simulated(fitting[0], asked, days, reply))
+        days = days_of(*_simulated(fitting[0], bounds, days, reply))
         sources = project.sources_of(fitting[0])
     else:
         reply.messages.append(
@@ -168,7 +168,7 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
         reply.warnings += [
             f"{loaded.name}: its time_window ({_window_text(loaded)}) has no overlap with this time"
             for loaded in fitting
-            if not _overlap(loaded, asked)
+            if not _overlap(loaded, bounds)
         ]
         sources = tuple(source for source in project.sources if source.key == key)
     available = {
@@ -187,7 +187,7 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
 
 def _simulated(
     loaded: LoadedConfig,
-    asked: tuple[int, int],
+    bounds: tuple[int, int],
     days: Sequence[date],
     reply: DataCheck,
 ) -> tuple[int, int]:
@@ -201,31 +201,32 @@ def _simulated(
     from odum_assets.backtest.request import RunRequest, check_options
     from odum_assets.utc import iso_ns
 
-    if not _overlap(loaded, asked):
+    if not _overlap(loaded, bounds):
         raise OdumError(
             f"{loaded.name}: its time_window ({_window_text(loaded)}) does not overlap "
-            f"{iso_ns(asked[0])} to {iso_ns(asked[1])}; choose a time inside, or widen time_window"
+            f"{iso_ns(bounds[0])} to {iso_ns(bounds[1])}; choose a time inside, or widen "
+            "time_window"
         )
     partition = days[0].isoformat() if len(days) == 1 else "window"
-    request = RunRequest(loaded, tuple(days), partition, *asked, snapshot_mode="trades")
+    request = RunRequest(loaded, tuple(days), partition, *bounds, snapshot_mode="trades")
     try:
         check_options(request)
     except BacktestError as error:
         reply.errors.append(str(error))
     window = loaded.config.time_window
-    start = max(asked[0], asked[0] if window.start_ns is None else window.start_ns)
-    end = min(asked[1], asked[1] if window.end_ns is None else window.end_ns)
-    if (start, end) != asked:
+    start = max(bounds[0], bounds[0] if window.start_ns is None else window.start_ns)
+    end = min(bounds[1], bounds[1] if window.end_ns is None else window.end_ns)
+    if (start, end) != bounds:
         reply.warnings.append(
             f"{loaded.name}: its time_window leaves {iso_ns(start)} to {iso_ns(end)} of this time"
         )
     return start, end
 
 
-def _overlap(loaded: LoadedConfig, asked: tuple[int, int]) -> bool:
+def _overlap(loaded: LoadedConfig, bounds: tuple[int, int]) -> bool:
     window = loaded.config.time_window
-    return (window.end_ns is None or asked[0] < window.end_ns) and (
-        window.start_ns is None or window.start_ns < asked[1]
+    return (window.end_ns is None or bounds[0] < window.end_ns) and (
+        window.start_ns is None or window.start_ns < bounds[1]
     )
 
 
@@ -301,9 +302,9 @@ def _judge(
     manifest: "PartitionManifest", configs: Sequence[LoadedConfig], day: date, reply: DataCheck
 ) -> None:
     # By the thresholds of the run that is asked about, as the run itself does it.
-    for judgment in judge_partition(manifest, configs):
-        if not judgment.verdict.passed:
-            messages = reply.errors if judgment.refused else reply.warnings
+    for evaluation in evaluate_partition(manifest, configs):
+        if not evaluation.verdict.passed:
+            messages = reply.errors if evaluation.refused else reply.warnings
             messages.append(
-                f"{manifest.data_type} {day}: {judgment.check.name}: {judgment.verdict.text}"
+                f"{manifest.data_type} {day}: {evaluation.check.name}: {evaluation.verdict.text}"
             )

@@ -22,7 +22,7 @@ from odum_assets.api.tables import (
     ticks_of,
     timeline_of,
 )
-from odum_assets.orchestration.days import require_moment
+from odum_assets.orchestration.days import require_time
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
@@ -171,9 +171,9 @@ def get_report(
 
 
 @router.get("/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_fills(entry: ResultHere, request: Request, asked: RangeHere) -> Response:
+def get_fills(entry: ResultHere, request: Request, selection: RangeHere) -> Response:
     """Return fills in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", asked)
+    return timed_reply(request, fills_of(entry), "fills", selection)
 
 
 @router.get("/{run_id}/rejected-orders", response_model=RejectedOrders, responses=FORMS)
@@ -191,14 +191,14 @@ def get_rejected_orders(
 
 @router.get("/{run_id}/ticks", response_model=Ticks, responses=FORMS)
 def get_ticks(
-    service: ServiceHere, entry: ResultHere, request: Request, asked: RangeHere
+    service: ServiceHere, entry: ResultHere, request: Request, selection: RangeHere
 ) -> Response:
     """Return the trades that a run replayed, if they were exported, by arrival."""
     table = ticks_of(service.store, entry)
-    return timed_reply(request, table, "ticks", asked)
+    return timed_reply(request, table, "ticks", selection)
 
 
-def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -> Response:
+def timed_reply(request: Request, table: StoredTable, name: str, selection: Range) -> Response:
     """Send a page of the rows of a range of time.
 
     Raises
@@ -207,12 +207,12 @@ def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -
         If a time cannot be used.
     """
     bounds = [
-        None if text is None else require_moment(which, text)
-        for which, text in (("start", asked.start), ("end", asked.end))
+        None if text is None else require_time(which, text)
+        for which, text in (("start", selection.start), ("end", selection.end))
     ]
     if bounds != [None, None]:
         table = table.between(*bounds)
-    return table_reply(request, table, name, asked.page)
+    return table_reply(request, table, name, selection.page)
 
 
 async def _listed(

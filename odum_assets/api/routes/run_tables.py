@@ -117,27 +117,27 @@ def get_trades(
 
 
 @router.get("/v1/runs/{run_id}/equity", response_model=EquityPoints, responses=FORMS)
-def get_equity(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_equity(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return the equity curve of a run."""
-    return timed_reply(request, equity_of(entry), "equity", asked)
+    return timed_reply(request, equity_of(entry), "equity", selection)
 
 
 @router.get("/v1/runs/{run_id}/orders", response_model=Orders, responses=FORMS)
-def get_orders(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_orders(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return the orders of a run, in order of creation."""
-    return timed_reply(request, orders_of(entry), "orders", asked)
+    return timed_reply(request, orders_of(entry), "orders", selection)
 
 
 @router.get("/v1/runs/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_run_fills(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_run_fills(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return the fills of a run, in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", asked)
+    return timed_reply(request, fills_of(entry), "fills", selection)
 
 
 @router.get("/v1/runs/{run_id}/timeline", response_model=Timeline, responses=FORMS)
-def get_timeline(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_timeline(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return orders, fills and refusals of a run, in order of time."""
-    return timed_reply(request, timeline_of(entry), "timeline", asked)
+    return timed_reply(request, timeline_of(entry), "timeline", selection)
 
 
 def _metrics(entry: ResultEntry) -> Metrics:

@@ -15,7 +15,7 @@ from odum_assets.orchestration.checks import (
     RESULT_CHECKS,
     WINDOW_CHECKS,
     check_result,
-    judge_partition,
+    evaluate_partition,
 )
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
@@ -68,15 +68,17 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         def window(context: dg.OpExecutionContext, config: WindowConfig) -> None:
             with failing({"config": loaded.name}):
                 bounds = config.bounds(loaded)
-                asked = config.request(loaded, (), "window", bounds)
-                with run_registration(context, asked, project.settings) as entry:
-                    convert_due(context, project, asked, asked_days(bounds), needs_all=False)
+                requested = config.request(loaded, (), "window", bounds)
+                with run_registration(context, requested, project.settings) as entry:
+                    convert_due(
+                        context, project, requested, requested_days(bounds), needs_all=False
+                    )
                     days, missing = window_days(project, loaded, bounds)
                     if missing:
                         context.log.warning(
                             f"days without trades in the catalog: {', '.join(missing)}"
                         )
-                    request = replace(asked, days=days)
+                    request = replace(requested, days=days)
                     facts = {"days": len(days), "days_missing": missing}
                     materialized = run(context, request, project, entry, facts)
                 # The result is good whatever becomes of what is made of it.
@@ -88,7 +90,7 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
 
         return window
 
-    def judged(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
+    def check_inputs(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
         from odum_assets.results.store import ResultStore
 
         entry = ResultStore(project.settings.results_path).entry(str(metadata["run_id"].value))
@@ -106,7 +108,7 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         ),
         daily=False,
         checks=WINDOW_CHECKS,
-        judged=judged,
+        check_inputs=check_inputs,
         compute=compute,
     )
 
@@ -139,7 +141,7 @@ def export_window(
     register_result(context, project.settings, run_id)
 
 
-def asked_days(bounds: tuple[int, int]) -> list[date]:
+def requested_days(bounds: tuple[int, int]) -> list[date]:
     """Return the UTC days of a window (ns since 1970, end exclusive)."""
     from odum_assets.utc import day_of_ns
 
@@ -162,7 +164,7 @@ def window_days(
     root = project.catalog_root(loaded)
     scan = scan_manifests(root, loaded.key, DataType.TRADES)
     available = {manifest.day for manifest in scan.manifests}
-    wanted = asked_days(bounds)
+    wanted = requested_days(bounds)
     scan.require(wanted)
     days = tuple(day for day in wanted if day in available)
     if not days:
@@ -233,9 +235,9 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
             if manifest is None:
                 continue
             lines += [
-                f"  {data_type} {day}: {judgment.check.name}: {judgment.verdict.text}"
-                for judgment in judge_partition(manifest, [request.config])
-                if judgment.refused
+                f"  {data_type} {day}: {evaluation.check.name}: {evaluation.verdict.text}"
+                for evaluation in evaluate_partition(manifest, [request.config])
+                if evaluation.refused
             ]
     if lines:
         raise DataError(

@@ -14,7 +14,7 @@ from odum_assets.orchestration.checks import (
     CATALOG_CHECKS,
     check_result,
     check_specs,
-    judge_partition,
+    evaluate_partition,
 )
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
@@ -111,11 +111,13 @@ def convert(
         progress=row_progress(context, f"{source.data_type.value} rows"),
     )
     # First: it says so where the figures of a manifest cannot be used.
-    judged = judge_partition(manifest, source.named_by)
+    evaluations = evaluate_partition(manifest, source.named_by)
     return Materialized(
         metadata=partition_metadata(manifest, project, source),
         data_version=dg.DataVersion(manifest.digest),
-        check_results=[check_result(judgment.check, judgment.verdict) for judgment in judged],
+        check_results=[
+            check_result(evaluation.check, evaluation.verdict) for evaluation in evaluations
+        ],
     )
 
 

@@ -20,7 +20,7 @@ from odum_assets.orchestration.names import POOL_BACKTEST, backtest_key, op_name
 from odum_assets.orchestration.pool_slots import claimed_slots
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import variants_registered
+from odum_assets.orchestration.registration import variants_registration
 from odum_assets.orchestration.run_config import SweepConfig
 from odum_assets.orchestration.steps import report_materialization
 
@@ -40,7 +40,7 @@ def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
 
         return sweep
 
-    def judged(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
+    def check_inputs(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
         table = metadata["variants"]
         assert isinstance(table, dg.TableMetadataValue)  # noqa: S101 - as `_sweep` writes it
         return ([record.data["error"] or None for record in table.records],)
@@ -57,7 +57,7 @@ def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
         ),
         daily=True,
         checks=SWEEP_CHECKS,
-        judged=judged,
+        check_inputs=check_inputs,
         compute=compute,
     )
 
@@ -95,7 +95,7 @@ def _sweep(
     refuse_unusable(project, request)
     name = op_name(backtest_key(loaded.name, "sweep"))
     with (
-        variants_registered(context, project.settings) as entries,
+        variants_registration(context, project.settings) as entries,
         claimed_slots(context.instance, context.run, POOL_BACKTEST, name, config.slots) as slots,
     ):
         result = run_sweep(
