@@ -52,7 +52,7 @@ format: $(INSTALLED) ## Format the code
 	$(RUN)ruff check --fix
 	$(RUN)ruff format
 
-lock: | $(UV) ## Resolve dependencies anew and write requirements.lock
+lock: | $(UV) ## Resolve dependencies again and write requirements.lock
 	$(UV) lock --upgrade
 	$(UV) export --quiet --frozen --all-groups --no-emit-project --no-annotate --no-header \
 		--output-file requirements.lock

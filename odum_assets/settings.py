@@ -137,7 +137,7 @@ _Roots = Annotated[tuple[_Root, ...], NoDecode, BeforeValidator(_split_list)]
 
 
 class Settings(BaseSettings):
-    """Where everything lies on this machine.
+    """Paths and options of this machine.
 
     Values come from arguments (by variable or field name), then from the process environment, then
     from the defaults; relative paths are taken from the current folder. `model_fields_set` names

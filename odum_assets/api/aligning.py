@@ -66,16 +66,16 @@ def _span(table: StoredTable) -> tuple[int, int]:
 
 def _at(table: StoredTable, grid: npt.NDArray[np.int64], end: int) -> list[float | None]:
     """Return the last value at or before each moment, None outside the curve."""
-    found = np.full(len(grid), np.nan)
+    aligned = np.full(len(grid), np.nan)
     for batch in table.batches(columns=["timestamp", "portfolio_value"]):
         times, values = _times(batch), batch["portfolio_value"].cast(pa.float64()).to_numpy()
         # Later batches say what was later.
         reached = grid >= times[0]
-        found[reached] = values[np.searchsorted(times, grid[reached], side="right") - 1]
-    found[grid > end] = np.nan
-    return [None if np.isnan(value) else float(value) for value in found]
+        aligned[reached] = values[np.searchsorted(times, grid[reached], side="right") - 1]
+    aligned[grid > end] = np.nan
+    return [None if np.isnan(value) else float(value) for value in aligned]
 
 
 def _times(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    found: npt.NDArray[np.int64] = batch["timestamp"].cast(pa.int64()).to_numpy()
-    return found
+    times: npt.NDArray[np.int64] = batch["timestamp"].cast(pa.int64()).to_numpy()
+    return times

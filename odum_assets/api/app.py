@@ -31,10 +31,10 @@ from odum_assets.api.routes import (
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
 from odum_assets.api.session import login_routes, sessions_of
-from odum_assets.api.unix_http import note_of
+from odum_assets.api.unix_http import pidfile_of
 from odum_assets.settings import Settings
 
-_SHOWN_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
+_EXPOSED_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
 _TAKEN_HEADERS = [
     "Authorization",
     "Content-Type",
@@ -63,7 +63,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
     Parameters
     ----------
     settings : Settings
-        Where everything lies.
+        All paths.
     options : ServiceOptions
         Token, limits, Dagster.
     """
@@ -78,7 +78,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         pa.set_memory_pool(pa.system_memory_pool())
         yield
         sys.setswitchinterval(before)
-        service.registered.close()
+        service.registry.close()
 
     app = FastAPI(
         title="Odum Assets",
@@ -101,7 +101,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
     sessions = sessions_of(options)
     if sessions is not None:
         app.router.routes += login_routes(sessions)
-    dagster = note_of(options.dagster_url)
+    dagster = pidfile_of(options.dagster_url)
     if dagster is not None:
         app.router.routes += proxy_routes(dagster[0])
     app.add_middleware(Guard, options=options, sessions=sessions)
@@ -112,7 +112,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
             allow_origins=list(options.cors),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=_TAKEN_HEADERS,
-            expose_headers=_SHOWN_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
         )
     app.add_middleware(LargeBodies)
     app.openapi = _document(app, options, app.openapi)  # type: ignore[method-assign]
@@ -124,13 +124,13 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _document(
-    app: FastAPI, options: ServiceOptions, made: Callable[[], dict[str, Any]]
+    app: FastAPI, options: ServiceOptions, build: Callable[[], dict[str, Any]]
 ) -> Callable[[], dict[str, Any]]:
     """Return what makes the document, once."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is not None:
             return app.openapi_schema
-        return completed(made(), with_token=options.token is not None)
+        return completed(build(), with_token=options.token is not None)
 
     return document

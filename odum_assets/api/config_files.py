@@ -131,7 +131,7 @@ def write(
         is_new = not path.is_file()
         _check_replaced(path, preconditions)
         others = [
-            # By their names alone: where the folder lies is not the sender's business.
+            # By their names alone: where the folder is is not the sender's business.
             replace(file.loaded, path=Path(file.path.name))
             for file in list_files(folder)
             if file.loaded is not None
@@ -172,7 +172,7 @@ def _replace(path: Path, text: str) -> None:
 def _check_replaced(path: Path, preconditions: Preconditions) -> None:
     tag = tag_of(path.read_bytes()) if path.is_file() else None
     if preconditions.failed(tag):
-        state = "is another one now; read it again" if tag else "does not exist; leave out If-Match"
+        state = "has changed; read it again" if tag else "does not exist; leave out If-Match"
         if tag is not None and preconditions.if_none_match is not None:
             state = "exists; send its ETag as If-Match to replace it"
         raise ProblemError(412, "changed", f"the configuration {path.stem!r} {state}")

@@ -1,4 +1,4 @@
-"""Dagster over HTTP: launch, look, cancel. The only place that knows its API.
+"""Dagster over HTTP: launch, poll, cancel. The only place that knows its API.
 
 What belongs here: queries, and their replies as plain values. What does not: which assets a run has
 (``orchestration.planner``), what its events mean to a reader (``following``).
@@ -18,7 +18,7 @@ import urllib3
 
 from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.unix_http import UnixPool, note_of
+from odum_assets.api.unix_http import UnixPool, pidfile_of
 from odum_assets.orchestration.names import CODE_LOCATION
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _BACKFILLS_LOOKED_AT: Final = 100
 _CALLS_AT_ONCE: Final = 16
 _READ_S: Final = 10.0
 _RELOAD_S: Final = 60.0
-"""Seconds in which the code location is loaded anew."""
+"""Seconds in which the code location is reloaded."""
 
 _LAUNCH_S: Final = 30.0
 _AWAY_S: Final = 2.0
@@ -97,7 +97,7 @@ class DagsterEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """A run at one moment: None if there is none, its events after a cursor, the next cursor."""
 
     run: DagsterRun | None
@@ -139,13 +139,15 @@ class DagsterClient:
     def __init__(self, url: str) -> None:
         self._url = url
         self._pool: urllib3.PoolManager | UnixPool
-        found = note_of(url)
-        if found is None:
+        pidfile_and_prefix = pidfile_of(url)
+        if pidfile_and_prefix is None:
             self._base = url
             self._pool = urllib3.PoolManager(maxsize=_CALLS_AT_ONCE, retries=False)
         else:
-            note, self._base = found
-            self._pool = UnixPool(note, _CALLS_AT_ONCE, urllib3.Timeout(connect=3.0, read=_READ_S))
+            pidfile, self._base = pidfile_and_prefix
+            self._pool = UnixPool(
+                pidfile, _CALLS_AT_ONCE, urllib3.Timeout(connect=3.0, read=_READ_S)
+            )
         self._headers = {**_JSON, **_credentials(url)}
         self._reloading = threading.Lock()
         self._away_until = 0.0
@@ -172,10 +174,10 @@ class DagsterClient:
             If Dagster cannot be reached or does not take it.
         """
         location, repository = self._loaded(plan)
-        found = self._launched(plan, location, repository)
-        if found["__typename"] != "LaunchRunSuccess":
-            raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
-        started = _run_of(found["run"])
+        reply = self._launched(plan, location, repository)
+        if reply["__typename"] != "LaunchRunSuccess":
+            raise ProblemError(409, "not-launched", f"Dagster: {_refusal(reply)}")
+        started = _run_of(reply["run"])
         assert started is not None  # noqa: S101 - Dagster has just started it
         return started
 
@@ -188,7 +190,7 @@ class DagsterClient:
             If Dagster cannot be reached or does not take it.
         """
         self._loaded(plan)
-        found = self._query(
+        reply = self._query(
             f"""mutation($params: LaunchBackfillParams!) {{
             launchPartitionBackfill(backfillParams: $params) {{ __typename
             ... on LaunchBackfillSuccess {{ backfillId }} {_ERROR} }} }}""",
@@ -199,30 +201,30 @@ class DagsterClient:
                 "tags": _tag_list(plan.tags),
             },
         )["launchPartitionBackfill"]
-        if found["__typename"] != "LaunchBackfillSuccess":
-            raise ProblemError(409, "not-launched", f"Dagster: {_refusal(found)}")
-        return str(found["backfillId"])
+        if reply["__typename"] != "LaunchBackfillSuccess":
+            raise ProblemError(409, "not-launched", f"Dagster: {_refusal(reply)}")
+        return str(reply["backfillId"])
 
     def run(self, dagster_run_id: str) -> DagsterRun | None:
         """Return a run, None when Dagster has none of this id."""
-        found = self._query(
+        reply = self._query(
             f"query($id: ID!) {{ runOrError(runId: $id) {{ ... on Run {{ {_RUN} }} {_ERROR} }} }}",
             id=dagster_run_id,
         )["runOrError"]
-        return _run_of(found)
+        return _run_of(reply)
 
     def find_run(self, tag: str, value: str) -> DagsterRun | None:
         """Return the newest run with a tag, None when there is none."""
-        found = self._query(
+        reply = self._query(
             f"""query($filter: RunsFilter!) {{ runsOrError(filter: $filter, limit: 1) {{ __typename
             ... on Runs {{ results {{ {_RUN} }} }} {_ERROR} }} }}""",
             filter={"tags": [{"key": tag, "value": value}]},
         )["runsOrError"]
-        if found["__typename"] != "Runs":
-            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
-        return _run_of(found["results"][0]) if found["results"] else None
+        if reply["__typename"] != "Runs":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")
+        return _run_of(reply["results"][0]) if reply["results"] else None
 
-    def look(self, dagster_run_id: str, cursor: str | None = None) -> Look:
+    def poll(self, dagster_run_id: str, cursor: str | None = None) -> Snapshot:
         """Return a run and its events after a cursor, in order.
 
         Raises
@@ -230,7 +232,7 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached, or the cursor is none of its own.
         """
-        found = self._query(
+        reply = self._query(
             f"""query($id: ID!, $cursor: String, $limit: Int!) {{
             runOrError(runId: $id) {{ __typename ... on Run {{ {_RUN} }} {_ERROR} }}
             logsForRun(runId: $id, afterCursor: $cursor, limit: $limit) {{ __typename
@@ -239,66 +241,66 @@ class DagsterClient:
             cursor=cursor,
             limit=_EVENTS_AT_ONCE,
         )
-        run, logs = _run_of(found["runOrError"]), found["logsForRun"]
+        run, logs = _run_of(reply["runOrError"]), reply["logsForRun"]
         if run is None:
-            return Look(None, (), cursor, has_more=False)
+            return Snapshot(None, (), cursor, has_more=False)
         if logs["__typename"] != "EventConnection":
             raise ProblemError(422, "invalid-cursor", f"Dagster: {_refusal(logs)}")
         events = tuple(map(_event_of, logs["events"]))
-        return Look(run, events, logs["cursor"], has_more=logs["hasMore"])
+        return Snapshot(run, events, logs["cursor"], has_more=logs["hasMore"])
 
     def cancel(self, dagster_run_id: str, policy: str = "SAFE_TERMINATE") -> str | None:
         """Cancel a queued or running run; return why Dagster does not, None when it does.
 
         With the policy ``MARK_AS_CANCELED_IMMEDIATELY`` it asks no process.
         """
-        found = self._query(
+        reply = self._query(
             f"""mutation($id: String!, $policy: TerminateRunPolicy) {{
             terminateRun(runId: $id, terminatePolicy: $policy) {{ __typename
             ... on TerminateRunFailure {{ message }} {_ERROR} }} }}""",
             id=dagster_run_id,
             policy=policy,
         )["terminateRun"]
-        return None if found["__typename"] == "TerminateRunSuccess" else _refusal(found)
+        return None if reply["__typename"] == "TerminateRunSuccess" else _refusal(reply)
 
     def backfill(self, backfill_id: str) -> DagsterBackfill | None:
         """Return how far a backfill is, None when there is none of this id."""
-        found = self._query(
+        reply = self._query(
             f"""query($id: String!) {{ partitionBackfillOrError(backfillId: $id) {{ __typename
             ... on PartitionBackfill {{ id status numPartitions tags {{ key value }}
             runs(limit: 10000) {{ {_BACKFILL_RUN} }} }} }} }}""",
             id=backfill_id,
         )["partitionBackfillOrError"]
-        return _backfill_of(found) if found["__typename"] == "PartitionBackfill" else None
+        return _backfill_of(reply) if reply["__typename"] == "PartitionBackfill" else None
 
     def find_backfill(self, tag: str, value: str) -> DagsterBackfill | None:
         """Return the newest backfill with a tag among the latest ones, None when there is none."""
-        found = self._query(
+        reply = self._query(
             f"""query($limit: Int!) {{ partitionBackfillsOrError(limit: $limit) {{ __typename
             ... on PartitionBackfills {{ results {{ id status numPartitions tags {{ key value }}
             runs(limit: 1) {{ {_BACKFILL_RUN} }} }} }} {_ERROR} }} }}""",
             limit=_BACKFILLS_LOOKED_AT,
         )["partitionBackfillsOrError"]
-        if found["__typename"] != "PartitionBackfills":
-            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
-        each = map(_backfill_of, found["results"])
-        return next((one for one in each if one.tags.get(tag) == value), None)
+        if reply["__typename"] != "PartitionBackfills":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")
+        backfills = map(_backfill_of, reply["results"])
+        return next((backfill for backfill in backfills if backfill.tags.get(tag) == value), None)
 
     def cancel_backfill(self, backfill_id: str) -> str | None:
         """Cancel a backfill with its runs; return why Dagster does not, None when it does."""
-        found = self._query(
+        reply = self._query(
             f"""mutation($id: String!) {{ cancelPartitionBackfill(backfillId: $id) {{ __typename
             {_ERROR} }} }}""",
             id=backfill_id,
         )["cancelPartitionBackfill"]
-        return None if found["__typename"] == "CancelBackfillSuccess" else _refusal(found)
+        return None if reply["__typename"] == "CancelBackfillSuccess" else _refusal(reply)
 
     def _launched(self, plan: "Plan", location: str, repository: str) -> dict[str, Any]:
         tags = dict(plan.tags)
         selected = [{"path": list(key)} for key in plan.selection]
         if plan.partition is not None:
             tags["dagster/partition"] = plan.partition
-        found: dict[str, Any] = self._query(
+        reply: dict[str, Any] = self._query(
             f"""mutation($params: ExecutionParams!) {{ launchRun(executionParams: $params) {{
             __typename ... on LaunchRunSuccess {{ run {{ {_RUN} }} }}
             ... on RunConfigValidationInvalid {{ errors {{ message }} }} {_ERROR} }} }}""",
@@ -314,10 +316,10 @@ class DagsterClient:
                 "executionMetadata": {"tags": _tag_list(tags)},
             },
         )["launchRun"]
-        return found
+        return reply
 
     def _loaded(self, plan: "Plan") -> tuple[str, str]:
-        """Return the names of code location and repository, loaded anew where that is due.
+        """Return the names of code location and repository, reloaded where that is due.
 
         A configuration may be newer than what Dagster has loaded, however it was changed.
         """
@@ -334,12 +336,12 @@ class DagsterClient:
             reason = "it has loaded another content of this configuration"
             if not loaded.get("repositories"):
                 reason = _refusal(loaded)
-            raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._shown}: {reason}")
+            raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._display_url}: {reason}")
         return str(location["name"]), str(loaded["repositories"][0]["name"])
 
     def _location(self, plan: "Plan") -> tuple[dict[str, Any], str | None]:
         """Return the code location, and the hash of the configuration that it was loaded with."""
-        found = self._query(
+        reply = self._query(
             f"""query($key: AssetKeyInput!) {{
             workspaceOrError {{ __typename ... on Workspace {{ locationEntries {{ name
             locationOrLoadError {{ __typename
@@ -348,28 +350,31 @@ class DagsterClient:
             metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }} }}""",
             key={"path": list(plan.target)},
         )
-        entries = found["assetNodeOrError"].get("metadataEntries", ())
-        content = next((each["text"] for each in entries if each["label"] == "config_hash"), None)
-        for entry in found["workspaceOrError"].get("locationEntries", ()):
+        entries = reply["assetNodeOrError"].get("metadataEntries", ())
+        content = next(
+            (entry["text"] for entry in entries if entry["label"] == "config_hash"), None
+        )
+        for entry in reply["workspaceOrError"].get("locationEntries", ()):
             if entry["name"] in _LOCATIONS and entry["locationOrLoadError"] is not None:
                 return entry, content
         raise ProblemError(
             503,
             "graph-not-loaded",
-            f"Dagster at {self._shown} has not loaded the code location {CODE_LOCATION}: it is "
-            "still starting, or it is the Dagster of another project (ODUM_DAGSTER_URL)",
+            f"Dagster at {self._display_url} has not loaded the code location "
+            f"{CODE_LOCATION}: it is still starting, or it is the Dagster of another "
+            "project (ODUM_DAGSTER_URL)",
             _LATER,
         )
 
     def _reload(self, location: str) -> None:
-        found = self._query(
+        reply = self._query(
             f"""mutation($name: String!) {{
             reloadRepositoryLocation(repositoryLocationName: $name) {{ __typename {_ERROR} }} }}""",
             read_s=_RELOAD_S,
             name=location,
         )["reloadRepositoryLocation"]
-        if found["__typename"] != "WorkspaceLocationEntry":
-            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(found)}")
+        if reply["__typename"] != "WorkspaceLocationEntry":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")
 
     def _query(
         self,
@@ -408,7 +413,7 @@ class DagsterClient:
             raise ProblemError(
                 502,
                 "dagster-failed",
-                f"Dagster at {self._shown} refuses the service ({reply.status}): "
+                f"Dagster at {self._display_url} refuses the service ({reply.status}): "
                 "ODUM_DAGSTER_URL needs its token as the password, or names another address",
             )
         if "error" in content:
@@ -419,16 +424,16 @@ class DagsterClient:
         return ProblemError(
             503,
             "dagster-unreachable",
-            f"no Dagster answers at {self._shown}: it is still starting, or does not run; "
+            f"no Dagster answers at {self._display_url}: it is still starting, or does not run; "
             "start it with `odum dev` (`odum serve` does that by itself), or set "
             "ODUM_DAGSTER_URL",
             _LATER,
         )
 
     @property
-    def _shown(self) -> str:
+    def _display_url(self) -> str:
         """Return the address without user and password."""
-        if note_of(self._url) is not None:
+        if pidfile_of(self._url) is not None:
             return "its Unix socket"
         parts = urllib3.util.parse_url(self._url)
         return str(parts._replace(auth=None))
@@ -452,71 +457,71 @@ def is_cursor(text: str) -> bool:
         return False
 
 
-def _run_of(found: dict[str, Any]) -> DagsterRun | None:
-    if "runId" not in found:
+def _run_of(reply: dict[str, Any]) -> DagsterRun | None:
+    if "runId" not in reply:
         return None
     return DagsterRun(
-        run_id=found["runId"],
-        status=_STATUS[found["status"]],
-        canceling=found["status"] == "CANCELING",
-        job=found["jobName"],
-        tags=_tags(found["tags"]),
-        created_at=_moment(found["creationTime"]) or "",
-        started_at=_moment(found["startTime"]),
-        ended_at=_moment(found["endTime"]),
+        run_id=reply["runId"],
+        status=_STATUS[reply["status"]],
+        canceling=reply["status"] == "CANCELING",
+        job=reply["jobName"],
+        tags=_tags(reply["tags"]),
+        created_at=_moment(reply["creationTime"]) or "",
+        started_at=_moment(reply["startTime"]),
+        ended_at=_moment(reply["endTime"]),
     )
 
 
-def _backfill_of(found: dict[str, Any]) -> DagsterBackfill:
+def _backfill_of(reply: dict[str, Any]) -> DagsterBackfill:
     runs = (
         BackfillRun(
-            each["runId"], _tags(each["tags"]).get("dagster/partition"), _STATUS[each["status"]]
+            run["runId"], _tags(run["tags"]).get("dagster/partition"), _STATUS[run["status"]]
         )
-        for each in found["runs"]
+        for run in reply["runs"]
     )
     return DagsterBackfill(
-        id=found["id"],
-        status=found["status"].lower(),
-        days=found["numPartitions"] or 0,
-        tags=_tags(found["tags"]),
-        runs=tuple(sorted(runs, key=lambda each: (each.day or "", each.dagster_run_id))),
+        id=reply["id"],
+        status=reply["status"].lower(),
+        days=reply["numPartitions"] or 0,
+        tags=_tags(reply["tags"]),
+        runs=tuple(sorted(runs, key=lambda run: (run.day or "", run.dagster_run_id))),
     )
 
 
-def _event_of(found: dict[str, Any]) -> DagsterEvent:
-    kind, result = found["__typename"], None
+def _event_of(reply: dict[str, Any]) -> DagsterEvent:
+    kind, result = reply["__typename"], None
     if kind == "MaterializationEvent":
         # Only assets of a result name one.
-        entries = {each["label"]: each.get("text") for each in found["metadataEntries"]}
+        entries = {entry["label"]: entry.get("text") for entry in reply["metadataEntries"]}
         result = entries.get("run_id")
     return DagsterEvent(
         kind=kind,
-        time=_moment(float(found.get("timestamp", 0)) / 1000) or "",
-        level=str(found.get("level", "INFO")).lower(),
-        step=(found.get("stepKey") or "").replace("__", "/") or None,
-        message=found.get("message") or "",
-        error=_error_of(found),
+        time=_moment(float(reply.get("timestamp", 0)) / 1000) or "",
+        level=str(reply.get("level", "INFO")).lower(),
+        step=(reply.get("stepKey") or "").replace("__", "/") or None,
+        message=reply.get("message") or "",
+        error=_error_of(reply),
         result=result,
     )
 
 
-def _error_of(found: dict[str, Any]) -> str | None:
+def _error_of(reply: dict[str, Any]) -> str | None:
     """Return a person's words where there are any, else the root cause."""
-    if found["__typename"] not in ("ExecutionStepFailureEvent", "RunFailureEvent"):
+    if reply["__typename"] not in ("ExecutionStepFailureEvent", "RunFailureEvent"):
         return None
-    written = (found.get("failureMetadata") or {}).get("description")
+    written = (reply.get("failureMetadata") or {}).get("description")
     if written:
         return str(written)
-    error = found.get("error")
+    error = reply.get("error")
     if error is None:
-        return found.get("message") or "the run failed"
-    chain = [each["error"]["message"] for each in error.get("errorChain") or ()]
+        return reply.get("message") or "the run failed"
+    chain = [link["error"]["message"] for link in error.get("errorChain") or ()]
     return str((chain or [error["message"]])[-1]).strip()
 
 
-def _refusal(found: dict[str, Any]) -> str:
-    errors = [each["message"] for each in found.get("errors", ())]
-    return "; ".join(errors) or found.get("message") or str(found["__typename"])
+def _refusal(reply: dict[str, Any]) -> str:
+    errors = [error["message"] for error in reply.get("errors", ())]
+    return "; ".join(errors) or reply.get("message") or str(reply["__typename"])
 
 
 def _tags(pairs: list[dict[str, str]]) -> dict[str, str]:

@@ -16,20 +16,24 @@ from odum_assets.api.options import DAGSTER_PREFIX, ServiceOptions
 from odum_assets.api.session import login_routes, sessions_of
 
 
-def build_front(options: ServiceOptions, note: Path) -> Starlette:
+def build_front(options: ServiceOptions, pidfile: Path) -> Starlette:
     """Return the application.
 
     Parameters
     ----------
     options : ServiceOptions
         Token, origins, limit of a body.
-    note : Path
+    pidfile : Path
         File that says which socket Dagster listens on.
     """
     sessions = sessions_of(options)
     routes = [] if sessions is None else login_routes(sessions)
     return Starlette(
-        routes=[*routes, *proxy_routes(note), Route("/{path:path}", _Root(DagsterProxy(note)))],
+        routes=[
+            *routes,
+            *proxy_routes(pidfile),
+            Route("/{path:path}", _Root(DagsterProxy(pidfile))),
+        ],
         middleware=[Middleware(Guard, options=options, sessions=sessions)],
     )
 

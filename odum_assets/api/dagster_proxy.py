@@ -71,12 +71,12 @@ class DagsterProxy:
 
     Parameters
     ----------
-    note : Path
+    pidfile : Path
         File that says which Unix socket it listens on.
     """
 
-    def __init__(self, note: Path) -> None:
-        self._note = note
+    def __init__(self, pidfile: Path) -> None:
+        self._pidfile = pidfile
         self._under_way = {"http": 0, "websocket": 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +88,7 @@ class DagsterProxy:
             If Dagster does not answer, or too many wait for it; the guard tells so.
         """
         if ".." in scope["path"].split("/"):
-            raise ProblemError(400, "invalid-address", "the address leads upward (..)")
+            raise ProblemError(400, "invalid-address", "the path contains ..")
         with self._counted(scope["type"]):
             if scope["type"] == "websocket":
                 await self._connect(scope, receive, send)
@@ -99,7 +99,7 @@ class DagsterProxy:
     def _counted(self, kind: str) -> Iterator[None]:
         if self._under_way[kind] >= _AT_ONCE:
             raise ProblemError(
-                503, "too-many-requests", f"{_AT_ONCE} requests wait for Dagster already", _LATER
+                503, "too-many-requests", f"{_AT_ONCE} requests already wait for Dagster", _LATER
             )
         self._under_way[kind] += 1
         try:
@@ -122,7 +122,7 @@ class DagsterProxy:
                 events = [request, h11.Data(data=body), h11.EndOfMessage()]
                 writer.write(b"".join(wire.send(event) or b"" for event in events))
             except h11.LocalProtocolError:
-                raise ProblemError(400, "invalid-request", "no request of HTTP") from None
+                raise ProblemError(400, "invalid-request", "not an HTTP request") from None
             await _pass_reply(wire, reader, send)
 
     @asynccontextmanager
@@ -130,7 +130,7 @@ class DagsterProxy:
         try:
             async with asyncio.timeout(_CONNECTS_WITHIN_S):
                 reader, writer = await asyncio.open_unix_connection(
-                    socket_path(self._note), limit=_CHUNK
+                    socket_path(self._pidfile), limit=_CHUNK
                 )
         except (OSError, TimeoutError):
             raise _unreachable() from None
@@ -148,9 +148,9 @@ class DagsterProxy:
         await receive()
         try:
             upstream = await unix_connect(
-                socket_path(self._note),
+                socket_path(self._pidfile),
                 f"ws://localhost{_target(scope).decode()}",
-                subprotocols=[Subprotocol(each) for each in scope["subprotocols"]] or None,
+                subprotocols=[Subprotocol(name) for name in scope["subprotocols"]] or None,
                 compression=None,
                 open_timeout=_CONNECTS_WITHIN_S,
                 max_size=_REPLY_LIMIT,
@@ -167,7 +167,7 @@ class DagsterProxy:
             await upstream.close()
 
 
-def proxy_routes(note: Path) -> list[BaseRoute]:
+def proxy_routes(pidfile: Path) -> list[BaseRoute]:
     """Return the routes of the Dagster UI below ``DAGSTER_PREFIX``."""
 
     async def enter(_: object) -> RedirectResponse:
@@ -176,7 +176,7 @@ def proxy_routes(note: Path) -> list[BaseRoute]:
     async def icon(request: Request) -> RedirectResponse:
         return RedirectResponse(f"{DAGSTER_PREFIX}{request.url.path}")
 
-    proxy = DagsterProxy(note)
+    proxy = DagsterProxy(pidfile)
     return [
         # The pages of runs name their icon without the prefix.
         Route("/favicon-run-{status:str}.svg", icon, methods=["GET"]),
@@ -221,7 +221,7 @@ async def _pass_reply(wire: h11.Connection, reader: asyncio.StreamReader, send: 
         while True:
             event = await _next_event(wire, reader)
             if isinstance(event, h11.Response):
-                headers = [each for each in event.headers if each[0] not in _HOP_BY_HOP]
+                headers = [header for header in event.headers if header[0] not in _HOP_BY_HOP]
                 start = {"type": "http.response.start", "status": event.status_code}
                 await send({**start, "headers": headers})
                 begun = True

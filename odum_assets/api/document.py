@@ -8,10 +8,10 @@ _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
 _OPEN_PATHS: Final = ("/api/health",)
 
 TAGS: Final = [
-    {"name": "status", "description": "Whether the service is up, and sees the data."},
+    {"name": "status", "description": "Whether the service runs and can read the data."},
     {"name": "results", "description": "Stored results, as the earlier system served them."},
-    {"name": "runs", "description": "Runs: start, follow, cancel, look at, compare."},
-    {"name": "data", "description": "Raw days, and whether they are enough for a run."},
+    {"name": "runs", "description": "Runs: start, follow, cancel, show, compare."},
+    {"name": "data", "description": "Raw days, and whether they suffice for a run."},
     {"name": "configurations", "description": "Run configurations."},
     {"name": "choices", "description": "Venues, instruments, execution algorithms."},
 ]
@@ -40,19 +40,22 @@ def completed(schema: dict[str, Any], *, with_token: bool) -> dict[str, Any]:
     }
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            asked = operation.get("parameters", [])
-            found = operation["responses"]
-            found.pop("422", None)
-            if asked or "requestBody" in operation:
-                found["422"] = _PROBLEM
-            if any(each["name"] == "run_id" or each["in"] == "path" for each in asked):
-                found["404"] = _PROBLEM
+            parameters = operation.get("parameters", [])
+            responses = operation["responses"]
+            responses.pop("422", None)
+            if parameters or "requestBody" in operation:
+                responses["422"] = _PROBLEM
+            if any(
+                parameter["name"] == "run_id" or parameter["in"] == "path"
+                for parameter in parameters
+            ):
+                responses["404"] = _PROBLEM
             if "requestBody" in operation:
-                found["413"] = _PROBLEM
+                responses["413"] = _PROBLEM
             if with_token and path not in _OPEN_PATHS:
-                found["401"] = _PROBLEM
+                responses["401"] = _PROBLEM
                 operation["security"] = [{"token": []}]
-            found["default"] = _PROBLEM
+            responses["default"] = _PROBLEM
     if with_token:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return schema

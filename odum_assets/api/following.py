@@ -15,7 +15,13 @@ from typing import Any, Final, Literal
 
 import anyio
 
-from odum_assets.api.dagster_client import FINISHED, DagsterClient, DagsterEvent, DagsterRun, Look
+from odum_assets.api.dagster_client import (
+    FINISHED,
+    DagsterClient,
+    DagsterEvent,
+    DagsterRun,
+    Snapshot,
+)
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.single_flight import SingleFlight
 
@@ -75,15 +81,15 @@ def progress_of(text: str) -> dict[str, Any] | None:
     }
     if text in _PHASES:
         return figures
-    if (found := _REPLAY.fullmatch(text)) is not None:
+    if (match := _REPLAY.fullmatch(text)) is not None:
         return figures | {
-            "phase": found["phase"],
-            "done": int(found["done"]) / 100,
-            "orders": _whole(found["orders"]),
-            "market_time": found["time"],
+            "phase": match["phase"],
+            "done": int(match["done"]) / 100,
+            "orders": _whole(match["orders"]),
+            "market_time": match["time"],
         }
-    if (found := _ROWS.fullmatch(text)) is not None:
-        done, total = _whole(found["done"]), _whole(found["total"])
+    if (match := _ROWS.fullmatch(text)) is not None:
+        done, total = _whole(match["done"]), _whole(match["total"])
         share = done / total if total else 1.0
         return figures | {"phase": "convert", "done": share, "rows": done}
     return None
@@ -92,20 +98,22 @@ def progress_of(text: str) -> dict[str, Any] | None:
 def to_stream_events(event: DagsterEvent) -> list[StreamEvent]:
     """Return what an event of Dagster means to a reader; nothing for its bookkeeping."""
     where = {"step": event.step, "time": event.time}
-    found = []
+    stream_events = []
     if event.error is not None:
-        found.append(StreamEvent("log", {**where, "level": "error", "message": event.error}))
+        stream_events.append(
+            StreamEvent("log", {**where, "level": "error", "message": event.error})
+        )
     if event.kind in _STEPS:
-        found.append(StreamEvent("step", {**where, "status": _STEPS[event.kind]}))
+        stream_events.append(StreamEvent("step", {**where, "status": _STEPS[event.kind]}))
     elif event.kind == "LogMessageEvent":
         figures = progress_of(event.message)
         if figures is not None:
-            found.append(StreamEvent("progress", {**where, **figures}))
+            stream_events.append(StreamEvent("progress", {**where, **figures}))
         else:
-            found.append(
+            stream_events.append(
                 StreamEvent("log", {**where, "level": event.level, "message": event.message})
             )
-    return found
+    return stream_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +151,10 @@ class RunLog:
         """Return why the run failed: each step's own words, else the run's."""
         return "\n".join(self.failed_steps) or self.failure
 
-    def after(self, look: Look) -> "RunLog":
+    def after(self, snapshot: Snapshot) -> "RunLog":
         """Return what it comes to with later events."""
-        log = replace(self, run=look.run, cursor=look.cursor)
-        for event in look.events:
+        log = replace(self, run=snapshot.run, cursor=snapshot.cursor)
+        for event in snapshot.events:
             log = log._with(event)
         return log
 
@@ -191,8 +199,8 @@ class Following:
         def read() -> RunLog:
             log, has_more = self._logs.get(dagster_run_id, RunLog(dagster_run_id)), True
             while has_more:
-                look = self._client.look(dagster_run_id, log.cursor)
-                log, has_more = log.after(look), look.has_more
+                snapshot = self._client.poll(dagster_run_id, log.cursor)
+                log, has_more = log.after(snapshot), snapshot.has_more
             return log
 
         log = await self._sharing.get(dagster_run_id, read, self._client.following.run)
@@ -288,8 +296,8 @@ class _Followed:
         cursor, number, pause, has_ended = None, 0, _POLL_S, False
         while True:
             try:
-                look = await self.client.following.run(
-                    self.client.look, self.dagster_run_id, cursor
+                snapshot = await self.client.following.run(
+                    self.client.poll, self.dagster_run_id, cursor
                 )
             except ProblemError as error:
                 away_since = away_since or anyio.current_time()
@@ -297,21 +305,21 @@ class _Followed:
                     raise
                 await anyio.sleep(_SLOWEST_POLL_S)
                 continue
-            away_since, cursor = None, look.cursor
-            if look.run is None:
+            away_since, cursor = None, snapshot.cursor
+            if snapshot.run is None:
                 raise _unknown(self.dagster_run_id)
             before = number
-            for event in chain.from_iterable(map(to_stream_events, look.events)):
+            for event in chain.from_iterable(map(to_stream_events, snapshot.events)):
                 number += 1
                 self._events.append(replace(event, number=number))
             if number > before:
                 self._announce()
-            if look.has_more:
+            if snapshot.has_more:
                 continue
             if has_ended:
                 return
             # Once more after the end: an event may be stored after the status.
-            has_ended = look.run.status in FINISHED
+            has_ended = snapshot.run.status in FINISHED
             pause = _POLL_S if number > before else min(pause * 1.25, _SLOWEST_POLL_S)
             await anyio.sleep(0 if has_ended else pause)
 

@@ -102,7 +102,7 @@ class Guard:
             if begun:
                 # The connection is cut: half a reply must not look like a whole one.
                 raise
-            detail = f"the service failed; its log says why under request {request_id}"
+            detail = f"the service failed; see its log for request {request_id}"
             await _refuse(scope, answer, ProblemError(500, "internal-server-error", detail))
 
     def _check(self, scope: Scope, headers: Headers) -> None:
@@ -144,8 +144,8 @@ class Guard:
             raise ProblemError(
                 403,
                 "foreign-origin",
-                f"pages of {(origin or 'an unknown origin')[:200]} may change nothing here; "
-                "ODUM_API_CORS lists who may",
+                f"pages of {(origin or 'an unknown origin')[:200]} may not change anything here; "
+                "ODUM_API_CORS lists the origins that may",
             )
 
     def _credential(self, scope: Scope, headers: Headers) -> Credential | None:
@@ -164,7 +164,9 @@ class Guard:
         """Return a body that ends with a refusal where it grows too large."""
         limit = self._options.max_body
         problem = ProblemError(
-            413, "body-too-large", f"a body of up to {limit:,} bytes is read (ODUM_API_MAX_BODY)"
+            413,
+            "body-too-large",
+            f"a body of up to {limit:,} bytes is accepted (ODUM_API_MAX_BODY)",
         )
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:

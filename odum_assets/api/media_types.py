@@ -35,16 +35,16 @@ def preferred_media_type(accept: str | None, offered: tuple[MediaType, ...]) -> 
     # The first of equals in the header's order, then in that of the offer.
     ranked = sorted(
         (
-            (-weight, place, rank, media_type)
+            (-weight, position, rank, media_type)
             for rank, media_type in enumerate(offered)
-            for weight, place in [_quality(media_type, preferences)]
+            for weight, position in [_quality(media_type, preferences)]
             if weight > 0
         ),
-        key=lambda each: each[:3],
+        key=lambda candidate: candidate[:3],
     )
     if not ranked:
         raise ProblemError(
-            406, "not-acceptable", f"this can be had as {', '.join(offered)}; say which with Accept"
+            406, "not-acceptable", f"available as {', '.join(offered)}; choose with Accept"
         )
     return ranked[0][3]
 
@@ -66,15 +66,17 @@ def _quality(media_type: MediaType, preferences: dict[str, tuple[float, int]]) -
 
 def _weighted(header: str) -> dict[str, tuple[float, int]]:
     """Return each part of a header of preferences with its q-value and place."""
-    found: dict[str, tuple[float, int]] = {}
-    for place, part in enumerate(header.split(",")):
-        name, *parameters = (each.strip().lower() for each in part.split(";"))
-        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    weights: dict[str, tuple[float, int]] = {}
+    for position, part in enumerate(header.split(",")):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next(
+            (parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1"
+        )
         try:
-            found.setdefault(name, (float(weight), place))
+            weights.setdefault(name, (float(weight), position))
         except ValueError:
-            found.setdefault(name, (0.0, place))
-    return found
+            weights.setdefault(name, (0.0, position))
+    return weights
 
 
 def json_page(
@@ -120,10 +122,10 @@ def arrow_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
 
 
 def _taken(sink: io.BytesIO) -> bytes:
-    found = sink.getvalue()
+    written = sink.getvalue()
     sink.seek(0)
     sink.truncate()
-    return found
+    return written
 
 
 def gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ class Drawdown(_Open):
     max_drawdown: float | None = Field(description="Largest fall as a fraction of its peak.")
     max_drawdown_pct: float | None = Field(description="The same in percent.")
     max_drawdown_amount: float | None = Field(
-        default=None, description="Largest amount, in the account's currency."
+        default=None, description="Largest fall in money, in the account's currency."
     )
     max_drawdown_duration_secs: float | None = Field(
         default=None, description="Longest time until equity was as high again, or to the end."
@@ -94,7 +94,7 @@ class Summary(_Open):
     drawdown: Drawdown
     ratios: Ratios
     orders_by_status: dict[str, int]
-    flags: list[str] = Field(default=[], description="What a reader must know.")
+    flags: list[str] = Field(default=[], description="Warnings about the result.")
 
 
 class ListedMetadata(BaseModel):

@@ -1,4 +1,4 @@
-"""What the service itself can be told, from environment variables; read once at its start."""
+"""Options of the service, from environment variables; read once at its start."""
 
 from typing import Annotated, Any
 

@@ -50,14 +50,14 @@ class Preconditions:
             If a header is no list of entity tags (400): to ignore it could overwrite what the
             sender wants to keep.
         """
-        wanted, known = _tags(headers, "if-match"), _tags(headers, "if-none-match")
-        if isinstance(wanted, ProblemError):
-            raise wanted
+        required, known = _tags(headers, "if-match"), _tags(headers, "if-none-match")
+        if isinstance(required, ProblemError):
+            raise required
         if isinstance(known, ProblemError):
             if not is_reading:
                 raise known
             known = None
-        return cls(wanted, known)
+        return cls(required, known)
 
     def failed(self, tag: str | None) -> bool:
         """Return whether a request that changes something must be refused (412).
@@ -93,7 +93,7 @@ class Preconditions:
     def _known(self, tag: str | None) -> bool:
         if self.if_none_match is None or tag is None:
             return False
-        weak = {each.removeprefix("W/") for each in self.if_none_match}
+        weak = {tag.removeprefix("W/") for tag in self.if_none_match}
         return _ANY in weak or tag.removeprefix("W/") in weak
 
 
@@ -105,13 +105,13 @@ def _tags(headers: Headers, name: str) -> frozenset[str] | ProblemError | None:
     text = ", ".join(lines).strip(" \t,")
     if text == _ANY:
         return frozenset({_ANY})
-    found = []
+    tags = []
     end = 0
     while match := _TAG.match(text, end):
-        found.append(match[1])
+        tags.append(match[1])
         end = match.end()
-    if found and end == len(text):
-        return frozenset(found)
+    if tags and end == len(text):
+        return frozenset(tags)
     return ProblemError(
         400,
         "invalid-precondition",

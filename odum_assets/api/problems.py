@@ -158,17 +158,17 @@ async def _on_query_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
-    found = error.errors()
+    details = error.errors()
     errors = [
         InvalidField(
-            place=shortened(".".join(map(str, each["loc"]))),
-            detail=each["msg"].removeprefix("Value error, "),
+            place=shortened(".".join(map(str, item["loc"]))),
+            detail=item["msg"].removeprefix("Value error, "),
         )
-        for each in found[:MOST_PROBLEMS]
+        for item in details[:MOST_PROBLEMS]
     ]
-    detail = "; ".join(f"{each.place}: {each.detail}" for each in errors)
-    if len(found) > len(errors):
-        detail += f"; and {len(found) - len(errors):,} more"
+    detail = "; ".join(f"{error.place}: {error.detail}" for error in errors)
+    if len(details) > len(errors):
+        detail += f"; and {len(details) - len(errors):,} more"
     return _reply(request, 422, "invalid-request", detail, errors=errors)
 
 

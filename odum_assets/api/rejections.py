@@ -72,7 +72,7 @@ def analyze(orders: StoredTable) -> Rejections:
             lowest = min(lowest, float(prices.min()))
             highest = max(highest, float(prices.max()))
     known = (lowest, highest) if priced else None
-    frequent = sorted(reasons.items(), key=lambda each: (-each[1], each[0] or ""))
+    frequent = sorted(reasons.items(), key=lambda item: (-item[1], item[0] or ""))
     return Rejections(
         total_rejected=total,
         by_side=dict(sorted(sides.items())),
@@ -99,9 +99,12 @@ def _buckets(orders: StoredTable, known: tuple[float, float]) -> list[Bucket]:
 
 
 def _prices(batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = pc.drop_null(batch["price"].cast(pa.float64())).to_numpy()
-    return found
+    prices: npt.NDArray[np.float64] = pc.drop_null(batch["price"].cast(pa.float64())).to_numpy()
+    return prices
 
 
 def _counts(column: Column) -> dict[Any, int]:
-    return {each["values"]: each["counts"] for each in pc.value_counts(column).to_pylist()}
+    return {
+        value_count["values"]: value_count["counts"]
+        for value_count in pc.value_counts(column).to_pylist()
+    }

@@ -44,7 +44,7 @@ class Page:
         left = max(total - self.offset, 0)
         return left if self.limit is None else min(left, self.limit)
 
-    def shown(self, total: int) -> dict[str, Any]:
+    def pagination(self, total: int) -> dict[str, Any]:
         """Return what a reply says of it."""
         has_more = self.offset + self.size(total) < total
         return {"total": total, "limit": self.limit, "offset": self.offset, "has_more": has_more}
@@ -85,7 +85,9 @@ def table_reply(
     lines = line_pieces(table, page.offset, rows)
     if form is MediaType.LINES:
         return reply.of(lines, lines)
-    return reply.of(json_page({}, {name: lines}, {**page.shown(total), **(extra or {})}), lines)
+    return reply.of(
+        json_page({}, {name: lines}, {**page.pagination(total), **(extra or {})}), lines
+    )
 
 
 class Streamed:

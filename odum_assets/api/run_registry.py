@@ -34,7 +34,7 @@ class RunRegistry:
     Parameters
     ----------
     settings : Settings
-        Where it lies.
+        Where it is.
     cache : Cache
         Keeps answers.
     """
@@ -91,18 +91,18 @@ class RunRegistry:
         """
 
         def ask(connection: sa.Connection) -> Row | None:
-            found = queries.get_run(connection, run_id)
-            if found is None:
+            row = queries.get_run(connection, run_id)
+            if row is None:
                 of_dagster = queries.get_runs_of_dagster(connection, run_id)
-                found = queries.get_run(connection, of_dagster[0]["run_id"]) if of_dagster else None
-            return found
+                row = queries.get_run(connection, of_dagster[0]["run_id"]) if of_dagster else None
+            return row
 
-        found = self.answer(("run", run_id), ask)
-        if found is None:
+        row = self.answer(("run", run_id), ask)
+        if row is None:
             raise ProblemError(
                 404, "unknown-run", f"there is no run {run_id[:80]}; see GET /api/v1/runs"
             )
-        return found
+        return row
 
     def run_ids(self, dagster_run_ids: Sequence[str]) -> dict[str, str]:
         """Return the run ids of Dagster runs by their ids, of those that are known."""

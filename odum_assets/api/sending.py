@@ -24,7 +24,7 @@ _STALL_S: Final = 1.0
 _CROWDED_STALL_S: Final = 0.02
 """The same where others wait for their turn."""
 
-_MOST_MADE: Final = 8
+_MAX_BUILDING: Final = 8
 """Replies that are made at once; each holds some megabytes meanwhile."""
 
 _TURN: Final = 16
@@ -123,7 +123,7 @@ class PiecewiseResponse(StreamingResponse):
                 "headers": self.raw_headers,
             }
         )
-        turn = _Turn(_making())
+        turn = _Turn(_building())
         try:
             while (piece := await self._next_piece(turn)) is not None:
                 message = _part(piece, more=True)
@@ -153,21 +153,21 @@ class _Turn:
 
     def __init__(self, places: anyio.CapacityLimiter) -> None:
         self._places = places
-        self._has_place = False
+        self._has_slot = False
         self._pieces = 0
 
     async def begin(self) -> None:
         """Wait for a place, unless it has one."""
-        if not self._has_place:
+        if not self._has_slot:
             await self._places.acquire_on_behalf_of(self)
-            self._has_place, self._pieces = True, 0
+            self._has_slot, self._pieces = True, 0
         self._pieces += 1
 
     def end(self) -> None:
         """Leave the place to others."""
-        if self._has_place:
+        if self._has_slot:
             self._places.release_on_behalf_of(self)
-            self._has_place = False
+            self._has_slot = False
 
     @property
     def is_over(self) -> bool:
@@ -184,17 +184,17 @@ class _Turn:
         return self._places.statistics().tasks_waiting > 0
 
 
-_MAKING: Final = RunVar[anyio.CapacityLimiter]("_MAKING")
+_BUILDING: Final = RunVar[anyio.CapacityLimiter]("_BUILDING")
 
 
-def _making() -> anyio.CapacityLimiter:
+def _building() -> anyio.CapacityLimiter:
     """Return the places of this event loop for replies that are made."""
     try:
-        return _MAKING.get()
+        return _BUILDING.get()
     except LookupError:
-        found = anyio.CapacityLimiter(_MOST_MADE)
-        _MAKING.set(found)
-        return found
+        limiter = anyio.CapacityLimiter(_MAX_BUILDING)
+        _BUILDING.set(limiter)
+        return limiter
 
 
 class LargeBodies:

@@ -137,9 +137,11 @@ class BoundedProtocol(H11Protocol):
 
     def _evict_one(self) -> bool:
         """Disconnect the client that has been silent longest; tell whether there was one."""
-        others = [each for each in self.connections if isinstance(each, BoundedProtocol)]
+        others = [
+            connection for connection in self.connections if isinstance(connection, BoundedProtocol)
+        ]
         now = self.loop.time()
-        silent = {each: since for each in others if (since := each._silent_since()) is not None}
+        silent = {other: since for other in others if (since := other._silent_since()) is not None}
         longest = min(silent, key=silent.__getitem__, default=None)
         if longest is None or now - silent[longest] < longest._undisturbed_s:
             return False
@@ -230,10 +232,10 @@ def server_config(app: Any, options: ServiceOptions) -> uvicorn.Config:  # noqa:
 def _connections_with_files() -> int:
     """Return how many connections there are file descriptors for; raise their number if it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    target = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            soft = target
     files = _FILES if soft == resource.RLIM_INFINITY else soft
     return max((files - _OTHER_FILES) // _FILES_PER_CONNECTION, 16)

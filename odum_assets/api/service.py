@@ -32,7 +32,7 @@ class Service:
     Parameters
     ----------
     settings : Settings
-        Where everything lies.
+        All paths.
     options : ServiceOptions
         Token, limits, Dagster.
     """
@@ -42,7 +42,7 @@ class Service:
         self.options = options
         self.store = result_store(settings)
         self.cache = Cache()
-        self.registered = RunRegistry(settings, self.cache)
+        self.registry = RunRegistry(settings, self.cache)
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
         self.repeats = KeyLocks()
@@ -79,7 +79,7 @@ class Service:
         entry = self._stored(run_id) if is_run_id(run_id) else None
         if entry is not None:
             return entry
-        run = self.registered.run(run_id)
+        run = self.registry.run(run_id)
         if run["status"] != "succeeded":
             raise ProblemError(
                 409, "no-result", f"run {run_id} has no result: it is {run['status']}"
@@ -155,8 +155,8 @@ class Service:
             files = config_files.list_files(folder)
             return files, config_files.contradictions(files)
 
-        found = config_files.paths_in(folder)
-        return self.cache.get("configs", (*found, file_validator(*found)), make)
+        paths = config_files.paths_in(folder)
+        return self.cache.get("configs", (*paths, file_validator(*paths)), make)
 
     def config(self, name: str) -> tuple[Project, LoadedConfig]:
         """Return a configuration, by its name or file name.
@@ -170,7 +170,9 @@ class Service:
         """
         project = self.project()
         plain = name.removesuffix(".json")
-        known = {each.name for each in project.configs} | {each.name for each in project.refused}
+        known = {config.name for config in project.configs} | {
+            refused.name for refused in project.refused
+        }
         if plain in known:
             return project, project.config(plain)
         raise ProblemError(
@@ -188,7 +190,7 @@ class Service:
         project, loaded = self.config(name)
         sources = project.sources_of(loaded)
         return self.storage.of(
-            effective_settings(each.loaded, self.settings).raw_root for each in sources
+            effective_settings(source.loaded, self.settings).raw_root for source in sources
         )
 
 
@@ -214,8 +216,8 @@ def listed_model(entry: ResultEntry) -> models.ListedResult:
 
 async def _service_of(request: Request) -> Service:
     # Not a plain function: such a one would cost every request a thread.
-    found: Service = request.app.state.service
-    return found
+    service: Service = request.app.state.service
+    return service
 
 
 ServiceHere = Annotated[Service, Depends(_service_of)]

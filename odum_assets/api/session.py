@@ -95,7 +95,7 @@ class Sessions:
             return
         text = cookie.rpartition(".")[0]
         now = time.time()
-        self._ended = {each: until for each, until in self._ended.items() if until > now}
+        self._ended = {cookie: until for cookie, until in self._ended.items() if until > now}
         self._ended[text] = int(text.partition(".")[0])
 
     def _signature(self, text: str) -> str:
@@ -169,8 +169,8 @@ def login_address(scope: Scope) -> str | None:
     if "text/html" not in headers.get("accept", ""):
         return None
     target = HTTPConnection(scope).url
-    wanted = target.path + (f"?{target.query}" if target.query else "")
-    return f"/login?next={quote(wanted, safe='')}"
+    address = target.path + (f"?{target.query}" if target.query else "")
+    return f"/login?next={quote(address, safe='')}"
 
 
 def _local(target: str | None) -> str | None:

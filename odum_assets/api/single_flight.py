@@ -43,18 +43,18 @@ class SingleFlight:
             if key not in self._running:
                 # Not a part of this request: others wait for it when this one goes away.
                 self._running[key] = asyncio.create_task(self._run(key))
-        found: T = await asyncio.shield(answer)
-        return found
+        result: T = await asyncio.shield(answer)
+        return result
 
     async def _run(self, key: Hashable) -> None:
         while key in self._waiting:
             work, run, answer = self._waiting.pop(key)
             try:
-                found = await run(work)
+                result = await run(work)
             except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
                 _settle(answer, error)
             else:
-                answer.set_result(found)
+                answer.set_result(result)
         del self._running[key]
 
 

@@ -88,7 +88,7 @@ def _report_file(entry: ResultEntry, name: str) -> StoredFile:
     ProblemError
         If the result has none.
     ResultError
-        If something else lies in its place, such as a link.
+        If something else is in its place, such as a link.
     """
     if entry.report_path is None:
         raise ProblemError(

@@ -20,21 +20,21 @@ _SCHEME = "http+unix"
 
 
 class _UnixConnection(HTTPConnection):
-    def __init__(self, *args: Any, note: Path, **kwargs: Any) -> None:  # noqa: ANN401 - of urllib3
+    def __init__(self, *args: Any, pidfile: Path, **kwargs: Any) -> None:  # noqa: ANN401 - of urllib3
         super().__init__(*args, **kwargs)
-        self._note = note
+        self._pidfile = pidfile
 
     def _new_conn(self) -> socket.socket:
-        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             # urllib3 has put the time limit of connecting here.
             if isinstance(self.timeout, int | float):
-                found.settimeout(self.timeout)
-            found.connect(socket_path(self._note))
+                connection.settimeout(self.timeout)
+            connection.connect(socket_path(self._pidfile))
         except OSError as error:
-            found.close()
+            connection.close()
             raise NewConnectionError(self, str(error)) from error
-        return found
+        return connection
 
 
 class UnixPool(HTTPConnectionPool):
@@ -42,7 +42,7 @@ class UnixPool(HTTPConnectionPool):
 
     Parameters
     ----------
-    note : Path
+    pidfile : Path
         File that says which socket.
     maxsize : int
         Connections that are kept.
@@ -52,33 +52,35 @@ class UnixPool(HTTPConnectionPool):
 
     ConnectionCls = _UnixConnection
 
-    def __init__(self, note: Path, maxsize: int, timeout: urllib3.Timeout) -> None:
-        super().__init__("localhost", maxsize=maxsize, timeout=timeout, retries=False, note=note)
+    def __init__(self, pidfile: Path, maxsize: int, timeout: urllib3.Timeout) -> None:
+        super().__init__(
+            "localhost", maxsize=maxsize, timeout=timeout, retries=False, pidfile=pidfile
+        )
 
 
-def socket_path(note: Path) -> str:
+def socket_path(pidfile: Path) -> str:
     """Return the socket that a file names.
 
     Raises
     ------
     OSError
-        If there is none, or it lies in a folder of another user.
+        If there is none, or it is in a folder of another user.
     """
     try:
-        found = str(json.loads(note.read_text(encoding="utf-8"))["socket"])
+        path = str(json.loads(pidfile.read_text(encoding="utf-8"))["socket"])
     except (ValueError, TypeError, KeyError):
-        raise FileNotFoundError(f"{note} names no socket") from None
-    if Path(found).parent.stat().st_uid != os.geteuid():
-        raise PermissionError(f"{found} lies in a folder of another user")
-    return found
+        raise FileNotFoundError(f"{pidfile} names no socket") from None
+    if Path(path).parent.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{path} is in a folder of another user")
+    return path
 
 
-def unix_address(note: Path, prefix: str) -> str:
+def unix_address(pidfile: Path, prefix: str) -> str:
     """Return the address of what is served below a prefix on the socket that a file names."""
-    return f"{_SCHEME}://{quote(str(note), safe='')}{prefix}"
+    return f"{_SCHEME}://{quote(str(pidfile), safe='')}{prefix}"
 
 
-def note_of(address: str) -> tuple[Path, str] | None:
+def pidfile_of(address: str) -> tuple[Path, str] | None:
     """Return file and prefix of such an address, None for another one."""
     parts = urlsplit(address)
     return (Path(unquote(parts.netloc)), parts.path) if parts.scheme == _SCHEME else None

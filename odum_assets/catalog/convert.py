@@ -146,8 +146,8 @@ def _usable(job: _Job) -> PartitionManifest | None:
         return None
     if manifest is None:
         return None
-    found = (manifest.converter_version, manifest.manifest_version)
-    if found != (CONVERTER_VERSION, MANIFEST_VERSION):
+    versions = (manifest.converter_version, manifest.manifest_version)
+    if versions != (CONVERTER_VERSION, MANIFEST_VERSION):
         return None
     precisions = (instrument.price_precision, instrument.size_precision)
     if (manifest.price_precision, manifest.size_precision) != precisions:
@@ -291,8 +291,8 @@ def _verify(data: Path, schema: pa.Schema, rows: int) -> None:
     with pq.ParquetFile(data) as file:
         if file.metadata.num_rows != rows or not file.schema_arrow.equals(schema, True):
             raise DataError(
-                f"{data}: what was written does not read back as it should; the disk may be "
-                "failing. Nothing was published."
+                f"{data}: the written file reads back differently; the disk may be failing. "
+                "Nothing was published."
             )
 
 

@@ -37,7 +37,7 @@ _KINDS = {
 }
 """Types of the columns that are not text."""
 
-_MADE_OF = b"odum_definition"
+_METADATA_KEY = b"odum_definition"
 _LAYOUT = "layout"
 _LAYOUT_VERSION = "1"
 """Raise it when the columns change."""
@@ -53,13 +53,13 @@ def definition_changes(catalog_root: Path, spec: InstrumentSpec) -> list[str]:
 
     Nothing when there is none yet, or one of somebody else.
     """
-    found = _made_of(definition_folder(catalog_root, spec.key))
-    if not found:
+    stored = _stored_content(definition_folder(catalog_root, spec.key))
+    if not stored:
         return []
     return [
-        f"{name} from {found.get(name)} to {value}"
+        f"{name} from {stored.get(name)} to {value}"
         for name, value in _content(spec).items()
-        if name != _LAYOUT and found.get(name) != value
+        if name != _LAYOUT and stored.get(name) != value
     ]
 
 
@@ -75,9 +75,9 @@ def write_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
     """
     folder = definition_folder(paths.catalog_root, spec.key)
     require_inside(paths.catalog_root, folder)
-    found = _made_of(folder)
+    stored = _stored_content(folder)
     content = _content(spec)
-    if found is None or found == content:
+    if stored is None or stored == content:
         return
     staged = paths.staged("definition")
     pq.write_table(_table(spec, content), staged)
@@ -94,7 +94,7 @@ def _content(spec: InstrumentSpec) -> dict[str, str]:
     return {"key": str(spec.key), **values, _LAYOUT: _LAYOUT_VERSION}
 
 
-def _made_of(folder: Path) -> dict[str, str] | None:
+def _stored_content(folder: Path) -> dict[str, str] | None:
     """Return what the definition in a folder was made of.
 
     Returns
@@ -108,9 +108,9 @@ def _made_of(folder: Path) -> dict[str, str] | None:
             metadata = pq.read_schema(path).metadata or {}
         except (OSError, ValueError):
             continue
-        if _MADE_OF not in metadata:
+        if _METADATA_KEY not in metadata:
             return None
-        content = json.loads(metadata[_MADE_OF])
+        content = json.loads(metadata[_METADATA_KEY])
     return content
 
 
@@ -156,7 +156,7 @@ def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
         metadata={
             "instrument_id": key.nautilus_id,
             "type_name": _FOLDERS[key.product].title().replace("_", ""),
-            _MADE_OF: json.dumps(content),
+            _METADATA_KEY: json.dumps(content),
         },
     )
     arrays = [pa.array([values[field.name]], field.type) for field in schema]

@@ -114,8 +114,8 @@ def to_rounded_ticks(column: Column, precision: int, limit: int) -> Ticks:
     negative = flags_of(kernels.less(column, pa.scalar(0).cast(column.type)))
     # The lowest integer has no positive counterpart: it stays negative and is too large.
     sizes = kernels.abs(column)
-    found = to_ticks(sizes, precision, limit)
-    values, problems = found.values, found.problems
+    ticks = to_ticks(sizes, precision, limit)
+    values, problems = ticks.values, ticks.problems
     if problems is not None:
         finer = problems == Problem.TOO_MANY_DECIMALS
         if finer.any():
@@ -282,9 +282,9 @@ def column_units(column: Column, precision: int) -> list[int]:
     words = words[scaled.offset : scaled.offset + len(scaled)]
     low = words[:, 0]
     if np.array_equal(words[:, 1], low >> _SIGN_BITS):
-        found: list[int] = low.tolist()
-        return found
-    return [units_of(each, precision) for each in scaled.to_pylist()]
+        units: list[int] = low.tolist()
+        return units
+    return [units_of(amount, precision) for amount in scaled.to_pylist()]
 
 
 def units_column(units: list[int], precision: int, kind: pa.Decimal128Type) -> Column:
@@ -293,7 +293,7 @@ def units_column(units: list[int], precision: int, kind: pa.Decimal128Type) -> C
         numbers = np.array(units, np.int64)
     except OverflowError:
         scaled = pa.decimal128(38, precision)
-        return pa.array([amount_of(each, precision) for each in units], scaled).cast(kind)
+        return pa.array([amount_of(unit, precision) for unit in units], scaled).cast(kind)
     column: Column = _scaled(numbers, precision).cast(kind)
     return column
 

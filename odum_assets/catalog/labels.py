@@ -58,7 +58,7 @@ def _texts(labels: Column) -> list[object]:
     if pa.types.is_integer(labels.type) or pa.types.is_null(labels.type):
         return labels.to_pylist()
     raw = kernels.cast(labels, pa.large_binary()).to_pylist()
-    return [None if each is None else each.decode(errors="replace") for each in raw]
+    return [None if label is None else label.decode(errors="replace") for label in raw]
 
 
 def side_code(label: object) -> int:

@@ -9,7 +9,7 @@ from odum_assets.catalog.times import Int64s
 
 _BIN_NS: Final = 100_000
 _REACH: Final = 100_000
-"""Bins on either side of zero, ten seconds; what lies beyond shares a first and a last bin."""
+"""Bins on either side of zero, ten seconds; what is beyond shares a first and a last bin."""
 _ZERO: Final = _REACH + 1
 _PERCENTS: Final = (1, 5, 50, 95, 99)
 _BARS: Final = 40
@@ -38,7 +38,7 @@ def lower_quantiles(counts: Int64s, percents: Sequence[int]) -> list[int | None]
         return [None] * len(percents)
     ranks = [max(-(-total * percent // 100), 1) for percent in percents]
     bins = np.searchsorted(up_to, ranks).tolist()
-    return [None if found == len(counts) - 1 else found for found in bins]
+    return [None if index == len(counts) - 1 else index for index in bins]
 
 
 def quantile_names(percents: Sequence[int]) -> list[str]:
@@ -58,13 +58,13 @@ def latency_figures(latency_ns: Int64s) -> dict[str, Any]:
     """
     bins = np.clip(latency_ns // _BIN_NS + _ZERO, 0, 2 * _REACH + 1)
     counts = np.bincount(bins, minlength=2 * _REACH + 2)
-    quantiles = [each or None for each in lower_quantiles(counts, _PERCENTS)]
+    quantiles = [quantile or None for quantile in lower_quantiles(counts, _PERCENTS)]
     negative = int(np.count_nonzero(latency_ns < 0))
     return {
         "min_ms": int(latency_ns.min()) / 1e6,
         **{
-            f"{name}_ms": None if found is None else _ms(found)
-            for name, found in zip(quantile_names(_PERCENTS), quantiles, strict=True)
+            f"{name}_ms": None if index is None else _ms(index)
+            for name, index in zip(quantile_names(_PERCENTS), quantiles, strict=True)
         },
         "max_ms": int(latency_ns.max()) / 1e6,
         "negative_rows": negative,
@@ -77,7 +77,7 @@ def _distribution(counts: Int64s, p01: int | None, p99: int | None) -> dict[str,
     """Return bars around the middle 98 % of the rows, and how many rows are beside them."""
     if p01 is None or p99 is None:
         return None
-    step = next(each for each in _STEPS if each * _BARS > p99 - p01)
+    step = next(step for step in _STEPS if step * _BARS > p99 - p01)
     # Whole multiples of the step, so that zero lies between two bars and not within one.
     first = max((p01 - _ZERO) // step - 1, -_REACH // step) * step + _ZERO
     count = min((p99 - first) // step + 2, (len(counts) - 1 - first) // step)
@@ -91,6 +91,6 @@ def _distribution(counts: Int64s, p01: int | None, p99: int | None) -> dict[str,
     }
 
 
-def _ms(found: int) -> float:
+def _ms(index: int) -> float:
     """Return where a bin begins, ms."""
-    return (found - _ZERO) / 10
+    return (index - _ZERO) / 10

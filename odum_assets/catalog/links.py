@@ -22,12 +22,12 @@ def require_inside(catalog_root: Path, *paths: Path) -> None:
     Raises
     ------
     DataError
-        If one lies elsewhere; the message says where.
+        If one is elsewhere; the message says where.
     """
     for path in paths:
         if not is_inside(path, catalog_root):
             raise DataError(
-                f"{path}: a link leads to {path.resolve()}, outside the catalog {catalog_root}. "
+                f"{path}: is a link to {path.resolve()}, outside the catalog {catalog_root}. "
                 "Remove the link, or set DATA_CATALOG_PATH to the folder that really holds the "
                 "catalog."
             )

@@ -137,15 +137,15 @@ class PartitionManifest:
 
         Written rows do not say it for funding, where only changes are written.
         """
-        found = self.quality.get("covered")
-        if found is not None:
-            return int(found["first"]), int(found["last"])
+        covered = self.quality.get("covered")
+        if covered is not None:
+            return int(covered["first"]), int(covered["last"])
         if self.data_type is DataType.FUNDING:
             return None
         return self.first_ts_init, self.last_ts_init
 
     def data_path(self, catalog_root: Path) -> Path:
-        """Return where the data file lies in a catalog.
+        """Return where the data file is in a catalog.
 
         Raises
         ------
@@ -213,7 +213,7 @@ def read_manifest(
         return None
     except OSError as error:
         raise DataError(
-            f"{catalog_root}: no catalog can lie here ({error.strerror}); set DATA_CATALOG_PATH or "
+            f"{catalog_root}: cannot hold a catalog ({error.strerror}); set DATA_CATALOG_PATH or "
             "data_catalog.parquet_root to a folder"
         ) from None
 
@@ -236,8 +236,8 @@ class ManifestScan:
     @property
     def days(self) -> list[date]:
         """Return the days for which there is a manifest, damaged ones too, in order."""
-        found = {each.day for each in self.manifests}
-        return sorted(found | {each.day for each in self.damaged if each.day is not None})
+        intact = {manifest.day for manifest in self.manifests}
+        return sorted(intact | {damaged.day for damaged in self.damaged if damaged.day is not None})
 
     def require(self, days: Iterable[date]) -> None:
         """Refuse days whose manifest cannot be used.
@@ -248,9 +248,9 @@ class ManifestScan:
             If there is one; it is named.
         """
         wanted = set(days)
-        for each in self.damaged:
-            if each.day in wanted:
-                raise DataError(each.problem)
+        for damaged in self.damaged:
+            if damaged.day in wanted:
+                raise DataError(damaged.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +279,10 @@ def list_manifests(
     DataError
         If one cannot be used; `scan_manifests` goes on with the others.
     """
-    found = scan_manifests(catalog_root, key, data_type)
-    if found.damaged:
-        raise DataError(found.damaged[0].problem)
-    return list(found.manifests)
+    scan = scan_manifests(catalog_root, key, data_type)
+    if scan.damaged:
+        raise DataError(scan.damaged[0].problem)
+    return list(scan.manifests)
 
 
 def scan_manifests(
@@ -299,21 +299,21 @@ def scan_manifests(
     """
     slug = "*" if key is None else key.slug
     kind = "*" if data_type is None else data_type.value
-    found: list[PartitionManifest] = []
+    manifests: list[PartitionManifest] = []
     damaged: list[DamagedManifest] = []
     for folder in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}")):
         with shared(manifest_lock(catalog_root, folder.parent.name, folder.name)):
             for path in sorted(folder.glob("*.json")):
                 try:
                     require_inside(catalog_root, path)
-                    found.append(load_manifest(path))
+                    manifests.append(load_manifest(path))
                 except FileNotFoundError:
                     problem = f"{path}: a link to a file that does not exist"
                     damaged.append(DamagedManifest(path, _day_of(path), problem))
                 except DataError as error:
                     damaged.append(DamagedManifest(path, _day_of(path), str(error)))
-    found.sort(key=lambda each: (each.key, each.data_type.value, each.day))
-    return ManifestScan(tuple(found), tuple(damaged))
+    manifests.sort(key=lambda manifest: (manifest.key, manifest.data_type.value, manifest.day))
+    return ManifestScan(tuple(manifests), tuple(damaged))
 
 
 def _day_of(path: Path) -> date | None:
@@ -324,7 +324,7 @@ def _day_of(path: Path) -> date | None:
 
 
 def _refuse_constant(text: str) -> None:
-    raise ValueError(f"found {text}, which JSON does not have")
+    raise ValueError(f"found {text}, which is not valid JSON")
 
 
 def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
@@ -339,12 +339,16 @@ def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
     values["file"] = FileRecord(**values["file"])
     name = values["file"].name
     if name != Path(name).name:
-        raise ValueError(f"its data file {name!r} lies elsewhere")
+        raise ValueError(f"its data file {name!r} is in another folder")
     manifest = PartitionManifest(**values)
     _check_types(manifest)
-    place = (parse_instrument_key(manifest.key).slug, manifest.data_type, manifest.day.isoformat())
-    if place != (path.parents[1].name, path.parent.name, path.stem):
-        raise ValueError(f"it is that of {manifest.key} {manifest.data_type} {manifest.day}")
+    location = (
+        parse_instrument_key(manifest.key).slug,
+        manifest.data_type,
+        manifest.day.isoformat(),
+    )
+    if location != (path.parents[1].name, path.parent.name, path.stem):
+        raise ValueError(f"it belongs to {manifest.key} {manifest.data_type} {manifest.day}")
     return manifest
 
 
@@ -357,7 +361,9 @@ def _check_types(manifest: PartitionManifest) -> None:
         If there is one; it is named.
     """
     records = (manifest, manifest.source, manifest.file)
-    values = [(field.type, getattr(each, field.name)) for each in records for field in fields(each)]
+    values = [
+        (field.type, getattr(record, field.name)) for record in records for field in fields(record)
+    ]
     values += [(int, count) for count in manifest.rejected.values()]
     values += [(int, count) for count in (manifest.unknown_sides,) if count is not None]
     for kind, value in values:

@@ -1,4 +1,4 @@
-"""Where everything of a catalog lies. Names only; nothing here touches the disk."""
+"""Where everything of a catalog is. Names only; nothing here touches the disk."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -69,12 +69,12 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
         paths.data_folder.mkdir(parents=True, exist_ok=True)
         paths.manifest_folder.mkdir(parents=True, exist_ok=True)
         with held(paths.manifest_lock):
-            old = [each for each in (manifest, paths.rejects) if each.is_file()]
+            old = [path for path in (manifest, paths.rejects) if path.is_file()]
             old += _unnamed(paths, data, is_alone=is_alone)
             _move_all(
                 paths.staging_folder,
                 [
-                    *((each, paths.staged(f"old-{number}")) for number, each in enumerate(old)),
+                    *((path, paths.staged(f"old-{number}")) for number, path in enumerate(old)),
                     (paths.staged("data"), data),
                     *([(paths.staged("rejects"), paths.rejects)] if rejects else []),
                     (staged_manifest, manifest),
@@ -91,10 +91,10 @@ def _move_all(staging: Path, moves: list[tuple[Path, Path]]) -> None:
     last: Path | None = None
     try:
         for source, target in moves:
-            place = (target if source.parent == staging else source).parent
-            if last is not None and last != place:
+            folder = (target if source.parent == staging else source).parent
+            if last is not None and last != folder:
                 sync(last)
-            last = place
+            last = folder
             source.rename(target)
             done.append((source, target))
         if last is not None:
@@ -143,8 +143,8 @@ def _refuse_foreign_files(paths: PartitionPaths) -> None:
     foreign = sorted(paths.data_folder.glob("*.parquet"))
     if foreign:
         raise DataError(
-            f"{paths.data_folder}: {len(foreign)} data files lie here that no conversion wrote, "
-            f"such as {foreign[0].name}. They stay as they are; set DATA_CATALOG_PATH to a folder "
+            f"{paths.data_folder}: {len(foreign)} data files were not written by a conversion, "
+            f"such as {foreign[0].name}. They are not changed; set DATA_CATALOG_PATH to a folder "
             "of its own, or move them away."
         )
 
@@ -167,8 +167,8 @@ def _require_own_folder(paths: PartitionPaths) -> bool:
             is_known = is_known and not any(folder.glob("*.json"))
         elif other.nautilus_id == paths.key.nautilus_id:
             raise DataError(
-                f"{paths.key} and {other.key} are both {other.nautilus_id} to Nautilus, and "
-                f"the catalog {paths.catalog_root} holds data of {other.key} already. "
+                f"{paths.key} and {other.key} have the same NautilusTrader id {other.nautilus_id}, "
+                f"and the catalog {paths.catalog_root} holds data of {other.key} already. "
                 "Use one of the two spellings, or another catalog."
             )
     return is_known

@@ -1,7 +1,7 @@
 """Rows that two partitions of one instrument both hold, and a view without the second copy.
 
 Partitions hold the arrivals of their own day, so that a row is in one of them. Two cases remain: a
-feed sends the last trades of a day once more when it connects anew after midnight, and a partition
+feed sends the last trades of a day once more when it reconnects after midnight, and a partition
 of an earlier version holds rows of its neighbors.
 """
 
@@ -64,18 +64,20 @@ def _repeats(
     )
     if first > last:
         return None
-    seen = {row for _, row in _rows(earlier.data_path(view), names, first, last)}
-    found = [at for at, row in _rows(later.data_path(view), names, first, last) if row in seen]
-    if not found:
+    earlier_rows = {row for _, row in _rows(earlier.data_path(view), names, first, last)}
+    repeated = [
+        at for at, row in _rows(later.data_path(view), names, first, last) if row in earlier_rows
+    ]
+    if not repeated:
         return None
     flags = np.zeros(later.rows_written, np.bool_)
-    flags[found] = True
+    flags[repeated] = True
     return flags
 
 
 def _rows(path: Path, names: Sequence[str], first: int, last: int) -> list[tuple[int, str]]:
     """Return place and content of the rows whose first named time is in a span (ns, inclusive)."""
-    found: list[tuple[int, str]] = []
+    matches: list[tuple[int, str]] = []
     with pq.ParquetFile(path) as file:
         start = 0
         for group in range(file.num_row_groups):
@@ -87,9 +89,9 @@ def _rows(path: Path, names: Sequence[str], first: int, last: int) -> list[tuple
                 rows = file.read_row_group(group, columns=list(names)).take(places)
                 chosen = rows.set_column(0, names[0], pa.array(ns[places]))
                 texts = map(repr, zip(*(_values(chosen[name]) for name in names), strict=True))
-                found += zip((places + start).tolist(), texts, strict=True)
+                matches += zip((places + start).tolist(), texts, strict=True)
             start += count
-    return found
+    return matches
 
 
 def _values(column: Any) -> list[Any]:  # noqa: ANN401 - a chunked array

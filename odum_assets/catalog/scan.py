@@ -82,13 +82,13 @@ def _unit_of(
     stated = fixed_unit(reader.arrow_type(column))
     sample: int | None = None
     totals = dict.fromkeys(NS_PER_UNIT, 0)
-    seen = 0
+    values = 0
     for batch in reader.batches(batch_rows, [column]):
         raw = raw_integers(batch.column(0))
         raw = raw[raw != MISSING]
         if len(raw) == 0:
             continue
-        seen += len(raw)
+        values += len(raw)
         sample = int(raw[len(raw) // 2]) if sample is None else sample
         counts = window.counts(raw)
         if stated is not None:
@@ -96,21 +96,21 @@ def _unit_of(
         for unit, count in counts.items():
             totals[unit] += count
         best = max(totals, key=lambda unit: totals[unit])
-        if 2 * totals[best] > seen:
+        if 2 * totals[best] > values:
             return best
     if sample is None:
         # No values at all: every row is rejected for it, in whatever unit.
         return stated or "us"
-    raise DataError(_no_unit_message(column, source, window, sample, totals, seen))
+    raise DataError(_no_unit_message(column, source, window, sample, totals, values))
 
 
 def _no_unit_message(
-    column: str, source: str, window: DayWindow, sample: int, totals: dict[str, int], seen: int
+    column: str, source: str, window: DayWindow, sample: int, totals: dict[str, int], values: int
 ) -> str:
     return (
         f"{source}: column {column} does not hold times of {window.day.isoformat()} in s, ms, us "
-        f"or ns (for example {sample}; {max(totals.values())} of {seen} values fit). "
-        "Check that the file lies in the folder of its day."
+        f"or ns (for example {sample}; {max(totals.values())} of {values} values fit). "
+        "Check that the file is in the folder of its day."
     )
 
 

@@ -77,7 +77,8 @@ class Spreads:
         return {
             "spread_mean": ratios(weighted, timeline.sums(self._held_ns), self._ticks_per_unit),
             "spread_max": [
-                shortened((each - 1) / self._ticks_per_unit) if each else None for each in highest
+                shortened((spread - 1) / self._ticks_per_unit) if spread else None
+                for spread in highest
             ],
         }
 
@@ -95,8 +96,8 @@ class Spreads:
             "seconds": total / NS_PER_SECOND,
             "mean_ticks": mean,
             **{
-                f"{name}_ticks": found
-                for name, found in zip(quantile_names(_BY_TIME), quantiles, strict=True)
+                f"{name}_ticks": quantile
+                for name, quantile in zip(quantile_names(_BY_TIME), quantiles, strict=True)
             },
         }
 
@@ -114,11 +115,11 @@ def _bps_bins(spread: Int64s, best_bid: Int64s) -> Int64s:
     return (bps.view(np.int32) >> _MANTISSA_BITS).astype(np.int64)
 
 
-def _bps_of(found: int | None) -> float | None:
+def _bps_of(index: int | None) -> float | None:
     """Return the middle of a bin, exact for zero, else at most 0.2 % off."""
-    if not found:
-        return None if found is None else 0.0
+    if not index:
+        return None if index is None else 0.0
     low, high = (
-        float(np.int32((found + step) << _MANTISSA_BITS).view(np.float32)) for step in (0, 1)
+        float(np.int32((index + step) << _MANTISSA_BITS).view(np.float32)) for step in (0, 1)
     )
     return shortened((low + high) / 2)

@@ -48,7 +48,7 @@ class Timeline:
             Times of arrival (ns), never decreasing, at least one; shape (n,).
         """
         first, last = int(ts_init[0]) // NS_PER_SECOND, int(ts_init[-1]) // NS_PER_SECOND
-        width = next(each for each in _WIDTHS if last // each - first // each < _MOST)
+        width = next(width for width in _WIDTHS if last // width - first // width < _MOST)
         numbers = np.arange(first // width, last // width + 1)
         edges = np.searchsorted(ts_init, numbers * (width * NS_PER_SECOND))
         rows = np.diff(edges, append=len(ts_init))

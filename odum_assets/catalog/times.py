@@ -57,11 +57,11 @@ class DayWindow:
 
     def counts(self, raw: Int64s) -> dict[str, int]:
         """Return per unit how many of the raw integers would lie inside."""
-        found = {}
+        counts_by_unit = {}
         for unit, factor in NS_PER_UNIT.items():
             inside = (raw >= -(-self.first // factor)) & (raw <= self.last // factor)
-            found[unit] = int(np.count_nonzero(inside))
-        return found
+            counts_by_unit[unit] = int(np.count_nonzero(inside))
+        return counts_by_unit
 
 
 def wide_window(window: DayWindow) -> DayWindow:

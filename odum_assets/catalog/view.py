@@ -111,10 +111,10 @@ def _link(source: Path, target: Path) -> bool:
 
 def _missing_message(catalog_root: Path, missing: list[PartitionPaths]) -> str:
     lines = [
-        f"  {each.key} {each.data_type.value} {each.day.isoformat()}: expects "
-        f"{BY_DATE}/day-{each.day.isoformat()}/data_type-{each.data_type.value}/{each.key}.parquet "
-        f"under the raw root; run: {_command(each)}"
-        for each in missing
+        f"  {paths.key} {paths.data_type.value} {paths.day.isoformat()}: expects "
+        f"{BY_DATE}/day-{paths.day.isoformat()}/data_type-{paths.data_type.value}/"
+        f"{paths.key}.parquet under the raw root; run: {_command(paths)}"
+        for paths in missing
     ]
     return "\n".join([f"The catalog {catalog_root} lacks partitions:", *lines])
 

@@ -26,12 +26,12 @@ def backfill(
     last: Annotated[
         date, typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day (included).")
     ],
-    slots: Annotated[int, typer.Option(min=1, max=64, help="Days at one time.")] = 2,
+    slots: Annotated[int, typer.Option(min=1, max=64, help="Days that run at the same time.")] = 2,
     only_available: Annotated[
         bool,
         typer.Option(
             "--only-available/--all-days",
-            help="Skip and name days without data, or run every day and let those fail.",
+            help="Skip days without data and list them, or run every day and let those fail.",
         ),
     ] = True,
     fast: FastOption = False,
@@ -60,8 +60,10 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
     choices = [choose_config(config, settings) for config in dict.fromkeys(configs)]
     folders = {choice.settings.configs_path for choice in choices}
     if len(folders) > 1:
-        raise UsageError(f"the configurations lie in {len(folders)} folders; run one at a time")
-    asked = [
+        raise UsageError(
+            f"the configurations are in {len(folders)} folders; run those of each folder separately"
+        )
+    requests = [
         NewRun.of(
             config=choice.name,
             first_day=first,
@@ -71,11 +73,11 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
         )
         for choice in choices
     ]
-    for note in dict.fromkeys(choice.note for choice in choices if choice.note):
-        output.warn(note)
+    for warning in dict.fromkeys(choice.warning for choice in choices if choice.warning):
+        output.warn(warning)
     with open_session(choices[0].settings, output) as session:
         planner = session.planner()
-        works = [work for new in asked for work in plan(planner, new, only_available)]
+        works = [work for new in requests for work in plan(planner, new, only_available)]
         run_all(session, works, slots)
     show(output, works)
     if any(work.state == "failed" for work in works) or not any(work.plan for work in works):

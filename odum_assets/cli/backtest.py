@@ -34,7 +34,8 @@ def backtest(
     first: FromOption = None,
     last: ToOption = None,
     window: Annotated[
-        bool, typer.Option("--window", help="All of it as one continuous account, over midnight.")
+        bool,
+        typer.Option("--window", help="Run all of it as one continuous account, across midnight."),
     ] = False,
     fast: FastOption = False,
     report: ReportOption = False,
@@ -74,13 +75,13 @@ def backtest(
 
     require_pair(first, last)
     if day is not None and (first is not None or window):
-        raise UsageError("--day is one day by itself; leave out --from, --to and --window")
+        raise UsageError("--day runs one day; leave out --from, --to and --window")
     if missing_days is not None and not window and (day or first) is not None:
-        raise UsageError("--missing-days belongs to --window")
+        raise UsageError("--missing-days needs --window")
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
-    if choice.note:
-        output.warn(choice.note)
+    if choice.warning:
+        output.warn(choice.warning)
     new = NewRun.of(
         config=choice.name,
         day=day,
@@ -102,7 +103,7 @@ def backtest(
         for plan in plans:
             entries.append(run_plan(session, plan))
             if len(plans) > 1:
-                output.note(f"{plan.partition}: {plan.run_id} ({len(entries)} of {len(plans)})")
+                output.info(f"{plan.partition}: {plan.run_id} ({len(entries)} of {len(plans)})")
     output.data({"results": [record(entry) for entry in entries]})
     for entry in entries if len(entries) == 1 else []:
         show_short(output, entry)

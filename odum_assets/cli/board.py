@@ -103,7 +103,7 @@ class Board:
     def update(self, work: DayWork) -> None:
         """Show that something happened."""
         if self._live is None and work.state in ("done", "failed") and not self._output.as_json:
-            self._output.note(f"{work.config} {work.day}: {work.state} in {work.seconds:.1f} s")
+            self._output.info(f"{work.config} {work.day}: {work.state} in {work.seconds:.1f} s")
 
 
 _STYLES = {"done": "green", "failed": "bold red", "running": "cyan", "no data": "yellow"}
@@ -117,8 +117,8 @@ def _board(works: list[DayWork]) -> Any:  # noqa: ANN401 - a Rich table
     rows = table(f"{over} of {total} days", ["configuration", "day", "", "step", "time"])
     active = [work for work in works if work.state in ("running", "failed")]
     others = [work for work in works if work.state in ("waiting", "done")]
-    shown = works if len(works) <= _LIVE_ROWS else [*active, *others][:_LIVE_ROWS]
-    for work in shown:
+    visible = works if len(works) <= _LIVE_ROWS else [*active, *others][:_LIVE_ROWS]
+    for work in visible:
         running = work.state == "running"
         spent = time.monotonic() - work.started if running else work.seconds
         state = f"[{_STYLES.get(work.state, 'dim')}]{work.state}[/]"
@@ -183,6 +183,8 @@ def _record(work: DayWork) -> dict[str, Any]:
         "seconds": round(work.seconds, 3),
         **{name: figures.get(name) for name in names},
         "error": work.error or None,
-        "warnings": [] if work.result is None else [list(each) for each in work.result.warnings],
+        "warnings": []
+        if work.result is None
+        else [list(warning) for warning in work.result.warnings],
         "dagster_run_id": None if work.result is None else work.result.dagster_run_id,
     }

@@ -104,7 +104,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
     [dim]Example:[/]
       odum config show binance_futures_btcusdt_l2_trades_config
     """
-    from odum_assets.cli.rendering import Output, escaped, shown_path
+    from odum_assets.cli.rendering import Output, display_path, escaped
     from odum_assets.cli.selection import choose_config
     from odum_assets.config import load_config
     from odum_assets.settings import load_settings
@@ -128,11 +128,11 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
     output.facts(
         loaded.name,
         [
-            ("file", escaped(shown_path(loaded.path))),
+            ("file", escaped(display_path(loaded.path))),
             ("hash", loaded.content_hash),
             ("instrument", str(loaded.key)),
             ("Nautilus id", loaded.key.nautilus_id),
-            ("catalog", escaped(shown_path(locations["catalog"]))),
+            ("catalog", escaped(display_path(locations["catalog"]))),
             *((f"raw {kind}", escaped(path)) for kind, path in locations["raw"].items()),
         ],
     )
@@ -158,7 +158,9 @@ def _locations(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
 def schema(
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Write it to a file.", show_default=False),
+        typer.Option(
+            "--out", metavar="FILE", help="Write the schema to this file.", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,  # noqa: ARG001 - it is JSON anyway
 ) -> None:

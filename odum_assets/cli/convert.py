@@ -24,7 +24,7 @@ def convert(
     ] = None,
     instrument: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Instrument in place of a configuration, any spelling."),
+        typer.Option(metavar="KEY", help="Instrument instead of a configuration, any spelling."),
     ] = None,
     data_type: Annotated[
         DataTypeChoice | None, typer.Option(help="Only this kind of data.")
@@ -57,23 +57,23 @@ def convert(
 
     output, settings = Output(as_json), load_settings()
     if (config is None) == (instrument is None):
-        raise UsageError("name what to convert: either a CONFIG or --instrument KEY")
+        raise UsageError("give either a CONFIG or --instrument KEY")
     span = require_pair(first, last)
     if (day is not None) + (span is not None) + every != 1:
-        raise UsageError("say which days: --day DAY, or --from DAY --to DAY, or --all")
+        raise UsageError("give the days: --day DAY, or --from DAY --to DAY, or --all")
     choice = None if config is None else choose_config(config, settings)
     if choice is not None:
         settings = choice.settings
-        if choice.note:
-            output.warn(choice.note)
+        if choice.warning:
+            output.warn(choice.warning)
     with open_session(settings, output) as session:
         project = session.graph.project
         name = None if choice is None else choice.name
         sources = _sources(project, name, instrument, data_type)
         days = [day] if day is not None else _days(project, sources, span)
-        found = _converted(session, sources, days, force=force, single=day is not None)
-    _show(output, found)
-    if any(each["state"] == "failed" for each in found):
+        records = _converted(session, sources, days, force=force, single=day is not None)
+    _show(output, records)
+    if any(record["state"] == "failed" for record in records):
         raise typer.Exit(1)
 
 
@@ -86,27 +86,29 @@ def _sources(
     if config is not None:
         of_config = [project.config(config)]
     else:
-        of_config = [each for each in project.configs if names_instrument(instrument or "", each)]
-        keys = sorted({str(each.key) for each in of_config})
+        of_config = [
+            config for config in project.configs if names_instrument(instrument or "", config)
+        ]
+        keys = sorted({str(config.key) for config in of_config})
         if not keys:
-            known = sorted({str(each.key) for each in project.configs})
+            known = sorted({str(config.key) for config in project.configs})
             raise UsageError(
                 f"--instrument: no configuration has {instrument!r}"
                 f"{did_you_mean(instrument or '', known)}"
             )
         if len(keys) > 1:
-            raise UsageError(f"--instrument: {instrument!r} may be {' or '.join(keys)}; say which")
-    found = tuple(
+            raise UsageError(f"--instrument: {instrument!r} may be {' or '.join(keys)}; give one")
+    sources = tuple(
         source
         for source in project.sources
-        if any(each in source.named_by for each in of_config)
+        if any(config in source.named_by for config in of_config)
         and data_type in (None, source.data_type)
     )
-    if not found:
+    if not sources:
         raise UsageError(
-            f"--data-type: {of_config[0].name} names no {data_type}_path in data_catalog"
+            f"--data-type: {of_config[0].name} has no {data_type}_path in data_catalog"
         )
-    return found
+    return sources
 
 
 def _days(
@@ -115,17 +117,19 @@ def _days(
     from odum_assets.errors import DataError
     from odum_assets.orchestration.days import days_between
     from odum_assets.orchestration.partition_state import days_on_disk
-    from odum_assets.orchestration.project import feed_of, feed_problem
+    from odum_assets.orchestration.project import raw_folder_of, raw_folder_problem
 
-    there = days_on_disk(project, sources)
-    days = there if span is None else [day for day in days_between(*span) if day in set(there)]
+    available = days_on_disk(project, sources)
+    days = (
+        available if span is None else [day for day in days_between(*span) if day in set(available)]
+    )
     if not days:
-        if (problem := feed_problem(sources[0], project.settings)) is not None:
+        if (problem := raw_folder_problem(sources[0], project.settings)) is not None:
             raise DataError(problem)
-        place = feed_of(sources[0], project.settings)
-        kept = f"; there are days from {there[0]} to {there[-1]}" if there else ""
-        asked = "" if span is None else f" from {span[0]} to {span[1]}"
-        raise DataError(f"{place}: there are no raw files of {sources[0].key}{asked}{kept}")
+        folder = raw_folder_of(sources[0], project.settings)
+        kept = f"; there are days from {available[0]} to {available[-1]}" if available else ""
+        range_text = "" if span is None else f" from {span[0]} to {span[1]}"
+        raise DataError(f"{folder}: there are no raw files of {sources[0].key}{range_text}{kept}")
     return days
 
 
@@ -138,23 +142,27 @@ def _converted(
     single: bool,
 ) -> list[dict[str, Any]]:
     """Convert what must be, day by day, and return what became of each partition."""
-    from odum_assets.orchestration.partition_state import State, look_at
+    from odum_assets.orchestration.partition_state import State, describe_partition
 
     project = session.graph.project
     records = []
     for day in days:
-        found = [look_at(project, source, day) for source in sources]
-        todo = [each for each in found if force or _is_due(session, each)]
+        partitions = [describe_partition(project, source, day) for source in sources]
+        todo = [partition for partition in partitions if force or _is_due(session, partition)]
         if not single:
-            todo = [each for each in todo if each.raw or each.state is State.UNREADABLE]
+            todo = [
+                partition
+                for partition in todo
+                if partition.raw or partition.state is State.UNREADABLE
+            ]
         result = _run(session, todo, day, force=force) if todo else None
-        for each in found:
-            if each in todo:
-                records.append(_record(look_at(project, each.source, day), result))
-            elif each.state is State.MISSING:
-                records.append(_record(each, None, "no raw file"))
+        for partition in partitions:
+            if partition in todo:
+                records.append(_record(describe_partition(project, partition.source, day), result))
+            elif partition.state is State.MISSING:
+                records.append(_record(partition, None, "no raw file"))
             else:
-                records.append(_record(each, None, each.state.value))
+                records.append(_record(partition, None, partition.state.value))
     return records
 
 
@@ -167,7 +175,7 @@ def _is_due(session: "Session", partition: "Partition") -> bool:
 
 
 def _run(session: "Session", todo: list["Partition"], day: date, *, force: bool) -> "LaunchResult":
-    keys = [tuple(each.source.catalog_key.path) for each in todo]
+    keys = [tuple(partition.source.catalog_key.path) for partition in todo]
     config = {key: {"force": True} for key in keys} if force else None
     return session.run(f"Converting {day}", keys, day.isoformat(), config)
 
@@ -179,7 +187,7 @@ def _record(
     error = None
     if result is not None and key not in result.materializations:
         texts = [text for name, text in result.failures if name in (key, "run")]
-        state, error = "failed", "\n".join(texts) or "it was not reached"
+        state, error = "failed", "\n".join(texts) or "not started, because an earlier step failed"
     warnings = () if result is None else result.warnings + result.failures
     return {
         "day": partition.day.isoformat(),
@@ -203,20 +211,20 @@ def _show(output: "Output", records: list[dict[str, Any]]) -> None:
 
     output.data({"partitions": records})
     columns = ["day", "data type", "rows", "rejected", ""]
-    for instrument in dict.fromkeys(each["instrument"] for each in records):
+    for instrument in dict.fromkeys(record["instrument"] for record in records):
         rows = table(instrument, columns, right=["rows", "rejected"])
-        for each in records:
-            if each["instrument"] == instrument:
-                state = f"[{_STYLES.get(each['state'], 'dim')}]{each['state']}[/]"
-                figures = count(each["rows"]), count(each["rejected"])
-                rows.add_row(each["day"], each["data_type"], *figures, state)
+        for record in records:
+            if record["instrument"] == instrument:
+                state = f"[{_STYLES.get(record['state'], 'dim')}]{record['state']}[/]"
+                figures = count(record["rows"]), count(record["rejected"])
+                rows.add_row(record["day"], record["data_type"], *figures, state)
         output.show(rows)
-    for each in records:
-        for text in each["warnings"]:
-            output.warn(f"{each['day']} {each['data_type']}: {text}")
-        if each["error"]:
+    for record in records:
+        for text in record["warnings"]:
+            output.warn(f"{record['day']} {record['data_type']}: {text}")
+        if record["error"]:
             output.err.print(
-                f"error: {each['day']} {each['data_type']}: {each['error']}",
+                f"error: {record['day']} {record['data_type']}: {record['error']}",
                 style="bold red",
                 markup=False,
                 soft_wrap=True,

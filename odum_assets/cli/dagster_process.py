@@ -1,12 +1,12 @@
 """The one Dagster of a folder: started, found by other commands, ended with who started it.
 
-What belongs here: its command, its keeper, and the note that says where it runs. A second daemon on
-the same instance would start runs a second time, so there is one, and a lock guards that. The
-keeper is a small process of its own (`python -m odum_assets.cli.dagster_process`): it holds the
-lock, and ends Dagster with all its children when the pipe from its parent closes, also when that
-was killed. Dagster listens on no port: the sockets of its webserver and of its code servers lie in
-a temporary folder that only this user may enter, which the keeper removes in the end. What does not
-belong here: what a person is told (``dev``, ``serve``).
+What belongs here: its command, its supervisor, and the pidfile that says where it runs. A second
+daemon on the same instance would start runs a second time, so there is one, and a lock guards that.
+The supervisor is a small process of its own (`python -m odum_assets.cli.dagster_process`): it holds
+the lock, and ends Dagster with all its children when the pipe from its parent closes, also when
+that was killed. Dagster listens on no port: the sockets of its webserver and of its code servers
+are in a temporary folder that only this user may enter, which the supervisor removes in the end.
+What does not belong here: messages for people (``dev``, ``serve``).
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-_PATIENCE_S: Final = 20.0
-"""How long Dagster may take to end by itself; a run under way is stopped then."""
+_TIMEOUT_S: Final = 20.0
+"""How long Dagster may take to end by itself; an active run is stopped then."""
 
-_LOOK_EVERY_S: Final = 0.1
-_LONGEST_PLACE: Final = 60
+_POLL_INTERVAL_S: Final = 0.1
+_MAX_FOLDER_LENGTH: Final = 60
 """Names of Unix sockets have some hundred characters at most (sun_path)."""
 
 _TAKEN: Final = 75
-"""Exit code of a keeper that found another one."""
+"""Exit code of a supervisor when another one runs."""
 
 
-class Note(NamedTuple):
+class Pidfile(NamedTuple):
     """What the lock file says of the Dagster that runs.
 
     Its UI as who started it serves it, its process group, and the socket of its webserver.
@@ -57,34 +57,34 @@ class DagsterProcess:
 
     def __init__(self, url: str, log_level: str = "info") -> None:
         command, environment = _command(log_level)
-        lock = note_path()
+        lock = pidfile_path()
         given = json.dumps([str(lock), url, command])
-        self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        self._supervisor = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", __name__, given],
             env=environment,
             stdin=subprocess.PIPE,
-            # Ctrl-C in a terminal reaches the parent alone, which ends the keeper in its turn.
+            # Ctrl-C in a terminal reaches the parent alone, which ends the supervisor in turn.
             start_new_session=True,
         )
         self._lock = lock
 
     def wait(self) -> int:
         """Wait for its end and return its exit code; a signal as a negative number."""
-        code = self._keeper.wait()
+        code = self._supervisor.wait()
         if code < 0 and (left := _read(self._lock)) is not None:
             _end_group(left.group)
         return code
 
     def stop(self) -> None:
         """Ask it to end; `wait` tells when it has."""
-        assert self._keeper.stdin is not None  # noqa: S101 - it was opened as a pipe
+        assert self._supervisor.stdin is not None  # noqa: S101 - it was opened as a pipe
         with contextlib.suppress(BrokenPipeError):
-            self._keeper.stdin.close()
+            self._supervisor.stdin.close()
 
     def death(self, code: int) -> str:
         """Return what there is to say when it ended by itself."""
         if code == _TAKEN:
-            return "the Dagster of this folder runs already"
+            return "Dagster already runs in this folder"
         return f"Dagster ended with exit code {code}; its last lines are above"
 
     def __enter__(self) -> Self:
@@ -97,27 +97,27 @@ class DagsterProcess:
         self.wait()
 
 
-def running_here() -> Note | None:
+def running_here() -> Pidfile | None:
     """Return where the Dagster of this folder runs, None when none does.
 
     One that is ending just now is waited for.
     """
     from odum_assets.storage.locks import is_held
 
-    lock = note_path()
-    deadline = time.monotonic() + 2 * _PATIENCE_S
+    lock = pidfile_path()
+    deadline = time.monotonic() + 2 * _TIMEOUT_S
     while is_held(lock) and time.monotonic() < deadline:
-        note = _read(lock)
-        if note is not None:
-            return note
-        time.sleep(_LOOK_EVERY_S)
+        pidfile = _read(lock)
+        if pidfile is not None:
+            return pidfile
+        time.sleep(_POLL_INTERVAL_S)
     return None
 
 
-def note_path() -> Path:
+def pidfile_path() -> Path:
     """Return the file that is locked while Dagster runs on this folder's instance.
 
-    It says where (``Note``), as JSON; empty where none runs.
+    It says where (``Pidfile``), as JSON; empty where none runs.
     """
     return _state() / "dev.lock"
 
@@ -148,24 +148,24 @@ def _state() -> Path:
 def _end_group(group: int) -> None:
     """End every process of a group, kindly first."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         try:
             os.killpg(group, sign)
             while time.monotonic() < deadline:
                 os.killpg(group, 0)
-                time.sleep(_LOOK_EVERY_S)
+                time.sleep(_POLL_INTERVAL_S)
         except ProcessLookupError:
             return
 
 
-def _read(lock: Path) -> Note | None:
+def _read(lock: Path) -> Pidfile | None:
     try:
-        return Note(**json.loads(lock.read_text(encoding="utf-8")))
+        return Pidfile(**json.loads(lock.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _keep(lock: Path, url: str, command: list[str]) -> int:
+def _supervise(lock: Path, url: str, command: list[str]) -> int:
     """Run Dagster until it ends or the parent is gone, and leave none of its processes behind."""
     import fcntl
 
@@ -182,8 +182,8 @@ def _keep(lock: Path, url: str, command: list[str]) -> int:
 
 def _run(descriptor: int, url: str, command: list[str], private: Path) -> int:
     ending = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda _number, _frame: ending.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: ending.set())
     path = private / "dagster.sock"
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
         [*command, str(path)],
@@ -194,7 +194,7 @@ def _run(descriptor: int, url: str, command: list[str], private: Path) -> int:
         # Dagster takes over how SIGINT is handled: it must not inherit that it is ignored.
         preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 - there is one thread yet
     )
-    os.pwrite(descriptor, json.dumps(Note(url, child.pid, str(path))._asdict()).encode(), 0)
+    os.pwrite(descriptor, json.dumps(Pidfile(url, child.pid, str(path))._asdict()).encode(), 0)
 
     def watch_parent() -> None:
         while sys.stdin.buffer.read(1):
@@ -202,14 +202,14 @@ def _run(descriptor: int, url: str, command: list[str], private: Path) -> int:
         ending.set()
 
     threading.Thread(target=watch_parent, daemon=True).start()
-    while child.poll() is None and not ending.wait(_LOOK_EVERY_S):
+    while child.poll() is None and not ending.wait(_POLL_INTERVAL_S):
         pass
     # From here on nobody should start to use it.
     os.ftruncate(descriptor, 0)
     if child.poll() is None:
         child.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_PATIENCE_S)
+            child.wait(_TIMEOUT_S)
     _end_group(child.pid)
     code = child.wait()
     return code if code >= 0 else 128 - code
@@ -219,8 +219,10 @@ def _run(descriptor: int, url: str, command: list[str], private: Path) -> int:
 def _private_folder() -> Iterator[Path]:
     """Yield a new temporary folder that only this user may enter, with a name short enough."""
     usual = tempfile.gettempdir()
-    place = usual if len(usual) <= _LONGEST_PLACE else "/tmp"  # noqa: S108 - it has mode 0700
-    with tempfile.TemporaryDirectory(prefix="odum-", dir=place, ignore_cleanup_errors=True) as name:
+    folder = usual if len(usual) <= _MAX_FOLDER_LENGTH else "/tmp"  # noqa: S108 - it has mode 0700
+    with tempfile.TemporaryDirectory(
+        prefix="odum-", dir=folder, ignore_cleanup_errors=True
+    ) as name:
         yield Path(name)
 
 
@@ -230,4 +232,4 @@ def _listen_to_interrupts() -> None:
 
 if __name__ == "__main__":
     given_lock, given_url, given_command = json.loads(sys.argv[1])
-    sys.exit(_keep(Path(given_lock), given_url, given_command))
+    sys.exit(_supervise(Path(given_lock), given_url, given_command))

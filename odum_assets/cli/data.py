@@ -35,29 +35,29 @@ def list_data(
       odum data list
       odum data list --day 2024-07-18 --json
     """
-    from odum_assets.cli.rendering import Output, plural, shown_path, size, table
+    from odum_assets.cli.rendering import Output, display_path, plural, size, table
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
     project, partitions = _partitions(output, config, day)
-    known = {each.raw.path for each in partitions if each.raw is not None}
-    records = [_record(each) for each in partitions]
+    known = {partition.raw.path for partition in partitions if partition.raw is not None}
+    records = [_record(partition) for partition in partitions]
     records += _unclaimed(output, settings.raw_root, known, day) if config is None else []
-    records.sort(key=lambda each: (each["day"], each["instrument"], each["data_type"]))
+    records.sort(key=lambda record: (record["day"], record["instrument"], record["data_type"]))
     output.data({"raw_root": settings.raw_root, "files": records})
-    for instrument in sorted({each["instrument"] for each in records}):
+    for instrument in sorted({record["instrument"] for record in records}):
         rows = table(instrument, ["day", "data type", "size", "catalog"], right=["size"])
-        for each in records:
-            if each["instrument"] == instrument:
-                state = f"[{_STYLES.get(each['state'], 'dim')}]{each['state']}[/]"
-                rows.add_row(each["day"], each["data_type"], size(each["size"]), state)
+        for record in records:
+            if record["instrument"] == instrument:
+                state = f"[{_STYLES.get(record['state'], 'dim')}]{record['state']}[/]"
+                rows.add_row(record["day"], record["data_type"], size(record["size"]), state)
         output.show(rows)
-    days = len({each["day"] for each in records})
+    days = len({record["day"] for record in records})
     if records:
-        raw_root = shown_path(settings.raw_root)
+        raw_root = display_path(settings.raw_root)
         output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {raw_root}")
     else:
-        raw_root = shown_path(settings.raw_root)
+        raw_root = display_path(settings.raw_root)
         output.show(f"There are no raw data in {raw_root}. Generate some: odum data generate")
     if not project.configs and not project.refused:
         output.warn(
@@ -91,16 +91,20 @@ def _partitions(
         project = load_project(settings if choice is None else choice.settings)
         if choice is not None:
             project.config(choice.name)
-        found: list[Partition] = []
+        partitions: list[Partition] = []
         problems: list[str] = []
         for source in project.sources:
-            if choice is None or choice.name in [each.name for each in source.named_by]:
-                found += _partitions_of(project, source, day, problems)
+            if choice is None or choice.name in [config.name for config in source.named_by]:
+                partitions += _partitions_of(project, source, day, problems)
     warn_refused(output, project)
-    problems += [text for each in found for text in each.problems]
+    problems += [text for partition in partitions for text in partition.problems]
     for text in dict.fromkeys(problems):
         output.warn(text)
-    return project, [each for each in found if each.state is not State.MISSING or each.problems]
+    return project, [
+        partition
+        for partition in partitions
+        if partition.state is not State.MISSING or partition.problems
+    ]
 
 
 def _partitions_of(
@@ -109,10 +113,10 @@ def _partitions_of(
     """Return the partitions of a source, and name what cannot be read."""
     from odum_assets.catalog import scan_manifests
     from odum_assets.errors import DataError
-    from odum_assets.orchestration.partition_state import days_on_disk, look_at
-    from odum_assets.orchestration.project import feed_problem
+    from odum_assets.orchestration.partition_state import days_on_disk, describe_partition
+    from odum_assets.orchestration.project import raw_folder_problem
 
-    if (missing := feed_problem(source, project.settings)) is not None:
+    if (missing := raw_folder_problem(source, project.settings)) is not None:
         problems.append(missing)
     try:
         days = days_on_disk(project, (source,))
@@ -127,7 +131,9 @@ def _partitions_of(
         problems.append(str(error))
         return []
     days = sorted({*days, *converted.days})
-    return [look_at(project, source, each) for each in days if day in (None, each)]
+    return [
+        describe_partition(project, source, raw_day) for raw_day in days if day in (None, raw_day)
+    ]
 
 
 def _record(partition: "Partition") -> dict[str, Any]:
@@ -141,7 +147,7 @@ def _record(partition: "Partition") -> dict[str, Any]:
         "state": partition.state.value,
         "rows": None if manifest is None else manifest.rows_written,
         "rejected": None if manifest is None else manifest.rows_rejected,
-        "configs": [each.name for each in partition.source.named_by],
+        "configs": [config.name for config in partition.source.named_by],
     }
 
 
@@ -162,18 +168,18 @@ def _unclaimed(
         output.warn(text)
     return [
         {
-            "day": each.day.isoformat(),
-            "instrument": each.key_text,
-            "data_type": each.data_type.value,
-            "path": each.path,
-            "size": each.size,
+            "day": file.day.isoformat(),
+            "instrument": file.key_text,
+            "data_type": file.data_type.value,
+            "path": file.path,
+            "size": file.size,
             "state": "in no config",
             "rows": None,
             "rejected": None,
             "configs": [],
         }
-        for each in files
-        if each.path not in known
+        for file in files
+        if file.path not in known
     ]
 
 
@@ -192,23 +198,23 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
 
     output = Output(as_json)
     _, partitions = _partitions(output, config, day)
-    verdicts = [verdict for each in partitions for verdict in _verdicts(each)]
-    waiting = [each for each in partitions if each.manifest is None]
-    failed = [each for each in verdicts if not each["passed"]]
+    verdicts = [verdict for partition in partitions for verdict in _verdicts(partition)]
+    waiting = [partition for partition in partitions if partition.manifest is None]
+    failed = [verdict for verdict in verdicts if not verdict["passed"]]
     output.data(
         {
             "passed": not failed,
             "checks": verdicts,
-            "not_converted": [_record(each) for each in waiting],
+            "not_converted": [_record(partition) for partition in waiting],
         }
     )
-    for instrument in dict.fromkeys(each["instrument"] for each in failed):
+    for instrument in dict.fromkeys(verdict["instrument"] for verdict in failed):
         rows = table(instrument, ["", "day", "data type", "check"])
-        for each in failed:
-            if each["instrument"] == instrument:
-                mark = "[bold red]blocks[/]" if each["blocking"] else "[yellow]warns[/]"
-                text = f"{each['check']}: [dim]{escaped(each['text'])}[/]"
-                rows.add_row(mark, each["day"], each["data_type"], text)
+        for verdict in failed:
+            if verdict["instrument"] == instrument:
+                mark = "[bold red]blocks[/]" if verdict["blocking"] else "[yellow]warns[/]"
+                text = f"{verdict['check']}: [dim]{escaped(verdict['text'])}[/]"
+                rows.add_row(mark, verdict["day"], verdict["data_type"], text)
         output.show(rows)
     checked = len(partitions) - len(waiting)
     passed = len(verdicts) - len(failed)
@@ -216,8 +222,8 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
         f"{plural(checked, 'partition')} checked: {plural(passed, 'check')} passed, "
         f"{len(failed)} failed."
     )
-    for name, number in Counter(each.source.loaded.name for each in waiting).items():
-        output.note(
+    for name, number in Counter(partition.source.loaded.name for partition in waiting).items():
+        output.info(
             f"not converted yet: {plural(number, 'raw file')}; run: odum convert {name} --all"
         )
     if failed:
@@ -226,7 +232,7 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
 
 def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
     from odum_assets.errors import DataError
-    from odum_assets.orchestration.checks import judge_partition
+    from odum_assets.orchestration.checks import evaluate_partition
 
     if partition.manifest is None:
         return []
@@ -236,17 +242,17 @@ def _verdicts(partition: "Partition") -> list[dict[str, Any]]:
         "data_type": partition.source.data_type.value,
     }
     try:
-        judged = judge_partition(partition.manifest, partition.source.named_by)
+        evaluations = evaluate_partition(partition.manifest, partition.source.named_by)
     except DataError as error:
         failed = {"check": "manifest", "passed": False, "blocking": True, "text": str(error)}
         return [{**subject, **failed}]
     return [
         {
             **subject,
-            "check": each.check.name,
-            "passed": each.verdict.passed,
-            "blocking": bool(each.refused),
-            "text": each.verdict.text,
+            "check": evaluation.check.name,
+            "passed": evaluation.verdict.passed,
+            "blocking": bool(evaluation.refused),
+            "text": evaluation.verdict.text,
         }
-        for each in judged
+        for evaluation in evaluations
     ]

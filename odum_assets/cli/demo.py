@@ -1,4 +1,4 @@
-"""``odum demo``: sample data through the whole graph, and where everything lies."""
+"""``odum demo``: sample data through the whole graph, and where everything is."""
 
 import time
 from datetime import timedelta
@@ -27,7 +27,7 @@ def demo(as_json: JsonOption = False) -> None:
     """Make sample data and every asset of them: a first look at the whole.
 
     Three days of two instruments are written, converted and run, each day by itself and all of them
-    as one account. What is there already is not made again.
+    as one account. Existing data and results are kept.
     """
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.selection import choose_config
@@ -41,21 +41,21 @@ def demo(as_json: JsonOption = False) -> None:
     spec = sample()
     written = _write_missing(spec, settings, output)
     with open_session(settings, output) as session:
-        made = _make_days(session, spec)
-        made += sum(_make_window(session, session.config(name), spec) for name in CONFIGS)
+        runs_made = _make_days(session, spec)
+        runs_made += sum(_make_window(session, session.config(name), spec) for name in CONFIGS)
     entries = _entries(settings, spec)
     seconds = time.monotonic() - started
     places = _places(settings)
     output.data(
         {
             "files_written": written,
-            "runs_made": made,
+            "runs_made": runs_made,
             "seconds": round(seconds, 1),
             "results": [_record(entry) for entry in entries],
             "places": places,
         }
     )
-    _show(output, entries, places, written, made, seconds)
+    _show(output, entries, places, written, runs_made, seconds)
 
 
 def sample() -> "SampleSpec":
@@ -104,9 +104,9 @@ def _refuse_foreign(spec: "SampleSpec", settings: "Settings") -> None:
     others = [day for day in others if day not in _days(spec)]
     if others or is_url(settings.raw_root):
         raise DataError(
-            f"UNIFIED_CLOUD_LOCAL_PATH is {settings.raw_root}, which is not for sample data: it "
-            "holds other days or is not a local folder. Unset it for the demo, or name an empty "
-            "folder"
+            f"UNIFIED_CLOUD_LOCAL_PATH={settings.raw_root} holds other days or is not a local "
+            "folder, so no sample data are written there. Unset it for the demo, or name an "
+            "empty folder"
         )
 
 
@@ -145,10 +145,10 @@ def _has_files(settings: "Settings", name: str, partition: str) -> bool:
     from odum_assets.results.store import ResultStore
 
     entry = ResultStore(settings.results_path).current(name, partition)
-    wanted = {"summary", "report", "tearsheet"}
+    expected = {"summary", "report", "tearsheet"}
     if partition != "window":
-        wanted.add("ticks")
-    return entry is not None and wanted <= files(entry).keys()
+        expected.add("ticks")
+    return entry is not None and expected <= files(entry).keys()
 
 
 def _make_window(session: "Session", loaded: "LoadedConfig", spec: "SampleSpec") -> int:
@@ -172,8 +172,8 @@ def _entries(settings: "Settings", spec: "SampleSpec") -> "list[ResultEntry]":
 
     store = ResultStore(settings.results_path)
     partitions = [*(day.isoformat() for day in _days(spec)), "window"]
-    found = [store.current(name, partition) for name in CONFIGS for partition in partitions]
-    return [entry for entry in found if entry is not None]
+    stored = [store.current(name, partition) for name in CONFIGS for partition in partitions]
+    return [entry for entry in stored if entry is not None]
 
 
 def _record(entry: "ResultEntry") -> dict[str, Any]:
@@ -203,26 +203,28 @@ def _show(
     entries: "list[ResultEntry]",
     places: dict[str, str],
     written: int,
-    made: int,
+    runs_made: int,
     seconds: float,
 ) -> None:
     from odum_assets.cli.outcome import show_list
-    from odum_assets.cli.rendering import escaped, shown_path
+    from odum_assets.cli.rendering import display_path, escaped
 
     show_list(output, entries)
-    output.facts(
-        "Where it lies", [(name, escaped(shown_path(path))) for name, path in places.items()]
-    )
+    output.facts("Files", [(name, escaped(display_path(path))) for name, path in places.items()])
     output.show("")
     if entries:
         newest = entries[-1].run_id
         output.facts(
-            "What next",
+            "Next steps",
             [
-                ("make dev", "the asset graph with all of this, at http://127.0.0.1:3000/dagster"),
-                ("odum data check", "how good the data are"),
+                ("make dev", "the asset graph, at http://127.0.0.1:3000/dagster"),
+                ("odum data check", "quality of the data"),
                 ("odum results show", newest),
             ],
         )
-    what = f"{written} raw files written, {made} runs made" if written or made else "nothing to do"
+    what = (
+        f"{written} raw files written, {runs_made} runs made"
+        if written or runs_made
+        else "nothing to do"
+    )
     output.show(f"\n[green]Ready[/] in {seconds:.1f} s: {what}.")

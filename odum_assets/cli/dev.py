@@ -20,25 +20,27 @@ def dev(
       odum dev --port 3001
     """
     from odum_assets.api.options import DAGSTER_PREFIX, load_options
-    from odum_assets.cli.dagster_process import DagsterProcess, note_path, running_here
+    from odum_assets.cli.dagster_process import DagsterProcess, pidfile_path, running_here
     from odum_assets.cli.errors import WorkError
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.servers import listen, on_stop, require_token, serve_with, shown
+    from odum_assets.cli.servers import host_and_port, listen, on_stop, require_token, serve_with
 
     options = load_options()
     require_token(host, options)
-    found = running_here()
-    if found is not None:
-        raise WorkError(f"the Dagster of this folder runs already: {found.url}")
+    running = running_here()
+    if running is not None:
+        raise WorkError(
+            f"Dagster already runs in this folder: {running.url}; open it, or stop it first"
+        )
     with listen(host, port) as listening:
         import uvicorn
 
         from odum_assets.api.dagster_front import build_front
         from odum_assets.api.server import server_config
 
-        url = f"http://{shown(host, port)}{DAGSTER_PREFIX}"
-        Output().note(f"Dagster UI: {url} (Ctrl-C ends it)")
-        server = uvicorn.Server(server_config(build_front(options, note_path()), options))
+        url = f"http://{host_and_port(host, port)}{DAGSTER_PREFIX}"
+        Output().info(f"Dagster UI: {url} (Ctrl-C ends it)")
+        server = uvicorn.Server(server_config(build_front(options, pidfile_path()), options))
 
         def stop() -> None:
             server.should_exit = True

@@ -42,8 +42,8 @@ app.command("dev", rich_help_panel="Project")(dev.dev)
 app.command("serve", rich_help_panel="Project")(serve.serve)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"odum {version('odum-assets')}")

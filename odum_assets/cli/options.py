@@ -29,7 +29,7 @@ class AlgorithmChoice(StrEnum):
 
 
 class MissingDaysChoice(StrEnum):
-    """What becomes of a window that lacks days."""
+    """Whether a window with missing days runs."""
 
     WARN = "warn"
     REFUSE = "refuse"
@@ -56,7 +56,7 @@ def parse_day(text: str | date) -> date:
     try:
         return date.fromisoformat(text.strip().removeprefix("day-"))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day; write it as 2024-07-18") from None
+        raise typer.BadParameter(f"{text!r} is not a valid day; write YYYY-MM-DD") from None
 
 
 JsonOption = Annotated[
@@ -76,11 +76,11 @@ DayOption = Annotated[
 ]
 FromOption = Annotated[
     date | None,
-    typer.Option("--from", parser=parse_day, metavar="DAY", help="First day of several."),
+    typer.Option("--from", parser=parse_day, metavar="DAY", help="First day of a range."),
 ]
 ToOption = Annotated[
     date | None,
-    typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day of several (included)."),
+    typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day of a range (included)."),
 ]
 SnapshotOption = Annotated[
     SnapshotChoice | None,
@@ -92,17 +92,16 @@ ReportOption = Annotated[
 ]
 StartOption = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="First moment: 2023-05-23T19:23:00Z, or 19:23 of a day."),
+    typer.Option(metavar="TIME", help="Start: 2023-05-23T19:23:00Z, or 19:23 with a day."),
 ]
 EndOption = Annotated[
-    str | None, typer.Option(metavar="TIME", help="First moment after the end, likewise.")
+    str | None, typer.Option(metavar="TIME", help="End (exclusive), same format as --start.")
 ]
 MissingDaysOption = Annotated[
     MissingDaysChoice | None,
     typer.Option(
         "--missing-days",
-        help="A window that lacks days runs and names them, or fails. Default: the "
-        "configuration's.",
+        help="Run a window with missing days and list them, or fail. Default: the configuration's.",
     ),
 ]
 NoCloseOption = Annotated[
@@ -113,7 +112,7 @@ AlgorithmOption = Annotated[
     typer.Option(
         "--exec-algorithm",
         case_sensitive=False,
-        help="Execution algorithm in place of the configuration's.",
+        help="Execution algorithm instead of the configuration's.",
     ),
 ]
 ParamsOption = Annotated[
@@ -150,7 +149,7 @@ def require_pair(first: date | None, last: date | None) -> tuple[date, date] | N
     if first is None and last is None:
         return None
     if first is None or last is None:
-        raise UsageError("--from and --to belong together: give both")
+        raise UsageError("--from and --to need each other: give both")
     if last < first:
         raise UsageError(f"--to {last} is before --from {first}")
     return first, last
@@ -167,14 +166,14 @@ def parse_params(text: str | None, option: str = "--exec-algorithm-params") -> d
     if text is None:
         return {}
     try:
-        found: Any = json.loads(text)
+        params: Any = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"{option}: not JSON ({error}): {text}") from None
-    if not isinstance(found, dict) or not all(_is_number(each) for each in found.values()):
+        raise UsageError(f"{option}: {text} is not valid JSON ({error})") from None
+    if not isinstance(params, dict) or not all(_is_number(number) for number in params.values()):
         raise UsageError(
             f'{option}: allowed a JSON object of numbers such as {{"horizon_secs": 10}}: {text}'
         )
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in params.items()}
 
 
 def natural(text: str) -> list[object]:

@@ -9,13 +9,13 @@ from odum_assets.cli.rendering import (
     amount,
     colored,
     count,
+    display_path,
     duration,
     escaped,
     number,
     percent,
     price,
     quantity,
-    shown_path,
     table,
 )
 
@@ -53,21 +53,21 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
 
 def files(entry: "ResultEntry") -> dict[str, str]:
     """Return where the files of a result lie, by kind; only those that exist."""
-    found = {"summary": str(entry.fast_path)}
+    paths = {"summary": str(entry.fast_path)}
     if entry.report_path is not None and entry.report_path.is_dir():
-        found["report"] = str(entry.report_path)
+        paths["report"] = str(entry.report_path)
         sheet = entry.report_path / "tearsheet.html"
         if sheet.is_file():
-            found["tearsheet"] = str(sheet)
+            paths["tearsheet"] = str(sheet)
     ticks = entry.fast_path.parent.parent / "tickdata" / f"{entry.run_id}.json"
     if ticks.is_file():
-        found["ticks"] = str(ticks)
-    return found
+        paths["ticks"] = str(ticks)
+    return paths
 
 
 def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:
     """Print results as a table with their key figures."""
-    shown = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
+    available = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
     groups: dict[str, list[ResultEntry]] = {}
     for entry in entries:
         currency = entry.summary()["account"]["currency"]
@@ -75,14 +75,14 @@ def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bo
         groups.setdefault(title, []).append(entry)
     for title, group in groups.items():
         # What a variant of a sweep has of its own, where there is one.
-        columns = [each for each in shown if each != _VARIED or any(map(_varied, group))]
+        columns = [column for column in available if column != _VARIED or any(map(_varied, group))]
         rows = table(title, columns, right=_FIGURES)
         for entry in group:
             cells = _list_cells(entry)
             rows.add_row(*(cells[column] for column in columns))
         output.show(rows)
     if any(entry.summary()["flags"] for entry in entries):
-        output.note("! has something to know: odum results show RUN_ID")
+        output.info("! has warnings; odum results show RUN_ID prints them")
 
 
 _VARIED = "varied"
@@ -179,8 +179,8 @@ def _sweep_rows(entry: "ResultEntry") -> list[tuple[str, str]]:
         return []
     from odum_assets.config.variants import label_of
 
-    place = f"{sweep['id']}, variant {sweep['variant']} of {sweep['of']}"
-    return [("sweep", place), ("varied", escaped(label_of(sweep["varied"])))]
+    variant = f"{sweep['id']}, variant {sweep['variant']} of {sweep['of']}"
+    return [("sweep", variant), ("varied", escaped(label_of(sweep["varied"])))]
 
 
 def _varied(entry: "ResultEntry") -> str:
@@ -207,10 +207,13 @@ def show_flags(output: Output, entry: "ResultEntry") -> None:
 
 def show_files(output: Output, entry: "ResultEntry") -> None:
     """Print where the files of a result are, and which are gone."""
-    pairs = [(name, escaped(shown_path(path))) for name, path in files(entry).items()]
+    pairs = [(name, escaped(display_path(path))) for name, path in files(entry).items()]
     output.facts("Files", pairs)
     if entry.report_path is not None and not entry.report_path.is_dir():
-        output.warn(f"its report is gone: there is no folder {shown_path(entry.report_path)}")
+        output.warn(
+            f"the report folder {display_path(entry.report_path)} does not exist; run the backtest "
+            "again"
+        )
 
 
 def show_simulated(output: Output, aspects: Sequence[dict[str, Any]]) -> None:
@@ -220,10 +223,10 @@ def show_simulated(output: Output, aspects: Sequence[dict[str, Any]]) -> None:
         "Simulated",
         [
             (
-                each["aspect"].replace("_", " "),
-                f"{marks[each['simulated']]} {escaped(each['detail'])}",
+                aspect["aspect"].replace("_", " "),
+                f"{marks[aspect['simulated']]} {escaped(aspect['detail'])}",
             )
-            for each in aspects
+            for aspect in aspects
         ],
     )
 
@@ -269,10 +272,13 @@ def _order_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _refusals(summary: dict[str, Any]) -> list[tuple[str, int]]:
-    found = summary["refusals"]
-    if isinstance(found, dict):
-        return [(escaped(str(why)), int(times)) for why, times in found.items()]
-    return [(escaped(str(each.get("reason"))), int(each.get("count") or 0)) for each in found]
+    refusals = summary["refusals"]
+    if isinstance(refusals, dict):
+        return [(escaped(str(why)), int(times)) for why, times in refusals.items()]
+    return [
+        (escaped(str(refusal.get("reason"))), int(refusal.get("count") or 0))
+        for refusal in refusals
+    ]
 
 
 def _trade_rows(trades: dict[str, Any], currency: str) -> list[tuple[str, str]]:

@@ -24,14 +24,14 @@ def upgrade(as_json: JsonOption = False) -> None:
     [dim]Example:[/]
       odum registry upgrade
     """
-    from odum_assets.cli.rendering import Output, escaped, shown_path
+    from odum_assets.cli.rendering import Output, display_path, escaped
     from odum_assets.registry import schema
     from odum_assets.registry.database import (
         RegistryError,
         create_engine,
+        display_url,
         registry_url,
         result_store,
-        shown,
     )
     from odum_assets.registry.register import upgrade_registry
     from odum_assets.registry.repair import find_damage, remedy
@@ -42,7 +42,7 @@ def upgrade(as_json: JsonOption = False) -> None:
     if url.drivername == "sqlite":
         settings.results_path.mkdir(parents=True, exist_ok=True)
     if (damage := find_damage(settings)) is not None:
-        raise RegistryError(f"registry {shown(url)}: {damage}; {remedy(url)}")
+        raise RegistryError(f"registry {display_url(url)}: {damage}; {remedy(url)}")
     engine = create_engine(url)
     try:
         with output.waiting("Upgrading the registry"):
@@ -50,8 +50,10 @@ def upgrade(as_json: JsonOption = False) -> None:
     finally:
         engine.dispose()
     version = schema.VERSION
-    output.data({"registry": shown(url), "version": version, "filled": _as_json(filled)})
-    output.facts(None, [("database", escaped(shown_path(shown(url)))), ("version", version)])
+    output.data({"registry": display_url(url), "version": version, "filled": _as_json(filled)})
+    output.facts(
+        None, [("database", escaped(display_path(display_url(url)))), ("version", version)]
+    )
     if filled is not None:
         _tell(output, filled)
 
@@ -86,34 +88,34 @@ def check(as_json: JsonOption = False) -> None:
     [dim]Example:[/]
       odum registry check
     """
-    from odum_assets.cli.rendering import Output, escaped, shown_path
+    from odum_assets.cli.rendering import Output, display_path, escaped
     from odum_assets.registry.checking import check_registry
     from odum_assets.settings import load_settings
 
     output = Output(as_json)
-    found = check_registry(load_settings())
+    report = check_registry(load_settings())
     output.data(
         {
-            "registry": found.registry,
-            "version": found.version,
-            "runs": found.runs,
-            "pending": found.pending,
-            "problems": found.problems,
+            "registry": report.registry,
+            "version": report.version,
+            "runs": report.runs,
+            "pending": report.pending,
+            "problems": report.problems,
         }
     )
-    verdict = "[bold red]has problems[/]" if found.problems else "[green]good[/]"
+    verdict = "[bold red]has problems[/]" if report.problems else "[green]good[/]"
     output.facts(
         f"registry: {verdict}",
         [
-            ("database", escaped(shown_path(found.registry))),
-            ("version", found.version or "none"),
-            ("runs", f"{found.runs:,}"),
-            ("active", f"{found.pending:,}"),
+            ("database", escaped(display_path(report.registry))),
+            ("version", report.version or "none"),
+            ("runs", f"{report.runs:,}"),
+            ("active", f"{report.pending:,}"),
         ],
     )
-    for text in found.problems:
+    for text in report.problems:
         output.warn(text)
-    if found.problems:
+    if report.problems:
         raise typer.Exit(1)
 
 

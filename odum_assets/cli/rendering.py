@@ -67,7 +67,7 @@ class Output:
         """Return whether the terminal is wide enough for all columns of a list."""
         return self.out.width >= _WIDE
 
-    def note(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Print a remark on stderr, unless stdout is for a program."""
         if self.as_json:
             return
@@ -163,12 +163,12 @@ def size(value: int | None) -> str:
         return UNKNOWN
     if value < 1000:
         return f"{value} B"
-    shown = float(value)
+    scaled = float(value)
     for unit in ("kB", "MB", "GB", "TB"):
-        shown /= 1000
-        if shown < 999.95 or unit == "TB":
+        scaled /= 1000
+        if scaled < 999.95 or unit == "TB":
             break
-    return f"{shown:.1f} {unit}"
+    return f"{scaled:.1f} {unit}"
 
 
 def moment(ns: int | None) -> str:
@@ -201,8 +201,8 @@ def escaped(text: object) -> str:
     return escape(str(text))
 
 
-def shown_path(path: str | Path) -> str:
-    """Return a path, from the current folder if it lies below it."""
+def display_path(path: str | Path) -> str:
+    """Return a path, from the current folder if it is below it."""
     text = str(path)
     if "://" in text:
         return text

@@ -47,10 +47,11 @@ def list_results(
     sort: Annotated[
         Order,
         typer.Option(
-            help="Newest or latest day first, or highest figure first (smallest drawdown first)."
+            help="Order: newest first, latest day first, or highest figure first (smallest "
+            "drawdown first)."
         ),
     ] = Order.CREATED,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Number of results (at most).")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List results with their key figures; ! marks those with warnings.
@@ -62,7 +63,7 @@ def list_results(
       odum results list --config binance_futures_btcusdt_l2_trades_config --json
     """
     from odum_assets.cli.outcome import record, show_list
-    from odum_assets.cli.rendering import Output, shown_path
+    from odum_assets.cli.rendering import Output, display_path
 
     output, store = Output(as_json), _store()
     name = None if config is None else config.rsplit("/", 1)[-1].removesuffix(".json")
@@ -77,14 +78,14 @@ def list_results(
     if name is not None and not entries:
         _refuse_unknown(name, stored)
     entries = _sorted(entries, sort)
-    shown = entries[:limit]
-    records = [record(entry) for entry in shown]
+    listed = entries[:limit]
+    records = [record(entry) for entry in listed]
     output.data({"total": len(entries), "results": records, "problems": problems})
-    show_list(output, shown, by_config=sort in (Order.CREATED, Order.PARTITION))
+    show_list(output, listed, by_config=sort in (Order.CREATED, Order.PARTITION))
     if not entries:
-        output.show(_none_text(shown_path(store.root), is_filtered=bool(stored)))
-    elif len(shown) < len(entries):
-        output.note(f"{len(shown)} of {len(entries)} results; --limit shows more")
+        output.show(_none_text(display_path(store.root), is_filtered=bool(stored)))
+    elif len(listed) < len(entries):
+        output.info(f"{len(listed)} of {len(entries)} results; --limit shows more")
     for text in problems:
         output.warn(text)
     if problems:
@@ -96,7 +97,7 @@ def _listed(store: "ResultStore") -> tuple[list["ResultEntry"], list[str]]:
     from odum_assets.cli.outcome import record
 
     problems: list[str] = []
-    found = []
+    readable = []
     for entry in store.entries(problems):
         try:
             record(entry)
@@ -104,8 +105,8 @@ def _listed(store: "ResultStore") -> tuple[list["ResultEntry"], list[str]]:
             what = f"a figure is missing or malformed ({type(error).__name__}: {error})"
             problems.append(f"{entry.fast_path}: {what}; run the backtest again")
         else:
-            found.append(entry)
-    return found, problems
+            readable.append(entry)
+    return readable, problems
 
 
 def _none_text(folder: str, *, is_filtered: bool) -> str:
@@ -119,7 +120,7 @@ def _refuse_unknown(name: str, entries: list["ResultEntry"]) -> None:
     from odum_assets.cli.selection import config_names
     from odum_assets.settings import load_settings
 
-    known = {*config_names(load_settings()), *(each.config_name for each in entries)}
+    known = {*config_names(load_settings()), *(entry.config_name for entry in entries)}
     if name not in known:
         hint = did_you_mean(name, sorted(known))
         raise UsageError(f"--config: there is no configuration {name!r}{hint}")
@@ -185,24 +186,26 @@ BNF_BTC_20240719_00000000_99a518_0c1d2e
     if len(run_ids) < 2:
         raise UsageError("compare needs two run ids or more; odum results list shows them")
     entries = [_entry(run_id) for run_id in run_ids]
-    found = compare_results(entries)
+    comparison = compare_results(entries)
     output.data(
         {
-            "run_ids": found.run_ids,
-            "same_digest": found.same_digest,
-            "metrics": _as_json(found.metrics),
-            "config": _as_json(found.config),
-            "inputs": _as_json(found.inputs),
+            "run_ids": comparison.run_ids,
+            "same_digest": comparison.same_digest,
+            "metrics": _as_json(comparison.metrics),
+            "config": _as_json(comparison.config),
+            "inputs": _as_json(comparison.inputs),
         }
     )
-    _show_comparison(output, found, entries)
+    _show_comparison(output, comparison, entries)
 
 
 def _as_json(rows: "tuple[ComparisonRow, ...]") -> dict[str, list[Any]]:
     return {row.name: list(row.values) for row in rows}
 
 
-def _show_comparison(output: "Output", found: "Comparison", entries: list["ResultEntry"]) -> None:
+def _show_comparison(
+    output: "Output", comparison: "Comparison", entries: list["ResultEntry"]
+) -> None:
     from odum_assets.cli.rendering import escaped, table
 
     letters = [chr(ord("A") + index % 26) * (1 + index // 26) for index in range(len(entries))]
@@ -214,11 +217,14 @@ def _show_comparison(output: "Output", found: "Comparison", entries: list["Resul
         ],
     )
     figures = table("Figures", ["", *letters], right=letters)
-    for row in found.metrics:
+    for row in comparison.metrics:
         style = "" if row.differs else "dim"
         figures.add_row(_label(row.name), *map(_figure, row.values), style=style)
     output.show(figures)
-    for title, rows in (("Configuration", found.config), ("Options and data", found.inputs)):
+    for title, rows in (
+        ("Configuration", comparison.config),
+        ("Options and data", comparison.inputs),
+    ):
         if rows:
             differences = table(f"{title}: what differs", ["", *letters])
             for row in rows:
@@ -228,7 +234,7 @@ def _show_comparison(output: "Output", found: "Comparison", entries: list["Resul
             output.show(differences)
         else:
             output.show(f"[dim]{title}: no differences.[/]")
-    if found.same_digest:
+    if comparison.same_digest:
         output.show("[green]Equal in every order, fill, position and balance.[/]")
 
 
@@ -272,23 +278,24 @@ def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
 
     output, entry = Output(as_json), _entry(run_id)
     with Display(output, f"Running {run_id} again") as display:
-        found = verify_result(entry.run_id, load_settings(), display.progress)
+        verification = verify_result(entry.run_id, load_settings(), display.progress)
     output.data(
         {
-            "run_id": found.run_id,
-            "equal": found.equal,
-            "expected": found.expected,
-            "found": found.found,
-            "changed_inputs": found.changed_inputs,
+            "run_id": verification.run_id,
+            "equal": verification.equal,
+            "expected": verification.expected,
+            "found": verification.found,
+            "changed_inputs": verification.changed_inputs,
         }
     )
-    verdict = "[green]equal[/]" if found.equal else "[bold red]different[/]"
+    verdict = "[green]equal[/]" if verification.equal else "[bold red]different[/]"
     output.facts(
-        f"{run_id}: {verdict}", [("stored digest", found.expected), ("digest now", found.found)]
+        f"{run_id}: {verdict}",
+        [("stored digest", verification.expected), ("digest now", verification.found)],
     )
-    for name in found.changed_inputs:
+    for name in verification.changed_inputs:
         output.show(f"  [yellow]! changed since: {name}[/]")
-    if not found.equal:
+    if not verification.equal:
         raise typer.Exit(1)
 
 

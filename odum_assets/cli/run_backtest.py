@@ -44,14 +44,14 @@ def run_backtest(
         str, typer.Option("--config", help="Configuration: path, file name or name.")
     ],
     start: Annotated[
-        str, typer.Option("--start", metavar="TIME", help="First moment, 2023-05-23T19:23:00Z.")
+        str, typer.Option("--start", metavar="TIME", help="Start: 2023-05-23T19:23:00Z.")
     ],
     end: Annotated[
-        str, typer.Option("--end", metavar="TIME", help="First moment after the window.")
+        str, typer.Option("--end", metavar="TIME", help="End (exclusive), same format as --start.")
     ],
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", metavar="day-DAY", help="Day folder of the start; found by it."),
+        typer.Option("--dataset", metavar="day-DAY", help="Day folder of --start; only checked."),
     ] = None,
     fast: FastOption = False,
     report: ReportOption = False,
@@ -69,7 +69,7 @@ def run_backtest(
         MissingDaysChoice | None,
         typer.Option(
             "--missing_days",
-            help="A window that lacks days runs and names them, or fails. Default: the "
+            help="Run a window with missing days and list them, or fail. Default: the "
             "configuration's.",
         ),
     ] = None,
@@ -114,7 +114,7 @@ def run_backtest(
 
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings, what="--config")
-    wanted = LegacyRun(
+    request = LegacyRun(
         instrument=instrument,
         config=choice.name,
         start=start,
@@ -130,9 +130,9 @@ def run_backtest(
         exec_algorithm=None if exec_algorithm is None else exec_algorithm.value,
         exec_algorithm_params=parse_params(exec_algorithm_params, "--exec_algorithm_params"),
     )
-    new = wanted.new_run(load_config(choice.path), "--{}".format)
-    if choice.note:
-        output.warn(choice.note)
+    new = request.new_run(load_config(choice.path), "--{}".format)
+    if choice.warning:
+        output.warn(choice.warning)
     with open_session(choice.settings, output, replays=True) as session:
         entry = run_plan(session, session.planner().plan(new))
     output.data({**entry.document, "files": record(entry)["files"]})

@@ -20,7 +20,7 @@ from odum_assets.errors import InvalidRequestError, OdumError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STOPPED = "stopped; nothing was left half-written"
+STOPPED = "stopped; no partial files were left"
 
 
 def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = None) -> int:
@@ -45,7 +45,7 @@ def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = Non
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Wherever it stands: a person adds it to the end of the command that has just failed.
     debug = "--debug" in given
-    given = [each for each in given if each != "--debug"]
+    given = [argument for argument in given if argument != "--debug"]
     as_json = "--json" in given
     try:
         app(given, prog_name=name)

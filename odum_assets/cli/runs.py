@@ -22,11 +22,11 @@ def carry_out(session: Session, plan: "Plan", title: str | None = None) -> "Laun
         job=plan.job,
         tags=plan.tags,
     )
-    tell_warnings(session.output, result)
+    print_warnings(session.output, result)
     return result
 
 
-def tell_warnings(output: "Output", result: "LaunchResult") -> None:
+def print_warnings(output: "Output", result: "LaunchResult") -> None:
     """Print the checks of catalog partitions that warned; a result says its own in its flags."""
     for key, text in result.warnings:
         if key.startswith("catalog/"):
@@ -41,10 +41,10 @@ def metadata_of(plan: "Plan", result: "LaunchResult") -> dict[str, Any]:
     WorkError
         If it made nothing.
     """
-    made = result.materializations.get("/".join(plan.target))
-    if made is None:
+    metadata = result.materializations.get("/".join(plan.target))
+    if metadata is None:
         raise WorkError(failure_text(result))
-    return made
+    return metadata
 
 
 def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
@@ -61,5 +61,5 @@ def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
     run_id = str(metadata_of(plan, result)["run_id"])
     entry = ResultStore(session.settings.results_path).entry(run_id)
     if not result.success:
-        raise WorkError(f"{failure_text(result)}\nThe result itself is stored: {entry.run_id}")
+        raise WorkError(f"{failure_text(result)}\nThe result is stored: {entry.run_id}")
     return entry

@@ -17,7 +17,7 @@ _FIRST_DAY = date(2024, 1, 1)
 
 
 def generate(
-    days: Annotated[int, typer.Option(help="How many days, one after the other.")] = 3,
+    days: Annotated[int, typer.Option(help="Number of consecutive days.")] = 3,
     start: Annotated[
         date, typer.Option(parser=parse_day, metavar="DAY", help="First day.")
     ] = _FIRST_DAY,
@@ -30,19 +30,19 @@ def generate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
-    trades_per_day: Annotated[int, typer.Option(help="Trades of a day, about.")] = 20_000,
-    books_per_day: Annotated[int, typer.Option(help="Book snapshots of a day, about.")] = 20_000,
+    trades_per_day: Annotated[int, typer.Option(help="Trades of a day (approximate).")] = 20_000,
+    books_per_day: Annotated[
+        int, typer.Option(help="Book snapshots of a day (approximate).")
+    ] = 20_000,
     hours: Annotated[
         str, typer.Option(metavar="FROM-TO", help="Hours of the day with data, UTC.")
     ] = "0-24",
     irregular: Annotated[
         bool,
-        typer.Option(
-            "--irregular", help="Add what breaks careless readers: bursts, late rows, skipped ids."
-        ),
+        typer.Option("--irregular", help="Add irregular data: bursts, late rows, skipped ids."),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+        bool, typer.Option("--overwrite", help="Replace files that already exist.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +56,7 @@ def generate(
     """
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.progress import Display
-    from odum_assets.cli.rendering import Output, count, shown_path, size, table
+    from odum_assets.cli.rendering import Output, count, display_path, size, table
     from odum_assets.errors import ConfigError
     from odum_assets.raw.sample import DEFAULT_KEYS, SampleSpec, write_sample
     from odum_assets.settings import load_settings
@@ -84,22 +84,24 @@ def generate(
             "root": root,
             "files": [
                 {
-                    "path": each.path,
-                    "instrument": each.key,
-                    "data_type": each.data_type,
-                    "day": each.day,
-                    "rows": each.rows,
-                    "sha256": each.sha256,
+                    "path": raw_file.path,
+                    "instrument": raw_file.key,
+                    "data_type": raw_file.data_type,
+                    "day": raw_file.day,
+                    "rows": raw_file.rows,
+                    "sha256": raw_file.sha256,
                 }
-                for each in written
+                for raw_file in written
             ],
         }
     )
     rows = table(None, ["day", "instrument", "data type", "rows", "size"], right=["rows", "size"])
-    for each in sorted(written, key=lambda file: (file.day, file.key, file.data_type)):
-        bytes_ = size(each.path.stat().st_size)
-        rows.add_row(str(each.day), each.key, each.data_type, count(each.rows), bytes_)
-    output.show(rows, f"{len(written)} files below {shown_path(root)}")
+    for raw_file in sorted(written, key=lambda file: (file.day, file.key, file.data_type)):
+        bytes_ = size(raw_file.path.stat().st_size)
+        rows.add_row(
+            str(raw_file.day), raw_file.key, raw_file.data_type, count(raw_file.rows), bytes_
+        )
+    output.show(rows, f"{len(written)} files below {display_path(root)}")
 
 
 def _hours(text: str) -> tuple[int, int]:
@@ -127,13 +129,13 @@ def sample_paths(spec: "SampleSpec", root: str) -> "Iterator[Path]":
 
 
 def _refuse_existing(spec: "SampleSpec", root: str) -> None:
-    from odum_assets.cli.rendering import shown_path
+    from odum_assets.cli.rendering import display_path
     from odum_assets.errors import DataError
 
-    there = [path for path in sample_paths(spec, root) if path.is_file()]
-    if there:
+    existing = [path for path in sample_paths(spec, root) if path.is_file()]
+    if existing:
         raise DataError(
-            f"{len(there)} of the files are there already, the first is {shown_path(there[0])}; "
-            "nothing was written. Choose other days, another UNIFIED_CLOUD_LOCAL_PATH, or replace "
-            "them with --overwrite"
+            f"{len(existing)} of the files already exist, the first is "
+            f"{display_path(existing[0])}; nothing was written. Choose other days, another "
+            "UNIFIED_CLOUD_LOCAL_PATH, or replace them with --overwrite"
         )

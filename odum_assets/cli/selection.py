@@ -19,14 +19,14 @@ class Choice:
         Its file.
     settings : Settings
         The settings, with its folder as the folder of configurations.
-    note : str
+    warning : str
         What to tell about it; empty when there is nothing.
     """
 
     name: str
     path: Path
     settings: Settings
-    note: str = ""
+    warning: str = ""
 
 
 def config_names(settings: Settings) -> list[str]:
@@ -44,7 +44,7 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
     text : str
         As given.
     settings : Settings
-        Where everything lies.
+        All paths.
     what : str
         The argument, for the message.
 
@@ -62,13 +62,13 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
         folder = path.absolute().parent
         if folder.resolve() == settings.configs_path.resolve():
             return Choice(path.stem, settings.configs_path / path.name, settings)
-        note = (
-            f"{text} lies outside {settings.configs_path}: its runs appear in the Dagster UI only "
+        warning = (
+            f"{text} is outside {settings.configs_path}: its runs appear in the Dagster UI only "
             f"when that is started with ODUM_CONFIGS_PATH={folder}"
         )
         elsewhere = settings.model_copy(update={"configs_path": folder})
-        return Choice(path.stem, folder / path.name, elsewhere, note)
+        return Choice(path.stem, folder / path.name, elsewhere, warning)
     near = did_you_mean(Path(text).name.removesuffix(".json"), config_names(settings))
     if is_path and "/" in text:
         raise UsageError(f"{what}: no such file {text}{near}")
-    raise UsageError(f"{what}: no configuration {text!r} in {settings.configs_path}{near}")
+    raise UsageError(f"{what}: there is no configuration {text!r} in {settings.configs_path}{near}")

@@ -18,8 +18,8 @@ def serve(
         bool | None,
         typer.Option(
             "--dagster/--no-dagster",
-            help="Start Dagster, too, unless it runs in this folder. Default: unless "
-            "ODUM_DAGSTER_URL says where one runs.",
+            help="Start Dagster, too, unless it runs in this folder. Default: yes, unless "
+            "ODUM_DAGSTER_URL is set.",
             show_default=False,
         ),
     ] = None,
@@ -37,15 +37,15 @@ def serve(
     from odum_assets.api.options import DAGSTER_PREFIX, load_options
     from odum_assets.cli.dagster_process import DagsterProcess
     from odum_assets.cli.rendering import Output
-    from odum_assets.cli.servers import listen, on_stop, require_token, serve_with, shown
+    from odum_assets.cli.servers import host_and_port, listen, on_stop, require_token, serve_with
     from odum_assets.settings import load_settings
 
     settings, options, output = load_settings(), load_options(), Output()
     require_token(host, options)
     if dagster_port is not None:
-        output.note("--dagster-port counts no longer: Dagster listens on no port of its own")
+        output.info("--dagster-port has no effect: Dagster listens on no port of its own")
     starts = dagster if dagster is not None else not os.environ.get("ODUM_DAGSTER_URL")
-    own_url = f"http://{shown(host, port)}{DAGSTER_PREFIX}"
+    own_url = f"http://{host_and_port(host, port)}{DAGSTER_PREFIX}"
     with listen(host, port) as listening:
         url, is_new = _dagster_of(own_url, output) if starts else (options.dagster_url, False)
         # What cannot be served is refused before seconds of imports.
@@ -54,9 +54,9 @@ def serve(
         from odum_assets.api.app import build_app
         from odum_assets.api.server import server_config
 
-        output.note(f"Service: http://{shown(host, port)}, calls: /docs (Ctrl-C ends it)")
+        output.info(f"Service: http://{host_and_port(host, port)}, calls: /docs (Ctrl-C ends it)")
         if options.token is None:
-            output.note("ODUM_API_TOKEN is not set: loopback only, no token asked for")
+            output.info("ODUM_API_TOKEN is not set: loopback only, no token required")
         app = build_app(settings, options.model_copy(update={"dagster_url": url}))
         server = uvicorn.Server(server_config(app, options))
 
@@ -75,12 +75,12 @@ def _dagster_of(own_url: str, output: "Output") -> tuple[str, bool]:
     """Return the address of this folder's Dagster, and whether it is still to be started."""
     from odum_assets.api.options import DAGSTER_PREFIX
     from odum_assets.api.unix_http import unix_address
-    from odum_assets.cli.dagster_process import note_path, running_here
+    from odum_assets.cli.dagster_process import pidfile_path, running_here
 
-    address = unix_address(note_path(), DAGSTER_PREFIX)
-    found = running_here()
-    if found is not None:
-        output.note(f"Dagster: {own_url} (it runs already, at {found.url}, and stays)")
+    address = unix_address(pidfile_path(), DAGSTER_PREFIX)
+    running = running_here()
+    if running is not None:
+        output.info(f"Dagster: {own_url} (already runs at {running.url}; it is left running)")
         return address, False
-    output.note(f"Dagster: {own_url} (it takes some seconds to start)")
+    output.info(f"Dagster: {own_url} (it takes some seconds to start)")
     return address, True

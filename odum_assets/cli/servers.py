@@ -39,12 +39,12 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        place = shown(host, port)
-        hint = f"choose another with {option}" if port else ""
-        raise WorkError(f"cannot listen on {place} ({error.strerror}); {hint}") from None
+        address = host_and_port(host, port)
+        hint = f"; choose another with {option}" if port else ""
+        raise WorkError(f"cannot listen on {address} ({error.strerror}){hint}") from None
 
 
-def shown(host: str, port: int) -> str:
+def host_and_port(host: str, port: int) -> str:
     """Return an address as an URL has it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -56,12 +56,12 @@ def on_stop(stop: Callable[[], None]) -> Iterator[None]:
     def handle(_number: int, _frame: "FrameType | None") -> None:
         stop()
 
-    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def require_token(host: str, options: "ServiceOptions") -> None:

@@ -167,7 +167,7 @@ def warn_refused(output: Output, project: "Project") -> None:
     for refused in project.refused:
         first, *more = refused.problems
         rest = f" (and {len(more)} more: odum config validate)" if more else ""
-        output.warn(f"left out: {first}{rest}")
+        output.warn(f"left out of the graph: {first}{rest}")
 
 
 def last_part(step_key: str | None) -> str:

@@ -76,7 +76,7 @@ def sweep(
     ] = None,
     variants: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="JSON list of {path: value} objects, in place of --vary"),
+        typer.Option(metavar="FILE", help="JSON list of {path: value} objects, instead of --vary"),
     ] = None,
     fast: FastOption = False,
     report: ReportOption = False,
@@ -84,7 +84,9 @@ def sweep(
     start: StartOption = None,
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
-    slots: Annotated[int, typer.Option(min=1, max=64, help="Variants at one time.")] = 2,
+    slots: Annotated[
+        int, typer.Option(min=1, max=64, help="Variants that run at the same time.")
+    ] = 2,
     sort: Annotated[
         SweepOrder, typer.Option(help="As given, or best figure first.")
     ] = SweepOrder.GIVEN,
@@ -112,8 +114,8 @@ def sweep(
     mode = chosen_mode(fast=fast, report=report)
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
-    if choice.note:
-        output.warn(choice.note)
+    if choice.warning:
+        output.warn(choice.warning)
     chosen = _chosen(load_config(choice.path), vary or [], variants)
     new = NewRun.of(
         config=choice.name,
@@ -126,10 +128,10 @@ def sweep(
     )
     with open_session(choice.settings, output) as session:
         plan = session.planner().plan_sweep(new, chosen, slots)
-        made = metadata_of(plan, carry_out(session, plan, f"Sweep {day}"))
-        rows = _sorted(_rows(made), sort)
-        output.data(_document(session, plan, made, rows))
-        _show(output, session, f"{choice.name}  {day}", made, rows)
+        metadata = metadata_of(plan, carry_out(session, plan, f"Sweep {day}"))
+        rows = _sorted(_rows(metadata), sort)
+        output.data(_document(session, plan, metadata, rows))
+        _show(output, session, f"{choice.name}  {day}", metadata, rows)
     if any(row.error for row in rows):
         raise typer.Exit(1)
 
@@ -147,7 +149,7 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
     from odum_assets.errors import ConfigError
 
     if bool(vary) == (file is not None):
-        raise UsageError("say what varies: --vary PATH=VALUE,VALUE (or --variants FILE)")
+        raise UsageError("give what varies: --vary PATH=VALUE,VALUE (or --variants FILE)")
     try:
         if file is not None:
             chosen = read_variants(file)
@@ -155,20 +157,20 @@ def _chosen(loaded: "LoadedConfig", vary: list[str], file: Path | None) -> list[
             axes: dict[str, list[Any]] = {}
             for path, values in map(parse_vary, vary):
                 if path in axes:
-                    raise UsageError(f"--vary {path}: given twice; give its values once")
+                    raise UsageError(f"--vary {path}: given twice; put all values in one --vary")
                 axes[path] = values
             chosen = grid(axes)
         make_variants(loaded, chosen)
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    return [{path: as_run_config(value) for path, value in each.items()} for each in chosen]
+    return [{path: as_run_config(value) for path, value in changes.items()} for changes in chosen]
 
 
-def _rows(made: dict[str, Any]) -> list[_Row]:
+def _rows(metadata: dict[str, Any]) -> list[_Row]:
     from odum_assets.results.sweep import FIGURES
 
     rows = []
-    for record in made["variants"].records:
+    for record in metadata["variants"].records:
         left = dict(record.data)
         rows.append(
             _Row(
@@ -187,23 +189,23 @@ def _sorted(rows: list[_Row], order: SweepOrder) -> list[_Row]:
         return rows
     sign = 1 if order in _LOWEST_FIRST else -1
 
-    def place(row: _Row) -> tuple[bool, float]:
+    def sort_key(row: _Row) -> tuple[bool, float]:
         value = row.figures[order.value]
         # What is not known comes last.
         return value is None, sign * (value or 0.0)
 
-    return sorted(rows, key=place)
+    return sorted(rows, key=sort_key)
 
 
 def _document(
-    session: "Session", plan: "Plan", made: dict[str, Any], rows: list[_Row]
+    session: "Session", plan: "Plan", metadata: dict[str, Any], rows: list[_Row]
 ) -> dict[str, Any]:
     from odum_assets.cli.outcome import record
     from odum_assets.results.store import ResultStore
 
     store = ResultStore(session.settings.results_path)
     return {
-        "sweep_id": made["sweep_id"],
+        "sweep_id": metadata["sweep_id"],
         "config": plan.loaded.name,
         "partition": plan.partition,
         "variants": [
@@ -220,7 +222,7 @@ def _document(
 
 
 def _show(
-    output: "Output", session: "Session", title: str, made: dict[str, Any], rows: list[_Row]
+    output: "Output", session: "Session", title: str, metadata: dict[str, Any], rows: list[_Row]
 ) -> None:
     from odum_assets.cli.rendering import escaped
     from odum_assets.results.store import ResultStore
@@ -229,21 +231,21 @@ def _show(
     flagged = {
         row.run_id for row in rows if row.run_id and store.entry(row.run_id).summary()["flags"]
     }
-    shown = _table(f"{title} ({made['currency']})", rows, flagged, list(rows[0].figures))
+    rich_table = _table(f"{title} ({metadata['currency']})", rows, flagged, list(rows[0].figures))
     for count in range(1, len(_LEFT_OUT) + 1):
         # Unfolded: left to itself, Rich would cut figures.
         wide = output.out.options.update(max_width=1_000)
-        if output.out.measure(shown, options=wide).maximum <= output.out.width:
+        if output.out.measure(rich_table, options=wide).maximum <= output.out.width:
             break
         left = [name for name in rows[0].figures if name not in _LEFT_OUT[:count]]
-        shown = _table(shown.title, rows, flagged, left)
-    output.show(shown)
+        rich_table = _table(rich_table.title, rows, flagged, left)
+    output.show(rich_table)
     for row in rows:
         if row.error:
             output.show(f"[red]variant {row.variant} failed: {escaped(row.error)}[/]")
-    output.show(f"odum results list --sweep {made['sweep_id']}")
+    output.show(f"odum results list --sweep {metadata['sweep_id']}")
     if flagged:
-        output.note("! has something to know: odum results show RUN_ID")
+        output.info("! has warnings; odum results show RUN_ID prints them")
 
 
 def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) -> "Table":  # noqa: ANN401
@@ -252,8 +254,8 @@ def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) ->
 
     paths = list(dict.fromkeys(path for row in rows for path in row.varied))
     heads = ["#", *short_names(paths), *map(_head, names), "run id", ""]
-    shown = table(title, heads, right=["#", *map(_head, names)])
-    for head, path, column in zip(heads[1:], paths, shown.columns[1:], strict=False):
+    rich_table = table(title, heads, right=["#", *map(_head, names)])
+    for head, path, column in zip(heads[1:], paths, rich_table.columns[1:], strict=False):
         longest = max(len(row.varied.get(path, "")) for row in rows)
         column.min_width = column.max_width = min(max(len(head), longest), _WIDEST)
     for row in rows:
@@ -261,8 +263,8 @@ def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) ->
         cells = ["" if row.error else _cell(name, row.figures[name]) for name in names]
         end = "[red]failed[/]" if row.error else row.run_id
         mark = "[yellow]![/]" if row.run_id in flagged else ""
-        shown.add_row(str(row.variant), *varied, *cells, end, mark)
-    return shown
+        rich_table.add_row(str(row.variant), *varied, *cells, end, mark)
+    return rich_table
 
 
 def _head(name: str) -> str:

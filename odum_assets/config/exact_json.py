@@ -44,7 +44,7 @@ def write_json(value: object, indent: int | None = None) -> str:
         If JSON has no such value.
     """
     # json.dumps has no way to write a Decimal as a number: it writes a marked text, which loses
-    # its quotes afterwards. No value can hold the mark, which is drawn anew.
+    # its quotes afterwards. No value can hold the mark, which is drawn again.
     mark = uuid.uuid4().hex
 
     def marked(item: object) -> object:
@@ -53,7 +53,7 @@ def write_json(value: object, indent: int | None = None) -> str:
         if not isinstance(item, Decimal):
             raise TypeError(f"JSON has no {type(item).__name__}")
         if not item.is_finite():
-            raise ValueError(f"found {item}, which JSON does not have")
+            raise ValueError(f"found {item}, which is not valid JSON")
         return f"{mark}{item}"
 
     try:
@@ -82,8 +82,8 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"found {text[:40]}, beyond what a number can be") from None
+        raise ValueError(f"found {text[:40]}, too large for a number") from None
 
 
 def _refuse_constant(name: str) -> object:
-    raise ValueError(f"found {name}, which JSON does not have")
+    raise ValueError(f"found {name}, which is not valid JSON")

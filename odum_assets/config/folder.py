@@ -68,7 +68,7 @@ def read_folder(settings: Settings) -> ConfigFolder:
     Parameters
     ----------
     settings : Settings
-        Where everything lies.
+        All paths.
 
     Raises
     ------

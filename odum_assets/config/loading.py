@@ -120,12 +120,12 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
     try:
         config = RunConfig.model_validate(document)
     except ValidationError as error:
-        noted = {printable(problem.path) for problem in problems}
-        problems += [other for other in _problems(error, document) if other.path not in noted]
+        reported = {printable(problem.path) for problem in problems}
+        problems += [other for other in _problems(error, document) if other.path not in reported]
     if config is None or problems:
         lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
-            lines.append(f"{file}: more problems than these {MOST_PROBLEMS}")
+            lines.append(f"{file}: more than {MOST_PROBLEMS} problems; the rest is not shown")
         raise ConfigError("\n".join(lines))
     return LoadedConfig(path.stem, path, config, content_hash(config), config.key)
 
@@ -135,7 +135,7 @@ def _read(path: Path) -> str:
     try:
         if not is_inside(path, path.parent):
             raise ConfigError(
-                f"{file}: leads to {printable(str(path.resolve()))}, outside the folder of "
+                f"{file}: is a link to {printable(str(path.resolve()))}, outside the folder of "
                 "configurations; put the file itself there, or set ODUM_CONFIGS_PATH to the folder "
                 "that holds it"
             )
@@ -150,7 +150,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ConfigError(f"{file}: cannot be read: no file can have this name") from None
+        raise ConfigError(f"{file}: not a valid file name") from None
 
 
 def _parse(text: str, file: str, problems: list[Problem]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _parse(text: str, file: str, problems: list[Problem]) -> dict[str, Any]:
         value = json.loads(
             text,
             parse_float=_decimal,
-            parse_constant=lambda word: _NoNumber(word, "which JSON does not have"),
+            parse_constant=lambda word: _NoNumber(word, "which is not valid JSON"),
             object_pairs_hook=_Pairs,
         )
         document = _plain(value, "", problems)
@@ -170,14 +170,14 @@ def _parse(text: str, file: str, problems: list[Problem]) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{file}: nested too deeply") from None
     except ValueError as error:  # Python refuses whole numbers of more than some thousand digits
-        raise ConfigError(f"{file}: not usable: {error}") from None
+        raise ConfigError(f"{file}: not valid: {error}") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: line 1, column 1: allowed one JSON object {{...}}")
     return document
 
 
 def _decimal(text: str) -> Decimal | _NoNumber:
-    """Return a number exactly, unless it lies beyond what any key or strategy can use."""
+    """Return a number exactly, unless it is beyond what any key or strategy can use."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -215,7 +215,7 @@ def _plain(value: object, path: str, problems: list[Problem], depth: int = 0) ->
 def _whole(text: str, path: str, problems: list[Problem]) -> str:
     """Return a text, escaped if it has a lone surrogate, which JSON can spell and no file holds."""
     if any("\ud800" <= char <= "\udfff" for char in text):
-        problems.append(Problem(path, f"found {show(text)}, allowed whole characters"))
+        problems.append(Problem(path, f"found {show(text)}, allowed valid Unicode"))
         return printable(text)
     return text
 

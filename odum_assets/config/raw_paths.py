@@ -27,10 +27,10 @@ def _check_path(path: str) -> str:
     parts = path.removesuffix("/").split("/")
     days = sum(part in _DAY_FOLDERS for part in parts)
     rules = (
-        ("\\" in path, "write / in place of a backslash"),
+        ("\\" in path, "write / instead of a backslash"),
         (
             path.startswith("/") or "://" in path or bool(re.match(r"[A-Za-z]:[/\\]|~", path)),
-            "allowed a path below the raw root: leave out what UNIFIED_CLOUD_LOCAL_PATH says",
+            "allowed a path below the raw root: leave out the part in UNIFIED_CLOUD_LOCAL_PATH",
         ),
         (
             any(part in ("", ".", "..") for part in parts),

@@ -126,7 +126,7 @@ def _venue_problems(venue: VenueConfig, key: InstrumentKey) -> list[Problem]:
     if _decimals(venue.starting_balance) > decimals:
         text = (
             f"found {venue.starting_balance}, allowed up to {decimals} decimals: accounts in "
-            f"{venue.base_currency} are kept to these"
+            f"{venue.base_currency} have no more"
         )
         problems.append(Problem("venue.starting_balance", text))
     if venue.account_type == "CASH" and key.product is not Product.SPOT_PAIR:

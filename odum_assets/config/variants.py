@@ -160,7 +160,7 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
             problems.setdefault(text, label)
     if problems:
         lines = [f"  {label}: {text}" for text, label in problems.items()]
-        raise ConfigError("\n".join([f"{loaded.name} cannot be varied like this:", *lines]))
+        raise ConfigError("\n".join([f"{loaded.name} these variants are not valid:", *lines]))
     return variants
 
 

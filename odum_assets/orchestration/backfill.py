@@ -134,7 +134,7 @@ def backfill(
     instance : dg.DagsterInstance
         A persistent instance, from `launch.open_instance`.
     settings : Settings
-        Where everything lies; each process reads the configurations itself.
+        All paths; each process reads the configurations itself.
     works : sequence of Work
         What to make, in the order in which it is started.
     slots : int, default 1
@@ -175,20 +175,20 @@ def backfill(
             while waiting and len(running) < max(slots, 1):
                 running.append(_start(waiting.popleft()))
                 tell(_event(running[-1], "started"))
-            wait([each.receiver for each in running])
-            for each in [each for each in running if each.receiver.poll()]:
-                message = _receive(each)
+            wait([process.receiver for process in running])
+            for process in [process for process in running if process.receiver.poll()]:
+                message = _receive(process)
                 if isinstance(message, str):
-                    tell(_event(each, "step", step=message))
+                    tell(_event(process, "step", step=message))
                     continue
-                running.remove(each)
-                result = _finish(instance, settings, each, message)
-                results[each.task.index] = result
-                tell(_event(each, "finished", result=result))
+                running.remove(process)
+                result = _finish(instance, settings, process, message)
+                results[process.task.index] = result
+                tell(_event(process, "finished", result=result))
     finally:
-        for each in running:
-            each.process.terminate()
-            _finish(instance, settings, each, None)
+        for process in running:
+            process.process.terminate()
+            _finish(instance, settings, process, None)
     return [results[index] for index in range(len(works))]
 
 

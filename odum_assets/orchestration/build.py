@@ -29,7 +29,7 @@ def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
     Parameters
     ----------
     settings : Settings, optional
-        Where everything lies; read from the environment by default.
+        All paths; read from the environment by default.
 
     Raises
     ------
@@ -68,9 +68,9 @@ def definitions_of(project: Project) -> dg.Definitions:
     if automated:
         sensors.append(automation_sensor(automated))
     return dg.Definitions(
-        assets=[*specs, *catalog, *daily, *(each.spec for each in actions)],
-        asset_checks=[each.checks for each in actions],
-        jobs=[*jobs, *(each.job for each in actions)],
+        assets=[*specs, *catalog, *daily, *(action.spec for action in actions)],
+        asset_checks=[action.checks for action in actions],
+        jobs=[*jobs, *(action.job for action in actions)],
         sensors=sensors,
         executor=dg.in_process_executor,
         metadata=_refusals(project),
@@ -80,6 +80,6 @@ def definitions_of(project: Project) -> dg.Definitions:
 def _refusals(project: Project) -> dict[str, dg.MetadataValue[Any]]:
     """Return what the UI shows at the code location: files that could not be used, and why."""
     return {
-        f"left out: {refused.path.name}": dg.MetadataValue.text(str(refused))
+        f"left out of the graph: {refused.path.name}": dg.MetadataValue.text(str(refused))
         for refused in project.refused
     }

@@ -93,14 +93,14 @@ class CatalogCheck:
     refuses: Callable[[LoadedConfig], bool] = lambda _: False
     blocking: bool = field(default=False, init=False)
 
-    def judge(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
+    def evaluate_for(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
         """Judge a partition by the threshold of a configuration."""
         value = getattr(config.config.quality, self.threshold)
         return self.evaluate(manifest, Limit(value, config.name))
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class Evaluation:
     """What a check comes to for all configurations that share a partition.
 
     Parameters
@@ -170,9 +170,9 @@ def evaluate_coverage(manifest: "PartitionManifest", limit: Limit) -> Verdict:
 
 def evaluate_duplicates(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge trade ids that occur more than once; such rows are traded twice."""
-    found = manifest.quality["duplicate_ids"]
-    text = f"{found:,} duplicate trade ids; allowed {limit}"
-    return Verdict(found <= limit.value, text, {"duplicate_ids": found})
+    duplicates = manifest.quality["duplicate_ids"]
+    text = f"{duplicates:,} duplicate trade ids; allowed {limit}"
+    return Verdict(duplicates <= limit.value, text, {"duplicate_ids": duplicates})
 
 
 def evaluate_clock(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -180,17 +180,19 @@ def evaluate_clock(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     latency = manifest.quality["latency"]
     if latency is None:
         return Verdict(True, "the raw file has no arrival times: no clocks to compare")
-    found, rows = latency["negative_rows"], manifest.rows_written
-    text = f"{found:,} of {rows:,} rows arrived before the exchange's time; allowed share {limit}"
-    facts = {"negative_rows": found, "median_ms": latency["median_ms"]}
-    return Verdict(_within(found, rows, limit), text, facts)
+    negative, rows = latency["negative_rows"], manifest.rows_written
+    text = (
+        f"{negative:,} of {rows:,} rows arrived before the exchange's time; allowed share {limit}"
+    )
+    facts = {"negative_rows": negative, "median_ms": latency["median_ms"]}
+    return Verdict(_within(negative, rows, limit), text, facts)
 
 
 def evaluate_sides(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     """Judge trades without a known side, which send no order."""
-    found, rows = manifest.unknown_sides or 0, manifest.rows_written
-    text = f"{found:,} of {rows:,} trades without a known side; allowed share {limit}"
-    return Verdict(_within(found, rows, limit), text, {"unknown_sides": found})
+    unknown, rows = manifest.unknown_sides or 0, manifest.rows_written
+    text = f"{unknown:,} of {rows:,} trades without a known side; allowed share {limit}"
+    return Verdict(_within(unknown, rows, limit), text, {"unknown_sides": unknown})
 
 
 def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -204,7 +206,7 @@ def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
 
 _REJECTS = CatalogCheck(
     "rejects",
-    "Share of raw rows that could not be taken over. Runs of a configuration whose threshold is "
+    "Share of raw rows that were rejected. Runs of a configuration whose threshold is "
     "exceeded are refused: a backtest over the rest is not one over this day.",
     "max_reject_ratio",
     evaluate_rejects,
@@ -253,9 +255,9 @@ CATALOG_CHECKS: Final = {
 """Checks of a catalog asset by the raw data type it is made of."""
 
 
-def judge_partition(
+def evaluate_partition(
     manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
-) -> list[Judgment]:
+) -> list[Evaluation]:
     """Return what every check of a partition comes to.
 
     Parameters
@@ -271,7 +273,10 @@ def judge_partition(
         If the manifest's figures are not what a conversion writes.
     """
     try:
-        return [_judged(check, manifest, configs) for check in CATALOG_CHECKS[manifest.data_type]]
+        return [
+            _evaluate_check(check, manifest, configs)
+            for check in CATALOG_CHECKS[manifest.data_type]
+        ]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise DataError(
             f"{manifest.key} {manifest.data_type.value} {manifest.day}: the quality figures of the "
@@ -280,19 +285,21 @@ def judge_partition(
         ) from error
 
 
-def _judged(
+def _evaluate_check(
     check: CatalogCheck, manifest: "PartitionManifest", configs: Sequence[LoadedConfig]
-) -> Judgment:
-    by_threshold = sorted(configs, key=lambda each: getattr(each.config.quality, check.threshold))
-    verdict = check.judge(manifest, by_threshold[0])
-    failing = [each for each in configs if not check.judge(manifest, each).passed]
-    refused = tuple(each.name for each in failing if check.refuses(each))
+) -> Evaluation:
+    by_threshold = sorted(
+        configs, key=lambda config: getattr(config.config.quality, check.threshold)
+    )
+    verdict = check.evaluate_for(manifest, by_threshold[0])
+    failing = [config for config in configs if not check.evaluate_for(manifest, config).passed]
+    refused = tuple(config.name for config in failing if check.refuses(config))
     if not failing:
-        return Judgment(check, verdict, refused)
-    text = f"{verdict.text}. Exceeded for {_listed([each.name for each in failing])}"
+        return Evaluation(check, verdict, refused)
+    text = f"{verdict.text}. Exceeded for {_listed([config.name for config in failing])}"
     if refused:
         text += f"; runs are refused of {_listed(refused)}"
-    return Judgment(check, replace(verdict, text=text), refused)
+    return Evaluation(check, replace(verdict, text=text), refused)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -308,12 +315,15 @@ def evaluate_accounts(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -
 
     A run whose ledger does not add up to the last decimal fails and has no result to judge.
     """
-    found = metadata["reconciliation"]
-    difference, tolerance = Decimal(found["engine_difference"]), Decimal(found["engine_tolerance"])
+    reconciliation = metadata["reconciliation"]
+    difference, tolerance = (
+        Decimal(reconciliation["engine_difference"]),
+        Decimal(reconciliation["engine_tolerance"]),
+    )
     text = (
-        f"the balance changed by {found['balance_change']} {summary['account']['currency']}, as "
-        f"fills, fees and funding say; NautilusTrader's own account differs by {difference} "
-        f"(rounding explains up to {tolerance})"
+        f"the balance changed by {reconciliation['balance_change']} "
+        f"{summary['account']['currency']}, as fills, fees and funding say; NautilusTrader's own "
+        f"account differs by {difference} (rounding explains up to {tolerance})"
     )
     facts = {"difference": difference, "tolerance": tolerance}
     return Verdict(abs(difference) <= tolerance, text, facts)
@@ -337,7 +347,7 @@ def evaluate_closed(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> 
     quantity = position["quantity"]
     if not quantity and not position["open_positions"]:
         return Verdict(True, "no open position at the end")
-    why = "the book did not take it" if metadata["close_positions"] else "closing was switched off"
+    why = "the book lacked the volume" if metadata["close_positions"] else "closing was turned off"
     text = (
         f"{position['side']} {quantity} still open at the end ({why}); it is valued at the last "
         "price, not closed"

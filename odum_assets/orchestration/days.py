@@ -16,7 +16,7 @@ _MAX_DAYS: Final = 3_660
 _TIME_OF_DAY: Final = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z?", re.ASCII)
 
 
-def parse_moment(name: str, text: str | None, day: date | None) -> int | None:
+def parse_time(name: str, text: str | None, day: date | None) -> int | None:
     """Return a time as nanoseconds since 1970 (UTC).
 
     Parameters
@@ -31,7 +31,7 @@ def parse_moment(name: str, text: str | None, day: date | None) -> int | None:
     Raises
     ------
     InvalidRequestError
-        If the text is no such time, or lies outside 1678 to 2261.
+        If the text is no such time, or is outside 1678 to 2261.
     """
     if text is None or not text.strip():
         return None
@@ -54,7 +54,7 @@ def parse_moment(name: str, text: str | None, day: date | None) -> int | None:
     return nanoseconds
 
 
-def require_moment(name: str, text: str) -> int:
+def require_time(name: str, text: str) -> int:
     """Return a time as nanoseconds since 1970 (UTC); it must be there, whole.
 
     Raises
@@ -62,7 +62,7 @@ def require_moment(name: str, text: str) -> int:
     InvalidRequestError
         If the text is empty, or no ISO 8601 time with a zone.
     """
-    moment = parse_moment(name, text, None)
+    moment = parse_time(name, text, None)
     if moment is None:
         raise _invalid_time(f"{name}: allowed a time, found an empty text")
     return moment
@@ -77,9 +77,7 @@ def days_of(start_ns: int, end_ns: int) -> list[date]:
         If it is empty or longer than ten years.
     """
     if start_ns >= end_ns:
-        raise InvalidRequestError(
-            "invalid-window", "the start is not before the end (which is exclusive)"
-        )
+        raise InvalidRequestError("invalid-window", "start must be before end (exclusive)")
     return days_between(day_of_ns(start_ns), day_of_ns(end_ns - 1))
 
 

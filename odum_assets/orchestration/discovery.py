@@ -1,8 +1,8 @@
 """Which day folders are new or changed, which are complete, and which runs follow.
 
-Pure but for listing folders: what Dagster already knows and what it is told stays with the sensor.
+Pure but for listing folders: what Dagster knows and what is reported to it stays with the sensor.
 A day folder counts as complete when it holds the marker ``_SUCCESS``, or when nothing in it changed
-between two looks far enough apart; times of change alone would trust a copy that keeps them.
+between two ticks far enough apart; times of change alone would trust a copy that keeps them.
 """
 
 import hashlib
@@ -16,37 +16,37 @@ from odum_assets.config import LoadedConfig, raw_path
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.orchestration.project import (
     Project,
-    RawFound,
+    RawInput,
     Source,
     day_has_marker,
-    feed_of,
-    feed_problem,
-    list_feed_days,
+    list_folder_days,
+    raw_folder_of,
+    raw_folder_problem,
     readable_raw,
 )
 from odum_assets.raw.layout import MARKER
 
 MAX_FILES: Final = 200
-"""Files reported per look; one costs about twenty milliseconds and a sensor has sixty seconds."""
+"""Files reported per tick; one costs about twenty milliseconds and a sensor has sixty seconds."""
 
 MAX_RUNS: Final = 50
-"""Runs requested per look, so that the run queue fills gradually."""
+"""Runs requested per tick, so that the run queue fills gradually."""
 
-_SHOWN: Final = 5
+_MAX_NAMES: Final = 5
 
-type _Files = list[tuple[Source, RawFound]]
+type _Files = list[tuple[Source, RawInput]]
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What earlier looks saw.
+    """What earlier ticks saw.
 
     Parameters
     ----------
     done : dict[str, dict[str, str]]
-        By feed and day, the fingerprint that was reported.
+        By folder and day, the fingerprint that was reported.
     pending : dict[str, dict[str, tuple[str, float]]]
-        By feed and day, the fingerprint that was last seen, and since when (seconds since 1970).
+        By folder and day, the fingerprint that was last seen, and since when (seconds since 1970).
     missed : dict[str, tuple[str, ...]]
         By configuration that could not be used, the days that were reported meanwhile, in order.
     """
@@ -65,13 +65,16 @@ class Cursor:
         try:
             content = json.loads(text or "")
             done = {
-                str(feed): {str(day): str(found) for day, found in days.items()}
-                for feed, days in content["done"].items()
+                str(folder): {str(day): str(fingerprint) for day, fingerprint in days.items()}
+                for folder, days in content["done"].items()
             }
             pending = {
-                str(feed): {str(day): (str(seen), float(since)) for day, (seen, since) in each}
-                for feed, each in (
-                    (feed, days.items()) for feed, days in content["pending"].items()
+                str(folder): {
+                    str(day): (str(fingerprint_), float(since))
+                    for day, (fingerprint_, since) in items
+                }
+                for folder, items in (
+                    (folder, days.items()) for folder, days in content["pending"].items()
                 )
             }
             missed = {
@@ -103,36 +106,36 @@ class DayRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a look found.
+class Discovery:
+    """What a tick found.
 
     Parameters
     ----------
-    files : tuple[tuple[Source, date, RawFound], ...]
+    files : tuple[tuple[Source, date, RawInput], ...]
         Files of complete days that are new or changed, or lie in such a day.
     runs : tuple[DayRun, ...]
         Runs that follow.
     cursor : Cursor
-        For the next look.
+        For the next tick.
     notes : tuple[str, ...]
         What it waits for, for a person.
     """
 
-    files: tuple[tuple[Source, date, RawFound], ...]
+    files: tuple[tuple[Source, date, RawInput], ...]
     runs: tuple[DayRun, ...]
     cursor: Cursor
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    feed: str
+class _ReadyDay:
+    folder: str
     day: date
     files: _Files
     fingerprint: str
 
 
-def look(
+def discover(
     project: Project,
     before: Cursor,
     *,
@@ -140,15 +143,15 @@ def look(
     today: date,
     stable_secs: float,
     unusable: Mapping[str, str] | None = None,
-) -> Look:
-    """Look at all day folders that configurations point to.
+) -> Discovery:
+    """Check all day folders that configurations point to.
 
     Parameters
     ----------
     project : Project
         The configurations.
     before : Cursor
-        What the last look left.
+        What the last tick left.
     now : float
         Seconds since 1970.
     today : date
@@ -160,39 +163,39 @@ def look(
         they miss are requested when they can be. By default those that the project refuses.
     """
     if unusable is None:
-        unusable = {each.name: str(each) for each in project.refused}
-    feeds, notes = _feeds(project)
+        unusable = {day_.name: str(day_) for day_ in project.refused}
+    by_folder, notes = _sources_by_folder(project)
     notes += unusable.values()
-    after = Cursor({feed: {} for feed in feeds}, {feed: {} for feed in feeds})
-    ready: list[_Found] = []
-    for feed, sources in feeds.items():
+    after = Cursor({folder: {} for folder in by_folder}, {folder: {} for folder in by_folder})
+    ready: list[_ReadyDay] = []
+    for folder, sources in by_folder.items():
         try:
-            days = list_feed_days(feed)
+            days = list_folder_days(folder)
         except DataError as error:
             # What cannot be reached now is not gone.
-            after.done[feed] = dict(before.done.get(feed, {}))
-            after.pending[feed] = dict(before.pending.get(feed, {}))
+            after.done[folder] = dict(before.done.get(folder, {}))
+            after.pending[folder] = dict(before.pending.get(folder, {}))
             notes.append(str(error))
             continue
-        notes += _range_notes(feed, days, today, project, sources)
+        notes += _range_notes(folder, days, today, project, sources)
         start = project.settings.partitions_start
         for day in [day for day in days if start <= day <= today]:
-            found = _find(feed, day, sources, project, notes)
-            if found is not None and _is_ready(found, before, after, now, stable_secs):
-                ready.append(found)
-    taken = _take(project, sorted(ready, key=lambda each: (each.day, each.feed)), after)
-    days = sorted({each.day for each in taken})
-    configs = [each for each in project.configs if each.name not in unusable]
+            ready_day = _find(folder, day, sources, project, notes)
+            if ready_day is not None and _is_ready(ready_day, before, after, now, stable_secs):
+                ready.append(ready_day)
+    taken = _take(project, sorted(ready, key=lambda day_: (day_.day, day_.folder)), after)
+    days = sorted({day_.day for day_ in taken})
+    configs = [config for config in project.configs if config.name not in unusable]
     runs, run_notes = _runs(project, configs, days, after)
     runs += _missed_runs(project, configs, before, after, MAX_RUNS - len(runs))
     _remember(before, after, unusable, days)
-    files = tuple((source, each.day, raw) for each in taken for source, raw in each.files)
+    files = tuple((source, day_.day, raw) for day_ in taken for source, raw in day_.files)
     notes += run_notes + _waiting_notes(after, len(ready) - len(taken), stable_secs)
-    return Look(files, tuple(runs), after, tuple(notes))
+    return Discovery(files, tuple(runs), after, tuple(notes))
 
 
-def _feeds(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
-    feeds: dict[str, list[Source]] = {}
+def _sources_by_folder(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
+    by_folder: dict[str, list[Source]] = {}
     notes = []
     for source in project.sources:
         try:
@@ -200,13 +203,13 @@ def _feeds(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
         except ConfigError as error:
             notes.append(str(error))
             continue
-        feeds.setdefault(feed_of(source, project.settings), []).append(source)
-    return feeds, notes
+        by_folder.setdefault(raw_folder_of(source, project.settings), []).append(source)
+    return by_folder, notes
 
 
 def _find(
-    feed: str, day: date, sources: Sequence[Source], project: Project, notes: list[str]
-) -> _Found | None:
+    folder: str, day: date, sources: Sequence[Source], project: Project, notes: list[str]
+) -> _ReadyDay | None:
     """Return the files of a day folder, None when there is none that a configuration names.
 
     One that cannot be read is named, and waited for by those who need it.
@@ -216,41 +219,43 @@ def _find(
         raw = readable_raw(source, day, project.settings, notes)
         if raw is not None:
             files.append((source, raw))
-    return _Found(feed, day, files, fingerprint_of(files)) if files else None
+    return _ReadyDay(folder, day, files, fingerprint_of(files)) if files else None
 
 
-def _is_ready(found: _Found, before: Cursor, after: Cursor, now: float, stable_secs: float) -> bool:
+def _is_ready(
+    ready_day: _ReadyDay, before: Cursor, after: Cursor, now: float, stable_secs: float
+) -> bool:
     """Return whether a day is new or changed, and complete; note in the cursor where it stands."""
-    feed, day = found.feed, found.day.isoformat()
-    if before.done.get(feed, {}).get(day) == found.fingerprint:
-        after.done[feed][day] = found.fingerprint
+    folder, day = ready_day.folder, ready_day.day.isoformat()
+    if before.done.get(folder, {}).get(day) == ready_day.fingerprint:
+        after.done[folder][day] = ready_day.fingerprint
         return False
-    seen, since = before.pending.get(feed, {}).get(day, ("", now))
-    since = since if seen == found.fingerprint else now
-    after.pending[feed][day] = (found.fingerprint, since)
-    return now - since >= stable_secs or day_has_marker(feed, found.day)
+    fingerprint, since = before.pending.get(folder, {}).get(day, ("", now))
+    since = since if fingerprint == ready_day.fingerprint else now
+    after.pending[folder][day] = (ready_day.fingerprint, since)
+    return now - since >= stable_secs or day_has_marker(folder, ready_day.day)
 
 
-def fingerprint_of(files: Sequence[tuple[Source, RawFound]]) -> str:
+def fingerprint_of(files: Sequence[tuple[Source, RawInput]]) -> str:
     """Return twelve hex digits that change when any of the files does."""
     lines = sorted(f"{source.raw_key.to_user_string()} {raw.stat}" for source, raw in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def _take(project: Project, ready: Sequence[_Found], after: Cursor) -> list[_Found]:
-    """Take as many ready days as one look may report, and mark them done."""
-    taken: list[_Found] = []
+def _take(project: Project, ready: Sequence[_ReadyDay], after: Cursor) -> list[_ReadyDay]:
+    """Take as many ready days as one tick may report, and mark them done."""
+    taken: list[_ReadyDay] = []
     files = 0
     runs = 0
-    for each in ready:
-        files += len(each.files)
+    for ready_day in ready:
+        files += len(ready_day.files)
         runs += len(project.configs)
         if taken and (files > MAX_FILES or runs > max(MAX_RUNS, len(project.configs))):
             break
-        taken.append(each)
-        day = each.day.isoformat()
-        after.done[each.feed][day] = each.fingerprint
-        del after.pending[each.feed][day]
+        taken.append(ready_day)
+        day = ready_day.day.isoformat()
+        after.done[ready_day.folder][day] = ready_day.fingerprint
+        del after.pending[ready_day.folder][day]
     return taken
 
 
@@ -293,9 +298,9 @@ def _runs(
             files: _Files = []
             lacking = []
             for source in project.sources_of(loaded):
-                feed = feed_of(source, project.settings)
+                folder = raw_folder_of(source, project.settings)
                 raw = readable_raw(source, day, project.settings)
-                if raw is None or day.isoformat() not in after.done.get(feed, {}):
+                if raw is None or day.isoformat() not in after.done.get(folder, {}):
                     lacking.append(source.data_type.value)
                 else:
                     files.append((source, raw))
@@ -307,37 +312,37 @@ def _runs(
 
 
 def _range_notes(
-    feed: str, days: Sequence[date], today: date, project: Project, sources: Sequence[Source]
+    folder: str, days: Sequence[date], today: date, project: Project, sources: Sequence[Source]
 ) -> list[str]:
     start = project.settings.partitions_start
     notes = []
     if not days:
-        notes.append(f"no day folders (day-YYYY-MM-DD) in {feed}")
-        if (missing := feed_problem(sources[0], project.settings)) is not None:
+        notes.append(f"no day folders (day-YYYY-MM-DD) in {folder}")
+        if (missing := raw_folder_problem(sources[0], project.settings)) is not None:
             notes.append(missing)
     if early := [day for day in days if day < start]:
         notes.append(
-            f"{len(early)} days before {start} in {feed} are no partitions; set "
+            f"{len(early)} days before {start} in {folder} are no partitions; set "
             f"ODUM_PARTITIONS_START to {early[0]} or earlier"
         )
     if late := [day for day in days if day > today]:
-        notes.append(f"days in the future in {feed}: {_names(late)}")
+        notes.append(f"days in the future in {folder}: {_names(late)}")
     return notes
 
 
 def _waiting_notes(after: Cursor, over: int, stable_secs: float) -> list[str]:
     notes = []
     if over > 0:
-        notes.append(f"{over} more complete days follow at the next look")
-    for feed, days in after.pending.items():
+        notes.append(f"{over} more complete days follow at the next tick of the sensor")
+    for folder, days in after.pending.items():
         if waiting := len(days) - over:
             notes.append(
-                f"{max(waiting, 1)} day folders in {feed} wait to be unchanged for "
+                f"{max(waiting, 1)} day folders in {folder} wait to be unchanged for "
                 f"{stable_secs:g} s, or for a file {MARKER}: {_names(sorted(days))}"
             )
     return notes
 
 
 def _names(days: Sequence[Any]) -> str:
-    shown = ", ".join(map(str, days[:_SHOWN]))
-    return shown if len(days) <= _SHOWN else f"{shown} and {len(days) - _SHOWN} more"
+    names = ", ".join(map(str, days[:_MAX_NAMES]))
+    return names if len(days) <= _MAX_NAMES else f"{names} and {len(days) - _MAX_NAMES} more"

@@ -61,7 +61,7 @@ def register_ended(instance: dg.DagsterInstance, project: Project, run: dg.Dagst
     RegistryError, ResultError
         If the registry or a record cannot be written.
     """
-    from odum_assets.registry.pending import attach_dagster_run, close_pending, register_ending
+    from odum_assets.registry.pending import attach_dagster_run, finalize_pending, register_ending
     from odum_assets.results.requested import request_record
     from odum_assets.results.run_id import run_id_of
 
@@ -74,7 +74,7 @@ def register_ended(instance: dg.DagsterInstance, project: Project, run: dg.Dagst
     settings = project.settings
     if given is not None and run.parent_run_id is None:
         attach_dagster_run(settings, given, run.run_id)
-    ids = close_pending(settings, run.run_id, *ending)
+    ids = finalize_pending(settings, run.run_id, *ending)
     for request in requests:
         try:
             run_id = choose_run_id(run, request, settings)

@@ -39,7 +39,7 @@ def failure_text(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     entries = instance.all_logs(
         run.run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     )
-    events = [each.dagster_event for each in entries if each.dagster_event is not None]
+    events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
     steps = [
         f"{step_label(event.step_key)}: {step_failure_text(event)}"
         for event in events

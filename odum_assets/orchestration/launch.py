@@ -20,7 +20,7 @@ from odum_assets.orchestration.failures import step_failure_text, step_label
 from odum_assets.orchestration.names import ACTIONS, CODE_LOCATION, action_job_name, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, load_project
-from odum_assets.orchestration.registration import settle_pending
+from odum_assets.orchestration.registration import reconcile_pending
 from odum_assets.orchestration.run_process import process_of, process_tags
 from odum_assets.settings import Settings
 
@@ -114,7 +114,7 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     Parameters
     ----------
     settings : Settings, optional
-        Where the registry lies that is told of such runs; without it nothing is told.
+        Where the registry is in which such runs are recorded; without it none are.
 
     Yields
     ------
@@ -135,7 +135,7 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
         if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.
             with suppress(OdumError):
-                settle_pending(instance, settings)
+                reconcile_pending(instance, settings)
                 project = load_project(settings)
                 for run_id in lost:
                     register_ended_or_log(instance, project, run_id)
@@ -265,14 +265,14 @@ class _Outcome:
         self._partition = partition
         self._failures: list[tuple[str, str]] = []
         self._warnings: list[tuple[str, str]] = []
-        self._made: dict[str, dict[str, Any]] = {}
+        self._materializations: dict[str, dict[str, Any]] = {}
 
     def take(self, event: dg.DagsterEvent) -> None:
         """Take the next event."""
         if event.is_step_materialization:
-            made = event.step_materialization_data.materialization
-            values = {name: value.value for name, value in made.metadata.items()}
-            self._made[made.asset_key.to_user_string()] = values
+            materialization = event.step_materialization_data.materialization
+            values = {name: value.value for name, value in materialization.metadata.items()}
+            self._materializations[materialization.asset_key.to_user_string()] = values
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
@@ -293,7 +293,7 @@ class _Outcome:
             status is dg.DagsterRunStatus.SUCCESS,
             run_id,
             (("run", "the run was canceled"),) if is_canceled else tuple(self._failures),
-            self._made,
+            self._materializations,
             tuple(self._warnings),
             is_canceled,
         )
@@ -317,7 +317,7 @@ def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
     unknown = sorted(key.to_user_string() for key in selection - known)
     if unknown:
         raise ConfigError(
-            f"no such asset: {', '.join(unknown)}; the graph follows from the configurations in "
+            f"no such asset: {', '.join(unknown)}; the graph is built from the configurations in "
             f"{graph.project.settings.configs_path}"
         )
     return selection
@@ -328,7 +328,7 @@ def _check_partition(graph: Graph, partition: str | None) -> None:
     if partition is not None and not partitions.has_partition_key(partition):
         first = partitions.get_first_partition_key()
         raise ConfigError(
-            f"{partition!r} is no partition; allowed: days from {first} "
+            f"{partition!r} is not a partition; allowed: days from {first} "
             f"to {partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the first"
         )
 

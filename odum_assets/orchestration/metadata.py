@@ -32,9 +32,9 @@ _TEXT_LIMIT: Final = 4_000
 
 REJECTS_SCHEMA: Final = dg.TableSchema(
     columns=[
-        dg.TableColumn("reason", "string", description="Why a row was not taken over."),
+        dg.TableColumn("reason", "string", description="Why a row was rejected."),
         dg.TableColumn("rows", "int", description="Rows with this reason; each counts once."),
-        dg.TableColumn("share", "float", description="Of all rows of the raw file."),
+        dg.TableColumn("share", "float", description="Share of all rows of the raw file."),
     ]
 )
 """Columns of the rejects table; fixed, so that a day without rejects shows an empty table."""
@@ -97,23 +97,23 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
     from odum_assets.config.variants import value_text
     from odum_assets.results.sweep import FIGURES
 
-    paths = list(dict.fromkeys(path for each in result.variants for path in each.varied))
+    paths = list(dict.fromkeys(path for variant in result.variants for path in variant.varied))
     columns = [
         dg.TableColumn("variant", "int", description="In the order in which they were given."),
         *(dg.TableColumn(path, "string", description="Varied.") for path in paths),
         *(dg.TableColumn(name, "float") for name in FIGURES),
-        dg.TableColumn("run_id", "string", description="For odum results show."),
+        dg.TableColumn("run_id", "string", description="Id for odum results show."),
         dg.TableColumn("error", "string", description="Why there is no result."),
     ]
     records = []
-    for index, each in enumerate(result.variants, start=1):
-        varied = {path: value_text(value) for path, value in each.varied.items()}
+    for index, variant in enumerate(result.variants, start=1):
+        varied = {path: value_text(value) for path, value in variant.varied.items()}
         values: dict[str, Any] = {
             "variant": index,
             **{path: varied.get(path, "") for path in paths},
-            **{name: _plain(each.figures.get(name)) for name in FIGURES},
-            "run_id": each.run_id or "",
-            "error": each.error or "",
+            **{name: _plain(variant.figures.get(name)) for name in FIGURES},
+            "run_id": variant.run_id or "",
+            "error": variant.error or "",
         }
         records.append(dg.TableRecord(values))
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))

@@ -32,8 +32,8 @@ def partition_plots(manifest: "PartitionManifest") -> dict[str, dg.MetadataValue
         "latency_distribution": _distribution(quality),
     }
     return {
-        name: None if found is None else dg.MetadataValue.md(found)
-        for name, found in pictures.items()
+        name: None if picture is None else dg.MetadataValue.md(picture)
+        for name, picture in pictures.items()
     }
 
 
@@ -59,7 +59,7 @@ def _rows(quality: Mapping[str, Any]) -> str:
 def _spread(quality: Mapping[str, Any]) -> str | None:
     """Draw the mean spread, and behind it the largest."""
     timeline = quality["timeline"]
-    widest = [each for each in timeline.get("spread_max", []) if each is not None]
+    widest = [spread for spread in timeline.get("spread_max", []) if spread is not None]
     if not widest:
         return None
     median = quality["spread"]["median"]
@@ -100,13 +100,13 @@ def _distribution(quality: Mapping[str, Any]) -> str | None:
     latency = quality["latency"]
     if latency is None or latency["distribution"] is None:
         return None
-    found = latency["distribution"]
-    bars, start, step = found["rows"], found["start_ms"], found["step_ms"]
+    distribution = latency["distribution"]
+    bars, start, step = distribution["rows"], distribution["start_ms"], distribution["step_ms"]
     end = start + len(bars) * step
     shapes = [steps(bars, max(bars))]
     if start < 0 < end:
         shapes.append(rule(-start / (end - start)))
-    beside = found["below"] + found["above"]
+    beside = distribution["below"] + distribution["above"]
     return picture(
         "Distribution of latency",
         f"latency: median {latency['median_ms']:,g} ms, p99 {latency['p99_ms']:,g} ms",

@@ -15,10 +15,10 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.names import CONVERTER_VERSION
 from odum_assets.orchestration.project import (
     Project,
-    RawFound,
+    RawInput,
     Source,
-    feed_of,
-    list_feed_days,
+    list_folder_days,
+    raw_folder_of,
     readable_raw,
 )
 from odum_assets.raw.layout import DataType
@@ -50,7 +50,7 @@ class Partition:
         UTC day.
     state : State
         What there is.
-    raw : RawFound or None
+    raw : RawInput or None
         The raw file.
     manifest : PartitionManifest or None
         The catalog partition.
@@ -61,7 +61,7 @@ class Partition:
     source: Source
     day: date
     state: State
-    raw: RawFound | None
+    raw: RawInput | None
     manifest: "PartitionManifest | None"
     problems: tuple[str, ...] = ()
 
@@ -83,7 +83,7 @@ class Partition:
         return self.state in (State.NEW, State.STALE)
 
 
-def look_at(project: Project, source: Source, day: date) -> Partition:
+def describe_partition(project: Project, source: Source, day: date) -> Partition:
     """Return the state of one day of one source; one whose manifest cannot be read is stale."""
     from odum_assets.catalog import read_manifest
 
@@ -106,11 +106,11 @@ def look_at(project: Project, source: Source, day: date) -> Partition:
     return Partition(source, day, state, raw, manifest, tuple(problems))
 
 
-def _is_current(source: Source, raw: RawFound, manifest: "PartitionManifest") -> bool:
+def _is_current(source: Source, raw: RawInput, manifest: "PartitionManifest") -> bool:
     instrument = source.loaded.config.instrument
-    made_of = (manifest.source.size, manifest.source.mtime_ns)
+    stored = (manifest.source.size, manifest.source.mtime_ns)
     return (
-        made_of == (raw.stat.size, raw.stat.mtime_ns)
+        stored == (raw.stat.size, raw.stat.mtime_ns)
         and manifest.converter_version == CONVERTER_VERSION
         and manifest.price_precision == instrument.price_precision
         and manifest.size_precision == instrument.size_precision
@@ -121,7 +121,7 @@ def sources_for(project: Project, loaded: LoadedConfig, snapshot_mode: str) -> t
     """Return the sources that a run of a configuration reads."""
     sources = project.sources_of(loaded)
     if snapshot_mode == "trades":
-        return tuple(each for each in sources if each.data_type is not DataType.BOOK)
+        return tuple(source for source in sources if source.data_type is not DataType.BOOK)
     return sources
 
 
@@ -136,10 +136,10 @@ def days_on_disk(project: Project, sources: tuple[Source, ...]) -> list[date]:
         If a folder of days cannot be reached or read.
     """
     settings = project.settings
-    found = set()
+    days = set()
     for source in sources:
-        for day in list_feed_days(feed_of(source, settings)):
+        for day in list_folder_days(raw_folder_of(source, settings)):
             problems: list[str] = []
-            if day not in found and (readable_raw(source, day, settings, problems) or problems):
-                found.add(day)
-    return sorted(found)
+            if day not in days and (readable_raw(source, day, settings, problems) or problems):
+                days.add(day)
+    return sorted(days)

@@ -21,7 +21,12 @@ from odum_assets.errors import (
 )
 from odum_assets.orchestration.days import days_between, days_of
 from odum_assets.orchestration.names import action_job_name, backtest_key, day_job_name, op_name
-from odum_assets.orchestration.partition_state import Partition, State, look_at, sources_for
+from odum_assets.orchestration.partition_state import (
+    Partition,
+    State,
+    describe_partition,
+    sources_for,
+)
 from odum_assets.orchestration.project import Project, Source, missing_raw
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.requests import NewRun, RunOptions, WindowOptions
@@ -133,7 +138,7 @@ class Planner:
         is up to date and recorded takes no step in a run; converting one that is not recorded does
         nothing but give the result its lineage. By default none is known.
     proceed : callable, optional
-        Called before each look at files, to raise when nobody waits for the plan any more.
+        Called before each check of files, to raise when nobody waits for the plan any more.
     """
 
     project: Project
@@ -213,7 +218,11 @@ class Planner:
         parts: list[Partition] = []
         for day in self._days(loaded, new):
             of_day = self._partitions(loaded, new, [day])
-            without = [f"{each.source.data_type}: {each.state}" for each in of_day if not each.raw]
+            without = [
+                f"{partition.source.data_type}: {partition.state}"
+                for partition in of_day
+                if not partition.raw
+            ]
             if without:
                 skipped[day.isoformat()] = "; ".join(without)
             else:
@@ -276,7 +285,7 @@ class Planner:
         if not partitions.has_partition_key(day.isoformat()):
             raise InvalidRequestError(
                 "invalid-day",
-                f"{day} is no partition; allowed: {partitions.get_first_partition_key()} to "
+                f"{day} is not a partition; allowed: {partitions.get_first_partition_key()} to "
                 f"{partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the "
                 "first",
             )
@@ -293,11 +302,11 @@ class Planner:
     ) -> list[Partition]:
         """Return the state of everything that a run of some days reads."""
         sources = sources_for(self.project, loaded, new.snapshot_mode)
-        found: list[Partition] = []
+        partitions: list[Partition] = []
         for day in days:
             self.proceed()
-            found += [look_at(self.project, source, day) for source in sources]
-        return found
+            partitions += [describe_partition(self.project, source, day) for source in sources]
+        return partitions
 
     def _conversions(self, parts: Sequence[Partition]) -> tuple[Partition, ...]:
         """Return the partitions that have a raw file, but for those with nothing left to do."""
@@ -318,7 +327,7 @@ def _target(loaded: LoadedConfig, kind: Kind) -> tuple[str, Key]:
 def _steps(kind: Kind, new: NewRun) -> tuple[str, ...]:
     """Return the assets of a configuration that a run makes of the catalog."""
     exports = {"report": new.mode == "report", "ticks": new.export_ticks}
-    return (kind, *(step for step, is_made in exports.items() if is_made and kind == "result"))
+    return (kind, *(step for step, is_wanted in exports.items() if is_wanted and kind == "result"))
 
 
 def _refuse_unreadable(parts: Sequence[Partition]) -> None:
@@ -348,7 +357,7 @@ def _refuse_missing_days(
     trades = [part for part in parts if part.source.data_type is DataType.TRADES]
     missing = [part for part in trades if part.state is State.MISSING]
     if missing and (refuse or len(missing) == len(trades)):
-        why = "missing_days is refuse" if refuse else "that is all of the window"
+        why = "missing_days is refuse" if refuse else "no day of the window has data"
         raise UnavailableDataError(
             "missing-data",
             f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "

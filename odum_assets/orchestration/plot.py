@@ -106,9 +106,9 @@ def steps(values: Sequence[float | None], high: float, *, faint: bool = False) -
     for index, value in enumerate(values):
         height = _BOTTOM if value is None else _visible(value, high)
         if height != level:
-            place = index * _WIDTH // len(values)
-            path += f"h{place - left}" * (place > left) + f"v{height - level}"
-            level, left = height, place
+            x = index * _WIDTH // len(values)
+            path += f"h{x - left}" * (x > left) + f"v{height - level}"
+            level, left = height, x
     color = _FAINT_BLUE if faint else _BLUE
     return f"<path d='M0 {_BOTTOM}{path}H{_WIDTH}V{_BOTTOM}' fill='{color}'/>"
 
@@ -130,9 +130,9 @@ def rule(share: float) -> str:
 def time_span(first_ns: int, last_ns: int) -> str:
     """Return two moments (ns since 1970) in words; the second's date only where it is another."""
     first, last = _utc(first_ns), _utc(last_ns)
-    shown = "%H:%M" if (last - first).total_seconds() >= 3600 else "%H:%M:%S"
-    end = last.strftime(shown if last.date() == first.date() else f"%Y-%m-%d {shown}")
-    return f"{first.strftime(f'%Y-%m-%d {shown}')} to {end} UTC"
+    time_format = "%H:%M" if (last - first).total_seconds() >= 3600 else "%H:%M:%S"
+    end = last.strftime(time_format if last.date() == first.date() else f"%Y-%m-%d {time_format}")
+    return f"{first.strftime(f'%Y-%m-%d {time_format}')} to {end} UTC"
 
 
 def _even(points: Sequence[tuple[int, float]]) -> list[float]:
@@ -154,8 +154,8 @@ def _height(value: float, low: float, high: float) -> int:
 
 def _visible(value: float, high: float) -> int:
     """Return the height of a bar: what is there shows, however small."""
-    found = _height(value, 0, high)
-    return min(found, _BOTTOM - 1) if value else _BOTTOM
+    height = _height(value, 0, high)
+    return min(height, _BOTTOM - 1) if value else _BOTTOM
 
 
 def _utc(ns: int) -> dt.datetime:

@@ -55,10 +55,10 @@ def claimed_slots(
         instance.event_log_storage.free_concurrency_slot_for_step(run.run_id, name)
 
     def adjust(work: int) -> int:
-        wanted = min(work, most) - 1
-        while len(held) > max(wanted, 0):
+        target = min(work, most) - 1
+        while len(held) > max(target, 0):
             free(held.pop())
-        while len(held) < wanted and claim(name := f"{step}, process {len(held) + 2}"):
+        while len(held) < target and claim(name := f"{step}, process {len(held) + 2}"):
             held.append(name)
         return len(held) + 1
 

@@ -75,7 +75,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class RawFound:
+class RawInput:
     """A raw file that exists: where, and its stat."""
 
     path: str
@@ -89,7 +89,7 @@ class Project:
     Parameters
     ----------
     settings : Settings
-        Where everything lies.
+        All paths.
     configs : tuple[LoadedConfig, ...]
         The configurations, by name.
     sources : tuple[Source, ...]
@@ -131,7 +131,7 @@ class Project:
         return tuple(
             source
             for source in self.sources
-            if any(each.name == loaded.name for each in source.named_by)
+            if any(config.name == loaded.name for config in source.named_by)
         )
 
     def catalog_root(self, loaded: LoadedConfig) -> Path:
@@ -166,51 +166,51 @@ def load_project(settings: Settings) -> Project:
     return Project(settings, configs, tuple(sources), partitions, folder.refused)
 
 
-def feed_of(source: Source, settings: Settings) -> str:
+def raw_folder_of(source: Source, settings: Settings) -> str:
     """Return the folder (path or URL) whose ``day-YYYY-MM-DD`` folders hold a source's files."""
     before, _, _ = source.template.partition("day-*")
     root = effective_settings(source.loaded, settings).raw_root
     return f"{root}/{before}".rstrip("/")
 
 
-def feed_problem(source: Source, settings: Settings) -> str | None:
+def raw_folder_problem(source: Source, settings: Settings) -> str | None:
     """Return what is wrong with where a source's files should be, None when the folder is there.
 
     A store behind a URL may have no folders: of such a one nothing is said.
     """
-    feed = feed_of(source, settings)
+    folder = raw_folder_of(source, settings)
     root = effective_settings(source.loaded, settings).raw_root
-    if is_url(feed) or local_path(feed).is_dir():
+    if is_url(folder) or local_path(folder).is_dir():
         return None
     advice = "set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds raw_tick_data"
-    folder = local_path(root)
-    if not folder.is_dir():
+    root_folder = local_path(root)
+    if not root_folder.is_dir():
         return f"{root}: no such folder; {advice}"
     below = PurePosixPath(source.template).parts[0]
-    near = f", perhaps {folder.parent}" if folder.name == below else ""
-    return f"{feed}: no such folder; {advice}{near}"
+    near = f", perhaps {root_folder.parent}" if root_folder.name == below else ""
+    return f"{folder}: no such folder; {advice}{near}"
 
 
-def list_feed_days(feed: str) -> list[date]:
-    """Return the days that have a folder in a feed, in order; none if there is no such folder.
+def list_folder_days(folder: str) -> list[date]:
+    """Return the days that have a folder in a folder, in order; none if there is no such folder.
 
     Raises
     ------
     DataError
-        If the feed cannot be reached or read.
+        If the folder cannot be reached or read.
     """
-    return list_day_folders(feed)
+    return list_day_folders(folder)
 
 
-def day_has_marker(feed: str, day: date) -> bool:
+def day_has_marker(folder: str, day: date) -> bool:
     """Return whether a day folder holds the marker of a finished delivery, and it can be read."""
     try:
-        return _stat(f"{feed}/day-{day.isoformat()}/{MARKER}") is not None
+        return _stat(f"{folder}/day-{day.isoformat()}/{MARKER}") is not None
     except DataError:
         return False
 
 
-def find_raw(source: Source, day: date, settings: Settings) -> RawFound | None:
+def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
     """Return the raw file of a source and day, or None when there is none.
 
     Names may be percent-encoded on disk (``%3A`` for a colon, ``%40`` for an at sign); the plain
@@ -221,19 +221,19 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawFound | None:
     DataError
         If it cannot be known whether there is one: the folder or the store cannot be read.
     """
-    feed = feed_of(source, settings)
+    folder = raw_folder_of(source, settings)
     _, _, after = source.template.partition("day-*")
     for spelling in _spellings(after):
-        path = f"{feed}/day-{day.isoformat()}{spelling}"
+        path = f"{folder}/day-{day.isoformat()}{spelling}"
         stat = _stat(path)
         if stat is not None:
-            return RawFound(path, stat)
+            return RawInput(path, stat)
     return None
 
 
 def readable_raw(
     source: Source, day: date, settings: Settings, problems: list[str] | None = None
-) -> RawFound | None:
+) -> RawInput | None:
     """Return the raw file of a source and day, None when there is none that can be read.
 
     Parameters
@@ -257,26 +257,26 @@ def missing_raw(source: Source, day: date, settings: Settings) -> str:
     Raises
     ------
     ConfigError
-        If the configuration reads from a source that is not wired.
+        If the configuration reads from a source that is not supported.
     """
     expected = raw_path(source.loaded, source.data_type.value, day, settings)
     missing = f"{expected}: there is no raw {source.data_type} file of {source.key} for {day}"
-    if (problem := feed_problem(source, settings)) is not None:
+    if (problem := raw_folder_problem(source, settings)) is not None:
         return f"{missing}: {problem}"
     return (
         f"{missing}. Put it there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder that holds "
-        f"raw_tick_data (a finished delivery may be marked by an empty file {MARKER} in the "
-        "day folder), then try again."
+        f"raw_tick_data, then run it again. An empty file {MARKER} in the day folder may mark a "
+        "complete delivery."
     )
 
 
 def _spellings(path: str) -> Iterator[str]:
     folder, slash, name = path.rpartition("/")
-    seen = set()
+    known = set()
     for safe in (None, "@", ""):
         spelled = name if safe is None else quote(name, safe=safe)
-        if spelled not in seen:
-            seen.add(spelled)
+        if spelled not in known:
+            known.add(spelled)
             yield f"{folder}{slash}{spelled}"
 
 

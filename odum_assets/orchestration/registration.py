@@ -36,7 +36,7 @@ NEXT_TRY_TAG: Final = "dagster/auto_retry_run_id"
 """Tag that Dagster gives a failed run: the run that tries it again."""
 
 _RETRY_TAG: Final = "dagster/retry_number"
-_TELL_EVERY_S: Final = 2.0
+_REPORT_INTERVAL_S: Final = 2.0
 _GIVE_UP_AFTER: Final = 3
 _RETRY_WITHIN: Final = timedelta(minutes=10)
 _UNKNOWN_AFTER: Final = timedelta(hours=1)
@@ -56,7 +56,7 @@ class Registration:
     context : StepContext
         The step.
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     run_id : str
         Id that the result gets.
     """
@@ -66,15 +66,15 @@ class Registration:
         self.reached: tuple[float, str] | None = None
         self._context = context
         self._settings = settings
-        self._is_told = False
-        self._told_at = 0.0
+        self._is_registered = False
+        self._reported_at = 0.0
         self._missed = 0
 
     def begin(self, request: "RunRequest") -> None:
         """Register that the run begins."""
         from odum_assets.registry.pending import register_running
 
-        self._is_told = self._try(
+        self._is_registered = self._try(
             lambda: register_running(
                 self._settings,
                 request,
@@ -82,20 +82,20 @@ class Registration:
                 self._context.run.run_id,
                 owner_names(self._context.instance),
             ),
-            f"the registry could not be told that {self.run_id} begins",
+            f"the registry could not record that {self.run_id} began",
         )
 
     def progress(self, progress: "Progress") -> None:
         """Register how far the run is, every two seconds at most.
 
-        A registry that could not be told a few times is not tried again before the run's end:
+        A registry that could not be written a few times is not tried again before the run's end:
         waiting for it would hold up the run.
         """
         self.reached = (progress.done, progress.text)
         now = time.monotonic()
-        if not self._is_told or now - self._told_at < _TELL_EVERY_S:
+        if not self._is_registered or now - self._reported_at < _REPORT_INTERVAL_S:
             return
-        self._told_at = now
+        self._reported_at = now
         from odum_assets.registry.pending import register_progress
 
         try:
@@ -104,8 +104,8 @@ class Registration:
             # A rebuild may have it for itself; the next time it may be free.
             self._missed += 1
             if self._missed == _GIVE_UP_AFTER:
-                self._is_told = False
-                self._context.log.warning(f"no progress is registered any more: {error}")
+                self._is_registered = False
+                self._context.log.warning(f"progress is no longer registered: {error}")
         else:
             self._missed = 0
 
@@ -115,7 +115,7 @@ class Registration:
         from odum_assets.results.store import ResultStore
 
         if ResultStore(self._settings.results_path).fast_path(self.run_id).is_file():
-            register(self._context, self._settings, self.run_id)
+            register_result(self._context, self._settings, self.run_id)
             return
 
         def keep() -> None:
@@ -128,8 +128,8 @@ class Registration:
                 progress=self.reached,
             )
 
-        if self._try(keep, "why this run failed could not be kept for the registry"):
-            register(self._context, self._settings, self.run_id)
+        if self._try(keep, "why this run failed could not be stored for the registry"):
+            register_result(self._context, self._settings, self.run_id)
 
     def _try(self, write: Callable[[], None], what: str) -> bool:
         return _tried(self._context, write, what)
@@ -148,7 +148,7 @@ def _reason(context: StepContext, error: BaseException) -> BaseException:
     # In the process of a command it was Ctrl-C.
     if is_asked or process_of(own.run_id, own.tags) is not None:
         return RunCanceled("the run was canceled")
-    return BacktestError("the run was broken off: Dagster was stopped meanwhile")
+    return BacktestError("the run stopped because Dagster stopped")
 
 
 class VariantsRegistration:
@@ -159,7 +159,7 @@ class VariantsRegistration:
     context : StepContext
         The step.
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     """
 
     def __init__(self, context: StepContext, settings: Settings) -> None:
@@ -173,12 +173,12 @@ class VariantsRegistration:
 
         dagster_run_id = self._context.run.run_id
         records = [
-            request_record(each.request, each.run_id, dagster_run_id, each.sweep) for each in runs
+            request_record(run.request, run.run_id, dagster_run_id, run.sweep) for run in runs
         ]
         _tried(
             self._context,
             lambda: register_queued_runs(self._settings, records),
-            "the registry could not be told that the variants of the sweep begin",
+            "the registry could not record that the variants of the sweep began",
         )
 
     def end(self, run: "VariantRun", error: OdumError | None) -> None:
@@ -195,13 +195,13 @@ class VariantsRegistration:
                 sweep=run.sweep,
             )
 
-        text = "why this variant failed could not be kept for the registry"
+        text = "why this variant failed could not be stored for the registry"
         if error is None or _tried(self._context, keep, text):
-            register(self._context, self._settings, run.run_id)
+            register_result(self._context, self._settings, run.run_id)
 
-    def close(self, error: BaseException) -> None:
+    def finalize(self, error: BaseException) -> None:
         """Close the variants that have not ended."""
-        from odum_assets.registry.pending import close_pending
+        from odum_assets.registry.pending import finalize_pending
         from odum_assets.registry.types import RunStatus
 
         reason = _reason(self._context, error)
@@ -209,24 +209,28 @@ class VariantsRegistration:
         if isinstance(reason, RunCanceled):
             status = RunStatus.CANCELED
 
-        def close() -> None:
-            close_pending(self._settings, self._context.run.run_id, status, str(reason))
+        def finalize_variants() -> None:
+            finalize_pending(self._settings, self._context.run.run_id, status, str(reason))
 
-        _tried(self._context, close, "the variants of this sweep could not be closed")
+        _tried(
+            self._context, finalize_variants, "the variants of this sweep could not be finalized"
+        )
 
 
 @contextmanager
-def variants_registered(context: StepContext, settings: Settings) -> Iterator[VariantsRegistration]:
+def variants_registration(
+    context: StepContext, settings: Settings
+) -> Iterator[VariantsRegistration]:
     """Register the variants of a sweep, each by its own end, also when the sweep is stopped."""
     entries = VariantsRegistration(context, settings)
     try:
         yield entries
     except BaseException as error:
-        entries.close(error)
+        entries.finalize(error)
         raise
 
 
-def register(context: StepContext, settings: Settings, run_id: str) -> None:
+def register_result(context: StepContext, settings: Settings, run_id: str) -> None:
     """Register a stored run; when that fails, log an error that says what to do."""
     from odum_assets.registry.register import register_run
 
@@ -234,17 +238,17 @@ def register(context: StepContext, settings: Settings, run_id: str) -> None:
         context,
         lambda: register_run(settings, run_id),
         f"{run_id} is stored, but it could not be registered",
-        "Once that is mended: odum registry rebuild",
+        "After fixing that, run: odum registry rebuild",
     )
 
 
 @contextmanager
-def registered(
+def run_registration(
     context: StepContext, request: "RunRequest", settings: Settings
 ) -> Iterator[Registration]:
     """Register a run as it begins, and when it fails or is stopped; the error goes on unchanged.
 
-    Who has stored the result registers it by `register`.
+    The caller registers a stored result by `register_result`.
 
     Raises
     ------
@@ -290,14 +294,14 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
         return run_id_of(request, run.run_id)
     if not is_of_config(given, loaded):
         raise ConfigError(
-            f"{loaded.path}: the run was asked for with another content of this configuration (its "
-            f"id {given} names another hash than {loaded.content_hash[:6]}). Reload the code "
-            "location, and ask for the run again"
+            f"{loaded.path}: the configuration changed after the run was requested (its id {given} "
+            f"has another hash than the file, {loaded.content_hash[:6]}). Reload the code "
+            "location and start the run again"
         )
     return given
 
 
-def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
+def reconcile_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
     """Close the runs of the registry that Dagster has ended, and return their ids.
 
     A run that ends by itself says so in its step. This is for the others: canceled while queued,
@@ -311,34 +315,34 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
     instance : dg.DagsterInstance
         Where the runs are.
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
 
     Raises
     ------
     RegistryError, ResultError
         If the registry or a record cannot be read or written; the other runs are closed.
     """
-    from odum_assets.registry.pending import claim, close_run, pending_runs, requeue
+    from odum_assets.registry.pending import claim, finalize_run, pending_runs, requeue
     from odum_assets.results.store import ResultError
 
     owner = owner_names(instance)
-    pending = [_attached(instance, settings, each) for each in pending_runs(settings)]
-    ids = sorted({each.dagster_run_id for each in pending if each.dagster_run_id is not None})
+    pending = [_attached(instance, settings, run) for run in pending_runs(settings)]
+    ids = sorted({run.dagster_run_id for run in pending if run.dagster_run_id is not None})
     records = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else []
     known = {record.dagster_run.run_id: record for record in records}
     closed, problems = [], []
-    for each in pending:
-        record = known.get(each.dagster_run_id or "")
-        if record is not None and each.owner != owner:
-            claim(settings, each, owner)
-        following = None if record is None else _next_try(instance, each, record.dagster_run)
+    for run in pending:
+        record = known.get(run.dagster_run_id or "")
+        if record is not None and run.owner != owner:
+            claim(settings, run, owner)
+        following = None if record is None else _next_try(instance, run, record.dagster_run)
         if following is not None:
-            requeue(settings, each, following)
+            requeue(settings, run, following)
             continue
-        verdict = _verdict(instance, each, record)
+        verdict = _verdict(instance, run, record)
         try:
-            if verdict is not None and close_run(settings, each, *verdict):
-                closed.append(each.run_id)
+            if verdict is not None and finalize_run(settings, run, *verdict):
+                closed.append(run.run_id)
         except ResultError as error:
             # A damaged file of one run must not keep the others open.
             problems.append(error)
@@ -348,7 +352,7 @@ def settle_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str
 
 
 def owner_names(instance: dg.DagsterInstance) -> tuple[str, ...]:
-    """Return the names of an instance: the id of its storage of runs, and where it lies.
+    """Return the names of an instance: the id of its storage of runs, and where it is.
 
     The id stays when a container gets another name, the place when the storage is cleared away.
     """
@@ -367,11 +371,11 @@ def _attached(
 
     if pending.dagster_run_id is not None:
         return pending
-    found = instance.get_runs(dg.RunsFilter(tags={RUN_ID_TAG: pending.run_id}), limit=1)
-    if not found:
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_ID_TAG: pending.run_id}), limit=1)
+    if not runs:
         return pending
-    attach_dagster_run(settings, pending.run_id, found[0].run_id)
-    return replace(pending, dagster_run_id=found[0].run_id)
+    attach_dagster_run(settings, pending.run_id, runs[0].run_id)
+    return replace(pending, dagster_run_id=runs[0].run_id)
 
 
 def _next_try(
@@ -381,8 +385,8 @@ def _next_try(
     following = run.tags.get(NEXT_TRY_TAG)
     if run.status is not dg.DagsterRunStatus.FAILURE or following is None:
         return None
-    found = instance.get_run_by_id(following)
-    if found is None or found.tags.get(RUN_ID_TAG) != pending.run_id:
+    retry = instance.get_run_by_id(following)
+    if retry is None or retry.tags.get(RUN_ID_TAG) != pending.run_id:
         return None
     return following
 
@@ -390,7 +394,7 @@ def _next_try(
 def _verdict(
     instance: dg.DagsterInstance, pending: "PendingRun", record: dg.RunRecord | None
 ) -> "tuple[Ending, str] | None":
-    """Return how a run under way has ended, None while it has not."""
+    """Return how an active run has ended, None while it has not."""
     from odum_assets.registry.types import RunStatus
 
     now = datetime.now(UTC)
@@ -401,7 +405,7 @@ def _verdict(
         is_own = not {*pending.owner}.isdisjoint(owner_names(instance))
         if not is_silent or (name is not None and not is_own):
             return None
-        text = "it was never started" if name is None else f"Dagster knows no run {name} (any more)"
+        text = "it was never started" if name is None else f"Dagster has no run {name}"
         return RunStatus.FAILED, text
     run = record.dagster_run
     if not run.is_finished:
@@ -411,7 +415,7 @@ def _verdict(
     ):
         return None
     ending = ending_of(instance, run)
-    return ending or (RunStatus.FAILED, "the run ended without making this result")
+    return ending or (RunStatus.FAILED, "the run ended without this result")
 
 
 def ending_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> "tuple[Ending, str] | None":

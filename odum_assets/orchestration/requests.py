@@ -15,7 +15,7 @@ from odum_assets.backtest.request import WINDOW, RunRequest
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import ConfigError, InvalidRequestError
-from odum_assets.orchestration.days import days_of, parse_moment, require_moment
+from odum_assets.orchestration.days import days_of, parse_time, require_time
 from odum_assets.utc import DAY_NS, day_start_ns
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ class RunOptions(BaseModel):
     )
     start: str | None = Field(
         default=None,
-        description="First moment: 2023-05-23T19:23:00Z, or of a day a time of day in UTC such as "
-        "19:23 (the one to use in a backfill). Empty: of the day, else time_window.start of the "
+        description="Start: 2023-05-23T19:23:00Z, or with a day a time of day in UTC such as 19:23 "
+        "(the form to use in a backfill). Empty: start of the day, or time_window.start of the "
         "configuration.",
         examples=["2024-07-18T00:00:00Z"],
     )
     end: str | None = Field(
         default=None,
-        description="First moment after the end, spelled like start. Empty: of the day, else "
+        description="End (exclusive), same format as start. Empty: end of the day, or "
         "time_window.end of the configuration.",
         examples=["2024-07-18T00:05:00Z"],
     )
@@ -75,7 +75,7 @@ class RunOptions(BaseModel):
         ConfigError
             If a time or the execution algorithm cannot be used.
         """
-        bounds = (parse_moment("start", self.start, day), parse_moment("end", self.end, day))
+        bounds = (parse_time("start", self.start, day), parse_time("end", self.end, day))
         return self.request(loaded, (day,), day.isoformat(), bounds)
 
     def request(
@@ -139,8 +139,8 @@ class WindowOptions(RunOptions):
 
     missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
         default="CONFIG",
-        description="What becomes of a window when the catalog lacks days of it. warn: it runs "
-        "over the others, and the result names those that are missing. refuse: it fails. CONFIG: "
+        description="Whether a window runs when the catalog lacks days of it. warn: it runs over "
+        "the others, and the result lists the missing ones. refuse: it fails. CONFIG: "
         "quality.missing_days of the configuration.",
     )
     export_ticks: bool = Field(
@@ -161,7 +161,7 @@ class WindowOptions(RunOptions):
             If one cannot be read.
         """
         window = loaded.config.time_window
-        start, end = parse_moment("start", self.start, None), parse_moment("end", self.end, None)
+        start, end = parse_time("start", self.start, None), parse_time("end", self.end, None)
         return window.start_ns if start is None else start, window.end_ns if end is None else end
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
@@ -182,7 +182,7 @@ class WindowOptions(RunOptions):
             )
         if start >= end:
             raise InvalidRequestError(
-                "invalid-window", f"{loaded.path}: the window's start is not before its end"
+                "invalid-window", f"{loaded.path}: the window's start must be before its end"
             )
         return start, end
 
@@ -224,8 +224,8 @@ class NewRun(WindowOptions):
         """Return start and end as `WindowOptions.ends`; days that are given set them."""
         if self.first_day is None or self.last_day is None:
             return super().ends(loaded)
-        start = parse_moment("start", self.start, self.first_day)
-        end = parse_moment("end", self.end, self.last_day)
+        start = parse_time("start", self.start, self.first_day)
+        end = parse_time("end", self.end, self.last_day)
         return (
             day_start_ns(self.first_day) if start is None else start,
             day_start_ns(self.last_day) + DAY_NS if end is None else end,
@@ -246,9 +246,9 @@ class NewRun(WindowOptions):
         if self.export_ticks and self.mode == "fast":
             raise ValueError("export_ticks needs mode report: fast mode keeps no ticks")
         if (self.first_day is None) != (self.last_day is None):
-            raise ValueError("first_day and last_day belong together")
+            raise ValueError("give both first_day and last_day")
         if self.day is not None and (self.first_day is not None or self.window):
-            raise ValueError("give a day, or first_day and last_day; a day by itself is no window")
+            raise ValueError("give a day, or first_day and last_day; one day is not a window")
         return self
 
 
@@ -268,7 +268,7 @@ class LegacyRun(BaseModel):
     )
     data_source: Literal["local", "gcs", "auto"] = "auto"
     missing_days: Literal["CONFIG", "warn", "refuse"] = Field(
-        default="CONFIG", description="Of a window that lacks days; CONFIG: the configuration's."
+        default="CONFIG", description="For a window with missing days; CONFIG: the configuration's."
     )
     no_close_positions: bool = Field(default=False, description="Leave positions open at the end.")
     exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
@@ -289,14 +289,14 @@ class LegacyRun(BaseModel):
         InvalidRequestError
             If it cannot be carried out as it is written.
         """
-        first = days_of(require_moment("start", self.start), require_moment("end", self.end))[0]
+        first = days_of(require_time("start", self.start), require_time("end", self.end))[0]
         is_other = not names_instrument(self.instrument, loaded)
         needs_algorithm = bool(self.exec_algorithm_params) and self.exec_algorithm is None
         rules = [
             (
                 is_other,
                 "instrument",
-                f"{self.instrument!r} is not that of {loaded.name}: {loaded.key}",
+                f"{self.instrument!r} does not match {loaded.name}, which has {loaded.key}",
             ),
             (self.fast and self.report, "fast", f"this and {option('report')} exclude each other"),
             (
@@ -334,9 +334,9 @@ class LegacyRun(BaseModel):
 
 
 def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details
-    place = ".".join(map(str, problem["loc"]))
+    key = ".".join(map(str, problem["loc"]))
     text = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
+    return f"{key}: {text}" if key else text
 
 
 def _number(value: float) -> int | Decimal:

@@ -46,11 +46,11 @@ class SweepConfig(ResultConfig):
     )
     variants: list[dict[str, Any | None]] = Field(
         default=[],
-        description="In place of vary: one {path: value} object per variant.",
+        description="Instead of vary: one {path: value} object per variant.",
     )
-    slots: int = Field(default=2, ge=1, le=64, description="Variants that run at one time.")
+    slots: int = Field(default=2, ge=1, le=64, description="Variants that run at the same time.")
 
-    def made_variants(self, loaded: LoadedConfig) -> "list[Variant]":
+    def configured_variants(self, loaded: LoadedConfig) -> "list[Variant]":
         """Return the variants of a configuration.
 
         Raises

@@ -12,11 +12,11 @@ import dagster as dg
 from odum_assets.config import read_folder
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.assets.raw import unreported
-from odum_assets.orchestration.discovery import Cursor, DayRun, look
+from odum_assets.orchestration.discovery import Cursor, DayRun, discover
 from odum_assets.orchestration.ended_runs import register_ended
 from odum_assets.orchestration.names import day_job_name
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import settle_pending
+from odum_assets.orchestration.registration import reconcile_pending
 from odum_assets.raw.layout import MARKER
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def raw_days_sensor(
 ) -> dg.SensorDefinition:
     """Return the sensor.
 
-    It is off until a person turns it on: its first look requests a run for every configuration and
+    It is off until a person turns it on: its first tick requests a run for every configuration and
     day on disk, which is a decision and not a side effect of opening the UI.
     """
 
@@ -54,7 +54,7 @@ def raw_days_sensor(
         ),
     )
     def raw_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        seen = look(
+        discovery = discover(
             project,
             Cursor.parse(context.cursor),
             now=time.time(),
@@ -62,15 +62,15 @@ def raw_days_sensor(
             stable_secs=stable_secs(os.environ.get(STABLE_SECS)),
             unusable=_unusable(project),
         )
-        for note in seen.notes:
+        for note in discovery.notes:
             context.log.info(note)
-        events = list(unreported(context.instance, seen.files))
-        requests = [_request(run) for run in seen.runs]
+        events = list(unreported(context.instance, discovery.files))
+        requests = [_request(run) for run in discovery.runs]
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else "; ".join(seen.notes) or "nothing new",
+            skip_reason=None if requests else "; ".join(discovery.notes) or "nothing new",
             asset_events=events,
-            cursor=seen.cursor.dump(),
+            cursor=discovery.cursor.dump(),
         )
 
     return raw_days
@@ -79,7 +79,7 @@ def raw_days_sensor(
 def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
     """Return the sensor that closes runs of the registry whose process could not do it.
 
-    It looks at the runs that the registry takes to be under way and asks what became of them, so
+    It checks the runs that are active in the registry and asks what became of them, so
     nothing is missed while it is off. It is on from the start: it only tells what is so.
     """
 
@@ -88,17 +88,17 @@ def ended_runs_sensor(project: Project) -> dg.SensorDefinition:
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Closes runs of the registry that Dagster has ended without their saying so: canceled "
-            "while queued, held up by a failed conversion, or killed. Each gets a record of its "
-            "failure beside the results."
+            "Finalizes active runs of the registry whose Dagster run has ended: canceled while "
+            "queued, stopped by a failed conversion, or killed. Each gets a record of its failure "
+            "beside the results."
         ),
     )
     def registry_ended_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:
-            closed = settle_pending(context.instance, project.settings)
+            closed = reconcile_pending(context.instance, project.settings)
         except OdumError as error:
             return dg.SkipReason(str(error))
-        return dg.SkipReason(f"closed {', '.join(closed)}" if closed else "nothing to close")
+        return dg.SkipReason(f"finalized {', '.join(closed)}" if closed else "nothing to finalize")
 
     return registry_ended_runs
 
@@ -135,18 +135,18 @@ def _status_sensor(project: Project, word: str, status: dg.DagsterRunStatus) -> 
 def _unusable(project: Project) -> dict[str, str]:
     """Return the configurations that no run can be started of now, with the reason.
 
-    A run reads its configuration anew: one whose file was damaged or removed since the graph was
+    A run reads its configuration again: one whose file was damaged or removed since the graph was
     loaded would fail, and one that has come since is not in the graph yet.
     """
-    loaded = {each.name: each.path for each in project.configs}
+    loaded = {config.name: config.path for config in project.configs}
     folder = read_folder(project.settings)
-    usable = {each.name: each.path for each in folder.configs}
+    usable = {config.name: config.path for config in folder.configs}
     reasons = {name: f"{path}: the file is gone" for name, path in loaded.items()}
     reasons |= {
         name: f"{path}: not in the graph yet; reload the code location"
         for name, path in usable.items()
     }
-    reasons |= {each.name: str(each) for each in folder.refused}
+    reasons |= {refused.name: str(refused) for refused in folder.refused}
     return {name: why for name, why in reasons.items() if not (name in loaded and name in usable)}
 
 

@@ -16,24 +16,24 @@ import dagster as dg
 from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import DATA_VERSION_TAG, unreported
 from odum_assets.orchestration.metadata import Materialized, StepContext
-from odum_assets.orchestration.project import RawFound, Source
+from odum_assets.orchestration.project import RawInput, Source
 
-_LOOK_EVERY_S: Final = 0.5
+_POLL_INTERVAL_S: Final = 0.5
 
 
-def report_raw(context: StepContext, source: Source, day: date, found: RawFound) -> None:
+def report_raw(context: StepContext, source: Source, day: date, raw: RawInput) -> None:
     """Report the raw file that a step reads, unless Dagster knows it in this version."""
-    for event in unreported(context.instance, [(source, day, found)]):
+    for event in unreported(context.instance, [(source, day, raw)]):
         context.instance.report_runless_asset_event(event)
     # Dagster has read the versions of the inputs when the step began. No public call makes it read
     # one of them again, and the materialization would record the version before this one.
     context.get_step_execution_context().wipe_input_asset_version_info(source.raw_key)
 
 
-def report_made(
+def report_materialization(
     context: dg.OpExecutionContext,
     spec: dg.AssetSpec,
-    made: Materialized,
+    materialized: Materialized,
     partition: str | None,
     days: Sequence[str],
 ) -> None:
@@ -58,13 +58,15 @@ def report_made(
     )
 
     tags = _lineage(context.instance, spec, days)
-    if made.data_version is not None:
+    if materialized.data_version is not None:
         tags |= {
-            DATA_VERSION_TAG: made.data_version.value,
+            DATA_VERSION_TAG: materialized.data_version.value,
             "dagster/data_version_is_user_provided": "true",
         }
     context.log_event(
-        dg.AssetMaterialization(spec.key, partition=partition, metadata=made.metadata, tags=tags)
+        dg.AssetMaterialization(
+            spec.key, partition=partition, metadata=materialized.metadata, tags=tags
+        )
     )
     where = dg.AssetRecordsFilter(
         asset_key=spec.key, asset_partitions=None if partition is None else [partition]
@@ -73,7 +75,7 @@ def report_made(
     target = AssetCheckEvaluationTargetMaterializationData(
         storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
     )
-    for verdict in made.check_results or ():
+    for verdict in materialized.check_results or ():
         evaluation = dg.AssetCheckEvaluation(
             asset_key=spec.key,
             check_name=verdict.check_name or "",
@@ -89,7 +91,7 @@ def report_made(
         context.log_event(evaluation)  # type: ignore[arg-type]
 
 
-def require_passed(made: Materialized) -> None:
+def require_passed(materialized: Materialized) -> None:
     """Refuse what a blocking check has found bad, once it is reported.
 
     Raises
@@ -98,9 +100,9 @@ def require_passed(made: Materialized) -> None:
         If a check did; the message says what it found.
     """
     bad = [
-        f"check {each.check_name}: {each.description}"
-        for each in made.check_results or ()
-        if _is_blocking(each) and not each.passed
+        f"check {check_result.check_name}: {check_result.description}"
+        for check_result in materialized.check_results or ()
+        if _is_blocking(check_result) and not check_result.passed
     ]
     if bad:
         raise DataError("\n".join(bad))
@@ -121,7 +123,7 @@ def pool_slot(context: dg.OpExecutionContext, pool: str) -> Iterator[None]:
     name = f"{context.get_step_execution_context().step.key}.{pool}"
     with InstanceConcurrencyContext(context.instance, context.run) as slots:
         while not slots.claim(pool, name):
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_INTERVAL_S)
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """What identifies a raw file: size and time of change (cheap), or a hash of its bytes (sure).
 
 The sensor and the fast path of a conversion compare stats; whatever is built from a file records
-the hash of its content, so that a touched but unchanged file is recognised.
+the hash of its content, so that a touched but unchanged file is recognized.
 """
 
 import hashlib
@@ -48,18 +48,20 @@ def stat_source(source: str) -> FileStat:
     try:
         if is_url(source):
             return _stat_url(source)
-        found = local_path(source).stat()
+        status = local_path(source).stat()
     except FileNotFoundError as error:
         raise NoRawFileError(source) from error
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"{source}: the raw file cannot be read ({reason}).") from error
+        raise DataError(
+            f"{source}: the raw file cannot be read ({reason}). Check path and permissions."
+        ) from error
     except ValueError as error:
-        raise DataError(f"{source!r}: no path of a raw file can look like this.") from error
-    if not S_ISREG(found.st_mode):
+        raise DataError(f"{source!r}: not a valid path of a raw file.") from error
+    if not S_ISREG(status.st_mode):
         # Opening a pipe would wait for a writer for good.
-        raise DataError(f"{source}: a folder or a device lies where a raw file belongs.")
-    return FileStat(found.st_size, found.st_mtime_ns)
+        raise DataError(f"{source}: is a folder or device, not a file; remove it.")
+    return FileStat(status.st_size, status.st_mtime_ns)
 
 
 def hash_file(path: Path) -> str:

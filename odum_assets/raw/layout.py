@@ -80,12 +80,12 @@ def require_inside(path: str, raw_root: str) -> None:
     Raises
     ------
     DataError
-        If it lies elsewhere; the message says where.
+        If it is elsewhere; the message says where.
     """
     if is_url(path) or is_inside(local_path(path), local_path(raw_root)):
         return
     raise DataError(
-        f"{path}: a link leads to {local_path(path).resolve()}, outside the raw root {raw_root}. "
+        f"{path}: is a link to {local_path(path).resolve()}, outside the raw root {raw_root}. "
         "Put the file there, mount its disk there, or set UNIFIED_CLOUD_LOCAL_PATH to the folder "
         "that really holds raw_tick_data."
     )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from odum_assets.errors import DataError
 from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
 from odum_assets.raw.layout import DataType, is_url, local_path
-from odum_assets.raw.schemas import RawSchema, recognise
+from odum_assets.raw.schemas import RawSchema, recognize
 from odum_assets.raw.stores import open_store, store_errors
 
 
@@ -43,7 +43,7 @@ class RawReader:
         with _parquet_errors(source), pq.ParquetFile(path) as file:
             self.rows: int = file.metadata.num_rows
             self._schema: pa.Schema = file.schema_arrow
-        self.schema: RawSchema = recognise(self._schema, data_type, source)
+        self.schema: RawSchema = recognize(self._schema, data_type, source)
 
     def batches(
         self, batch_rows: int, columns: list[str] | None = None
@@ -77,7 +77,7 @@ class RawReader:
 
 
 def _check_indices(column: Any) -> None:  # noqa: ANN401 - the stubs do not know dictionaries
-    """Raise if a damaged page points outside its dictionary, which Arrow does not look at."""
+    """Raise if a damaged page points outside its dictionary, which Arrow does not check."""
     if pa.types.is_dictionary(column.type):
         bounds: Any = compute.min_max(column.indices).as_py()
         lowest, highest = bounds["min"], bounds["max"]

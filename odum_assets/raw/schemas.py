@@ -1,4 +1,4 @@
-"""The column layouts that raw files come in, recognised by their names and types.
+"""The column layouts that raw files come in, recognized by their names and types.
 
 Two layouts are known for trades and book: the exchange's columns (Tardis style) and pre-converted
 ones; for funding the exchange's. This module says which column plays which role; it reads no rows.
@@ -13,7 +13,7 @@ import pyarrow as pa
 from odum_assets.errors import DataError
 from odum_assets.raw.layout import DataType
 
-_NAMES_SHOWN = 50
+_MAX_NAMES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ _LEVELS = {
 }
 
 
-def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
+def recognize(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     """Return the roles of a raw file's columns.
 
     Parameters
@@ -98,7 +98,9 @@ def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
-        raise DataError(f"{source}: columns occur more than once: {_shown(twice)}.")
+        raise DataError(
+            f"{source}: columns occur more than once: {_name_list(twice)}. Deliver the file again."
+        )
     layout = _layout(schema, data_type, source)
     ts_event, ts_init = _TIMES[layout]
     named = {role: role for role in _IDENTITY if role in schema.names}
@@ -119,7 +121,7 @@ def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
     missing = [name for name in required.values() if name not in schema.names]
     if missing:
         raise DataError(_missing_message(schema, data_type, source, missing))
-    found = RawSchema(
+    recognized = RawSchema(
         data_type=data_type,
         layout=layout,
         ts_event=ts_event,
@@ -128,8 +130,8 @@ def recognise(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
         asks=asks,
         bids=bids,
     )
-    _check_types(schema, found, source)
-    return found
+    _check_types(schema, recognized, source)
+    return recognized
 
 
 def _layout(schema: pa.Schema, data_type: DataType, source: str) -> str:
@@ -142,19 +144,21 @@ def _layout(schema: pa.Schema, data_type: DataType, source: str) -> str:
 
 def _levels(schema: pa.Schema, layout: str, side: str, source: str) -> tuple[tuple[str, str], ...]:
     """Return the price and size columns of one side, level 0 first and none left out."""
-    found: dict[int, dict[str, str]] = {}
+    columns: dict[int, dict[str, str]] = {}
     for name in schema.names:
         match = _LEVELS[layout].fullmatch(name)
         if match is not None and match["side"] == side:
             part = "price" if match["part"] == "price" else "size"
-            found.setdefault(int(match["level"]), {})[part] = name
-    broken = [level for level in range(max(found, default=0) + 1) if len(found.get(level, {})) != 2]
+            columns.setdefault(int(match["level"]), {})[part] = name
+    broken = [
+        level for level in range(max(columns, default=0) + 1) if len(columns.get(level, {})) != 2
+    ]
     if broken:
         example = f"{side}s[{broken[0]}].price and .amount"
         if layout == "converted":
             example = f"{side}_price_{broken[0]} and {side}_size_{broken[0]}"
         raise DataError(_missing_message(schema, DataType.BOOK, source, [example]))
-    return tuple((found[level]["price"], found[level]["size"]) for level in sorted(found))
+    return tuple((columns[level]["price"], columns[level]["size"]) for level in sorted(columns))
 
 
 def _missing_message(
@@ -162,22 +166,22 @@ def _missing_message(
 ) -> str:
     return (
         f"{source}: not a raw {data_type.value} file: missing {', '.join(missing)}. "
-        f"Columns found: {_shown(schema.names)}."
+        f"Columns: {_name_list(schema.names)}. Deliver the file again."
     )
 
 
-def _shown(names: list[str]) -> str:
+def _name_list(names: list[str]) -> str:
     """Return column names on one line of a message."""
-    plain = [name if name.isprintable() else repr(name) for name in names[:_NAMES_SHOWN]]
+    plain = [name if name.isprintable() else repr(name) for name in names[:_MAX_NAMES]]
     more = len(names) - len(plain)
     return (", ".join(plain) or "none") + (f" and {more} more" if more else "")
 
 
-def _check_types(schema: pa.Schema, found: RawSchema, source: str) -> None:
-    named = found.named
+def _check_types(schema: pa.Schema, layout: RawSchema, source: str) -> None:
+    named = layout.named
     names = {
-        "time": [found.ts_event, found.ts_init, named.get("next_funding")],
-        "number": [name for level in (*found.asks, *found.bids) for name in level]
+        "time": [layout.ts_event, layout.ts_init, named.get("next_funding")],
+        "number": [name for level in (*layout.asks, *layout.bids) for name in level]
         + [named.get(role) for role in ("price", "size", "rate")],
         "text": [named.get(role) for role in _IDENTITY],
         "label": [named.get(role) for role in ("side", "trade_id")],

@@ -55,7 +55,9 @@ def store_errors(address: str) -> Iterator[None]:
         raise DataError(_driver_message(address, error)) from error
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        raise DataError(f"{address}: cannot be read ({reason})") from error
+        raise DataError(
+            f"{address}: cannot be read ({reason}). Check path and permissions."
+        ) from error
     except Exception as error:
         if "://" not in address:
             raise

@@ -34,9 +34,11 @@ def load(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> Non
         cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy,
     ):
         for row in rows:
-            copy.write_row([each(value) for each, value in zip(convert, row.values(), strict=True)])
+            copy.write_row(
+                [function(value) for function, value in zip(convert, row.values(), strict=True)]
+            )
 
 
 def _converter(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any]:
-    found = column.type.dialect_impl(dialect).bind_processor(dialect)
-    return (lambda value: value) if found is None else found
+    processor = column.type.dialect_impl(dialect).bind_processor(dialect)
+    return (lambda value: value) if processor is None else processor

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from odum_assets.registry import schema
 from odum_assets.registry.database import (
     create_engine,
+    display_url,
     reading,
     registry_exists,
     registry_url,
     result_store,
-    shown,
 )
 from odum_assets.registry.models import ARTIFACTS, IS_PENDING, RUNS
 from odum_assets.registry.records import run_ids
@@ -28,7 +28,7 @@ class CheckReport:
     Parameters
     ----------
     registry : str
-        Where it lies.
+        Where it is.
     version : str or None
         Version of its tables.
     runs : int
@@ -55,49 +55,49 @@ def check_registry(settings: Settings) -> CheckReport:
         If the database cannot be reached.
     """
     url = registry_url(settings)
-    found = CheckReport(shown(url))
+    report = CheckReport(display_url(url))
     damage = find_damage(settings)
     if damage is not None:
-        found.problems.append(f"{damage}; {remedy(url)}")
-        return found
+        report.problems.append(f"{damage}; {remedy(url)}")
+        return report
     if not registry_exists(settings):
-        found.problems.append("there is no registry yet; run: odum registry upgrade")
-        return found
+        report.problems.append("there is no registry yet; run: odum registry upgrade")
+        return report
     engine = create_engine(url)
     try:
         with reading(engine) as connection:
-            found.version = schema.current_version(connection)
-            if found.version != schema.VERSION:
-                found.problems.append(
-                    f"the tables are at version {found.version or 'none'}, this program needs "
+            report.version = schema.current_version(connection)
+            if report.version != schema.VERSION:
+                report.problems.append(
+                    f"the tables are at version {report.version or 'none'}, this program needs "
                     f"{schema.VERSION}; run: odum registry upgrade"
                 )
-                return found
+                return report
             reports = _with_report(connection)
             pending = set(connection.execute(sa.select(RUNS.c.run_id).where(IS_PENDING)).scalars())
             known = set(connection.execute(sa.select(RUNS.c.run_id).where(~IS_PENDING)).scalars())
     finally:
         engine.dispose()
-    found.runs, found.pending = len(known), len(pending)
-    # A run under way may come to its end, and its file, while this looks.
+    report.runs, report.pending = len(known), len(pending)
+    # An active run may end, and get its file, during this check.
     store = result_store(settings)
-    there = set(run_ids(store))
-    gone = {run_id for run_id in reports & there if not store.report_path(run_id).is_dir()}
+    stored = set(run_ids(store))
+    gone = {run_id for run_id in reports & stored if not store.report_path(run_id).is_dir()}
     for runs, text in (
-        (there - known - pending, "have a file and are not registered"),
-        (known - there, "are registered and have no file"),
-        (gone, "are registered with a report that is gone"),
+        (stored - known - pending, "have a file but are not registered"),
+        (known - stored, "are registered but have no file"),
+        (gone, "are registered with a report that no longer exists"),
     ):
         if runs:
             named = ", ".join(sorted(runs)[:_NAMED]) + (", ..." if len(runs) > _NAMED else "")
-            found.problems.append(f"{len(runs)} runs {text} ({named}); run: odum registry rebuild")
-    return found
+            report.problems.append(f"{len(runs)} runs {text} ({named}); run: odum registry rebuild")
+    return report
 
 
 def _with_report(connection: sa.Connection) -> set[str]:
     """Return the runs of which files of a report are registered."""
     in_report = ARTIFACTS.c.storage_path.like("report/%")
-    found = sa.select(RUNS.c.run_id).where(
+    query = sa.select(RUNS.c.run_id).where(
         sa.exists().where(ARTIFACTS.c.run_id == RUNS.c.id).where(in_report)
     )
-    return set(connection.execute(found).scalars())
+    return set(connection.execute(query).scalars())

@@ -24,12 +24,12 @@ from odum_assets.settings import Settings
 SCHEMA = "odum"
 SQLITE_NAME = "registry.sqlite"
 _WRITES = "odum_writes"
-PATIENCE_SECS = 60.0
+TIMEOUT_SECS = 60.0
 """How long a writer waits for another one."""
 
 _CONNECT_SECS = 10
 _POOL: Final[dict[str, Any]] = {"pool_size": 16, "max_overflow": 0}
-"""Connections are made when they are needed, and kept: making one anew takes longer than asking."""
+"""Connections are opened when needed, and kept: opening one takes longer than a query."""
 
 _LOCK_KEY = 0x6F64756D
 _DAMAGE_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -49,21 +49,21 @@ class DamagedRegistryError(RegistryError):
     Parameters
     ----------
     place : str
-        Where it lies.
+        Where it is.
     reason : str
         What the database says.
     """
 
-    def __init__(self, place: str, reason: str) -> None:
+    def __init__(self, address: str, reason: str) -> None:
         super().__init__(
-            f"registry {place}: the database file is damaged ({reason}). Run: odum registry "
-            "rebuild, which sets it aside and builds a new one from the result files"
+            f"registry {address}: the database file is damaged ({reason}). Run: odum registry "
+            "rebuild, which renames it and builds a new one from the result files"
         )
         self.reason = reason
 
 
 def registry_url(settings: Settings) -> sa.URL:
-    """Return where the registry lies.
+    """Return where the registry is.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def registry_url(settings: Settings) -> sa.URL:
     raise RegistryError(f"DATABASE_URL: {url.drivername}:// cannot be used; {allowed}")
 
 
-def shown(url: sa.URL) -> str:
+def display_url(url: sa.URL) -> str:
     """Return a URL as it may be printed: without its password, wherever that stands."""
     if url.drivername == "sqlite":
         return str(url.database)
@@ -106,26 +106,26 @@ def result_store(settings: Settings) -> ResultStore:
     return ResultStore(settings.results_path, databases)
 
 
-def create_engine(url: sa.URL, patience_secs: float = PATIENCE_SECS) -> sa.Engine:
+def create_engine(url: sa.URL, timeout_secs: float = TIMEOUT_SECS) -> sa.Engine:
     """Return an engine for a registry; nothing is connected yet.
 
     Parameters
     ----------
     url : sa.URL
         From `registry_url`.
-    patience_secs : float
+    timeout_secs : float
         How long to wait for a lock that another process holds.
     """
     if url.drivername == "sqlite":
-        engine = sa.create_engine(url, connect_args={"timeout": patience_secs}, **_OPTIONS)
+        engine = sa.create_engine(url, connect_args={"timeout": timeout_secs}, **_OPTIONS)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     # The driver takes whole seconds, two at least.
-    connect_secs = max(2, min(_CONNECT_SECS, round(patience_secs)))
+    connect_secs = max(2, min(_CONNECT_SECS, round(timeout_secs)))
     options = {"connect_timeout": connect_secs, "application_name": "odum"}
     engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options, **_OPTIONS)
-    sa.event.listen(engine, "connect", partial(_prepare_postgresql, round(patience_secs * 1000)))
+    sa.event.listen(engine, "connect", partial(_prepare_postgresql, round(timeout_secs * 1000)))
     return engine
 
 
@@ -180,10 +180,10 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
         reason = reason_of(error).rstrip(".?")
         code = getattr(_original(error), "sqlite_errorcode", None)
         if code is not None and code & 0xFF in _DAMAGE_CODES:
-            raise DamagedRegistryError(shown(engine.url), reason) from error
+            raise DamagedRegistryError(display_url(engine.url), reason) from error
         raise RegistryError(
-            f"registry {shown(engine.url)}: {reason}. Check that the database is there and may be "
-            "written, and that it is up to date (odum registry upgrade)"
+            f"registry {display_url(engine.url)}: {reason}. Check that the database is there and "
+            "may be written, and that it is up to date (odum registry upgrade)"
         ) from error
 
 
@@ -195,7 +195,7 @@ def reason_of(error: BaseException) -> str:
 def is_of_database(error: BaseException) -> bool:
     """Return whether an error is the database's own, and not about the values that were written."""
     original = _original(error)
-    kinds = {each.__name__ for each in type(original).__mro__}
+    kinds = {kind.__name__ for kind in type(original).__mro__}
     if not kinds & {"Error", "DatabaseError"} or kinds & {"IntegrityError", "DataError"}:
         return False
     # PostgreSQL's class 54: a value that is too large or too deeply nested.
@@ -203,8 +203,8 @@ def is_of_database(error: BaseException) -> bool:
 
 
 def _original(error: BaseException) -> BaseException:
-    found = error.orig if isinstance(error, StatementError) else error
-    return error if found is None else found
+    original = error.orig if isinstance(error, StatementError) else error
+    return error if original is None else original
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a DB-API connection
@@ -222,9 +222,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _prepare_postgresql(patience_ms: int, connection: Any, _: object) -> None:  # noqa: ANN401
+def _prepare_postgresql(timeout_ms: int, connection: Any, _: object) -> None:  # noqa: ANN401
     connection.autocommit = True
     connection.execute(f"SET search_path TO {SCHEMA}")
     connection.execute("SET TIME ZONE 'UTC'")
-    connection.execute(f"SET lock_timeout TO {patience_ms}")
+    connection.execute(f"SET lock_timeout TO {timeout_ms}")
     connection.autocommit = False

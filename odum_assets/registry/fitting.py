@@ -36,11 +36,11 @@ def require_fits(record: Record) -> None:
         (_EVENT, record.events),
     ):
         for row in rows:
-            found = None if row is None else _misfit(columns, row)
-            if found is not None:
+            misfit = None if row is None else _misfit(columns, row)
+            if misfit is not None:
                 raise ResultError(
-                    f"{record.path}: {found}, which the registry cannot hold; move it away or run "
-                    "the backtest again"
+                    f"{record.path}: {misfit}, which the registry cannot store; move it away or "
+                    "run the backtest again"
                 )
 
 
@@ -53,12 +53,12 @@ def _misfit(columns: dict[str, _Fits], row: Row) -> str | None:
 
 
 def _columns(table: sa.Table) -> dict[str, _Fits]:
-    found = {}
+    checks = {}
     for column in table.c:
         fits = _fits(column.type)
         if fits is not None:
-            found[column.name] = _or_null(fits) if column.nullable else fits
-    return found
+            checks[column.name] = _or_null(fits) if column.nullable else fits
+    return checks
 
 
 def _or_null(fits: _Fits) -> _Fits:

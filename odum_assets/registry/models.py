@@ -22,7 +22,7 @@ from odum_assets.registry.types import (
 )
 
 PENDING = (RunStatus.QUEUED, RunStatus.RUNNING)
-"""Statuses of a run under way: it has no file yet."""
+"""Statuses of an active run: it has no file yet."""
 
 METADATA = sa.MetaData()
 
@@ -170,7 +170,7 @@ FIGURES: Final = (
     _figure("winning_trades", sa.BigInteger, "trades.winning_trades"),
     _figure("losing_trades", sa.BigInteger, "trades.losing_trades"),
     _figure("break_even_trades", sa.BigInteger, "trades.break_even_trades"),
-    _figure("flag_count", sa.Integer, "flags", "Warnings that a reader must know."),
+    _figure("flag_count", sa.Integer, "flags", "Warnings about the result."),
 )
 """The figures of a run, as the service lists them; null until they are known.
 
@@ -284,7 +284,7 @@ way, null once it has ended.
 IS_PENDING = RUNS.c.status.in_(
     sa.bindparam(None, PENDING, expanding=True, literal_execute=True, type_=RUNS.c.status.type)
 )
-"""Condition of the runs under way, in the words of their index: SQLite compares these."""
+"""Condition of the active runs, in the words of their index: SQLite compares these."""
 
 ARTIFACTS = sa.Table(
     "artifacts",

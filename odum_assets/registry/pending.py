@@ -1,4 +1,4 @@
-"""Runs under way: queued, running, how far they are, and how they end when they cannot say it.
+"""Active runs: queued, running, how far they are, and how they end when they cannot say it.
 
 What belongs here: rows of runs that have no file yet, from the moment they are asked for. What does
 not: runs that ended with a file (``register``), asking Dagster whether a run is still alive
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.registry.database import (
-    PATIENCE_SECS,
+    TIMEOUT_SECS,
     reading,
     registry_exists,
     result_store,
@@ -36,15 +36,15 @@ from odum_assets.settings import Settings
 
 type Ending = Literal[RunStatus.FAILED, RunStatus.CANCELED]
 
-_PROGRESS_PATIENCE_SECS = 0.25
+_PROGRESS_TIMEOUT_SECS = 0.25
 _ERROR_TYPES = {RunStatus.FAILED: "RunFailed", RunStatus.CANCELED: "RunCanceled"}
 _OWNER = "dagster_instance"
-"""Key in the provenance of a run under way: names of the Dagster instance that has it."""
+"""Key in the provenance of an active run: names of the Dagster instance that has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRun:
-    """A run under way.
+    """An active run.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def register_queued(
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     request : RunRequest
         What was asked for; its days may be missing.
     run_id : str
@@ -99,7 +99,7 @@ def register_queued_runs(settings: Settings, records: Sequence[Row]) -> None:
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     records : sequence of dict
         From `odum_assets.results.failures.request_record`.
 
@@ -142,8 +142,8 @@ def claim(settings: Settings, run: PendingRun, owner: tuple[str, ...]) -> None:
         If the registry cannot be written; it is as before.
     """
     with opened(settings) as engine, writing(engine) as connection:
-        found = sa.select(RUNS.c.provenance).where(*_same(run))
-        provenance = connection.execute(found).scalar_one_or_none()
+        query = sa.select(RUNS.c.provenance).where(*_same(run))
+        provenance = connection.execute(query).scalar_one_or_none()
         if provenance is not None:
             values = {"provenance": {**provenance, _OWNER: list(owner)}}
             connection.execute(RUNS.update().where(*_same(run)).values(values))
@@ -197,7 +197,7 @@ def register_running(
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     request : RunRequest
         What is run.
     run_id : str
@@ -220,12 +220,12 @@ def register_running(
     with opened(settings) as engine, writing(engine) as connection:
         statement = insert(connection)(RUNS).values(row)
         changes = {name: statement.excluded[name] for name in row if name != "run_id"}
-        made = statement.on_conflict_do_update(
+        upsert = statement.on_conflict_do_update(
             index_elements=["run_id"],
             set_=changes,
             where=RUNS.c.status != RunStatus.SUCCEEDED,
         ).returning(RUNS.c.id)
-        key = connection.execute(made).scalar_one_or_none()
+        key = connection.execute(upsert).scalar_one_or_none()
         if key is None:
             return
         for table in (ARTIFACTS, EVENTS):
@@ -241,7 +241,7 @@ def register_progress(settings: Settings, run_id: str, done: float, phase: str) 
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     run_id : str
         The run.
     done : float
@@ -260,19 +260,21 @@ def register_progress(settings: Settings, run_id: str, done: float, phase: str) 
         "updated_at": datetime.now(UTC),
     }
     which = (RUNS.c.run_id == run_id, RUNS.c.status == RunStatus.RUNNING)
-    return _update(settings, which, values, _PROGRESS_PATIENCE_SECS)
+    return _update(settings, which, values, _PROGRESS_TIMEOUT_SECS)
 
 
-def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error: str) -> list[str]:
-    """Close the runs of a Dagster run that ended without their saying so, and return their ids.
+def finalize_pending(
+    settings: Settings, dagster_run_id: str, status: Ending, error: str
+) -> list[str]:
+    """Finalize the runs of a Dagster run that ended without their saying so, and return their ids.
 
     What has a result or a record of its failure is registered by that. Any other run gets a record
-    (``failed/<run_id>.json``) with the error, so that a registry made anew says the same.
+    (``failed/<run_id>.json``) with the error, so that a rebuilt registry says the same.
 
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     dagster_run_id : str
         The Dagster run. Runs that another one tries again by now are left alone.
     status : RunStatus
@@ -288,7 +290,7 @@ def close_pending(settings: Settings, dagster_run_id: str, status: Ending, error
         If a record cannot be written or read; the other runs are closed.
     """
     which = (RUNS.c.dagster_run_id == dagster_run_id, IS_PENDING)
-    return _close(settings, which, status, error)
+    return _finalize(settings, which, status, error)
 
 
 def register_ending(settings: Settings, record: Row, status: Ending, error: str) -> bool:
@@ -299,7 +301,7 @@ def register_ending(settings: Settings, record: Row, status: Ending, error: str)
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     record : dict
         From `odum_assets.results.failures.request_record`, with the Dagster run.
     status : RunStatus
@@ -332,19 +334,19 @@ def register_ending(settings: Settings, record: Row, status: Ending, error: str)
     return True
 
 
-def close_run(settings: Settings, run: PendingRun, status: Ending, error: str) -> bool:
-    """Close one run like `close_pending`, unless it is another Dagster run's by now.
+def finalize_run(settings: Settings, run: PendingRun, status: Ending, error: str) -> bool:
+    """Finalize one run like `finalize_pending`, unless it is another Dagster run's by now.
 
     Returns
     -------
     bool
         Whether it was still pending.
     """
-    return bool(_close(settings, _same(run), status, error))
+    return bool(_finalize(settings, _same(run), status, error))
 
 
 def pending_runs(settings: Settings) -> list[PendingRun]:
-    """Return all runs under way; none where there is no registry yet.
+    """Return all active runs; none where there is no registry yet.
 
     Raises
     ------
@@ -353,7 +355,7 @@ def pending_runs(settings: Settings) -> list[PendingRun]:
     """
     if not registry_exists(settings):
         return []
-    found = sa.select(
+    query = sa.select(
         RUNS.c.run_id,
         RUNS.c.status,
         RUNS.c.dagster_run_id,
@@ -370,7 +372,7 @@ def pending_runs(settings: Settings) -> list[PendingRun]:
                 row.updated_at or row.executed_at,
                 tuple(row.provenance.get(_OWNER, ())),
             )
-            for row in connection.execute(found.order_by(RUNS.c.executed_at))
+            for row in connection.execute(query.order_by(RUNS.c.executed_at))
         ]
 
 
@@ -383,7 +385,7 @@ def _same(run: PendingRun) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _close(
+def _finalize(
     settings: Settings,
     which: tuple[sa.ColumnElement[bool], ...],
     status: Ending,
@@ -437,11 +439,11 @@ def _update(
     settings: Settings,
     which: tuple[sa.ColumnElement[bool], ...],
     values: dict[str, Any],
-    patience_secs: float = PATIENCE_SECS,
+    timeout_secs: float = TIMEOUT_SECS,
 ) -> bool:
     """Change one row; it needs no turn of its own."""
     with (
-        opened(settings, patience_secs) as engine,
+        opened(settings, timeout_secs) as engine,
         writing(engine, alone=False) as connection,
     ):
         return bool(connection.execute(RUNS.update().where(*which).values(values)).rowcount)

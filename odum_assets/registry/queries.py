@@ -6,8 +6,8 @@ amounts and fractions are `Decimal`, enums their members. Pages follow each othe
 offset. What is not known comes last in either direction, which is why no library does the paging:
 sqlakeyset takes columns without nulls only.
 
-Runs under way are rows like the others: `status`, `progress` and `phase` say how far they are.
-Events come from the file of a run that ended, so a run under way has none yet.
+Active runs are rows like the others: `status`, `progress` and `phase` say how far they are.
+Events come from the file of a run that ended, so an active run has none yet.
 """
 
 import base64
@@ -168,8 +168,8 @@ def list_runs(
     where = where or RunFilter()
     # One more than asked for tells whether there is a next page.
     keys = _keys(connection, name, is_down, where, limit + 1, _position(cursor, sort), offset)
-    found = sa.select(*_LISTED).where(RUNS.c.id.in_(keys[:limit]))
-    by_key = {row["id"]: dict(row) for row in connection.execute(found).mappings()}
+    query = sa.select(*_LISTED).where(RUNS.c.id.in_(keys[:limit]))
+    by_key = {row["id"]: dict(row) for row in connection.execute(query).mappings()}
     rows = [by_key[key] for key in keys[:limit]]
     following = _cursor(rows[-1], name, sort) if len(keys) > limit else None
     return Page(rows, following, count_runs(connection, where) if with_total else None)
@@ -177,9 +177,9 @@ def list_runs(
 
 def count_runs(connection: sa.Connection, where: RunFilter | None = None) -> int:
     """Return how many runs a filter leaves."""
-    found = sa.select(sa.func.count()).select_from(RUNS)
+    query = sa.select(sa.func.count()).select_from(RUNS)
     conditions = _conditions(connection, where or RunFilter())
-    return int(connection.execute(found.where(*conditions)).scalar_one())
+    return int(connection.execute(query.where(*conditions)).scalar_one())
 
 
 def get_run(connection: sa.Connection, run_id: str) -> Row | None:
@@ -196,36 +196,36 @@ def get_run(connection: sa.Connection, run_id: str) -> Row | None:
 
 def get_runs_of_dagster(connection: sa.Connection, dagster_run_id: str) -> list[Row]:
     """Return the runs of a Dagster run, in the order in which they came: several for a sweep."""
-    found = sa.select(*_LISTED).where(RUNS.c.dagster_run_id == dagster_run_id)
-    return _all(connection, found.order_by(RUNS.c.id))
+    query = sa.select(*_LISTED).where(RUNS.c.dagster_run_id == dagster_run_id)
+    return _all(connection, query.order_by(RUNS.c.id))
 
 
 def get_run_ids(connection: sa.Connection, dagster_run_ids: Sequence[str]) -> dict[str, str]:
     """Return the run ids of Dagster runs by their ids; unknown ones are left out."""
     which = RUNS.c.dagster_run_id.in_(dagster_run_ids)
-    found = connection.execute(sa.select(RUNS.c.dagster_run_id, RUNS.c.run_id).where(which))
-    return {row.dagster_run_id: row.run_id for row in found}
+    rows = connection.execute(sa.select(RUNS.c.dagster_run_id, RUNS.c.run_id).where(which))
+    return {row.dagster_run_id: row.run_id for row in rows}
 
 
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
     """Return several runs in the order of their ids; unknown ones are left out."""
-    known = [each for each in run_ids if is_run_id(each)]
-    found = sa.select(*_LISTED).where(RUNS.c.run_id.in_(known))
-    by_id = {row["run_id"]: dict(row) for row in connection.execute(found).mappings()}
-    return [by_id[each] for each in dict.fromkeys(run_ids) if each in by_id]
+    known = [run_id for run_id in run_ids if is_run_id(run_id)]
+    query = sa.select(*_LISTED).where(RUNS.c.run_id.in_(known))
+    by_id = {row["run_id"]: dict(row) for row in connection.execute(query).mappings()}
+    return [by_id[run_id] for run_id in dict.fromkeys(run_ids) if run_id in by_id]
 
 
 def list_artifacts(connection: sa.Connection, run_id: str) -> list[Row]:
     """Return the files of a run by path."""
     if not is_run_id(run_id):
         return []
-    found = (
+    query = (
         sa.select(ARTIFACTS)
         .join(RUNS, RUNS.c.id == ARTIFACTS.c.run_id)
         .where(RUNS.c.run_id == run_id)
         .order_by(ARTIFACTS.c.storage_path)
     )
-    return _all(connection, found)
+    return _all(connection, query)
 
 
 def list_events(
@@ -253,18 +253,18 @@ def list_events(
     if not is_run_id(run_id):
         return []
     key = sa.select(RUNS.c.id).where(RUNS.c.run_id == run_id).scalar_subquery()
-    found = (
+    query = (
         sa.select(EVENTS)
         .where(EVENTS.c.run_id == key, EVENTS.c.sequence > after)
         .order_by(EVENTS.c.sequence)
         .limit(limit)
     )
-    return _all(connection, _with(found, EVENTS.c.event_type, event_type))
+    return _all(connection, _with(query, EVENTS.c.event_type, event_type))
 
 
 def latest_events(connection: sa.Connection, event_type: str, limit: int = 100) -> list[Row]:
     """Return the newest events of a type over all runs, with the ids of their runs."""
-    found = (
+    query = (
         sa.select(
             RUNS.c.run_id,
             EVENTS.c.sequence,
@@ -277,18 +277,18 @@ def latest_events(connection: sa.Connection, event_type: str, limit: int = 100) 
         .order_by(EVENTS.c.timestamp.desc())
         .limit(limit)
     )
-    return _all(connection, found)
+    return _all(connection, query)
 
 
 def list_datasets(
     connection: sa.Connection, instrument: str | None = None, limit: int = 100, offset: int = 0
 ) -> list[Row]:
     """Return datasets by instrument and first day."""
-    found = sa.select(DATASETS).order_by(
+    query = sa.select(DATASETS).order_by(
         DATASETS.c.instrument, DATASETS.c.start_date, DATASETS.c.id
     )
-    found = _with(found, DATASETS.c.instrument, instrument)
-    return _all(connection, found.limit(limit).offset(offset))
+    query = _with(query, DATASETS.c.instrument, instrument)
+    return _all(connection, query.limit(limit).offset(offset))
 
 
 def count_datasets(connection: sa.Connection, instrument: str | None = None) -> int:
@@ -305,11 +305,11 @@ def list_strategies(
     connection: sa.Connection, name: str | None = None, limit: int = 100, offset: int = 0
 ) -> list[Row]:
     """Return strategies by name and version."""
-    found = sa.select(STRATEGIES).order_by(
+    query = sa.select(STRATEGIES).order_by(
         STRATEGIES.c.name, STRATEGIES.c.version, STRATEGIES.c.params_hash
     )
-    found = _with(found, STRATEGIES.c.name, name)
-    return _all(connection, found.limit(limit).offset(offset))
+    query = _with(query, STRATEGIES.c.name, name)
+    return _all(connection, query.limit(limit).offset(offset))
 
 
 def _keys(
@@ -324,12 +324,12 @@ def _keys(
     """Return the keys of a page; what is not known comes last in either direction."""
     column, key = RUNS.c[name], RUNS.c.id
     way = sa.desc if is_down else sa.asc
-    found = sa.select(key).where(*_conditions(connection, where))
+    query = sa.select(key).where(*_conditions(connection, where))
     if position is not None:
-        found = found.where(_after(column, is_down, position))
+        query = query.where(_after(column, is_down, position))
     order = way(column).nulls_last() if column.nullable else way(column)
-    found = found.order_by(order, way(key)).limit(limit).offset(offset)
-    return list(connection.execute(found).scalars())
+    query = query.order_by(order, way(key)).limit(limit).offset(offset)
+    return list(connection.execute(query).scalars())
 
 
 def _after(
@@ -340,8 +340,8 @@ def _after(
     if value is None:
         later = RUNS.c.id < key if is_down else RUNS.c.id > key
         return sa.and_(column.is_(None), later)
-    here, there = sa.tuple_(column, RUNS.c.id), sa.tuple_(sa.literal(value, column.type), key)
-    known = here < there if is_down else here > there
+    current, previous = sa.tuple_(column, RUNS.c.id), sa.tuple_(sa.literal(value, column.type), key)
+    known = current < previous if is_down else current > previous
     return sa.or_(known, column.is_(None)) if column.nullable else known
 
 
@@ -349,21 +349,21 @@ def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnEl
     equal = {name: getattr(where, name) for name in _EQUAL}
     for name, value in (*equal.items(), *((name, getattr(where, name)) for name in _MOMENTS)):
         _check_value(name, value)
-    found = [RUNS.c[name] == value for name, value in equal.items() if value is not None]
+    conditions = [RUNS.c[name] == value for name, value in equal.items() if value is not None]
     if where.status is not None:
         statuses = [where.status] if isinstance(where.status, RunStatus) else [*where.status]
         is_pending = sorted(statuses) == sorted(PENDING)
-        found.append(IS_PENDING if is_pending else RUNS.c.status.in_(statuses))
+        conditions.append(IS_PENDING if is_pending else RUNS.c.status.in_(statuses))
     if where.executed_from is not None:
-        found.append(RUNS.c.executed_at >= where.executed_from)
+        conditions.append(RUNS.c.executed_at >= where.executed_from)
     if where.executed_to is not None:
-        found.append(RUNS.c.executed_at < where.executed_to)
+        conditions.append(RUNS.c.executed_at < where.executed_to)
     if where.params is not None:
         if connection.dialect.name == "postgresql":
-            found.append(RUNS.c.params.op("@>")(sa.literal(where.params, RUNS.c.params.type)))
+            conditions.append(RUNS.c.params.op("@>")(sa.literal(where.params, RUNS.c.params.type)))
         else:
-            found += _holding("$", where.params)
-    return found
+            conditions += _holding("$", where.params)
+    return conditions
 
 
 def _check_value(name: str, value: Any) -> None:  # noqa: ANN401 - any value of a filter
@@ -398,18 +398,18 @@ def _holding(path: str, value: Any) -> Iterator[sa.ColumnElement[bool]]:  # noqa
             yield from _holding(f'{path}."{name}"', inner)
     elif isinstance(value, list):
         yield kind == "array"
-        for each in value:
-            if isinstance(each, dict | list):
+        for item in value:
+            if isinstance(item, dict | list):
                 raise QueryError("params: lists of plain values only")
             items = sa.func.json_each(inside, path).table_valued("value", "type")
-            one = sa.select(1).select_from(items).where(*_is(items.c.value, items.c.type, each))
+            one = sa.select(1).select_from(items).where(*_is(items.c.value, items.c.type, item))
             yield one.correlate(RUNS).exists()
     else:
         yield from _is(sa.func.json_extract(inside, path), kind, value)
 
 
 def _is(
-    found: sa.ColumnElement[Any],
+    stored: sa.ColumnElement[Any],
     kind: sa.ColumnElement[Any],
     value: Any,  # noqa: ANN401 - any plain JSON value
 ) -> Iterator[sa.ColumnElement[bool]]:
@@ -418,10 +418,10 @@ def _is(
         yield kind == {None: "null", True: "true", False: "false"}[value]
     elif isinstance(value, str):
         yield kind == "text"
-        yield found == value
+        yield stored == value
     else:
         yield kind.in_(["integer", "real"])
-        yield found == sa.literal(value)
+        yield stored == sa.literal(value)
 
 
 def _sorting(sort: str) -> tuple[str, bool]:
@@ -451,9 +451,9 @@ def _position(cursor: str | None, sort: str) -> tuple[Any, int] | None:
         if of != sort or type(key) is not int or not 0 <= key <= _LARGEST:
             raise ValueError
         name = sort.removeprefix("-")
-        place = _parsed(RUNS.c[name].type, value)
-        _check_value(name, place)
-        return place, key
+        position = _parsed(RUNS.c[name].type, value)
+        _check_value(name, position)
+        return position, key
     except (ValueError, TypeError, ArithmeticError, QueryError):
         raise QueryError(
             f"cursor: not one that a list sorted by {sort} gave; start again without it"
@@ -469,8 +469,8 @@ def _parsed(kind: sa.types.TypeEngine[Any], value: Any) -> Any:  # noqa: ANN401 
         return Decimal(value)
     if isinstance(kind, sa.Enum) and kind.enum_class is not None:
         return kind.enum_class(value)
-    wanted = str if isinstance(kind, sa.String) else int
-    if type(value) is not wanted:
+    expected = str if isinstance(kind, sa.String) else int
+    if type(value) is not expected:
         raise TypeError
     return value
 
@@ -481,8 +481,8 @@ def _with(statement: sa.Select[Any], column: sa.Column[Any], value: str | None) 
 
 
 def _count(connection: sa.Connection, column: sa.Column[Any], value: str | None) -> int:
-    found = _with(sa.select(sa.func.count()).select_from(column.table), column, value)
-    return int(connection.execute(found).scalar_one())
+    query = _with(sa.select(sa.func.count()).select_from(column.table), column, value)
+    return int(connection.execute(query).scalar_one())
 
 
 def _one(connection: sa.Connection, statement: sa.Select[Any]) -> Row | None:

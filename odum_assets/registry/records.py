@@ -108,7 +108,7 @@ def record_of(store: ResultStore, run_id: str) -> Record:
 
 
 def pending_row(request: Row, status: RunStatus, moment: datetime) -> Row:
-    """Return the row of ``runs`` of a run under way.
+    """Return the row of ``runs`` of an active run.
 
     Parameters
     ----------
@@ -244,10 +244,13 @@ def _failed(store: ResultStore, run_id: str) -> Record:
 
 def _reached(document: Row) -> Row:
     """Return how far a failed run came."""
-    found = document.get("progress")
-    if found is None:
+    progress = document.get("progress")
+    if progress is None:
         return {"progress": None, "phase": None}
-    return {"progress": Decimal(repr(float(found["done"]))), "phase": found["text"][:PHASE_LIMIT]}
+    return {
+        "progress": Decimal(repr(float(progress["done"]))),
+        "phase": progress["text"][:PHASE_LIMIT],
+    }
 
 
 def _asked(document: Row) -> Row:
@@ -310,12 +313,12 @@ def _figure(summary: Row, name: str, path: str) -> Any:  # noqa: ANN401 - whatev
 
 def _dataset(metadata: Row, created: datetime) -> Row:
     key = parse_instrument_key(metadata["instrument_key"])
-    parts = sorted(metadata["catalog"], key=lambda each: (each["data_type"], each["day"]))
+    parts = sorted(metadata["catalog"], key=lambda part: (part["data_type"], part["day"]))
     identity = {
         "instrument": str(key),
-        "partitions": [[each["data_type"], each["day"], each["digest"]] for each in parts],
+        "partitions": [[part["data_type"], part["day"], part["digest"]] for part in parts],
     }
-    days = sorted({each["day"] for each in parts})
+    days = sorted({part["day"] for part in parts})
     first, last = _midnight(days[0]), _midnight(days[-1])
     span = days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}"
     return {
@@ -327,8 +330,8 @@ def _dataset(metadata: Row, created: datetime) -> Row:
         "timeframe": _TICKS,
         "start_date": first,
         "end_date": last + timedelta(days=1),
-        "row_count": sum(each["rows"] for each in parts),
-        "rejected_count": sum(each["rejected"] for each in parts),
+        "row_count": sum(part["rows"] for part in parts),
+        "rejected_count": sum(part["rejected"] for part in parts),
         "partitions": parts,
         "created_at": created,
     }
@@ -405,7 +408,7 @@ def _artifact(file: StoredFile) -> Row:
 def _events(summary: Row, metadata: Row, created: datetime) -> list[Row]:
     """Return what a reader of a run should know, in order: market, refusals, flags, the end."""
     window = metadata["window"]
-    found = [
+    events = [
         ("market_start", _moment(window["first_trade"]), {"ts": window["first_trade"]}),
         ("market_end", _moment(window["last_trade"]), {"ts": window["last_trade"]}),
         ("metric", created, {"rows_replayed": metadata["rows_replayed"], **metadata["resources"]}),
@@ -416,7 +419,7 @@ def _events(summary: Row, metadata: Row, created: datetime) -> list[Row]:
         *(("warning", created, {"text": flag}) for flag in summary["flags"]),
         (RunStatus.SUCCEEDED.value, created, {"digest": metadata["digest"]}),
     ]
-    return [_event(index, *each) for index, each in enumerate(found)]
+    return [_event(index, *event) for index, event in enumerate(events)]
 
 
 def _event(sequence: int, kind: str, moment: datetime, payload: Row) -> Row:

@@ -1,4 +1,4 @@
-"""Bringing runs into the registry: one when it ends, or all of them anew."""
+"""Bringing runs into the registry: one when it ends, or rebuild all of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,15 +13,15 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from odum_assets.registry import schema
 from odum_assets.registry.bulk import load
 from odum_assets.registry.database import (
-    PATIENCE_SECS,
+    TIMEOUT_SECS,
     RegistryError,
     create_engine,
+    display_url,
     is_of_database,
     reading,
     reason_of,
     registry_url,
     result_store,
-    shown,
     writing,
 )
 from odum_assets.registry.fitting import require_fits
@@ -44,7 +44,7 @@ class RebuildReport:
     runs : int
         Runs that were registered from their files.
     pending : int
-        Runs under way that were taken over.
+        Active runs that were taken over.
     problems : list of str
         Files that could not be read, each with the reason.
     set_aside : Path or None
@@ -60,7 +60,7 @@ class RebuildReport:
     notes: list[str] = field(default_factory=list)
 
 
-def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> sa.Engine:
+def open_registry(settings: Settings, timeout_secs: float = TIMEOUT_SECS) -> sa.Engine:
     """Return the engine of a registry that is ready for use; dispose of it at the end.
 
     The SQLite file needs no setting up: it is made, filled from the result files and upgraded where
@@ -69,8 +69,8 @@ def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> s
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
-    patience_secs : float
+        Paths of results and registry.
+    timeout_secs : float
         How long to wait for a lock that another process holds.
 
     Raises
@@ -82,7 +82,7 @@ def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> s
     is_file = url.drivername == "sqlite"
     if is_file:
         settings.results_path.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, patience_secs)
+    engine = create_engine(url, timeout_secs)
     try:
         with reading(engine) as connection:
             version = schema.current_version(connection)
@@ -90,7 +90,7 @@ def open_registry(settings: Settings, patience_secs: float = PATIENCE_SECS) -> s
             return engine
         if not is_file:
             raise RegistryError(
-                f"registry {shown(url)}: the tables are at version {version or 'none'}, this "
+                f"registry {display_url(url)}: the tables are at version {version or 'none'}, this "
                 f"program needs {schema.VERSION}; run: odum registry upgrade"
             )
         upgrade_registry(engine, result_store(settings))
@@ -115,7 +115,7 @@ def upgrade_registry(
     store : ResultStore
         The result files.
     pending : sequence of dict
-        Rows of runs under way, for new tables.
+        Rows of active runs, for new tables.
     progress : callable, optional
         Called with the number of runs that were read.
 
@@ -134,8 +134,8 @@ def upgrade_registry(
         version = schema.current_version(connection)
         if not schema.is_known(version):
             raise RegistryError(
-                f"registry {shown(engine.url)}: version {version} is newer than this program; "
-                "use the program that made it, or another DATABASE_URL"
+                f"registry {display_url(engine.url)}: version {version} is newer than this "
+                "program; use that version, or another DATABASE_URL"
             )
         schema.upgrade(connection)
         filled = None
@@ -147,9 +147,9 @@ def upgrade_registry(
 
 
 @contextmanager
-def opened(settings: Settings, patience_secs: float = PATIENCE_SECS) -> Iterator[sa.Engine]:
+def opened(settings: Settings, timeout_secs: float = TIMEOUT_SECS) -> Iterator[sa.Engine]:
     """Open a registry and dispose of its connections at the end."""
-    engine = open_registry(settings, patience_secs)
+    engine = open_registry(settings, timeout_secs)
     try:
         yield engine
     finally:
@@ -162,7 +162,7 @@ def register_run(settings: Settings, run_id: str) -> None:
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     run_id : str
         The run.
 
@@ -185,9 +185,9 @@ def register_run(settings: Settings, run_id: str) -> None:
 def rebuild(
     engine: sa.Engine, store: ResultStore, progress: Callable[[int], None] | None = None
 ) -> RebuildReport:
-    """Make the whole registry anew from the result files; readers see the old one until the end.
+    """Rebuild the whole registry from the result files; readers see the old one until the end.
 
-    Runs under way have no file: their rows (queued, running) are taken over as they are, unless a
+    Active runs have no file: their rows (queued, running) are taken over as they are, unless a
     file says by now how the run ended. Every other row goes, and comes back only from its file. A
     run that is registered meanwhile waits until the end.
 
@@ -223,7 +223,7 @@ def register_record(connection: sa.Connection, record: Record) -> None:
 
 
 def pending_rows(connection: sa.Connection) -> list[Row]:
-    """Return the rows of runs under way, in order of their keys."""
+    """Return the rows of active runs, in order of their keys."""
     under_way = sa.select(RUNS).where(IS_PENDING).order_by(RUNS.c.id)
     return [dict(row) for row in connection.execute(under_way).mappings()]
 
@@ -244,7 +244,7 @@ def _refusing(connection: sa.Connection, record: Record) -> Iterator[None]:
         if is_of_database(error):
             raise
         raise ResultError(
-            f"{record.path}: the registry cannot hold what it says ({reason_of(error)}); move it "
+            f"{record.path}: the registry cannot store its values ({reason_of(error)}); move it "
             "away or run the backtest again"
         ) from error
 
@@ -265,11 +265,11 @@ def _write_record(connection: sa.Connection, record: Record) -> None:
     row = {**record.run, "dataset_id": dataset_id, "strategy_id": strategy_id}
     statement = insert(connection)(RUNS).values(row)
     changes = {name: statement.excluded[name] for name in row if name != "run_id"}
-    made = statement.on_conflict_do_update(index_elements=["run_id"], set_=changes)
-    key = connection.execute(made.returning(RUNS.c.id)).scalar_one()
+    upsert = statement.on_conflict_do_update(index_elements=["run_id"], set_=changes)
+    key = connection.execute(upsert.returning(RUNS.c.id)).scalar_one()
     for table, rows in ((ARTIFACTS, record.artifacts), (EVENTS, record.events)):
         connection.execute(table.delete().where(table.c.run_id == key))
-        load(connection, table, [{"run_id": key, **each} for each in rows])
+        load(connection, table, [{"run_id": key, **row} for row in rows])
 
 
 def _upsert_parent(
@@ -284,10 +284,10 @@ def _upsert_parent(
         (statement.excluded.created_at < table.c.created_at, statement.excluded.created_at),
         else_=table.c.created_at,
     )
-    made = statement.on_conflict_do_update(
+    upsert = statement.on_conflict_do_update(
         index_elements=identity, set_={"created_at": earlier}
     ).returning(table.c.id)
-    key: int = connection.execute(made).scalar_one()
+    key: int = connection.execute(upsert).scalar_one()
     return key
 
 
@@ -308,7 +308,7 @@ class _Keys:
         """Return the key of a row, which is kept for loading when it is new."""
         if row is None:
             return None
-        name = tuple(row[each] for each in identity)
+        name = tuple(row[column] for column in identity)
         if name not in self._known:
             self._last += 1
             self._known[name] = self._last
@@ -319,7 +319,7 @@ class _Keys:
         """Return the rows that were not loaded yet."""
         return list(self._new.values())
 
-    def settle(self, *, loaded: bool) -> None:
+    def finish(self, *, loaded: bool) -> None:
         """Take the new rows as loaded, or forget them."""
         if not loaded:
             for name in self._new:
@@ -355,15 +355,15 @@ class _Loader:
                 self.load(records[middle:])
                 return
             self._done.problems.append(
-                f"{records[0].path}: the registry cannot hold what it says ({reason_of(error)}); "
+                f"{records[0].path}: the registry cannot store its values ({reason_of(error)}); "
                 "move it away or run the backtest again"
             )
         else:
             self._settle(loaded=True)
             self._done.runs += len(records)
-            for each in records:
-                self._done.problems += each.problems
-                self.loaded.add(each.run["run_id"])
+            for record in records:
+                self._done.problems += record.problems
+                self.loaded.add(record.run["run_id"])
 
     def next_key(self) -> int:
         """Return a key that no run has."""
@@ -377,16 +377,16 @@ class _Loader:
             dataset = self._datasets.of(record.dataset, "content_hash")
             strategy = self._strategies.of(record.strategy, "name", "version", "params_hash")
             runs.append({"id": key, **record.run, "dataset_id": dataset, "strategy_id": strategy})
-            artifacts += [{"run_id": key, **each} for each in record.artifacts]
-            events += [{"run_id": key, **each} for each in record.events]
+            artifacts += [{"run_id": key, **artifact} for artifact in record.artifacts]
+            events += [{"run_id": key, **event} for event in record.events]
         load(self._connection, DATASETS, self._datasets.new())
         load(self._connection, STRATEGIES, self._strategies.new())
         for table, rows in ((RUNS, runs), (ARTIFACTS, artifacts), (EVENTS, events)):
             load(self._connection, table, rows)
 
     def _settle(self, *, loaded: bool) -> None:
-        self._datasets.settle(loaded=loaded)
-        self._strategies.settle(loaded=loaded)
+        self._datasets.finish(loaded=loaded)
+        self._strategies.finish(loaded=loaded)
 
 
 def _fill(
@@ -395,7 +395,7 @@ def _fill(
     progress: Callable[[int], None] | None,
     pending: Sequence[Row],
 ) -> RebuildReport:
-    """Load everything into empty tables, a batch of runs at a time, and the runs under way last."""
+    """Load everything into empty tables, a batch of runs at a time, and the active runs last."""
     done = RebuildReport()
     loader = _Loader(connection, done)
     records: list[Record] = []

@@ -18,10 +18,10 @@ from odum_assets.registry.database import (
     DamagedRegistryError,
     RegistryError,
     create_engine,
+    display_url,
     reading,
     registry_url,
     result_store,
-    shown,
 )
 from odum_assets.registry.records import Row
 from odum_assets.registry.register import (
@@ -47,7 +47,7 @@ def rebuild_registry(
     Parameters
     ----------
     settings : Settings
-        Where results and registry lie.
+        Paths of results and registry.
     progress : callable, optional
         Called with the number of runs that were read.
 
@@ -61,12 +61,12 @@ def rebuild_registry(
             with opened(settings) as engine:
                 return rebuild(engine, result_store(settings), progress)
         except DamagedRegistryError:
-            # Where the damage lies may show only when everything is written anew.
+            # Where the damage is may show only when everything is rewritten.
             if registry_url(settings).drivername != "sqlite":
                 raise
     url = registry_url(settings)
     if url.drivername != "sqlite":
-        raise RegistryError(f"registry {shown(url)}: {find_damage(settings)}; {remedy(url)}")
+        raise RegistryError(f"registry {display_url(url)}: {find_damage(settings)}; {remedy(url)}")
     pending = _readable_pending(url)
     aside = _set_aside(Path(str(url.database)))
     engine = create_engine(url)
@@ -77,7 +77,7 @@ def rebuild_registry(
     done = RebuildReport() if done is None else done
     done.set_aside = aside
     if pending is None:
-        done.notes.append("runs under way could not be read from it; they register at their end")
+        done.notes.append("active runs could not be read from it; they register when they end")
     return done
 
 
@@ -96,9 +96,9 @@ def find_damage(settings: Settings) -> str | None:
         if not any(_beside(path, suffix).exists() for suffix in _SUFFIXES):
             return None
         for suffix in _SUFFIXES:
-            place = _beside(path, suffix)
-            if place.exists() and not place.is_file():
-                return f"a folder or a device lies at {place}, where a file of the database belongs"
+            file = _beside(path, suffix)
+            if file.exists() and not file.is_file():
+                return f"{file} is a folder or device, not a file of the database; move it away"
     engine = create_engine(url)
     try:
         with reading(engine) as connection:
@@ -112,7 +112,7 @@ def find_damage(settings: Settings) -> str | None:
 def remedy(url: sa.URL) -> str:
     """Return what to do with a damaged registry."""
     if url.drivername == "sqlite":
-        return "run: odum registry rebuild, which sets the file aside"
+        return "run: odum registry rebuild, which renames the file"
     return (
         f"drop the schema {SCHEMA} of the database and run: odum registry upgrade (every row comes "
         "back from the result files)"
@@ -122,9 +122,9 @@ def remedy(url: sa.URL) -> str:
 def _file_damage(connection: sa.Connection) -> str | None:
     lines = connection.exec_driver_sql("PRAGMA integrity_check(3)").scalars().all()
     if list(lines) != ["ok"]:
-        return "; ".join(" ".join(str(each).split()) for each in lines)[:300]
+        return "; ".join(" ".join(str(line).split()) for line in lines)[:300]
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    return None if broken is None else f"rows of {broken[0]} refer to rows that are not there"
+    return None if broken is None else f"rows of {broken[0]} refer to missing rows"
 
 
 def _table_damage(connection: sa.Connection) -> str | None:
@@ -133,16 +133,20 @@ def _table_damage(connection: sa.Connection) -> str | None:
         version = schema.current_version(connection)
         if not schema.is_known(version):
             return f"its tables are of version {version}, which this program does not know"
-        found = schema.differences(connection) if version == schema.VERSION else []
+        differences = schema.differences(connection) if version == schema.VERSION else []
     except (sa.exc.DBAPIError, RegistryError):
         raise
     except Exception as error:  # noqa: BLE001 - Alembic on tables of any shape
         return f"its tables cannot be read ({type(error).__name__}: {error})"
-    return f"its tables are not those of the version: {'; '.join(found)[:300]}" if found else None
+    return (
+        f"its tables are not those of the version: {'; '.join(differences)[:300]}"
+        if differences
+        else None
+    )
 
 
 def _readable_pending(url: sa.URL) -> list[Row] | None:
-    """Return the rows of runs under way, None where they cannot be read."""
+    """Return the rows of active runs, None where they cannot be read."""
     engine = create_engine(url)
     try:
         with reading(engine) as connection:
@@ -155,20 +159,20 @@ def _readable_pending(url: sa.URL) -> list[Row] | None:
 
 def _set_aside(path: Path) -> Path | None:
     """Rename the files of a database, and return what the first one is called now."""
-    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    target = path.with_name(f"{path.name}.damaged-{stamp}")
+    timestamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    target = path.with_name(f"{path.name}.damaged-{timestamp}")
     number = 1
     while target.exists():
         number += 1
-        target = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+        target = path.with_name(f"{path.name}.damaged-{timestamp}-{number}")
     try:
         for suffix in reversed(_SUFFIXES):
-            if (place := _beside(path, suffix)).exists():
-                place.rename(_beside(target, suffix))
+            if (file := _beside(path, suffix)).exists():
+                file.rename(_beside(target, suffix))
     except OSError as error:
         raise RegistryError(
-            f"registry {path}: damaged, and cannot be set aside ({error.strerror or error}); move "
-            "it away yourself, then run: odum registry rebuild"
+            f"registry {path}: damaged, and cannot be renamed ({error.strerror or error}); move "
+            "it away, then run: odum registry rebuild"
         ) from error
     return target
 

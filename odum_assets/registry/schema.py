@@ -78,7 +78,7 @@ def differences(connection: sa.Connection) -> list[str]:
     """Return how the tables of a database differ from the models; none: not at all."""
     from alembic.autogenerate import compare_metadata
 
-    return [str(each) for each in compare_metadata(_context(connection), METADATA)]
+    return [str(difference) for difference in compare_metadata(_context(connection), METADATA)]
 
 
 def _adapt_tables(connection: sa.Connection) -> None:

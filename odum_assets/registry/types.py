@@ -129,7 +129,7 @@ def enumeration(kind: type[StrEnum], name: str) -> sa.Enum:
     return sa.Enum(
         kind,
         name=name,
-        values_callable=lambda members: [each.value for each in members],
+        values_callable=lambda members: [member.value for member in members],
         create_constraint=True,
     )
 

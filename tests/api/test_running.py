@@ -21,7 +21,7 @@ import urllib3
 from live import DAYS, KEY, SLOW, Live, started_in
 from service import BTC, REPOSITORY, Reply, clean_environment
 
-from odum_assets.api.dagster_client import DagsterClient, Look
+from odum_assets.api.dagster_client import DagsterClient, Snapshot
 from odum_assets.api.following import Following, StreamEvent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
@@ -255,7 +255,7 @@ def test_a_run_of_a_command_is_stopped_like_by_ctrl_c(live: Live) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert [line for line in err.splitlines() if "stopped" in line] == [
-        "stopped; nothing was left half-written"
+        "stopped; no partial files were left"
     ]
     assert "Traceback" not in err
     assert live.wait_ended(run_id, 30)["status"] == "canceled"
@@ -421,9 +421,9 @@ def test_a_run_is_asked_for_once_however_many_follow_it(live: Live) -> None:
     looked: list[str | None] = []
 
     class Counting(DagsterClient):
-        def look(self, dagster_run_id: str, cursor: str | None = None) -> Look:
+        def poll(self, dagster_run_id: str, cursor: str | None = None) -> Snapshot:
             looked.append(cursor)
-            return super().look(dagster_run_id, cursor)
+            return super().poll(dagster_run_id, cursor)
 
     async def read(following: Following, after: int, events: int) -> list[StreamEvent]:
         async with aclosing(following.follow(dagster_run_id, after)) as told:

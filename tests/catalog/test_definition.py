@@ -195,7 +195,7 @@ def test_a_catalog_of_somebody_else_gets_no_definition(tmp_path: Path) -> None:
     folder = tmp_path / "catalog/data/trades" / KEY.nautilus_id
     folder.mkdir(parents=True)
     pq.write_table(trades_table(some_trades(3)), folder / "theirs.parquet")
-    with pytest.raises(DataError, match="no conversion wrote"):
+    with pytest.raises(DataError, match="not written by a conversion"):
         convert(tmp_path)
     assert not definition_folder(tmp_path / "catalog", KEY).exists()
 

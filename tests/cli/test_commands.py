@@ -26,7 +26,7 @@ def test_generate_writes_what_it_says_and_never_replaces_unasked(folder: Path, o
     assert all(Path(each["path"]).is_relative_to(folder / "data") for each in files)
     again = odum(*ask)
     assert again.code == 1
-    assert "6 of the files are there already" in again.err
+    assert "6 of the files already exist" in again.err
     assert odum(*ask, "--overwrite", "--json").json == first.json
 
 
@@ -208,14 +208,17 @@ RUN = ["--config", BTC, "--start", "2024-01-01T12:00:00Z", "--end", "2024-01-01T
 TWAP = ["--exec-algorithm", "TWAP", "--exec-algorithm-params"]
 MISUSED = [
     (["convert", "binance_futures_btcusd_l2", "--all"], "did you mean binance_futures_btcusdt"),
-    (["convert", BTC], "say which days"),
+    (["convert", BTC], "give the days"),
     (["convert", "--all"], "either a CONFIG or --instrument"),
-    (["convert", BTC, "--day", "18 July"], "is no day"),
+    (["convert", BTC, "--day", "18 July"], "is not a valid day"),
     (["convert", BTC, "--from", "2024-01-02", "--to", "2024-01-01"], "before --from"),
     (["backtest", BTC, "--day", "2024-01-01", "--fast", "--report"], "exclude each other"),
     (["backtest", BTC], "open time_window"),
     (["backtest", BTC, "--window"], "needs both ends"),
-    (["backtest", BTC, "--day", "2024-01-01", "--exec-algorithm-params", "{}x"], "not JSON"),
+    (
+        ["backtest", BTC, "--day", "2024-01-01", "--exec-algorithm-params", "{}x"],
+        "is not valid JSON",
+    ),
     (
         ["backtest", BTC, "--day", "2024-01-01", *TWAP, '{"horizon": 2}'],
         'did you mean "horizon_secs"',
@@ -244,13 +247,13 @@ def test_misuse_ends_with_2_and_says_what_is_meant(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--instrument", "ETHUSDT", *RUN], "is not that of"),
+        (["--instrument", "ETHUSDT", *RUN], "does not match"),
         (["--instrument", "BTCUSDT", *RUN, "--dataset", "day-2024-01-02"], "day-2024-01-01"),
         (["--instrument", "BTCUSDT", *RUN, "--fast", "--report"], "exclude each other"),
         (["--instrument", "BTCUSDT", *RUN, "--fast", "--export_ticks"], "needs --report"),
         (["--instrument", "BTCUSDT", *RUN, "--data_source", "gcs"], "not supported yet"),
         (["--instrument", "BTCUSDT", *RUN, "--exec_algorithm", "POV"], "POV"),
-        (["--instrument", "BTCUSDT", *RUN[:4], "--end", "2023-01-01T00:00:00Z"], "before the end"),
+        (["--instrument", "BTCUSDT", *RUN[:4], "--end", "2023-01-01T00:00:00Z"], "before end"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -268,7 +271,7 @@ def test_the_demo_leaves_real_data_alone(
     monkeypatch.setenv("UNIFIED_CLOUD_LOCAL_PATH", str(folder / "real"))
     ran = odum("demo")
     assert ran.code == 1
-    assert "not for sample data" in ran.err
+    assert "no sample data are written there" in ran.err
     assert list((folder / "real").rglob("*.parquet")) == []
 
 

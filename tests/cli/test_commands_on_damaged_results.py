@@ -76,7 +76,9 @@ def test_a_report_that_is_gone_is_said_to_be(copied: Path, odum: Odum) -> None:
     assert "report" not in odum("results", "show", first.stem, "--json").json["files"]
     checked = odum("registry", "check")
     assert checked.code == 1
-    assert f"1 runs are registered with a report that is gone ({first.stem})" in checked.err
+    assert (
+        f"1 runs are registered with a report that no longer exists ({first.stem})" in checked.err
+    )
     assert odum("registry", "rebuild").code == 0
     assert odum("registry", "check").code == 0
 
@@ -88,7 +90,7 @@ def test_a_damaged_registry_is_rebuilt(copied: Path, odum: Odum) -> None:
     checked = odum("registry", "check")
     assert "registry: has problems" in checked.out
     assert checked.code == 1
-    assert "odum registry rebuild, which sets the file aside" in checked.err
+    assert "odum registry rebuild, which renames the file" in checked.err
     upgraded = odum("registry", "upgrade")
     assert upgraded.code == 1
     assert "odum registry rebuild" in upgraded.err

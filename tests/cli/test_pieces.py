@@ -8,7 +8,7 @@ from odum_assets.cli.rendering import amount, count, duration, percent, price, q
 from odum_assets.config.instrument_names import spellings
 from odum_assets.errors import InvalidRequestError
 from odum_assets.instruments import parse_instrument_key
-from odum_assets.orchestration.days import parse_moment, require_moment
+from odum_assets.orchestration.days import parse_time, require_time
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_spellings_of_an_instrument(key: str, text: str, same: bool) -> None:
 )
 def test_what_is_advised_for_a_time_without_a_zone_is_taken(text: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        parse_moment("start", text, None)
+        parse_time("start", text, None)
     advised = re.search(r"add Z for UTC: (.*)$", str(refused.value))
     assert advised is not None
-    assert parse_moment("start", advised[1], None) == require_moment("start", advised[1])
+    assert parse_time("start", advised[1], None) == require_time("start", advised[1])

@@ -90,7 +90,7 @@ def test_a_stopped_command_stops_everything_and_leaves_nothing_half_written(
     _, errors = process.communicate(timeout=30)
     if sign == signal.SIGINT:
         assert process.returncode == 130, errors
-        assert "stopped; nothing was left half-written" in errors
+        assert "stopped; no partial files were left" in errors
     deadline = time.monotonic() + 10
     while processes_in(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)

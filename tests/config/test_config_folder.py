@@ -53,7 +53,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "link": (_broken_link, "cannot be read: No such file"),
     "pipe": (os.mkfifo, "a folder or a device, not a file"),
     "latin": (lambda path: path.write_bytes(b'{"a": "\xff"}'), "not UTF-8"),
-    "digits": (lambda path: path.write_bytes(b'{"a": ' + b"9" * 9000 + b"}"), "not usable"),
+    "digits": (lambda path: path.write_bytes(b'{"a": ' + b"9" * 9000 + b"}"), "not valid"),
 }
 
 

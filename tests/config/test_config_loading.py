@@ -105,7 +105,7 @@ def test_the_schema_writes_numbers_as_numbers() -> None:
         (b'"x"', "line 1, column 1: allowed one JSON object {...}"),
         (b'{"a": "\xff"}', "not UTF-8 text (byte 7); save it as UTF-8"),
         (b'{"a": ' + b"[" * 100_000, "nested too deeply"),
-        (b'{"a": ' + b"1" * 10_000 + b"}", "not usable: "),
+        (b'{"a": ' + b"1" * 10_000 + b"}", "not valid: "),
     ],
 )
 def test_a_file_that_is_no_json_object(tmp_path: Path, content: bytes, text: str) -> None:
@@ -151,8 +151,8 @@ def test_a_number_that_json_does_not_have(tmp_path: Path) -> None:
         load_config(file)
 
     assert str(caught.value).splitlines() == [
-        f"{file}: venue.maker_fee: found NaN, which JSON does not have",
-        f"{file}: venue.taker_fee: found -Infinity, which JSON does not have",
+        f"{file}: venue.maker_fee: found NaN, which is not valid JSON",
+        f"{file}: venue.taker_fee: found -Infinity, which is not valid JSON",
     ]
 
 

@@ -547,7 +547,7 @@ def test_trades_and_books_are_of_one_instrument(problems: Problems) -> None:
         (f"gs://bucket/day-*/{BTC}.parquet", "allowed a path below the raw root"),
         (f"C:/data/day-*/{BTC}.parquet", "allowed a path below the raw root"),
         (f"~/data/day-*/{BTC}.parquet", "allowed a path below the raw root"),
-        (f"data\\day-*/{BTC}.parquet", "write / in place of a backslash"),
+        (f"data\\day-*/{BTC}.parquet", "write / instead of a backslash"),
         (f"../day-*/{BTC}.parquet", 'allowed a path below the raw root without ".."'),
         (f"a//day-*/{BTC}.parquet", 'allowed a path below the raw root without ".."'),
         (f"data/{BTC}.parquet", "allowed exactly one day-* folder (found 0)"),
@@ -642,7 +642,7 @@ def test_a_balance_has_the_decimals_of_its_currency(
         if decimals is None
         else [
             f"venue.starting_balance: found {balance}, allowed up to {decimals} decimals: accounts "
-            f"in {currency} are kept to these"
+            f"in {currency} have no more"
         ]
     )
 

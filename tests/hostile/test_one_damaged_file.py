@@ -20,7 +20,7 @@ from odum_assets.config import instrument_spec, load_config
 from odum_assets.errors import DataError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.orchestration import discovery
-from odum_assets.orchestration.discovery import Cursor, look
+from odum_assets.orchestration.discovery import Cursor, discover
 from odum_assets.orchestration.project import load_project
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.sample import SampleSpec, write_sample
@@ -39,7 +39,7 @@ def test_a_half_written_configuration_stops_no_other(project: Project) -> None:
     half.write_text(HALF)
     code, printed = project.odum(*RUN)
     assert code == 0, printed
-    assert f"! left out: {half}: not JSON at line 1" in printed
+    assert f"! left out of the graph: {half}: not JSON at line 1" in printed
     for command in (("data", "list"), ("convert", BTC, "--all")):
         code, printed = project.odum(*command)
         assert code == 0, printed
@@ -136,7 +136,7 @@ def test_a_bad_address_stops_its_own_instrument_only(with_url: Project) -> None:
 
 def test_the_sensor_goes_on_beside_a_bad_address(with_url: Project) -> None:
     (with_url.raw().parents[1] / "_SUCCESS").touch()
-    found = look(
+    found = discover(
         load_project(load_settings()), Cursor(), now=0, today=date(2024, 2, 1), stable_secs=30
     )
     assert [(run.config.name, run.day) for run in found.runs] == [(BTC, DAY)]
@@ -151,18 +151,18 @@ def test_a_store_that_fails_for_a_while_is_not_forgotten(
     (project.raw().parents[1] / "_SUCCESS").touch()
     loaded = load_project(load_settings())
     times = {"today": date(2024, 2, 1), "stable_secs": 30}
-    first = look(loaded, Cursor(), now=0, **times)
+    first = discover(loaded, Cursor(), now=0, **times)
 
     def fails(feed: str) -> list[date]:
         raise DataError(f"{feed}: cannot be read (timed out)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(discovery, "list_feed_days", fails)
-        away = look(loaded, first.cursor, now=10, **times)
+        patch.setattr(discovery, "list_folder_days", fails)
+        away = discover(loaded, first.cursor, now=10, **times)
     assert away.runs == ()
     assert any("timed out" in note for note in away.notes)
     assert away.cursor.done == first.cursor.done
-    assert look(loaded, away.cursor, now=20, **times).runs == ()
+    assert discover(loaded, away.cursor, now=20, **times).runs == ()
 
 
 @pytest.mark.parametrize("below", ["", "raw_tick_data"])

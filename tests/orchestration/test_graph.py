@@ -155,7 +155,7 @@ def test_a_broken_config_is_left_out_and_named(
     assert _keys(definitions).keys() == _keys(graph.definitions).keys()
     dg.Definitions.validate_loadable(definitions)
     assert f"{folder / 'broken.json'}: not JSON at line 1" in caplog.text
-    shown = (definitions.metadata or {})["left out: broken.json"]
+    shown = (definitions.metadata or {})["left out of the graph: broken.json"]
     assert "not JSON at line 1" in str(shown.value)
 
 

@@ -229,7 +229,9 @@ def test_unknown_assets_and_partitions_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="no such asset: backtest/nobody/result"):
         materialize(instance, graph, [("backtest", "nobody", "result")], DAY)
-    with pytest.raises(ConfigError, match=r"'2016-12-31' is no partition; allowed: days from 2017"):
+    with pytest.raises(
+        ConfigError, match=r"'2016-12-31' is not a partition; allowed: days from 2017"
+    ):
         materialize(instance, graph, [TRADES], "2016-12-31")
 
 

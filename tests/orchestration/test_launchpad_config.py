@@ -10,7 +10,7 @@ from graphtools import BTC, REPO
 
 from odum_assets.config import LoadedConfig, load_config
 from odum_assets.errors import ConfigError
-from odum_assets.orchestration.days import parse_moment
+from odum_assets.orchestration.days import parse_time
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 
 DAY = date(2024, 7, 18)
@@ -56,23 +56,23 @@ def test_auto_means_trades_without_a_book_path(changed: Callable[..., LoadedConf
     ],
 )
 def test_times_are_read_as_utc_nanoseconds(text: str, seconds: float) -> None:
-    assert parse_moment("start", text, DAY) == DAY_NS + int(seconds * 1_000_000_000)
+    assert parse_time("start", text, DAY) == DAY_NS + int(seconds * 1_000_000_000)
 
 
 @pytest.mark.parametrize("text", [None, "", "  "])
 def test_no_text_is_no_bound(text: str | None) -> None:
-    assert parse_moment("start", text, DAY) is None
+    assert parse_time("start", text, DAY) is None
 
 
 @pytest.mark.parametrize("text", ["noon", "25:00", "2024-07-18T19:23:00"])
 def test_unreadable_times_are_named(text: str) -> None:
     with pytest.raises(ConfigError, match="start: found"):
-        parse_moment("start", text, DAY)
+        parse_time("start", text, DAY)
 
 
 def test_a_time_of_day_needs_a_day() -> None:
     with pytest.raises(ConfigError, match="allowed a time such as 2023"):
-        parse_moment("start", "19:23", None)
+        parse_time("start", "19:23", None)
 
 
 def test_an_algorithm_is_checked_like_in_a_configuration(config: LoadedConfig) -> None:

@@ -13,7 +13,7 @@ from test_quality_verdicts import GOOD
 
 from odum_assets.catalog.manifest import PartitionManifest
 from odum_assets.config import load_config
-from odum_assets.orchestration.checks import judge_partition
+from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.partition_plots import partition_plots
 from odum_assets.orchestration.plot import LIMIT
 from odum_assets.raw.layout import DataType
@@ -151,7 +151,7 @@ def test_without_arrival_times_there_is_no_latency_to_see_or_judge(data_type: Da
     found = _pictures(manifest)
     assert (found["latency_over_time"], found["latency_distribution"]) == (None, None)
     config = load_config(REPO / "configs" / f"{BTC}.json")
-    verdicts = {each.check.name: each.verdict for each in judge_partition(manifest, [config])}
+    verdicts = {each.check.name: each.verdict for each in evaluate_partition(manifest, [config])}
     assert verdicts["clock_skew"].passed
     assert "no arrival times" in verdicts["clock_skew"].text
 

@@ -14,7 +14,7 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.orchestration.assets import backtest
 from odum_assets.orchestration.launch import Graph, LaunchResult, job_origin, materialize
 from odum_assets.orchestration.progress import StepProgress
-from odum_assets.orchestration.registration import owner_names, settle_pending
+from odum_assets.orchestration.registration import owner_names, reconcile_pending
 from odum_assets.orchestration.run_config import ResultConfig
 from odum_assets.registry.database import reading, writing
 from odum_assets.registry.pending import register_queued, register_running, withdraw
@@ -110,7 +110,10 @@ def test_an_id_that_cannot_be_taken_fails_the_run(
     parts = run_id_of(request_).split("_")
     changed = "_".join([*parts[:-2], "ffffff", parts[-1]])
     ran = launch(changed)
-    assert "with another content of this configuration" in dict(ran.failures)["/".join(RESULT)]
+    assert (
+        "the configuration changed after the run was requested"
+        in dict(ran.failures)["/".join(RESULT)]
+    )
     assert not (settings.results_path / "fast").exists()
 
 
@@ -125,7 +128,7 @@ def test_a_run_held_up_by_a_failed_conversion_is_closed(
     assert f"catalog/{BTC_SLUG}/trades: " in closed["error"]
     assert "there is no raw trades file" in closed["error"]
     assert (settings.results_path / "failed" / f"{run_id}.json").is_file()
-    assert settle_pending(instance, settings) == []
+    assert reconcile_pending(instance, settings) == []
 
 
 def test_what_is_stored_stays_a_result_when_its_step_fails_later(
@@ -173,9 +176,9 @@ def test_a_run_that_was_canceled_in_the_queue_is_closed(
     ids = [run_id_of(request_) for _ in range(2)]
     for run_id, run in zip(ids, (queued, going), strict=True):
         register_queued(settings, request_, run_id, run.run_id)
-    assert settle_pending(runs.instance, settings) == []
+    assert reconcile_pending(runs.instance, settings) == []
     runs.instance.report_run_canceled(queued)
-    assert settle_pending(runs.instance, settings) == [ids[0]]
+    assert reconcile_pending(runs.instance, settings) == [ids[0]]
     assert _run(settings, ids[0])["status"] is RunStatus.CANCELED
     assert _run(settings, ids[1])["status"] is RunStatus.QUEUED
 
@@ -188,16 +191,16 @@ def test_a_run_that_dagster_tries_again_waits_for_that(
     register_running(settings, request_, run_id, dead.run_id)
     runs.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
     runs.instance.report_run_failed(dead, "the process is gone")
-    assert settle_pending(runs.instance, settings) == []
+    assert reconcile_pending(runs.instance, settings) == []
     assert _run(settings, run_id)["status"] is RunStatus.RUNNING
 
     second = runs.add(dg.DagsterRunStatus.QUEUED, odum__run_id=run_id, dagster__retry_number="1")
     runs.instance.add_run_tags(dead.run_id, {"dagster/auto_retry_run_id": second.run_id})
-    assert settle_pending(runs.instance, settings) == []
+    assert reconcile_pending(runs.instance, settings) == []
     waiting = _run(settings, run_id)
     assert (waiting["status"], waiting["dagster_run_id"]) == (RunStatus.QUEUED, second.run_id)
     runs.instance.report_run_failed(second, "the process is gone again")
-    assert settle_pending(runs.instance, settings) == [run_id]
+    assert reconcile_pending(runs.instance, settings) == [run_id]
     assert "gone again" in _run(settings, run_id)["error"]
 
 
@@ -209,7 +212,7 @@ def test_a_run_that_is_tried_again_under_another_id_is_closed(
     dead = runs.add(dg.DagsterRunStatus.STARTED, dagster__auto_retry_run_id=second.run_id)
     register_running(settings, request_, run_id, dead.run_id)
     runs.instance.report_run_failed(dead, "the process is gone")
-    assert settle_pending(runs.instance, settings) == [run_id]
+    assert reconcile_pending(runs.instance, settings) == [run_id]
 
 
 def _age(settings: Settings, *but: str) -> None:
@@ -230,8 +233,8 @@ def test_runs_that_are_gone_are_closed_after_an_hour(
     register_running(settings, request_, lost, "deleted", (*own, "by another name, too"))
     register_queued(settings, request_, never)
     _age(settings, fresh)
-    assert sorted(settle_pending(runs.instance, settings)) == sorted([lost, never])
-    assert _run(settings, lost)["error"] == "Dagster knows no run deleted (any more)"
+    assert sorted(reconcile_pending(runs.instance, settings)) == sorted([lost, never])
+    assert _run(settings, lost)["error"] == "Dagster has no run deleted"
     assert _run(settings, never)["error"] == "it was never started"
 
 
@@ -256,16 +259,16 @@ def test_runs_of_another_dagster_wait_as_long_as_they_must(
         register_queued(settings, request_, run_id, waiting.run_id)
         _age(settings)
         # Whoever looks first, and whether its own instance has looked or not.
-        assert settle_pending(runs.instance, settings) == []
-        assert settle_pending(other, settings) == []
+        assert reconcile_pending(runs.instance, settings) == []
+        assert reconcile_pending(other, settings) == []
         _age(settings)
-        assert settle_pending(runs.instance, settings) == []
+        assert reconcile_pending(runs.instance, settings) == []
         assert _run(settings, run_id)["status"] is RunStatus.QUEUED
         assert _run(settings, run_id)["provenance"]["dagster_instance"] == [*owner_names(other)]
         # Only there is it known that it is gone.
         other.delete_run(waiting.run_id)
-        assert settle_pending(runs.instance, settings) == []
-        assert settle_pending(other, settings) == [run_id]
+        assert reconcile_pending(runs.instance, settings) == []
+        assert reconcile_pending(other, settings) == [run_id]
     assert _run(settings, run_id)["status"] is RunStatus.FAILED
 
 
@@ -277,11 +280,11 @@ def test_a_run_whose_asker_died_is_found_by_its_tag(
     register_queued(settings, request_, other)
     queued = runs.add(dg.DagsterRunStatus.QUEUED, odum__run_id=run_id)
     _age(settings, other)
-    assert settle_pending(runs.instance, settings) == []
+    assert reconcile_pending(runs.instance, settings) == []
     assert _run(settings, run_id)["dagster_run_id"] == queued.run_id
     assert _run(settings, other)["dagster_run_id"] is None
     runs.instance.report_run_canceled(queued)
-    assert settle_pending(runs.instance, settings) == [run_id]
+    assert reconcile_pending(runs.instance, settings) == [run_id]
     assert withdraw(settings, other)
     assert not withdraw(settings, other)
     assert not withdraw(settings, run_id)
@@ -299,7 +302,7 @@ def test_a_damaged_result_does_not_keep_other_runs_open(
     damaged.parent.mkdir()
     damaged.write_text("{")
     with pytest.raises(ResultError, match=ids[0]):
-        settle_pending(runs.instance, settings)
+        reconcile_pending(runs.instance, settings)
     assert _run(settings, ids[1])["status"] is RunStatus.FAILED
     assert _run(settings, ids[0])["status"] is RunStatus.QUEUED
 
@@ -309,8 +312,8 @@ def test_a_run_that_ended_without_its_result_is_closed(
 ) -> None:
     run_id = run_id_of(request_)
     register_queued(settings, request_, run_id, runs.add(dg.DagsterRunStatus.SUCCESS).run_id)
-    assert settle_pending(runs.instance, settings) == [run_id]
-    assert "without making this result" in _run(settings, run_id)["error"]
+    assert reconcile_pending(runs.instance, settings) == [run_id]
+    assert "without this result" in _run(settings, run_id)["error"]
 
 
 def test_the_sensor_closes_what_ended(
@@ -322,13 +325,13 @@ def test_the_sensor_closes_what_ended(
         with dg.build_sensor_context(runs.instance) as context:
             return sensor.evaluate_tick(context).skip_message
 
-    assert tick() == "nothing to close"
+    assert tick() == "nothing to finalize"
     assert not settings.results_path.exists()
     run_id = run_id_of(request_)
     run = runs.add(dg.DagsterRunStatus.STARTED)
     register_running(settings, request_, run_id, run.run_id)
     runs.instance.report_run_failed(run, "the process is gone")
-    assert tick() == f"closed {run_id}"
+    assert tick() == f"finalized {run_id}"
     (settings.results_path / "registry.sqlite").write_text("this is no database, " * 100)
     assert "file is not a database" in str(tick())
 

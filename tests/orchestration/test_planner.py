@@ -250,7 +250,7 @@ def test_fields_that_do_not_fit_together_make_no_request(values: dict[str, Any])
         (
             {"start": "2024-02-01T00:00:00Z", "end": "2024-02-03T00:00:00Z"},
             "missing-data",
-            "that is all of the window",
+            "no day of the window has data",
         ),
         (
             {
@@ -305,7 +305,7 @@ LEGACY = {"instrument": "BTC-USDT.BINANCE-FUTURES", "config": BTC, **HOUR}
 @pytest.mark.parametrize(
     ("values", "name", "text"),
     [
-        ({"instrument": "ETHUSDT"}, "instrument", "'ETHUSDT' is not that of"),
+        ({"instrument": "ETHUSDT"}, "instrument", "'ETHUSDT' does not match"),
         ({"fast": True, "report": True}, "fast", "exclude each other"),
         ({"fast": True, "export_ticks": True}, "export_ticks", "fast mode keeps no ticks"),
         ({"data_source": "gcs"}, "data_source", "not supported yet"),

@@ -18,7 +18,7 @@ from odum_assets.orchestration.checks import (
     WINDOW_CHECKS,
     Verdict,
     check_result,
-    judge_partition,
+    evaluate_partition,
 )
 from odum_assets.raw.layout import DataType
 
@@ -71,7 +71,7 @@ def _with(tmp_path: Path, name: str, **quality: object) -> LoadedConfig:
 
 
 def _failed(manifest: PartitionManifest, config: LoadedConfig) -> dict[str, Verdict]:
-    judged = judge_partition(manifest, [config])
+    judged = evaluate_partition(manifest, [config])
     return {each.check.name: each.verdict for each in judged if not each.verdict.passed}
 
 
@@ -117,7 +117,7 @@ def test_configurations_whose_threshold_is_exceeded_are_named(
 ) -> None:
     strict = _with(tmp_path, "strict", max_reject_ratio=0.001)
     stricter = _with(tmp_path, "stricter", max_reject_ratio=0)
-    found = {each.check.name: each for each in judge_partition(GOOD, [config, strict, stricter])}
+    found = {each.check.name: each for each in evaluate_partition(GOOD, [config, strict, stricter])}
     rejects = found["rejects"]
     assert not rejects.verdict.passed
     assert "allowed share 0 (quality section of stricter)" in rejects.verdict.text
@@ -135,7 +135,7 @@ def test_a_delivery_that_was_cut_off_warns_or_refuses_as_configured(
     found = {}
     for configs in ([config], [refusing], [config, refusing, patient], [patient]):
         (judged,) = (
-            each for each in judge_partition(cut, configs) if each.check.name == "day_covered"
+            each for each in evaluate_partition(cut, configs) if each.check.name == "day_covered"
         )
         found[tuple(each.name for each in configs)] = (judged.verdict.passed, judged.refused)
     assert found == {
@@ -209,8 +209,7 @@ def test_an_open_position_says_why_it_is_open() -> None:
     position = {"side": "LONG", "quantity": 1.5, "open_positions": 1, "unrealized_pnl": 2.0}
     found = _result_failures(position=position, close_positions=False)
     assert (
-        "LONG 1.5 still open at the end (closing was switched off)"
-        in found["positions_closed"].text
+        "LONG 1.5 still open at the end (closing was turned off)" in found["positions_closed"].text
     )
 
 

@@ -11,7 +11,7 @@ from graphtools import BTC, BTC_KEY, BTC_SLUG, FIRST_DAY
 
 from odum_assets.errors import ConfigError
 from odum_assets.orchestration import discovery
-from odum_assets.orchestration.discovery import Cursor, Look, look
+from odum_assets.orchestration.discovery import Cursor, Discovery, discover
 from odum_assets.orchestration.launch import Graph, load_graph
 from odum_assets.orchestration.project import find_raw
 from odum_assets.orchestration.sensors import stable_secs
@@ -36,9 +36,11 @@ def _day(folder: Path, day: str, *, marked: bool = False) -> None:
         (folder / "data/raw_tick_data/by_date" / f"day-{day}" / "_SUCCESS").touch()
 
 
-def _look(graph: Graph, before: Look | None = None, now: float = 0.0, stable: float = 30.0) -> Look:
+def _discover(
+    graph: Graph, before: Discovery | None = None, now: float = 0.0, stable: float = 30.0
+) -> Discovery:
     cursor = Cursor() if before is None else Cursor.parse(before.cursor.dump())
-    return look(graph.project, cursor, now=now, today=TODAY, stable_secs=stable)
+    return discover(graph.project, cursor, now=now, today=TODAY, stable_secs=stable)
 
 
 @pytest.fixture
@@ -63,36 +65,36 @@ def tick(graph: Graph, instance: dg.DagsterInstance) -> Tick:
 
 def test_a_new_day_waits_until_nothing_changes(folder: Path, graph: Graph) -> None:
     _day(folder, "2024-01-01")
-    first = _look(graph, now=0)
-    early = _look(graph, first, now=29)
-    late = _look(graph, early, now=30)
+    first = _discover(graph, now=0)
+    early = _discover(graph, first, now=29)
+    late = _discover(graph, early, now=30)
 
     assert (first.files, first.runs, early.files) == ((), (), ())
     assert "wait to be unchanged for 30 s, or for a file _SUCCESS: 2024-01-01" in first.notes[0]
     assert len(late.files) == 2
     assert [run.config.name for run in late.runs] == [BTC]
-    assert _look(graph, late, now=60).files == ()
+    assert _discover(graph, late, now=60).files == ()
 
 
 def test_a_file_that_arrives_meanwhile_starts_the_wait_anew(folder: Path, graph: Graph) -> None:
     _raw(folder, "2024-01-01")
-    first = _look(graph, now=0)
+    first = _discover(graph, now=0)
     _raw(folder, "2024-01-01", "book_snapshot_5")
-    second = _look(graph, first, now=40)
+    second = _discover(graph, first, now=40)
     assert second.files == ()
-    assert len(_look(graph, second, now=70).files) == 2
+    assert len(_discover(graph, second, now=70).files) == 2
 
 
 def test_a_marked_day_is_taken_at_once(folder: Path, graph: Graph) -> None:
     _day(folder, "2024-01-01", marked=True)
-    assert len(_look(graph).runs) == 1
+    assert len(_discover(graph).runs) == 1
 
 
 def test_a_changed_file_is_reported_again_with_a_new_run_key(folder: Path, graph: Graph) -> None:
     _day(folder, "2024-01-01", marked=True)
-    first = _look(graph)
+    first = _discover(graph)
     _raw(folder, "2024-01-01").write_bytes(b"xx")
-    second = _look(graph, first)
+    second = _discover(graph, first)
     assert len(second.runs) == 1
     assert second.runs[0].run_key != first.runs[0].run_key
     assert second.runs[0].run_key.startswith(f"{BTC}:2024-01-01:")
@@ -102,13 +104,13 @@ def test_no_run_before_all_files_that_the_config_names_are_there(
     folder: Path, graph: Graph
 ) -> None:
     _raw(folder, "2024-01-01")
-    found = _look(graph, stable=0)
+    found = _discover(graph, stable=0)
     assert len(found.files) == 1
     assert found.runs == ()
     assert f"{BTC} 2024-01-01 waits for book_snapshot_5" in found.notes
 
     _raw(folder, "2024-01-01", "book_snapshot_5")
-    assert len(_look(graph, found, stable=0).runs) == 1
+    assert len(_discover(graph, found, stable=0).runs) == 1
 
 
 def test_days_outside_the_window_and_configs_without_discovery_get_no_run(folder: Path) -> None:
@@ -121,7 +123,7 @@ def test_days_outside_the_window_and_configs_without_discovery_get_no_run(folder
     for day in ("2024-01-01", "2024-01-02"):
         _day(folder, day)
 
-    found = _look(load_graph(load_settings()), stable=0)
+    found = _discover(load_graph(load_settings()), stable=0)
 
     assert len(found.files) == 4
     assert [(run.config.name, str(run.day)) for run in found.runs] == [(BTC, "2024-01-02")]
@@ -132,13 +134,13 @@ def test_days_that_are_no_partitions_are_named(
 ) -> None:
     for day in ("2016-12-31", "2024-01-11"):
         _day(folder, day)
-    found = _look(graph, stable=0)
+    found = _discover(graph, stable=0)
     assert found.files == ()
     assert any("ODUM_PARTITIONS_START to 2016-12-31" in note for note in found.notes)
     assert any("in the future" in note and "2024-01-11" in note for note in found.notes)
 
     monkeypatch.setenv("ODUM_PARTITIONS_START", "2016-12-01")
-    assert len(_look(load_graph(load_settings()), stable=0).runs) == 1
+    assert len(_discover(load_graph(load_settings()), stable=0).runs) == 1
 
 
 def test_one_look_takes_a_limited_number_of_days(
@@ -147,21 +149,21 @@ def test_one_look_takes_a_limited_number_of_days(
     monkeypatch.setattr(discovery, "MAX_FILES", 4)
     for index in range(1, 6):
         _day(folder, f"2024-01-0{index}")
-    first = _look(graph, stable=0)
-    second = _look(graph, first, stable=0)
-    third = _look(graph, second, stable=0)
+    first = _discover(graph, stable=0)
+    second = _discover(graph, first, stable=0)
+    third = _discover(graph, second, stable=0)
 
     assert [str(run.day) for run in first.runs] == ["2024-01-01", "2024-01-02"]
-    assert "3 more complete days follow at the next look" in first.notes
+    assert "3 more complete days follow at the next tick of the sensor" in first.notes
     assert [str(run.day) for run in second.runs] == ["2024-01-03", "2024-01-04"]
     assert [str(run.day) for run in third.runs] == ["2024-01-05"]
 
 
 def test_a_day_that_goes_away_is_forgotten(folder: Path, graph: Graph) -> None:
     file = _raw(folder, "2024-01-01")
-    first = _look(graph, stable=0)
+    first = _discover(graph, stable=0)
     file.unlink()
-    second = _look(graph, first, stable=0)
+    second = _discover(graph, first, stable=0)
     assert second.cursor.done == {feed: {} for feed in first.cursor.done}
 
 
@@ -169,7 +171,7 @@ def test_a_config_that_reads_from_gcs_says_so_and_stops_nobody(folder: Path) -> 
     path = folder / "configs" / f"{BTC}.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "data_source": "gcs"}))
-    found = _look(load_graph(load_settings()), stable=0)
+    found = _discover(load_graph(load_settings()), stable=0)
     assert any("Google Cloud Storage is not supported" in note for note in found.notes)
 
 
@@ -252,9 +254,9 @@ def test_projects_with_many_days_are_looked_at_quickly(folder: Path, graph: Grap
     """A look at a thousand days must fit into the sensor's minute many times over."""
     for index in range(365):
         _day(folder, (dt.date(2023, 1, 1) + dt.timedelta(days=index)).isoformat())
-    settled = _look(graph, stable=0)
+    settled = _discover(graph, stable=0)
     started = dt.datetime.now(dt.UTC)
-    _look(graph, settled, stable=0)
+    _discover(graph, settled, stable=0)
     assert (dt.datetime.now(dt.UTC) - started).total_seconds() < 10
 
 
@@ -301,14 +303,14 @@ def test_a_config_that_was_damaged_when_the_graph_was_loaded_gets_its_days_later
     second = path.with_name("second.json")
     second.write_text(HALF)
     _day(folder, "2024-01-01", marked=True)
-    first = _look(load_graph(load_settings()))
+    first = _discover(load_graph(load_settings()))
     assert [run.config.name for run in first.runs] == [BTC]
     assert any("second.json: not JSON" in note for note in first.notes)
 
     second.write_text(path.read_text())
-    later = _look(load_graph(load_settings()), first)
+    later = _discover(load_graph(load_settings()), first)
     assert [(run.config.name, str(run.day)) for run in later.runs] == [("second", "2024-01-01")]
-    assert _look(load_graph(load_settings()), later).runs == ()
+    assert _discover(load_graph(load_settings()), later).runs == ()
 
 
 def test_missed_days_come_a_limited_number_at_a_time(
@@ -318,13 +320,13 @@ def test_missed_days_come_a_limited_number_at_a_time(
     second.write_text(HALF)
     for index in range(1, 6):
         _day(folder, f"2024-01-0{index}", marked=True)
-    found = _look(load_graph(load_settings()))
+    found = _discover(load_graph(load_settings()))
     second.write_text((folder / "configs" / f"{BTC}.json").read_text())
     monkeypatch.setattr(discovery, "MAX_RUNS", 2)
     graph = load_graph(load_settings())
     counts = []
     for _ in range(4):
-        found = _look(graph, found)
+        found = _discover(graph, found)
         counts.append(len(found.runs))
     assert counts == [2, 2, 1, 0]
 

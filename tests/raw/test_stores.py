@@ -103,6 +103,9 @@ def test_one_day_that_cannot_be_read_is_one_day(
     problems: list[str] = []
     found = list_raw_files(str(tmp_path), problems=problems)
     assert [each.day for each in found] == [dt.date(2024, 1, 1), dt.date(2024, 1, 3)]
-    assert problems == [f"{tmp_path}/{BY_DATE}/day-2024-01-02: cannot be read (Permission denied)"]
+    assert problems == [
+        f"{tmp_path}/{BY_DATE}/day-2024-01-02: cannot be read (Permission denied). "
+        "Check path and permissions."
+    ]
     with pytest.raises(DataError, match="Permission denied"):
         list_raw_files(str(tmp_path))

@@ -17,8 +17,8 @@ from odum_assets.registry.checking import check_registry
 from odum_assets.registry.database import RegistryError, reading, writing
 from odum_assets.registry.pending import (
     attach_dagster_run,
-    close_pending,
-    close_run,
+    finalize_pending,
+    finalize_run,
     pending_runs,
     register_progress,
     register_queued,
@@ -115,8 +115,8 @@ def test_a_run_that_could_not_say_how_it_ended_gets_a_record(
     other = run_id_of(request_)
     register_queued(settings, request_, other, "dagster-2")
 
-    assert close_pending(settings, "dagster-1", status, "it was killed") == [run_id]  # type: ignore[arg-type]
-    assert close_pending(settings, "dagster-1", status, "again") == []  # type: ignore[arg-type]
+    assert finalize_pending(settings, "dagster-1", status, "it was killed") == [run_id]  # type: ignore[arg-type]
+    assert finalize_pending(settings, "dagster-1", status, "again") == []  # type: ignore[arg-type]
     closed = _run(registry, run_id)
     assert (closed["status"], closed["error"]) == (status, "it was killed")
     assert (closed["progress"], closed["phase"]) == (Decimal("0.5"), "replay: 50%")
@@ -138,7 +138,7 @@ def test_a_record_of_a_step_and_of_the_registry_say_the_same(
     error = ValueError("no trades")
     store_failure(request_, settings, error, "dagster-1", run_id=run_id, progress=(0.5, "replay"))
     # The step could not register it: the record counts, not what Dagster says.
-    assert close_pending(settings, "dagster-1", RunStatus.CANCELED, "canceled") == [run_id]
+    assert finalize_pending(settings, "dagster-1", RunStatus.CANCELED, "canceled") == [run_id]
     found = _run(registry, run_id)
     assert (found["status"], found["error"]) == (RunStatus.FAILED, "no trades")
     assert (found["progress"], found["phase"]) == (Decimal("0.5"), "replay")
@@ -154,7 +154,7 @@ def test_a_stored_result_ends_a_run_that_was_not_registered(
     register_running(settings, request_, run_id, "dagster-1")
     here = market.settings.model_copy(update={"results_path": settings.results_path})
     run_backtest(request_, here, dagster_run_id="dagster-1", run_id=run_id)
-    assert close_pending(settings, "dagster-1", RunStatus.FAILED, "killed") == [run_id]
+    assert finalize_pending(settings, "dagster-1", RunStatus.FAILED, "killed") == [run_id]
     assert _run(registry, run_id)["status"] is RunStatus.SUCCEEDED
     assert not (settings.results_path / "failed" / f"{run_id}.json").exists()
 
@@ -164,7 +164,7 @@ def test_a_second_try_is_the_same_run_again(
 ) -> None:
     register_running(settings, request_, run_id, "dagster-1")
     register_progress(settings, run_id, 0.5, "replay: 50%")
-    close_pending(settings, "dagster-1", RunStatus.FAILED, "killed")
+    finalize_pending(settings, "dagster-1", RunStatus.FAILED, "killed")
     assert (settings.results_path / "failed" / f"{run_id}.json").exists()
 
     register_running(settings, request_, run_id, "dagster-2")
@@ -178,7 +178,7 @@ def test_a_second_try_is_the_same_run_again(
     assert contents(registry)["artifacts"] == contents(registry)["events"] == []
     assert check_registry(settings).problems == []
     # The first one's end is noticed late.
-    assert close_pending(settings, "dagster-1", RunStatus.FAILED, "killed") == []
+    assert finalize_pending(settings, "dagster-1", RunStatus.FAILED, "killed") == []
     here = market.settings.model_copy(update={"results_path": settings.results_path})
     run_backtest(request_, here, dagster_run_id="dagster-2", run_id=run_id)
     register_run(settings, run_id)
@@ -200,7 +200,7 @@ def test_a_run_waits_for_its_next_try_unless_that_has_begun(
     assert (found["status"], found["dagster_run_id"]) == (RunStatus.QUEUED, "dagster-2")
     register_running(settings, request_, run_id, "dagster-2")
     assert not requeue(settings, seen, "dagster-2")
-    assert not close_run(settings, seen, RunStatus.FAILED, "killed")
+    assert not finalize_run(settings, seen, RunStatus.FAILED, "killed")
     assert _run(registry, run_id)["status"] is RunStatus.RUNNING
 
 
@@ -248,7 +248,7 @@ def test_runs_under_way_are_found(
     for run_id in ids:
         register_queued(settings, request_, run_id, "dagster-1")
     register_running(settings, request_, ids[0], "dagster-1")
-    close_pending(settings, "no such", RunStatus.FAILED, "killed")
+    finalize_pending(settings, "no such", RunStatus.FAILED, "killed")
     with reading(registry) as connection:
         under_way = RunFilter(status=(RunStatus.QUEUED, RunStatus.RUNNING))
         page = list_runs(connection, under_way, with_total=True, limit=2)
@@ -311,11 +311,11 @@ def test_a_damaged_file_of_one_run_keeps_no_other_open(
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")
     with pytest.raises(ResultError, match=ids[1]):
-        close_pending(settings, "abc", RunStatus.FAILED, "killed")
+        finalize_pending(settings, "abc", RunStatus.FAILED, "killed")
     assert [_run(registry, run_id)["status"] for run_id in ids] == [
         RunStatus.FAILED,
         RunStatus.QUEUED,
         RunStatus.FAILED,
     ]
     damaged.unlink()
-    assert close_pending(settings, "abc", RunStatus.FAILED, "killed") == [ids[1]]
+    assert finalize_pending(settings, "abc", RunStatus.FAILED, "killed") == [ids[1]]

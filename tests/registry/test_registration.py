@@ -15,7 +15,13 @@ from tinydays import DAY, Market, variant
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.registry.checking import check_registry
-from odum_assets.registry.database import RegistryError, create_engine, reading, registry_url, shown
+from odum_assets.registry.database import (
+    RegistryError,
+    create_engine,
+    display_url,
+    reading,
+    registry_url,
+)
 from odum_assets.registry.queries import list_runs
 from odum_assets.registry.register import open_registry, opened, rebuild, register_run
 from odum_assets.registry.types import RunStatus
@@ -188,7 +194,7 @@ def test_check_finds_what_is_missing_on_either_side(
     registry: sa.Engine, settings: Settings, sample: Path
 ) -> None:
     documents = stored(sample, settings.results_path, 2)
-    assert "2 runs have a file and are not registered" in check_registry(settings).problems[0]
+    assert "2 runs have a file but are not registered" in check_registry(settings).problems[0]
     rebuild(registry, ResultStore(settings.results_path))
     good = check_registry(settings)
     assert (good.problems, good.runs) == ([], 2)
@@ -281,7 +287,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path
     with pytest.raises(RegistryError, match="registry postgresql") as caught:
         open_registry(settings)
     assert "secret" not in str(caught.value)
-    assert "secret" not in shown(create_engine(registry_url(settings)).url)
+    assert "secret" not in display_url(create_engine(registry_url(settings)).url)
 
 
 def test_days_of_a_dataset_are_those_of_the_catalog(

@@ -109,7 +109,7 @@ def test_a_damaged_database_is_set_aside_and_rebuilt(results: Settings, damage: 
     damaged = path.read_bytes() if path.is_file() else None
 
     (problem,) = check_registry(results).problems
-    assert "run: odum registry rebuild, which sets the file aside" in problem
+    assert "run: odum registry rebuild, which renames the file" in problem
     assert find_damage(results) is not None
 
     done = rebuild_registry(results)
@@ -172,7 +172,9 @@ def test_whoever_uses_a_damaged_registry_is_told_what_to_do(results: Settings) -
         lambda: register_run(results, run_id),
         lambda: pending_runs(results),
     ):
-        with pytest.raises(DamagedRegistryError, match="Run: odum registry rebuild, which sets it"):
+        with pytest.raises(
+            DamagedRegistryError, match="Run: odum registry rebuild, which renames it"
+        ):
             attempt()
 
 

@@ -115,7 +115,7 @@ def test_an_upgraded_registry_goes_on(bare: sa.Engine, old: Settings) -> None:
     assert pending[RUNNING].owner == ("here",)
     assert register_progress(old, RUNNING, 0.5, "further")
     (problem,) = check_registry(old).problems
-    assert "4 runs are registered and have no file" in problem
+    assert "4 runs are registered but have no file" in problem
     lay_out_version_1(old.results_path)
     done = rebuild_registry(old)
     assert (done.runs, done.pending, done.problems) == (3, 2, [])

@@ -77,7 +77,7 @@ class Algorithm(BaseModel):
 @router.get("/instruments/venues")
 def list_venues(service: ServiceHere) -> Venues:
     """List venues, and the kinds of instrument that they have."""
-    codes = sorted({*VENUE_CODES, *(each.venue for each in _keys(service))})
+    codes = sorted({*VENUE_CODES, *(key.venue for key in _keys(service))})
     return Venues(
         cefi=[
             Venue(code=code, name=code.replace("-", " ").title(), types=_types(code))
@@ -102,18 +102,18 @@ def list_instruments(service: ServiceHere, venue: str, product: str) -> Instrume
         raise ProblemError(
             404, "unknown-type", f"{code} has no {product}; it has {', '.join(_types(code))}"
         )
-    found: dict[InstrumentKey, Instrument] = {}
+    instruments: dict[InstrumentKey, Instrument] = {}
     for loaded in service.project().configs:
         if (loaded.key.venue, loaded.key.product) == (code, kind):
-            shown = Instrument(
+            instrument = Instrument(
                 symbol=loaded.key.symbol,
                 gcs_id=str(loaded.key),
                 nautilus_id=loaded.key.nautilus_id,
                 config_id=loaded.config.instrument.id,
                 configs=[],
             )
-            found.setdefault(loaded.key, shown).configs.append(loaded.name)
-    return Instruments(venue=code, type=kind, instruments=list(found.values()))
+            instruments.setdefault(loaded.key, instrument).configs.append(loaded.name)
+    return Instruments(venue=code, type=kind, instruments=list(instruments.values()))
 
 
 @router.get("/algorithms/", include_in_schema=False)
@@ -126,10 +126,10 @@ async def list_algorithms() -> list[Algorithm]:
 @router.get("/algorithms/{algorithm}")
 async def get_algorithm(algorithm: str) -> Algorithm:
     """Return one execution algorithm."""
-    for each in _algorithms():
-        if each.id == algorithm.upper():
-            return each
-    known = ", ".join(each.id for each in _algorithms())
+    for known_algorithm in _algorithms():
+        if known_algorithm.id == algorithm.upper():
+            return known_algorithm
+    known = ", ".join(algorithm.id for algorithm in _algorithms())
     raise ProblemError(404, "unknown-algorithm", f"no algorithm {algorithm!r}; there are {known}")
 
 
@@ -139,7 +139,7 @@ def _keys(service: Service) -> list[InstrumentKey]:
 
 def _venue(service: Service, venue: str) -> str:
     code = venue.upper()
-    known = {*VENUE_CODES, *(each.venue for each in _keys(service))}
+    known = {*VENUE_CODES, *(key.venue for key in _keys(service))}
     if code not in known:
         raise ProblemError(
             404, "unknown-venue", f"no venue {venue!r}; there are {', '.join(sorted(known))}"
@@ -156,22 +156,23 @@ def _algorithms() -> tuple[Algorithm, ...]:
     """Return what the model of run configurations says of them."""
     schema = TypeAdapter[Any](ExecAlgorithm).json_schema()
     definitions = schema["$defs"]
-    found = []
+    algorithms = []
     for reference in schema["discriminator"]["mapping"].values():
         algorithm = definitions[reference.rpartition("/")[2]]
         params = definitions[algorithm["properties"]["params"]["$ref"].rpartition("/")[2]]
         name = algorithm["properties"]["type"]["const"]
-        found.append(
+        algorithms.append(
             Algorithm(
                 id=name,
                 name=name,
                 description=algorithm["properties"]["type"]["description"],
                 parameters=[
-                    _parameter(each, part) for each, part in params.get("properties", {}).items()
+                    _parameter(parameter, part)
+                    for parameter, part in params.get("properties", {}).items()
                 ],
             )
         )
-    return tuple(found)
+    return tuple(algorithms)
 
 
 def _parameter(name: str, part: dict[str, Any]) -> Parameter:
@@ -181,7 +182,7 @@ def _parameter(name: str, part: dict[str, Any]) -> Parameter:
 
     # Bounds of decimals stand in the schema by pydantic's names.
     def bound(*names: str) -> float | None:
-        values = [kind[each] for kind in kinds for each in names if each in kind]
+        values = [kind[name] for kind in kinds for name in names if name in kind]
         return float(values[0]) if values else None
 
     return Parameter(

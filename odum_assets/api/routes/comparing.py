@@ -43,18 +43,18 @@ def compare_runs(
     points: Annotated[int, Query(ge=2, le=5_000)] = 500,
 ) -> Comparison:
     """Put runs side by side: figures, what differs, and equity at the same moments."""
-    names = list(dict.fromkeys(each.strip() for each in ids.split(",") if each.strip()))
+    names = list(dict.fromkeys(text.strip() for text in ids.split(",") if text.strip()))
     if not 2 <= len(names) <= _MOST:
         raise ProblemError(
             422, "invalid-request", f"ids: allowed 2 to {_MOST} different ids of runs"
         )
     entries = [service.result_of_run(name) for name in names]
-    found = compare_results(entries)
+    comparison = compare_results(entries)
     return Comparison(
-        run_ids=list(found.run_ids),
-        same_digest=found.same_digest,
-        metrics={row.name: list(row.values) for row in found.metrics},
-        config={row.name: list(row.values) for row in found.config},
-        inputs={row.name: list(row.values) for row in found.inputs},
+        run_ids=list(comparison.run_ids),
+        same_digest=comparison.same_digest,
+        metrics={row.name: list(row.values) for row in comparison.metrics},
+        config={row.name: list(row.values) for row in comparison.config},
+        inputs={row.name: list(row.values) for row in comparison.inputs},
         equity=align_equity(entries, align, points),
     )

@@ -16,8 +16,8 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import BacktestError, OdumError
-from odum_assets.orchestration.checks import judge_partition
-from odum_assets.orchestration.days import days_of, require_moment
+from odum_assets.orchestration.checks import evaluate_partition
+from odum_assets.orchestration.days import days_of, require_time
 from odum_assets.orchestration.project import Project, Source, find_raw
 from odum_assets.raw.layout import DataType, list_days, list_raw_files
 
@@ -36,7 +36,7 @@ class Dataset(BaseModel):
     size: int = Field(description="Bytes.")
     instruments: list[str]
     data_types: list[str]
-    problems: list[str] = Field(default=[], description="What of the day cannot be read.")
+    problems: list[str] = Field(default=[], description="Files of the day that cannot be read.")
 
 
 class Datasets(models.Paged):
@@ -85,13 +85,13 @@ async def list_raw_days(
 
 def _list(root: str, limit: int, offset: int) -> Datasets:
     days = sorted(list_days(root), reverse=True)
-    shown = days[offset : offset + limit]
+    listed = days[offset : offset + limit]
     return Datasets(
-        datasets=[_dataset(root, day) for day in shown],
+        datasets=[_dataset(root, day) for day in listed],
         total=len(days),
         limit=limit,
         offset=offset,
-        has_more=offset + len(shown) < len(days),
+        has_more=offset + len(listed) < len(days),
     )
 
 
@@ -103,9 +103,9 @@ def _dataset(root: str, day: date) -> Dataset:
         name=f"day-{day}",
         day=day.isoformat(),
         files=len(files),
-        size=sum(each.size for each in files),
-        instruments=sorted({each.key_text for each in files}),
-        data_types=sorted({each.data_type.value for each in files}),
+        size=sum(file.size for file in files),
+        instruments=sorted({file.key_text for file in files}),
+        data_types=sorted({file.data_type.value for file in files}),
         problems=problems,
     )
 
@@ -147,8 +147,8 @@ def _checked(service: Service, question: DataQuestion) -> DataCheck:
 
 
 def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
-    asked = require_moment("start", question.start), require_moment("end", question.end)
-    days = days_of(*asked)
+    bounds = require_time("start", question.start), require_time("end", question.end)
+    days = days_of(*bounds)
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     if question.data_source == "gcs":
         raise OdumError(
@@ -156,38 +156,38 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
             "use local"
         )
     project, fitting = _configs(service, question)
-    key, names = fitting[0].key, ", ".join(each.name for each in fitting)
+    key, names = fitting[0].key, ", ".join(loaded.name for loaded in fitting)
     if question.config is not None:
         reply.messages.append(f"configuration {names}, instrument {key}")
-        days = days_of(*_simulated(fitting[0], asked, days, reply))
+        days = days_of(*_simulated(fitting[0], bounds, days, reply))
         sources = project.sources_of(fitting[0])
     else:
         reply.messages.append(
-            f"instrument {key}, configurations {names}; give config to have its time_window "
-            "looked at"
+            f"instrument {key}, configurations {names}; give config to have its time_window checked"
         )
         reply.warnings += [
-            f"{each.name}: its time_window ({_shown(each)}) has nothing of this time"
-            for each in fitting
-            if not _overlap(each, asked)
+            f"{loaded.name}: its time_window ({_window_text(loaded)}) has no overlap with this time"
+            for loaded in fitting
+            if not _overlap(loaded, bounds)
         ]
-        sources = tuple(each for each in project.sources if each.key == key)
-    found = {
-        source.data_type: _days_there(project, source, fitting, days, reply) for source in sources
+        sources = tuple(source for source in project.sources if source.key == key)
+    available = {
+        source.data_type: _available_days(project, source, fitting, days, reply)
+        for source in sources
     }
-    reply.has_trades = found.get(DataType.TRADES) == len(days)
-    reply.has_book = found.get(DataType.BOOK) == len(days)
+    reply.has_trades = available.get(DataType.TRADES) == len(days)
+    reply.has_book = available.get(DataType.BOOK) == len(days)
     if not reply.has_trades:
-        reply.errors.append(_missing("trades", found.get(DataType.TRADES), len(days)))
+        reply.errors.append(_missing("trades", available.get(DataType.TRADES), len(days)))
     if not reply.has_book and question.snapshot_mode != "trades":
-        text = _missing("book snapshots", found.get(DataType.BOOK), len(days))
-        optional = question.snapshot_mode == "auto" and DataType.BOOK not in found
+        text = _missing("book snapshots", available.get(DataType.BOOK), len(days))
+        optional = question.snapshot_mode == "auto" and DataType.BOOK not in available
         (reply.warnings if optional else reply.errors).append(text)
 
 
 def _simulated(
     loaded: LoadedConfig,
-    asked: tuple[int, int],
+    bounds: tuple[int, int],
     days: Sequence[date],
     reply: DataCheck,
 ) -> tuple[int, int]:
@@ -201,46 +201,47 @@ def _simulated(
     from odum_assets.backtest.request import RunRequest, check_options
     from odum_assets.utc import iso_ns
 
-    if not _overlap(loaded, asked):
+    if not _overlap(loaded, bounds):
         raise OdumError(
-            f"{loaded.name}: its time_window ({_shown(loaded)}) has nothing of "
-            f"{iso_ns(asked[0])} to {iso_ns(asked[1])}; choose a time inside, or widen time_window"
+            f"{loaded.name}: its time_window ({_window_text(loaded)}) does not overlap "
+            f"{iso_ns(bounds[0])} to {iso_ns(bounds[1])}; choose a time inside, or widen "
+            "time_window"
         )
     partition = days[0].isoformat() if len(days) == 1 else "window"
-    request = RunRequest(loaded, tuple(days), partition, *asked, snapshot_mode="trades")
+    request = RunRequest(loaded, tuple(days), partition, *bounds, snapshot_mode="trades")
     try:
         check_options(request)
     except BacktestError as error:
         reply.errors.append(str(error))
     window = loaded.config.time_window
-    start = max(asked[0], asked[0] if window.start_ns is None else window.start_ns)
-    end = min(asked[1], asked[1] if window.end_ns is None else window.end_ns)
-    if (start, end) != asked:
+    start = max(bounds[0], bounds[0] if window.start_ns is None else window.start_ns)
+    end = min(bounds[1], bounds[1] if window.end_ns is None else window.end_ns)
+    if (start, end) != bounds:
         reply.warnings.append(
             f"{loaded.name}: its time_window leaves {iso_ns(start)} to {iso_ns(end)} of this time"
         )
     return start, end
 
 
-def _overlap(loaded: LoadedConfig, asked: tuple[int, int]) -> bool:
+def _overlap(loaded: LoadedConfig, bounds: tuple[int, int]) -> bool:
     window = loaded.config.time_window
-    return (window.end_ns is None or asked[0] < window.end_ns) and (
-        window.start_ns is None or window.start_ns < asked[1]
+    return (window.end_ns is None or bounds[0] < window.end_ns) and (
+        window.start_ns is None or window.start_ns < bounds[1]
     )
 
 
-def _shown(loaded: LoadedConfig) -> str:
+def _window_text(loaded: LoadedConfig) -> str:
     from odum_assets.utc import iso_ns
 
     window = loaded.config.time_window
     ends = (window.start_ns, window.end_ns)
-    return " to ".join("open" if each is None else iso_ns(each) for each in ends)
+    return " to ".join("open" if end is None else iso_ns(end) for end in ends)
 
 
-def _missing(what: str, found: int | None, wanted: int) -> str:
-    if found is None:
-        return f"the configuration names no {what}"
-    return f"{what}: there for {found} of {wanted} days"
+def _missing(what: str, available: int | None, wanted: int) -> str:
+    if available is None:
+        return f"the configuration has no {what}"
+    return f"{what}: available for {available} of {wanted} days"
 
 
 def _configs(service: Service, question: DataQuestion) -> tuple[Project, list[LoadedConfig]]:
@@ -249,18 +250,20 @@ def _configs(service: Service, question: DataQuestion) -> tuple[Project, list[Lo
         project, loaded = service.config(question.config)
         if question.instrument_id and not names_instrument(question.instrument_id, loaded):
             raise OdumError(
-                f"instrument_id: {question.instrument_id!r} is not that of {loaded.name}: "
-                f"{loaded.key}"
+                f"instrument_id: {question.instrument_id!r} does not match {loaded.name}, "
+                f"which has {loaded.key}"
             )
         return project, [loaded]
     if question.instrument_id is None:
         raise OdumError("give instrument_id, config, or both")
     project = service.project()
-    fitting = [each for each in project.configs if names_instrument(question.instrument_id, each)]
+    fitting = [
+        config for config in project.configs if names_instrument(question.instrument_id, config)
+    ]
     if not fitting:
         raise OdumError(f"instrument_id: no configuration has {question.instrument_id!r}")
-    if len({each.key for each in fitting}) > 1:
-        names = ", ".join(each.name for each in fitting)
+    if len({config.key for config in fitting}) > 1:
+        names = ", ".join(config.name for config in fitting)
         raise OdumError(
             f"instrument_id: {question.instrument_id!r} fits several instruments; give config, "
             f"one of {names}"
@@ -268,7 +271,7 @@ def _configs(service: Service, question: DataQuestion) -> tuple[Project, list[Lo
     return project, fitting
 
 
-def _days_there(
+def _available_days(
     project: Project,
     source: Source,
     configs: Sequence[LoadedConfig],
@@ -278,7 +281,7 @@ def _days_there(
     """Return for how many days there are data, and say what there is of each."""
     from odum_assets.catalog import read_manifest
 
-    root, there = project.catalog_root(source.loaded), 0
+    root, available = project.catalog_root(source.loaded), 0
     for day in days:
         go_on()
         raw = find_raw(source, day, project.settings)
@@ -286,20 +289,22 @@ def _days_there(
         if raw is None and manifest is None:
             reply.warnings.append(f"{source.data_type} {day}: no raw file, not in the catalog")
             continue
-        there += 1
+        available += 1
         state = "not converted yet" if manifest is None else "in the catalog"
         if manifest is not None:
             state += f", {manifest.rows_written:,} rows"
             _judge(manifest, configs, day, reply)
         reply.messages.append(f"{source.data_type} {day}: {state}")
-    return there
+    return available
 
 
 def _judge(
     manifest: "PartitionManifest", configs: Sequence[LoadedConfig], day: date, reply: DataCheck
 ) -> None:
     # By the thresholds of the run that is asked about, as the run itself does it.
-    for each in judge_partition(manifest, configs):
-        if not each.verdict.passed:
-            place = reply.errors if each.refused else reply.warnings
-            place.append(f"{manifest.data_type} {day}: {each.check.name}: {each.verdict.text}")
+    for evaluation in evaluate_partition(manifest, configs):
+        if not evaluation.verdict.passed:
+            messages = reply.errors if evaluation.refused else reply.warnings
+            messages.append(
+                f"{manifest.data_type} {day}: {evaluation.check.name}: {evaluation.verdict.text}"
+            )

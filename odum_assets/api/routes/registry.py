@@ -52,7 +52,7 @@ class RunLinks(BaseModel):
     orders: str | None
     fills: str | None
     timeline: str | None
-    stream: str | None = Field(description="How it goes on, as server-sent events.")
+    stream: str | None = Field(description="Its progress, as server-sent events.")
 
 
 def _with_figures[T: BaseModel](model: type[T]) -> type[T]:
@@ -85,14 +85,14 @@ class _RunFigures(BaseModel):
     strategy_id: int | None
     sweep_id: str | None
     digest: str | None
-    executed_at: datetime = Field(description="When its status came to be.")
+    executed_at: datetime = Field(description="Time of the latest change of its status.")
     updated_at: datetime | None = Field(
-        default=None, description="Last sign of life of a run under way."
+        default=None, description="Latest heartbeat of an active run."
     )
     window_start: datetime | None
     window_end: datetime | None
-    progress: float | None = Field(description="Share that is done, 0 to 1.")
-    phase: str | None = Field(description="How far it is, or came, in words.")
+    progress: float | None = Field(description="Progress, 0 to 1.")
+    phase: str | None = Field(description="Current or last phase, in words.")
     error: str | None
     error_type: str | None
 
@@ -271,7 +271,7 @@ class RunQuery(BaseModel):
     cursor: str | None = Field(
         default=None,
         max_length=1_000,
-        description="next_cursor of the page before, in place of an offset.",
+        description="next_cursor of the previous page, instead of an offset.",
     )
 
     def where(self) -> RunFilter:
@@ -339,8 +339,8 @@ async def _runs(service: Service, query: RunQuery) -> _RunPage:
 
     def work() -> _RunPage:
         if query.limit <= _KEPT_ROWS:
-            return service.registered.answer(key, ask)
-        with service.registered.reading() as connection:
+            return service.registry.answer(key, ask)
+        with service.registry.reading() as connection:
             return ask(connection)
 
     return await service.single_flight.get(key, work)
@@ -351,7 +351,7 @@ async def get_run(service: ServiceHere, request: Request, run_id: str) -> Respon
     """Return a run, by its id or its id in Dagster: its progress, figures, origin."""
 
     def work() -> bytes:
-        row = _with_links(service.registered.run(run_id))
+        row = _with_links(service.registry.run(run_id))
         return WholeRun.model_validate(row).model_dump_json(by_alias=True).encode()
 
     return json_reply(request, await service.single_flight.get(("run", run_id), work))
@@ -360,12 +360,14 @@ async def get_run(service: ServiceHere, request: Request, run_id: str) -> Respon
 @router.get("/v1/runs/{run_id}/artifacts")
 def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
     """List the files of a run."""
-    name, found = _artifacts_of(service, run_id)
-    place = f"{_RUNS}/{name}/artifacts"
+    name, artifacts = _artifacts_of(service, run_id)
+    folder = f"{_RUNS}/{name}/artifacts"
     return Artifacts.model_validate(
         {
             "run_id": name,
-            "artifacts": [{**each, "link": f"{place}/{each['filename']}"} for each in found],
+            "artifacts": [
+                {**artifact, "link": f"{folder}/{artifact['filename']}"} for artifact in artifacts
+            ],
         }
     )
 
@@ -377,10 +379,10 @@ def list_artifacts(service: ServiceHere, run_id: str) -> Artifacts:
 )
 def get_artifact(service: ServiceHere, request: Request, run_id: str, filename: str) -> Response:
     """Return a file of a run."""
-    name, found = _artifacts_of(service, run_id)
-    for each in found:
-        file = service.store.file(*PurePosixPath(each["storage_path"]).parts)
-        if each["filename"] == filename and file.is_there():
+    name, artifacts = _artifacts_of(service, run_id)
+    for artifact in artifacts:
+        file = service.store.file(*PurePosixPath(artifact["storage_path"]).parts)
+        if artifact["filename"] == filename and file.is_there():
             # A page among them must not act in the name of the service.
             headers = {
                 "Content-Security-Policy": "sandbox allow-scripts",
@@ -388,7 +390,7 @@ def get_artifact(service: ServiceHere, request: Request, run_id: str, filename: 
             with file.opened() as path:
                 headers["ETag"] = tag_of_files((path,))
             known = not_modified(request, headers["ETag"], headers)
-            return known or StoredFileResponse(file, each["mime_type"], filename, headers)
+            return known or StoredFileResponse(file, artifact["mime_type"], filename, headers)
     raise ProblemError(
         404, "unknown-artifact", f"run {name} has no file {filename[:80]!r}; see its artifacts"
     )
@@ -403,15 +405,15 @@ def list_events(
     event_type: Annotated[str | None, Query(max_length=50, examples=["warning"])] = None,
 ) -> Events:
     """List what a reader of a run should know: market times, warnings, refusals, its end."""
-    name = service.registered.run(run_id)["run_id"]
-    with service.registered.reading() as connection:
-        found = queries.list_events(connection, name, after, limit + 1, event_type)
-    shown = found[:limit]
+    name = service.registry.run(run_id)["run_id"]
+    with service.registry.reading() as connection:
+        events = queries.list_events(connection, name, after, limit + 1, event_type)
+    page = events[:limit]
     return Events.model_validate(
         {
             "run_id": name,
-            "events": shown,
-            "next_after": shown[-1]["sequence"] if len(found) > limit else None,
+            "events": page,
+            "next_after": page[-1]["sequence"] if len(events) > limit else None,
         }
     )
 
@@ -425,7 +427,7 @@ def list_datasets(
     offset: Offset = 0,
 ) -> Datasets:
     """List what runs read, by instrument and first day."""
-    with service.registered.reading() as connection:
+    with service.registry.reading() as connection:
         rows = queries.list_datasets(connection, instrument, limit, offset)
         total = queries.count_datasets(connection, instrument)
     return Datasets.model_validate({**_page(request, rows, total, limit, offset), "datasets": rows})
@@ -440,7 +442,7 @@ def list_strategies(
     offset: Offset = 0,
 ) -> Strategies:
     """List what was run, by name and version."""
-    with service.registered.reading() as connection:
+    with service.registry.reading() as connection:
         rows = queries.list_strategies(connection, name, limit, offset)
         total = queries.count_strategies(connection, name)
     return Strategies.model_validate(
@@ -449,8 +451,8 @@ def list_strategies(
 
 
 def _artifacts_of(service: Service, run_id: str) -> tuple[str, list[Row]]:
-    name = service.registered.run(run_id)["run_id"]
-    with service.registered.reading() as connection:
+    name = service.registry.run(run_id)["run_id"]
+    with service.registry.reading() as connection:
         return name, queries.list_artifacts(connection, name)
 
 
@@ -480,8 +482,8 @@ def _page_links(request: Request, query: RunQuery, page: _RunPage) -> PageLinks:
 
 
 def _links(request: Request, limit: int, offset: int, *, has_more: bool) -> PageLinks:
-    def at(place: int) -> str:
-        url = request.url.include_query_params(offset=place, limit=limit)
+    def at(position: int) -> str:
+        url = request.url.include_query_params(offset=position, limit=limit)
         return f"{url.path}?{url.query}"
 
     return PageLinks(
@@ -497,19 +499,19 @@ def _here(request: Request) -> str:
 
 def _with_links(row: Row) -> Row:
     name, dagster = row["run_id"], row["dagster_run_id"]
-    place, result = f"{_RUNS}/{name}", f"/api/backtest/results/{name}"
+    address, result = f"{_RUNS}/{name}", f"/api/backtest/results/{name}"
     done = row["status"] is RunStatus.SUCCEEDED
     tables = done and row["detail"] == "report"
     links = RunLinks(
-        self_=place,
-        artifacts=f"{place}/artifacts",
-        events=f"{place}/events",
+        self_=address,
+        artifacts=f"{address}/artifacts",
+        events=f"{address}/events",
         result=result if done else None,
-        metrics=f"{place}/metrics" if done else None,
+        metrics=f"{address}/metrics" if done else None,
         report=f"{result}/report" if tables else None,
         **{
-            each: f"{place}/{each}" if tables else None
-            for each in ("equity", "trades", "orders", "fills", "timeline")
+            kind: f"{address}/{kind}" if tables else None
+            for kind in ("equity", "trades", "orders", "fills", "timeline")
         },
         stream=None if dagster is None else f"{_RUNS}/{dagster}/stream",
     )

@@ -22,7 +22,7 @@ from odum_assets.api.tables import (
     ticks_of,
     timeline_of,
 )
-from odum_assets.orchestration.days import require_moment
+from odum_assets.orchestration.days import require_time
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.types import RunStatus
@@ -37,13 +37,13 @@ FORMS: dict[int | str, dict[str, Any]] = {
             MediaType.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
         }
     },
-    304: {"description": "The other side has it already (If-None-Match)."},
+    304: {"description": "The client has it already (If-None-Match)."},
 }
 """What tables can be had as, for the OpenAPI document."""
 
 KNOWN: dict[int | str, dict[str, Any]] = {304: FORMS[304]}
 
-Offset = Annotated[int, Query(ge=0, le=2**40, description="Rows to leave out first.")]
+Offset = Annotated[int, Query(ge=0, le=2**40, description="Rows to skip.")]
 Limit = Annotated[
     int | None,
     Query(ge=1, le=10_000, description="Rows; JSON has 1,000 by default, other forms all."),
@@ -51,7 +51,9 @@ Limit = Annotated[
 ListLimit = Annotated[int, Query(ge=1, le=1_000, description="Entries at most.")]
 Start = Annotated[
     str | None,
-    Query(max_length=64, description="Only from this time on.", examples=["2024-07-18T00:00:00Z"]),
+    Query(
+        max_length=64, description="Only at or after this time.", examples=["2024-07-18T00:00:00Z"]
+    ),
 ]
 End = Annotated[
     str | None,
@@ -164,14 +166,14 @@ def get_report(
     ):
         total = table.count()
         arrays[name] = line_pieces(table, page.offset, page.size(total))
-        pages[f"{name}_pagination"] = page.shown(total)
+        pages[f"{name}_pagination"] = page.pagination(total)
     return reply.of(json_page(document, arrays, pages), *arrays.values())
 
 
 @router.get("/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_fills(entry: ResultHere, request: Request, asked: RangeHere) -> Response:
+def get_fills(entry: ResultHere, request: Request, selection: RangeHere) -> Response:
     """Return fills in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", asked)
+    return timed_reply(request, fills_of(entry), "fills", selection)
 
 
 @router.get("/{run_id}/rejected-orders", response_model=RejectedOrders, responses=FORMS)
@@ -189,14 +191,14 @@ def get_rejected_orders(
 
 @router.get("/{run_id}/ticks", response_model=Ticks, responses=FORMS)
 def get_ticks(
-    service: ServiceHere, entry: ResultHere, request: Request, asked: RangeHere
+    service: ServiceHere, entry: ResultHere, request: Request, selection: RangeHere
 ) -> Response:
     """Return the trades that a run replayed, if they were exported, by arrival."""
     table = ticks_of(service.store, entry)
-    return timed_reply(request, table, "ticks", asked)
+    return timed_reply(request, table, "ticks", selection)
 
 
-def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -> Response:
+def timed_reply(request: Request, table: StoredTable, name: str, selection: Range) -> Response:
     """Send a page of the rows of a range of time.
 
     Raises
@@ -205,12 +207,12 @@ def timed_reply(request: Request, table: StoredTable, name: str, asked: Range) -
         If a time cannot be used.
     """
     bounds = [
-        None if text is None else require_moment(which, text)
-        for which, text in (("start", asked.start), ("end", asked.end))
+        None if text is None else require_time(which, text)
+        for which, text in (("start", selection.start), ("end", selection.end))
     ]
     if bounds != [None, None]:
         table = table.between(*bounds)
-    return table_reply(request, table, name, asked.page)
+    return table_reply(request, table, name, selection.page)
 
 
 async def _listed(
@@ -225,11 +227,11 @@ async def _listed(
         return [row["run_id"] for row in page.rows], page.total or 0
 
     def work() -> tuple[bytes, str, int, int]:
-        names, total = service.registered.answer(key, ask)
-        shown = [service.listed(name) for name in names]
-        found = [each for each in shown if each is not None]
-        body = b"[" + b",\n".join(found) + b"]\n"
-        return body, tag_of(body), total, len(shown) - len(found)
+        names, total = service.registry.answer(key, ask)
+        documents = [service.listed(name) for name in names]
+        readable = [document for document in documents if document is not None]
+        body = b"[" + b",\n".join(readable) + b"]\n"
+        return body, tag_of(body), total, len(documents) - len(readable)
 
     body, tag, total, damaged = await service.single_flight.get(key, work)
     headers = {"X-Total-Count": str(total), "X-Damaged-Results": str(damaged)}

@@ -65,7 +65,7 @@ class Trade(BaseModel):
     exit_timestamp: datetime | None
     entry_price: float | None
     exit_price: float | None
-    quantity: float | None = Field(description="Most that was held.")
+    quantity: float | None = Field(description="Largest quantity held.")
     realized_pnl: float | None
     commissions: float | None
     net_pnl: float | None
@@ -88,13 +88,13 @@ def list_trades(
     offset: Offset = 0,
 ) -> list[Trade]:
     """List the round trips of a result, by their end; X-Total-Count says how many there are."""
-    found = trades_of(entry)
+    trades = trades_of(entry)
     rows: list[dict[str, Any]] = []
     total = 0
-    for batch in found.batches():
+    for batch in trades.batches():
         fitting = _of_direction(batch, direction)
-        wanted = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
-        rows += wanted.to_pylist() if total + fitting.num_rows > offset else []
+        page = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
+        rows += page.to_pylist() if total + fitting.num_rows > offset else []
         total += fitting.num_rows
     response.headers["X-Total-Count"] = str(total)
     if offset + len(rows) < total and rows:
@@ -117,27 +117,27 @@ def get_trades(
 
 
 @router.get("/v1/runs/{run_id}/equity", response_model=EquityPoints, responses=FORMS)
-def get_equity(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_equity(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return the equity curve of a run."""
-    return timed_reply(request, equity_of(entry), "equity", asked)
+    return timed_reply(request, equity_of(entry), "equity", selection)
 
 
 @router.get("/v1/runs/{run_id}/orders", response_model=Orders, responses=FORMS)
-def get_orders(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_orders(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return the orders of a run, in order of creation."""
-    return timed_reply(request, orders_of(entry), "orders", asked)
+    return timed_reply(request, orders_of(entry), "orders", selection)
 
 
 @router.get("/v1/runs/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_run_fills(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_run_fills(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return the fills of a run, in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", asked)
+    return timed_reply(request, fills_of(entry), "fills", selection)
 
 
 @router.get("/v1/runs/{run_id}/timeline", response_model=Timeline, responses=FORMS)
-def get_timeline(entry: RunResultHere, request: Request, asked: RangeHere) -> Response:
+def get_timeline(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return orders, fills and refusals of a run, in order of time."""
-    return timed_reply(request, timeline_of(entry), "timeline", asked)
+    return timed_reply(request, timeline_of(entry), "timeline", selection)
 
 
 def _metrics(entry: ResultEntry) -> Metrics:

@@ -1,4 +1,4 @@
-"""Runs: start, follow, look at, cancel. All of it is Dagster's doing."""
+"""Runs: start, follow, show, cancel. All of it is Dagster's doing."""
 
 import dataclasses
 import logging
@@ -33,7 +33,7 @@ from odum_assets.orchestration.planner import Plan, Planner
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.requests import LegacyRun, NewRun
 from odum_assets.orchestration.run_process import NotInterruptedError, RunProcess, process_of
-from odum_assets.registry.pending import close_pending, register_queued, withdraw
+from odum_assets.registry.pending import finalize_pending, register_queued, withdraw
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import is_run_id
 
@@ -44,7 +44,7 @@ _LOG = logging.getLogger("odum_assets.api")
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events; each one's data is {type, data}, with type step, "
-        "progress, log, and at the end complete or error. Last-Event-ID takes up where it was.",
+        "progress, log, and at the end complete or error. Last-Event-ID resumes the stream.",
     }
 }
 _EVENT_ID = re.compile(r"\d{1,12}", re.ASCII)
@@ -57,7 +57,7 @@ _AT_ONCE = "MARK_AS_CANCELED_IMMEDIATELY"
 class Progress(BaseModel):
     """How far a run is; what is not known is null."""
 
-    step: str | None = Field(description="Asset that is being made.")
+    step: str | None = Field(description="Asset that is being materialized.")
     phase: str = Field(description="convert, validate, load, replay or finish.")
     done: float | None = Field(description="Share of the phase, 0 to 1.")
     orders: int | None = Field(description="Orders so far.")
@@ -100,10 +100,11 @@ class Backfill(BaseModel):
     id: str
     status: str = Field(description="requested, completed_success, completed_failed, canceled...")
     days: int
-    by_status: dict[str, int] = Field(description="Runs so far, by their status.")
+    by_status: dict[str, int] = Field(description="Number of runs by status.")
     runs: list[DayRun] = Field(description="Runs so far, by day.")
     skipped: dict[str, str] = Field(
-        default={}, description="Days without data that were left out, told when it is started."
+        default={},
+        description="Days without data that were left out; only in the reply to the start.",
     )
 
 
@@ -119,8 +120,8 @@ class FinishedRun(models.Result):
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        description="Any text, new for each run that is wanted: the same request with the same "
-        "key starts nothing, it gets the run that it started.",
+        description="Any text, new for each run: the same request with the same key starts "
+        "nothing and returns the run that the first one started.",
         min_length=1,
         max_length=255,
     ),
@@ -131,22 +132,22 @@ IdempotencyKey = Annotated[
 async def start_run(
     service: ServiceHere, new: NewRun, response: Response, idempotency_key: IdempotencyKey = None
 ) -> LiveRun | Backfill:
-    """Start a run, or one for every day of a range; Location says where to look how it goes."""
+    """Start a run, or one for every day of a range; Location is the address of its state."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
     if new.is_range:
         _check_length(service, new)
         backfill = await _started_days(service, new, tags)
         response.headers["Location"] = f"/api/v1/backfills/{backfill.id}"
         return backfill
-    run = _shown(*await _started(service, new, tags))
-    response.headers["Location"] = _place(run)
+    run = _live_run(*await _started(service, new, tags))
+    response.headers["Location"] = _location(run)
     return run
 
 
 @router.get("/api/v1/runs/{run_id}/status")
 async def get_run_status(service: ServiceHere, run_id: str) -> LiveRun:
     """Return where a run stands: queued, running with its progress, or how it ended."""
-    return await _standing(service, await _dagster_run_id(service, run_id))
+    return await _current_run(service, await _dagster_run_id(service, run_id))
 
 
 @router.delete("/api/v1/runs/{run_id}", status_code=202)
@@ -179,7 +180,7 @@ async def cancel_run(service: ServiceHere, run_id: str) -> LiveRun:
             run = await known_run(service, run.run_id)
     if run.status == "canceled":
         await anyio.to_thread.run_sync(_close, service, run.run_id)
-    return _shown(run, await service.following.log(run.run_id))
+    return _live_run(run, await service.following.log(run.run_id))
 
 
 def _interrupt(run_id: str, process: RunProcess) -> None:
@@ -190,7 +191,7 @@ def _interrupt(run_id: str, process: RunProcess) -> None:
 
 
 LastEventId = Annotated[
-    str | None, Header(description="Id of the last event that was read.", max_length=512)
+    str | None, Header(description="Id of the last event that the client has read.", max_length=512)
 ]
 
 
@@ -198,7 +199,7 @@ async def _followed(service: ServiceHere, run_id: str, last_event_id: LastEventI
     # Ids of earlier versions were Dagster's: such a reader is sent all events again.
     text = last_event_id or "0"
     if not _EVENT_ID.fullmatch(text) and not is_cursor(text):
-        raise ProblemError(422, "invalid-cursor", "Last-Event-ID: found no id of an event")
+        raise ProblemError(422, "invalid-cursor", "Last-Event-ID: not the id of an event")
     return (await service.following.log(await _dagster_run_id(service, run_id))).dagster_run_id
 
 
@@ -215,40 +216,40 @@ async def stream_run(
         async with aclosing(service.following.follow(dagster_run_id, after)) as events:
             async for event in events:
                 yield _sent_event(event)
-        shown = await _standing(service, dagster_run_id)
-        if shown.status != "succeeded":
-            message = shown.error or f"the run was {shown.status}"
-            yield _sent("error", {**shown.model_dump(), "message": message})
+        live_run = await _current_run(service, dagster_run_id)
+        if live_run.status != "succeeded":
+            message = live_run.error or f"the run was {live_run.status}"
+            yield _sent("error", {**live_run.model_dump(), "message": message})
             return
-        document = await anyio.to_thread.run_sync(_document, service, shown)
+        document = await anyio.to_thread.run_sync(_document, service, live_run)
     except (ProblemError, OdumError) as problem:
         yield _sent("error", {"status": "unknown", "message": str(problem)})
         return
-    yield _sent("complete", {**shown.model_dump(), "document": document})
+    yield _sent("complete", {**live_run.model_dump(), "document": document})
 
 
 @router.get("/api/v1/backfills/{backfill_id}")
 async def get_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     """Return how far a range of days is."""
-    return await _shown_days(service, await _known_backfill(service, backfill_id))
+    return await _backfill_reply(service, await _known_backfill(service, backfill_id))
 
 
 @router.delete("/api/v1/backfills/{backfill_id}", status_code=202)
 async def cancel_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     """Cancel a range of days with its runs. One that has ended stays as it is (409)."""
-    found = await _known_backfill(service, backfill_id)
-    if found.status not in ("requested", "canceling"):
-        raise ProblemError(409, "already-ended", f"backfill {backfill_id} is {found.status}")
+    backfill = await _known_backfill(service, backfill_id)
+    if backfill.status not in ("requested", "canceling"):
+        raise ProblemError(409, "already-ended", f"backfill {backfill_id} is {backfill.status}")
     refusal = await service.dagster.ask(service.dagster.cancel_backfill, backfill_id)
     if refusal is not None:
         raise ProblemError(409, "not-canceled", f"backfill {backfill_id}: Dagster: {refusal}")
-    return await _shown_days(service, await _known_backfill(service, backfill_id))
+    return await _backfill_reply(service, await _known_backfill(service, backfill_id))
 
 
 @router.post("/api/backtest/run")
 async def run_backtest(
     service: ServiceHere,
-    wanted: LegacyRun,
+    legacy: LegacyRun,
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> FinishedRun:
@@ -256,7 +257,7 @@ async def run_backtest(
 
     The run goes on when the other side goes away; with an Idempotency-Key it can ask again.
     """
-    run = await _start_legacy(service, wanted, idempotency_key)
+    run = await _start_legacy(service, legacy, idempotency_key)
     ended: list[FinishedRun | ProblemError | OdumError] = []
     async with anyio.create_task_group() as tasks:
 
@@ -269,13 +270,13 @@ async def run_backtest(
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(wait)
-        # Nobody is told any more; the body is read, so what comes next is the end.
+        # The client has gone; the body is read, so what comes next is the end.
         while not await request.is_disconnected():
             await anyio.sleep(1)
         tasks.cancel_scope.cancel()
     if not ended:
-        place = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
-        raise ProblemError(503, "not-waiting", f"the run goes on; see {place}")
+        location = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
+        raise ProblemError(503, "not-waiting", f"the run goes on; see {location}")
     if isinstance(ended[0], Exception):
         raise ended[0]
     return ended[0]
@@ -283,12 +284,12 @@ async def run_backtest(
 
 async def _launched(
     service: ServiceHere,
-    wanted: LegacyRun,
+    request: LegacyRun,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> DagsterRun:
     """Start a run before the reply begins: what is wrong is then a problem, not an event."""
-    run = await _start_legacy(service, wanted, idempotency_key)
+    run = await _start_legacy(service, request, idempotency_key)
     response.headers["Location"] = f"/api/v1/runs/{run.tags[RUN_ID_TAG]}"
     return run
 
@@ -299,8 +300,10 @@ async def run_backtest_stream(
 ) -> AsyncGenerator[ServerSentEvent]:
     """Run a backtest and tell how it goes; complete holds what /api/backtest/run returns."""
     run_id = run.tags[RUN_ID_TAG]
-    place = f"/api/v1/runs/{run_id}"
-    yield _sent("step", {"step": None, "status": "launched", "run_id": run_id, "location": place})
+    location = f"/api/v1/runs/{run_id}"
+    yield _sent(
+        "step", {"step": None, "status": "launched", "run_id": run_id, "location": location}
+    )
     heard = _Heard()
     try:
         async with aclosing(service.following.follow(run.run_id)) as events:
@@ -346,41 +349,43 @@ async def _outcome(service: Service, run: DagsterRun, heard: _Heard) -> Finished
     ProblemError
         If it has none.
     """
-    shown = await _standing(service, run.run_id)
-    if shown.status != "succeeded":
+    live_run = await _current_run(service, run.run_id)
+    if live_run.status != "succeeded":
         raise ProblemError(
-            409, f"run-{shown.status}", f"run {shown.run_id}: {shown.error or shown.status}"
+            409,
+            f"run-{live_run.status}",
+            f"run {live_run.run_id}: {live_run.error or live_run.status}",
         )
 
     def result() -> FinishedRun:
-        document = _document(service, shown)
+        document = _document(service, live_run)
         has_report = document["mode"] == "report"
         return FinishedRun.model_validate(
             {
                 **document,
-                "dagster_run_id": shown.dagster_run_id,
+                "dagster_run_id": live_run.dagster_run_id,
                 "logs": heard.lines,
                 "latest_step": heard.step,
-                "report_path": f"{shown.result}/report" if has_report else None,
+                "report_path": f"{live_run.result}/report" if has_report else None,
             }
         )
 
     return await anyio.to_thread.run_sync(result)
 
 
-async def _start_legacy(service: Service, wanted: LegacyRun, key: str | None) -> DagsterRun:
-    run, _ = await _started(service, wanted, repeat_tags(key, wanted.model_dump_json()))
+async def _start_legacy(service: Service, request: LegacyRun, key: str | None) -> DagsterRun:
+    run, _ = await _started(service, request, repeat_tags(key, request.model_dump_json()))
     return run
 
 
 async def _started(
-    service: Service, wanted: NewRun | LegacyRun, tags: dict[str, str]
+    service: Service, request: NewRun | LegacyRun, tags: dict[str, str]
 ) -> tuple[DagsterRun, RunLog]:
     """Return the run that a request started before and its log, else plan and start it."""
     launched: list[DagsterRun] = []
 
     async def start() -> DagsterRun:
-        planned = await _planned(service, wanted, tags)
+        planned = await _planned(service, request, tags)
         # First: who dies in between leaves a run that is known, and that its sensor finds again.
         await anyio.to_thread.run_sync(_register, service, planned)
         try:
@@ -398,19 +403,19 @@ async def _started(
     return log.run or run, log
 
 
-async def _planned(service: Service, wanted: NewRun | LegacyRun, tags: dict[str, str]) -> Plan:
+async def _planned(service: Service, request: NewRun | LegacyRun, tags: dict[str, str]) -> Plan:
     """Plan a request, if its turn has come: what it reads may lie on another host."""
 
     def plan() -> Plan:
-        project, loaded = service.config(wanted.config)
-        new = wanted.new_run(loaded) if isinstance(wanted, LegacyRun) else wanted
-        # Whoever asked is told of a failure, and starts it again or not.
+        project, loaded = service.config(request.config)
+        new = request.new_run(loaded) if isinstance(request, LegacyRun) else request
+        # The client gets a reply about a failure, and starts it again or not.
         source = {"odum/source": "api", "dagster/max_retries": "0"}
         return Planner(project, {**source, **tags}, proceed=go_on).plan(new)
 
     service.launches.take()
     try:
-        storage = await anyio.to_thread.run_sync(service.storage_of, wanted.config)
+        storage = await anyio.to_thread.run_sync(service.storage_of, request.config)
         return await storage.run(plan)
     except (InvalidRequestError, ProblemError) as problem:
         if isinstance(problem, InvalidRequestError) or problem.status == 404:
@@ -454,7 +459,9 @@ def _withdraw(service: Service, plan: Plan) -> None:
 def _close(service: Service, dagster_run_id: str) -> None:
     """Have the registry know a run as canceled that no step can tell of."""
     try:
-        close_pending(service.settings, dagster_run_id, RunStatus.CANCELED, "the run was canceled")
+        finalize_pending(
+            service.settings, dagster_run_id, RunStatus.CANCELED, "the run was canceled"
+        )
     except OdumError as error:
         # A sensor does the same within seconds.
         _LOG.warning("run %s was canceled but not registered as such: %s", dagster_run_id, error)
@@ -471,8 +478,8 @@ async def _started_days(service: Service, new: NewRun, tags: dict[str, str]) -> 
             service, await dagster.ranges.run(dagster.launch_days, planned)
         )
 
-    found = await _once(service, service.dagster.find_backfill, start, tags)
-    return await _shown_days(service, found, skipped)
+    backfill = await _once(service, service.dagster.find_backfill, start, tags)
+    return await _backfill_reply(service, backfill, skipped)
 
 
 async def _once[T: (DagsterRun, DagsterBackfill)](
@@ -486,16 +493,17 @@ async def _once[T: (DagsterRun, DagsterBackfill)](
         return await start()
     # One after the other: a repeat may come while the first is being started.
     async with service.repeats.hold(tags[KEY_TAG]):
-        found = await service.dagster.ask(find, KEY_TAG, tags[KEY_TAG])
-        if found is None:
+        earlier = await service.dagster.ask(find, KEY_TAG, tags[KEY_TAG])
+        if earlier is None:
             return await start()
-    if found.tags.get(BODY_TAG) != tags[BODY_TAG]:
+    if earlier.tags.get(BODY_TAG) != tags[BODY_TAG]:
         raise ProblemError(
             422,
             "key-used-before",
-            "Idempotency-Key: another request came with this key; give each run a key of its own",
+            "Idempotency-Key: this key was used for a different request; use a new key for "
+            "each run",
         )
-    return found
+    return earlier
 
 
 async def known_run(service: Service, run_id: str) -> DagsterRun:
@@ -526,13 +534,13 @@ async def _dagster_run_id(service: Service, run_id: str) -> str:
             raise _unknown(run_id)
         return run_id
     # First the registry: a person's re-execution has the tags of the run before.
-    found = await anyio.to_thread.run_sync(_registered_as, service, run_id)
-    if not _is_uuid(found):
+    dagster_run_id = await anyio.to_thread.run_sync(_registered_as, service, run_id)
+    if not _is_uuid(dagster_run_id):
         run = await service.dagster.ask(service.dagster.find_run, RUN_ID_TAG, run_id)
         if run is None:
             raise _unknown(run_id)
-        found = run.run_id
-    return found
+        dagster_run_id = run.run_id
+    return dagster_run_id
 
 
 def _unknown(run_id: str) -> ProblemError:
@@ -546,28 +554,28 @@ def _unknown(run_id: str) -> ProblemError:
 def _registered_as(service: Service, run_id: str) -> str:
     """Return the id in Dagster that the registry has for a run, empty if it has none."""
     try:
-        return service.registered.run(run_id)["dagster_run_id"] or ""
+        return service.registry.run(run_id)["dagster_run_id"] or ""
     except (ProblemError, OdumError):
-        # Dagster may know more than a registry that could not be told.
+        # Dagster may know more than a registry that could not be written.
         return ""
 
 
 async def _known_backfill(service: Service, backfill_id: str) -> DagsterBackfill:
     known = re.fullmatch(r"[a-z0-9]{4,32}", backfill_id, re.ASCII) is not None
-    found = await service.dagster.ask(service.dagster.backfill, backfill_id) if known else None
-    if found is None:
+    backfill = await service.dagster.ask(service.dagster.backfill, backfill_id) if known else None
+    if backfill is None:
         raise ProblemError(404, "unknown-backfill", f"Dagster has no backfill {backfill_id[:80]}")
-    return found
+    return backfill
 
 
-async def _standing(service: Service, dagster_run_id: str) -> LiveRun:
+async def _current_run(service: Service, dagster_run_id: str) -> LiveRun:
     """Return where a run stands at this moment."""
     log = await service.following.log(dagster_run_id)
     assert log.run is not None  # noqa: S101 - else it is unknown
-    return _shown(log.run, log)
+    return _live_run(log.run, log)
 
 
-def _shown(run: DagsterRun, log: RunLog) -> LiveRun:
+def _live_run(run: DagsterRun, log: RunLog) -> LiveRun:
     """Return what there is to say of a run."""
     result = log.result
     return LiveRun(
@@ -590,19 +598,19 @@ def _progress(figures: dict[str, Any] | None) -> Progress | None:
     return None if figures is None else Progress.model_validate(figures)
 
 
-async def _shown_days(
-    service: Service, found: DagsterBackfill, skipped: dict[str, str] | None = None
+async def _backfill_reply(
+    service: Service, backfill: DagsterBackfill, skipped: dict[str, str] | None = None
 ) -> Backfill:
-    dagster_run_ids = [each.dagster_run_id for each in found.runs]
-    ids = await anyio.to_thread.run_sync(service.registered.run_ids, dagster_run_ids)
+    dagster_run_ids = [run.dagster_run_id for run in backfill.runs]
+    ids = await anyio.to_thread.run_sync(service.registry.run_ids, dagster_run_ids)
     return Backfill(
-        id=found.id,
-        status=found.status,
-        days=found.days,
-        by_status=Counter(each.status for each in found.runs),
+        id=backfill.id,
+        status=backfill.status,
+        days=backfill.days,
+        by_status=Counter(run.status for run in backfill.runs),
         runs=[
-            DayRun(run_id=ids.get(each.dagster_run_id), **dataclasses.asdict(each))
-            for each in found.runs
+            DayRun(run_id=ids.get(run.dagster_run_id), **dataclasses.asdict(run))
+            for run in backfill.runs
         ],
         skipped=skipped or {},
     )
@@ -612,7 +620,7 @@ def _document(service: Service, run: LiveRun) -> dict[str, Any]:
     return service.full_document(service.result(run.run_id))
 
 
-def _place(run: LiveRun) -> str:
+def _location(run: LiveRun) -> str:
     return f"/api/v1/runs/{run.run_id}"
 
 

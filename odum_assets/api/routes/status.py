@@ -29,7 +29,7 @@ class MountStatus(BaseModel):
     """Where raw data lie, and whether they can be read."""
 
     path: str
-    mounted: bool = Field(description="Whether the folder lies on a mount other than the root's.")
+    mounted: bool = Field(description="Whether the folder is on a mount other than the root's.")
     mount_type: str | None = Field(description="File system; null for a URL.")
     fuse_enabled: bool
     gcs_bucket: str | None
@@ -64,12 +64,12 @@ def mount_status(service: ServiceHere) -> MountStatus:
             file_count=0,
         )
     path = local_path(root)
-    source, kind, place = _mount_of(path)
+    source, kind, mount_point = _mount_of(path)
     fuse = kind is not None and kind.startswith("fuse")
     readable = path.is_dir() and os.access(path, os.R_OK | os.X_OK)
     return MountStatus(
         path=str(path),
-        mounted=path.exists() and place != "/",
+        mounted=path.exists() and mount_point != "/",
         mount_type=kind,
         fuse_enabled=fuse,
         gcs_bucket=source if kind == "fuse.gcsfuse" or (fuse and source == "gcsfuse") else None,
@@ -82,15 +82,15 @@ def mount_status(service: ServiceHere) -> MountStatus:
 def _mount_of(path: Path) -> tuple[str | None, str | None, str]:
     """Return source, file system and place of the mount that a path lies on."""
     real = str(path.resolve())
-    found: tuple[str | None, str | None, str] = (None, None, "/")
+    best: tuple[str | None, str | None, str] = (None, None, "/")
     try:
         lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return found
+        return best
     for line in lines:
-        source, place, kind, *_ = line.split(" ")
-        place = place.replace("\\040", " ")
-        inside = real == place or real.startswith(place.rstrip("/") + "/")
-        if inside and len(place) >= len(found[2]):
-            found = (source, kind, place)
-    return found
+        source, mount_point, kind, *_ = line.split(" ")
+        mount_point = mount_point.replace("\\040", " ")
+        inside = real == mount_point or real.startswith(mount_point.rstrip("/") + "/")
+        if inside and len(mount_point) >= len(best[2]):
+            best = (source, kind, mount_point)
+    return best

@@ -130,7 +130,7 @@ class TimeWindow(Section):
         return None if self.end is None else _to_ns(self.end)
 
     def overlaps_day(self, day: date) -> bool:
-        """Return whether any moment of the UTC day lies in the window."""
+        """Return whether any moment of the UTC day is in the window."""
         first = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return (self.end is None or first < self.end) and (
             self.start is None or self.start < first + timedelta(days=1)

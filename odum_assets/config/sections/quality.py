@@ -32,8 +32,8 @@ class QualityConfig(Section):
     """What becomes of a day whose rows do not reach its edges that closely; refuse: no backtest
     runs on it."""
     missing_days: Policy = "warn"
-    """What becomes of a window some days of which are not in the catalog. warn: it runs over the
-    others, and the result names those that are missing."""
+    """Whether a window runs when the catalog lacks days of it. warn: it runs over the others, and
+    the result lists the missing ones."""
 
 
 class MetricsConfig(Section):

@@ -115,7 +115,7 @@ def _param_problems(value: Any, path: str) -> list[Problem]:  # noqa: ANN401 - a
         for index, item in enumerate(value):
             problems += _param_problems(item, f"{path}[{index}]")
     elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-        problems.append(Problem(path, f"found {show(value)}, allowed whole characters"))
+        problems.append(Problem(path, f"found {show(value)}, allowed valid Unicode"))
     elif isinstance(value, Decimal | float):
         number = float(value)
         if not math.isfinite(number) or (value and not number):

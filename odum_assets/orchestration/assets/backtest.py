@@ -15,7 +15,7 @@ from odum_assets.orchestration.checks import (
     RESULT_CHECKS,
     WINDOW_CHECKS,
     check_result,
-    judge_partition,
+    evaluate_partition,
 )
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
@@ -28,9 +28,9 @@ from odum_assets.orchestration.metadata import (
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import Registration, register, registered
+from odum_assets.orchestration.registration import Registration, register_result, run_registration
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
-from odum_assets.orchestration.steps import report_made, require_passed
+from odum_assets.orchestration.steps import report_materialization, require_passed
 from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         description=(
             f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
             "UTC day, from the configured starting balance. Fails at once when a catalog partition "
-            "is missing or the day lies outside time_window. The data version is a hash of orders, "
+            "is missing or the day is outside time_window. The data version is a hash of orders, "
             "fills, positions and balances: equal inputs give an equal one."
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
-            with registered(context, request, project.settings) as entry:
+            with run_registration(context, request, project.settings) as entry:
                 return run(context, request, project, entry)
 
     return result
@@ -68,25 +68,29 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         def window(context: dg.OpExecutionContext, config: WindowConfig) -> None:
             with failing({"config": loaded.name}):
                 bounds = config.bounds(loaded)
-                asked = config.request(loaded, (), "window", bounds)
-                with registered(context, asked, project.settings) as entry:
-                    convert_due(context, project, asked, asked_days(bounds), needs_all=False)
+                requested = config.request(loaded, (), "window", bounds)
+                with run_registration(context, requested, project.settings) as entry:
+                    convert_due(
+                        context, project, requested, requested_days(bounds), needs_all=False
+                    )
                     days, missing = window_days(project, loaded, bounds)
                     if missing:
                         context.log.warning(
                             f"days without trades in the catalog: {', '.join(missing)}"
                         )
-                    request = replace(asked, days=days)
+                    request = replace(requested, days=days)
                     facts = {"days": len(days), "days_missing": missing}
-                    made = run(context, request, project, entry, facts)
+                    materialized = run(context, request, project, entry, facts)
                 # The result is good whatever becomes of what is made of it.
                 export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
-                report_made(context, spec, made, None, [day.isoformat() for day in days])
-                require_passed(made)
+                report_materialization(
+                    context, spec, materialized, None, [day.isoformat() for day in days]
+                )
+                require_passed(materialized)
 
         return window
 
-    def judged(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
+    def check_inputs(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
         from odum_assets.results.store import ResultStore
 
         entry = ResultStore(project.settings.results_path).entry(str(metadata["run_id"].value))
@@ -104,7 +108,7 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         ),
         daily=False,
         checks=WINDOW_CHECKS,
-        judged=judged,
+        check_inputs=check_inputs,
         compute=compute,
     )
 
@@ -133,11 +137,11 @@ def export_window(
         if ticks:
             export_ticks(run_id, project.settings, project.catalog_root(request.config))
     except OdumError as error:
-        raise OdumError(f"{error}\nThe result itself is stored: {run_id}") from error
-    register(context, project.settings, run_id)
+        raise OdumError(f"{error}\nThe result is stored: {run_id}") from error
+    register_result(context, project.settings, run_id)
 
 
-def asked_days(bounds: tuple[int, int]) -> list[date]:
+def requested_days(bounds: tuple[int, int]) -> list[date]:
     """Return the UTC days of a window (ns since 1970, end exclusive)."""
     from odum_assets.utc import day_of_ns
 
@@ -158,18 +162,18 @@ def window_days(
     from odum_assets.catalog import scan_manifests
 
     root = project.catalog_root(loaded)
-    found = scan_manifests(root, loaded.key, DataType.TRADES)
-    there = {manifest.day for manifest in found.manifests}
-    wanted = asked_days(bounds)
-    found.require(wanted)
-    days = tuple(day for day in wanted if day in there)
+    scan = scan_manifests(root, loaded.key, DataType.TRADES)
+    available = {manifest.day for manifest in scan.manifests}
+    wanted = requested_days(bounds)
+    scan.require(wanted)
+    days = tuple(day for day in wanted if day in available)
     if not days:
         raise DataError(
             f"{loaded.name} window: {root} holds no trades of {loaded.key} from {wanted[0]} to "
             f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
             "there are: odum data list"
         )
-    return days, [day.isoformat() for day in wanted if day not in there]
+    return days, [day.isoformat() for day in wanted if day not in available]
 
 
 def run(
@@ -198,7 +202,7 @@ def run(
         context.run.run_id,
         entry.run_id,
     )
-    register(context, project.settings, result.run_id)
+    register_result(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(
@@ -231,9 +235,9 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
             if manifest is None:
                 continue
             lines += [
-                f"  {data_type} {day}: {each.check.name}: {each.verdict.text}"
-                for each in judge_partition(manifest, [request.config])
-                if each.refused
+                f"  {data_type} {day}: {evaluation.check.name}: {evaluation.verdict.text}"
+                for evaluation in evaluate_partition(manifest, [request.config])
+                if evaluation.refused
             ]
     if lines:
         raise DataError(
@@ -253,7 +257,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
     return to_metadata(
         {
             # The UI keeps this order: what a person looks for first comes first.
-            "what_to_know": bullet_list(result.flags) if result.flags else None,
+            "warnings": bullet_list(result.flags) if result.flags else None,
             "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],

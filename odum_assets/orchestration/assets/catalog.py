@@ -14,7 +14,7 @@ from odum_assets.orchestration.checks import (
     CATALOG_CHECKS,
     check_result,
     check_specs,
-    judge_partition,
+    evaluate_partition,
 )
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import (
@@ -27,11 +27,11 @@ from odum_assets.orchestration.metadata import (
 )
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
 from odum_assets.orchestration.partition_plots import partition_plots
-from odum_assets.orchestration.partition_state import State, look_at, sources_for
+from odum_assets.orchestration.partition_state import State, describe_partition, sources_for
 from odum_assets.orchestration.progress import row_progress
-from odum_assets.orchestration.project import Project, RawFound, Source, find_raw, missing_raw
+from odum_assets.orchestration.project import Project, RawInput, Source, find_raw, missing_raw
 from odum_assets.orchestration.run_config import ConvertConfig
-from odum_assets.orchestration.steps import pool_slot, report_made, report_raw
+from odum_assets.orchestration.steps import pool_slot, report_materialization, report_raw
 from odum_assets.raw.layout import DataType, require_inside
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def convert(
     from odum_assets.catalog import convert_partition
     from odum_assets.catalog.definition import definition_changes
 
-    found = require_raw(source, day, project)
-    report_raw(context, source, day, found)
+    raw = require_raw(source, day, project)
+    report_raw(context, source, day, raw)
     spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
     changes = definition_changes(root, spec)
     if changes:
@@ -101,7 +101,7 @@ def convert(
             "directly see the new one. Days with other precisions must be converted again."
         )
     manifest = convert_partition(
-        found.path,
+        raw.path,
         source.key,
         spec,
         source.data_type,
@@ -111,11 +111,13 @@ def convert(
         progress=row_progress(context, f"{source.data_type.value} rows"),
     )
     # First: it says so where the figures of a manifest cannot be used.
-    judged = judge_partition(manifest, source.named_by)
+    evaluations = evaluate_partition(manifest, source.named_by)
     return Materialized(
         metadata=partition_metadata(manifest, project, source),
         data_version=dg.DataVersion(manifest.digest),
-        check_results=[check_result(each.check, each.verdict) for each in judged],
+        check_results=[
+            check_result(evaluation.check, evaluation.verdict) for evaluation in evaluations
+        ],
     )
 
 
@@ -149,11 +151,11 @@ def convert_due(
     """
     for source in sources_for(project, request.config, request.snapshot_mode):
         recorded = context.instance.get_materialized_partitions(source.catalog_key)
-        found = [look_at(project, source, day) for day in days]
+        partitions = [describe_partition(project, source, day) for day in days]
         due = [
-            each.day
-            for each in found
-            if each.is_due(recorded) or (needs_all and each.state is State.MISSING)
+            partition.day
+            for partition in partitions
+            if partition.is_due(recorded) or (needs_all and partition.state is State.MISSING)
         ]
         if not due:
             continue
@@ -165,11 +167,13 @@ def convert_due(
         with pool_slot(context, POOL_CONVERSION):
             for day in due:
                 context.log.info(f"converting {source.data_type.value} of {day}")
-                made = convert(context, project, source, day)
-                report_made(context, spec, made, day.isoformat(), [day.isoformat()])
+                materialized = convert(context, project, source, day)
+                report_materialization(
+                    context, spec, materialized, day.isoformat(), [day.isoformat()]
+                )
 
 
-def require_raw(source: Source, day: date, project: Project) -> RawFound:
+def require_raw(source: Source, day: date, project: Project) -> RawInput:
     """Return the raw file of a day.
 
     Raises
@@ -177,13 +181,13 @@ def require_raw(source: Source, day: date, project: Project) -> RawFound:
     DataError
         If there is none, or a link leads out of the raw root; it names the file and what to do.
     ConfigError
-        If the configuration reads from a source that is not wired.
+        If the configuration reads from a source that is not supported.
     """
-    found = find_raw(source, day, project.settings)
-    if found is None:
+    raw = find_raw(source, day, project.settings)
+    if raw is None:
         raise DataError(missing_raw(source, day, project.settings))
-    require_inside(found.path, effective_settings(source.loaded, project.settings).raw_root)
-    return found
+    require_inside(raw.path, effective_settings(source.loaded, project.settings).raw_root)
+    return raw
 
 
 def partition_metadata(

@@ -46,7 +46,7 @@ class Action:
     job : dg.JobDefinition
         What runs it.
     checks : dg.AssetChecksDefinition
-        What the op judges; run by themselves they judge the latest materialization once more.
+        What the op evaluates; run by themselves they evaluate the latest materialization once more.
     """
 
     spec: dg.AssetSpec
@@ -62,7 +62,7 @@ def action(
     description: str,
     daily: bool,
     checks: Sequence[ResultCheck] | Sequence[SweepCheck],
-    judged: Callable[[Mapping[str, dg.MetadataValue[Any]]], tuple[Any, ...]],
+    check_inputs: Callable[[Mapping[str, dg.MetadataValue[Any]]], tuple[Any, ...]],
     compute: Callable[[dg.AssetSpec], Callable[..., None]],
 ) -> Action:
     """Declare an action of one configuration.
@@ -80,9 +80,9 @@ def action(
     daily : bool
         Whether it has a partition per day; else it depends on all days at once.
     checks : sequence of ResultCheck or SweepCheck
-        What is judged of it.
-    judged : callable
-        Return what the checks judge from the metadata of a materialization.
+        Its checks.
+    check_inputs : callable
+        Return what the checks evaluate from the metadata of a materialization.
     compute : callable
         Return the function of the op, which reports the asset that it is given.
     """
@@ -103,19 +103,19 @@ def action(
         specs=check_specs(spec.key, checks, project.partitions if daily else None),
         can_subset=True,
     )
-    def judge(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def evaluate_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         where = dg.AssetRecordsFilter(
             asset_key=spec.key, asset_partitions=[context.partition_key] if daily else None
         )
-        # Nothing is judged where nothing has been run.
+        # Nothing is evaluated where nothing has been run.
         for record in context.instance.fetch_materializations(where, limit=1).records:
             latest = record.asset_materialization
             chosen = {key.name for key in context.selected_asset_check_keys}
             for check in checks if latest is not None else ():
                 if check.name in chosen:
-                    yield check_result(check, check.evaluate(*judged(latest.metadata)))
+                    yield check_result(check, check.evaluate(*check_inputs(latest.metadata)))
 
-    return Action(spec, job, judge)
+    return Action(spec, job, evaluate_checks)
 
 
 def backtest_asset(
@@ -130,7 +130,7 @@ def backtest_asset(
     loaded : LoadedConfig
         The configuration.
     checks : sequence of Check
-        What is judged of it.
+        Its checks.
     description : str
         What a person reads of it.
     """

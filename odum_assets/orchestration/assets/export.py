@@ -10,7 +10,7 @@ from odum_assets.orchestration.assets.configured import export_asset
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, to_metadata
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import register
+from odum_assets.orchestration.registration import register_result
 
 if TYPE_CHECKING:
     from odum_assets.results.store import ResultEntry
@@ -35,7 +35,7 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             entry = require_result(project, loaded, context.partition_key)
             export = export_ticks(entry.run_id, project.settings, project.catalog_root(loaded))
-            register(context, project.settings, entry.run_id)
+            register_result(context, project.settings, entry.run_id)
         figures = {
             "dagster/row_count": export.rows,
             "run_id": entry.run_id,
@@ -68,7 +68,7 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             entry = require_result(project, loaded, context.partition_key)
             path = write_tearsheet(entry.run_id, project.settings)
-            register(context, project.settings, entry.run_id)
+            register_result(context, project.settings, entry.run_id)
         figures = {
             "run_id": entry.run_id,
             "tearsheet": dg.MetadataValue.url(path.resolve().as_uri()),

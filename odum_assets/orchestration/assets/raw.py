@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 
 from odum_assets.orchestration.names import OWNERS
-from odum_assets.orchestration.project import Project, RawFound, Source, feed_of
+from odum_assets.orchestration.project import Project, RawInput, Source, raw_folder_of
 
 DATA_VERSION_TAG: Final = "dagster/data_version"
 
@@ -30,14 +30,14 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
         partitions_def=project.partitions,
         metadata={
             "instrument": str(source.key),
-            "files": f"{feed_of(source, project.settings)}/"
+            "files": f"{raw_folder_of(source, project.settings)}/"
             f"{source.template[source.template.index('day-*') :]}",
         },
     )
 
 
 def unreported(
-    instance: dg.DagsterInstance, files: Iterable[tuple[Source, date, RawFound]]
+    instance: dg.DagsterInstance, files: Iterable[tuple[Source, date, RawInput]]
 ) -> Iterator[dg.AssetObservation | dg.AssetMaterialization]:
     """Yield the reports that Dagster does not have yet, file by file, with their data version.
 
@@ -45,23 +45,23 @@ def unreported(
     as out of date by observations only, so there is one, too. It comes first: a run remembers the
     latest materialization, and what is observed after that is new.
     """
-    for source, day, found in files:
+    for source, day, raw in files:
         partition = day.isoformat()
         records = instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=source.raw_key, asset_partitions=[partition]), limit=1
         ).records
         latest = records[0].asset_materialization if records else None
-        if latest is None or (latest.tags or {}).get(DATA_VERSION_TAG) != str(found.stat):
+        if latest is None or (latest.tags or {}).get(DATA_VERSION_TAG) != str(raw.stat):
             for event in (dg.AssetObservation, dg.AssetMaterialization):
                 yield event(
                     source.raw_key,
                     partition=partition,
-                    description=found.path,
+                    description=raw.path,
                     metadata={
-                        "path": dg.MetadataValue.path(found.path),
-                        "size_bytes": found.stat.size,
+                        "path": dg.MetadataValue.path(raw.path),
+                        "size_bytes": raw.stat.size,
                     },
-                    tags={DATA_VERSION_TAG: str(found.stat)},
+                    tags={DATA_VERSION_TAG: str(raw.stat)},
                 )
 
 

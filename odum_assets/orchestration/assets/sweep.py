@@ -20,9 +20,9 @@ from odum_assets.orchestration.names import POOL_BACKTEST, backtest_key, op_name
 from odum_assets.orchestration.pool_slots import claimed_slots
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import variants_registered
+from odum_assets.orchestration.registration import variants_registration
 from odum_assets.orchestration.run_config import SweepConfig
-from odum_assets.orchestration.steps import report_made
+from odum_assets.orchestration.steps import report_materialization
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
@@ -35,15 +35,15 @@ def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
         def sweep(context: dg.OpExecutionContext, config: SweepConfig) -> None:
             day = context.partition_key
             with failing({"partition": day, "config": loaded.name}):
-                made = _sweep(context, config, project, loaded)
-                report_made(context, spec, made, day, [day])
+                materialized = _sweep(context, config, project, loaded)
+                report_materialization(context, spec, materialized, day, [day])
 
         return sweep
 
-    def judged(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
+    def check_inputs(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[Any, ...]:
         table = metadata["variants"]
         assert isinstance(table, dg.TableMetadataValue)  # noqa: S101 - as `_sweep` writes it
-        return ([each.data["error"] or None for each in table.records],)
+        return ([record.data["error"] or None for record in table.records],)
 
     return action(
         project,
@@ -57,7 +57,7 @@ def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
         ),
         daily=True,
         checks=SWEEP_CHECKS,
-        judged=judged,
+        check_inputs=check_inputs,
         compute=compute,
     )
 
@@ -70,7 +70,7 @@ def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
     ConfigError
         If there are any; the message says what is allowed.
     """
-    named = {each.config.strategy.path for each in project.configs}
+    named = {config.config.strategy.path for config in project.configs}
     reach = reach_of(project.settings)
     for variant in variants:
         path = variant.config.config.strategy.path
@@ -86,7 +86,7 @@ def _sweep(
     from odum_assets.results.sweep import run_sweep
 
     request = config.day_request(loaded, date.fromisoformat(context.partition_key))
-    variants = config.made_variants(loaded)
+    variants = config.configured_variants(loaded)
     if not project.is_local:
         _refuse_strategies(project, variants)
     check_options(request)
@@ -95,7 +95,7 @@ def _sweep(
     refuse_unusable(project, request)
     name = op_name(backtest_key(loaded.name, "sweep"))
     with (
-        variants_registered(context, project.settings) as entries,
+        variants_registration(context, project.settings) as entries,
         claimed_slots(context.instance, context.run, POOL_BACKTEST, name, config.slots) as slots,
     ):
         result = run_sweep(
@@ -108,15 +108,15 @@ def _sweep(
             begun=entries.begin,
             ended=entries.end,
         )
-    errors = [each.error for each in result.variants]
-    for each in result.variants:
-        if each.error is not None:
-            context.log.error(f"{each.label}: {each.error}")
+    errors = [variant.error for variant in result.variants]
+    for variant in result.variants:
+        if variant.error is not None:
+            context.log.error(f"{variant.label}: {variant.error}")
     if all(errors):
-        first = {each.error: each.label for each in reversed(result.variants)}
+        first = {variant.error: variant.label for variant in reversed(result.variants)}
         lines = [f"{label}: {text}" for text, label in first.items()]
         raise BacktestError("every variant failed:\n" + "\n".join(lines))
-    digests = "".join(each.digest or "failed" for each in result.variants)
+    digests = "".join(variant.digest or "failed" for variant in result.variants)
     return Materialized(
         metadata=to_metadata(
             {
@@ -124,7 +124,7 @@ def _sweep(
                 "currency": loaded.config.venue.base_currency,
                 "sweep_id": result.sweep_id,
                 "variants_run": len(errors),
-                "variants_failed": sum(each is not None for each in errors),
+                "variants_failed": sum(error is not None for error in errors),
                 "mode": config.mode,
             }
         ),

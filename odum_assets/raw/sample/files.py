@@ -39,7 +39,7 @@ class SampleFile:
     Parameters
     ----------
     path : Path
-        Where it lies.
+        Where it is.
     key : str
         Instrument.
     data_type : str
@@ -204,6 +204,8 @@ def _write(table: pa.Table, path: Path) -> str:
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        msg = f"Sample data cannot be written to {path}: {error}. Choose another folder or free it"
-        raise DataError(msg) from error
+        raise DataError(
+            f"Sample data cannot be written to {path}: {error}. Choose another folder, or free "
+            "disk space"
+        ) from error
     return digest

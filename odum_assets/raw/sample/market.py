@@ -121,9 +121,9 @@ class DaySimulation:
         session = weights[first : self._spec.hours[1] * 60]
         share = np.concatenate(([0.0], np.cumsum(session) / session.sum()))
         edges = np.linspace(0, self._end - self._start - reserve_ms, share.size)
-        place = np.cumsum(gaps)
-        place = place[:-1] / place[-1]
-        offset: Ints = np.interp(place, share, edges).astype(np.int64)
+        position = np.cumsum(gaps)
+        position = position[:-1] / position[-1]
+        offset: Ints = np.interp(position, share, edges).astype(np.int64)
         return self._start + offset
 
     def _make_book(self) -> tuple[Book, Floats]:
@@ -209,10 +209,10 @@ class DaySimulation:
         through = np.bincount(cell[~best], minlength=2 * rows) > 0
         top = lots[:, 0].ravel()
         lots[:, 0] = np.where(through, taken, np.maximum(top, taken + (taken > 0))).reshape(2, rows)
-        shown = lots[side[~best], level[~best], row[~best]]
+        available = lots[side[~best], level[~best], row[~best]]
         ends = (level == depth[order])[~best]
-        part = 1 + np.floor(draws.uniform(ends.size) * (shown - 1)).astype(np.int64)
-        size[~best] = np.where(ends, part, shown)
+        part = 1 + np.floor(draws.uniform(ends.size) * (available - 1)).astype(np.int64)
+        size[~best] = np.where(ends, part, available)
 
         # A trade does not arrive before the book it was made on.
         earliest = book.clock.local_us[row] + 50
@@ -246,13 +246,13 @@ class DaySimulation:
         reach = np.minimum(reach, 1 + np.floor(4 * draws.uniform(row.size)).astype(np.int64))
         return np.where(eager, np.minimum(reach, fills - 1), 0)
 
-    def arrivals(self, ms: Ints, feed: str, jitter_ms: float, earliest: Ints) -> Ints:
+    def arrivals(self, ms: Ints, channel: str, jitter_ms: float, earliest: Ints) -> Ints:
         """Return arrival times in microseconds since midnight.
 
         They never decrease without irregularities; with them, some rows are late and some come in
         batches, and the caller puts the rows into the order of arrival.
         """
-        draws = self.draws(f"latency-{feed}")
+        draws = self.draws(f"latency-{channel}")
         minutes = np.arange(self._delay_ms.size) * MINUTE_MS
         delay = np.interp(ms, minutes, self._delay_ms) + draws.lognormal(jitter_ms, 0.7, ms.size)
         stall = draws.uniform(ms.size) < min(2e-4, 10 / ms.size)
@@ -261,7 +261,7 @@ class DaySimulation:
         # A receiver takes messages one after another: 20 us each.
         queue = 20 * np.arange(ms.size)
         local = np.maximum.accumulate(local - queue) + queue
-        if self._spec.irregularities and feed != "ticker":
+        if self._spec.irregularities and channel != "ticker":
             rough = (draws.uniform(DAY_MS // MINUTE_MS) < 0.08)[ms // MINUTE_MS]
             late = rough & (draws.uniform(ms.size) < 0.2)
             local += np.where(late, 2_000 + (250_000 * draws.uniform(ms.size)).astype(np.int64), 0)

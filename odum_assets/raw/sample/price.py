@@ -57,17 +57,17 @@ class PriceProcess:
 
     def daily(self, what: str, volatility: float, reversion: float) -> tuple[float, float]:
         """Return the log level of a daily walk at both midnights, zero at the anchor."""
-        place = (self._day - ANCHOR).days
-        direction = 1 if place >= 0 else -1
-        count = max(place + 1, -place)
+        index = (self._day - ANCHOR).days
+        direction = 1 if index >= 0 else -1
+        count = max(index + 1, -index)
         own = Draws(self._spec.seed, self._key, what, direction).normal(count)
         # Instruments share most of a day's move, as coins do.
         common = Draws(self._spec.seed, what, direction).normal(count)
         levels = walk(volatility * (0.6 * own + 0.8 * common), reversion)
         levels = np.concatenate(([0.0], levels))
         if direction > 0:
-            return float(levels[place]), float(levels[place + 1])
-        return float(levels[-place]), float(levels[-place - 1])
+            return float(levels[index]), float(levels[index + 1])
+        return float(levels[-index]), float(levels[-index - 1])
 
     def path(self, ms: Ints) -> tuple[Floats, Floats]:
         """Return the mid price in ticks and how lively the market is (1 is usual), per row."""

@@ -161,9 +161,9 @@ class SampleSpec:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                msg = f"SampleSpec.{name} must lie between {low} and {high}, got {value}"
+                msg = f"SampleSpec.{name} must be between {low} and {high}, got {value}"
                 raise ConfigError(msg)
         end = self.start.toordinal() + self.days - 1
         if self.start.year < YEARS[0] or end > dt.date(YEARS[1], 12, 31).toordinal():
-            msg = f"SampleSpec.start: days must lie in {YEARS[0]} to {YEARS[1]}, got {self.start}"
+            msg = f"SampleSpec.start: days must be in {YEARS[0]} to {YEARS[1]}, got {self.start}"
             raise ConfigError(msg)
