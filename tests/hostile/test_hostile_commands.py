@@ -80,7 +80,10 @@ def test_every_hostile_day_is_named_and_the_good_one_converted(project: Project)
     code, printed = project.odum(*run, str(bad))
     assert code == 1
     assert "(price_not_finite " in printed
-    assert project.files("data/results") == []
+    # No result, and a record of why.
+    results = [name for name in project.files("data/results") if not name.startswith((".", "reg"))]
+    assert [name.split("/")[0] for name in results] == ["failed"]
+    assert "price_not_finite" in (project.root / "data/results" / results[0]).read_text()
     code, printed = project.odum("data", "check")
     assert code in (0, 1)
     assert "1 partition checked" in printed
