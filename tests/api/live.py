@@ -139,9 +139,7 @@ class Live(Service):
     def workers(self) -> list[int]:
         """Return the processes of backtests of this folder."""
         return [
-            pid
-            for pid, words in processes()
-            if "odum_assets.backtest.worker" in words and str(self.folder) in words
+            pid for pid, words in started_in(self.folder) if "odum_assets.backtest.worker" in words
         ]
 
     def unfinished(self) -> list[str]:

@@ -207,7 +207,7 @@ def test_positions_stay_open_when_closing_is_switched_off(market: Market) -> Non
     assert run.summary["position"]["quantity"] == 2.0
     assert run.summary["position"]["unrealized_pnl"] == 20.0
     assert run.summary["pnl_breakdown"]["unrealized_before_closing"] is None
-    assert "closing was turned off" in run.result.flags[0]
+    assert "closing was switched off" in run.result.flags[0]
 
 
 def test_a_cash_account_denies_a_sell_of_what_it_does_not_hold(market: Market) -> None:

@@ -72,7 +72,7 @@ def test_a_report_that_is_gone_is_said_to_be(copied: Path, odum: Odum) -> None:
     shutil.rmtree(report)
     shown = odum("results", "show", first.stem)
     assert str(report) not in shown.out
-    assert f"! its report is gone: there is no folder results/report/{first.stem}" in shown.err
+    assert f"! the report folder results/report/{first.stem} does not exist" in shown.err
     assert "report" not in odum("results", "show", first.stem, "--json").json["files"]
     checked = odum("registry", "check")
     assert checked.code == 1

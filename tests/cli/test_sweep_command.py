@@ -111,8 +111,8 @@ def test_a_failed_variant_is_named_and_the_others_are_done(
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        ([], "say what varies"),
-        (["--vary", LATENCY, "--variants", "x.json"], "say what varies"),
+        ([], "give what varies"),
+        (["--vary", LATENCY, "--variants", "x.json"], "give what varies"),
         (["--vary", "execution.latency.insert_ns=5"], "insert_ns=5: execution.latency.insert_ns: "),
         (["--vary", "venue.taker_fee=abc"], 'venue.taker_fee: found "abc", should be a number'),
         (["--vary", "instrument.size_precision=1"], "may not vary"),

@@ -171,10 +171,10 @@ def test_other_columns_are_refused_and_named(
 def test_a_folder_or_a_pipe_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "raw.parquet"
     path.mkdir()
-    assert "where a raw file belongs" in refused(path, tmp_path / "catalog")
+    assert "is a folder or device, not a file" in refused(path, tmp_path / "catalog")
     path.rmdir()
     os.mkfifo(path)
-    assert "where a raw file belongs" in refused(path, tmp_path / "catalog")
+    assert "is a folder or device, not a file" in refused(path, tmp_path / "catalog")
 
 
 def test_a_file_that_cannot_be_read_any_more_is_named_not_the_catalog(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_read_any_more_is_named_not_the_catalog(tmp_path: 
     before = catalog_files(catalog)
     path.unlink()
     path.mkdir()
-    with pytest.raises(DataError, match="where a raw file belongs"):
+    with pytest.raises(DataError, match="is a folder or device, not a file"):
         convert(path, catalog, SPEC, DataType.TRADES)
     assert catalog_files(catalog) == before
 
