@@ -140,7 +140,7 @@ def test_a_full_disk_refuses_an_export(project: Path) -> None:
     with mounted(place, "size=24m"):
         Work.piece(project, "backtest", "report").go().require()
         before = tree(place)
-        fill(place, 200_000)
+        fill(place, 20_000)
         for piece in ("ticks", "tearsheet"):
             work = Work.piece(project, piece).go()
             assert work.finish() == 1
