@@ -1,8 +1,8 @@
 """Rows that two partitions of one instrument both hold, and a view without the second copy.
 
-Partitions hold the arrivals of their own day, so that a row is in one of them. Two cases remain: a
-feed sends the last trades of a day once more when it reconnects after midnight, and a partition
-of an earlier version holds rows of its neighbors.
+Partitions hold the arrivals of their own day, so that a row is in one of them. Two cases remain: an
+exchange sends the last trades of a day once more after a reconnection past midnight, and a
+partition of an earlier version holds rows of its neighbors.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
 """Options that several commands share, and reading what they say."""
 
 import json
-import re
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
@@ -174,11 +173,6 @@ def parse_params(text: str | None, option: str = "--exec-algorithm-params") -> d
             f'{option}: allowed a JSON object of numbers such as {{"horizon_secs": 10}}: {text}'
         )
     return {name: float(value) for name, value in params.items()}
-
-
-def natural(text: str) -> list[object]:
-    """Return a key that sorts names with numbers as a person would."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 def _is_number(value: object) -> bool:

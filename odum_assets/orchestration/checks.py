@@ -9,7 +9,6 @@ it converts the partition itself. Checks are partitioned: each day keeps its own
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,13 +19,12 @@ from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError
 from odum_assets.orchestration.metadata import to_metadata
 from odum_assets.raw.layout import DataType
+from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
 
 _THROTTLE_REASON: Final = "MAX_ORDER_SUBMIT_RATE"
-_NS: Final = 1_000_000_000
-_DAY_NS: Final = 86_400 * _NS
 _MOST_NAMED: Final = 20
 _PREVIEW: Final = "Specifying a partitions_def on an AssetCheckSpec is currently in preview"
 
@@ -157,15 +155,15 @@ def evaluate_coverage(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     covered = manifest.covered
     if covered is None:
         return Verdict(True, "not known: converted by an earlier version; convert the day again")
-    midnight = datetime.combine(manifest.day, time(), UTC)
-    start = int(midnight.timestamp()) * _NS
-    late, early = covered[0] - start, start + _DAY_NS - covered[1]
+    start = day_start_ns(manifest.day)
+    late, early = covered[0] - start, start + DAY_NS - covered[1]
+    late_s, early_s = late / NS_PER_SECOND, early / NS_PER_SECOND
     text = (
-        f"first row {late / _NS:,.1f} s after the day begins, last row {early / _NS:,.1f} s before "
+        f"first row {late_s:,.1f} s after the day begins, last row {early_s:,.1f} s before "
         f"it ends; allowed seconds {limit}"
     )
-    facts = {"starts_late_s": late / _NS, "ends_early_s": early / _NS}
-    return Verdict(max(late, early) <= limit.value * _NS, text, facts)
+    facts = {"starts_late_s": late_s, "ends_early_s": early_s}
+    return Verdict(max(late, early) <= limit.value * NS_PER_SECOND, text, facts)
 
 
 def evaluate_duplicates(manifest: "PartitionManifest", limit: Limit) -> Verdict:

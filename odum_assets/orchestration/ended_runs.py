@@ -1,8 +1,8 @@
 """Runs of Dagster that ended before a step could register them, whoever asked for them.
 
 What belongs here: what a Dagster run was asked for, read from its partition and run config, and its
-row and record in the registry. What does not: runs that the registry has as under way
-(``registration``).
+row and record in the registry. What does not: runs that are queued or running in
+the registry (``registration``).
 """
 
 from collections.abc import Iterator

@@ -7,11 +7,11 @@ import dagster as dg
 
 from odum_assets.orchestration.plot import line, marks, picture, rule, steps, time_span
 from odum_assets.raw.layout import DataType
+from odum_assets.utc import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
 
-_NS: Final = 1_000_000_000
 _LONG_GAP_S: Final = 10
 _LONG_GAP_SHARE: Final = 0.003
 """Of the time shown: about a pixel."""
@@ -41,11 +41,12 @@ def _rows(quality: Mapping[str, Any]) -> str:
     """Draw rows per second, and in red the longest times without any."""
     timeline, rate = quality["timeline"], quality["rate"]
     rates = [rows / timeline["part_s"] for rows in timeline["rows"]]
-    start, length = int(timeline["start"]), len(rates) * timeline["part_s"] * _NS
+    start, length = int(timeline["start"]), len(rates) * timeline["part_s"] * NS_PER_SECOND
     gaps = [
         ((int(gap["start"]) - start) / length, (int(gap["end"]) - start) / length)
         for gap in quality["gaps"]["largest"]
-        if gap["seconds"] >= _LONG_GAP_S and gap["seconds"] * _NS >= length * _LONG_GAP_SHARE
+        if gap["seconds"] >= _LONG_GAP_S
+        and gap["seconds"] * NS_PER_SECOND >= length * _LONG_GAP_SHARE
     ]
     return picture(
         "Rows per second over time",
@@ -117,7 +118,7 @@ def _distribution(quality: Mapping[str, Any]) -> str | None:
 
 def _span(timeline: Mapping[str, Any]) -> str:
     start = int(timeline["start"])
-    return time_span(start, start + len(timeline["rows"]) * timeline["part_s"] * _NS)
+    return time_span(start, start + len(timeline["rows"]) * timeline["part_s"] * NS_PER_SECOND)
 
 
 def _part(timeline: Mapping[str, Any]) -> str:

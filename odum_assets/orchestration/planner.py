@@ -91,11 +91,6 @@ class Plan:
         return self.request.config
 
     @property
-    def is_daily(self) -> bool:
-        """Return whether it has a partition, or one for each day."""
-        return self.partition is not None or bool(self.days)
-
-    @property
     def job(self) -> str:
         """Return the job that the run belongs to."""
         return _target(self.loaded, self.kind)[0]
