@@ -1,8 +1,8 @@
 """The packages and who may import whom, as the code has it.
 
-raw -> bars -> catalog -> backtest -> results -> registry share config, instruments, storage and settings;
-orchestration sits on top of them and is the only package with Dagster; api and then cli on top of
-orchestration.
+raw -> bars -> catalog -> backtest -> results -> registry share config, instruments, storage and
+settings; orchestration sits on top of them and is the only package with Dagster; api and then
+cli on top of orchestration.
 """
 
 import ast
