@@ -19,7 +19,8 @@ error bound of NautilusTrader's arithmetic (``engine_account``).
    Rounding leaves out at most half a unit of the currency's last decimal for each amount; what it
    left out is known to a millionth, so the two sides must agree to the last decimal.
 3. NautilusTrader: its open quantity agrees to the last decimal of sizes, its balance with what its
-   rules give in exact arithmetic, up to the error bound of its binary arithmetic.
+   rules give in exact arithmetic, up to the error bound of its binary arithmetic. Simulated fills
+   at the end are not among its own: it is compared with the account as it was before them.
 """
 
 from collections import Counter
@@ -34,7 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.journal import signed_quantity
-from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
+from odum_assets.backtest.ledger import ZERO, AccountRules, EngineAccount, Ledger
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import column_units, units_of
@@ -140,7 +141,9 @@ class Reconciliation:
     engine_tolerance: Decimal
 
 
-def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconciliation:
+def reconcile(
+    ledger: Ledger, outcome: ReplayOutcome, fills: Path, engine: EngineAccount
+) -> Reconciliation:
     """Check an account against its positions, its fills table and NautilusTrader.
 
     Parameters
@@ -151,6 +154,8 @@ def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconcilia
         What NautilusTrader said at the end, and the funding that was recorded.
     fills : Path
         The fills table as it was written.
+    engine : EngineAccount
+        What NautilusTrader should have said.
 
     Raises
     ------
@@ -160,13 +165,13 @@ def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconcilia
     flows = CashFlows.read(fills, ledger.rules)
     balance = _cash_flow_balance(ledger, flows, outcome)
     unit = Decimal(1).scaleb(-ledger.rules.currency_precision)
-    tolerance = unit * ledger.engine_tolerance_units
-    difference = outcome.engine_balance - ledger.engine_cash
+    tolerance = unit * engine.tolerance_units
+    difference = outcome.engine_balance - engine.cash
     problems = [
         *_position_problems(ledger, outcome),
         *_table_problems(ledger, flows),
         *_flow_problems(ledger, flows, balance),
-        *_engine_problems(ledger, outcome, difference, tolerance),
+        *_engine_problems(ledger.rules, engine, outcome, tolerance),
     ]
     if problems:
         raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
@@ -175,7 +180,7 @@ def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconcilia
         cash_flow_balance=balance,
         averaging="harmonic" if ledger.rules.is_inverse else "arithmetic",
         engine_averaging="arithmetic",
-        engine_expected_balance=ledger.engine_cash,
+        engine_expected_balance=engine.cash,
         engine_final_balance=outcome.engine_balance,
         engine_difference=difference,
         engine_tolerance=tolerance,
@@ -237,15 +242,16 @@ def _flow_problems(ledger: Ledger, flows: CashFlows, balance: Decimal) -> Iterab
 
 
 def _engine_problems(
-    ledger: Ledger, outcome: ReplayOutcome, difference: Decimal, tolerance: Decimal
+    rules: AccountRules, engine: EngineAccount, outcome: ReplayOutcome, tolerance: Decimal
 ) -> Iterable[str]:
-    quantity = round(outcome.engine_quantity, ledger.rules.size_precision)
-    if quantity != ledger.quantity:
-        yield f"NautilusTrader holds {quantity} at the end, the fills give {ledger.quantity}"
+    quantity = round(outcome.engine_quantity, rules.size_precision)
+    if quantity != engine.quantity:
+        yield f"NautilusTrader holds {quantity} at the end, the fills give {engine.quantity}"
+    difference = outcome.engine_balance - engine.cash
     if abs(difference) > tolerance:
         yield (
             f"NautilusTrader's account ends at {outcome.engine_balance}, by its rules the fills "
-            f"give {ledger.engine_cash} (difference {difference:f}, allowed {tolerance:f})"
+            f"give {engine.cash} (difference {difference:f}, allowed {tolerance:f})"
         )
 
 

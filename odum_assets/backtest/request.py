@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from odum_assets.config import LoadedConfig, catalog_root, raw_path
 from odum_assets.config.sections.algorithms import ExecAlgorithm
+from odum_assets.config.sections.execution import Closing, ClosingMethod
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
@@ -19,6 +20,7 @@ from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 Mode = Literal["fast", "report"]
 SnapshotMode = Literal["trades", "book", "both"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 WINDOW = "window"
 """Name of the result of a window, in place of a day."""
@@ -49,9 +51,13 @@ class RunRequest:
         What moves the simulated market: the trades alone (best bid and ask follow the last trade),
         the book snapshots alone (trades are only the strategy's signal), or both.
     close_positions : bool
-        Whether positions are closed by market orders at the end of the window.
+        Whether positions are closed at the end of the window.
+    closing : ClosingMethod or None
+        How they are closed, in place of the configuration's ``execution.closing.method``.
     exec_algorithm : ExecAlgorithm or None
         Execution algorithm in place of the configuration's.
+    log_level : {"DEBUG", "INFO", "WARNING", "ERROR"}
+        What of a strategy's log is kept with the result.
     refuse_missing_days : bool
         Whether a window that lacks days is refused, wherever they are missing.
     """
@@ -64,7 +70,9 @@ class RunRequest:
     mode: Mode = "report"
     snapshot_mode: SnapshotMode = "both"
     close_positions: bool = True
+    closing: ClosingMethod | None = None
     exec_algorithm: ExecAlgorithm | None = None
+    log_level: LogLevel = "INFO"
     refuse_missing_days: bool = False
 
     @property
@@ -77,12 +85,22 @@ class RunRequest:
             kinds.append(DataType.FUNDING)
         return tuple(kinds)
 
+    @property
+    def effective_closing(self) -> Closing | None:
+        """Return how positions are closed, None where they stay open."""
+        if not self.close_positions:
+            return None
+        configured = self.config.config.execution.closing
+        if self.closing is None:
+            return configured
+        return configured.model_copy(update={"method": self.closing})
+
     def bounds(self) -> tuple[int | None, int | None]:
         """Return which rows of the days are replayed (ns, end exclusive).
 
         The request's window inside the configuration's; a bound that cuts nothing off is None.
         """
-        start, end = self._window()
+        start, end = self.window()
         if start is not None and start <= day_start_ns(self.days[0]):
             start = None
         if end is not None and end >= day_start_ns(self.days[-1]) + DAY_NS:
@@ -95,12 +113,21 @@ class RunRequest:
         That is what was asked for, inside the configuration's window. A bound that was not given
         stays None unless the configuration's cuts something off.
         """
-        (start, end), (first, last) = self._window(), self.bounds()
+        (start, end), (first, last) = self.window(), self.bounds()
         return replace(
             self,
             start_ns=first if self.start_ns is None else start,
             end_ns=last if self.end_ns is None else end,
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it covers all that the configuration runs of its days."""
+        start, end = self.bounds()
+        own_start, own_end = replace(self, start_ns=None, end_ns=None).bounds()
+        is_early = start is None or (own_start is not None and start <= own_start)
+        is_late = end is None or (own_end is not None and end >= own_end)
+        return self.partition == WINDOW or (is_early and is_late)
 
     @property
     def missing_days(self) -> tuple[date, ...]:
@@ -109,7 +136,7 @@ class RunRequest:
         The window reaches from the first to the last of its days; a bound that was not given is
         that of the first or last of `days`.
         """
-        start, end = self._window()
+        start, end = self.window()
         first = self.days[0] if self.start_ns is None or start is None else day_of_ns(start)
         last = self.days[-1] if self.end_ns is None or end is None else day_of_ns(end - 1)
         count = (last - first).days + 1
@@ -117,7 +144,7 @@ class RunRequest:
         wanted = (first + timedelta(days=index) for index in range(count))
         return tuple(day for day in wanted if day not in there)
 
-    def _window(self) -> tuple[int | None, int | None]:
+    def window(self) -> tuple[int | None, int | None]:
         """Return the request's window inside the configuration's."""
         window = self.config.config.time_window
         starts = [each for each in (self.start_ns, window.start_ns) if each is not None]

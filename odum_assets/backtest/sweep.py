@@ -30,6 +30,7 @@ def completed_variants(
     *,
     slots: int | Slots,
     begun: Callable[[Sequence[RunRequest]], None],
+    ended: Callable[[int, Path], None],
     progress: ProgressCallback | None = None,
 ) -> Generator[tuple[int, CompletedRun | OdumError]]:
     """Run variants over the data of a request, some at a time.
@@ -48,6 +49,8 @@ def completed_variants(
         Variants at one time, as of `odum_assets.backtest.process.run_plans`.
     begun : callable
         Called with the requests of all variants before the first one begins.
+    ended : callable
+        Called with the index of each variant that has ended, and its work folder.
     progress : callable, optional
         Called as the sweep proceeds.
 
@@ -88,6 +91,7 @@ def completed_variants(
         with closing(run_plans(labels, plans, inputs.work, slots, report.moved)) as ends:
             for index, end in ends:
                 found: CompletedRun | OdumError
+                ended(index, plans[index].work)
                 try:
                     found = end if isinstance(end, BacktestError) else completed(index, end)
                 except OdumError as error:

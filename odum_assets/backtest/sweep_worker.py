@@ -26,8 +26,9 @@ from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
+from odum_assets.backtest.output import LOG, keep_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
-from odum_assets.backtest.process import ALL, ALLOWED, LOG, Messages, death
+from odum_assets.backtest.process import ALL, ALLOWED, Messages, death
 from odum_assets.backtest.simulation import load_strategy
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.worker import replay_to_end, strategy_sources
@@ -65,7 +66,8 @@ class SweepPlan(BaseModel):
 def main(arguments: list[str]) -> int:
     """Run a sweep and return the exit code; that of a variant is told, not returned."""
     end_with_parent(int(arguments[1]))
-    sweep = SweepPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
+    task, _ = await_task(arguments)
+    sweep = SweepPlan.model_validate(read_json(task.read_text(encoding="utf-8")))
     messages = Messages(int(arguments[0]))
     # Variants that start late run the code that the first ones ran.
     sources = strategy_sources(sweep.plans)
@@ -127,6 +129,7 @@ def _run_group(
     def work(index: int) -> NoReturn:
         plan = sweep.plans[index]
         _print_to(plan.work / LOG)
+        keep_output(plan.work / LOG, plan.log_level)
         replay_to_end(
             plan,
             partial(loaded_replay, engine, plan),
@@ -181,7 +184,7 @@ def _run_apart(work: Callable[[], int], sweep: SweepPlan) -> None:
     _, status = os.waitpid(_fork(work), 0)
     code = os.waitstatus_to_exitcode(status)
     if code:
-        raise BacktestError(death(code, sweep.work / LOG))
+        raise BacktestError(death(code, sweep.work))
 
 
 def _fork(work: Callable[[], int]) -> int:

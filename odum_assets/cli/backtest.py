@@ -7,12 +7,16 @@ import typer
 
 from odum_assets.cli.options import (
     AlgorithmOption,
+    ClosingOption,
     ConfigArgument,
     DayOption,
     EndOption,
     FastOption,
+    ForegroundOption,
     FromOption,
     JsonOption,
+    LogLevelChoice,
+    LogLevelOption,
     MissingDaysOption,
     NoCloseOption,
     ParamsOption,
@@ -44,11 +48,14 @@ def backtest(
     end: EndOption = None,
     missing_days: MissingDaysOption = None,
     no_close_positions: NoCloseOption = False,
+    closing: ClosingOption = None,
     exec_algorithm: AlgorithmOption = None,
     exec_algorithm_params: ParamsOption = None,
     export_ticks: Annotated[
         bool, typer.Option("--export-ticks", help="Also write the replayed trades as JSON.")
     ] = False,
+    log_level: LogLevelOption = LogLevelChoice.INFO,
+    foreground: ForegroundOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a backtest; what is not converted yet is converted first.
@@ -94,11 +101,13 @@ def backtest(
         end=end,
         missing_days=missing_days,
         close_positions=not no_close_positions,
+        closing=closing,
         exec_algorithm=exec_algorithm,
         exec_algorithm_params=parse_params(exec_algorithm_params),
         export_ticks=export_ticks,
+        log_level=log_level.value,
     )
-    with open_session(choice.settings, output, replays=True) as session:
+    with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:
         plans, entries = _plans(session, new), []
         for plan in plans:
             entries.append(run_plan(session, plan))

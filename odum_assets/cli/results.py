@@ -163,6 +163,33 @@ def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def log(
+    run_id: RunArgument,
+    lines: Annotated[
+        int | None, typer.Option(min=1, help="Only the last ones; all by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the strategy of a run printed and logged; failed runs have it, too.
+
+    [dim]Example:[/]
+      odum results log BNF_BTC_20240718_00000000_99a518_4fe81e --lines 50
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.results.logs import last_lines, read_log
+
+    output, store = Output(as_json), _store()
+    text = read_log(store, run_id)
+    if not text and not store.failed_path(run_id).is_file():
+        _entry(run_id)
+    shown = last_lines(text, len(text) if lines is None else lines)
+    output.data({"run_id": run_id, "log": shown})
+    output.lines(shown)
+    if not shown:
+        output.info(f"{run_id} printed nothing")
+
+
+@app.command()
 def compare(
     run_ids: Annotated[
         list[str],

@@ -35,7 +35,7 @@ _METRICS = (
     "ratios.returns",
     "position.quantity",
 )
-_OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "exec_algorithm")
+_OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "closing", "exec_algorithm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from odum_assets.backtest.run import CompletedRun
 from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.json_figures import amount_text, numbers
-from odum_assets.utc import iso_ns
+from odum_assets.utc import NS_PER_SECOND, iso_ns
 
 
 def build_summary(run: CompletedRun) -> dict[str, Any]:
@@ -20,10 +20,12 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        JSON-ready. ``pnl`` is realized less commissions plus funding on every account, what is open
-        not counted; ``account.balance_change`` is what the balance did, which on a cash account
-        includes what it paid for what it holds. Names that end in ``_pct`` are in percent; losses
-        and drawdowns are negative. ``figures_version`` says which rules the figures follow
+        JSON-ready. ``pnl`` is realized less commissions plus funding on every account; what is
+        still open at the end (``closing.is_flat`` says whether anything is) is not in it.
+        ``account.balance_change`` is what the balance did, which on a cash account includes what it
+        paid for what it holds. ``position_stats`` counts what was filled, each fill once. Names
+        that end in ``_pct`` are in percent; losses and drawdowns are negative. ``figures_version``
+        says which rules the figures follow
         (`odum_assets.backtest.metrics.FIGURES_VERSION`).
     """
     figures = run.figures
@@ -64,6 +66,7 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
             "market_orders": orders.orders_by_type.get("MARKET", 0),
             "limit_orders": orders.orders_by_type.get("LIMIT", 0),
         },
+        "closing": closing(run),
         "trades": asdict(trades),
         "drawdown": asdict(drawdown),
         "ratios": asdict(figures.equity.ratios),
@@ -83,6 +86,33 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
         "flags": flags(run),
     }
     return numbers(summary)  # type: ignore[no-any-return]
+
+
+def closing(run: CompletedRun) -> dict[str, Any]:
+    """Return how positions were closed at the end of the window, JSON-ready but for its numbers.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``method`` (None where closing was switched off), ``started`` and ``flat`` (times, None
+        where there was nothing to close or it was not closed through the book), ``seconds`` between
+        them, ``orders``, what the book took (``quantity``), what simulated fills closed at the last
+        trade's price (``simulated_quantity``), and ``is_flat``.
+    """
+    outcome, orders, position = run.outcome, run.figures.orders, run.figures.position
+    chosen = run.request.effective_closing
+    started = outcome.closing_at_ns if orders.closing_orders else None
+    flat = None if started is None else outcome.flat_at_ns
+    return {
+        "method": None if chosen is None else chosen.method,
+        "started": None if started is None else iso_ns(started),
+        "flat": None if flat is None else iso_ns(flat),
+        "seconds": None if started is None or flat is None else (flat - started) / NS_PER_SECOND,
+        "orders": orders.closing_orders,
+        "quantity": orders.closed_quantity,
+        "simulated_quantity": orders.simulated_quantity,
+        "is_flat": not position.open_positions,
+    }
 
 
 def simulated(run: CompletedRun) -> list[dict[str, Any]]:
@@ -163,20 +193,9 @@ _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_pa
 def flags(run: CompletedRun) -> list[str]:
     """Return what a reader of the result must know, in short sentences."""
     figures, outcome, config = run.figures, run.outcome, run.request.config.config
-    account, position = figures.account, figures.position
+    account = figures.account
     statuses = figures.orders.orders_by_status
-    found = []
-    if position.quantity or position.open_positions:
-        why = (
-            "the closing orders did not take all of it: the book was too thin, or orders on their "
-            "way filled beside them"
-            if run.request.close_positions
-            else "closing was switched off"
-        )
-        found.append(
-            f"A position of {amount_text(position.quantity)} is still open ({why}); it is worth "
-            f"{amount_text(account.unrealized)} {config.venue.base_currency} unrealized."
-        )
+    found = _closing_flags(run)
     if account.lowest_equity < 0:
         found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
     found += coverage_flags(run)
@@ -203,6 +222,33 @@ def flags(run: CompletedRun) -> list[str]:
     if not figures.fills:
         found.append("No order was filled.")
     return found + _growth_flags(figures.equity)
+
+
+def _closing_flags(run: CompletedRun) -> list[str]:
+    """Say what is open at the end, and what was closed without a market."""
+    account, position = run.figures.account, run.figures.position
+    currency = run.request.config.config.venue.base_currency
+    quantity = run.figures.orders.simulated_quantity
+    if quantity:
+        price = amount_text(run.plan.last_price)
+        return [
+            f"The last book did not take {amount_text(quantity)} of what was open. It was closed "
+            f"at the last trade's price {price} (simulated): taker fee paid, market impact ignored."
+        ]
+    if not position.open_positions:
+        return []
+    chosen = run.request.effective_closing
+    if chosen is None:
+        why = "closing was switched off"
+    elif chosen.method == "work":
+        why = f"working it through the books of {chosen.work_secs:f} s did not close all of it"
+    else:
+        why = "the last book did not take all of it, or orders on their way filled after it"
+    return [
+        f"A position of {amount_text(position.quantity)} is still open ({why}). PnL does not "
+        f"include it; return and equity do, with {amount_text(account.unrealized)} {currency} "
+        "unrealized."
+    ]
 
 
 def _growth_flags(equity: EquityFigures) -> list[str]:

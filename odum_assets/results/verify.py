@@ -121,6 +121,8 @@ def request_of(entry: ResultEntry) -> RunRequest:
         mode="fast",
         snapshot_mode=metadata["snapshot_mode"],
         close_positions=metadata["close_positions"],
+        # Results of earlier versions were closed through the book alone.
+        closing=(metadata.get("closing") or {"method": "book"})["method"],
         exec_algorithm=_ALGORITHM.validate_python(metadata["exec_algorithm"]),
     )
 

@@ -150,7 +150,7 @@ FIGURES = {
     "trades.largest_loss": "Largest loss",
     "orders": "Orders",
     "fills": "Fills",
-    "position_stats.buy_quantity": "Amount of buy orders",
+    "position_stats.buy_quantity": "Bought",
     "position.quantity": "Quantity",
     "position.entry_price": "Entry price",
     "position.current_price": "Last price",

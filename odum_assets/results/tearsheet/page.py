@@ -161,12 +161,11 @@ def _assumptions(entry: ResultEntry) -> str:
     account = [str(venue[key]) for key in ("account_type", "oms_type") if venue.get(key)]
     if venue.get("leverage") is not None:
         account.append(f"leverage {venue['leverage']}")
-    closing = metadata.get("close_positions", True)
     rows = [
         ("", "account", ", ".join(account)),
         ("", "snapshot mode", str(metadata.get("snapshot_mode") or "")),
         ("", "execution", _execution(metadata)),
-        ("", "closing", "by market orders at the end" if closing else "positions are left open"),
+        ("", "closing", _closing(metadata)),
     ]
     rows += [
         ("yes" if each["simulated"] else "no", each["aspect"].replace("_", " "), each["detail"])
@@ -180,6 +179,17 @@ def _assumptions(entry: ResultEntry) -> str:
         if detail
     )
     return f'<section class="assumptions"><h2>Assumptions</h2><dl>{items}</dl></section>'
+
+
+def _closing(metadata: dict[str, Any]) -> str:
+    if not metadata.get("close_positions", True):
+        return "positions are left open"
+    closing = metadata.get("closing") or {"method": "book"}
+    return {
+        "book": "by market orders into the last book",
+        "last_price": "by market orders into the last book, the rest at the last trade's price",
+        "work": f"through the books of the last {closing.get('work_secs')} s",
+    }[closing["method"]]
 
 
 # --- figures ------------------------------------------------------------------------------------
