@@ -366,7 +366,7 @@ def _closing_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     parts = []
     if closing.get("orders"):
         took = closing["seconds"]
-        lasted = "" if took is None else f" in {duration(took)}"
+        lasted = f" in {duration(took)}" if took else ""
         orders = plural(closing["orders"], "order")
         parts.append(f"{quantity(closing['quantity'])} by {orders}{lasted}")
     if closing.get("simulated_quantity"):

@@ -4,6 +4,7 @@ What belongs here: moving it there from the run's work folder, and reading it. W
 is kept while the run goes on, and how much of it (``odum_assets.backtest.output``).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Final
 
 from odum_assets.backtest.output import kept_output
 from odum_assets.results.store import ResultError, ResultStore
+
+_COLORS: Final = re.compile(rb"\x1b\[[0-9;]*m")
 
 TAIL_LINES: Final = 20
 """Lines of a log that are shown beside figures."""
@@ -48,7 +51,8 @@ def store_log(store: ResultStore, run_id: str, work: Path) -> None:
 
     The run's own end, a full disk perhaps, is what has to be said.
     """
-    content = kept_output(work)
+    # NautilusTrader colors what it prints.
+    content = _COLORS.sub(b"", kept_output(work))
     if not content:
         return
     with suppress(OSError, ResultError):
