@@ -160,6 +160,7 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
             else "several orders can fill against the same shown size",
         ),
         *_slippage(run),
+        *_random_seed(run),
         _aspect("market_impact", False, "the recorded market does not react to orders"),
         _aspect(
             "margin_calls", False, "positions are never liquidated, the balance may go negative"
@@ -187,12 +188,23 @@ def _slippage(run: CompletedRun) -> list[dict[str, Any]]:
     return [_aspect("slippage", False, detail)]
 
 
+def _random_seed(run: CompletedRun) -> list[dict[str, Any]]:
+    """Return the aspect of repeatability where fills draw on chance without a seed."""
+    if run.request.config.config.execution.fill_model.random_seed is not None:
+        return []
+    detail = "fills draw on a random seed of their own: a re-run may differ"
+    return [_aspect("repeatable_fills", False, detail)]
+
+
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
 
 
 def flags(run: CompletedRun) -> list[str]:
-    """Return what a reader of the result must know, in short sentences."""
-    figures, outcome, config = run.figures, run.outcome, run.request.config.config
+    """Return what a reader of the result must know, in short sentences.
+
+    What holds for every run of a configuration is an assumption (`simulated`) and no warning.
+    """
+    figures, outcome = run.figures, run.outcome
     account = figures.account
     statuses = figures.orders.orders_by_status
     found = _closing_flags(run)
@@ -208,17 +220,12 @@ def flags(run: CompletedRun) -> list[str]:
         found.append(
             f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
         )
-    if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
-        found.append("Funding is not charged: no funding data are configured.")
     if outcome.strategy_changed:
         found.append(
             f"{', '.join(outcome.strategy_changed)} was edited during the run; this is the "
             "result of the code as it was at the start, which strategy_sha256 identifies."
         )
-    found += [f"{each['detail']}." for each in _slippage(run) if not each["simulated"]]
     found += _volume_flags(run)
-    if config.execution.fill_model.random_seed is None:
-        found.append("Fills draw on a random seed of their own: a re-run may differ.")
     if not figures.fills:
         found.append("No order was filled.")
     return found + _growth_flags(figures.equity)
