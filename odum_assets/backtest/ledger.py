@@ -216,7 +216,7 @@ class Ledger:
     value_left_out : float
         The same of the values that a cash account paid.
     engine_tolerance_units : int
-        By how much NautilusTrader's balance may differ from `engine_account`, in the same units.
+        By how much NautilusTrader's balance may differ from `engine_cash`, in the same units.
     round_trips : list[RoundTrip]
         Closed ones, in order of their end.
 
@@ -290,10 +290,14 @@ class Ledger:
         return Fraction(units, per_amount)
 
     @property
+    def engine_cash(self) -> Decimal:
+        """Return the cash balance by NautilusTrader's rules: arithmetic averages throughout."""
+        return self._amount(self._cash + self._engine_surplus)
+
+    @property
     def engine_account(self) -> EngineAccount:
-        """Return what NautilusTrader should say now: arithmetic averages throughout."""
-        cash = self._amount(self._cash + self._engine_surplus)
-        return EngineAccount(cash, self.quantity, self.engine_tolerance_units)
+        """Return what NautilusTrader should say now."""
+        return EngineAccount(self.engine_cash, self.quantity, self.engine_tolerance_units)
 
     @property
     def quantity(self) -> Decimal:

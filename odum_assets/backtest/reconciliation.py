@@ -142,7 +142,7 @@ class Reconciliation:
 
 
 def reconcile(
-    ledger: Ledger, outcome: ReplayOutcome, fills: Path, engine: EngineAccount
+    ledger: Ledger, outcome: ReplayOutcome, fills: Path, engine: EngineAccount | None = None
 ) -> Reconciliation:
     """Check an account against its positions, its fills table and NautilusTrader.
 
@@ -154,14 +154,15 @@ def reconcile(
         What NautilusTrader said at the end, and the funding that was recorded.
     fills : Path
         The fills table as it was written.
-    engine : EngineAccount
-        What NautilusTrader should have said.
+    engine : EngineAccount, optional
+        What NautilusTrader should have said, where that is not the account at its end.
 
     Raises
     ------
     BacktestError
         If any two disagree; all differences are named.
     """
+    engine = ledger.engine_account if engine is None else engine
     flows = CashFlows.read(fills, ledger.rules)
     balance = _cash_flow_balance(ledger, flows, outcome)
     unit = Decimal(1).scaleb(-ledger.rules.currency_precision)

@@ -253,6 +253,9 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
         )
 
 
+_PART = "This run covers a part of the day; the day's current result is another one, if any."
+
+
 @contextmanager
 def noting_output(settings: Settings, run_id: str) -> Iterator[None]:
     """Give an error of a run what its strategy printed last, for the metadata of the failure."""
@@ -316,6 +319,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "returns": ratios["returns"],
             "figures_version": summary["figures_version"],
             "run_id": result.run_id,
+            "part_of_the_day": None if request.is_whole else _PART,
             "mode": request.mode,
             "snapshot_mode": request.snapshot_mode,
             "summary_file": dg.MetadataValue.path(str(result.fast_path)),
