@@ -239,8 +239,9 @@ def _closing_flags(run: CompletedRun) -> list[str]:
     if quantity:
         price = amount_text(run.plan.last_price)
         return [
-            f"The last book did not take {amount_text(quantity)} of what was open. It was closed "
-            f"at the last trade's price {price} (simulated): taker fee paid, market impact ignored."
+            f"The closing orders did not fill {amount_text(quantity)} of what was open. It was "
+            f"closed at the last trade's price {price} (simulated): taker fee paid, market impact "
+            "ignored."
         ]
     if not position.open_positions:
         return []

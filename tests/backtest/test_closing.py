@@ -95,7 +95,9 @@ def test_what_the_book_does_not_take_is_closed_at_the_last_price(market: Market,
     assert run.summary["position"]["side"] == "FLAT"
     assert run.summary["pnl_breakdown"]["unrealized"] == 0
     # No market was asked, so the result says so first.
-    assert run.result.flags[0].startswith(f"The last book did not take {text(left)} of what was")
+    assert run.result.flags[0].startswith(
+        f"The closing orders did not fill {text(left)} of what was"
+    )
     closing = run.summary["closing"]
     assert (closing["method"], closing["is_flat"]) == ("last_price", True)
     assert (closing["simulated_quantity"], closing["flat"]) == (float(left), None)
