@@ -2,11 +2,10 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from odum_assets.cli.rendering import Output
     from odum_assets.orchestration.backfill import BackfillEvent
     from odum_assets.orchestration.launch import LaunchResult
@@ -170,10 +169,7 @@ def show(output: "Output", works: list[DayWork]) -> None:
         group = [work for work in works if work.config == name]
         currency = next((work.figures["currency"] for work in group if work.figures), None)
         title = name if currency is None else f"{name} ({currency})"
-
-        def make(columns: list[str], title: str = title) -> "Table":
-            return table(title, columns, right=("orders", "PnL", "drawdown"))
-
+        make = partial(table, title, right=("orders", "PnL", "drawdown"))
         left_out = ("orders", "drawdown", "state", "day", "PnL")
         output.show(fitted(output, make, [_cells(work) for work in group], left_out))
     for work in works:

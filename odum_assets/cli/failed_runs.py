@@ -1,5 +1,6 @@
 """Runs that left no result, as a person sees them: why, and what was asked for."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -47,7 +48,7 @@ def list_failed(output: "Output", store: "ResultStore", config: str | None, limi
     ]
     if cells:
         order = ("configuration", "why", "time range", "status")
-        output.show(fitted(output, lambda columns: table(None, columns), cells, order))
+        output.show(fitted(output, partial(table, None), cells, order))
         output.info("odum results show RUN_ID prints the whole reason")
     else:
         output.show("There are no runs without a result.")

@@ -1,6 +1,7 @@
 """How a result looks: in full, as a row of a list, and as JSON."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.rendering import (
@@ -21,8 +22,6 @@ from odum_assets.cli.rendering import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from odum_assets.results.store import ResultEntry
 
 
@@ -82,9 +81,7 @@ def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bo
         groups.setdefault(title, []).append(entry)
     for title, group in groups.items():
         rows = [_list_cells(entry) for entry in group]
-        output.show(
-            fitted(output, lambda names, title=title: _list_table(title, names), rows, _LEFT_OUT)
-        )
+        output.show(fitted(output, partial(table, title, right=_FIGURES), rows, _LEFT_OUT))
     if any(entry.summary()["flags"] for entry in entries):
         output.info("! has warnings; odum results show RUN_ID prints them")
 
@@ -102,10 +99,6 @@ _LEFT_OUT = (
     "PnL",
 )
 """Columns that a narrow terminal does not show, first ones first."""
-
-
-def _list_table(title: str, columns: list[str]) -> "Table":
-    return table(title, columns, right=_FIGURES)
 
 
 def _list_cells(entry: "ResultEntry") -> dict[str, str]:

@@ -127,10 +127,16 @@ def choose_run(store: "ResultStore", text: str, *, failed: bool = False) -> str:
         If there is none, or several fit; the message names them.
     """
     from odum_assets.results.references import find_run_id
+    from odum_assets.results.run_id import is_run_id
     from odum_assets.results.stored_file import ResultError
 
     try:
         run_id = find_run_id(store, text, failed=failed)
+        if not is_run_id(run_id):
+            raise UsageError(
+                f"RUN_ID: no run id in {store.root} begins or ends with {text!r}; see odum results "
+                "list"
+            )
         if not (failed and store.failed_path(run_id).is_file()) and (
             not store.fast_path(run_id).is_file()
         ):

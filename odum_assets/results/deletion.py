@@ -98,6 +98,8 @@ def remove_marked(store: ResultStore, run_id: str) -> None:
                 path.unlink(missing_ok=True)
         _forget_pointer(store, mark, run_id)
         mark.unlink(missing_ok=True)
+    with suppress(OSError):
+        mark.parent.rmdir()
 
 
 def _parts(store: ResultStore, run_id: str) -> Iterator[Path]:
