@@ -61,10 +61,12 @@ def mark_deleted(store: ResultStore, run_id: str) -> Path:
         If there is no such run.
     """
     for source in (store.fast_path(run_id), store.failed_path(run_id)):
-        with suppress(FileNotFoundError), store.explained():
-            target = _mark(store, run_id)
-            target.parent.mkdir(exist_ok=True)
-            return _moved(source, target)
+        if source.is_file():
+            with store.explained():
+                target = _mark(store, run_id)
+                target.parent.mkdir(exist_ok=True)
+                source.rename(target)
+            return source
     raise ResultError(f"no run {run_id} in {store.root}")
 
 
@@ -123,8 +125,3 @@ def _forget_pointer(store: ResultStore, mark: Path, run_id: str) -> None:
 
 def _mark(store: ResultStore, run_id: str) -> Path:
     return store.root / _MARKED / f"{run_id}.json"
-
-
-def _moved(source: Path, target: Path) -> Path:
-    source.rename(target)
-    return source
