@@ -36,9 +36,8 @@ def test_a_backfill_leaves_finished_days_alone_unless_asked(own: Path, odum: Odu
     content = json.loads(config.read_text())
     content["venue"]["taker_fee"] = 0.001
     config.write_text(json.dumps(content))
-    changed = odum(
-        "backfill", BTC, "--from", "2024-01-01", "--to", "2024-01-01", "--fast", "--json"
-    )
+    first_day = ["--from", "2024-01-01", "--to", "2024-01-01", "--fast", "--json"]
+    changed = odum("backfill", BTC, *first_day)
     assert _states(changed) == {"2024-01-01": "done"}
     assert changed.json["days"][0]["run_id"] != known["2024-01-01"]
     again = odum("backfill", BTC, *first_day)
