@@ -1,8 +1,8 @@
 """The packages and who may import whom, as the code has it.
 
-raw -> catalog -> backtest -> results -> registry share config, instruments, storage and settings;
-orchestration sits on top of them and is the only package with Dagster; api and then cli on top of
-orchestration.
+raw -> bars -> catalog -> backtest -> results -> registry share config, instruments, storage and
+settings; orchestration sits on top of them and is the only package with Dagster; api and then
+cli on top of orchestration.
 """
 
 import ast
@@ -22,15 +22,17 @@ MAY_IMPORT = {
     "config": {"errors", "settings", "instruments"},
     "storage": {"errors", "settings"},
     "raw": _SHARED,
-    "catalog": {*_SHARED, "raw"},
-    "backtest": {*_SHARED, "raw", "catalog"},
-    "results": {*_SHARED, "raw", "catalog", "backtest"},
+    "bars": _SHARED,
+    "catalog": {*_SHARED, "raw", "bars"},
+    "backtest": {*_SHARED, "raw", "bars", "catalog"},
+    "results": {*_SHARED, "raw", "bars", "catalog", "backtest"},
     "registry": {*_SHARED, "backtest", "results"},
-    "orchestration": {*_SHARED, "raw", "catalog", "backtest", "results", "registry"},
+    "orchestration": {*_SHARED, "raw", "bars", "catalog", "backtest", "results", "registry"},
     "definitions": {"orchestration"},
     "api": {
         *_SHARED,
         "raw",
+        "bars",
         "catalog",
         "backtest",
         "results",
@@ -40,6 +42,7 @@ MAY_IMPORT = {
     "cli": {
         *_SHARED,
         "raw",
+        "bars",
         "catalog",
         "backtest",
         "results",
