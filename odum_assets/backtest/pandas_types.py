@@ -2,8 +2,8 @@
 
 `pandas.read_parquet` turns decimals into Python objects, which neither aggregate nor plot. A
 parquet file may say which pandas type a column has, and ours say float64 of Arrow
-(``double[pyarrow]``) for decimals. What is stored stays exact: pyarrow, Polars and DuckDB read
-decimals and compute with them; so does pandas with ``dtype_backend="pyarrow"``.
+(``double[pyarrow]``) for decimals. What is stored stays exact: pyarrow and Polars read decimals and
+compute with them; so does pandas with ``dtype_backend="pyarrow"``.
 """
 
 import json

@@ -92,26 +92,29 @@ _LEFT_OUT = (
     "orders",
     "tags",
     "drawdown",
-    "algorithm",
     "overrides",
     "return",
+    "algorithm",
     "time range",
     "PnL",
 )
-"""Columns that a narrow terminal does not show, first ones first."""
+"""Columns that a narrow terminal does not show, the least important one first."""
 
 
 def _list_cells(entry: "ResultEntry") -> dict[str, str]:
-    from odum_assets.results.listing import algorithm, overrides_text, time_range
+    from odum_assets.config.variants import label_of
+    from odum_assets.results.listing import algorithm, overrides, time_range
 
     summary, metadata = entry.summary(), entry.metadata()
     pnl, share = summary["pnl"], summary["returns"]["total_return_pct"]
-    worked = algorithm(metadata)
+    worked, differing = algorithm(metadata), overrides(metadata)
+    # It has a column of its own.
+    differing.pop("exec_algorithm", None)
     return {
         "run id": entry.run_id,
         "time range": time_range(entry.document),
         "algorithm": "" if worked == "NORMAL" else worked,
-        "overrides": escaped(overrides_text(metadata)),
+        "overrides": escaped(label_of(differing)),
         "orders": count(summary["orders"]),
         "fills": count(summary["fills"]),
         "PnL": colored(amount(pnl, sign=True), pnl),

@@ -260,19 +260,26 @@ def fitted(
     rows : sequence of mapping
         Cells by column, one row at least; the first one's order counts.
     left_out : sequence of str
-        Columns that a narrow terminal does not show, first ones first; ``--json`` has all.
+        Columns that a narrow terminal does not show, the least important one first; ``--json`` has
+        all.
     """
     # What no row has is no column.
     columns = [name for name in rows[0] if any(row[name] for row in rows)]
-    going = iter(left_out)
-    while True:
-        rich_table = make(columns)
+
+    def filled(names: list[str]) -> "Table":
+        rich_table = make(names)
         for row in rows:
-            rich_table.add_row(*(row[name] for name in columns))
-        gone = next((name for name in going if name in columns), None)
-        if gone is None or width_of(output, rich_table) <= output.out.width:
-            return rich_table
-        columns.remove(gone)
+            rich_table.add_row(*(row[name] for name in names))
+        return rich_table
+
+    fitting = filled([name for name in columns if name not in left_out])
+    kept = {*columns} - {*left_out}
+    for name in reversed(left_out):
+        wider = filled([each for each in columns if each in kept or each == name])
+        if name in columns and width_of(output, wider) <= output.out.width:
+            kept.add(name)
+            fitting = wider
+    return fitting
 
 
 def width_of(output: Output, rich_table: "Table") -> int:

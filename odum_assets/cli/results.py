@@ -262,7 +262,18 @@ def _show_comparison(
         output.show("[green]Equal in every order, fill, position and balance.[/]")
 
 
-_LABELS = {"trades.total_trades": "round trips", "pnl": "PnL"}
+_LABELS = {
+    "pnl": "PnL",
+    "returns.total_return_pct": "return, %",
+    "returns.cagr_pct": "CAGR, %",
+    "trades.total_trades": "round trips",
+    "drawdown.max_drawdown_amount": "max drawdown, amount",
+    "drawdown.max_drawdown_duration_secs": "longest drawdown, s",
+    "ratios.sharpe": "Sharpe",
+    "ratios.sortino": "Sortino",
+    "ratios.calmar": "Calmar",
+}
+"""Figures whose names are not the last part of their path; as `show` calls them."""
 
 
 def _label(name: str) -> str:
