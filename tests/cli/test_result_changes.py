@@ -122,7 +122,7 @@ def test_a_folder_that_is_no_project_is_refused_at_once(
     monkeypatch.chdir(tmp_path)
     for name in ("ODUM_CONFIGS_PATH", "ODUM_RESULTS_PATH", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    for command in (["results", "list"], ["registry", "check"], ["dev"]):
+    for command in (["results", "list"], ["registry", "check"], ["dev"], ["serve"]):
         ran = odum(*command)
         assert ran.code == 2, command
         assert f"{tmp_path} is not a project" in ran.err
