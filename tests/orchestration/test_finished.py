@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,8 @@ from graphtools import BTC, FIRST_DAY
 
 from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.launch import Graph, load_graph, materialize
+from odum_assets.orchestration.planner import Planner
+from odum_assets.orchestration.requests import NewRun
 from odum_assets.orchestration.run_config import ResultConfig
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
@@ -47,6 +50,19 @@ def test_days_with_a_result_are_not_run_again(
     keys, reason = _asked(graph, instance)
     assert keys == []
     assert "2 runs are not requested" in reason
+
+
+def test_a_range_leaves_out_finished_days_where_that_is_asked(
+    sample: Path, graph: Graph, instance: dg.DagsterInstance
+) -> None:
+    assert materialize(instance, graph, KEYS, DAY).success
+    assert sample.is_dir()
+    days = {"first_day": FIRST_DAY, "last_day": FIRST_DAY + timedelta(days=1)}
+    planner = Planner(graph.project)
+    assert planner.plan(NewRun(config=BTC, **days)).days == (DAY, "2024-01-02")
+    plan = planner.plan(NewRun(config=BTC, skip_finished=True, **days))
+    assert plan.days == ("2024-01-02",)
+    assert "is up to date" in plan.skipped[DAY]
 
 
 def test_what_decides_a_result_decides_whether_it_is_finished(
