@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _REPORT = ("equity.parquet", "tearsheet.html")
 _SETTLED = (State.CURRENT, State.KEPT)
+_UNDECIDING = {"run_id", "mode", "config_path", "config", "dagster_run_id"}
+"""What of the record of a request does not decide its result; `config_hash` stands for `config`."""
 _BUILT_IN = "odum_assets.backtest.strategies.trade_replay:TradeReplay"
 """Strategy of configurations without one of their own; loading it would load NautilusTrader."""
 
@@ -45,7 +47,7 @@ def finished_result(
         if ticks and not store.ticks_path(entry.run_id).is_file():
             return None
         is_same = (
-            _options(entry.metadata()) == _asked(request)
+            _is_same_request(entry.metadata(), request)
             and _catalog(entry.metadata()) == _catalog_now(project, request)
             and entry.metadata().get("strategy_modules") == _strategy_now(request)
         )
@@ -63,31 +65,22 @@ def _has_files(entry: "ResultEntry", request: "RunRequest") -> bool:
     )
 
 
-def _options(metadata: dict[str, Any]) -> dict[str, Any]:
-    names = ("config_hash", "snapshot_mode", "close_positions", "exec_algorithm")
-    window, versions = metadata["window"], metadata["versions"]
-    return {
-        **{name: metadata[name] for name in names},
-        "window": [window["start_ns"], window["end_ns"]],
-        "versions": [versions[name] for name in ("odum_assets", "nautilus_trader")],
-    }
-
-
-def _asked(request: "RunRequest") -> dict[str, Any]:
+def _is_same_request(metadata: dict[str, Any], request: "RunRequest") -> bool:
+    """Return whether a result was asked for with the same options, of the same program."""
     from importlib.metadata import version
 
-    loaded = request.config
-    algorithm = request.exec_algorithm or loaded.config.strategy.exec_algorithm
-    return {
-        "config_hash": loaded.content_hash,
-        "snapshot_mode": request.snapshot_mode,
-        "close_positions": request.close_positions,
-        "exec_algorithm": algorithm.model_dump(mode="json"),
-        "window": [
-            None if bound is None else str(bound) for bound in (request.start_ns, request.end_ns)
-        ],
-        "versions": [version("odum-assets"), version("nautilus_trader")],
-    }
+    from odum_assets.results.requested import request_record
+
+    asked = request_record(request, metadata["run_id"])["metadata"]
+    window, versions = metadata["window"], metadata["versions"]
+    bounds = (request.start_ns, request.end_ns)
+    return (
+        all(metadata.get(name) == asked[name] for name in asked.keys() - _UNDECIDING)
+        and [window["start_ns"], window["end_ns"]]
+        == [None if bound is None else str(bound) for bound in bounds]
+        and versions["odum_assets"] == version("odum-assets")
+        and versions["nautilus_trader"] == version("nautilus_trader")
+    )
 
 
 def _catalog(metadata: dict[str, Any]) -> dict[tuple[str, str], str]:
