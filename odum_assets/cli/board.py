@@ -136,7 +136,11 @@ class Board:
 def _status_line(works: list[DayWork]) -> str:
     over = sum(work.state in ("done", "failed") for work in works)
     total = sum(work.plan is not None for work in works)
-    running = [f"{work.config} {work.day} {work.step}" for work in works if work.state == "running"]
+    running = [
+        f"{work.config} {work.day} {work.step}".rstrip()
+        for work in works
+        if work.state == "running"
+    ]
     return f"{over} of {total} days; {', '.join(running)}" if running else ""
 
 

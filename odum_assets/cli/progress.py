@@ -100,7 +100,8 @@ class Display:
 
     def step(self, name: str) -> None:
         """Show that the next step begins."""
-        self._update(total=None, completed=0, description=f"{self._title}  {name}", detail="")
+        description = name if name == self._title else f"{self._title}  {name}"
+        self._update(total=None, completed=0, description=description, detail="")
 
     def progress(self, progress: "StepProgress | RunProgress") -> None:
         """Show how far a step or a backtest is."""
@@ -113,8 +114,10 @@ class Display:
     def _line(self) -> str:
         state, spent = self._state, duration(time.monotonic() - self._started)
         total, done = state.get("total"), state.get("completed", 0)
+        # What is told in words has its share.
         share = f"{100 * done / total:.0f} %" if total else ""
-        return "  ".join(filter(None, [state["description"], share, state.get("detail"), spent]))
+        how_far = state.get("detail") or share
+        return "  ".join(filter(None, [state["description"], how_far, spent]))
 
     def _update(self, **values: Any) -> None:  # noqa: ANN401 - Rich's fields
         self._state = {**self._state, **values}
