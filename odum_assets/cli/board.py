@@ -167,15 +167,19 @@ def _board(works: list[DayWork]) -> Any:  # noqa: ANN401 - a Rich table
 
 def show(output: "Output", works: list[DayWork]) -> None:
     """Print what became of the days, and why some failed."""
-    from odum_assets.cli.rendering import escaped, fitted, table
+    from odum_assets.cli.rendering import escaped, fitted, table, width_of
 
     for name in dict.fromkeys(work.config for work in works):
         group = [work for work in works if work.config == name]
         currency = next((work.figures["currency"] for work in group if work.figures), None)
         title = name if currency is None else f"{name} ({currency})"
         make = partial(table, title, right=("orders", "PnL", "drawdown"))
-        left_out = ("orders", "drawdown", "state", "day", "PnL")
-        output.show(fitted(output, make, [_cells(work) for work in group], left_out))
+        left_out = ("orders", "drawdown", "PnL")
+        shown = fitted(output, make, [_cells(work) for work in group], left_out)
+        if width_of(output, shown) > output.out.width:
+            # Commands take the end of an id, too.
+            shown = fitted(output, make, [_cells(work, 6) for work in group], left_out)
+        output.show(shown)
     for work in works:
         if work.error:
             output.err.print(
@@ -193,25 +197,24 @@ def show(output: "Output", works: list[DayWork]) -> None:
     output.show(", ".join(part for part in parts if not part.startswith("0 ")))
 
 
-def _cells(work: DayWork) -> dict[str, str]:
+def _cells(work: DayWork, digits: int = 0) -> dict[str, str]:
+    """Return the cells of a day, of its run id only the last digits (0: all)."""
     from odum_assets.cli.rendering import amount, colored, count, percent
 
     state = f"[{_STYLES.get(work.state, 'dim')}]{work.state}[/]"
+    names = ("id ends with" if digits else "run id", "orders", "PnL", "drawdown", "")
     figures = work.figures
     if not figures:
-        return {"day": work.day, "state": state, **dict.fromkeys(_RESULT_CELLS, "")}
+        return {"day": work.day, "state": state, **dict.fromkeys(names, "")}
     pnl = figures.get("pnl")
     values = (
-        str(figures["run_id"]),
+        str(figures["run_id"])[-digits:],
         count(figures.get("orders")),
         colored(amount(pnl, sign=True), pnl),
         percent(figures.get("max_drawdown_pct"), sign=False),
         "[yellow]![/]" if figures.get("warnings") else "",
     )
-    return {"day": work.day, "state": state, **dict(zip(_RESULT_CELLS, values, strict=True))}
-
-
-_RESULT_CELLS = ("run id", "orders", "PnL", "drawdown", "")
+    return {"day": work.day, "state": state, **dict(zip(names, values, strict=True))}
 
 
 def record(work: DayWork) -> dict[str, Any]:
