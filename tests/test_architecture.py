@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "raw": _SHARED,
     "bars": _SHARED,
     "catalog": {*_SHARED, "raw", "bars"},
+    "vectorized": {*_SHARED, "raw", "bars", "catalog"},
     "backtest": {*_SHARED, "raw", "bars", "catalog"},
     "results": {*_SHARED, "raw", "bars", "catalog", "backtest"},
     "registry": {*_SHARED, "backtest", "results"},
