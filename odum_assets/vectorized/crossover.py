@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from odum_assets.errors import ConfigError, OdumError
+from odum_assets.errors import ConfigError, DataError, OdumError
 from odum_assets.vectorized.terms import KernelTerms, Terms, kernel_terms
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class CrossoverGrid:
         The bars that the strategy sees, in order.
     sessions : int array, shape (n,)
         The session of each bar, ascending; equity returns are taken between sessions.
+    first : int
+        The first bar that is traded; those before it belong to averages only.
     terms : Terms
         How it trades.
     annualization_days : int
@@ -81,12 +83,21 @@ class CrossoverGrid:
     """
 
     def __init__(
-        self, series: BarSeries, sessions: NDArray[Any], terms: Terms, annualization_days: int
+        self,
+        series: BarSeries,
+        sessions: NDArray[Any],
+        first: int,
+        terms: Terms,
+        annualization_days: int,
     ) -> None:
         _require_numba()
         self._money_unit = terms.money_unit
         self._annualization_days = annualization_days
-        ends = np.append(np.flatnonzero(np.diff(sessions)) + 1, len(series))[: len(series)]
+        if not 0 <= first < len(series):
+            raise DataError(f"{series.instrument}: there are no bars to trade")
+        self._first = first
+        ends = np.append(np.flatnonzero(np.diff(sessions)) + 1, len(series))
+        ends = ends[ends > first]
         self._bars = (
             np.concatenate(([0], np.cumsum(series.close))).astype(np.int64),
             np.ascontiguousarray(series.close),
@@ -123,7 +134,7 @@ class CrossoverGrid:
         fast, slow = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
         counts = np.empty((len(pairs), len(COUNTS)), np.int64)
         rates = np.empty((len(pairs), len(RATES)))
-        run_grid(self._bars, fast, slow, self._terms, counts, rates)
+        run_grid(self._bars, self._first, fast, slow, self._terms, counts, rates)
         whole = dict(zip(COUNTS, counts.T, strict=True))
         if (whole["status"] == TOO_LARGE).any():
             first = pairs[int(np.argmax(whole["status"] == TOO_LARGE))]
@@ -140,10 +151,10 @@ class CrossoverGrid:
         self._refuse_overflow([(fast, slow)])
         counts, rates = np.empty(len(COUNTS), np.int64), np.empty(len(RATES))
         record = np.empty((0, len(FILL)), np.int64)
-        run_variant(self._bars, (fast, slow), self._terms, (counts, rates, record))
+        run_variant(self._bars, self._first, (fast, slow), self._terms, (counts, rates, record))
         # The first pass counts the fills, the second one records them.
         record = np.empty((counts[COUNTS.index("fills")], len(FILL)), np.int64)
-        run_variant(self._bars, (fast, slow), self._terms, (counts, rates, record))
+        run_variant(self._bars, self._first, (fast, slow), self._terms, (counts, rates, record))
         return [
             KernelFill(bar, quantity, price, fee * self._money_unit)
             for bar, quantity, price, fee in record.tolist()

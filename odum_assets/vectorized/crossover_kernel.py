@@ -152,6 +152,15 @@ def _order(sign: int, position: int, terms: KernelTerms) -> int:
 
 
 @njit(cache=True)
+def _side(sums: Ints, bar: int, fast: int, slow: int) -> int:
+    """Return whether the fast average is above (1), at (0) or below (-1) the slow one."""
+    last = sums[bar + 1]
+    ahead = (last - sums[bar + 1 - fast]) * slow
+    behind = (last - sums[bar + 1 - slow]) * fast
+    return int(ahead > behind) - int(ahead < behind)
+
+
+@njit(cache=True)
 def _run_session(
     bars: tuple[Ints, Ints, Ints, Ints, Ints],
     start: int,
@@ -178,10 +187,7 @@ def _run_session(
         elif equity < trough:
             trough = equity
         if bar >= slow - 1:
-            last = sums[bar + 1]
-            ahead = (last - sums[bar + 1 - fast]) * slow
-            behind = (last - sums[bar + 1 - slow]) * fast
-            now = int(ahead > behind) - int(ahead < behind)
+            now = _side(sums, bar, fast, slow)
             if now != sign:
                 if now != 0 and sign != _NO_SIGN:
                     state[_ORDER] = _order(now, state[_POSITION], terms)
@@ -192,17 +198,20 @@ def _run_session(
 @njit(cache=True)
 def run_variant(
     bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    first: int,
     lengths: tuple[int, int],
     terms: KernelTerms,
     variant: tuple[Ints, Floats, Ints],
 ) -> None:
-    """Run one variant over all bars.
+    """Run one variant over all bars from the first one that is traded.
 
     Parameters
     ----------
     bars : tuple of int64 arrays
         Sums of the closes before each bar, shape ``(n + 1,)``; closes, prices of buying and of
-        selling at each open, shape ``(n,)``; the end (exclusive) of each session.
+        selling at each open, shape ``(n,)``; the end (exclusive) of each session that is traded.
+    first : int
+        The first bar that is traded; those before it belong to averages only.
     lengths : (int, int)
         Bars of the fast and of the slow average.
     terms : KernelTerms
@@ -217,8 +226,9 @@ def run_variant(
     rates[:] = 0.0
     for column in (_CASH, _EQUITY, _PEAK, _TROUGH):
         state[column] = terms.balance
-    state[_SIGN] = _NO_SIGN
-    start = 0
+    fast, slow = lengths
+    state[_SIGN] = _side(bars[0], first - 1, fast, slow) if first >= slow else _NO_SIGN
+    start = first
     for session in range(len(ends)):
         before = state[_EQUITY]
         _run_session(bars, start, ends[session], lengths, terms, variant)
@@ -237,6 +247,7 @@ def run_variant(
 @njit(cache=True, parallel=True)
 def run_grid(
     bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    first: int,
     fast: Ints,
     slow: Ints,
     terms: KernelTerms,
@@ -247,7 +258,7 @@ def run_grid(
 
     Parameters
     ----------
-    bars, terms
+    bars, first, terms
         As of `run_variant`.
     fast, slow : int64 arrays of shape (v,)
         Lengths of each variant.
@@ -257,4 +268,4 @@ def run_grid(
     no_fills = np.empty((0, 4), np.int64)
     for index in prange(len(fast)):
         lengths = (fast[index], slow[index])
-        run_variant(bars, lengths, terms, (counts[index], rates[index], no_fills))
+        run_variant(bars, first, lengths, terms, (counts[index], rates[index], no_fills))

@@ -13,6 +13,7 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import Literal, NamedTuple
 
+from odum_assets.bars.fees import FeeRule
 from odum_assets.errors import ConfigError
 
 
@@ -32,12 +33,8 @@ class Terms:
         Base units of a size of one.
     starting_balance : Decimal
         In the account currency.
-    currency_precision : int
-        Decimals of the account currency, to which fees are rounded.
-    fee_model : {"rate", "per_contract"}
-        What a fee is proportional to: the value, or the size.
-    fee : Decimal
-        The fraction of the value, or the amount for a size of one.
+    fees : FeeRule
+        Fees of fills, in the account currency.
     side : {"long", "long_short"}
         Whether a crossing down sells short.
     fixed_size : Decimal or None
@@ -53,9 +50,7 @@ class Terms:
     lot: int
     multiplier: Decimal
     starting_balance: Decimal
-    currency_precision: int
-    fee_model: Literal["rate", "per_contract"]
-    fee: Decimal
+    fees: FeeRule
     side: Literal["long", "long_short"]
     fixed_size: Decimal | None
     percent_size: Decimal | None
@@ -73,7 +68,7 @@ class Terms:
         """Return what one unit of the kernel's money is worth."""
         return _common_divisor(
             self.unit_value,
-            Fraction(1, 10**self.currency_precision),
+            Fraction(1, 10**self.fees.currency_precision),
             Fraction(self.starting_balance),
         )
 
@@ -127,10 +122,10 @@ def kernel_terms(terms: Terms, highest: int) -> KernelTerms:
     ConfigError
         If a number is too large for 64 bits, or the fixed size is no whole number of lots.
     """
-    unit, cent = terms.money_unit, Fraction(1, 10**terms.currency_precision)
+    unit, cent = terms.money_unit, Fraction(1, 10**terms.fees.currency_precision)
     scale = Fraction(10**terms.size_precision)
-    by_value = terms.fee_model == "rate"
-    fee = Fraction(terms.fee) * (terms.unit_value if by_value else 1 / scale) / cent
+    by_value = terms.fees.model == "rate"
+    fee = Fraction(terms.fees.amount) * (terms.unit_value if by_value else 1 / scale) / cent
     percent = Fraction(terms.percent_size or 0)
     size = Fraction(terms.fixed_size or 0) * scale
     if size % terms.lot:

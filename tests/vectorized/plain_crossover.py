@@ -24,7 +24,9 @@ class PlainFill:
 class PlainCrossover:
     """Run one variant; `fills`, `equity` at each close and `results` of round trips are left."""
 
-    def __init__(self, series: BarSeries, terms: Terms, fast: int, slow: int) -> None:
+    def __init__(
+        self, series: BarSeries, terms: Terms, fast: int, slow: int, first: int = 0
+    ) -> None:
         self.series, self.terms = series, terms
         self.cash = Fraction(terms.starting_balance)
         self.position = 0
@@ -34,7 +36,7 @@ class PlainCrossover:
         self._before = self.cash
         closes = series.close.tolist()
         wanted = 0
-        for bar, close in enumerate(closes):
+        for bar, close in list(enumerate(closes))[first:]:
             if wanted:
                 self._open(bar, wanted)
                 wanted = 0
@@ -95,8 +97,8 @@ class PlainCrossover:
         with localcontext(prec=80):
             size = Decimal(units).scaleb(-terms.size_precision)
             base = size * price * terms.tick_size * terms.multiplier
-            exact = terms.fee * (base if terms.fee_model == "rate" else size)
-            cent = Decimal(1).scaleb(-terms.currency_precision)
+            exact = terms.fees.amount * (base if terms.fees.model == "rate" else size)
+            cent = Decimal(1).scaleb(-terms.fees.currency_precision)
             return Fraction(exact.quantize(cent, ROUND_HALF_EVEN))
 
     def _fill(self, bar: int, quantity: int, price: int) -> None:

@@ -11,6 +11,7 @@ from barfiles import btcusd, orcl, random_series, series_of, spy_2011, utc
 from plain_crossover import PlainCrossover
 
 from odum_assets.backtest.metrics import EquitySeries, equity_figures
+from odum_assets.bars.fees import FeeRule
 from odum_assets.bars.series import BarSeries
 from odum_assets.errors import ConfigError
 from odum_assets.utc import DAY_NS
@@ -23,18 +24,22 @@ LONG = Terms(
     lot=1,
     multiplier=Decimal(1),
     starting_balance=Decimal(100_000),
-    currency_precision=2,
-    fee_model="rate",
-    fee=Decimal(0),
+    fees=FeeRule("rate", Decimal(0), 2),
     side="long",
     fixed_size=Decimal(100),
     percent_size=None,
 )
 
 
-def _grid(series: BarSeries, terms: Terms, sessions: np.ndarray | None = None) -> CrossoverGrid:
+def _rate(text: str) -> FeeRule:
+    return FeeRule("rate", Decimal(text), 2)
+
+
+def _grid(
+    series: BarSeries, terms: Terms, sessions: np.ndarray | None = None, first: int = 0
+) -> CrossoverGrid:
     days = np.arange(len(series)) if sessions is None else sessions
-    return CrossoverGrid(series, days, terms, 252)
+    return CrossoverGrid(series, days, first, terms, 252)
 
 
 def _row(grid: CrossoverGrid, fast: int, slow: int) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def test_spy_opens_after_four_decisions() -> None:
 # --- the plain simulator ------------------------------------------------------------------------
 
 
-def _random_case(seed: int) -> tuple[BarSeries, Terms, int, int]:
+def _random_case(seed: int) -> tuple[BarSeries, Terms, int, int, int]:
     rng = np.random.default_rng([7, seed])
     fast = int(rng.integers(1, 12))
     slow = fast + int(rng.integers(1, 25))
@@ -99,22 +104,24 @@ def _random_case(seed: int) -> tuple[BarSeries, Terms, int, int]:
         lot=lot,
         multiplier=Decimal(multiplier),
         starting_balance=Decimal(int(rng.integers(500, 2_000_000))) / 4,
-        currency_precision=int(rng.choice([0, 2, 2, 8])),
-        fee_model="per_contract" if seed % 5 == 0 else "rate",
-        fee=Decimal(str(rng.choice(["0", "0.0005", "0.001", "-0.0001", "0.00035"]))),
+        fees=FeeRule(
+            "per_contract" if seed % 5 == 0 else "rate",
+            Decimal(str(rng.choice(["0", "0.0005", "0.001", "-0.0001", "0.00035"]))),
+            int(rng.choice([0, 2, 2, 8])),
+        ),
         side="long_short" if seed % 2 else "long",
         fixed_size=None if is_share else units,
         percent_size=share if is_share else None,
         slippage=Decimal(str(rng.choice(["0", "0", "0.0001", "0.003"]))),
     )
-    return random_series(seed, 400, tick=tick), terms, fast, slow
+    return random_series(seed, 400, tick=tick), terms, fast, slow, int(rng.choice([0, 0, 5, 60]))
 
 
 @pytest.mark.parametrize("seed", range(240))
 def test_every_fill_is_that_of_the_plain_simulator(seed: int) -> None:
-    series, terms, fast, slow = _random_case(seed)
-    plain = PlainCrossover(series, terms, fast, slow)
-    grid = _grid(series, terms)
+    series, terms, fast, slow, first = _random_case(seed)
+    plain = PlainCrossover(series, terms, fast, slow, first)
+    grid = _grid(series, terms, first=first)
     assert [(f.bar, f.quantity, f.price, f.fee) for f in grid.fills(fast, slow)] == [
         (f.bar, f.quantity, f.price, f.fee) for f in plain.fills
     ]
@@ -134,7 +141,7 @@ def test_every_fill_is_that_of_the_plain_simulator(seed: int) -> None:
 def test_the_random_cases_trade() -> None:
     counts = []
     for seed in range(240):
-        series, terms, fast, slow = _random_case(seed)
+        series, terms, fast, slow, _ = _random_case(seed)
         counts.append(len(_grid(series, terms).fills(fast, slow)))
     assert sum(count > 4 for count in counts) > 150
 
@@ -142,7 +149,7 @@ def test_the_random_cases_trade() -> None:
 @pytest.mark.parametrize("side", ["long", "long_short"])
 def test_rates_are_those_of_a_backtest(side: Any) -> None:
     series = random_series(11, 3_000)
-    terms = replace(LONG, side=side, fee=Decimal("0.0001"), starting_balance=Decimal(12_000))
+    terms = replace(LONG, side=side, fees=_rate("0.0001"), starting_balance=Decimal(12_000))
     sessions = np.arange(3_000) // 60
     row = _row(_grid(series, terms, sessions), 5, 13)
     marked = [Fraction(12_000), *PlainCrossover(series, terms, 5, 13).equity]
@@ -158,7 +165,7 @@ def test_rates_are_those_of_a_backtest(side: Any) -> None:
 
 
 def test_a_grid_gives_each_variant_what_it_gets_alone() -> None:
-    grid = _grid(random_series(3, 2_000), replace(LONG, fee=Decimal("0.0005")))
+    grid = _grid(random_series(3, 2_000), replace(LONG, fees=_rate("0.0005")))
     pairs = [(fast, slow) for fast in range(2, 10) for slow in range(10, 40, 3)]
     rows = grid.figures(pairs).to_pylist()
     assert rows == [_row(grid, *pair) for pair in pairs]
@@ -213,7 +220,7 @@ def test_half_cents_are_rounded_to_even() -> None:
     close = np.array([10, 10, 10, 11, 10, 30, 10, 10, 10])
     opens = np.array([10, 10, 10, 10, 10, 30, 30, 10, 10])
     series = series_of(DAY_NS * np.arange(1, 10), np.stack([opens, close, close, close]))
-    terms = replace(LONG, fixed_size=Decimal(10), fee=Decimal("0.005"))
+    terms = replace(LONG, fixed_size=Decimal(10), fees=_rate("0.005"))
     fees = {f.price: f.fee for f in _grid(series, terms).fills(1, 3)}
     assert fees[10] == 0
     assert fees[30] == Fraction(2, 100)
