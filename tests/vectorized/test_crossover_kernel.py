@@ -3,12 +3,14 @@
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from barfiles import btcusd, orcl, random_series, series_of, spy_2011, utc
+from barseries import random_series, series_of
 from plain_crossover import PlainCrossover
+from real_bars import US_EQUITY, btcusd_daily, in_sessions, ns, orcl_2001, spy_2011
 
 from odum_assets.backtest.metrics import EquitySeries, equity_figures
 from odum_assets.bars.fees import FeeRule
@@ -50,17 +52,18 @@ def _row(grid: CrossoverGrid, fast: int, slow: int) -> dict[str, Any]:
 
 
 @pytest.mark.real_data
-def test_orcl_of_2001_ends_where_pyalgotrade_and_ninjatrader_do() -> None:
+def test_orcl_of_2001_ends_where_pyalgotrade_and_ninjatrader_do(real_data: Path) -> None:
     terms = replace(
         LONG, side="long_short", fixed_size=Decimal(10), starting_balance=Decimal(1_000)
     )
-    row = _row(_grid(orcl(), terms), 10, 25)
+    row = _row(_grid(orcl_2001(real_data), terms), 10, 25)
     assert row["final_equity"] == pytest.approx(977.30, abs=1e-9)
 
 
 @pytest.mark.real_data
-def test_spy_of_january_2011_has_175_fills_and_loses_seven_dollars() -> None:
-    series, sessions = spy_2011()
+def test_spy_of_january_2011_has_175_fills_and_loses_seven_dollars(real_data: Path) -> None:
+    series = in_sessions(spy_2011(real_data), US_EQUITY)
+    sessions = US_EQUITY.assign(series.close_time)
     grid = _grid(series, LONG, sessions)
     row = _row(grid, 20, 50)
     assert row["fills"] == len(grid.fills(20, 50)) == 175
@@ -68,16 +71,17 @@ def test_spy_of_january_2011_has_175_fills_and_loses_seven_dollars() -> None:
 
 
 @pytest.mark.real_data
-def test_btcusd_has_27_fills_and_gains_5996_78() -> None:
-    row = _row(_grid(btcusd(), replace(LONG, fixed_size=Decimal(1))), 20, 50)
+def test_btcusd_has_27_fills_and_gains_5996_78(real_data: Path) -> None:
+    coin = replace(LONG, size_precision=8, fixed_size=Decimal(1))
+    row = _row(_grid(btcusd_daily(real_data), coin), 20, 50)
     assert row["fills"] == 27
     assert row["final_equity"] - 100_000 == pytest.approx(5_996.78, abs=1e-9)
 
 
 @pytest.mark.real_data
-def test_spy_opens_after_four_decisions() -> None:
-    series, _ = spy_2011()
-    decided = [utc(f"2011-01-03T{minute}") for minute in ("15:00", "15:16", "15:30", "15:31")]
+def test_spy_opens_after_four_decisions(real_data: Path) -> None:
+    series = in_sessions(spy_2011(real_data), US_EQUITY)
+    decided = [ns(f"2011-01-03 {minute}") for minute in ("15:00", "15:16", "15:30", "15:31")]
     following = np.searchsorted(series.close_time, decided, side="right")
     assert series.open[following].tolist() == [12714, 12716, 12720, 12716]
 
