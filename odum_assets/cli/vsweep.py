@@ -1,13 +1,12 @@
 """``odum vsweep``: a moving-average crossover over a grid of lengths, in one file of figures."""
 
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odum_assets.cli.options import ConfigArgument, JsonOption, parse_day
+from odum_assets.cli.options import ConfigArgument, FromOption, JsonOption, ToOption
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,12 +55,8 @@ def vsweep(
     instrument: Annotated[
         str | None, typer.Option(metavar="KEY", help="Which one, where there are several.")
     ] = None,
-    start: Annotated[
-        date | None, typer.Option(parser=parse_day, metavar="DAY", help="First session.")
-    ] = None,
-    end: Annotated[
-        date | None, typer.Option(parser=parse_day, metavar="DAY", help="Last session (included).")
-    ] = None,
+    first: FromOption = None,
+    last: ToOption = None,
     sort: Annotated[VariantOrder, typer.Option(help="Best figure first.")] = VariantOrder.RETURN,
     top: Annotated[int, typer.Option(min=1, max=1_000, help="Variants to print.")] = 10,
     out: Annotated[
@@ -111,7 +106,7 @@ def vsweep(
             loaded,
             catalog_root(loaded, settings),
             instrument=instrument,
-            days=require_pair(start, end, "--start", "--end"),
+            days=require_pair(first, last),
         )
         table = sweep.grid.figures(pairs)
     facts = sweep.facts(pairs)
@@ -134,8 +129,7 @@ def _order(table: "pa.Table", column: str) -> list[int]:
     import pyarrow.compute as pc
 
     keys: Any = [(column, "descending"), ("fast", "ascending"), ("slow", "ascending")]
-    rows: list[int] = pc.sort_indices(table, sort_keys=keys).to_pylist()
-    return rows
+    return pc.sort_indices(table, sort_keys=keys).to_numpy().tolist()
 
 
 def _show(

@@ -6,6 +6,7 @@ of them in NautilusTrader. What does not: the kernel (``vectorized``), how a tab
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -154,9 +155,7 @@ class CrossoverSweep:
             for row in batch.to_pylist()
         ]
         expected = self._kernel_fills(pair)
-        for number, (own, other) in enumerate(
-            zip(expected, replayed, strict=False), 1
-        ):
+        for number, (own, other) in enumerate(zip(expected, replayed, strict=False), 1):
             if own != other:
                 raise BacktestError(_difference(pair, number, own, other))
         if len(expected) != len(replayed):
@@ -316,12 +315,15 @@ def pairs_of(fast: Sequence[int], slow: Sequence[int]) -> list[Pair]:
 def write_variants(table: pa.Table, facts: dict[str, Any], path: Path) -> None:
     """Write the variants of a sweep, whole or not at all; what it is of goes into the metadata."""
     text = json.dumps(facts, sort_keys=True).encode()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with scratch_folder(path.parent / ".staging") as scratch:
-            finished = scratch / path.name
-            pq.write_table(table.replace_schema_metadata({_METADATA: text}), finished)
-            sync(finished)
-            finished.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            pq.write_table(table.replace_schema_metadata({_METADATA: text}), unfinished)
+            sync(unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -342,7 +344,7 @@ def chosen_pairs(table: pa.Table, order: Sequence[int], count: int, seed: str) -
     """
     best, others = list(order[:count]), list(order[count:])
     draws = np.random.default_rng(int(seed, 16))
-    drawn = draws.choice(len(others), min(count, len(others)), replace=False) if others else []
+    drawn = draws.permutation(len(others))[:count].tolist()
     rows = [*best, *(others[index] for index in drawn)]
     fast, slow = table["fast"].to_pylist(), table["slow"].to_pylist()
     return [(fast[row], slow[row]) for row in rows]
@@ -417,4 +419,3 @@ def _difference(pair: Pair, number: int, own: tuple[Any, ...], other: tuple[Any,
         f"variant {pair[0]}/{pair[1]}: fill {number} is {texts[0]} in the sweep, and {texts[1]} in "
         "NautilusTrader"
     )
-
