@@ -64,6 +64,8 @@ class PathOrder:
         from that price on.
     withdrawn
         Whether it was canceled in the same moment in which the market comes to it.
+    is_last
+        Whether it closes what is open at the end of the run.
     at, filled
         Where on the path it fills, and at which price, in ticks.
     """
@@ -76,6 +78,7 @@ class PathOrder:
     stop: int | None = None
     since: tuple[int, int, int] | None = None
     withdrawn: bool = False
+    is_last: bool = False
     at: int = 0
     filled: int | None = None
 
@@ -180,6 +183,7 @@ class BarMarket:
     instruments: Sequence[Any]
     by_order: dict[str, BarPosition] = field(default_factory=dict)
     slot: int = 0
+    remaining: int = 0
     _events: list[tuple[int, int, int]] = field(default_factory=list)
     _next: int = 0
 
@@ -189,6 +193,7 @@ class BarMarket:
         The order is known before: the market is followed by counting events.
         """
         order = self._order()
+        self.remaining = len(order)
         cuts = np.flatnonzero(order[:, 2] == _BAR)[bars - 1 :: bars] + 1
         for rows in np.split(order, cuts):
             if len(rows):
@@ -199,6 +204,7 @@ class BarMarket:
         """Follow the market to its next event."""
         self.slot, bar, point = self._events[self._next]
         self._next += 1
+        self.remaining -= 1
         if point == _BAR:
             self.positions[self.slot].is_closed = True
         else:
