@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from zoneinfo import ZoneInfo
+from zoneinfo import TZPATH, ZoneInfo
 
 from odum_assets.errors import DataError
 from odum_assets.utc import NS_PER_SECOND, day_of_ns
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from odum_assets.config.sections.session import SessionConfig
 
-__all__ = ["OUTSIDE", "SessionRules"]
+__all__ = ["OUTSIDE", "SessionRules", "timezone_database"]
 
 OUTSIDE = -1
 """Date of a bar that belongs to no session, in days since 1970."""
@@ -185,3 +186,17 @@ class SessionRules:
                 "clock is turned then. Name the date in session.holidays, or use other hours."
             )
         return int(local.astimezone(UTC).timestamp()) * NS_PER_SECOND
+
+
+def timezone_database() -> str:
+    """Return the version of the time zone database that is used, such as ``2025b``."""
+    for folder in TZPATH:
+        file = Path(folder) / "tzdata.zi"
+        if file.is_file():
+            with file.open(encoding="utf-8") as lines:
+                return next(lines).rpartition(" ")[2].strip()
+    try:
+        from tzdata import IANA_VERSION
+    except ImportError:
+        return "unknown"
+    return str(IANA_VERSION)

@@ -92,8 +92,8 @@ class RunOptions(BaseModel):
         ConfigError
             If the execution algorithm or its parameters cannot be used.
         """
-        has_book = loaded.config.data_catalog.book_snapshot_5_path is not None
-        automatic: Literal["both", "trades"] = "both" if has_book else "trades"
+        if loaded.bars is not None:
+            self._refuse_for_bars()
         return RunRequest(
             config=loaded,
             days=days,
@@ -101,11 +101,23 @@ class RunOptions(BaseModel):
             start_ns=bounds[0],
             end_ns=bounds[1],
             mode=self.mode,
-            snapshot_mode=automatic if self.snapshot_mode == "auto" else self.snapshot_mode,
+            snapshot_mode=_automatic(loaded) if self.snapshot_mode == "auto" else self.snapshot_mode,
             close_positions=self.close_positions,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
         )
+
+    def _refuse_for_bars(self) -> None:
+        if self.snapshot_mode != "auto":
+            raise ConfigError(
+                f"snapshot_mode: found {self.snapshot_mode}, allowed auto: the market of a "
+                "configuration for bars is its bars"
+            )
+        if self.exec_algorithm != "CONFIG":
+            raise ConfigError(
+                f"exec_algorithm: found {self.exec_algorithm}, allowed CONFIG: a strategy on bars "
+                "sends its orders itself"
+            )
 
     def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
         """Return whether a window that lacks days is refused."""
@@ -124,7 +136,7 @@ class RunOptions(BaseModel):
             "type": self.exec_algorithm,
             "params": {name: _number(value) for name, value in params.items()},
         }
-        strategy = loaded.config.strategy
+        strategy = loaded.ticks.strategy
         given = {name: getattr(strategy, name) for name in strategy.model_fields_set}
         try:
             # Through the section, so that its rules between keys hold for this run, too.
@@ -331,6 +343,14 @@ class LegacyRun(BaseModel):
             missing_days=self.missing_days,
             export_ticks=self.export_ticks,
         )
+
+
+def _automatic(loaded: LoadedConfig) -> Literal["both", "trades", "bars"]:
+    """Return what moves the market when nobody says it."""
+    if loaded.bars is not None:
+        return "bars"
+    has_book = loaded.ticks.data_catalog.book_snapshot_5_path is not None
+    return "both" if has_book else "trades"
 
 
 def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details

@@ -99,7 +99,8 @@ def request_of(entry: ResultEntry) -> RunRequest:
     # The entry has floats; parameters are meant to the last digit.
     exact = read_json(entry.fast_path.read_text(encoding="utf-8"))
     try:
-        config = RunConfig.model_validate(exact["metadata"]["config"])
+        document = exact["metadata"]["config"]
+        config = model_of(document).model_validate(document)
     except ValidationError as error:
         raise ConfigError(
             f"{entry.run_id}: its recorded configuration is not valid for this version of odum: "
