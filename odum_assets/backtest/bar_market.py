@@ -22,6 +22,7 @@ from nautilus_trader.model import (
     BarType,
     BookOrder,
     BookType,
+    Currency,
     Money,
     OrderBook,
     OrderSide,
@@ -339,9 +340,10 @@ class BarFeeModel(FeeModel):
         """Make the Rust part, which takes no arguments of ours."""
         return super().__new__(cls)
 
-    def __init__(self, rule: FeeRule) -> None:
+    def __init__(self, rule: FeeRule, currency: str) -> None:
         super().__init__()
         self._rule = rule
+        self._currency = Currency.from_str(currency)
 
     def get_commission(
         self,
@@ -353,7 +355,7 @@ class BarFeeModel(FeeModel):
         """Return the fee of a fill."""
         size = _fill_quantity.as_decimal()
         value = size * _fill_px.as_decimal() * _instrument.multiplier.as_decimal()
-        return Money.from_decimal(self._rule.fee(size, value), _instrument.quote_currency)
+        return Money.from_decimal(self._rule.fee(size, value), self._currency)
 
 
 class PathModule(SimulationModule):

@@ -14,6 +14,21 @@ from odum_assets.bars.series import BarSeries
 from odum_assets.config import BarsConfig
 from odum_assets.instruments.specs import currency_precision
 
+LEGS = "order_legs.parquet"
+"""Table in a run's work folder: instrument, leg and role of every order."""
+
+AMBIGUOUS = "ambiguous_bars.parquet"
+"""Table in a run's work folder: bars in which the other path gives another answer."""
+
+STRATEGY_FILES = "strategy"
+"""Folder in a run's work folder for what the strategy adds to the report."""
+
+
+def is_bar_plan(document: dict[str, Any]) -> bool:
+    """Return whether a plan's document is that of a run on bars."""
+    return bool(document["config"].get("kind") == "bars")
+
+
 _COLUMNS = ("close_time", "open", "high", "low", "close", "volume")
 
 

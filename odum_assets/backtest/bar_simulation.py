@@ -13,7 +13,7 @@ from nautilus_trader.model import AccountId, AccountType, Currency, Money
 from odum_assets.backtest.bar_broker import AmbiguousExit, BarStrategyHost
 from odum_assets.backtest.bar_engine import CHUNK_BARS, bar_engine, replay
 from odum_assets.backtest.bar_market import BarFeeModel, BarMarket, BarPosition
-from odum_assets.backtest.bar_plan import BarPlan
+from odum_assets.backtest.bar_plan import AMBIGUOUS, LEGS, STRATEGY_FILES, BarPlan
 from odum_assets.backtest.bar_strategies import (
     bar_strategy_params,
     bar_strategy_path,
@@ -33,15 +33,6 @@ from odum_assets.catalog.arrow import arrow
 from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.instruments.specs import InstrumentSpec
-
-LEGS = "order_legs.parquet"
-"""Table in a run's work folder: instrument, leg and role of every order."""
-
-AMBIGUOUS = "ambiguous_bars.parquet"
-"""Table in a run's work folder: bars in which the other path gives another answer."""
-
-STRATEGY_FILES = "strategy"
-"""Folder in a run's work folder for what the strategy adds to the report."""
 
 AMBIGUOUS_BARS: pa.Schema = arrow.schema(
     [
@@ -92,7 +83,7 @@ def simulate_bars(
     market = BarMarket(
         [
             BarPosition(
-                _from(series, first),
+                series.after(first),
                 config.execution.path,
                 config.execution.slippage,
                 spec.multiplier,
@@ -137,7 +128,7 @@ def simulate_bars(
         (plan.work / STRATEGY_FILES).mkdir()
         made[0].finish(plan.work / STRATEGY_FILES)
         currency = Currency.from_str(config.venue.base_currency)
-        account: Any = engine.cache.account(AccountId(f"{config.venue.name}-001"))
+        account: Any = engine.cache.account(AccountId(f"{venue_name(plan)}-001"))
         path = bar_strategy_path(config.strategy.name)
         finish(
             ReplayOutcome(
@@ -201,22 +192,21 @@ def _engine(plan: BarPlan, market: BarMarket) -> Any:  # noqa: ANN401 - a Backte
     venue = plan.config.venue
     return bar_engine(
         market,
-        venue.name,
-        BarFeeModel(plan.fees),
+        venue_name(plan),
+        BarFeeModel(plan.fees, venue.base_currency),
         Money.from_str(f"{venue.starting_balance:f} {venue.base_currency}"),
         AccountType.CASH if venue.account_type == "CASH" else AccountType.MARGIN,
         venue.leverage,
     )
 
 
+def venue_name(plan: BarPlan) -> str:
+    """Return NautilusTrader's name of the venue of the account."""
+    return plan.config.venue.name.replace("-", "_")
+
+
 def _net_position(engine: Any) -> Callable[[Any], Any]:  # noqa: ANN401
     return lambda instrument: engine.portfolio.net_position(instrument.id)
-
-
-def _from(series: BarSeries, first: int) -> BarSeries:
-    """Return the bars from one on."""
-    before = int(series.close_time[first - 1]) if first else int(np.iinfo(np.int64).min)
-    return series.between(before, int(series.close_time[-1]))
 
 
 def write_legs(path: Path, sent: Sequence[tuple[str, str, str, str]]) -> None:

@@ -101,7 +101,9 @@ class RunOptions(BaseModel):
             start_ns=bounds[0],
             end_ns=bounds[1],
             mode=self.mode,
-            snapshot_mode=_automatic(loaded) if self.snapshot_mode == "auto" else self.snapshot_mode,
+            snapshot_mode=_automatic(loaded)
+            if self.snapshot_mode == "auto"
+            else self.snapshot_mode,
             close_positions=self.close_positions,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
