@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from zoneinfo import TZPATH, ZoneInfo
@@ -116,6 +117,16 @@ class SessionRules:
         days = (first + timedelta(days=index) for index in range((last - first).days + 1))
         return [day for day in days if self.is_open(day)]
 
+    def span(self, first: date, last: date) -> tuple[int, int] | None:
+        """Return the open of the first and the close of the last session of some dates (ns).
+
+        None where they have no session.
+        """
+        dates = self.dates(first, last)
+        bounds = [self.bounds(day) for day in dates[:1] + dates[-1:]]
+        spans = [span for span in bounds if span is not None]
+        return (spans[0][0], spans[-1][1]) if spans else None
+
     def before(self, day: date, count: int) -> list[date]:
         """Return the `count` dates with a session that come before a date, in order.
 
@@ -196,7 +207,6 @@ def timezone_database() -> str:
             with file.open(encoding="utf-8") as lines:
                 return next(lines).rpartition(" ")[2].strip()
     try:
-        from tzdata import IANA_VERSION
-    except ImportError:
+        return f"tzdata {version('tzdata')}"
+    except PackageNotFoundError:
         return "unknown"
-    return str(IANA_VERSION)

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from odum_assets.bars.sessions import timezone_database
 from odum_assets.catalog.bar_quality import BarsQuality
-from odum_assets.catalog.bars import BarRules, BarsTransform, bar_window, scan_bars
+from odum_assets.catalog.bar_rules import BarRules
+from odum_assets.catalog.bars import BarsTransform, bar_window, scan_bars
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.definition import write_definition
 from odum_assets.catalog.funding import FundingTransform
@@ -156,7 +157,7 @@ class _Job:
         """What decides the rows besides the raw file and the precisions; kept in the manifest."""
         if self.bars is None:
             return {}
-        return {**self.bars.document(), "tick_size": str(self.instrument.price_increment)}
+        return self.bars.document(self.instrument)
 
 
 def _usable(job: _Job) -> PartitionManifest | None:

@@ -46,10 +46,11 @@ _FIELDS: dict[DataType, list[tuple[str, pa.DataType, bool]]] = {
         ("interval", pa.uint64(), True),
         ("next_funding_ns", TIME, True),
     ],
-    **dict.fromkeys(
-        (kind for kind in DataType if kind.is_bars),
-        [(name, DECIMAL, False) for name in ("open", "high", "low", "close", "volume")],
-    ),
+    **{
+        kind: [(name, DECIMAL, False) for name in ("open", "high", "low", "close", "volume")]
+        for kind in DataType
+        if kind.is_bars
+    },
 }
 _TYPE_NAMES = {
     DataType.TRADES: "TradeTick",

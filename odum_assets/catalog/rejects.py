@@ -55,7 +55,7 @@ class Reject(StrEnum):
     VOLUME_TOO_LARGE = "volume_too_large"
     VOLUME_TOO_MANY_DECIMALS = "volume_too_many_decimals"
     TIME_REPEATED = "time_repeated"
-    """Other bars of the file have the same time and other values: which one is right is not known."""
+    """Other bars of the file have the same time and other values; which is right is not known."""
 
 
 _REASONS = tuple(Reject)

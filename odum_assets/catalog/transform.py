@@ -30,7 +30,7 @@ from odum_assets.raw.schemas import RawSchema
 from odum_assets.utc import DAY_NS
 
 if TYPE_CHECKING:
-    from odum_assets.catalog.bars import BarRules
+    from odum_assets.catalog.bar_rules import BarRules
 
 
 @dataclass(frozen=True, slots=True)

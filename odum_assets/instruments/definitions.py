@@ -35,7 +35,8 @@ def nautilus_instrument(spec: InstrumentSpec, venue: str | None = None) -> "Naut
 
     Spot becomes a `CurrencyPair`, a perpetual a `CryptoPerpetual`, a dated future a `CryptoFuture`
     that expires at 08:00 UTC; a share becomes an `Equity`, a listed future a `FuturesContract` that
-    expires when its day ends, UTC. Fees are not part of an instrument (the venue's fee model has them).
+    expires when its day ends, UTC. Fees are not part of an instrument (the venue's fee model has
+    them).
 
     Parameters
     ----------

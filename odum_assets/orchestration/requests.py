@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from odum_assets.backtest.request import WINDOW, RunRequest
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import ConfigError, InvalidRequestError
@@ -92,6 +93,7 @@ class RunOptions(BaseModel):
         ConfigError
             If the execution algorithm or its parameters cannot be used.
         """
+        mode = self.snapshot_mode
         if loaded.bars is not None:
             self._refuse_for_bars()
         return RunRequest(
@@ -101,9 +103,7 @@ class RunOptions(BaseModel):
             start_ns=bounds[0],
             end_ns=bounds[1],
             mode=self.mode,
-            snapshot_mode=_automatic(loaded)
-            if self.snapshot_mode == "auto"
-            else self.snapshot_mode,
+            snapshot_mode=_automatic(loaded) if mode == "auto" else mode,
             close_positions=self.close_positions,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
@@ -240,10 +240,12 @@ class NewRun(WindowOptions):
             return super().ends(loaded)
         start = parse_time("start", self.start, self.first_day)
         end = parse_time("end", self.end, self.last_day)
-        return (
-            day_start_ns(self.first_day) if start is None else start,
-            day_start_ns(self.last_day) + DAY_NS if end is None else end,
-        )
+        span = None
+        if loaded.bars is not None:
+            rules = BarCalendar.of(loaded.bars).rules
+            span = rules.span(self.first_day, self.last_day)
+        first, last = span or (day_start_ns(self.first_day), day_start_ns(self.last_day) + DAY_NS)
+        return first if start is None else start, last if end is None else end
 
     def window_request(self, loaded: LoadedConfig) -> RunRequest:
         """Return the request for a window, whose days are not known yet.

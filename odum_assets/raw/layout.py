@@ -2,8 +2,9 @@
 
 The layout is ``{raw_root}/raw_tick_data/by_date/day-YYYY-MM-DD/data_type-<type>/<KEY>.parquet``
 under a local path or any URL that fsspec opens; daily bars lie in
-``raw_tick_data/by_year/year-YYYY/data_type-bars_1d/``. A year is written as its first day. Names only: this module never opens a data file,
-and it imports nothing heavy because the command line and the Dagster code location load it.
+``raw_tick_data/by_year/year-YYYY/data_type-bars_1d/``, and a year is meant by its first day. Names
+only: this module never opens a data file, and it imports nothing heavy because the command line and
+the Dagster code location load it.
 """
 
 import re

@@ -213,8 +213,9 @@ def _name_list(names: list[str]) -> str:
 
 def _check_types(schema: pa.Schema, layout: RawSchema, source: str) -> None:
     named = layout.named
-    names = {
-        "date" if layout.data_type.is_yearly else "time": [
+    times = "date" if layout.data_type.is_yearly else "time"
+    names: dict[str, list[str | None]] = {
+        times: [
             layout.ts_event,
             layout.ts_init,
             named.get("next_funding"),
@@ -227,7 +228,7 @@ def _check_types(schema: pa.Schema, layout: RawSchema, source: str) -> None:
     wrong = [
         f"{name} is {schema.field(name).type}, needs {needs}"
         for kind, (accepts, needs) in _ACCEPTED.items()
-        for name in names[kind]
+        for name in names.get(kind, ())
         if name is not None and not accepts(schema.field(name).type)
     ]
     if wrong:
