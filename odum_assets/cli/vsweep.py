@@ -129,7 +129,7 @@ def _order(table: "pa.Table", column: str) -> list[int]:
     import pyarrow.compute as pc
 
     keys: Any = [(column, "descending"), ("fast", "ascending"), ("slow", "ascending")]
-    return pc.sort_indices(table, sort_keys=keys).to_numpy().tolist()
+    return list(map(int, pc.sort_indices(table, sort_keys=keys).to_numpy()))
 
 
 def _show(

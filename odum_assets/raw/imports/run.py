@@ -173,7 +173,8 @@ class _Import:
             read += self._source.damaged
         layout = self._layout
         if layout is None:
-            raise DataError(f"{self._source.name}: has no rows with a readable time.")
+            text = f" {self._rejects.text()}" if read else ""
+            raise DataError(f"{self._source.name}: has no rows with a readable time.{text}")
         accepted, repeated = self._accepted(layout)
         self._refuse_rejects(read, accepted)
         staged = Staged(layout, self._scratch, self._request.overwrite)

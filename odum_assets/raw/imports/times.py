@@ -103,7 +103,9 @@ class TimeReader:
     def _texts(self, column: Any) -> Times:  # noqa: ANN401
         text = pc.utf8_trim_whitespace(column)
         if _share(pc.match_substring_regex(text, r"^\d{9,19}$")) > 0.5:
-            digits = pc.if_else(pc.match_substring_regex(text, r"^\d{9,18}$"), text, None)
+            digits = pc.if_else(
+                pc.match_substring_regex(text, r"^([0-8]\d{18}|\d{9,18})$"), text, None
+            )
             return self._aware(self._epoch(pc.cast(digits, pa.int64())), "UTC")
         text = pc.if_else(pc.match_substring_regex(text, _ISO), text, None)
         zoned = pc.match_substring_regex(text, _ZONE)
@@ -120,7 +122,7 @@ class TimeReader:
         self._unit = unit
         largest = 2**63 // _NS_PER_UNIT[unit] - 1
         inside = pc.less_equal(pc.abs(column), pa.scalar(largest))
-        column = pc.if_else(inside, pc.cast(column, pa.int64()), None)
+        column = pc.if_else(inside, pc.cast(column, pa.int64(), safe=False), None)
         return pc.cast(column.cast(pa.timestamp(unit, "UTC")), pa.timestamp("ns", "UTC"))
 
     def _unit_of(self, known: Any) -> Literal["s", "ms", "us", "ns"]:  # noqa: ANN401
