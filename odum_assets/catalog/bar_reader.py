@@ -1,6 +1,7 @@
 """Bars of the catalog as columns of integers."""
 
 from datetime import timedelta
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -69,16 +70,33 @@ def read_bars(
                 f"{first} and until {last}. Convert them: odum convert --instrument '{instrument}' "
                 f"--data-type {data_type.value} --all"
             )
-        tick_size = _common(wanted, catalog)
-        tables = [_table(manifest, catalog) for manifest in wanted]
-    table = pa.concat_tables(tables).combine_chunks()
+        return bars_of(wanted, catalog).between(start_ns, end_ns)
+
+
+def bars_of(manifests: Sequence[PartitionManifest], catalog: Path) -> BarSeries:
+    """Return the bars of partitions of one instrument, ordered by time.
+
+    Parameters
+    ----------
+    manifests : sequence of PartitionManifest
+        The partitions, at least one, ascending.
+    catalog : Path
+        The catalog, or a view of it.
+
+    Raises
+    ------
+    DataError
+        If a data file cannot be used, or partitions were converted with other precisions or ticks.
+    """
+    tick_size = _common(manifests, catalog)
+    table = pa.concat_tables([_table(item, catalog) for item in manifests]).combine_chunks()
     times = table["ts_init"].combine_chunks().view(pa.int64()).to_numpy()
-    prices_at, sizes_at = wanted[0].price_precision, wanted[0].size_precision
+    prices_at, sizes_at = manifests[0].price_precision, manifests[0].size_precision
     units = int(tick_size.scaleb(prices_at))
     prices = {name: _ticks(table, name, prices_at) // units for name in _PRICES}
-    step_ns = int(wanted[0].rules["step_ns"])
-    series = BarSeries(
-        str(instrument),
+    step_ns = int(manifests[0].rules["step_ns"])
+    return BarSeries(
+        str(manifests[0].key),
         step_ns,
         tick_size,
         sizes_at,
@@ -86,10 +104,9 @@ def read_bars(
         **prices,
         volume=_ticks(table, "volume", sizes_at),
     )
-    return series.between(start_ns, end_ns)
 
 
-def _common(manifests: list[PartitionManifest], catalog: Path) -> Decimal:
+def _common(manifests: Sequence[PartitionManifest], catalog: Path) -> Decimal:
     """Return the tick size of partitions, which must agree about it and about precisions."""
     facts = {
         (item.rules["tick_size"], item.price_precision, item.size_precision): item.day
