@@ -194,7 +194,7 @@ def _variables(model: Any) -> str:
 # --- commands -----------------------------------------------------------------------------------
 
 
-_VALUES = {int: "NUMBER", str: "TEXT", bool: ""}
+_VALUES = {int: "NUMBER", float: "NUMBER", str: "TEXT", bool: ""}
 
 
 def overview() -> str:
