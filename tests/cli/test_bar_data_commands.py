@@ -51,7 +51,7 @@ def test_symbols_are_fetched_one_after_the_other(
 
     def history(_ticker: Any, **_given: Any) -> pd.DataFrame:
         index = pd.DatetimeIndex(["2024-01-02", "2024-01-03"], tz="America/New_York", name="Date")
-        prices = dict.fromkeys(("Open", "High", "Low", "Close", "Adj Close"), [470.12, 471.5])
+        prices = {name: [470.12, 471.5] for name in ("Open", "High", "Low", "Close", "Adj Close")}
         return pd.DataFrame({**prices, "Volume": [5, 6]}, index=index)
 
     def about(ticker: Any) -> dict[str, Any]:
