@@ -34,7 +34,7 @@ from odum_assets.config.sections.bars import BarInstrumentConfig
 from odum_assets.errors import BacktestError, ConfigError, DataError
 from odum_assets.storage.files import sync
 from odum_assets.storage.scratch import scratch_folder
-from odum_assets.utc import iso_ns
+from odum_assets.utc import day_of_ns, iso_ns
 from odum_assets.vectorized.crossover import CrossoverGrid
 from odum_assets.vectorized.terms import Terms
 
@@ -285,6 +285,9 @@ def open_sweep(
     first = int(series.close_time.searchsorted(first_open, side="right"))
     if first == len(series):
         raise DataError(f"{item.id}: the catalog has no bars inside of sessions in this time")
+    if item.expiry is not None and day_of_ns(int(series.close_time[-1])) >= item.expiry:
+        # NautilusTrader settles what is open then, and the kernel does not.
+        raise ConfigError(f"{item.id}: expires on {item.expiry}; sweep days before it with --to")
     return CrossoverSweep(loaded, item, series, sessions[inside], first)
 
 

@@ -187,6 +187,17 @@ def test_what_cannot_be_swept_is_refused(project: Path, tmp_path: Path) -> None:
     other = _load(project, "orb", strategy={"name": "ORB"})
     with pytest.raises(ConfigError, match="found ORB, a vectorized sweep runs MA_CROSS"):
         sweeps.open_sweep(other, catalog)
+    future = "CME:FUTURE:ESH4"
+    expiring = {"id": future, "tick_size": "0.01", "multiplier": 50, "expiry": LAST.isoformat()}
+    venue = {**DOCUMENT["venue"], "name": "CME"}
+    loaded = _load(project, "future", instruments=[expiring], venue=venue)
+    bars = BarMarket(tmp_path)
+    table = sweeps.open_sweep(_load(project), catalog).series
+    bars.add(loaded, [table])
+    with pytest.raises(ConfigError, match=f"{future}: expires on {LAST}; sweep days before"):
+        sweeps.open_sweep(loaded, bars.settings.catalog_path)
+    before = (FIRST, date(2024, 3, 12))
+    assert sweeps.open_sweep(loaded, bars.settings.catalog_path, days=before).first == 0
     with pytest.raises(DataError, match="there are no bars_1m"):
         sweeps.open_sweep(_load(project), tmp_path / "empty")
     weekend = (date(2024, 3, 9), date(2024, 3, 10))
