@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
     from odum_assets.results.store import ResultEntry
 
+type Digests = dict[tuple[str, str, str], str]
+"""Digest of each catalog partition by instrument, data type and day."""
+
 _REPORT = ("equity.parquet", "tearsheet.html")
 _SETTLED = (State.CURRENT, State.KEPT)
 _UNDECIDING = {"run_id", "mode", "config_path", "config", "dagster_run_id"}
@@ -48,7 +51,8 @@ def finished_result(
             return None
         is_same = (
             _is_same_request(entry.metadata(), request)
-            and _catalog(entry.metadata()) == _catalog_now(project, request)
+            and _catalog(entry.metadata(), str(request.config.key))
+            == _catalog_now(project, request)
             and entry.metadata().get("strategy_modules") == _strategy_now(request)
         )
         return entry if is_same else None
@@ -83,29 +87,38 @@ def _is_same_request(metadata: dict[str, Any], request: "RunRequest") -> bool:
     )
 
 
-def _catalog(metadata: dict[str, Any]) -> dict[tuple[str, str], str]:
-    return {(part["data_type"], part["day"]): part["digest"] for part in metadata["catalog"]}
+def _catalog(metadata: dict[str, Any], key: str) -> Digests:
+    return {
+        # A run on ticks has one instrument, and does not repeat it.
+        (part.get("instrument", key), part["data_type"], part["day"]): part["digest"]
+        for part in metadata["catalog"]
+    }
 
 
-def _catalog_now(project: Project, request: "RunRequest") -> dict[tuple[str, str], str] | None:
+def _catalog_now(project: Project, request: "RunRequest") -> Digests | None:
     """Return the digests of what a run would read; None where something is to be converted."""
     digests = {}
     for source in project.sources_of(request.config):
         if source.data_type not in request.data_types:
             continue
-        for day in request.days:
+        for day in request.catalog_days:
             part = describe_partition(project, source, day)
             if part.state not in _SETTLED or part.manifest is None:
                 return None
-            digests[source.data_type.value, day.isoformat()] = part.manifest.digest
+            place = str(source.key), source.data_type.value, day.isoformat()
+            digests[place] = part.manifest.digest
     return digests
 
 
 def _strategy_now(request: "RunRequest") -> dict[str, str]:
     """Return the hashes of the modules of the strategy, as their files are now."""
+    from odum_assets.backtest.bar_strategies import bar_strategy_path
     from odum_assets.backtest.strategies.loading import import_from_here
     from odum_assets.backtest.strategies.sources import StrategySources
 
     import_from_here()
-    path = request.config.config.strategy.path or _BUILT_IN
+    if (bars := request.config.bars) is not None:
+        path = bar_strategy_path(bars.strategy.name)
+    else:
+        path = request.config.ticks.strategy.path or _BUILT_IN
     return StrategySources([path]).modules(path)
