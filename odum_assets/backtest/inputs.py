@@ -120,7 +120,7 @@ def plan_of(
     BacktestError
         If positions are to be worked for longer than the window is.
     """
-    algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
+    algorithm = request.algorithm
     curve_days: list[PartitionManifest] = []
     curve = None
     start, end = request.bounds()
@@ -129,7 +129,7 @@ def plan_of(
             request.config.key, request.days[0], algorithm.params.lookback_days
         )
     plan = RunPlan(
-        config=request.config.config,
+        config=request.config.ticks,
         exec_algorithm=algorithm,
         snapshot_mode=request.snapshot_mode,
         closing=request.effective_closing,
@@ -154,7 +154,7 @@ def plan_of(
 def _check_work_time(plan: RunPlan, request: RunRequest) -> None:
     work_from = plan.work_from_ns
     if work_from is not None and work_from <= plan.first_trade_ns:
-        secs = request.config.config.execution.closing.work_secs
+        secs = request.config.ticks.execution.closing.work_secs
         raise BacktestError(
             f"{request.config.path}: execution.closing.work_secs {secs:f} leaves the strategy no "
             f"time: the trades of the window begin at {iso_ns(plan.first_trade_ns)} and positions "

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION, EquityFigures
+from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.config.sections.algorithms import VwapAlgorithm
+from odum_assets.results.bar_summary import bar_aspects, bar_flags, bar_sections
 from odum_assets.results.coverage import coverage_flags, missing_days
-from odum_assets.results.json_figures import amount_text, numbers
+from odum_assets.results.json_figures import amount_text, aspect_entry, numbers
 from odum_assets.utc import NS_PER_SECOND, iso_ns
 
 
@@ -85,6 +87,8 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
         "missing_days": missing_days(run),
         "flags": flags(run),
     }
+    if run.request.config.bars is not None:
+        summary |= bar_sections(run)
     return numbers(summary)  # type: ignore[no-any-return]
 
 
@@ -117,7 +121,9 @@ def closing(run: CompletedRun) -> dict[str, Any]:
 
 def simulated(run: CompletedRun) -> list[dict[str, Any]]:
     """Return what of a real market the run simulated and what not, one entry per aspect."""
-    config = run.request.config.config
+    if run.request.config.bars is not None:
+        return bar_aspects(run)
+    config = run.request.config.ticks
     execution, venue = config.execution, config.venue
     mode = run.request.snapshot_mode
     latency = execution.latency
@@ -134,10 +140,14 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
         "both": "five-level book snapshots, and trades fill at their price too",
     }[mode]
     return [
-        _aspect("market", True, market),
-        _aspect("fees", True, f"maker {venue.maker_fee:f}, taker {venue.taker_fee:f} of the value"),
-        _aspect("funding", has_funding, f"{payments} payments" if has_funding else _NO_FUNDING),
-        _aspect(
+        aspect_entry("market", True, market),
+        aspect_entry(
+            "fees", True, f"maker {venue.maker_fee:f}, taker {venue.taker_fee:f} of the value"
+        ),
+        aspect_entry(
+            "funding", has_funding, f"{payments} payments" if has_funding else _NO_FUNDING
+        ),
+        aspect_entry(
             "latency",
             has_latency,
             f"insert {latency.insert_ms:f} ms, update {latency.update_ms:f} ms, "
@@ -145,14 +155,14 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
             if has_latency
             else "orders arrive at once",
         ),
-        _aspect(
+        aspect_entry(
             "queue_position",
             execution.queue_position,
             "resting orders wait behind the shown size"
             if execution.queue_position
             else "resting orders fill as soon as the market touches their price",
         ),
-        _aspect(
+        aspect_entry(
             "liquidity_consumption",
             execution.liquidity_consumption,
             "fills use up the book until its next snapshot"
@@ -161,11 +171,11 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
         ),
         *_slippage(run),
         *_random_seed(run),
-        _aspect("market_impact", False, "the recorded market does not react to orders"),
-        _aspect(
+        aspect_entry("market_impact", False, "the recorded market does not react to orders"),
+        aspect_entry(
             "margin_calls", False, "positions are never liquidated, the balance may go negative"
         ),
-        _aspect(
+        aspect_entry(
             "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
         ),
     ]
@@ -177,23 +187,23 @@ def _slippage(run: CompletedRun) -> list[dict[str, Any]]:
     NautilusTrader's fill model lets orders slip on a book of best bid and ask alone; on a book of
     levels it fills them from the levels, whatever the chance.
     """
-    config = run.request.config.config
+    config = run.request.config.ticks
     chance = config.execution.fill_model.prob_slippage
     if not chance:
         return []
     if run.request.snapshot_mode == "trades" or config.venue.book_type == "L1_MBP":
         detail = f"crossing orders slip by one price increment with a chance of {chance:f}"
-        return [_aspect("slippage", True, detail)]
+        return [aspect_entry("slippage", True, detail)]
     detail = "prob_slippage has no effect on an L2 book: orders fill from its levels"
-    return [_aspect("slippage", False, detail)]
+    return [aspect_entry("slippage", False, detail)]
 
 
 def _random_seed(run: CompletedRun) -> list[dict[str, Any]]:
     """Return the aspect of repeatability where fills draw on chance without a seed."""
-    if run.request.config.config.execution.fill_model.random_seed is not None:
+    if run.request.config.ticks.execution.fill_model.random_seed is not None:
         return []
     detail = "fills draw on a random seed of their own: a re-run may differ"
-    return [_aspect("repeatable_fills", False, detail)]
+    return [aspect_entry("repeatable_fills", False, detail)]
 
 
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
@@ -205,17 +215,9 @@ def flags(run: CompletedRun) -> list[str]:
     What holds for every run of a configuration is an assumption (`simulated`) and no warning.
     """
     figures, outcome = run.figures, run.outcome
-    account = figures.account
-    statuses = figures.orders.orders_by_status
-    found = _closing_flags(run)
-    if account.lowest_equity < 0:
-        found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
-    found += coverage_flags(run)
-    found += [
-        f"{statuses[status]} orders were {status}; see refusals for the reasons."
-        for status in ("denied", "rejected")
-        if statuses.get(status)
-    ]
+    found = [*_account_flags(run), *coverage_flags(run), *_refusal_flags(run)]
+    if run.request.config.bars is not None:
+        return found + bar_flags(run) + _growth_flags(figures.equity)
     if outcome.skipped_no_aggressor:
         found.append(
             f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
@@ -231,31 +233,48 @@ def flags(run: CompletedRun) -> list[str]:
     return found + _growth_flags(figures.equity)
 
 
-def _closing_flags(run: CompletedRun) -> list[str]:
-    """Say what is open at the end, and what was closed without a market."""
+def _account_flags(run: CompletedRun) -> list[str]:
+    """Say what is open at the end, what was closed without a market, and that equity was gone."""
     account, position = run.figures.account, run.figures.position
-    currency = run.request.config.config.venue.base_currency
     quantity = run.figures.orders.simulated_quantity
-    if quantity:
-        price = amount_text(run.plan.last_price)
-        return [
+    flags = []
+    if quantity and isinstance(run.plan, RunPlan):
+        flags.append(
             f"The closing orders did not fill {amount_text(quantity)} of what was open. It was "
-            f"closed at the last trade's price {price} (simulated): taker fee paid, market impact "
-            "ignored."
-        ]
-    if not position.open_positions:
-        return []
+            f"closed at the last trade's price {amount_text(run.plan.last_price)} (simulated): "
+            "taker fee paid, market impact ignored."
+        )
+    if position.quantity or position.open_positions:
+        what = (
+            f"A position of {amount_text(position.quantity)} is still open ({_why_open(run)})."
+            if len(run.figures.symbols) < 2
+            else f"Positions still open: {position.open_positions} ({_why_open(run)})."
+        )
+        flags.append(
+            f"{what} PnL does not include it; return and equity do, with "
+            f"{amount_text(account.unrealized)} {run.request.config.config.venue.base_currency} "
+            "unrealized."
+        )
+    if account.lowest_equity < 0:
+        flags.append("Equity fell below zero; margin calls and liquidation are not simulated.")
+    return flags
+
+
+def _why_open(run: CompletedRun) -> str:
+    if not run.request.close_positions:
+        return "closing was switched off"
     chosen = run.request.effective_closing
-    if chosen is None:
-        why = "closing was switched off"
-    elif chosen.method == "work":
-        why = f"working it through the books of {chosen.work_secs:f} s did not close all of it"
-    else:
-        why = "the last book did not take all of it, or orders on their way filled after it"
+    if chosen is not None and chosen.method == "work":
+        return f"working it through the books of {chosen.work_secs:f} s did not close all of it"
+    return "the closing orders did not take all of it, or orders on their way filled after them"
+
+
+def _refusal_flags(run: CompletedRun) -> list[str]:
+    statuses = run.figures.orders.orders_by_status
     return [
-        f"A position of {amount_text(position.quantity)} is still open ({why}). PnL does not "
-        f"include it; return and equity do, with {amount_text(account.unrealized)} {currency} "
-        "unrealized."
+        f"{statuses[status]} orders were {status}; see refusals for the reasons."
+        for status in ("denied", "rejected")
+        if statuses.get(status)
     ]
 
 
@@ -269,7 +288,7 @@ def _growth_flags(equity: EquityFigures) -> list[str]:
 
 
 def _volume_flags(run: CompletedRun) -> list[str]:
-    if not isinstance(run.plan.exec_algorithm, VwapAlgorithm):
+    if not isinstance(run.plan, RunPlan) or not isinstance(run.plan.exec_algorithm, VwapAlgorithm):
         return []
     if not run.curve_days:
         return ["VWAP split orders evenly: the catalog has no day before this one."]
@@ -282,7 +301,8 @@ def _volume_flags(run: CompletedRun) -> list[str]:
 
 
 def _valuation(run: CompletedRun) -> dict[str, Any] | None:
-    stub = run.request.config.config.fx_stub
+    config = run.request.config
+    stub = None if config.bars is not None else config.ticks.fx_stub
     if stub is None:
         return None
     account = run.figures.account
@@ -296,10 +316,6 @@ def _valuation(run: CompletedRun) -> dict[str, Any] | None:
         "pnl": float(account.net * rate),
         "final_equity": float(account.final_equity * rate),
     }
-
-
-def _aspect(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:
-    return {"aspect": aspect, "simulated": is_simulated, "detail": detail}
 
 
 def describe_window(run: CompletedRun) -> tuple[str, str]:
