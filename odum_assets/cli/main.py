@@ -13,6 +13,7 @@ from odum_assets.cli import (
     data,
     demo,
     dev,
+    init,
     registry,
     results,
     serve,
@@ -37,6 +38,7 @@ app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
+app.command("init", rich_help_panel="Project")(init.init)
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)
 app.command("serve", rich_help_panel="Project")(serve.serve)

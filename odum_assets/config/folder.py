@@ -139,7 +139,8 @@ def config_files(folder: str | Path) -> list[Path]:
     name = printable(str(path))
     if not path.is_dir():
         raise ConfigError(
-            f"{name}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+            f"{name}: no such folder of run configurations; run this in the project's folder, "
+            "make a project with odum init FOLDER, or set ODUM_CONFIGS_PATH"
         )
     try:
         # Not glob(): of a folder that may not be read it would say that it is empty.
