@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from odum_assets.registry import schema
-from odum_assets.registry.bulk import load
+from odum_assets.registry.bulk import insert, load
+from odum_assets.registry.created import restore
 from odum_assets.registry.database import (
     TIMEOUT_SECS,
     RegistryError,
@@ -291,11 +291,6 @@ def _upsert_parent(
     return key
 
 
-def insert(connection: sa.Connection) -> Callable[[sa.Table], sqlite.Insert | postgresql.Insert]:
-    """Return the database's own insert, which can update what is there already."""
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-
-
 class _Keys:
     """Keys of datasets or strategies by what identifies them, while everything is loaded."""
 
@@ -416,6 +411,7 @@ def _fill(
     load(connection, RUNS, [{**row, "id": loader.next_key()} for row in kept])
     done.pending = len(kept)
     _settle(connection)
+    done.problems += restore(connection, store)
     return done
 
 
@@ -423,7 +419,10 @@ def _settle(connection: sa.Connection) -> None:
     """Set what follows from all runs: first uses, the next keys, and the planner's statistics."""
     for table, column in ((DATASETS, RUNS.c.dataset_id), (STRATEGIES, RUNS.c.strategy_id)):
         first = sa.select(sa.func.min(RUNS.c.executed_at)).where(column == table.c.id)
-        connection.execute(table.update().values(created_at=first.scalar_subquery()))
+        changes = {"created_at": first.scalar_subquery()}
+        if "updated_at" in table.c:
+            changes["updated_at"] = first.scalar_subquery()
+        connection.execute(table.update().values(changes))
     if connection.dialect.name == "postgresql":
         for table in (DATASETS, STRATEGIES, RUNS):
             connection.execute(

@@ -64,9 +64,9 @@ def build_metadata(
         "strategy_sha256": outcome.strategy_sha256,
         "strategy_modules": outcome.strategy_modules,
         "sources": [_source(each) for each in run.inputs.manifests],
-        "catalog": [_partition(each) for each in run.inputs.manifests],
+        "catalog": [partition_record(each) for each in run.inputs.manifests],
         "volume_curve": {
-            "days": [_partition(each) for each in run.curve_days],
+            "days": [partition_record(each) for each in run.curve_days],
             "uniform": not run.curve_days,
         }
         if algorithm.type == "VWAP"
@@ -95,7 +95,8 @@ def _source(manifest: PartitionManifest) -> dict[str, Any]:
     }
 
 
-def _partition(manifest: PartitionManifest) -> dict[str, Any]:
+def partition_record(manifest: PartitionManifest) -> dict[str, Any]:
+    """Return what a result says of a catalog partition that it read."""
     return {
         "data_type": manifest.data_type.value,
         "day": manifest.day.isoformat(),

@@ -27,6 +27,7 @@ from odum_assets.api.dagster_client import (
 from odum_assets.api.following import RunLog, StreamEvent
 from odum_assets.api.launching import BODY_TAG, KEY_TAG, repeat_tags
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.runs_by_ids import RunCreate, resolved
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.errors import InvalidRequestError, OdumError
 from odum_assets.orchestration.planner import Plan, Planner
@@ -130,7 +131,10 @@ IdempotencyKey = Annotated[
 
 @router.post("/api/v1/runs", status_code=202)
 async def start_run(
-    service: ServiceHere, new: NewRun, response: Response, idempotency_key: IdempotencyKey = None
+    service: ServiceHere,
+    new: RunCreate,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> LiveRun | Backfill:
     """Start a run, or one for every day of a range; Location is the address of its state."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
@@ -415,6 +419,8 @@ async def _planned(service: Service, request: NewRun | LegacyRun, tags: dict[str
 
     service.launches.take()
     try:
+        if isinstance(request, RunCreate):
+            request = await anyio.to_thread.run_sync(resolved, service, request)
         storage = await anyio.to_thread.run_sync(service.storage_of, request.config)
         return await storage.run(plan)
     except (InvalidRequestError, ProblemError) as problem:
