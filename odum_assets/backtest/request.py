@@ -27,6 +27,10 @@ _MOST_NAMED = 20
 _MODE_NEEDS_BOOK = ("book", "both")
 
 
+class NotConvertedError(DataError):
+    """Report catalog partitions of a run that are missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """Describe one backtest run.
@@ -234,7 +238,7 @@ def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> No
         if read_manifest(root, request.config.key, data_type, day) is None
     ]
     if lines:
-        raise DataError(
+        raise NotConvertedError(
             f"{request.config.name} {request.partition}: catalog partitions are missing in "
             f"{root}:\n" + "\n".join(lines)
         )

@@ -25,6 +25,7 @@ from odum_assets.orchestration.metadata import (
     rounded,
     to_metadata,
 )
+from odum_assets.orchestration.names import OLDER_DAYS, day_job_name
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
@@ -46,17 +47,26 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         loaded,
         checks=RESULT_CHECKS,
         description=(
-            f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
-            "UTC day, from the configured starting balance. Fails at once when a catalog partition "
-            "is missing or the day is outside time_window. The data version is a hash of orders, "
-            "fills, positions and balances: equal inputs give an equal one."
+            f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over "
+            "one UTC day, from the configured starting balance. It needs the day in the catalog: "
+            f"the job `{day_job_name(loaded.name)}` converts, runs and exports a day in one run. "
+            "The data version is a hash of orders, fills, positions and balances: equal inputs "
+            f"give an equal one.\n\n{OLDER_DAYS}"
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
+        from odum_assets.backtest.request import NotConvertedError
+
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
             with run_registration(context, request, project.settings) as entry:
-                return run(context, request, project, entry)
+                try:
+                    return run(context, request, project, entry)
+                except NotConvertedError as error:
+                    raise DataError(
+                        f"{error}\nThe job {day_job_name(loaded.name)} converts, runs and exports "
+                        f"a day in one run: launch it for {context.partition_key}."
+                    ) from error
 
     return result
 
@@ -101,8 +111,8 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         loaded,
         "window",
         description=(
-            f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
-            "config) as one continuous account, across midnight. Converts the days of the window "
+            f"Window: backtest of `{loaded.name}` over its whole time_window (or start and end of "
+            "the run config) as one continuous account, across midnight. Converts the days of the window "
             "that have raw files and are not in the catalog yet; the result names those that it "
             f"lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
         ),

@@ -18,13 +18,13 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
     return dg.AssetSpec(
         source.raw_key,
         description=(
-            f"Raw {source.data_type.value} files of {source.key}, one per day, delivered from "
+            f"Raw files: {source.data_type.value} of {source.key}, one per day, delivered from "
             "outside and never written to. A green day is one that the sensor raw_days (or the "
             "conversion) found on disk; its data version is the file's size and time of change.\n"
             f"\nRead by: {names}."
         ),
-        group_name="raw",
-        kinds={"parquet"},
+        group_name=source.key.slug,
+        kinds={"parquet", "raw"},
         owners=OWNERS,
         tags=stage_tags("raw", source),
         partitions_def=project.partitions,
