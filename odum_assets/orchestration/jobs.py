@@ -30,5 +30,7 @@ def day_job(project: Project, loaded: LoadedConfig) -> "UnresolvedAssetJobDefini
         day_job_name(loaded.name),
         selection=dg.AssetSelection.assets(*day_assets(project, loaded)),
         tags={"odum/config": loaded.name},
-        description=f"Convert, run and export one day of {loaded.name} ({loaded.key}). {OLDER_DAYS}",
+        description=(
+            f"Convert, run and export one day of {loaded.name} ({loaded.key}). {OLDER_DAYS}"
+        ),
     )

@@ -97,7 +97,7 @@ def require_result(project: Project, loaded: LoadedConfig, partition: str) -> "R
     if entry is None:
         raise DataError(
             f"{loaded.name} {partition}: there is no result in {project.settings.results_path} to "
-            f"export. Materialize backtest/{loaded.name}/result for this partition first, or launch "
-            f"the job {day_job_name(loaded.name)}, which does all of a day."
+            f"export. Materialize backtest/{loaded.name}/result for this partition first, or "
+            f"launch the job {day_job_name(loaded.name)}, which does all of a day."
         )
     return entry
