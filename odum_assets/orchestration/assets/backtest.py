@@ -48,8 +48,8 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         checks=RESULT_CHECKS,
         description=(
             f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) "
-            "over one UTC day, from the configured starting balance. It needs the day in the catalog: "
-            f"the job `{day_job_name(loaded.name)}` converts, runs and exports a day in one run. "
+            "over one UTC day, from the configured starting balance. It needs the day in the "
+            f"catalog: the job `{day_job_name(loaded.name)}` converts, runs and exports a day in one run. "
             "The data version is a hash of orders, fills, positions and balances: equal inputs "
             f"give an equal one.\n\n{OLDER_DAYS}"
         ),
@@ -113,8 +113,8 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         description=(
             f"Window: backtest of `{loaded.name}` over its whole time_window (or start and end of "
             "the run config) as one continuous account, across midnight. Converts the days of the "
-            "window that have raw files and are not in the catalog yet; the result names those that it "
-            f"lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
+            "window that have raw files and are not in the catalog yet; the result names those "
+            f"that it lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
         ),
         daily=False,
         checks=WINDOW_CHECKS,
