@@ -49,9 +49,9 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         description=(
             f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) "
             "over one UTC day, from the configured starting balance. It needs the day in the "
-            f"catalog: the job `{day_job_name(loaded.name)}` converts, runs and exports a day in one run. "
-            "The data version is a hash of orders, fills, positions and balances: equal inputs "
-            f"give an equal one.\n\n{OLDER_DAYS}"
+            f"catalog: the job `{day_job_name(loaded.name)}` converts, runs and exports a day in "
+            "one run. The data version is a hash of orders, fills, positions and balances: "
+            f"equal inputs give an equal one.\n\n{OLDER_DAYS}"
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
