@@ -79,7 +79,7 @@ def timeline_events(
     for batch in table.batches(first):
         rows = pc.indices_nonzero(pc.equal(batch["event"], TIMELINE_EVENTS[event_type]))
         rows = rows.slice(0, limit - len(found))
-        entries = map(json.loads, table.kind.objects(batch.take(rows)).to_pylist())
+        entries = [json.loads(str(text)) for text in table.kind.objects(batch.take(rows))]
         found += [
             {
                 "sequence": first + row,

@@ -8,7 +8,7 @@ partitions, or has the same strategy, refers to the same row.
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ _CHANGED: Final = ("description", "updated_at")
 """What creating a row once more changes of it; a dataset's name, too."""
 
 
-def uuid_of(table: sa.Table, row: Row) -> uuid.UUID:
+def uuid_of(table: sa.Table, row: Mapping[Any, Any]) -> uuid.UUID:
     """Return the UUID of a dataset or strategy, which a rebuild of the registry does not change."""
     text = canonical_json([row[name] for name in IDENTITY[table]])
     return uuid.uuid5(uuid.NAMESPACE_URL, f"odum:{table.name}:{text}")
