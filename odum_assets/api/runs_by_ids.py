@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -170,7 +171,7 @@ def _content(
         section["version"] = version
     content["strategy"] = section
     # The days of the dataset say what is run.
-    content.pop("time_window", None)
+    content["time_window"] = {"start": None, "end": None}
     for kind, key in _PATHS.items():
         if kind not in kinds:
             content["data_catalog"].pop(key, None)
@@ -182,7 +183,8 @@ def _content(
 def _stored(service: Service, content: dict[str, Any], strategy: Row, base: LoadedConfig) -> str:
     """Return the name of the configuration with a content, which is stored unless it is there."""
     try:
-        wanted = parse_config(write_json(content), base.path)
+        # By its name alone: where the folder is is not the sender's business.
+        wanted = parse_config(write_json(content), Path(base.path.name))
     except ConfigError as error:
         raise ProblemError(
             409, "cannot-run", f"strategy {strategy['id']} with {base.name}: {error}"
