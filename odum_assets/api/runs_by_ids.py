@@ -128,7 +128,11 @@ def resolved(service: Service, new: RunCreate) -> NewRun:
 
 def _base(service: Service, dataset: Row, kinds: set[str], name: str) -> LoadedConfig:
     """Return a configuration that says where the data of a dataset are."""
-    known = [service.config(name)[1]] if name else service.project().configs
+    known: Sequence[LoadedConfig] = (
+        [service.config(name)[1]]
+        if name
+        else sorted(service.project().configs, key=_is_stored_here)
+    )
     for loaded in known:
         is_of_instrument = str(loaded.key) == dataset["instrument"]
         if is_of_instrument and kinds <= loaded.config.data_catalog.paths().keys():
@@ -196,6 +200,11 @@ def _stored(service: Service, content: dict[str, Any], strategy: Row, base: Load
     name = re.sub(r"[^a-z0-9]+", "_", "_".join(words).lower())
     config_files.write(service.settings, name, content, Preconditions())
     return name
+
+
+def _is_stored_here(loaded: LoadedConfig) -> bool:
+    """Return whether a configuration was stored for a run by ids: its name ends with its hash."""
+    return loaded.name.endswith(f"_{loaded.content_hash[:8]}")
 
 
 def _others(configs: Sequence[LoadedConfig], base: LoadedConfig) -> list[LoadedConfig]:

@@ -19,6 +19,11 @@ def dataset(live: Live) -> dict[str, Any]:
     reply = live.post("/api/v1/datasets", _days())
     # The run has read this very dataset.
     assert reply.status == 200, reply.data
+    same = {"symbols": ["BTCUSDT"], "timeframe": "tick", "content_hash": reply.json["content_hash"]}
+    days = {"start_date": f"{DAYS[0]}T00:00:00Z", "end_date": f"{DAYS[1]}T00:00:00Z"}
+    assert live.post("/api/v1/datasets", {**days, **same}).json == reply.json
+    other = live.post("/api/v1/datasets", {**days, **same, "content_hash": "0" * 64})
+    assert other.status == 409
     return dict(reply.json)
 
 

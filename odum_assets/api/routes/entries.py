@@ -5,7 +5,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy import Table
 
 from odum_assets.api.exact_bodies import ExactRoute
@@ -39,8 +47,12 @@ class DatasetCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     instrument: str = Field(
-        max_length=128, description="Any spelling.", examples=["BINANCE-FUTURES:PERPETUAL:BTC-USDT"]
+        validation_alias=AliasChoices("instrument", "symbols"),
+        max_length=128,
+        description="Any spelling. Also taken as symbols, a list of one.",
+        examples=["BINANCE-FUTURES:PERPETUAL:BTC-USDT"],
     )
+    timeframe: Literal["tick"] = "tick"
     start_date: date = Field(description="First day (UTC).", examples=["2024-01-01"])
     end_date: date = Field(description="Day after the last one.", examples=["2024-01-02"])
     data_types: list[Literal["trades", "book_snapshot_5", "derivative_ticker"]] | None = Field(
@@ -54,8 +66,22 @@ class DatasetCreate(BaseModel):
         description="Configuration that says where the data are. Null: the first of the instrument "
         "by name.",
     )
+    content_hash: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="Refused where the partitions have another one (409). Null: computed.",
+    )
     name: str | None = Field(default=None, min_length=1, max_length=255)
     description: str | None = Field(default=None, max_length=10_000)
+
+    @field_validator("instrument", mode="before")
+    @classmethod
+    def _only_one(cls, value: object) -> object:
+        if isinstance(value, list):
+            if len(value) != 1:
+                raise ValueError("a dataset has one instrument; create one for each symbol")
+            return value[0]
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> "DatasetCreate":
@@ -87,6 +113,10 @@ def create_dataset(service: ServiceHere, new: DatasetCreate, response: Response)
     """Create a dataset of converted days; what is there already is returned (200)."""
     loaded = _config_of(service, new)
     row = dataset_row(str(loaded.key), _partitions(service, new, loaded), datetime.now(UTC))
+    if new.content_hash not in (None, row["content_hash"]):
+        raise ProblemError(
+            409, "other-content", f"content_hash: the partitions have {row['content_hash']}"
+        )
     row |= {"name": new.name or row["name"], "description": new.description}
     return Dataset.model_validate(_created(service, DATASETS, row, response))
 
