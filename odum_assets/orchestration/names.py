@@ -29,8 +29,8 @@ ACTIONS: Final = ("window", "sweep")
 OWNERS: Final = ["team:research"]
 
 OLDER_DAYS: Final = (
-    "The dialog of Materialize and of a job begins with the latest days. For others, type days "
-    "into its field, such as [2024-01-01...2024-01-03], or run `odum backfill`."
+    "Materialize offers the last 90 days at first. For older ones choose Show all partitions, then "
+    "type them under Custom, such as [2024-01-01...2024-01-03], or run `odum backfill`."
 )
 """What descriptions say of days that the UI does not offer at first."""
 

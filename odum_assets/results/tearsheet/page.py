@@ -13,7 +13,7 @@ from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.results.tearsheet import formats
-from odum_assets.results.tearsheet.charts import Line, Marks, draw_chart, span_of
+from odum_assets.results.tearsheet.charts import Line, Marks, Span, draw_chart, span_of
 from odum_assets.results.tearsheet.figures import (
     Figure,
     Units,
@@ -22,6 +22,7 @@ from odum_assets.results.tearsheet.figures import (
     headline,
     value_at,
 )
+from odum_assets.results.tearsheet.gaps import gaps_of
 from odum_assets.results.tearsheet.tables import (
     EquitySeries,
     FillSeries,
@@ -227,13 +228,14 @@ def _facts(rows: Iterable[tuple[str, Any]]) -> str:
 def _charts(entry: ResultEntry, units: Units) -> list[str]:
     equity, fills = read_equity(entry), read_fills(entry)
     span = span_of([equity.times, fills.times])
+    gaps = gaps_of(entry.metadata(), span)
     interval = value_at(entry.summary(), "ratios.equity_interval_secs")
     every = f", every {formats.duration(interval)}" if interval else ""
     known = np.isfinite(equity.price)
     label = f"last trade at each mark{every}"
     price = Line(equity.times[known], equity.price[known], "price", label)
     money = [Line(equity.times, equity.equity, "equity", f"equity{every}")]
-    drawn = [draw_chart("Price", units.price, span, [price], _marks(fills))]
+    drawn = [draw_chart("Price", units.price, span, [price], _marks(fills), gaps)]
     if len(fills.times):
         # What was before the first fill is part of the line.
         times = np.insert(fills.times, 0, span[0])
@@ -242,11 +244,15 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
         balance = np.insert(fills.balance, 0, fills.balance[0] if start is None else start)
         money.append(Line(times, balance, "balance", "balance", is_step=True))
         steps = Line(times, position, "position", "after each fill", is_step=True, is_filled=True)
-        drawn.append(draw_chart("Position", units.size, span, [steps]))
+        drawn.append(draw_chart("Position", units.size, span, [steps], gaps=gaps))
     else:
         drawn.append("<p>Position: none, no order was filled.</p>")
-    drawn += [draw_chart("Equity", units.currency, span, money), _drawdown(equity, span, every)]
-    return ['<section class="charts"><h2>Over time</h2>', *drawn, "</section>"]
+    drawn += [
+        draw_chart("Equity", units.currency, span, money, gaps=gaps),
+        _drawdown(equity, span, every, gaps),
+    ]
+    note = "<p>Shaded: no trades in the data.</p>" if gaps else ""
+    return [f'<section class="charts"><h2>Over time</h2>{note}', *drawn, "</section>"]
 
 
 def _marks(fills: FillSeries) -> list[Marks]:
@@ -257,7 +263,7 @@ def _marks(fills: FillSeries) -> list[Marks]:
     ]
 
 
-def _drawdown(equity: EquitySeries, span: tuple[int, int], every: str) -> str:
+def _drawdown(equity: EquitySeries, span: Span, every: str, gaps: Sequence[Span]) -> str:
     peak = np.maximum.accumulate(equity.equity)
     known = peak > 0
     if not known.any():
@@ -267,7 +273,7 @@ def _drawdown(equity: EquitySeries, span: tuple[int, int], every: str) -> str:
         return "<p>Drawdown: none, equity never fell below an earlier value.</p>"
     line = Line(equity.times[known], fall, "drawdown", f"below the peak before{every}",
                 is_filled=True)  # fmt: skip
-    return draw_chart("Drawdown", "% of peak equity", span, [line])
+    return draw_chart("Drawdown", "% of peak equity", span, [line], gaps=gaps)
 
 
 # --- round trips --------------------------------------------------------------------------------
