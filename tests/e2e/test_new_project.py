@@ -29,7 +29,7 @@ UPDATES = os.environ.get("ODUM_UPDATE_PAGES") == "1"
 _RUN_ID = re.compile(r"\b[A-Z]+_[A-Z]+_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}\b")
 _ENDLESS = {"odum dev", "odum serve"}
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_200)]
 
 
 class Project:
