@@ -1,11 +1,10 @@
 """Datasets and strategies that were created before any run used them.
 
-Each has a file beside the results, ``registry/datasets/<hash>.json`` or
-``registry/strategies/<hash>.json``: the registry is rebuilt from files. A run that reads the same
+Each has a file beside the results, ``registry/datasets/<uuid>.json`` or
+``registry/strategies/<uuid>.json``: the registry is rebuilt from files. A run that reads the same
 partitions, or has the same strategy, refers to the same row.
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -37,10 +36,10 @@ def uuid_of(table: sa.Table, row: Mapping[Any, Any]) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"odum:{table.name}:{text}")
 
 
-def create(engine: sa.Engine, store: ResultStore, table: sa.Table, row: Row) -> tuple[int, bool]:
+def create(
+    engine: sa.Engine, store: ResultStore, table: sa.Table, row: Row, given: Row
+) -> tuple[int, bool]:
     """Store a dataset or strategy, and return its id and whether it is new.
-
-    One that is there keeps its id, and gets the description of the row.
 
     Parameters
     ----------
@@ -52,6 +51,8 @@ def create(engine: sa.Engine, store: ResultStore, table: sa.Table, row: Row) -> 
         ``DATASETS`` or ``STRATEGIES``.
     row : dict
         All columns but the id.
+    given : dict
+        What its creator says of name and description: one that is there is changed to it.
 
     Raises
     ------
@@ -60,10 +61,12 @@ def create(engine: sa.Engine, store: ResultStore, table: sa.Table, row: Row) -> 
     """
     with writing(engine) as connection:
         known = _find(connection, table, row)
-        if known is not None:
-            row = {**row, "created_at": known["created_at"]}
-        _write(store, table, row)
-        return _upsert(connection, table, row), known is None
+        stored = {name: (known or row)[name] for name in _columns(table)} | given
+        is_changed = known is not None and any(known[name] != given[name] for name in given)
+        if is_changed and "updated_at" in row:
+            stored["updated_at"] = row["updated_at"]
+        _write(store, table, stored)
+        return _upsert(connection, table, stored), known is None
 
 
 def restore(connection: sa.Connection, store: ResultStore) -> list[str]:
@@ -94,14 +97,10 @@ def _folder(store: ResultStore, table: sa.Table) -> Path:
 def _write(store: ResultStore, table: sa.Table, row: Row) -> None:
     folder = _folder(store, table)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_name(table, row)}.json"
+    path = folder / f"{uuid_of(table, row)}.json"
     text = json.dumps(row, default=_as_text, indent=2) + "\n"
     write_synced(path.with_name(f".{path.name}.{uuid.uuid4().hex}"), text).replace(path)
     sync(folder)
-
-
-def _name(table: sa.Table, row: Row) -> str:
-    return hashlib.sha256(str(uuid_of(table, row)).encode()).hexdigest()[:32]
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401 - what JSON does not have
@@ -116,7 +115,13 @@ def _find(connection: sa.Connection, table: sa.Table, row: Row) -> Row | None:
 
 def _upsert(connection: sa.Connection, table: sa.Table, row: Row) -> int:
     statement = insert(connection)(table).values(row)
-    changes = {name: statement.excluded[name] for name in _CHANGED if name in table.c}
+    created = statement.excluded.created_at
+    changes: dict[str, Any] = {
+        name: statement.excluded[name] for name in _CHANGED if name in table.c
+    }
+    changes["created_at"] = sa.case(
+        (created < table.c.created_at, created), else_=table.c.created_at
+    )
     if table is DATASETS:
         changes["name"] = statement.excluded.name
     upsert = statement.on_conflict_do_update(

@@ -280,13 +280,16 @@ def _upsert_parent(
     It came to be with the first run that used it, in whatever order runs are registered.
     """
     statement = insert(connection)(table).values(row)
-    earlier = sa.case(
-        (statement.excluded.created_at < table.c.created_at, statement.excluded.created_at),
-        else_=table.c.created_at,
+    created = statement.excluded.created_at
+    is_earlier = created < table.c.created_at
+    changes = {"created_at": sa.case((is_earlier, created), else_=table.c.created_at)}
+    if "updated_at" in table.c:
+        # As long as nobody has changed it.
+        follows = sa.and_(is_earlier, table.c.updated_at == table.c.created_at)
+        changes["updated_at"] = sa.case((follows, created), else_=table.c.updated_at)
+    upsert = statement.on_conflict_do_update(index_elements=identity, set_=changes).returning(
+        table.c.id
     )
-    upsert = statement.on_conflict_do_update(
-        index_elements=identity, set_={"created_at": earlier}
-    ).returning(table.c.id)
     key: int = connection.execute(upsert).scalar_one()
     return key
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+from contents import contents
 from tinydays import DAY, Market, variant
 
 from odum_assets.backtest.request import RunRequest
@@ -38,16 +39,18 @@ def test_a_strategy_is_created_once_and_its_description_can_change(
     registry: sa.Engine, settings: Settings
 ) -> None:
     store = result_store(settings)
-    key, is_new = create(registry, store, STRATEGIES, _strategy())
-    other, _ = create(registry, store, STRATEGIES, _strategy(version="1.0.1"))
+    key, is_new = create(registry, store, STRATEGIES, _strategy(), {})
+    other, _ = create(registry, store, STRATEGIES, _strategy(version="1.0.1"), {})
     assert is_new
     assert other != key
-    again = {**_strategy(LATE), "description": "by the hour"}
-    assert create(registry, store, STRATEGIES, again) == (key, False)
-    found = _get(registry, STRATEGIES, key)
-    assert found is not None
-    assert (found["version"], found["description"]) == ("1.0.0", "by the hour")
-    assert (found["created_at"], found["updated_at"]) == (EARLY, LATE)
+    described = {"description": "by the hour"}
+    # Once more without a description keeps the one that is there.
+    for given in (described, {}):
+        assert create(registry, store, STRATEGIES, _strategy(LATE), given) == (key, False)
+        found = _get(registry, STRATEGIES, key)
+        assert found is not None
+        assert (found["version"], found["description"]) == ("1.0.0", "by the hour")
+        assert (found["created_at"], found["updated_at"]) == (EARLY, LATE)
 
 
 def test_a_rebuild_keeps_what_was_created_and_its_uuid(
@@ -55,10 +58,10 @@ def test_a_rebuild_keeps_what_was_created_and_its_uuid(
 ) -> None:
     store = result_store(settings)
     dataset = dataset_row("BINANCE-FUTURES:PERPETUAL:BTC-USDT", [PARTITION], EARLY)
-    dataset |= {"name": "a day", "description": "ä 'quoted' one"}
+    given = {"name": "a day", "description": "ä 'quoted' one"}
     before = {}
     for table, row in ((DATASETS, dataset), (STRATEGIES, _strategy())):
-        key, _ = create(registry, store, table, row)
+        key, _ = create(registry, store, table, row, given if table is DATASETS else {})
         before[table] = _get(registry, table, key)
     report = rebuild(registry, store)
     assert report.problems == []
@@ -73,8 +76,8 @@ def test_a_damaged_file_is_named_and_the_others_are_kept(
     registry: sa.Engine, settings: Settings
 ) -> None:
     store = result_store(settings)
-    create(registry, store, STRATEGIES, _strategy())
-    create(registry, store, STRATEGIES, _strategy(version="2.0.0"))
+    create(registry, store, STRATEGIES, _strategy(), {})
+    create(registry, store, STRATEGIES, _strategy(version="2.0.0"), {})
     files = sorted((store.root / "registry/strategies").iterdir())
     assert len(files) == 2
     files[0].write_text("{")
@@ -100,7 +103,7 @@ def test_a_run_refers_to_the_rows_that_were_created(
     }
 
     def add() -> list[int]:
-        return [create(registry, store, table, row)[0] for table, row in rows.items()]
+        return [create(registry, store, table, row, {})[0] for table, row in rows.items()]
 
     keys = add() if created_first else []
     register_run(settings, result.run_id)
@@ -110,4 +113,7 @@ def test_a_run_refers_to_the_rows_that_were_created(
         run = get_run(connection, result.run_id)
     assert run is not None
     assert [run["dataset_id"], run["strategy_id"]] == keys
+    before = contents(registry)
+    assert rebuild(registry, store).problems == []
+    assert contents(registry) == before
     assert run["strategy"]["version"] == "1.2.3"

@@ -117,8 +117,7 @@ def create_dataset(service: ServiceHere, new: DatasetCreate, response: Response)
         raise ProblemError(
             409, "other-content", f"content_hash: the partitions have {row['content_hash']}"
         )
-    row |= {"name": new.name or row["name"], "description": new.description}
-    return Dataset.model_validate(_created(service, DATASETS, row, response))
+    return Dataset.model_validate(_created(service, DATASETS, row, new, response))
 
 
 @router.post("/strategies", status_code=201, responses={200: {"model": Strategy}})
@@ -132,8 +131,7 @@ def create_strategy(service: ServiceHere, new: StrategyCreate, response: Respons
         None,
         datetime.now(UTC),
     )
-    row |= {"description": new.description or row["description"]}
-    return Strategy.model_validate(_created(service, STRATEGIES, row, response))
+    return Strategy.model_validate(_created(service, STRATEGIES, row, new, response))
 
 
 @router.get("/datasets/{dataset_id}")
@@ -148,9 +146,16 @@ def get_strategy(service: ServiceHere, strategy_id: _Id) -> Strategy:
     return Strategy.model_validate(entry_of(service, STRATEGIES, strategy_id))
 
 
-def _created(service: Service, table: Table, row: Row, response: Response) -> Row:
+def _created(
+    service: Service,
+    table: Table,
+    row: Row,
+    new: DatasetCreate | StrategyCreate,
+    response: Response,
+) -> Row:
+    given = new.model_dump(include={"name", "description"}, exclude_none=True)
     with opened(service.settings) as engine:
-        key, is_new = create(engine, service.store, table, row)
+        key, is_new = create(engine, service.store, table, row, given)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/api/v1/{table.name}/{key}"
     return entry_of(service, table, key)
