@@ -134,8 +134,9 @@ def _base(service: Service, dataset: Row, kinds: set[str], name: str) -> LoadedC
         else sorted(service.project().configs, key=_is_stored_here)
     )
     for loaded in known:
-        is_of_instrument = str(loaded.key) == dataset["instrument"]
-        if is_of_instrument and kinds <= loaded.config.data_catalog.paths().keys():
+        if loaded.bars is not None or str(loaded.key) != dataset["instrument"]:
+            continue
+        if kinds <= loaded.ticks.data_catalog.paths().keys():
             return loaded
     which = f"{name} does not name" if name else "no configuration names"
     raise ProblemError(

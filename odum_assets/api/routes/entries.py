@@ -164,13 +164,17 @@ def _created(
 def _config_of(service: Service, new: DatasetCreate) -> LoadedConfig:
     if new.config is not None:
         loaded = service.config(new.config)[1]
+        if loaded.bars is not None:
+            raise ProblemError(
+                422, "invalid-request", f"config: {loaded.name} is for bars; name one for ticks"
+            )
         if not names_instrument(new.instrument, loaded):
             raise ProblemError(
                 422, "invalid-request", f"instrument: {loaded.name} has {loaded.key}"
             )
         return loaded
     for loaded in service.project().configs:
-        if names_instrument(new.instrument, loaded):
+        if loaded.bars is None and names_instrument(new.instrument, loaded):
             return loaded
     raise ProblemError(
         404,
@@ -244,7 +248,8 @@ def _as_stored(section: Row) -> Row:
 
 def _check_reach(service: Service, section: StrategyConfig) -> None:
     """Refuse a class that its sender may not run (see `odum_assets.config.reach`)."""
-    known = [loaded.config.strategy for loaded in service.project().configs]
+    sections = [loaded.config.strategy for loaded in service.project().configs]
+    known = [each for each in sections if isinstance(each, StrategyConfig)]
     if any((each.path, each.params) == (section.path, section.params) for each in known):
         return
     problem = strategy_problem(section.path, reach_of(service.settings))
