@@ -149,7 +149,7 @@ def sample_paths(spec: "SampleSpec", root: str) -> "Iterator[Path]":
 
     for key in spec.keys:
         for offset in range(spec.days):
-            for kind in DataType:
+            for kind in (DataType.TRADES, DataType.BOOK, DataType.FUNDING):
                 if kind is not DataType.FUNDING or ":PERPETUAL:" in key:
                     day = spec.start + timedelta(days=offset)
                     yield Path(raw_file_path(root, day, kind, key))
