@@ -4,11 +4,12 @@ Configurations of one instrument share its raw files and catalog, so they must s
 them.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
+from itertools import combinations
 from operator import attrgetter
 
 from odum_assets.config.loading import LoadedConfig
+from odum_assets.settings import CONFIG_VARIABLES, Settings
 
 _DATA_TYPES = ("trades", "book_snapshot_5", "derivative_ticker")
 _STORED_AS = (attrgetter("key.slug"), attrgetter("key.nautilus_id"))
@@ -16,7 +17,18 @@ _STORED_AS = (attrgetter("key.slug"), attrgetter("key.nautilus_id"))
 _VARIABLES = ("DATA_CATALOG_PATH", "UNIFIED_CLOUD_LOCAL_PATH")
 
 
-def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
+def overridden(settings: Settings) -> frozenset[str]:
+    """Return the keys that say nothing, since the process environment takes precedence."""
+    keys = {
+        f"environment.{name}"
+        for name in _VARIABLES
+        if CONFIG_VARIABLES[name][0] in settings.model_fields_set
+    }
+    is_catalog_given = "environment.DATA_CATALOG_PATH" in keys
+    return frozenset({*keys, "data_catalog.parquet_root"} if is_catalog_given else keys)
+
+
+def conflicts(first: LoadedConfig, second: LoadedConfig, unused: Collection[str] = ()) -> list[str]:
     """Return what two configurations say differently about one instrument, a line each.
 
     Parameters
@@ -25,6 +37,8 @@ def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
         The one to agree with.
     second : LoadedConfig
         The one that the lines are about.
+    unused : collection of str
+        Keys that say nothing, from `overridden`.
     """
     if first.key != second.key:
         return _name_clashes(first, second)
@@ -33,21 +47,43 @@ def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
         f"{second.path}: {name}: found {value}, but {first.path} has {expected[name]} for the same "
         f"instrument {first.key}; they share its data, so make them agree"
         for name, value in _shared_values(second).items()
-        if value is not None and expected[name] not in (None, value)
+        if name not in unused and value is not None and expected[name] not in (None, value)
     ]
 
 
-def contradicting(configs: list[LoadedConfig]) -> set[str]:
-    """Return the names of the configurations that have no majority for what they say."""
-    names: set[str] = set()
-    for stored_as in _STORED_AS:
-        for group in _groups(configs, stored_as):
-            names |= _minority({config.name: config.key for config in group})
-    for group in _groups(configs, attrgetter("key")):
-        values = {config.name: _shared_values(config) for config in group}
-        for key in _shared_values(group[0]):
-            names |= _minority({name: shared[key] for name, shared in values.items()})
-    return names
+def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ()) -> set[str]:
+    """Return the names of the configurations to leave out, so that the others agree.
+
+    Those that contradict the fewest stay; of equally many, the first.
+
+    Parameters
+    ----------
+    configs : iterable of LoadedConfig
+        In the order in which they count.
+    unused : collection of str
+        Keys that say nothing, from `overridden`.
+    """
+    # Those that say the same are compared once: there may be hundreds of one instrument.
+    alike: dict[object, list[LoadedConfig]] = {}
+    for config in configs:
+        values = _shared_values(config).items()
+        said = tuple(value for name, value in values if name not in unused)
+        alike.setdefault((config.key, said), []).append(config)
+    groups = list(alike.values())
+    clashes: dict[int, set[int]] = {index: set() for index in range(len(groups))}
+    for first, second in combinations(clashes, 2):
+        if conflicts(groups[first][0], groups[second][0], unused):
+            clashes[first].add(second)
+            clashes[second].add(first)
+
+    def contradicted(index: int) -> int:
+        return sum(len(groups[other]) for other in clashes[index])
+
+    kept: set[int] = set()
+    for index in sorted(clashes, key=contradicted):
+        if not clashes[index] & kept:
+            kept.add(index)
+    return {config.name for index in clashes.keys() - kept for config in groups[index]}
 
 
 def _name_clashes(first: LoadedConfig, second: LoadedConfig) -> list[str]:
@@ -72,26 +108,9 @@ def _shared_values(loaded: LoadedConfig) -> dict[str, object]:
         "instrument.margin_init": instrument.margin_init,
         "instrument.margin_maint": instrument.margin_maint,
         **{f"data_catalog.{kind}_path": data.template(kind, loaded.key) for kind in _DATA_TYPES},
-        "data_catalog.parquet_root": data.parquet_root or "nothing",
+        # What environment says takes precedence over it.
+        "data_catalog.parquet_root": None
+        if "DATA_CATALOG_PATH" in variables
+        else data.parquet_root or "nothing",
         **{f"environment.{name}": variables.get(name, "nothing") for name in _VARIABLES},
     }
-
-
-def _groups(
-    configs: Iterable[LoadedConfig], common: Callable[[LoadedConfig], object]
-) -> list[list[LoadedConfig]]:
-    groups: dict[object, list[LoadedConfig]] = {}
-    for config in configs:
-        groups.setdefault(common(config), []).append(config)
-    return list(groups.values())
-
-
-def _minority(values: dict[str, object]) -> set[str]:
-    """Return the names whose value is not that of more than half of those that have any."""
-    named = {name: value for name, value in values.items() if value is not None}
-    counts = Counter(named.values())
-    if len(counts) < 2:
-        return set()
-    most_common, count = counts.most_common(1)[0]
-    is_majority = 2 * count > len(named)
-    return {name for name, value in named.items() if not is_majority or value != most_common}

@@ -60,7 +60,7 @@ def list_configs(service: ServiceHere) -> Configs:
             ListedConfig(
                 name=file.path.stem,
                 file=file.path.name,
-                valid=file.loaded is not None,
+                valid=not file.problems,
                 instrument=None if file.loaded is None else str(file.loaded.key),
                 hash=None if file.loaded is None else file.loaded.content_hash,
                 problems=list(file.problems),
