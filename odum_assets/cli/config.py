@@ -86,20 +86,24 @@ def _validated(
             loaded += [config for config in folder.configs if config.name == choice.name]
             for refused in folder.refused:
                 problems += refused.problems if refused.name == choice.name else ()
-    return loaded, problems + _strategy_problems(loaded)
+    texts = _strategy_problems(loaded)
+    return (
+        [config for config in loaded if config.name not in texts],
+        [*problems, *(line for lines in texts.values() for line in lines)],
+    )
 
 
-def _strategy_problems(configs: "Sequence[LoadedConfig]") -> list[str]:
-    """Return why strategies of one's own cannot be run: their classes, their parameters."""
+def _strategy_problems(configs: "Sequence[LoadedConfig]") -> dict[str, list[str]]:
+    """Return why strategies of one's own cannot be run, by configuration: class, parameters."""
     from odum_assets.backtest.strategies.checking import strategy_problems
 
     own = [loaded for loaded in configs if loaded.config.strategy.path is not None]
     asked = [(str(loaded.config.strategy.path), loaded.config.strategy.params) for loaded in own]
-    return [
-        f"{loaded.path}: {line.strip()}"
+    return {
+        loaded.name: [f"{loaded.path}: {line.strip()}" for line in text.splitlines()]
         for loaded, text in zip(own, strategy_problems(asked), strict=True)
-        for line in text.splitlines()
-    ]
+        if text
+    }
 
 
 @app.command()
