@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -171,9 +171,8 @@ def _convert(
         sha256 = hash_file(local)
         if sha256 == current.source.sha256:
             return _retouch(job, current, stat)
-    with ThreadPoolExecutor(1, "raw-hash") as pool:
-        hashing = pool.submit(hash_file, local)
-        return _build(job, local, stat, hashing, progress)
+    with ThreadPoolExecutor(1, "catalog-figures") as pool:
+        return _build(job, local, stat, pool, progress)
 
 
 def _retouch(job: _Job, current: PartitionManifest, stat: FileStat) -> PartitionManifest:
@@ -189,10 +188,11 @@ def _build(
     job: _Job,
     local: Path,
     stat: FileStat,
-    hashing: Future[str],
+    pool: ThreadPoolExecutor,
     progress: Progress | None,
 ) -> PartitionManifest:
     paths = job.paths
+    hashing = pool.submit(hash_file, local)
     reader = RawReader(job.source, local, paths.data_type)
     window = DayWindow(paths.day)
     scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
@@ -212,8 +212,8 @@ def _build(
         has_rejects = rejects.close()
         if writer.rows == 0 or writer.first_ts_init is None or writer.last_ts_init is None:
             raise DataError(_no_rows_message(job.source, reader.rows, rejects.counts))
-        # While the last row groups are written.
-        figures = quality.figures()
+        # While the last row groups are written, and the file is read back.
+        figures = pool.submit(quality.figures)
         digest = writer.finish()
     if reader.rows != writer.rows + rejects.total + unchanged_rows:
         raise AssertionError(
@@ -223,6 +223,7 @@ def _build(
     data = paths.staged("data")
     _verify(data, transform.schema, writer.rows)
     name = data_file_name(writer.first_ts_init, writer.last_ts_init)
+    file = FileRecord(name, data.stat().st_size, hash_file(data))
     first_event, last_event = quality.event_bounds()
     manifest = PartitionManifest(
         key=str(paths.key),
@@ -246,9 +247,9 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
-            **figures,
+            **figures.result(),
         },
-        file=FileRecord(name, data.stat().st_size, hash_file(data)),
+        file=file,
         digest=digest,
         converter_version=CONVERTER_VERSION,
         versions=_versions(),
