@@ -66,9 +66,7 @@ def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ())
     # Those that say the same are compared once: there may be hundreds of one instrument.
     alike: dict[object, list[LoadedConfig]] = {}
     for config in configs:
-        values = _shared_values(config).items()
-        said = tuple(value for name, value in values if name not in unused)
-        alike.setdefault((config.key, said), []).append(config)
+        alike.setdefault(_said(config, unused), []).append(config)
     groups = list(alike.values())
     clashes: dict[int, set[int]] = {index: set() for index in range(len(groups))}
     for first, second in combinations(clashes, 2):
@@ -84,6 +82,12 @@ def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ())
         if not clashes[index] & kept:
             kept.add(index)
     return {config.name for index in clashes.keys() - kept for config in groups[index]}
+
+
+def _said(config: LoadedConfig, unused: Collection[str]) -> object:
+    """Return what a configuration says of its instrument, to be compared and hashed."""
+    values = _shared_values(config).items()
+    return config.key, tuple(value for name, value in values if name not in unused)
 
 
 def _name_clashes(first: LoadedConfig, second: LoadedConfig) -> list[str]:
