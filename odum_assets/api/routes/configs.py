@@ -25,6 +25,9 @@ class ListedConfig(BaseModel):
     instrument: str | None
     hash: str | None = Field(description="Content hash; results carry it.")
     problems: list[str]
+    notes: list[str] = Field(
+        default=[], description="What the file leaves open or spells as the earlier system did."
+    )
 
 
 class Configs(BaseModel):
@@ -64,6 +67,7 @@ def list_configs(service: ServiceHere) -> Configs:
                 instrument=None if file.loaded is None else str(file.loaded.key),
                 hash=None if file.loaded is None else file.loaded.content_hash,
                 problems=list(file.problems),
+                notes=[] if file.loaded is None else list(file.loaded.notes),
             )
             for file in files
         ],
