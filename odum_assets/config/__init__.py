@@ -4,7 +4,8 @@ What belongs here: everything that reads or checks a ``configs/*.json``, and the
 raw paths that follow from it. What does not: reading data, running anything, Nautilus or Dagster.
 
 Imports run one way: ``value_types`` and ``problems`` -> ``raw_paths`` -> ``sections`` -> ``rules``
--> ``model`` -> ``hashing`` -> ``loading`` -> ``agreement`` -> ``folder`` and ``resolve``.
+-> ``model`` -> ``hashing`` -> ``earlier_spellings`` -> ``loading`` -> ``agreement`` -> ``folder``
+and ``resolve``.
 """
 
 from odum_assets.config.folder import ConfigFolder, RefusedConfig, load_configs, read_folder

@@ -68,9 +68,11 @@ def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ())
     for config in configs:
         alike.setdefault(_said(config, unused), []).append(config)
     groups = list(alike.values())
+    names = [{stored_as(group[0]) for stored_as in _STORED_AS} for group in groups]
     clashes: dict[int, set[int]] = {index: set() for index in range(len(groups))}
     for first, second in combinations(clashes, 2):
-        if conflicts(groups[first][0], groups[second][0], unused):
+        share = names[first] & names[second]
+        if share and conflicts(groups[first][0], groups[second][0], unused):
             clashes[first].add(second)
             clashes[second].add(first)
 
