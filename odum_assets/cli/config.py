@@ -131,6 +131,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             "instrument": str(loaded.key),
             "nautilus_id": loaded.key.nautilus_id,
             **locations,
+            "notes": list(loaded.notes),
             "config": content,
         }
     )
@@ -143,6 +144,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             ("Nautilus id", loaded.key.nautilus_id),
             ("catalog", escaped(display_path(locations["catalog"]))),
             *((f"raw {kind}", escaped(path)) for kind, path in locations["raw"].items()),
+            *(("note", escaped(note)) for note in loaded.notes),
         ],
     )
     if not as_json:
