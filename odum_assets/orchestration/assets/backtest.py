@@ -23,6 +23,7 @@ from odum_assets.orchestration.metadata import (
     StepContext,
     bullet_list,
     rounded,
+    tearsheet_link,
     to_metadata,
 )
 from odum_assets.orchestration.plot import equity_plot
@@ -79,7 +80,9 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                             f"days without trades in the catalog: {', '.join(missing)}"
                         )
                     request = replace(requested, days=days)
-                    facts = {"days": len(days), "days_missing": missing}
+                    facts: dict[str, object] = {"days": len(days), "days_missing": missing}
+                    if config.mode == "report":
+                        facts["tearsheet"] = tearsheet_link(entry.run_id)
                     materialized = run(context, request, project, entry, facts)
                 # The result is good whatever becomes of what is made of it.
                 export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
