@@ -89,7 +89,7 @@ def generate(
         spec = SampleSpec(
             keys=tuple(instrument or DEFAULT_KEYS) if wanted is None else (wanted.key,),
             start=start or (_FIRST_DAY if wanted is None else wanted.start),
-            days=days or (3 if wanted is None else wanted.days),
+            days=days if days is not None else 3 if wanted is None else wanted.days,
             decimals={} if wanted is None else {wanted.key: wanted.decimals},
             trades_per_day=trades_per_day,
             books_per_day=books_per_day,
