@@ -291,6 +291,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
         {
             # The UI keeps this order: what a person looks for first comes first.
             "warnings": bullet_list(result.flags) if result.flags else None,
+            "notes": bullet_list(request.config.notes) if request.config.notes else None,
             "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],
