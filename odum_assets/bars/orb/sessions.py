@@ -1,0 +1,135 @@
+"""The bars of a series that belong to sessions, and where each session starts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odum_assets.bars.orb.indicators import Ints
+from odum_assets.bars.series import BarSeries
+
+_FIRST_DAY = date(1970, 1, 1)
+
+
+class SessionCalendar(Protocol):
+    """Say which session a bar belongs to."""
+
+    @property
+    def timezone(self) -> str:
+        """Give the IANA name of the zone of the session's local times."""
+        ...
+
+    def bounds(self, day: date) -> tuple[int, int] | None:
+        """Give open and close of a session in nanoseconds, None on a day without one."""
+        ...
+
+    def assign(self, close_time: Ints) -> NDArray[np.int32]:
+        """Give the date of each bar's session as days since 1970, -1 outside of sessions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session.
+
+    Parameters
+    ----------
+    day
+        Its date.
+    number
+        Its position among the sessions.
+    first, stop
+        Its bars, ``first`` included and ``stop`` excluded.
+    open_ns, close_ns
+        Its bounds, nanoseconds since the epoch (UTC).
+    """
+
+    day: date
+    number: int
+    first: int
+    stop: int
+    open_ns: int
+    close_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBars:
+    """The bars inside of sessions, as columns of length n.
+
+    Parameters
+    ----------
+    close_time
+        Nanoseconds since the epoch (UTC).
+    open, high, low, close
+        Prices in ticks.
+    volume
+        Units of ``10 ** -size_precision``.
+    session
+        Position of each bar's session in `sessions`.
+    first
+        Index of the first bar of each bar's session.
+    sessions
+        All sessions that have bars, in order.
+    row_of
+        For each bar of the series its index here, -1 outside of sessions.
+    """
+
+    close_time: Ints
+    open: Ints
+    high: Ints
+    low: Ints
+    close: Ints
+    volume: Ints
+    session: Ints
+    first: Ints
+    sessions: tuple[Session, ...]
+    row_of: Ints
+
+    def __len__(self) -> int:
+        """Count the bars."""
+        return len(self.close_time)
+
+    def buckets(self, minutes: int) -> Ints:
+        """Number bars of `minutes` length within sessions; equal numbers belong together."""
+        length = minutes * 60_000_000_000
+        starts = np.array([each.open_ns for each in self.sessions], dtype=np.int64)
+        inside = (self.close_time - starts[self.session] - 1) // length
+        return self.session * (1 << 20) + inside
+
+
+def select_bars(series: BarSeries, calendar: SessionCalendar) -> SessionBars:
+    """Take the bars of a series that lie inside of sessions."""
+    days = calendar.assign(series.close_time)
+    kept = np.flatnonzero(days >= 0)
+    row_of = np.full(len(series), -1, dtype=np.int64)
+    row_of[kept] = np.arange(len(kept))
+    days = days[kept]
+    starts = np.flatnonzero(np.concatenate([[True], days[1:] != days[:-1]])) if len(days) else days
+    session = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(days))))
+    return SessionBars(
+        series.close_time[kept],
+        series.open[kept],
+        series.high[kept],
+        series.low[kept],
+        series.close[kept],
+        series.volume[kept],
+        session.astype(np.int64),
+        starts[session].astype(np.int64) if len(days) else days.astype(np.int64),
+        tuple(_sessions(days, starts, calendar)),
+        row_of,
+    )
+
+
+def _sessions(
+    days: NDArray[np.int32], starts: NDArray[np.intp], calendar: SessionCalendar
+) -> Iterator[Session]:
+    stops = np.append(starts[1:], len(days))
+    for number, (first, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+        day = _FIRST_DAY + timedelta(days=int(days[first]))
+        bounds = calendar.bounds(day)
+        if bounds is None:
+            raise ValueError(f"{day}: bars are assigned to a session that does not exist")
+        yield Session(day, number, first, stop, *bounds)
