@@ -28,7 +28,6 @@ from odum_assets.backtest.strategies.params import strategy_params
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.config.resolve import spec_of
 from odum_assets.config.sections.algorithms import IcebergAlgorithm as IcebergConfig
 from odum_assets.config.sections.algorithms import TwapAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
@@ -51,7 +50,7 @@ def streamed(plan: RunPlan) -> Replay:
         If the engine cannot be built.
     """
     ParquetDataCatalog(str(plan.catalog)).write_instruments(
-        [nautilus_instrument(spec_of(plan.config))]
+        [nautilus_instrument(plan.config.spec())]
     )
     return build_node(
         plan.config,

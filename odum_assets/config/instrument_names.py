@@ -12,7 +12,13 @@ def names_instrument(text: str, loaded: LoadedConfig) -> bool:
     ``VENUE:TYPE:SYMBOL`` with or without suffix, ``BASE-QUOTE.VENUE``, the Nautilus id, and the
     plain symbol (``BTCUSDT``, ``BTC-USDT``) are.
     """
-    return _plain(text) in spellings(loaded.key) | {_plain(loaded.config.instrument.id)}
+    written = (
+        {item.id for item in loaded.bars.instruments}
+        if loaded.bars
+        else {loaded.ticks.instrument.id}
+    )
+    names = {_plain(name) for name in written}
+    return _plain(text) in names.union(*map(spellings, loaded.keys))
 
 
 def spellings(key: InstrumentKey) -> set[str]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.model import RunConfig
 
 _KEYWORDS = {
@@ -20,10 +21,23 @@ _KEYWORDS = {
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a run configuration."""
-    schema = RunConfig.model_json_schema(schema_generator=_Generator)
-    translated: dict[str, Any] = _translate(schema)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **translated}
+    """Return the JSON Schema (draft 2020-12) of a run configuration of either kind."""
+    of_ticks, of_bars = schema_of(RunConfig), schema_of(BarsConfig)
+    definitions = {**of_bars.pop("$defs"), **of_ticks.pop("$defs")}
+    is_bars = {"required": ["kind"]}
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$defs": {**definitions, "RunConfig": of_ticks, "BarsConfig": of_bars},
+        "if": is_bars,
+        "then": {"$ref": "#/$defs/BarsConfig"},
+        "else": {"$ref": "#/$defs/RunConfig"},
+    }
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of one kind of configuration."""
+    schema: dict[str, Any] = _translate(model.model_json_schema(schema_generator=_Generator))
+    return schema
 
 
 class _Generator(GenerateJsonSchema):
