@@ -3,32 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from odum_assets.bars.orb.indicators import Ints
 from odum_assets.bars.series import BarSeries
+from odum_assets.bars.sessions import OUTSIDE, SessionRules
 
 _FIRST_DAY = date(1970, 1, 1)
-
-
-class SessionCalendar(Protocol):
-    """Say which session a bar belongs to."""
-
-    @property
-    def timezone(self) -> str:
-        """Give the IANA name of the zone of the session's local times."""
-        ...
-
-    def bounds(self, day: date) -> tuple[int, int] | None:
-        """Give open and close of a session in nanoseconds, None on a day without one."""
-        ...
-
-    def assign(self, close_time: Ints) -> NDArray[np.int32]:
-        """Give the date of each bar's session as days since 1970, -1 outside of sessions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +39,25 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionBars:
-    """The bars inside of sessions, as columns of length n.
+class SessionBars(BarSeries):
+    """The bars of a series that lie inside of sessions.
 
     Parameters
     ----------
-    close_time
-        Nanoseconds since the epoch (UTC).
-    open, high, low, close
-        Prices in ticks.
-    volume
-        Units of ``10 ** -size_precision``.
     session
-        Position of each bar's session in `sessions`.
+        Position of each bar's session in `sessions`, shape ``(n,)``.
     first
-        Index of the first bar of each bar's session.
+        Index of the first bar of each bar's session, shape ``(n,)``.
     sessions
         All sessions that have bars, in order.
     row_of
-        For each bar of the series its index here, -1 outside of sessions.
+        For each bar of the whole series its index here, -1 outside of sessions.
     """
 
-    close_time: Ints
-    open: Ints
-    high: Ints
-    low: Ints
-    close: Ints
-    volume: Ints
     session: Ints
     first: Ints
     sessions: tuple[Session, ...]
     row_of: Ints
-
-    def __len__(self) -> int:
-        """Count the bars."""
-        return len(self.close_time)
 
     def buckets(self, minutes: int) -> Ints:
         """Number bars of `minutes` length within sessions; equal numbers belong together."""
@@ -100,36 +67,42 @@ class SessionBars:
         return self.session * (1 << 20) + inside
 
 
-def select_bars(series: BarSeries, calendar: SessionCalendar) -> SessionBars:
+def select_bars(series: BarSeries, rules: SessionRules) -> SessionBars:
     """Take the bars of a series that lie inside of sessions."""
-    days = calendar.assign(series.close_time)
-    kept = np.flatnonzero(days >= 0)
+    days = rules.assign(series.close_time)
+    kept = np.flatnonzero(days != OUTSIDE)
     row_of = np.full(len(series), -1, dtype=np.int64)
     row_of[kept] = np.arange(len(kept))
     days = days[kept]
     starts = np.flatnonzero(np.concatenate([[True], days[1:] != days[:-1]])) if len(days) else days
-    session = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(days))))
+    session = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(days)))).astype(
+        np.int64
+    )
     return SessionBars(
+        series.instrument,
+        series.step,
+        series.tick_size,
+        series.size_precision,
         series.close_time[kept],
         series.open[kept],
         series.high[kept],
         series.low[kept],
         series.close[kept],
         series.volume[kept],
-        session.astype(np.int64),
-        starts[session].astype(np.int64) if len(days) else days.astype(np.int64),
-        tuple(_sessions(days, starts, calendar)),
-        row_of,
+        session=session,
+        first=starts[session].astype(np.int64) if len(days) else session,
+        sessions=tuple(_sessions(days, starts, rules)),
+        row_of=row_of,
     )
 
 
 def _sessions(
-    days: NDArray[np.int32], starts: NDArray[np.intp], calendar: SessionCalendar
+    days: NDArray[np.int32], starts: NDArray[np.intp], rules: SessionRules
 ) -> Iterator[Session]:
     stops = np.append(starts[1:], len(days))
     for number, (first, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
         day = _FIRST_DAY + timedelta(days=int(days[first]))
-        bounds = calendar.bounds(day)
+        bounds = rules.bounds(day)
         if bounds is None:
             raise ValueError(f"{day}: bars are assigned to a session that does not exist")
         yield Session(day, number, first, stop, *bounds)

@@ -1,15 +1,15 @@
 """Everything that the strategy computes ahead of a run, as arrays that look back only."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from odum_assets.bars.orb.factors import FactorTable, compute_factors
 from odum_assets.bars.orb.indicators import Floats, last_swing
 from odum_assets.bars.orb.opening_range import OpeningRange, find_opening_ranges
 from odum_assets.bars.orb.params import OrbParams
 from odum_assets.bars.orb.scoring import Scores, compute_scores
-from odum_assets.bars.orb.sessions import SessionBars, SessionCalendar, select_bars
+from odum_assets.bars.orb.sessions import SessionBars, select_bars
 from odum_assets.bars.series import BarSeries
+from odum_assets.bars.sessions import SessionRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,6 @@ class Study:
 
     Parameters
     ----------
-    instrument
-        The instrument key.
-    tick_size
-        Price of one tick.
-    size_precision
-        Decimals of a size.
     bars
         Bars inside of sessions, length n.
     ranges
@@ -34,9 +28,6 @@ class Study:
         The last swings in ticks, NaN without one, length n.
     """
 
-    instrument: str
-    tick_size: Decimal
-    size_precision: int
     bars: SessionBars
     ranges: tuple[OpeningRange, ...]
     factors: FactorTable
@@ -45,14 +36,14 @@ class Study:
     swing_high: Floats
 
 
-def prepare_study(series: BarSeries, calendar: SessionCalendar, params: OrbParams) -> Study:
+def prepare_study(series: BarSeries, rules: SessionRules, params: OrbParams) -> Study:
     """Compute opening ranges, factors and scores of a series.
 
     Parameters
     ----------
     series
         Bars, those of earlier sessions for the indicators included.
-    calendar
+    rules
         Which bars belong to which session.
     params
         Parameters.
@@ -62,14 +53,11 @@ def prepare_study(series: BarSeries, calendar: SessionCalendar, params: OrbParam
     ConfigError
         If a length in minutes is no multiple of the bars'.
     """
-    bars = select_bars(series, calendar)
-    ranges = find_opening_ranges(bars, params, series.step, series.tick_size, calendar.timezone)
+    bars = select_bars(series, rules)
+    ranges = find_opening_ranges(bars, params, series.step, series.tick_size, rules.timezone)
     factors = compute_factors(bars, ranges, params)
     reach = params.factors.price_action.pivot_len
     return Study(
-        series.instrument,
-        series.tick_size,
-        series.size_precision,
         bars,
         ranges,
         factors,

@@ -60,8 +60,12 @@ class Trade:
         Why the stop is where it is.
     close_reason
         Why the strategy closes it; None while it does not.
+    is_new
+        Whether the bar of its entry has not closed yet.
     ambiguous
         Exits whose bar also touched the leg's other exit.
+    fills
+        In order of time.
     """
 
     number: int
@@ -73,6 +77,7 @@ class Trade:
     worst: int = 0
     stop_reason: str = "stop"
     close_reason: str | None = None
+    is_new: bool = True
     ambiguous: int = 0
     fills: list[Fill] = field(default_factory=list)
 
