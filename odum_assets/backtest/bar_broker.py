@@ -1,0 +1,461 @@
+"""Orders of strategies on bars, worked on NautilusTrader.
+
+`BarStrategyHost` is one NautilusTrader strategy for all instruments of a run. For each of them a
+`NautilusBroker` takes the orders of a `BarHandler`, keeps what was decided at a close until the
+next bar opens, sends the exits of a leg when its entry fills, and withdraws one exit when the other
+fills. NautilusTrader matches, fills, and keeps the account.
+
+Decisions wait here, not at the venue: an order sent at a close would meet the price of that close.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, cast
+
+from nautilus_trader.model import ClientOrderId, OrderSide, Price, Quantity
+
+from odum_assets.backtest.bar_market import BarMarket, BarPosition, PathOrder, bar_type
+from odum_assets.backtest.strategies.base import OdumStrategy
+from odum_assets.bars.broker import BarHandler, Bracket, Fill, Role, Side
+from odum_assets.bars.path import Exit, Path, exit_on, path_points
+from odum_assets.bars.series import BarSeries
+from odum_assets.errors import BacktestError
+
+type HandlerFactory = Callable[["NautilusBroker"], BarHandler]
+
+_OTHER_PATH: dict[Path, Path] = {"conservative": "adaptive", "adaptive": "conservative"}
+
+
+@dataclass(frozen=True, slots=True)
+class AmbiguousExit:
+    """Say that the other path through a bar would have ended a leg in another way.
+
+    Parameters
+    ----------
+    instrument
+        The instrument key.
+    leg
+        The leg.
+    time
+        When the bar closes, in nanoseconds since the epoch (UTC).
+    side, quantity
+        Of the leg's entry.
+    given, other
+        How the leg stood at the bar's end on the path of the run, and on the other one.
+    risk
+        Ticks between the planned entry and the stop that the leg started with.
+    """
+
+    instrument: str
+    leg: str
+    time: int
+    side: Side
+    quantity: int
+    given: Exit
+    other: Exit
+    risk: int
+
+    @property
+    def difference_r(self) -> float:
+        """Return by how many R the other path's answer is better, negative if it is worse."""
+        return self.side * (self.other.price - self.given.price) / self.risk
+
+
+@dataclass(slots=True)
+class _Leg:
+    """A leg that lives: its entry waits, or it is open.
+
+    `entered` is the bar in which its entry filled; `is_late` tells that it was sent inside a bar.
+    """
+
+    plan: Bracket
+    stop: int
+    target: int | None
+    is_late: bool
+    entry: int | None = None
+    entered: int = -1
+    orders: dict[Role, str] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return self.entry is not None
+
+    @property
+    def exit_side(self) -> Side:
+        return -1 if self.plan.side > 0 else 1
+
+    def price(self, role: Role) -> int | None:
+        return self.stop if role == "stop" else self.target
+
+
+class NautilusBroker:
+    """Take the orders of a strategy for one instrument: `odum_assets.bars.broker.Broker`.
+
+    Parameters
+    ----------
+    host
+        The NautilusTrader strategy that sends them.
+    instrument
+        The NautilusTrader instrument.
+    market
+        Where its price is.
+    """
+
+    def __init__(self, host: "BarStrategyHost", instrument: Any, market: BarPosition) -> None:  # noqa: ANN401
+        self.ambiguous: list[AmbiguousExit] = []
+        self._host = host
+        self._instrument = instrument
+        self._market = market
+        self._handler: BarHandler
+        self._legs: dict[str, _Leg] = {}
+        self._by_order: dict[str, _Leg] = {}
+        self._at_close: list[Callable[[], None]] = []
+        self._at_open: list[Callable[[], None]] = []
+        self._position = 0
+        self._filled_at: int | None = None
+        self._other_path = _OTHER_PATH[market.path]
+        self._other_points = path_points(market.series, self._other_path)
+
+    @property
+    def series(self) -> BarSeries:
+        """Return the bars that are replayed."""
+        return self._market.series
+
+    @property
+    def position(self) -> int:
+        """Give the net position in units of ``10 ** -size_precision``."""
+        return self._position
+
+    def market(self, side: Side, quantity: int, tag: str) -> None:
+        """Send a market order that fills at the next bar's open."""
+        self._at_open.append(lambda: self._send(tag, "market", side, quantity, None))
+
+    def bracket(self, bracket: Bracket) -> None:
+        """Rest a leg from the next bar's open on; from `on_fill` on the rest of the bar's path."""
+        if bracket.leg in self._legs:
+            raise BacktestError(f"leg {bracket.leg}: there is one of this name already")
+        check_bracket(bracket)
+        is_late = not self._market.is_closed and bracket.trigger is not None
+        leg = _Leg(bracket, bracket.stop, bracket.target, is_late)
+        self._legs[bracket.leg] = leg
+        if is_late:
+            self._enter(leg, self._filled_at)
+        else:
+            self._at_open.append(lambda: self._enter(leg))
+
+    def cancel(self, leg: str) -> None:
+        """Cancel an entry that has not filled."""
+        found = self._legs.get(leg)
+        if found is not None and not found.is_open:
+            self._end(found)
+
+    def move_stop(self, leg: str, price: int) -> None:
+        """Move the stop of a leg, valid from the next bar's open on."""
+        self._at_bar_end(lambda: self._move(leg, "stop", price))
+
+    def move_target(self, leg: str, price: int | None) -> None:
+        """Move or remove the target of a leg, valid from the next bar's open on."""
+        self._at_bar_end(lambda: self._move(leg, "target", price))
+
+    def close(self, leg: str) -> None:
+        """Close what is open of a leg at the next open; its exits live to the end of the bar."""
+        self._at_bar_end(lambda: self._close(leg))
+
+    def start(self, handler: BarHandler) -> None:
+        """Set who is called."""
+        self._handler = handler
+
+    def bar_closed(self) -> None:
+        """Carry out what waits for the close, then let the strategy decide."""
+        self._note_survivors()
+        waiting, self._at_close = self._at_close, []
+        for act in waiting:
+            act()
+        self._handler.on_bar(self._market.bar)
+
+    def bar_opened(self) -> None:
+        """Carry out what was decided since the close."""
+        waiting, self._at_open = self._at_open, []
+        for act in waiting:
+            act()
+
+    def filled(self, name: str, order: PathOrder, price: int, time: int) -> None:
+        """Take in a fill of NautilusTrader's."""
+        if price != order.filled:
+            raise BacktestError(
+                f"NautilusTrader filled {order.role} of {order.leg} at {price} ticks, "
+                f"the bar's path gives {order.filled}"
+            )
+        self._position += order.side * order.quantity
+        leg = self._by_order.pop(name, None)
+        is_ambiguous = False
+        if leg is not None:
+            leg.orders.pop(order.role, None)
+            if order.role == "entry":
+                leg.entry, leg.entered = order.at, self._market.bar
+                self._send_exit(leg, "stop", order.at)
+                self._send_exit(leg, "target", order.at)
+            else:
+                is_ambiguous = self._is_ambiguous(leg, Exit(order.role, order.at))
+                self._end(leg)
+        self._filled_at = order.at
+        self._handler.on_fill(
+            Fill(order.leg, order.role, order.side, order.quantity, price, time, is_ambiguous)
+        )
+
+    def _at_bar_end(self, act: Callable[[], None]) -> None:
+        if self._market.is_closed:
+            act()
+        else:
+            self._at_close.append(act)
+
+    def _enter(self, leg: _Leg, since: int | None = None) -> None:
+        plan = leg.plan
+        if self._legs.get(plan.leg) is leg:
+            self._send(plan.leg, "entry", plan.side, plan.quantity, plan.trigger, leg, since)
+
+    def _move(self, name: str, role: Role, price: int | None) -> None:
+        leg = self._legs.get(name)
+        if leg is None:
+            return
+        if role == "stop":
+            assert price is not None  # noqa: S101 - a stop always has one
+            leg.stop = price
+        else:
+            leg.target = price
+        check_exits(name, leg.plan.side, leg.stop, leg.target)
+        if leg.is_open:
+            self._move_order(leg, role, price)
+
+    def _move_order(self, leg: _Leg, role: Role, price: int | None) -> None:
+        """Change an exit at the venue, unless it would meet the price of this close."""
+        market = self._market
+        if role == "stop" and "target" in leg.orders:
+            market.orders[leg.orders["target"]].stop = price
+        name = leg.orders.get(role)
+        is_beyond = price is not None and (
+            leg.plan.side * (market.here - price) * (1 if role == "stop" else -1) <= 0
+        )
+        if name is not None and (price is None or is_beyond):
+            self._withdraw(leg, role)
+        elif name is not None and price is not None:
+            market.orders[name].price = price
+            self._host.change(name, self._price(price), is_stop=role == "stop")
+            return
+        if price is not None:
+            self._at_open.append(lambda: self._send_exit(leg, role, market.here))
+
+    def _close(self, name: str) -> None:
+        leg = self._legs.get(name)
+        if leg is None:
+            return
+        plan = leg.plan
+        self._end(leg)
+        if leg.is_open:
+            side, quantity = leg.exit_side, plan.quantity
+            self._at_open.append(lambda: self._send(name, "market", side, quantity, None))
+
+    def _end(self, leg: _Leg) -> None:
+        """Forget a leg and withdraw what is left of its orders."""
+        for role in list(leg.orders):
+            self._withdraw(leg, role)
+        self._legs.pop(leg.plan.leg, None)
+
+    def _withdraw(self, leg: _Leg, role: Role) -> None:
+        name = leg.orders.pop(role)
+        self._market.orders[name].withdrawn = True
+        self._by_order.pop(name, None)
+        self._host.withdraw(name)
+
+    def _send_exit(self, leg: _Leg, role: Role, since: int) -> None:
+        price = leg.price(role)
+        if price is None or role in leg.orders or self._legs.get(leg.plan.leg) is not leg:
+            return
+        self._send(leg.plan.leg, role, leg.exit_side, leg.plan.quantity, price, leg, since)
+
+    def _send(
+        self,
+        name: str,
+        role: Role,
+        side: Side,
+        quantity: int,
+        price: int | None,
+        leg: _Leg | None = None,
+        since: int | None = None,
+    ) -> None:
+        market = self._market
+        start = market.here if since is None else since
+        order = PathOrder(name, role, side, quantity, price)
+        order.since = (market.bar, market.point, start)
+        if role == "target" and leg is not None:
+            order.stop = leg.stop
+        # The venue compares with the point that price moves to, not with where this fill was.
+        if price is not None and order.is_beyond(start) and not order.is_beyond(market.here):
+            order.price = None
+        identifier = self._host.send(self._instrument, market, order)
+        if leg is not None:
+            leg.orders[role] = identifier
+            self._by_order[identifier] = leg
+
+    def _is_ambiguous(self, leg: _Leg, given: Exit) -> bool:
+        """Return whether the other path ends a leg otherwise in this bar, and note it."""
+        market, plan = self._market, leg.plan
+        is_new = leg.entered == market.bar
+        if leg.is_late and is_new:
+            return False
+        points = self._other_points[market.bar].tolist()
+        trigger = plan.trigger if is_new else None
+        other = exit_on(points, plan.side, trigger, leg.stop, leg.target, self._other_path)
+        if other == given:
+            return False
+        entry = leg.entry if plan.trigger is None else plan.trigger
+        assert entry is not None  # noqa: S101 - only open legs come here
+        series = market.series
+        self.ambiguous.append(
+            AmbiguousExit(
+                series.instrument,
+                plan.leg,
+                int(series.close_time[market.bar]),
+                plan.side,
+                plan.quantity,
+                given,
+                other,
+                abs(entry - plan.stop),
+            )
+        )
+        return True
+
+    def _note_survivors(self) -> None:
+        """Note legs that the path of the run leaves open and the other one does not."""
+        market = self._market
+        if market.path == "adaptive":
+            for leg in self._legs.values():
+                if leg.entered == market.bar:
+                    self._is_ambiguous(leg, Exit(None, market.here))
+
+    def _price(self, ticks: int) -> Price:
+        return Price.from_decimal_dp(
+            self._market.series.price(ticks), self._instrument.price_precision
+        )
+
+
+class BarStrategyHost(OdumStrategy):
+    """Run strategies on bars inside NautilusTrader, one for each instrument.
+
+    Parameters
+    ----------
+    setup
+        The instruments in the order of the configuration, and their market.
+    params
+        Makes the strategy of an instrument from its broker.
+    """
+
+    def __init__(self, setup: BarMarket, params: HandlerFactory) -> None:
+        super().__init__(cast("Any", setup), params)
+        self.market = setup
+        self.brokers = [
+            NautilusBroker(self, instrument, position)
+            for instrument, position in zip(setup.instruments, setup.positions, strict=True)
+        ]
+        for broker in self.brokers:
+            broker.start(params(broker))
+
+    def on_start(self) -> None:
+        """Subscribe to bars, and to the quotes of which the first of a bar is its open."""
+        for instrument, position in zip(
+            self.market.instruments, self.market.positions, strict=True
+        ):
+            self.subscribe_quotes(instrument.id)
+            self.subscribe_bars(bar_type(instrument, position.series.step))
+
+    def on_quote(self, _quote: Any) -> None:  # noqa: ANN401
+        """Carry out at a bar's open what was decided before."""
+        slot = self.market.slot
+        if not self.market.positions[slot].point:
+            self.brokers[slot].bar_opened()
+
+    def on_bar(self, _bar: Any) -> None:  # noqa: ANN401
+        """Let the strategy of the instrument decide."""
+        self.brokers[self.market.slot].bar_closed()
+
+    def on_order_filled(self, event: Any) -> None:  # noqa: ANN401
+        """Tell the strategy of the instrument."""
+        name = str(event.client_order_id)
+        position = self.market.by_order.pop(name)
+        order = position.orders.pop(name)
+        ticks = event.last_px.as_decimal() / position.series.tick_size
+        self.brokers[self.market.positions.index(position)].filled(
+            name, order, int(ticks), event.ts_event
+        )
+
+    def on_order_canceled(self, event: Any) -> None:  # noqa: ANN401
+        """Forget an order."""
+        self._forget(event)
+
+    def on_order_rejected(self, event: Any) -> None:  # noqa: ANN401
+        """End the run: the rules of execution know no rejection, unless it was withdrawn."""
+        order = self._forget(event)
+        if order is not None and not order.withdrawn:
+            raise BacktestError(
+                f"NautilusTrader rejected {order.role} of {order.leg}: {event.reason}"
+            )
+
+    def on_order_denied(self, event: Any) -> None:  # noqa: ANN401
+        """Forget an order that the risk limits deny."""
+        self._forget(event)
+
+    def send(self, instrument: Any, position: BarPosition, order: PathOrder) -> str:  # noqa: ANN401
+        """Send an order and return its id."""
+        amount = Decimal(order.quantity).scaleb(-position.series.size_precision)
+        size = Quantity.from_decimal_dp(amount, instrument.size_precision)
+        side = OrderSide.BUY if order.side > 0 else OrderSide.SELL
+        tags = [order.leg, order.role]
+        make, made = self.order_factory, cast("Any", None)
+        if order.price is None:
+            made = make.market(instrument.id, side, size, tags=tags)
+        else:
+            price = Price.from_decimal_dp(
+                position.series.price(order.price), instrument.price_precision
+            )
+            kind = make.limit if order.role == "target" else make.stop_market
+            made = kind(instrument.id, side, size, price, tags=tags)
+        name = str(made.client_order_id)
+        position.orders[name] = order
+        self.market.by_order[name] = position
+        self.submit_order(made)
+        return name
+
+    def withdraw(self, name: str) -> None:
+        """Cancel an order."""
+        self.cancel_order(ClientOrderId(name))
+
+    def change(self, name: str, price: Price, *, is_stop: bool) -> None:
+        """Change the price of an exit."""
+        prices = {"trigger_price" if is_stop else "price": price}
+        self.modify_order(ClientOrderId(name), **prices)
+
+    def _forget(self, event: Any) -> PathOrder | None:  # noqa: ANN401
+        name = str(event.client_order_id)
+        position = self.market.by_order.pop(name, None)
+        return None if position is None else position.orders.pop(name, None)
+
+
+def check_bracket(bracket: Bracket) -> None:
+    """Refuse a leg whose prices do not lie in order, or without a size."""
+    if bracket.quantity <= 0:
+        raise BacktestError(f"leg {bracket.leg}: its quantity {bracket.quantity} is not positive")
+    trigger, stop, target = bracket.trigger, bracket.stop, bracket.target
+    prices = [stop, *(each for each in (trigger, target) if each is not None)]
+    if any(bracket.side * (high - low) <= 0 for low, high in pairwise(prices)):
+        raise BacktestError(
+            f"leg {bracket.leg}: stop {stop}, trigger {trigger} and target {target} (ticks) do not "
+            f"lie in the order of a {'long' if bracket.side > 0 else 'short'} position"
+        )
+
+
+def check_exits(leg: str, side: Side, stop: int, target: int | None) -> None:
+    """Refuse a stop that lies beyond the target of its leg."""
+    if target is not None and side * (target - stop) <= 0:
+        raise BacktestError(f"leg {leg}: stop {stop} lies at or beyond target {target} (ticks)")
