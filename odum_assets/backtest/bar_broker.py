@@ -9,7 +9,7 @@ Decisions wait here, not at the venue: an order sent at a close would meet the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, cast
@@ -113,6 +113,7 @@ class NautilusBroker:
         self._by_order: dict[str, _Leg] = {}
         self._at_close: list[Callable[[], None]] = []
         self._at_open: list[Callable[[], None]] = []
+        self._moved: dict[str, _Leg] = {}
         self._position = 0
         self._filled_at: int | None = None
         self._other_path = _OTHER_PATH[market.path]
@@ -226,24 +227,32 @@ class NautilusBroker:
         else:
             leg.target = price
         check_exits(name, leg.plan.side, leg.stop, leg.target)
-        if leg.is_open:
-            self._move_order(leg, role, price)
+        self._moved[name] = leg
 
-    def _move_order(self, leg: _Leg, role: Role, price: int | None) -> None:
-        """Change an exit at the venue, unless it would meet the price of this close."""
-        market = self._market
-        if role == "stop" and "target" in leg.orders:
-            market.orders[leg.orders["target"]].stop = price
-        name = leg.orders.get(role)
-        is_beyond = price is not None and (
-            leg.plan.side * (market.here - price) * (1 if role == "stop" else -1) <= 0
-        )
-        if name is not None and (price is None or is_beyond):
-            self._withdraw(leg, role)
-        elif name is not None and price is not None:
-            market.orders[name].price = price
-            self._host.change(name, self._price(price), is_stop=role == "stop")
+    def carry_out_moves(self) -> None:
+        """Change exits at the venue to what was decided since the close."""
+        if not self._market.is_closed:
             return
+        moved, self._moved = self._moved, {}
+        for name, leg in moved.items():
+            if leg.is_open and self._legs.get(name) is leg:
+                self._move_order(leg, "stop")
+                self._move_order(leg, "target")
+
+    def _move_order(self, leg: _Leg, role: Role) -> None:
+        """Change an exit, unless it would meet the price of this close: then at the next open."""
+        market, price, name = self._market, leg.price(role), leg.orders.get(role)
+        if role == "target" and name is not None:
+            market.orders[name].stop = leg.stop
+        if name is not None:
+            order = market.orders[name]
+            if order.price == price:
+                return
+            if price is not None and not replace(order, price=price).is_beyond(market.here):
+                order.price = price
+                self._host.change(name, self._price(price), is_stop=role == "stop")
+                return
+            self._withdraw(leg, role)
         if price is not None:
             self._at_open.append(lambda: self._send_exit(leg, role, market.here))
 
@@ -379,6 +388,8 @@ class BarStrategyHost(OdumStrategy):
     def on_bar(self, _bar: Any) -> None:  # noqa: ANN401
         """Let the strategy of the instrument decide."""
         self.brokers[self.market.slot].bar_closed()
+        for broker in self.brokers:
+            broker.carry_out_moves()
 
     def on_order_filled(self, event: Any) -> None:  # noqa: ANN401
         """Tell the strategy of the instrument."""
