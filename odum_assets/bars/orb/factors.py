@@ -5,6 +5,7 @@ false, never true.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def profile(
     middle. The opening range counts once it is complete.
     """
     long, short = np.zeros((2, len(bars)), dtype=bool)
-    for before, current in zip(ranges[:-1], ranges[1:], strict=True):
+    for before, current in pairwise(ranges):
         rows = slice(before.session.first, before.session.stop)
         low, high = int(bars.low[rows].min()), int(bars.high[rows].max())
         bottom = low + float(params.val_pct) * (high - low)

@@ -253,7 +253,10 @@ class OrbMachine:
         """
         columns, entered = self._columns, set[Side]()
         revives = record.entries > 0 or time <= current.end_ns + self._second_chance_ns
-        for side, trigger in ((_SIDES[0], current.long_trigger), (_SIDES[1], current.short_trigger)):
+        for side, trigger in (
+            (_SIDES[0], current.long_trigger),
+            (_SIDES[1], current.short_trigger),
+        ):
             is_inside = side * (trigger - columns.close[row]) > 0
             if self._enters_at_close:
                 is_crossed = not is_inside
@@ -325,7 +328,7 @@ class OrbMachine:
             trade.number = len(self.trades) + 1
             self._trade = trade
             self.trades.append(trade)
-            self._cancel(-fill.side)  # type: ignore[arg-type]
+            self._cancel(-fill.side)
             self._governance.entries += 1
             if self._record is not None:
                 self._record.entries += 1

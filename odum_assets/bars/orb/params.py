@@ -85,6 +85,13 @@ Weekday = Annotated[
 Timeframe = Annotated[str, BeforeValidator(_check_timeframe)]
 
 
+def _below(section: Section, low: str, high: str) -> Problem | None:
+    lower, upper = getattr(section, low), getattr(section, high)
+    return (
+        None if lower < upper else Problem(low, f"found {lower}, should be below {high} ({upper})")
+    )
+
+
 class OpeningRangeParams(Section):
     """Length and validity of the opening range."""
 
@@ -304,8 +311,7 @@ class ScoringParams(Section):
 
     def weight(self, factor: str) -> float:
         """Return the weight of a factor."""
-        weights: Mapping[str, Decimal] = dict(self.weights)
-        return float(weights.get(factor, 1))
+        return float(next((each for name, each in self.weights.items() if name == factor), 1))
 
 
 class TradeParams(Section):
@@ -495,8 +501,3 @@ def _holds(values: object, keys: list[str]) -> bool:
             return False
         values = values[key]
     return True
-
-
-def _below(section: Section, low: str, high: str) -> Problem | None:
-    lower, upper = getattr(section, low), getattr(section, high)
-    return None if lower < upper else Problem(low, f"found {lower}, should be below {high} ({upper})")

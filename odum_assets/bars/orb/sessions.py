@@ -60,7 +60,7 @@ class SessionBars(BarSeries):
     row_of: Ints
 
     def buckets(self, minutes: int) -> Ints:
-        """Number bars of `minutes` length within sessions; equal numbers belong together."""
+        """Return numbers that are equal for bars within the same `minutes` of a session."""
         length = minutes * 60_000_000_000
         starts = np.array([each.open_ns for each in self.sessions], dtype=np.int64)
         inside = (self.close_time - starts[self.session] - 1) // length
@@ -74,7 +74,7 @@ def select_bars(series: BarSeries, rules: SessionRules) -> SessionBars:
     row_of = np.full(len(series), -1, dtype=np.int64)
     row_of[kept] = np.arange(len(kept))
     days = days[kept]
-    starts = np.flatnonzero(np.concatenate([[True], days[1:] != days[:-1]])) if len(days) else days
+    starts = np.flatnonzero(np.diff(days, prepend=OUTSIDE))
     session = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(days)))).astype(
         np.int64
     )
@@ -90,7 +90,7 @@ def select_bars(series: BarSeries, rules: SessionRules) -> SessionBars:
         series.close[kept],
         series.volume[kept],
         session=session,
-        first=starts[session].astype(np.int64) if len(days) else session,
+        first=starts[session].astype(np.int64),
         sessions=tuple(_sessions(days, starts, rules)),
         row_of=row_of,
     )
