@@ -1,9 +1,13 @@
 """Random sessions of one-minute bars for the opening-range breakout, in ticks."""
 
+import os
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
+import pytest
 from numpy.random import Generator
 from orbdays import EQUITY, MINUTE, TICK
 
@@ -57,3 +61,19 @@ def weekdays(first: date, count: int) -> list[date]:
             found.append(day)
         day = date.fromordinal(day.toordinal() + 1)
     return found
+
+
+def spy_2011() -> BarSeries:
+    """Return the real minutes of SPY in January 2011; the label is the end of a bar."""
+    folder = os.environ.get("ODUM_TEST_DATA")
+    if folder is None:
+        pytest.skip("ODUM_TEST_DATA names no folder with real market data")
+    table = pq.read_table(Path(folder) / "bars" / "SPY_1min_2011-01.parquet").sort_by("timestamp")
+    prices = [
+        np.rint(table[name].to_numpy() * 100).astype(np.int64)
+        for name in ("open", "high", "low", "close")
+    ]
+    close_time = table["timestamp"].to_numpy().astype(np.int64)
+    return BarSeries(
+        "ARCA:EQUITY:SPY", MINUTE, TICK, 0, close_time, *prices, table["volume"].to_numpy()
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,8 +100,8 @@ def select_bars(series: BarSeries, rules: SessionRules) -> SessionBars:
 def _sessions(
     days: NDArray[np.int32], starts: NDArray[np.intp], rules: SessionRules
 ) -> Iterator[Session]:
-    stops = np.append(starts[1:], len(days))
-    for number, (first, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+    bounds_of_rows = [*starts.tolist(), len(days)]
+    for number, (first, stop) in enumerate(pairwise(bounds_of_rows)):
         day = _FIRST_DAY + timedelta(days=int(days[first]))
         bounds = rules.bounds(day)
         if bounds is None:
