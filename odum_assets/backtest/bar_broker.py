@@ -8,9 +8,11 @@ fills. NautilusTrader matches, fills, and keeps the account.
 Decisions wait here, not at the venue: an order sent at a close would meet the price of that close.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
@@ -18,12 +20,13 @@ from nautilus_trader.model import ClientOrderId, OrderSide, Price, Quantity
 
 from odum_assets.backtest.bar_market import BarMarket, BarPosition, PathOrder, bar_type
 from odum_assets.backtest.strategies.base import OdumStrategy
-from odum_assets.bars.broker import BarHandler, Bracket, Fill, Role, Side
+from odum_assets.bars.broker import BarHandler, Bracket, Fill, Role, Side, Size
 from odum_assets.bars.path import Exit, Path, exit_on, path_points
 from odum_assets.bars.series import BarSeries
+from odum_assets.bars.strategy import BarAccount
 from odum_assets.errors import BacktestError
 
-type HandlerFactory = Callable[["NautilusBroker"], BarHandler]
+type HandlerFactory = Callable[["BarStrategyHost"], Sequence[BarHandler]]
 
 _OTHER_PATH: dict[Path, Path] = {"conservative": "adaptive", "adaptive": "conservative"}
 
@@ -112,7 +115,8 @@ class NautilusBroker:
         self._legs: dict[str, _Leg] = {}
         self._by_order: dict[str, _Leg] = {}
         self._at_close: list[Callable[[], None]] = []
-        self._at_open: list[Callable[[], None]] = []
+        self._at_open: deque[Callable[[], bool]] = deque()
+        self._unfilled: set[str] = set()
         self._moved: dict[str, _Leg] = {}
         self._position = 0
         self._filled_at: int | None = None
@@ -125,13 +129,18 @@ class NautilusBroker:
         return self._market.series
 
     @property
+    def account(self) -> BarAccount:
+        """Return the account of all instruments."""
+        return self._host
+
+    @property
     def position(self) -> int:
         """Give the net position in units of ``10 ** -size_precision``."""
         return self._position
 
-    def market(self, side: Side, quantity: int, tag: str) -> None:
+    def market(self, side: Side, quantity: Size, tag: str) -> None:
         """Send a market order that fills at the next bar's open."""
-        self._at_open.append(lambda: self._send(tag, "market", side, quantity, None))
+        self._at_open.append(partial(self._send_market, tag, side, quantity))
 
     def bracket(self, bracket: Bracket) -> None:
         """Rest a leg from the next bar's open on; from `on_fill` on the rest of the bar's path."""
@@ -144,7 +153,7 @@ class NautilusBroker:
         if is_late:
             self._enter(leg, self._filled_at)
         else:
-            self._at_open.append(lambda: self._enter(leg))
+            self._at_open.append(partial(self._enter, leg))
 
     def cancel(self, leg: str) -> None:
         """Cancel an entry that has not filled."""
@@ -178,9 +187,14 @@ class NautilusBroker:
 
     def bar_opened(self) -> None:
         """Carry out what was decided since the close."""
-        waiting, self._at_open = self._at_open, []
-        for act in waiting:
-            act()
+        while self._at_open and self._at_open[0]():
+            self._at_open.popleft()
+
+    def ended(self, name: str) -> None:
+        """Go on when an order that had to fill at this open has, or was refused."""
+        if name in self._unfilled:
+            self._unfilled.remove(name)
+            self.bar_opened()
 
     def filled(self, name: str, order: PathOrder, price: int, time: int) -> None:
         """Take in a fill of NautilusTrader's."""
@@ -205,6 +219,7 @@ class NautilusBroker:
         self._handler.on_fill(
             Fill(order.leg, order.role, order.side, order.quantity, price, time, is_ambiguous)
         )
+        self.ended(name)
 
     def _at_bar_end(self, act: Callable[[], None]) -> None:
         if self._market.is_closed:
@@ -212,10 +227,22 @@ class NautilusBroker:
         else:
             self._at_close.append(act)
 
-    def _enter(self, leg: _Leg, since: int | None = None) -> None:
+    # What is carried out at an open says whether it was; if not, it is asked again.
+
+    def _send_market(self, tag: str, side: Side, size: Size) -> bool:
+        if not isinstance(size, int):
+            if self._unfilled:
+                return False
+            size = size(self._market.slipped(self._market.here, side))
+        if size:
+            self._unfilled.add(self._send(tag, "market", side, size, None))
+        return True
+
+    def _enter(self, leg: _Leg, since: int | None = None) -> bool:
         plan = leg.plan
         if self._legs.get(plan.leg) is leg:
             self._send(plan.leg, "entry", plan.side, plan.quantity, plan.trigger, leg, since)
+        return True
 
     def _move(self, name: str, role: Role, price: int | None) -> None:
         leg = self._legs.get(name)
@@ -254,7 +281,7 @@ class NautilusBroker:
                 return
             self._withdraw(leg, role)
         if price is not None:
-            self._at_open.append(lambda: self._send_exit(leg, role, market.here))
+            self._at_open.append(partial(self._send_exit, leg, role))
 
     def _close(self, name: str) -> None:
         leg = self._legs.get(name)
@@ -263,8 +290,7 @@ class NautilusBroker:
         plan = leg.plan
         self._end(leg)
         if leg.is_open:
-            side, quantity = leg.exit_side, plan.quantity
-            self._at_open.append(lambda: self._send(name, "market", side, quantity, None))
+            self._at_open.append(partial(self._send_market, name, leg.exit_side, plan.quantity))
 
     def _end(self, leg: _Leg) -> None:
         """Forget a leg and withdraw what is left of its orders."""
@@ -278,11 +304,12 @@ class NautilusBroker:
         self._by_order.pop(name, None)
         self._host.withdraw(name)
 
-    def _send_exit(self, leg: _Leg, role: Role, since: int) -> None:
-        price = leg.price(role)
-        if price is None or role in leg.orders or self._legs.get(leg.plan.leg) is not leg:
-            return
-        self._send(leg.plan.leg, role, leg.exit_side, leg.plan.quantity, price, leg, since)
+    def _send_exit(self, leg: _Leg, role: Role, since: int | None = None) -> bool:
+        price, plan = leg.price(role), leg.plan
+        is_alive = self._legs.get(plan.leg) is leg and role not in leg.orders
+        if price is not None and is_alive:
+            self._send(plan.leg, role, leg.exit_side, plan.quantity, price, leg, since)
+        return True
 
     def _send(
         self,
@@ -293,7 +320,7 @@ class NautilusBroker:
         price: int | None,
         leg: _Leg | None = None,
         since: int | None = None,
-    ) -> None:
+    ) -> str:
         market = self._market
         start = market.here if since is None else since
         order = PathOrder(name, role, side, quantity, price)
@@ -307,6 +334,7 @@ class NautilusBroker:
         if leg is not None:
             leg.orders[role] = identifier
             self._by_order[identifier] = leg
+        return identifier
 
     def _is_ambiguous(self, leg: _Leg, given: Exit) -> bool:
         """Return whether the other path ends a leg otherwise in this bar, and note it."""
@@ -358,18 +386,34 @@ class BarStrategyHost(OdumStrategy):
     setup
         The instruments in the order of the configuration, and their market.
     params
-        Makes the strategy of an instrument from its broker.
+        Makes the strategies of the instruments from their brokers.
+    balance
+        Cash at the start.
     """
 
-    def __init__(self, setup: BarMarket, params: HandlerFactory) -> None:
+    def __init__(
+        self, setup: BarMarket, params: HandlerFactory, balance: Decimal = Decimal(0)
+    ) -> None:
         super().__init__(cast("Any", setup), params)
         self.market = setup
+        self.cash = balance
         self.brokers = [
             NautilusBroker(self, instrument, position)
             for instrument, position in zip(setup.instruments, setup.positions, strict=True)
         ]
-        for broker in self.brokers:
-            broker.start(params(broker))
+        for broker, handler in zip(self.brokers, params(self), strict=True):
+            broker.start(handler)
+
+    @property
+    def equity(self) -> Decimal:
+        """Return cash and what is open, at the latest price of each instrument."""
+        return self.cash + sum(
+            (
+                broker.position * position.here * position.tick_value
+                for broker, position in zip(self.brokers, self.market.positions, strict=True)
+            ),
+            Decimal(0),
+        )
 
     def on_start(self) -> None:
         """Subscribe to bars, and to the quotes of which the first of a bar is its open."""
@@ -396,10 +440,12 @@ class BarStrategyHost(OdumStrategy):
         name = str(event.client_order_id)
         position = self.market.by_order.pop(name)
         order = position.orders.pop(name)
-        ticks = event.last_px.as_decimal() / position.series.tick_size
-        self.brokers[self.market.positions.index(position)].filled(
-            name, order, int(ticks), event.ts_event
-        )
+        ticks = int(event.last_px.as_decimal() / position.series.tick_size)
+        self.cash -= ticks * order.side * order.quantity * position.tick_value
+        self.cash -= event.commission.as_decimal()
+        self._broker_of(position).filled(name, order, ticks, event.ts_event)
+        for broker in self.brokers:
+            broker.carry_out_moves()
 
     def on_order_canceled(self, event: Any) -> None:  # noqa: ANN401
         """Forget an order."""
@@ -450,7 +496,14 @@ class BarStrategyHost(OdumStrategy):
     def _forget(self, event: Any) -> PathOrder | None:  # noqa: ANN401
         name = str(event.client_order_id)
         position = self.market.by_order.pop(name, None)
-        return None if position is None else position.orders.pop(name, None)
+        if position is None:
+            return None
+        self._broker_of(position).ended(name)
+        return position.orders.pop(name, None)
+
+    def _broker_of(self, position: BarPosition) -> NautilusBroker:
+        index = next(index for index, own in enumerate(self.market.positions) if own is position)
+        return self.brokers[index]
 
 
 def check_bracket(bracket: Bracket) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import LoggerConfig, LogLevel
-from nautilus_trader.model import AccountType, Currency, Money, OmsType, Venue
+from nautilus_trader.model import AccountType, Money, OmsType, Venue
 from nautilus_trader.risk import RiskEngineConfig
 
 from odum_assets.backtest.bar_market import BarMarket, BarPosition, PathFillModel, PathModule

@@ -16,12 +16,13 @@ from typing import Any, Self
 
 import numpy as np
 from nautilus_trader.backtest import SimulationModule
-from nautilus_trader.execution import FillModel
+from nautilus_trader.execution import FeeModel, FillModel
 from nautilus_trader.model import (
     Bar,
     BarType,
     BookOrder,
     BookType,
+    Money,
     OrderBook,
     OrderSide,
     Price,
@@ -30,6 +31,7 @@ from nautilus_trader.model import (
 )
 
 from odum_assets.bars.broker import Role, Side
+from odum_assets.bars.fees import FeeRule
 from odum_assets.bars.path import Path, open_times, path_points, reaches
 from odum_assets.bars.series import BarSeries
 
@@ -97,11 +99,14 @@ class BarPosition:
         The path through each bar.
     slippage
         Fraction by which market and stop orders fill worse.
+    multiplier
+        Size of one contract.
     """
 
     series: BarSeries
     path: Path
     slippage: Decimal
+    multiplier: Decimal = Decimal(1)
     orders: dict[str, PathOrder] = field(default_factory=dict)
     bar: int = -1
     point: int = 0
@@ -121,6 +126,12 @@ class BarPosition:
         self.start = price if point == 0 else self.here
         self.bar, self.point, self.here, self.is_closed = bar, point, price, False
 
+    @property
+    def tick_value(self) -> Decimal:
+        """Return the money per tick and unit of ``10 ** -size_precision``."""
+        unit = Decimal(1).scaleb(-self.series.size_precision)
+        return self.series.tick_size * self.multiplier * unit
+
     def fill_price(self, order: PathOrder) -> int | None:
         """Return at which price an order fills that the market has come to, None if it does not."""
         since = order.since
@@ -135,7 +146,7 @@ class BarPosition:
         elif order.role == "target" and self._gives_way(order):
             return None
         order.at = price
-        order.filled = price if order.role == "target" else self._slipped(price, order.side)
+        order.filled = price if order.role == "target" else self.slipped(price, order.side)
         return order.filled
 
     def _gives_way(self, target: PathOrder) -> bool:
@@ -145,7 +156,8 @@ class BarPosition:
         side: Side = -1 if target.side > 0 else 1
         return reaches(self.points[self.bar][self.point :], side, target.stop)
 
-    def _slipped(self, price: int, side: Side) -> int:
+    def slipped(self, price: int, side: Side) -> int:
+        """Return a price worse by the slippage, rounded against the order to the tick."""
         if not self.slippage:
             return price
         rounding = ROUND_CEILING if side > 0 else ROUND_FLOOR
@@ -312,6 +324,30 @@ class PathFillModel(FillModel):
     ) -> OrderBook:
         """Return the book that an order is filled from."""
         return self._market.book(_instrument, _order)
+
+
+class BarFeeModel(FeeModel):
+    """Charge fees by a rule, to the last decimal."""
+
+    def __new__(cls, *_args: Any) -> Self:  # noqa: ANN401
+        """Make the Rust part, which takes no arguments of ours."""
+        return super().__new__(cls)
+
+    def __init__(self, rule: FeeRule) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def get_commission(
+        self,
+        _order: Any,  # noqa: ANN401
+        _fill_quantity: Quantity,
+        _fill_px: Price,
+        _instrument: Any,  # noqa: ANN401
+    ) -> Money:
+        """Return the fee of a fill."""
+        size = _fill_quantity.as_decimal()
+        value = size * _fill_px.as_decimal() * _instrument.multiplier.as_decimal()
+        return Money.from_decimal(self._rule.fee(size, value), _instrument.quote_currency)
 
 
 class PathModule(SimulationModule):

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.execution import MakerTakerFeeModel
 from nautilus_trader.model import Currency, Equity, InstrumentId, Money, Price, Symbol
 
 from odum_assets.backtest.bar_broker import BarStrategyHost
 from odum_assets.backtest.bar_engine import bar_engine, bar_market, replay
+from odum_assets.backtest.bar_market import BarFeeModel
 from odum_assets.backtest.guard import Failures, guarded
+from odum_assets.bars.fees import FeeRule
 from odum_assets.bars.series import BarSeries
 
 USD = Currency.from_str("USD")
-NO_FEE = MakerTakerFeeModel(Decimal(0), Decimal(0))
+NO_FEE = BarFeeModel(FeeRule("rate", Decimal(0), 2))
 
 
 def share(symbol: str = "SPY") -> Equity:
@@ -40,7 +41,9 @@ def replayed(
     engine = bar_engine(market, "ARCA", fees, Money(balance, USD))
     failures = Failures()
     with failures.refused():
-        host = guarded(BarStrategyHost, failures)(market, factory)
+        host = guarded(BarStrategyHost, failures)(
+            market, lambda host: [factory(broker) for broker in host.brokers], Decimal(balance)
+        )
         engine.add_strategy(host)
         replay(engine, market, chunk_bars=chunk_bars)
     engine.dispose()
