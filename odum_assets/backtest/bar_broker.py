@@ -19,6 +19,7 @@ from typing import Any, cast
 from nautilus_trader.model import ClientOrderId, OrderSide, Price, Quantity
 
 from odum_assets.backtest.bar_market import BarMarket, BarPosition, PathOrder, bar_type
+from odum_assets.backtest.journal import CLOSE_TAG
 from odum_assets.backtest.strategies.base import OdumStrategy
 from odum_assets.bars.broker import BarHandler, Bracket, Fill, Role, Side, Size
 from odum_assets.bars.path import Exit, Path, exit_on, path_points
@@ -190,11 +191,32 @@ class NautilusBroker:
         while self._at_open and self._at_open[0]():
             self._at_open.popleft()
 
+    def close_all(self) -> None:
+        """Close everything at the price of the last close."""
+        self._at_open.clear()
+        rest = self._position
+        for leg in list(self._legs.values()):
+            plan = leg.plan
+            self._end(leg)
+            if leg.is_open:
+                self._send(plan.leg, "market", leg.exit_side, plan.quantity, None, is_last=True)
+                rest -= plan.side * plan.quantity
+        if rest:
+            side: Side = -1 if rest > 0 else 1
+            self._send(CLOSE_TAG, "market", side, abs(rest), None, is_last=True)
+
     def ended(self, name: str) -> None:
         """Go on when an order that had to fill at this open has, or was refused."""
         if name in self._unfilled:
             self._unfilled.remove(name)
             self.bar_opened()
+
+    def refused(self, name: str) -> None:
+        """Take note that an order ended without a fill."""
+        leg = self._by_order.pop(name, None)
+        if leg is not None and not leg.is_open:
+            self._legs.pop(leg.plan.leg, None)
+        self.ended(name)
 
     def filled(self, name: str, order: PathOrder, price: int, time: int) -> None:
         """Take in a fill of NautilusTrader's."""
@@ -320,10 +342,12 @@ class NautilusBroker:
         price: int | None,
         leg: _Leg | None = None,
         since: int | None = None,
+        *,
+        is_last: bool = False,
     ) -> str:
         market = self._market
         start = market.here if since is None else since
-        order = PathOrder(name, role, side, quantity, price)
+        order = PathOrder(name, role, side, quantity, price, is_last=is_last)
         order.since = (market.bar, market.point, start)
         if role == "target" and leg is not None:
             order.stop = leg.stop
@@ -389,6 +413,13 @@ class BarStrategyHost(OdumStrategy):
         Makes the strategies of the instruments from their brokers.
     balance
         Cash at the start.
+
+    Attributes
+    ----------
+    sent
+        Order id, instrument, leg and role of every order.
+    closes_at_end
+        Whether what is open is closed at the last close.
     """
 
     def __init__(
@@ -397,6 +428,8 @@ class BarStrategyHost(OdumStrategy):
         super().__init__(cast("Any", setup), params)
         self.market = setup
         self.cash = balance
+        self.sent: list[tuple[str, str, str, Role]] = []
+        self.closes_at_end = False
         self.brokers = [
             NautilusBroker(self, instrument, position)
             for instrument, position in zip(setup.instruments, setup.positions, strict=True)
@@ -434,6 +467,9 @@ class BarStrategyHost(OdumStrategy):
         self.brokers[self.market.slot].bar_closed()
         for broker in self.brokers:
             broker.carry_out_moves()
+        if self.closes_at_end and not self.market.remaining:
+            for broker in self.brokers:
+                broker.close_all()
 
     def on_order_filled(self, event: Any) -> None:  # noqa: ANN401
         """Tell the strategy of the instrument."""
@@ -460,15 +496,19 @@ class BarStrategyHost(OdumStrategy):
             )
 
     def on_order_denied(self, event: Any) -> None:  # noqa: ANN401
-        """Forget an order that the risk limits deny."""
-        self._forget(event)
+        """Go on without an entry that the account cannot pay; an exit must not be denied."""
+        order = self._forget(event)
+        if order is not None and order.role in ("stop", "target"):
+            raise BacktestError(
+                f"NautilusTrader denied {order.role} of {order.leg}: {event.reason}"
+            )
 
     def send(self, instrument: Any, position: BarPosition, order: PathOrder) -> str:  # noqa: ANN401
         """Send an order and return its id."""
         amount = Decimal(order.quantity).scaleb(-position.series.size_precision)
         size = Quantity.from_decimal_dp(amount, instrument.size_precision)
         side = OrderSide.BUY if order.side > 0 else OrderSide.SELL
-        tags = [order.leg, order.role]
+        tags = [order.leg, order.role, *([CLOSE_TAG] if order.is_last else [])]
         make, made = self.order_factory, cast("Any", None)
         if order.price is None:
             made = make.market(instrument.id, side, size, tags=tags)
@@ -481,6 +521,7 @@ class BarStrategyHost(OdumStrategy):
         name = str(made.client_order_id)
         position.orders[name] = order
         self.market.by_order[name] = position
+        self.sent.append((name, position.series.instrument, order.leg, order.role))
         self.submit_order(made)
         return name
 
@@ -498,7 +539,7 @@ class BarStrategyHost(OdumStrategy):
         position = self.market.by_order.pop(name, None)
         if position is None:
             return None
-        self._broker_of(position).ended(name)
+        self._broker_of(position).refused(name)
         return position.orders.pop(name, None)
 
     def _broker_of(self, position: BarPosition) -> NautilusBroker:

@@ -22,6 +22,7 @@ from nautilus_trader.model import (
     BarType,
     BookOrder,
     BookType,
+    Currency,
     Money,
     OrderBook,
     OrderSide,
@@ -64,6 +65,8 @@ class PathOrder:
         from that price on.
     withdrawn
         Whether it was canceled in the same moment in which the market comes to it.
+    is_last
+        Whether it closes what is open at the end of the run.
     at, filled
         Where on the path it fills, and at which price, in ticks.
     """
@@ -76,6 +79,7 @@ class PathOrder:
     stop: int | None = None
     since: tuple[int, int, int] | None = None
     withdrawn: bool = False
+    is_last: bool = False
     at: int = 0
     filled: int | None = None
 
@@ -180,6 +184,7 @@ class BarMarket:
     instruments: Sequence[Any]
     by_order: dict[str, BarPosition] = field(default_factory=dict)
     slot: int = 0
+    remaining: int = 0
     _events: list[tuple[int, int, int]] = field(default_factory=list)
     _next: int = 0
 
@@ -189,6 +194,7 @@ class BarMarket:
         The order is known before: the market is followed by counting events.
         """
         order = self._order()
+        self.remaining = len(order)
         cuts = np.flatnonzero(order[:, 2] == _BAR)[bars - 1 :: bars] + 1
         for rows in np.split(order, cuts):
             if len(rows):
@@ -199,6 +205,7 @@ class BarMarket:
         """Follow the market to its next event."""
         self.slot, bar, point = self._events[self._next]
         self._next += 1
+        self.remaining -= 1
         if point == _BAR:
             self.positions[self.slot].is_closed = True
         else:
@@ -333,9 +340,10 @@ class BarFeeModel(FeeModel):
         """Make the Rust part, which takes no arguments of ours."""
         return super().__new__(cls)
 
-    def __init__(self, rule: FeeRule) -> None:
+    def __init__(self, rule: FeeRule, currency: str) -> None:
         super().__init__()
         self._rule = rule
+        self._currency = Currency.from_str(currency)
 
     def get_commission(
         self,
@@ -347,7 +355,7 @@ class BarFeeModel(FeeModel):
         """Return the fee of a fill."""
         size = _fill_quantity.as_decimal()
         value = size * _fill_px.as_decimal() * _instrument.multiplier.as_decimal()
-        return Money.from_decimal(self._rule.fee(size, value), _instrument.quote_currency)
+        return Money.from_decimal(self._rule.fee(size, value), self._currency)
 
 
 class PathModule(SimulationModule):

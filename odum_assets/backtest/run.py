@@ -16,6 +16,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from odum_assets.backtest.bar_figures import compute_bar_figures
+from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
+from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.outcome import ReplayOutcome
@@ -50,8 +53,8 @@ class CompletedRun:
     """
 
     request: RunRequest
-    inputs: RunInputs
-    plan: RunPlan
+    inputs: RunInputs | BarInputs
+    plan: RunPlan | BarPlan
     curve_days: list[PartitionManifest]
     outcome: ReplayOutcome
     figures: RunFigures
@@ -99,6 +102,13 @@ def completed_run(
     """
     if progress is not None:
         progress(Progress("validate", 0.0))
+    if request.config.bars is not None:
+        with bar_inputs(request, settings, workspace) as bars:
+            bar_plan = bar_plan_of(bars, chunk_rows=chunk_rows)
+            outcome = run_plan(bar_plan, progress)
+            figures = compute_bar_figures(bar_plan, bars, outcome)
+            yield CompletedRun(bars.request, bars, bar_plan, [], outcome, figures)
+        return
     with run_inputs(request, settings, workspace) as inputs:
         plan, curve_days = plan_of(inputs.request, inputs, inputs.work, chunk_rows=chunk_rows)
         outcome = run_plan(plan, progress)

@@ -139,7 +139,7 @@ def simulate(
                     strategy_modules=sources.modules(strategy_of(plan)),
                     strategy_changed=sources.changed(strategy_of(plan)),
                     replay_secs=round(time.perf_counter() - started, 3),
-                    peak_memory_mib=_peak_memory_mib(),
+                    peak_memory_mib=peak_memory_mib(),
                 )
             )
 
@@ -202,7 +202,7 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     return TradeReplay, TradeReplay.Params.model_validate(values)
 
 
-def _peak_memory_mib() -> int:
+def peak_memory_mib() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, other systems KiB.
     return peak // (1024**2 if sys.platform == "darwin" else 1024)

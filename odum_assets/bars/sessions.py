@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from zoneinfo import ZoneInfo
+from zoneinfo import TZPATH, ZoneInfo
 
 from odum_assets.errors import DataError
 from odum_assets.utc import NS_PER_SECOND, day_of_ns
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from odum_assets.config.sections.session import SessionConfig
 
-__all__ = ["OUTSIDE", "SessionRules"]
+__all__ = ["OUTSIDE", "SessionRules", "timezone_database"]
 
 OUTSIDE = -1
 """Date of a bar that belongs to no session, in days since 1970."""
@@ -115,6 +117,16 @@ class SessionRules:
         days = (first + timedelta(days=index) for index in range((last - first).days + 1))
         return [day for day in days if self.is_open(day)]
 
+    def span(self, first: date, last: date) -> tuple[int, int] | None:
+        """Return the open of the first and the close of the last session of some dates (ns).
+
+        None where they have no session.
+        """
+        dates = self.dates(first, last)
+        bounds = [self.bounds(day) for day in dates[:1] + dates[-1:]]
+        spans = [span for span in bounds if span is not None]
+        return (spans[0][0], spans[-1][1]) if spans else None
+
     def before(self, day: date, count: int) -> list[date]:
         """Return the `count` dates with a session that come before a date, in order.
 
@@ -185,3 +197,16 @@ class SessionRules:
                 "clock is turned then. Name the date in session.holidays, or use other hours."
             )
         return int(local.astimezone(UTC).timestamp()) * NS_PER_SECOND
+
+
+def timezone_database() -> str:
+    """Return the version of the time zone database that is used, such as ``2025b``."""
+    for folder in TZPATH:
+        file = Path(folder) / "tzdata.zi"
+        if file.is_file():
+            with file.open(encoding="utf-8") as lines:
+                return next(lines).rpartition(" ")[2].strip()
+    try:
+        return f"tzdata {version('tzdata')}"
+    except PackageNotFoundError:
+        return "unknown"

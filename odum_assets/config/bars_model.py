@@ -89,6 +89,11 @@ class BarsConfig(Section):
         return tuple(item.key for item in self.instruments)
 
     @property
+    def ids(self) -> dict[InstrumentKey, str]:
+        """Return how the file spells each instrument."""
+        return {item.key: item.id for item in self.instruments}
+
+    @property
     def raw_types(self) -> tuple[str, ...]:
         """Return the raw data types that are read, as their folders are named."""
         return (self.bars.data_type if self.bars.source == "raw" else "trades",)

@@ -82,6 +82,11 @@ class RunConfig(Section):
         return (self.key,)
 
     @property
+    def ids(self) -> dict[InstrumentKey, str]:
+        """Return how the file spells each instrument."""
+        return {self.key: self.instrument.id}
+
+    @property
     def raw_types(self) -> tuple[str, ...]:
         """Return the raw data types that are read, as their folders are named."""
         return tuple(self.data_catalog.paths())

@@ -54,7 +54,7 @@ def definitions_of(project: Project) -> dg.Definitions:
     for loaded in project.configs:
         daily += [
             result_asset(project, loaded),
-            ticks_asset(project, loaded),
+            *([] if loaded.bars else [ticks_asset(project, loaded)]),
             report_asset(project, loaded),
         ]
         actions += [window_action(project, loaded), sweep_action(project, loaded)]

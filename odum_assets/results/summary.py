@@ -87,7 +87,7 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
 
 def simulated(run: CompletedRun) -> list[dict[str, Any]]:
     """Return what of a real market the run simulated and what not, one entry per aspect."""
-    config = run.request.config.config
+    config = run.request.config.ticks
     execution, venue = config.execution, config.venue
     mode = run.request.snapshot_mode
     latency = execution.latency
@@ -146,7 +146,7 @@ def _slippage(run: CompletedRun) -> list[dict[str, Any]]:
     NautilusTrader's fill model lets orders slip on a book of best bid and ask alone; on a book of
     levels it fills them from the levels, whatever the chance.
     """
-    config = run.request.config.config
+    config = run.request.config.ticks
     chance = config.execution.fill_model.prob_slippage
     if not chance:
         return []
@@ -162,7 +162,7 @@ _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_pa
 
 def flags(run: CompletedRun) -> list[str]:
     """Return what a reader of the result must know, in short sentences."""
-    figures, outcome, config = run.figures, run.outcome, run.request.config.config
+    figures, outcome, config = run.figures, run.outcome, run.request.config.ticks
     account, position = figures.account, figures.position
     statuses = figures.orders.orders_by_status
     found = []
@@ -228,7 +228,7 @@ def _volume_flags(run: CompletedRun) -> list[str]:
 
 
 def _valuation(run: CompletedRun) -> dict[str, Any] | None:
-    stub = run.request.config.config.fx_stub
+    stub = run.request.config.ticks.fx_stub
     if stub is None:
         return None
     account = run.figures.account

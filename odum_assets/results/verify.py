@@ -9,9 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import ProgressCallback, completed_run
-from odum_assets.config import LoadedConfig, RunConfig
+from odum_assets.config import LoadedConfig
 from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import content_hash
+from odum_assets.config.loading import model_of
 from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.errors import ConfigError
 from odum_assets.results.digest import digest_of
@@ -99,7 +100,8 @@ def request_of(entry: ResultEntry) -> RunRequest:
     # The entry has floats; parameters are meant to the last digit.
     exact = read_json(entry.fast_path.read_text(encoding="utf-8"))
     try:
-        config = RunConfig.model_validate(exact["metadata"]["config"])
+        document = exact["metadata"]["config"]
+        config = model_of(document).model_validate(document)
     except ValidationError as error:
         raise ConfigError(
             f"{entry.run_id}: its recorded configuration is not valid for this version of odum: "

@@ -14,7 +14,7 @@ from odum_assets.bars.fees import FeeRule
 from odum_assets.bars.series import BarSeries
 
 USD = Currency.from_str("USD")
-NO_FEE = BarFeeModel(FeeRule("rate", Decimal(0), 2))
+NO_FEE = BarFeeModel(FeeRule("rate", Decimal(0), 2), "USD")
 
 
 def share(symbol: str = "SPY") -> Equity:

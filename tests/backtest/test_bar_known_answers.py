@@ -71,7 +71,7 @@ def crossover(
     host = replayed(
         every,
         factory,
-        fees=BarFeeModel(fees),
+        fees=BarFeeModel(fees, "USD"),
         balance=balance,
         instruments=instruments,
         slippage=slippage,

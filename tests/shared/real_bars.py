@@ -42,15 +42,7 @@ def btcusd_daily(root: Path) -> BarSeries:
 
 def in_sessions(series: BarSeries, rules: SessionRules) -> BarSeries:
     """Take the bars that belong to sessions."""
-    inside = rules.assign(series.close_time) != OUTSIDE
-    names = ("close_time", "open", "high", "low", "close", "volume")
-    return BarSeries(
-        series.instrument,
-        series.step,
-        series.tick_size,
-        series.size_precision,
-        *(getattr(series, name)[inside] for name in names),
-    )
+    return series.where(rules.assign(series.close_time) != OUTSIDE)
 
 
 def ns(text: str) -> int:

@@ -60,9 +60,9 @@ class BarInstrumentConfig(Section):
     """Currency of prices, profits and fees. null: what the symbol says, USD where it says none."""
     expiry: Day | None = Field(default=None, examples=["2025-12-19"])
     """Day on which a listed future expires (UTC)."""
-    margin_init: Margin = Decimal(0)
+    margin_init: Margin = Decimal("0.01")
     """Initial margin as a fraction of the notional value."""
-    margin_maint: Margin = Decimal(0)
+    margin_maint: Margin = Decimal("0.005")
     """Maintenance margin as a fraction of the notional value."""
 
     @property
@@ -240,6 +240,8 @@ class BarQualityConfig(QualityConfig):
     """Bars missing within sessions, as a fraction of all that could be there."""
     max_zero_volume_ratio: Ratio = Decimal("0.5")
     """Bars without volume, as a fraction of all."""
+    max_split_suspects: Whole = Field(default=0, ge=0, le=1_000_000)
+    """Bars that open more than 30 % away from the close before, as a split would make them."""
 
 
 class BarMetricsConfig(Section):
