@@ -17,6 +17,7 @@ from odum_assets.cli import (
     results,
     serve,
     sweep,
+    vsweep,
 )
 from odum_assets.cli.running import run_app
 
@@ -34,6 +35,7 @@ app.command("convert", rich_help_panel="Data")(convert.convert)
 app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
 app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
+app.command("vsweep", rich_help_panel="Backtests")(vsweep.vsweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
