@@ -27,7 +27,6 @@ from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import PartitionManifest
 from odum_assets.settings import Settings
-from odum_assets.utc import day_start_ns
 
 type ProgressCallback = Callable[[Progress], None]
 
@@ -61,9 +60,9 @@ class CompletedRun:
 
     @property
     def window_start_ns(self) -> int:
-        """Return the start of the window: the given one, else the first day's midnight."""
+        """Return the start of the window: the given one, else that of the first day."""
         given = self.request.start_ns
-        return day_start_ns(self.request.days[0]) if given is None else given
+        return self.request.span()[0] if given is None else given
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
 
-
 type _Finish = Callable[[ReplayOutcome], NoReturn]
 type _Run = Callable[[Report, _Finish, StrategySources], None]
 

@@ -1,7 +1,7 @@
 """Bars of the catalog as columns of integers."""
 
-from datetime import timedelta
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal

@@ -10,8 +10,8 @@ from odum_assets.cli.options import DataTypeChoice, DayOption, FromOption, JsonO
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.session import Session
-    from odum_assets.orchestration.launch import LaunchResult
     from odum_assets.instruments import InstrumentKey
+    from odum_assets.orchestration.launch import LaunchResult
     from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project, Source
 
