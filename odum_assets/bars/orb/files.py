@@ -52,6 +52,7 @@ def write_files(every: Sequence[Traded], starting_balance: float, folder: Path) 
         folder / "factor_snapshots.parquet",
     )
     figures = metrics_document(None, together, pa.concat_tables(sessions), starting_balance)
+    figures["symbols"] = [traded.symbol for traded in every]
     figures["flags"] = [flag for traded in every for flag in find_flags(traded)]
     _write_json(folder / "orb_metrics.json", figures)
 
