@@ -24,6 +24,7 @@ from odum_assets.catalog.times import (
     raw_integers,
     to_timestamps,
 )
+from odum_assets.catalog.trade_bars import TradeBars
 from odum_assets.catalog.transform import Transform, TransformInput
 from odum_assets.errors import DataError
 from odum_assets.raw.layout import DataType
@@ -54,7 +55,9 @@ def bar_window(data_type: DataType, day: date) -> DayWindow:
     return YearWindow(day, DAY_NS) if data_type.is_yearly else DayWindow(day)
 
 
-def scan_bars(reader: RawReader, source: str, window: DayWindow, rules: BarRules) -> Scan:
+def scan_bars(
+    reader: RawReader | TradeBars, source: str, window: DayWindow, rules: BarRules
+) -> Scan:
     """Read the times of a raw file of bars.
 
     Raises
@@ -77,7 +80,7 @@ def scan_bars(reader: RawReader, source: str, window: DayWindow, rules: BarRules
             f"{source}: column {column} does not hold times of {_name(window)} in s, ms, us or ns "
             f"(for example {there[len(there) // 2]}). Check that the file is in the right folder."
         )
-    if rules.sessions is None:
+    if rules.sessions is None and rules.label is not None:
         _check_step(there * np.int64(NS_PER_UNIT[unit]), rules.step, source)
     backwards = int(np.count_nonzero(there[1:] < there[:-1]))
     return Scan(units={column: unit}, sorted=backwards == 0, out_of_order=backwards)
@@ -98,7 +101,8 @@ def _unit(values: Int64s, stated: str | None, window: DayWindow) -> str | None:
 
 def _check_step(times: Int64s, step: int, source: str) -> None:
     """Refuse a file whose times are another step's: its rows would be rejected one by one."""
-    steps: Int64s = np.diff(np.unique(times))
+    ordered: Int64s = np.unique(times)
+    steps = ordered[1:] - ordered[:-1]
     if len(steps) < _SURE_ROWS:
         return
     shorter = int(np.count_nonzero(steps % step != 0))

@@ -35,6 +35,7 @@ from odum_assets.catalog.quality import BookQuality, Quality, TradesQuality
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
 from odum_assets.catalog.times import DayWindow
+from odum_assets.catalog.trade_bars import TradeBars
 from odum_assets.catalog.trades import TradesTransform
 from odum_assets.catalog.transform import Transform, TransformInput
 from odum_assets.errors import DataError
@@ -218,13 +219,7 @@ def _build(
     progress: Progress | None,
 ) -> PartitionManifest:
     paths = job.paths
-    reader = RawReader(job.source, local, paths.data_type)
-    if job.bars is None:
-        window = DayWindow(paths.day)
-        scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
-    else:
-        window = bar_window(paths.data_type, paths.day)
-        scan = scan_bars(reader, job.source, window, job.bars)
+    reader, window, scan = _opened(job, local)
     inputs = TransformInput(reader.schema, scan.units, window, job.instrument, job.bars)
     transform = _TRANSFORMS[paths.data_type](inputs)
     rejects = RejectLog(paths.staged("rejects"))
@@ -289,8 +284,26 @@ def _build(
     return manifest
 
 
+def _opened(job: _Job, local: Path) -> tuple[RawReader | TradeBars, DayWindow, Scan]:
+    """Open the source, with the times of the partition and what a first pass says of the rows."""
+    paths, bars = job.paths, job.bars
+    if bars is None:
+        reader = RawReader(job.source, local, paths.data_type)
+        window = DayWindow(paths.day)
+        return reader, window, scan_times(reader, job.source, window, ROW_GROUP_ROWS)
+    window = bar_window(paths.data_type, paths.day)
+    if bars.label is None:
+        rows = TradeBars(local, paths.data_type, job.instrument, window, bars.step)
+        return rows, window, scan_bars(rows, job.source, window, bars)
+    reader = RawReader(job.source, local, paths.data_type)
+    return reader, window, scan_bars(reader, job.source, window, bars)
+
+
 def _accepted(
-    reader: RawReader, transform: Transform, rejects: RejectLog, progress: Progress | None
+    reader: RawReader | TradeBars,
+    transform: Transform,
+    rejects: RejectLog,
+    progress: Progress | None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the accepted rows as normalized batches, in the order of the file."""
     done = 0
@@ -307,7 +320,7 @@ def _accepted(
             progress(done, reader.rows)
 
 
-def _ignored(reader: RawReader) -> list[str]:
+def _ignored(reader: RawReader | TradeBars) -> list[str]:
     """Return the columns of a raw file that have no role."""
     return [name for name in reader.column_names if name not in reader.schema.columns]
 

@@ -1,6 +1,7 @@
 """The JSON Schema of run configurations, for editors and for ``odum config schema``."""
 
 from collections.abc import Mapping
+from datetime import time
 from decimal import Decimal
 from typing import Any
 
@@ -56,6 +57,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -19,7 +19,6 @@ VENUE_CODES = {
     "OKX": "OKX",
     "BITSTAMP": "BST",
     "COINBASE": "CBS",
-    "KRAKEN": "KRK",
     "AMEX": "AMX",
     "ARCA": "ARC",
     "BATS": "BTS",
@@ -54,7 +53,7 @@ _CRYPTO = (Product.SPOT_PAIR, Product.PERPETUAL, Product.FUTURE)
 _VENUE_PRODUCTS = {
     "BINANCE": (Product.SPOT_PAIR,),
     "BINANCE-FUTURES": (Product.PERPETUAL, Product.FUTURE),
-    **dict.fromkeys(("BITSTAMP", "COINBASE", "KRAKEN"), (Product.SPOT_PAIR,)),
+    **dict.fromkeys(("BITSTAMP", "COINBASE"), (Product.SPOT_PAIR,)),
     **dict.fromkeys(("AMEX", "ARCA", "BATS", "NASDAQ", "NYSE"), (Product.EQUITY,)),
     **dict.fromkeys(("CBOT", "CME", "COMEX", "EUREX", "NYMEX"), (Product.FUTURE,)),
 }

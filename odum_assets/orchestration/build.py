@@ -48,7 +48,7 @@ def definitions_of(project: Project) -> dg.Definitions:
     Steps of a run share one process: starting one per step costs more than most steps take, and
     days run side by side as runs of their own.
     """
-    specs = [raw_spec(project, source) for source in project.sources]
+    specs = [raw_spec(project, source) for source in project.sources if source.upstream is None]
     catalog = [catalog_asset(project, source) for source in project.sources]
     daily, actions = [], []
     for loaded in project.configs:

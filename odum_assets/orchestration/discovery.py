@@ -199,7 +199,7 @@ def discover(
 def _sources_by_folder(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
     by_folder: dict[str, list[Source]] = {}
     notes = []
-    for source in project.sources:
+    for source in [source for source in project.sources if source.upstream is None]:
         try:
             raw_path(source.loaded, source.data_type.value, date(2000, 1, 1), project.settings)
         except ConfigError as error:
@@ -315,13 +315,13 @@ def _partitions_with(loaded: LoadedConfig, day: date) -> list[date]:
         return [day] if window.overlaps_day(day) else []
     calendar = BarCalendar.of(loaded.bars)
     around = [day] if calendar.is_daily else [day + timedelta(days=shift) for shift in (-1, 0, 1)]
-    spans = ((each, calendar.bounds([each])) for each in around)
+    spans = ((partition, calendar.bounds([partition])) for partition in around)
     return [
-        each
-        for each, span in spans
+        partition
+        for partition, span in spans
         if span is not None
         and window.overlaps(*span)
-        and day in calendar.catalog_days(calendar.dates(each))
+        and day in calendar.catalog_days(calendar.dates(partition))
     ]
 
 
@@ -331,7 +331,8 @@ def _files_for(
     """Return the complete raw files of a result's partition, and what is not complete."""
     files: _Files = []
     lacking = []
-    for source in project.sources_of(loaded):
+    raw_sources = [item for item in project.sources_of(loaded) if item.upstream is None]
+    for source in raw_sources:
         folder = raw_folder_of(source, project.settings)
         for day in catalog_days(loaded, [partition]):
             raw = readable_raw(source, day, project.settings)

@@ -5,7 +5,7 @@ not: converting it (``assets``, and whoever starts a run).
 """
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -88,6 +88,11 @@ def describe_partition(project: Project, source: Source, day: date) -> Partition
     """Return the state of one day of one source; one whose manifest cannot be read is stale."""
     from odum_assets.catalog import read_manifest
 
+    if source.upstream is not None:
+        trades = describe_partition(project, source.upstream, day)
+        if trades.state in (State.NEW, State.STALE, State.UNREADABLE):
+            # Its trades are to be converted first.
+            return replace(trades, source=source, manifest=None)
     problems: list[str] = []
     raw = readable_raw(source, day, project.settings, problems)
     manifest, is_unreadable = None, bool(problems)

@@ -50,11 +50,14 @@ class Source:
     named_by : tuple[LoadedConfig, ...]
         The configurations that name a path for it; they agree about it (`read_folder` sees to
         that), so the first one speaks for all.
+    upstream : Source, optional
+        The trades that bars are aggregated from, which then take the place of a raw file.
     """
 
     data_type: DataType
     key: InstrumentKey
     named_by: tuple[LoadedConfig, ...]
+    upstream: "Source | None" = None
 
     @property
     def loaded(self) -> LoadedConfig:
@@ -66,7 +69,9 @@ class Source:
 
     @property
     def raw_key(self) -> dg.AssetKey:
-        """Key of the raw asset."""
+        """Key of the asset that it is made of: raw files, or the catalog's trades."""
+        if self.upstream is not None:
+            return self.upstream.catalog_key
         return raw_key(self.key, self.data_type)
 
     @property
@@ -77,6 +82,8 @@ class Source:
     @property
     def template(self) -> str:
         """Path below the raw root, with ``day-*`` for the day or ``year-*`` for the year."""
+        if self.upstream is not None:
+            return self.upstream.template
         path = self.loaded.config.template(self.data_type, self.key)
         if path is None:
             raise AssertionError(f"{self.loaded.name} names no path for {self.data_type}")
@@ -148,7 +155,7 @@ class Project:
         raise ConfigError(f"{self.settings.configs_path}: there is no configuration {name!r}")
 
     def sources_of(self, loaded: LoadedConfig) -> tuple[Source, ...]:
-        """Return the raw data that a configuration names: what its day job needs."""
+        """Return the data that a configuration reads; what others are made of comes first."""
         return tuple(
             source
             for source in self.sources
@@ -184,14 +191,17 @@ def load_project(settings: Settings) -> Project:
     configs = folder.configs
     sources = []
     for key in sorted({key for loaded in configs for key in loaded.keys}, key=str):
+        trades: Source | None = None
         for data_type in DataType:
             named_by = tuple(
                 loaded
                 for loaded in configs
-                if key in loaded.keys and data_type.value in loaded.config.raw_types
+                if key in loaded.keys and data_type.value in _types_of(loaded)
             )
             if named_by:
-                sources.append(Source(data_type, key, named_by))
+                is_raw = data_type.value in named_by[0].config.raw_types
+                sources.append(Source(data_type, key, named_by, None if is_raw else trades))
+                trades = sources[-1] if data_type is DataType.TRADES else trades
     return Project(
         settings,
         configs,
@@ -200,6 +210,12 @@ def load_project(settings: Settings) -> Project:
         yearly_partitions(),
         folder.refused,
     )
+
+
+def _types_of(loaded: LoadedConfig) -> set[str]:
+    """Return the data types that a configuration reads, and those that are aggregated for it."""
+    aggregated = () if loaded.bars is None else (loaded.bars.bars.data_type,)
+    return {*loaded.config.raw_types, *aggregated}
 
 
 def raw_folder_of(source: Source, settings: Settings) -> str:
@@ -257,6 +273,8 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
     DataError
         If it cannot be known whether there is one: the folder or the store cannot be read.
     """
+    if source.upstream is not None:
+        return _find_trades(source.upstream, day, settings)
     folder = raw_folder_of(source, settings)
     _, _, after = source.template_parts
     for spelling in _spellings(after):
@@ -265,6 +283,19 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
         if stat is not None:
             return RawInput(path, stat)
     return None
+
+
+def _find_trades(trades: Source, day: date, settings: Settings) -> RawInput | None:
+    """Return the data file of trades in the catalog, which aggregated bars are made of."""
+    from odum_assets.catalog import read_manifest
+
+    root = catalog_root(trades.loaded, settings)
+    manifest = read_manifest(root, trades.key, trades.data_type, day)
+    if manifest is None:
+        return None
+    path = str(manifest.data_path(root))
+    stat = _stat(path)
+    return None if stat is None else RawInput(path, stat)
 
 
 def readable_raw(

@@ -214,14 +214,13 @@ def _name_list(names: list[str]) -> str:
 def _check_types(schema: pa.Schema, layout: RawSchema, source: str) -> None:
     named = layout.named
     times = "date" if layout.data_type.is_yearly else "time"
+    levels = (name for level in (*layout.asks, *layout.bids) for name in level)
     names: dict[str, list[str | None]] = {
-        times: [
-            layout.ts_event,
-            layout.ts_init,
-            named.get("next_funding"),
+        times: [layout.ts_event, layout.ts_init, named.get("next_funding")],
+        "number": [
+            *levels,
+            *(named.get(role) for role in ("price", "size", "rate", *BAR_COLUMNS)),
         ],
-        "number": [name for level in (*layout.asks, *layout.bids) for name in level]
-        + [named.get(role) for role in ("price", "size", "rate", *BAR_COLUMNS)],
         "text": [named.get(role) for role in _IDENTITY],
         "label": [named.get(role) for role in ("side", "trade_id")],
     }

@@ -102,7 +102,8 @@ def convert(
     from odum_assets.catalog.definition import definition_changes
 
     raw = require_raw(source, day, project)
-    report_raw(context, source, day, raw)
+    if source.upstream is None:
+        report_raw(context, source, day, raw)
     spec = instrument_spec(source.loaded, source.key)
     root = project.catalog_root(source.loaded)
     changes = definition_changes(root, spec)
@@ -202,6 +203,8 @@ def require_raw(source: Source, day: date, project: Project) -> RawInput:
     raw = find_raw(source, day, project.settings)
     if raw is None:
         raise DataError(missing_raw(source, day, project.settings))
+    if source.upstream is not None:
+        return raw
     require_inside(raw.path, effective_settings(source.loaded, project.settings).raw_root)
     return raw
 
