@@ -19,7 +19,10 @@ from odum_assets.bars.orb.trade import Trade
 
 type _Columns = list[tuple[str, pa.DataType]]
 
-_TIME: pa.DataType = pa.timestamp("ns", "UTC")
+_TIME: pa.DataType = pa.timestamp("us", "UTC")
+"""Nanoseconds of fills tell their order within a bar only."""
+
+_NS_PER_US = 1_000
 _LEG: pa.DataType = pa.struct(
     [
         ("leg", pa.string()),
@@ -155,10 +158,10 @@ def sessions_table(traded: Traded) -> pa.Table:
             {
                 "symbol": traded.symbol,
                 "session": found.session.day,
-                "open": found.session.open_ns,
-                "close": found.session.close_ns,
+                "open": found.session.open_ns // _NS_PER_US,
+                "close": found.session.close_ns // _NS_PER_US,
                 "or_minutes": found.minutes,
-                "or_end": found.end_ns,
+                "or_end": found.end_ns // _NS_PER_US,
                 "or_high": price(found.high) if has_range else None,
                 "or_low": price(found.low) if has_range else None,
                 "or_width": price(found.width) if has_range else None,
@@ -174,7 +177,7 @@ def sessions_table(traded: Traded) -> pa.Table:
                 "state": str(record.state),
                 "entries": record.entries,
                 "lockout": record.lockout,
-                "lockout_timestamp": record.lockout_ns,
+                "lockout_timestamp": _micros(record.lockout_ns),
             }
         )
     return pa.Table.from_pylist(rows, SESSIONS)
@@ -191,7 +194,7 @@ def factors_table(traded: Traded) -> pa.Table:
         return pa.array(values[rows], mask=np.isnan(where[rows]))
 
     columns: dict[str, Any] = {
-        "timestamp": pa.array(bars.close_time[rows]).cast(_TIME),
+        "timestamp": pa.array(bars.close_time[rows] // _NS_PER_US).cast(_TIME),
         "symbol": pa.array([traded.symbol] * len(bars.close_time[rows])),
         "bar_number": pa.array((np.arange(len(bars)) - bars.first + 1)[rows].astype(np.int32)),
         "rel_vol": known(factors.rel_vol, factors.rel_vol),
@@ -288,8 +291,8 @@ def _trade_row(traded: Traded, trade: Trade) -> dict[str, Any]:
         "symbol": traded.symbol,
         "session": trade.day,
         "direction": "long" if trade.side > 0 else "short",
-        "entry_timestamp": trade.fills[0].time,
-        "exit_timestamp": trade.fills[-1].time,
+        "entry_timestamp": _micros(trade.fills[0].time),
+        "exit_timestamp": _micros(trade.fills[-1].time),
         "entry_price": price(trade.entry_price),
         "exit_price": price(trade.exit_price),
         "quantity": float(size * trade.quantity),
@@ -321,9 +324,13 @@ def _trade_row(traded: Traded, trade: Trade) -> dict[str, Any]:
                 "quantity": float(size * leg.quantity),
                 "entry_price": None if leg.entry is None else price(leg.entry.price),
                 "exit_price": None if leg.exit is None else price(leg.exit.price),
-                "exit_timestamp": None if leg.exit is None else leg.exit.time,
+                "exit_timestamp": None if leg.exit is None else _micros(leg.exit.time),
                 "exit_reason": leg.reason,
             }
             for leg in trade.legs.values()
         ],
     }
+
+
+def _micros(moment: int | None) -> int | None:
+    return None if moment is None else moment // _NS_PER_US
