@@ -531,8 +531,10 @@ class BarStrategyHost(OdumStrategy):
 
     def change(self, name: str, price: Price, *, is_stop: bool) -> None:
         """Change the price of an exit."""
-        prices = {"trigger_price" if is_stop else "price": price}
-        self.modify_order(ClientOrderId(name), **prices)
+        if is_stop:
+            self.modify_order(ClientOrderId(name), trigger_price=price)
+        else:
+            self.modify_order(ClientOrderId(name), price=price)
 
     def _forget(self, event: Any) -> PathOrder | None:  # noqa: ANN401
         name = str(event.client_order_id)

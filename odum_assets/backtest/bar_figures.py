@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -144,9 +144,10 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
                 zip(plan.config.instruments, inputs.traded, strict=True)
             )
         ]
-        rows = [np.flatnonzero(pc.equal(events["instrument"], each.name)) for each in symbols]
+        names = np.asarray(events["instrument"].to_pylist(), dtype=object)
+        rows = [np.flatnonzero(names == each.name) for each in symbols]
         for symbol, index in zip(symbols, rows, strict=True):
-            part = _one_batch(events.take(pa.array(index)))
+            part = _one_batch(events.take(index))
             fills = tables.fill_entries(part, symbol.ledger.rules)
             symbol.count(fills, times, _prices(symbol, times))
         _write_fills(plan, events, symbols, rows)
@@ -237,12 +238,12 @@ def _write_fills(
     for symbol, index in zip(symbols, rows, strict=True):
         cash = [0, *symbol.rows.cash]
         realized[index] = symbol.rows.realized
-        change[index] = [after - before for before, after in zip(cash, cash[1:], strict=False)]
+        change[index] = [after - before for before, after in pairwise(cash)]
         size = symbol.ledger.rules.size_precision
         quantities.append(units_column(symbol.rows.quantity, size, DECIMAL))
     first = int(plan.config.venue.starting_balance.scaleb(money))
     balance = [*accumulate(change.tolist(), initial=first)][1:]
-    quantity = pa.chunked_array(quantities, DECIMAL).take(pa.array(np.argsort(places)))
+    quantity = pa.concat_arrays(quantities).take(np.argsort(places))
     names = tables.FILLS.names
     columns: list[Any] = [events["ts"].cast(tables.FILLS.field("timestamp").type)]
     columns += [events[name] for name in names[1:8]]
@@ -313,7 +314,7 @@ def _equity_units(symbol: _Symbol, times: _Int64s) -> list[int]:
         rules.currency_precision - rules.price_precision - rules.size_precision
     )
     return [
-        cash + int(round(quantity * price * scale))
+        cash + round(quantity * price * scale)
         for cash, quantity, price in zip(
             symbol.cash, symbol.quantity, _prices(symbol, times), strict=True
         )

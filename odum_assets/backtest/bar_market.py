@@ -105,24 +105,27 @@ class BarPosition:
         Fraction by which market and stop orders fill worse.
     multiplier
         Size of one contract.
+    opens
+        When each bar opens (ns); by default a step before its close.
     """
 
     series: BarSeries
     path: Path
     slippage: Decimal
     multiplier: Decimal = Decimal(1)
+    opens: list[int] = field(default_factory=list)
     orders: dict[str, PathOrder] = field(default_factory=dict)
     bar: int = -1
     point: int = 0
     start: int = 0
     here: int = 0
     points: list[list[int]] = field(init=False)
-    opens: list[int] = field(init=False)
     is_closed: bool = False
 
     def __post_init__(self) -> None:
         self.points = path_points(self.series, self.path).tolist()
-        self.opens = open_times(self.series).tolist()
+        if not self.opens:
+            self.opens = open_times(self.series).tolist()
 
     def move(self, bar: int, point: int) -> None:
         """Go to a point of a bar's path."""
@@ -280,14 +283,14 @@ class _Builder:
 
     def bar(self, index: int) -> Bar:
         series = self._series
-        prices = (
+        opened, high, low, close = (
             self.price(int(column[index]))
             for column in (series.open, series.high, series.low, series.close)
         )
         volume = Decimal(int(series.volume[index])).scaleb(-series.size_precision)
         time = int(series.close_time[index])
         size = Quantity.from_decimal_dp(volume, series.size_precision)
-        return Bar(self._type, *prices, size, time, time)
+        return Bar(self._type, opened, high, low, close, size, time, time)
 
 
 def bar_type(instrument: Any, step: int) -> BarType:  # noqa: ANN401 - a Nautilus instrument

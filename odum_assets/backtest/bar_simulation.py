@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from nautilus_trader.model import AccountId, AccountType, Currency, Money
+from numpy.typing import NDArray
 
 from odum_assets.backtest.bar_broker import AmbiguousExit, BarStrategyHost
 from odum_assets.backtest.bar_engine import CHUNK_BARS, bar_engine, replay
@@ -31,7 +34,8 @@ from odum_assets.bars.strategy import BarSetup, BarStrategy
 from odum_assets.catalog.arrow import arrow
 from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
-from odum_assets.instruments.specs import InstrumentSpec
+
+_FIRST_DAY = date(1970, 1, 1)
 
 AMBIGUOUS_BARS: pa.Schema = arrow.schema(
     [
@@ -86,20 +90,21 @@ def simulate_bars(
                 config.execution.path,
                 config.execution.slippage,
                 spec.multiplier,
+                _session_opens(plan, sessions[first:]),
             )
-            for (series, _), first, spec in zip(whole, plan.first_bars, specs, strict=True)
+            for (series, sessions), first, spec in zip(whole, plan.first_bars, specs, strict=True)
         ],
         [nautilus_instrument(spec, config.venue.name) for spec in specs],
     )
     made: list[BarStrategy] = []
 
     def handlers(host: BarStrategyHost) -> Sequence[BarHandler]:
-        made.append(_strategy(plan, host, whole, specs))
+        made.append(_strategy(plan, host, whole))
         return made[0].handlers
 
     with journal(plan.work) as record, failures.refused():
-        kind = guarded(recorded(BarStrategyHost, record, None), failures)
-        host = kind(market, handlers, config.venue.starting_balance)
+        kind: Any = guarded(recorded(BarStrategyHost, record, None), failures)
+        host: BarStrategyHost = kind(market, handlers, config.venue.starting_balance)
         host.closes_at_end = plan.close_positions
         engine = _engine(plan, market)
         engine.add_strategy(host)
@@ -151,11 +156,19 @@ def simulate_bars(
     raise BacktestError("NautilusTrader ended the run before its last moment")
 
 
+def _session_opens(plan: BarPlan, sessions: NDArray[np.int32]) -> list[int]:
+    """Return when daily bars open: with their session, which is shorter than a step."""
+    if not plan.config.bars.is_daily:
+        return []
+    rules = SessionRules.of(plan.config.session)
+    bounds = [rules.bounds(_FIRST_DAY + timedelta(days=day)) for day in sessions.tolist()]
+    return [opened for opened, _ in filter(None, bounds)]
+
+
 def _strategy(
     plan: BarPlan,
     host: BarStrategyHost,
-    whole: Sequence[tuple[BarSeries, Any]],
-    specs: Sequence[InstrumentSpec],
+    whole: Sequence[tuple[BarSeries, NDArray[np.int32]]],
 ) -> BarStrategy:
     config = plan.config
     name = config.strategy.name

@@ -203,6 +203,7 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
 
 
 def peak_memory_mib() -> int:
+    """Return the largest resident size of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, other systems KiB.
     return peak // (1024**2 if sys.platform == "darwin" else 1024)

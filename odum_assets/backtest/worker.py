@@ -38,33 +38,31 @@ def main(arguments: list[str]) -> None:
     document = read_json(await_task().read_text(encoding="utf-8"))
     messages = Messages(int(arguments[0]))
     report = partial(messages.progress, 0)
-    plan, strategy, run = _bar_run(document) if is_bar_plan(document) else _tick_run(document)
+    work, strategy, run = _bar_run(document) if is_bar_plan(document) else _tick_run(document)
     sources = strategy_sources([strategy])
     leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
-    replay_to_end(
-        plan.work, lambda finish: run(report, finish, sources), partial(messages.refused, 0)
-    )
+    replay_to_end(work, lambda finish: run(report, finish, sources), partial(messages.refused, 0))
 
 
-def _tick_run(document: dict[str, Any]) -> tuple[RunPlan, str, _Run]:
-    """Return a plan, the import path of its strategy, and what replays it."""
+def _tick_run(document: dict[str, Any]) -> tuple[Path, str, _Run]:
+    """Return the work folder of a plan, the import path of its strategy, and what replays it."""
     plan = RunPlan.model_validate(document)
     return (
-        plan,
+        plan.work,
         strategy_of(plan),
         lambda report, finish, sources: simulate(plan, streamed(plan), report, finish, sources),
     )
 
 
-def _bar_run(document: dict[str, Any]) -> tuple[BarPlan, str, _Run]:
+def _bar_run(document: dict[str, Any]) -> tuple[Path, str, _Run]:
     """Return the same of a plan on bars."""
     from odum_assets.backtest.bar_simulation import simulate_bars
 
     plan = BarPlan.model_validate(document)
-    return plan, bar_strategy_path(plan.config.strategy.name), partial(simulate_bars, plan)
+    return plan.work, bar_strategy_path(plan.config.strategy.name), partial(simulate_bars, plan)
 
 
 def strategy_sources(strategies: Iterable[str]) -> StrategySources:

@@ -383,7 +383,8 @@ def evaluate_throttle(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -
     denied = sum(
         count for reason, count in summary["refusals"].items() if _THROTTLE_REASON in reason
     )
-    limit = metadata["config"]["risk"]["throttling_per_sec"]
+    # A configuration for bars knows no limit.
+    limit = metadata["config"].get("risk", {}).get("throttling_per_sec")
     text = f"{denied:,} orders denied by a rate limit; configured: " + (
         "none" if limit is None else f"{limit} per second"
     )

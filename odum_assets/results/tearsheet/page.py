@@ -79,6 +79,7 @@ def tearsheet_html(entry: ResultEntry) -> str:
             _cards(headline(summary, units)),
             *_charts(entry, units),
             _sections(figure_sections(summary, units)),
+            _symbols(summary, units),
             _trades(read_trades(entry), units),
             _provenance(entry),
             "</body>\n</html>\n",
@@ -92,6 +93,8 @@ def _units(entry: ResultEntry) -> Units:
         key = parse_instrument_key(entry.document["instrument"])
     except (ConfigError, KeyError):
         return Units(currency, "", "")
+    if key.is_listed:
+        return Units(currency, currency, "shares" if key.product == "EQUITY" else "contracts")
     multiplier = value_at(entry.metadata(), "config.instrument.multiplier")
     size = key.quote if key.is_inverse else key.base
     return Units(currency, key.quote, size if multiplier is None else "contracts")
@@ -162,9 +165,10 @@ def _assumptions(entry: ResultEntry) -> str:
     if venue.get("leverage") is not None:
         account.append(f"leverage {venue['leverage']}")
     closing = metadata.get("close_positions", True)
+    is_bars = value_at(metadata, "config.kind") == "bars"
     rows = [
         ("", "account", ", ".join(account)),
-        ("", "snapshot mode", str(metadata.get("snapshot_mode") or "")),
+        ("", "snapshot mode", "" if is_bars else str(metadata.get("snapshot_mode") or "")),
         ("", "execution", _execution(metadata)),
         ("", "closing", "by market orders at the end" if closing else "positions are left open"),
     ]
@@ -221,19 +225,56 @@ def _facts(rows: Iterable[tuple[str, Any]]) -> str:
     return f'<dl class="facts">{items}</dl>'
 
 
+def _symbols(summary: dict[str, Any], units: Units) -> str:
+    """Return the figures of each instrument of a run on bars, one row each."""
+    symbols = summary.get("symbols") or {}
+    if not symbols:
+        return ""
+    heads = (
+        "Instrument", f"Net PnL, {units.currency}", "Return, %", "Drawdown, %", "Sharpe",
+        "Round trips", "Win rate, %", "Profit factor", "Fills", "Ambiguous exits",
+    )  # fmt: skip
+    paths = (
+        "pnl", "returns.total_return_pct", "drawdown.max_drawdown_pct", "ratios.sharpe",
+        "trades.total_trades", "trades.win_rate", "trades.profit_factor", "fills",
+        "ambiguous_bars.exits",
+    )  # fmt: skip
+    rows = []
+    for name, figures in symbols.items():
+        values = [value_at(figures, path) for path in paths]
+        cells = "".join(
+            f'<td data-name="{escape(head)}">'
+            f"{formats.figure(value, formats.UNKNOWN if value is None else f'{value:,.6g}')}</td>"
+            for head, value in zip(heads[1:], values, strict=True)
+        )
+        rows.append(f'<tr><td data-name="Instrument">{escape(name)}</td>{cells}</tr>')
+    cells = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    return (
+        '<section class="trades"><h2>Instruments</h2>'
+        f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></section>"
+    )
+
+
 # --- charts -------------------------------------------------------------------------------------
 
 
 def _charts(entry: ResultEntry, units: Units) -> list[str]:
     equity, fills = read_equity(entry), read_fills(entry)
     span = span_of([equity.times, fills.times])
+    symbols = entry.summary().get("symbols")
     interval = value_at(entry.summary(), "ratios.equity_interval_secs")
     every = f", every {formats.duration(interval)}" if interval else ""
+    if symbols is not None:
+        every = ", at the close of every bar"
     known = np.isfinite(equity.price)
     label = f"last trade at each mark{every}"
     price = Line(equity.times[known], equity.price[known], "price", label)
     money = [Line(equity.times, equity.equity, "equity", f"equity{every}")]
-    drawn = [draw_chart("Price", units.price, span, [price], _marks(fills))]
+    drawn = []
+    # Prices and sizes of several instruments have no common scale.
+    is_single = symbols is None or len(symbols) == 1
+    if is_single:
+        drawn.append(draw_chart("Price", units.price, span, [price], _marks(fills)))
     if len(fills.times):
         # What was before the first fill is part of the line.
         times = np.insert(fills.times, 0, span[0])
@@ -242,7 +283,8 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
         balance = np.insert(fills.balance, 0, fills.balance[0] if start is None else start)
         money.append(Line(times, balance, "balance", "balance", is_step=True))
         steps = Line(times, position, "position", "after each fill", is_step=True, is_filled=True)
-        drawn.append(draw_chart("Position", units.size, span, [steps]))
+        if is_single:
+            drawn.append(draw_chart("Position", units.size, span, [steps]))
     else:
         drawn.append("<p>Position: none, no order was filled.</p>")
     drawn += [draw_chart("Equity", units.currency, span, money), _drawdown(equity, span, every)]
