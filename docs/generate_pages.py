@@ -45,17 +45,31 @@ _KEYS = ["key", "allowed", "default", "meaning"]
 
 
 def configuration() -> str:
-    """Return a table for every section of a run configuration."""
+    """Return a table for every section of a run configuration for ticks."""
+    return _sections("RunConfig")
+
+
+def bars_configuration() -> str:
+    """Return a table for every section of a run configuration for bars."""
+    return _sections("BarsConfig")
+
+
+def _sections(model: str) -> str:
     from odum_assets.config.schema import json_schema
 
     schema = json_schema()
+    top_level = schema["$defs"][model]
     parts, top = [], []
-    for name, spec in schema["properties"].items():
+    for name, spec in top_level["properties"].items():
         section = _resolved(schema, spec)
         if "properties" not in section:
-            top.append(_row(schema, name, spec, required=name in schema["required"]))
+            top.append(_row(schema, name, spec, required=name in top_level["required"]))
+            item = _resolved(schema, spec.get("items", {}))
+            if "properties" in item:
+                rows = list(_rows(schema, item, ""))
+                parts.append(f"### `{name}[]`\n\n{item['description']}\n\n{_table(_KEYS, rows)}")
             continue
-        optional = "" if name in schema["required"] else " (optional)"
+        optional = "" if name in top_level["required"] else " (optional)"
         rows = list(_rows(schema, section, ""))
         parts.append(f"### `{name}`{optional}\n\n{section['description']}\n\n{_table(_KEYS, rows)}")
     return "\n".join([*parts, f"### Keys of the top level\n\n{_table(_KEYS, top)}"])
@@ -92,9 +106,17 @@ def _rows(schema: Schema, section: Schema, prefix: str) -> Iterator[list[str]]:
         yield _row(schema, f"{prefix}{name}", spec, required=name in required)
         if "discriminator" in spec:
             for kind, ref in spec["discriminator"]["mapping"].items():
-                params = _resolved(schema, _resolved(schema, {"$ref": ref})["properties"]["params"])
-                for inner, value in params["properties"].items():
-                    yield _row(schema, f"{prefix}{name}.params.{inner}", value, kind=kind)
+                member, path = _resolved(schema, {"$ref": ref})["properties"], f"{prefix}{name}"
+                tag = spec["discriminator"]["propertyName"]
+                if "params" in member:
+                    path += ".params"
+                    member = _resolved(schema, member["params"])["properties"]
+                for inner, value in member.items():
+                    if inner != tag:
+                        is_required = "default" not in value
+                        yield _row(
+                            schema, f"{path}.{inner}", value, required=is_required, kind=kind
+                        )
         item = _resolved(schema, spec.get("items", {}))
         if "properties" in item:
             yield from _rows(schema, item, f"{prefix}{name}[].")
@@ -112,7 +134,8 @@ def _allowed(schema: Schema, spec: Schema) -> str:
     spec = _resolved(schema, spec)
     if "discriminator" in spec:
         kinds = ", ".join(f"`{kind}`" for kind in spec["discriminator"]["mapping"])
-        return f"object: `type` ({kinds}) and `params`"
+        tag = spec["discriminator"]["propertyName"]
+        return f"object: `{tag}` ({kinds})" + (" and `params`" if tag == "type" else "")
     if "anyOf" in spec:
         choices = [choice for choice in spec["anyOf"] if choice.get("type") != "null"]
         numeric = [choice for choice in choices if choice.get("type") == "number"]
@@ -281,6 +304,7 @@ def make_targets() -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     "configuration": configuration,
+    "bars configuration": bars_configuration,
     "run configs": run_configs,
     "variables": variables,
     "service variables": service_variables,
