@@ -123,7 +123,8 @@ def test_positions_at_a_time_over_instruments() -> None:
 def test_loss_in_money_over_instruments() -> None:
     stopped = (10_050, 10_060, 9_990, 10_000)
     first = draw({MONDAY: [*RANGE, UP, stopped, INSIDE, INSIDE, INSIDE]})
-    second = replace(draw({MONDAY: [*RANGE, INSIDE, INSIDE, INSIDE, UP, INSIDE]}), instrument="ARCA:EQUITY:QQQ")  # fmt: skip
+    bars = [*RANGE, INSIDE, INSIDE, INSIDE, UP, INSIDE]
+    second = replace(draw({MONDAY: bars}), instrument="ARCA:EQUITY:QQQ")
     for most, entries in ((4.60, [1, 0]), (4.61, [1, 1])):
         strategy, _ = run([first, second], plain(governance={"max_daily_loss": most}))
         assert [len(each.trades) for each in strategy.machines] == entries
@@ -152,7 +153,11 @@ def test_files_agree_with_the_account(tmp_path: Path) -> None:
     assert both["total_trades"] == sum(each["total_trades"] for each in alone) == together.num_rows
     assert both["total_r"] == pytest.approx(sum(each["total_r"] for each in alone))
     assert {path.name for path in tmp_path.iterdir()} == {
-        *(f"{name}_{kind}" for name in ("SPY", "QQQ") for kind in ("trades.parquet", "equity.parquet", "metrics.json")),
+        *(
+            f"{name}_{kind}"
+            for name in ("SPY", "QQQ")
+            for kind in ("trades.parquet", "equity.parquet", "metrics.json")
+        ),
         "all_trades.parquet", "all_trades.csv", "combined_equity.parquet", "sessions.parquet",
         "factor_snapshots.parquet", "orb_metrics.json",
     }  # fmt: skip

@@ -119,7 +119,8 @@ def test_average_directional_index_as_wilder_has_it(study: Study) -> None:
     for row in range(1, len(high)):
         up, down = high[row] - high[row - 1], low[row - 1] - low[row]
         spread = max(high[row], close[row - 1]) - min(low[row], close[row - 1])
-        moves.append((up if up > down and up > 0 else 0, down if down > up and down > 0 else 0, spread))  # fmt: skip
+        moved = (up if up > max(down, 0) else 0, down if down > max(up, 0) else 0)
+        moves.append((*moved, spread))
     smooth = [sum(each[part] for each in moves[:period]) / period for part in range(3)]
     strength: list[float] = []
     adx = None
@@ -155,7 +156,8 @@ def test_average_true_range_is_seeded_by_the_mean() -> None:
 def test_unknown_factors_are_false_and_an_unknown_trend_is_weak() -> None:
     # A first session of 27 bars: nothing but price action and VWAP can be known.
     params = parse_params(merged(PLAIN, merged(ALL, {"factors": {"rel_volume": {"lookback": 30}}})))
-    series = draw({MONDAY: [(10_000 + row, 10_020 + row, 9_990 + row, 10_010 + row, 1_000 * (row + 1)) for row in range(27)]})  # fmt: skip
+    bars = [(10_000 + row, 10_020 + row, 9_990 + row, 10_010 + row) for row in range(27)]
+    series = draw({MONDAY: [(*bar, 1_000 * row) for row, bar in enumerate(bars, 1)]})
     found = prepare_study(series, EQUITY, params)
     for name in ("rel_vol", "profile", "adx"):
         assert not found.factors.long[name].any()
@@ -178,7 +180,8 @@ def test_weights_add_up_and_ties_pass() -> None:
         "weak_trend_required": 0.3,
         "weights": weights,
     }
-    params = parse_params(merged(PLAIN, {"scoring": scoring, "factors": {"rel_volume": {"lookback": 5}}}))  # fmt: skip
+    factors = {"rel_volume": {"lookback": 5}}
+    params = parse_params(merged(PLAIN, {"scoring": scoring, "factors": factors}))
     bars = [(10_000 + row, 10_020 + row, 9_990 + row, 10_010 + row, 1_000) for row in range(9)]
     bars.append((10_020, 10_040, 10_010, 10_030, 5_000))
     found = prepare_study(draw({MONDAY: bars}), EQUITY, params).scores
