@@ -90,8 +90,8 @@ def import_bars(
     )
     with output.waiting(f"Importing {file}"):
         result = import_bars(open_source(file), request, load_settings().raw_root)
-    output.data(_document(request, result))
-    _show(output, request, result)
+    output.data(document_of(request, result))
+    show_import(output, request, result)
 
 
 def fetch(
@@ -147,12 +147,13 @@ def fetch(
             )
             bars = TableBars(f"{symbol} from {source.value}", [fetched.table])
             result = import_bars(bars, request, raw_root)
-        documents.append(_document(request, result))
-        _show(output, request, result)
+        documents.append(document_of(request, result))
+        show_import(output, request, result)
     output.data({"imports": documents})
 
 
-def _document(request: "ImportRequest", result: "ImportResult") -> dict[str, Any]:
+def document_of(request: "ImportRequest", result: "ImportResult") -> dict[str, Any]:
+    """Return what an import did, as a JSON document."""
     return {
         "instrument": request.key,
         "step": result.step,
@@ -172,7 +173,8 @@ def _document(request: "ImportRequest", result: "ImportResult") -> dict[str, Any
     }
 
 
-def _show(output: "Output", request: "ImportRequest", result: "ImportResult") -> None:
+def show_import(output: "Output", request: "ImportRequest", result: "ImportResult") -> None:
+    """Print what an import did."""
     from collections import Counter
 
     from odum_assets.cli.rendering import display_path, escaped, plural

@@ -1,6 +1,7 @@
 """``odum data generate``: sample raw data."""
 
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,6 @@ from odum_assets.cli.options import JsonOption, parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from odum_assets.raw.sample.spec import SampleSpec
 
@@ -41,22 +41,50 @@ def generate(
         bool,
         typer.Option("--irregular", help="Add irregular data: bursts, late rows, skipped ids."),
     ] = False,
+    sessions: Annotated[
+        bool, typer.Option("--sessions", help="One-minute bars of trading sessions instead.")
+    ] = False,
+    ohlcv: Annotated[
+        bool, typer.Option("--ohlcv", help="A CSV of daily bars with crossovers instead.")
+    ] = False,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of --sessions or --ohlcv."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the CSV of --ohlcv goes.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that already exist.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write sample raw data: trades, five-level books and, for perpetuals, tickers.
+    """Write sample raw data: trades, five-level books and, for perpetuals, tickers; or bars.
 
     The files go below UNIFIED_CLOUD_LOCAL_PATH (default: data) and are the same on every machine.
 
     [dim]Examples:[/]
       odum data generate
       odum data generate --days 7 --instrument BINANCE:SPOT_PAIR:BTC-USDT --seed 2
+      odum data generate --sessions --days 60 --set regime=trend_up
+      odum data generate --ohlcv --out bars.csv --set n_days=500 --set ma_crossover_pairs=10/25
     """
+    from odum_assets.cli.bar_sample import DEFAULT_SESSIONS, generate_ohlcv, generate_sessions
     from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.rendering import Output
+
+    if sessions and ohlcv:
+        raise UsageError("--sessions and --ohlcv exclude each other")
+    values = [f"seed={seed}", *(given or [])]
+    if sessions:
+        keys = instrument or DEFAULT_SESSIONS
+        generate_sessions(Output(as_json), keys, start, days, values, overwrite=overwrite)
+        return
+    if ohlcv:
+        generate_ohlcv(Output(as_json), out, values, overwrite=overwrite)
+        return
     from odum_assets.cli.progress import Display
-    from odum_assets.cli.rendering import Output, count, display_path, size, table
+    from odum_assets.cli.rendering import count, display_path, size, table
     from odum_assets.errors import ConfigError
     from odum_assets.raw.sample import DEFAULT_KEYS, SampleSpec, write_sample
     from odum_assets.settings import load_settings
@@ -116,7 +144,6 @@ def _hours(text: str) -> tuple[int, int]:
 def sample_paths(spec: "SampleSpec", root: str) -> "Iterator[Path]":
     """Return where the files of a sample go."""
     from datetime import timedelta
-    from pathlib import Path
 
     from odum_assets.raw.layout import DataType, raw_file_path
 

@@ -123,7 +123,7 @@ class CrossoverSweep:
             "bars": len(series) - self.first,
             "warmup_bars": self.first,
             "bars_sha256": content.hexdigest(),
-            "sessions": int(len(np.unique(self.sessions[self.first :]))),
+            "sessions": len(np.unique(self.sessions[self.first :])),
             "first_close": iso_ns(int(series.close_time[self.first])),
             "last_close": iso_ns(int(series.close_time[-1])),
             "annualization_days": self.config.annualization_days,
@@ -172,7 +172,7 @@ class CrossoverSweep:
             (
                 # NautilusTrader's first quote of a bar comes a nanosecond after its open.
                 int(opens[fill.bar]) + 1,
-                "BUY" if fill.quantity > 0 else "SELL",
+                "buy" if fill.quantity > 0 else "sell",
                 Decimal(abs(fill.quantity)).scaleb(exponent),
                 self.series.price(fill.price),
                 _decimal(fill.fee),

@@ -81,8 +81,13 @@ def crossover(
 
 def test_orcl_2001_ends_at_the_published_977_30(real_data: Path) -> None:
     host, _ = crossover(
-        orcl_2001(real_data), US_EQUITY, fast=10, slow=25, side="long_short",
-        fixed_size=10, balance=1000,
+        orcl_2001(real_data),
+        US_EQUITY,
+        fast=10,
+        slow=25,
+        side="long_short",
+        fixed_size=10,
+        balance=1000,
     )
     assert host.equity == Decimal("977.30")
 

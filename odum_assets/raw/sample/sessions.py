@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REGIMES: Final = ("trend_up", "trend_down", "mean_revert", "choppy")
+SESSIONS: Final = ("us_equity", "cme_index_rth", "cme_eth")
 VOLUME_PROFILES: Final = ("u_shape", "morning_spike", "flat")
 MIXED: Final = "mixed"
 
@@ -41,6 +42,8 @@ class SessionSpec:
 
     Parameters
     ----------
+    session : str
+        Hours by name: ``us_equity``, ``cme_index_rth`` or ``cme_eth``.
     regime : str
         ``trend_up``, ``trend_down``, ``mean_revert``, ``choppy``; ``mixed``: another each date.
     base_price : float
@@ -60,6 +63,7 @@ class SessionSpec:
         If a value cannot be used; the message names it.
     """
 
+    session: str = "us_equity"
     regime: str = MIXED
     base_price: float = 100.0
     volume_profile: str = "u_shape"
@@ -69,7 +73,11 @@ class SessionSpec:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be met."""
-        for name, allowed in (("regime", (MIXED, *REGIMES)), ("volume_profile", VOLUME_PROFILES)):
+        for name, allowed in (
+            ("session", SESSIONS),
+            ("regime", (MIXED, *REGIMES)),
+            ("volume_profile", VOLUME_PROFILES),
+        ):
             if getattr(self, name) not in allowed:
                 text = f"found {getattr(self, name)}, allowed {', '.join(allowed)}"
                 raise ConfigError(f"{name}: {text}")
