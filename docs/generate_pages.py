@@ -140,7 +140,7 @@ def _row(
 ) -> list[str]:
     default = "required" if required else f"`{json.dumps(_number(spec.get('default')))}`"
     meaning = f"{kind}: {spec['description']}" if kind else spec["description"]
-    return [f"`{name}`", _allowed(schema, spec), default, meaning]
+    return [f"`{name}`", _allowed(schema, spec), default, " ".join(meaning.split())]
 
 
 def _allowed(schema: Schema, spec: Schema) -> str:
@@ -207,7 +207,7 @@ def _variables(model: Any) -> str:
 # --- commands -----------------------------------------------------------------------------------
 
 
-_VALUES = {int: "NUMBER", str: "TEXT", bool: ""}
+_VALUES = {int: "NUMBER", float: "NUMBER", str: "TEXT", bool: ""}
 
 
 def overview() -> str:

@@ -1,7 +1,7 @@
 """The parameters of the opening-range breakout, as a configuration spells them.
 
 What belongs here: the keys of ``strategy.params``, their ranges, and rules between them. What does
-not: instruments, sessions, accounts and dates (``study_file`` reads those of a YAML file).
+not: instruments, sessions, accounts and dates (``yaml_file`` reads those of a study).
 """
 
 import re
@@ -104,7 +104,7 @@ class OpeningRangeParams(Section):
     high_norm_vol: Annotated[Number, Field(ge=0, le=2)] = Decimal("0.85")
     """v above it chooses `long_or_minutes`."""
     norm_vol_scale: Literal["none", "sqrt_time"] | None = None
-    """``sqrt_time`` multiplies v by the root of the intraday bars in a session."""
+    """sqrt_time multiplies v by the root of the intraday bars in a session."""
     short_or_minutes: Annotated[Whole, Field(ge=5, le=30)] = 10
     """Length in minutes on quiet days."""
     long_or_minutes: Annotated[Whole, Field(ge=15, le=60)] = 30
@@ -172,7 +172,7 @@ class BufferParams(Section):
     atr_mult: Annotated[Number, Field(ge=0, le=Decimal("0.5"))] = Decimal("0.05")
     """Share of the reference ATR."""
     adaptive: AdaptiveBuffer | None = None
-    """``clip(fixed + scalar * std, min, max)`` in the place of `fixed`."""
+    """clip(fixed + scalar * std, min, max) in the place of `fixed`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -185,7 +185,7 @@ class EntryParams(Section):
     """How a breakout is entered."""
 
     mode: Literal["touch", "close"] = "touch"
-    """``touch``: a stop order rests at the trigger; ``close``: a close at or beyond the trigger
+    """touch: a stop order rests at the trigger; close: a close at or beyond the trigger
     enters at the next open."""
 
 
@@ -323,7 +323,7 @@ class TradeParams(Section):
     extra_stop_buffer: PriceDistance = Decimal("0.05")
     """Price units beyond the edge or the swing."""
     atr_stop_cap_mult: Annotated[Number, Field(gt=0, le=3)] = Decimal("0.8")
-    """Largest distance of ``atr_capped``, in reference ATRs."""
+    """Largest distance of atr_capped, in reference ATRs."""
     partials: Switch = True
     """Take profit in parts; the runner has what is left."""
     t1_r: PositiveMultiple = Decimal(1)
