@@ -97,7 +97,8 @@ def orb(
         output.info(f"converted bars are kept in {settings.catalog_path}, with or without --cache")
     wanted = {name: file.instrument(name) for name in names}
     sources = {each.data_source for each in wanted.values()}
-    if synthetic or sources == {"synthetic"}:
+    is_synthetic = synthetic or sources == {"synthetic"}
+    if is_synthetic:
         settings = _synthetic_settings(settings, output_dir)
         found = _generate(file, wanted, first, last, settings)
     else:
@@ -109,6 +110,12 @@ def orb(
         bars,
         needs_all_bars=validate_or,
     )
+    if is_synthetic:
+        # Whoever runs it again finds the bars.
+        document["environment"] = {
+            "UNIFIED_CLOUD_LOCAL_PATH": settings.raw_root,
+            "DATA_CATALOG_PATH": str(settings.catalog_path),
+        }
     name = _write_configuration(document, list(found), settings)
     for symbol, each in wanted.items():
         if symbol in found and each.symbol != each.proxy_symbol:

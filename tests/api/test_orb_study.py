@@ -120,6 +120,7 @@ def test_the_report_stands_alone(folder: Path, study: dict[str, Any]) -> None:
         figures = study["symbols"][symbol]
         assert f'<data value="{figures["total_r"]!r}"' in text
         assert text.count("<tr>") > figures["total_trades"]
+        assert text.count("time, UTC: 2024-01-0") == text.count("<svg")
 
 
 def test_the_service_gives_what_was_written(
@@ -162,7 +163,7 @@ def test_the_service_gives_what_was_written(
     assert 0 < sample["sample_count"] == len(sample["snapshots"]) <= 50
     stored = service.get(f"/api/config/hash?run_id={run_id}").json
     assert stored["config_hash"] == json.loads((place / "config.json").read_text())["config_hash"]
-    assert run_id in {each["run_id"] for each in service.get("/api/runs").json["runs"]}
+    assert run_id in {each["run_id"] for each in service.get("/api/runs").json}
 
 
 def test_the_service_names_what_it_does_not_have(service: Service, study: dict[str, Any]) -> None:

@@ -124,7 +124,8 @@ def _curves(run: OrbRun, symbol: str, trades: pa.Table) -> list[str]:
     if not trades.num_rows:
         return ["<section><h2>Over time</h2><p>No trades.</p></section>"]
     curve = run.table(f"{symbol}_equity")
-    times = curve["exit_timestamp"].cast(pa.int64()).to_numpy()
+    # The tables have microseconds.
+    times = 1_000 * curve["exit_timestamp"].cast(pa.int64()).to_numpy()
     span = span_of([times])
     total, drawdown = curve["cumulative_r"].to_numpy(), curve["drawdown_r"].to_numpy()
     parts = [
@@ -157,11 +158,12 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _outcomes(sessions: pa.Table) -> list[str]:
-    return [
-        f"not traded: {row['not_traded']}" if row["not_traded"] else
-        f"traded{f', {row["reason"]}' if row['reason'] else ''}, {row['or_minutes']} minutes"
-        for row in sessions.select(["not_traded", "reason", "or_minutes"]).to_pylist()
-    ]  # fmt: skip
+    found = []
+    for row in sessions.select(["not_traded", "reason", "or_minutes"]).to_pylist():
+        words = [row["reason"], f"{row['or_minutes']} minutes"]
+        allowed = ", ".join(["open to entries", *filter(None, words)])
+        found.append(f"not traded: {row['not_traded']}" if row["not_traded"] else allowed)
+    return found
 
 
 def _counts(title: str, head: str, values: Iterable[str]) -> str:
