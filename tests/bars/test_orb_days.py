@@ -18,7 +18,9 @@ from orbdays import (
     trade,
 )
 
+from odum_assets.bars.orb.exits import ClosedBar, Exit
 from odum_assets.bars.orb.machine import State
+from odum_assets.bars.orb.trade import Trade
 
 UP = (10_050, 10_120, 10_050, 10_115)
 """A bar that breaks out above: it enters at 10110."""
@@ -383,3 +385,23 @@ def test_labels_shifted_by_a_bar_change_the_range() -> None:
     wrong = trade(shifted(series, 1), plain()).sessions[0].opening_range
     assert (right.high, wrong.high) == (10_300, 10_100)
     assert (right.ready, wrong.ready) == (4, 3)
+
+
+class Loosen:
+    """An exit rule that asks for a wider stop, and one bar later for the end of the trade."""
+
+    def decide(self, trade: Trade, bar: ClosedBar) -> Exit | None:
+        if bar.close < 10_115:
+            return Exit("given_up")
+        return Exit("loosened", trade.plan.stop - 50)
+
+
+def test_an_exit_rule_is_one_class_and_never_loosens_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("odum_assets.bars.orb.machine.exit_rules", lambda *_: (Loosen(),))
+    bars = [*RANGE, UP, (10_115, 10_120, 10_112, 10_118), (10_118, 10_119, 10_100, 10_105), INSIDE]
+    only = trade(draw({MONDAY: bars}), plain()).trades[0]
+    assert only.stop_final == only.plan.stop
+    assert only.exit_reason == "given_up"
+    assert only.exit_price == INSIDE[0]
