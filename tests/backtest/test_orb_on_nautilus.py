@@ -3,27 +3,19 @@
 import json
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from bar_replay import replayed
-from orbdays import EQUITY, INSIDE, MONDAY, RANGE, TICK, draw, merged, plain, trade
+from orb_replay import run
+from orbdays import INSIDE, MONDAY, RANGE, draw, merged, plain, trade
 from orbmarket import random_bars, weekdays
 
-from odum_assets.backtest.bar_market import BarFeeModel
-from odum_assets.backtest.strategies.orb import OpeningRangeBreakout
-from odum_assets.bars.fees import FeeRule
-from odum_assets.bars.orb.params import OrbParams, parse_params
-from odum_assets.bars.series import BarSeries
-from odum_assets.bars.strategy import BarSetup
+from odum_assets.bars.orb.params import parse_params
 
 UP = (10_050, 10_120, 10_050, 10_115)
-FEES = FeeRule("per_contract", Decimal("0.01"), 2)
-
 WAYS: dict[str, dict[str, Any]] = {
     "touch": {"scoring": {"enabled": False}},
     "scored": {},
@@ -32,38 +24,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "capped": {"scoring": {"enabled": False}, "trade": {"stop_mode": "atr_capped"}},
     "early": {"scoring": {"enabled": False}, "trade": {"move_be_at_r": 0.3, "partials": False}},
 }
-
-
-def run(
-    series: list[BarSeries],
-    params: OrbParams,
-    path: str = "conservative",
-    firsts: list[int] | None = None,
-    **options: Any,
-) -> tuple[OpeningRangeBreakout, Any]:
-    """Run the strategy on NautilusTrader; bars before the first ones are for indicators."""
-    firsts = firsts or [0] * len(series)
-    strategies: list[OpeningRangeBreakout] = []
-
-    def handler(broker: Any) -> Any:
-        host = broker._host
-        if not strategies:
-            setups = [
-                BarSetup(
-                    each.instrument, one, host, each, first, EQUITY.assign(each.close_time), EQUITY,
-                    path, TICK, 1, FEES, params,
-                )
-                for each, one, first in zip(series, host.brokers, firsts, strict=True)
-            ]  # fmt: skip
-            strategies.append(OpeningRangeBreakout(setups))
-        return strategies[0].handlers[host.brokers.index(broker)]
-
-    replay = [
-        each.between(int(each.close_time[first]) - 1, int(each.close_time[-1]))
-        for each, first in zip(series, firsts, strict=True)
-    ]
-    host = replayed(replay, handler, path, fees=BarFeeModel(FEES, "USD"), **options)
-    return strategies[0], host
 
 
 @pytest.mark.parametrize("path", ["conservative", "adaptive"])
