@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from odum_assets.bars.strategy import BarStrategy
+    from odum_assets.config import BarsConfig
 
 BAR_STRATEGIES = {
     "ORB": "odum_assets.backtest.strategies.orb:OpeningRangeBreakout",
@@ -40,6 +41,20 @@ def load_bar_strategy(name: str) -> type[BarStrategy]:
     module, _, attribute = bar_strategy_path(name).partition(":")
     strategy: type[BarStrategy] = getattr(importlib.import_module(module), attribute)
     return strategy
+
+
+def check_bar_strategy(config: BarsConfig) -> None:
+    """Refuse a configuration whose strategy or parameters cannot be used.
+
+    Raises
+    ------
+    BacktestError
+        If the strategy is not known, or a parameter of an instrument is not allowed.
+    """
+    name = config.strategy.name
+    kind = load_bar_strategy(name)
+    for item in config.instruments:
+        bar_strategy_params(kind, config.strategy.params_of(item.id), name)
 
 
 def bar_strategy_params(strategy: type[BarStrategy], values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401

@@ -129,7 +129,7 @@ def run_plan(
 
 def run_plans(
     labels: Sequence[str],
-    plans: Sequence[RunPlan],
+    plans: Sequence[RunPlan | BarPlan],
     work: Path,
     slots: int | Slots,
     progress: Callable[[int, Progress], None],
@@ -140,7 +140,7 @@ def run_plans(
     ----------
     labels : sequence of str
         What each is called in messages.
-    plans : sequence of RunPlan
+    plans : sequence of RunPlan or BarPlan
         The runs; their work folders exist.
     work : Path
         An existing folder for what is said of all of them.

@@ -5,18 +5,23 @@ variants (``config.variants``), processes (``process``), storing results.
 """
 
 import shutil
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from odum_assets.backtest.figures import compute_figures
-from odum_assets.backtest.inputs import plan_of, run_inputs
+from odum_assets.backtest.bar_figures import compute_bar_figures
+from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
+from odum_assets.backtest.bar_plan import BarPlan
+from odum_assets.backtest.figures import RunFigures, compute_figures
+from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.outcome import ReplayOutcome
-from odum_assets.backtest.plan import Progress
+from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.process import ALL, Slots, run_plans
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback
+from odum_assets.catalog import PartitionManifest
 from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
 from odum_assets.settings import Settings
@@ -65,23 +70,21 @@ def completed_variants(
     """
     report = _SweepProgress(len(variants), progress)
     modules: dict[str, str] = {}
-    with run_inputs(request, settings, workspace) as inputs:
-        requests = [replace(inputs.request, config=each.config) for each in variants]
-        plans, curves = [], []
-        for index, each in enumerate(requests):
-            work = inputs.work / f"{index:04d}"
+    is_bars = request.config.bars is not None
+    with (_bar_rows if is_bars else _tick_rows)(request, settings, workspace) as (inputs, planned):
+        requests = [replace(inputs.request, config=variant.config) for variant in variants]
+        works = [inputs.work / f"{index:04d}" for index in range(len(variants))]
+        for work in works:
             work.mkdir()
-            plan, curve_days = plan_of(each, inputs, work)
-            plans.append(plan)
-            curves.append(curve_days)
+        runs = [planned(*run) for run in zip(requests, works, strict=True)]
+        plans = [run.plan for run in runs]
         begun(requests)
 
         def completed(index: int, outcome: ReplayOutcome) -> CompletedRun:
             _check_modules(modules, outcome)
-            figures = compute_figures(plans[index], inputs.prices, outcome)
-            return CompletedRun(
-                requests[index], inputs, plans[index], curves[index], outcome, figures
-            )
+            run = runs[index]
+            figures = run.figures(outcome)
+            return CompletedRun(requests[index], inputs, run.plan, run.curve_days, outcome, figures)
 
         labels = [each.label for each in variants]
         # Closed at once when something is raised: it ends the processes.
@@ -96,6 +99,45 @@ def completed_variants(
                 report.ended(index)
                 # Twenty variants' tables need not lie there at once.
                 shutil.rmtree(plans[index].work, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """The plan of a variant, the days of its volume curve, and what counts its outcome."""
+
+    plan: RunPlan | BarPlan
+    curve_days: list[PartitionManifest]
+    figures: Callable[[ReplayOutcome], RunFigures]
+
+
+type _Rows[Inputs] = tuple[Inputs, Callable[[RunRequest, Path], _Planned]]
+
+
+@contextmanager
+def _tick_rows(
+    request: RunRequest, settings: Settings, workspace: AbstractContextManager[Path]
+) -> Iterator[_Rows[RunInputs | BarInputs]]:
+    with run_inputs(request, settings, workspace) as inputs:
+
+        def planned(variant: RunRequest, work: Path) -> _Planned:
+            plan, curve_days = plan_of(variant, inputs, work)
+            return _Planned(plan, curve_days, partial(compute_figures, plan, inputs.prices))
+
+        yield inputs, planned
+
+
+@contextmanager
+def _bar_rows(
+    request: RunRequest, settings: Settings, workspace: AbstractContextManager[Path]
+) -> Iterator[_Rows[RunInputs | BarInputs]]:
+    with bar_inputs(request, settings, workspace) as inputs:
+
+        def planned(variant: RunRequest, work: Path) -> _Planned:
+            own = replace(inputs, request=variant, work=work)
+            plan = bar_plan_of(own)
+            return _Planned(plan, [], partial(compute_bar_figures, plan, own))
+
+        yield inputs, planned
 
 
 def _check_modules(known: dict[str, str], outcome: ReplayOutcome) -> None:

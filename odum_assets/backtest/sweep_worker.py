@@ -22,15 +22,23 @@ from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from odum_assets.backtest.bar_plan import BarPlan
+from odum_assets.backtest.bar_strategies import check_bar_strategy
 from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import ALL, ALLOWED, LOG, Messages, death
-from odum_assets.backtest.simulation import load_strategy, simulate, strategy_of
+from odum_assets.backtest.simulation import Report, load_strategy, simulate
 from odum_assets.backtest.strategies.sources import StrategySources
-from odum_assets.backtest.worker import replay_to_end, strategy_sources
+from odum_assets.backtest.worker import (
+    Finish,
+    bar_run,
+    replay_to_end,
+    strategy_path,
+    strategy_sources,
+)
 from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import BacktestError, OdumError
@@ -43,7 +51,7 @@ class SweepPlan(BaseModel):
     ----------
     labels : tuple[str, ...]
         What each run is called in messages.
-    plans : tuple[RunPlan, ...]
+    plans : tuple[RunPlan or BarPlan, ...]
         The runs; they differ in nothing that decides which rows are replayed.
     work : Path
         Folder for what is said of all of them, and for how many may go on at one time.
@@ -52,7 +60,7 @@ class SweepPlan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: tuple[str, ...]
-    plans: tuple[RunPlan, ...]
+    plans: tuple[RunPlan | BarPlan, ...]
     work: Path
 
     @model_validator(mode="after")
@@ -68,7 +76,7 @@ def main(arguments: list[str]) -> int:
     sweep = SweepPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
     messages = Messages(int(arguments[0]))
     # Variants that start late run the code that the first ones ran.
-    sources = strategy_sources(strategy_of(plan) for plan in sweep.plans)
+    sources = strategy_sources(strategy_path(plan) for plan in sweep.plans)
     try:
         _check_strategies(sweep)
         _run(sweep, messages, sources)
@@ -78,9 +86,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _data_of(plan: RunPlan) -> str:
+def _data_of(plan: RunPlan | BarPlan) -> str:
     fields = {"catalog", "data_types", "start_ns", "end_ns", "last_row_ns"}
-    return plan.model_dump_json(include=fields)
+    of_bars = {"days", "first_bars", "first_close_ns", "last_close_ns"}
+    return plan.model_dump_json(include=of_bars if isinstance(plan, BarPlan) else fields)
 
 
 def _check_strategies(sweep: SweepPlan) -> None:
@@ -97,7 +106,10 @@ def _check_strategies(sweep: SweepPlan) -> None:
         problems: dict[str, str] = {}
         for label, plan in zip(sweep.labels, sweep.plans, strict=True):
             try:
-                load_strategy(plan)
+                if isinstance(plan, BarPlan):
+                    check_bar_strategy(plan.config)
+                else:
+                    load_strategy(plan)
             except BacktestError as error:
                 problems.setdefault(str(error), label)
         found.write_text(json.dumps(problems), encoding="utf-8")
@@ -111,9 +123,12 @@ def _check_strategies(sweep: SweepPlan) -> None:
 
 def _run(sweep: SweepPlan, messages: Messages, sources: StrategySources) -> None:
     messages.progress(ALL, "load", 0.0, 0, None)
-    for indices in _by_engine(sweep.plans):
+    ticks = {i: plan for i, plan in enumerate(sweep.plans) if isinstance(plan, RunPlan)}
+    for indices in _by_engine(ticks):
         # A process can have one engine only.
         _run_apart(partial(_run_group, sweep, indices, messages, sources), sweep)
+    if len(ticks) < len(sweep.plans):
+        _run_apart(partial(_run_bars, sweep, messages, sources), sweep)
 
 
 def _run_group(
@@ -124,18 +139,15 @@ def _run_group(
     def loaded(done: float) -> None:
         messages.progress(ALL, "load", done, 0, None)
 
-    def work(index: int) -> NoReturn:
-        plan = sweep.plans[index]
-        _print_to(plan.work / LOG)
-        report = partial(messages.progress, index)
-        replay_to_end(
-            plan.work,
-            lambda finish: simulate(plan, loaded_replay(engine, plan), report, finish, sources),
-            partial(messages.refused, index),
-        )
+    def run(plan: RunPlan, report: Report, finish: Finish) -> None:
+        simulate(plan, loaded_replay(engine, plan), report, finish, sources)
 
+    def work(index: int) -> NoReturn:
+        _replay(index, ticks[index].work, partial(run, ticks[index]), messages)
+
+    ticks = {i: plan for i, plan in enumerate(sweep.plans) if isinstance(plan, RunPlan)}
     leave_pandas_out()
-    engine = load_engine(sweep.plans[indices[0]], loaded)
+    engine = load_engine(ticks[indices[0]], loaded)
     # Looking at objects writes to them, and each page written to is a copy.
     gc.collect()
     gc.freeze()
@@ -143,10 +155,36 @@ def _run_group(
     return 0
 
 
-def _by_engine(plans: tuple[RunPlan, ...]) -> list[list[int]]:
+def _run_bars(sweep: SweepPlan, messages: Messages, sources: StrategySources) -> int:
+    """Run the plans on bars: each has an engine of its own, and imports are shared."""
+    leave_pandas_out()
+    runs = {i: bar_run(plan) for i, plan in enumerate(sweep.plans) if isinstance(plan, BarPlan)}
+
+    def work(index: int) -> NoReturn:
+        def run(report: Report, finish: Finish) -> None:
+            runs[index](report, finish, sources)
+
+        _replay(index, sweep.plans[index].work, run, messages)
+
+    gc.collect()
+    gc.freeze()
+    _fork_all([*runs], work, sweep.work / ALLOWED, messages)
+    return 0
+
+
+def _replay(
+    index: int, folder: Path, run: Callable[[Report, Finish], None], messages: Messages
+) -> NoReturn:
+    """Replay a plan in this process, which prints to the plan's log, and end it."""
+    _print_to(folder / LOG)
+    report = partial(messages.progress, index)
+    replay_to_end(folder, partial(run, report), partial(messages.refused, index))
+
+
+def _by_engine(plans: dict[int, RunPlan]) -> list[list[int]]:
     """Return the indices of plans with equal engine settings: those can share an engine."""
     groups: dict[str, list[int]] = {}
-    for index, plan in enumerate(plans):
+    for index, plan in plans.items():
         groups.setdefault(str(engine_config(plan.config)), []).append(index)
     return list(groups.values())
 

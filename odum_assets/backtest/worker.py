@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from odum_assets.backtest.bar_plan import BarPlan, is_bar_plan
 from odum_assets.backtest.bar_strategies import bar_strategy_path
@@ -28,8 +28,8 @@ from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
 
-type _Finish = Callable[[ReplayOutcome], NoReturn]
-type _Run = Callable[[Report, _Finish, StrategySources], None]
+type Finish = Callable[[ReplayOutcome], NoReturn]
+type Run = Callable[[Report, Finish, StrategySources], None]
 
 
 def main(arguments: list[str]) -> None:
@@ -38,31 +38,34 @@ def main(arguments: list[str]) -> None:
     document = read_json(await_task().read_text(encoding="utf-8"))
     messages = Messages(int(arguments[0]))
     report = partial(messages.progress, 0)
-    work, strategy, run = _bar_run(document) if is_bar_plan(document) else _tick_run(document)
-    sources = strategy_sources([strategy])
+    plan = (BarPlan if is_bar_plan(document) else RunPlan).model_validate(document)
+    sources = strategy_sources([strategy_path(plan)])
+    run = bar_run(plan) if isinstance(plan, BarPlan) else _tick_run(plan)
     leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
-    replay_to_end(work, lambda finish: run(report, finish, sources), partial(messages.refused, 0))
-
-
-def _tick_run(document: dict[str, Any]) -> tuple[Path, str, _Run]:
-    """Return the work folder of a plan, the import path of its strategy, and what replays it."""
-    plan = RunPlan.model_validate(document)
-    return (
-        plan.work,
-        strategy_of(plan),
-        lambda report, finish, sources: simulate(plan, streamed(plan), report, finish, sources),
+    replay_to_end(
+        plan.work, lambda finish: run(report, finish, sources), partial(messages.refused, 0)
     )
 
 
-def _bar_run(document: dict[str, Any]) -> tuple[Path, str, _Run]:
-    """Return the same of a plan on bars."""
+def strategy_path(plan: RunPlan | BarPlan) -> str:
+    """Return the import path of a plan's strategy."""
+    if isinstance(plan, BarPlan):
+        return bar_strategy_path(plan.config.strategy.name)
+    return strategy_of(plan)
+
+
+def _tick_run(plan: RunPlan) -> Run:
+    return lambda report, finish, sources: simulate(plan, streamed(plan), report, finish, sources)
+
+
+def bar_run(plan: BarPlan) -> Run:
+    """Return what replays a plan on bars; it is imported before the process is forked."""
     from odum_assets.backtest.bar_simulation import simulate_bars
 
-    plan = BarPlan.model_validate(document)
-    return plan.work, bar_strategy_path(plan.config.strategy.name), partial(simulate_bars, plan)
+    return partial(simulate_bars, plan)
 
 
 def strategy_sources(strategies: Iterable[str]) -> StrategySources:
@@ -74,7 +77,7 @@ def strategy_sources(strategies: Iterable[str]) -> StrategySources:
 
 
 def replay_to_end(
-    work: Path, run: Callable[[_Finish], None], refuse: Callable[[str], None]
+    work: Path, run: Callable[[Finish], None], refuse: Callable[[str], None]
 ) -> NoReturn:
     """Replay, write down the outcome or tell why the run is refused, and end the process.
 

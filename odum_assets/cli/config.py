@@ -83,15 +83,18 @@ def _validated(
 
 def _strategy_problems(loaded: "LoadedConfig") -> list[str]:
     """Return why a strategy of one's own cannot be run: its class, its parameters."""
-    if loaded.bars is not None or loaded.ticks.strategy.path is None:
+    if loaded.bars is None and loaded.ticks.strategy.path is None:
         return []
+    from odum_assets.backtest.bar_strategies import check_bar_strategy
     from odum_assets.backtest.strategies.loading import load_strategy_class
     from odum_assets.backtest.strategies.params import strategy_params
     from odum_assets.errors import BacktestError
 
     try:
-        path = loaded.ticks.strategy.path
-        strategy_params(load_strategy_class(path), loaded.ticks.strategy.params, path)
+        if loaded.bars is not None:
+            check_bar_strategy(loaded.bars)
+        elif (path := loaded.ticks.strategy.path) is not None:
+            strategy_params(load_strategy_class(path), loaded.ticks.strategy.params, path)
     except BacktestError as error:
         return [f"{loaded.path}: {line.strip()}" for line in str(error).splitlines()]
     return []
