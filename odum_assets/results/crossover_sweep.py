@@ -379,8 +379,8 @@ def _item(name: str, config: BarsConfig, instrument: str | None) -> BarInstrumen
     for item in config.instruments:
         if instrument in (item.id, str(item.key)):
             return item
-    found = "has several instruments" if instrument is None else f"has no {instrument}"
-    raise ConfigError(f"{name}: {found}; name one with --instrument: {', '.join(ids)}")
+    problem = "has several instruments" if instrument is None else f"has no {instrument}"
+    raise ConfigError(f"{name}: {problem}; name one with --instrument: {', '.join(ids)}")
 
 
 def _values(config: BarsConfig, item: BarInstrumentConfig, pair: Pair) -> dict[str, Any]:

@@ -62,8 +62,8 @@ def test_a_thousand_variants(benchmark: Any, tmp_path: Path, measurements: Measu
     plain = (time.perf_counter() - started) * len(PAIRS) / PANDAS_VARIANTS
     final = table["final_equity"].to_numpy()[:PANDAS_VARIANTS]
     drawdown = table["max_drawdown_pct"].to_numpy()[:PANDAS_VARIANTS]
-    assert np.allclose([each.iloc[-1] for each in equity], final, rtol=0, atol=0.005 + 1e-6)
-    falls = [100 * (each / each.cummax().clip(lower=BALANCE) - 1).min() for each in equity]
+    assert np.allclose([curve.iloc[-1] for curve in equity], final, rtol=0, atol=0.005 + 1e-6)
+    falls = [100 * (curve / curve.cummax().clip(lower=BALANCE) - 1).min() for curve in equity]
     assert np.allclose(falls, drawdown, atol=1e-6)
     first = _first_call(tmp_path)
     measurements.add(
@@ -109,9 +109,9 @@ def _first_call(folder: Path) -> float:
         "import time\n"
         "import test_vsweep_benchmark as measured\n"
         "series = measured.random_series(1, measured.BARS, price=40_000)\n"
-        "made = time.perf_counter()\n"
+        "ready = time.perf_counter()\n"
         "measured._grid(series).figures(measured.PAIRS)\n"
-        "print(time.perf_counter() - made)\n"
+        "print(time.perf_counter() - ready)\n"
     )
     tests = Path(__file__).parents[1]
     paths = [str(tests / name) for name in ("benchmarks", "vectorized")]

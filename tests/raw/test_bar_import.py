@@ -268,8 +268,8 @@ def test_rows_on_the_disk_are_those_in_memory(tmp_path: Path) -> None:
     partitions = rows[:, 0] // 10
     spilling, holding = Collected(tmp_path, held_rows=90), Collected(tmp_path)
     for block in np.array_split(np.arange(1_000), 40):
-        for each in (spilling, holding):
-            each.add(partitions[block], rows[block])
+        for collected in (spilling, holding):
+            collected.add(partitions[block], rows[block])
     assert any(tmp_path.glob("*.npy"))
     assert list(spilling) == list(holding) == [0, 1, 2, 3, 4]
     for partition in holding:

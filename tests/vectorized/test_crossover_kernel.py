@@ -130,8 +130,8 @@ def test_every_fill_is_that_of_the_plain_simulator(seed: int) -> None:
         (f.bar, f.quantity, f.price, f.fee) for f in plain.fills
     ]
     row = _row(grid, fast, slow)
-    wins = [each for each in plain.results if each > 0]
-    lost = -sum(each for each in plain.results if each < 0)
+    wins = [result for result in plain.results if result > 0]
+    lost = -sum(result for result in plain.results if result < 0)
     assert row["fills"] == len(plain.fills)
     assert row["trades"] == len(plain.results)
     assert row["fees"] == pytest.approx(float(sum(fill.fee for fill in plain.fills)))
@@ -188,8 +188,8 @@ def test_later_bars_change_no_fill_before_them() -> None:
             for column in (series.open, series.high, series.low, series.close)
         ]
         other = series_of(series.close_time, np.stack(columns))
-        found = _grid(other, terms).fills(4, 11)
-        assert [f for f in found if f.bar < cut] == [f for f in whole if f.bar < cut]
+        changed = _grid(other, terms).fills(4, 11)
+        assert [f for f in changed if f.bar < cut] == [f for f in whole if f.bar < cut]
 
 
 def test_no_fill_comes_before_its_crossing_is_closed() -> None:

@@ -107,12 +107,12 @@ def _compare(
     series: BarSeries, terms: Terms, fast: int, slow: int, rules: SessionRules = EVERY_DATE
 ) -> int:
     grid = CrossoverGrid(series, np.arange(len(series)), 0, terms, 252)
-    found, equity = _event_driven(series, terms, fast, slow, rules)
+    replayed_fills, equity = _event_driven(series, terms, fast, slow, rules)
     fills = grid.fills(fast, slow)
-    assert [(fill.bar, fill.quantity, fill.price) for fill in fills] == found
+    assert [(fill.bar, fill.quantity, fill.price) for fill in fills] == replayed_fills
     (final,) = grid.figures([(fast, slow)])["final_equity"].to_pylist()
     assert final == pytest.approx(float(equity), rel=1e-12)
-    return len(found)
+    return len(replayed_fills)
 
 
 def _random_case(seed: int) -> tuple[BarSeries, Terms, int, int]:

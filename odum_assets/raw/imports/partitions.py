@@ -109,8 +109,8 @@ class Collected:
     def add(self, partitions: NDArray[np.int64], rows: Rows) -> None:
         """Take rows, each of a partition."""
         order = np.argsort(partitions, kind="stable")
-        found, starts = np.unique(partitions[order], return_index=True)
-        for partition, block in zip(found.tolist(), np.split(rows[order], starts[1:]), strict=True):
+        keys, starts = np.unique(partitions[order], return_index=True)
+        for partition, block in zip(keys.tolist(), np.split(rows[order], starts[1:]), strict=True):
             self._held.setdefault(partition, []).append(block)
         self._count += len(rows)
         if self._count > self._held_rows:

@@ -175,23 +175,29 @@ class _Import:
         if layout is None:
             text = f" {self._rejects.text()}" if read else ""
             raise DataError(f"{self._source.name}: has no rows with a readable time.{text}")
-        accepted, repeated = self._accepted(layout)
-        self._refuse_rejects(read, accepted)
+        self._refuse_rejects(read)
         staged = Staged(layout, self._scratch, self._request.overwrite)
-        for partition, rows in accepted.items():
-            staged.add(partition, rows)
-        parts = list(accepted.values())
+        repeated = written = 0
+        bounds: list[int] = []
+        for partition in self._collected:
+            rows, again = self._collapsed(layout, partition)
+            repeated += again
+            if len(rows):
+                staged.add(partition, rows)
+                written += len(rows)
+                bounds += [int(rows[0, 0]), int(rows[-1, 0])]
+        self._refuse_rejects(read, has_bars=bool(bounds))
         return ImportResult(
             step=layout.step,
             files=staged.publish(),
             read=read,
-            written=sum(map(len, parts)),
+            written=written,
             repeated=repeated,
             rejected={reason.value: count for reason, count in self._rejects.counts.most_common()},
             examples=self._rejects.examples,
             ignored=self._source.ignored,
-            first=layout.moment(int(parts[0][0, 0])),
-            last=layout.moment(int(parts[-1][-1, 0])),
+            first=layout.moment(bounds[0]),
+            last=layout.moment(bounds[-1]),
         )
 
     def _take(self, batch: pa.RecordBatch, first_row: int) -> None:
@@ -204,7 +210,7 @@ class _Import:
         if self._layout is None and not codes.all():
             self._layout = self._recognize(times)
         if self._layout is not None:
-            moments, partitions = self._place(self._layout, times)
+            moments, partitions = self._locate(self._layout, times)
             check_rows(numbers, codes)
             good = codes == 0
             # Zero has two doubles; as bits of a row they must be equal.
@@ -223,7 +229,7 @@ class _Import:
         self._offset = int(offsets[np.argmax(counts)])
         return Layout(self._raw_root, self._key, step, request.label)
 
-    def _place(self, layout: Layout, times: Times) -> tuple[Int64s, Int64s]:
+    def _locate(self, layout: Layout, times: Times) -> tuple[Int64s, Int64s]:
         """Return times as raw files have them, and the partition of each row."""
         is_end = layout.label == "end"
         if layout.is_daily:
@@ -241,24 +247,18 @@ class _Import:
         times.reasons[off] = Reason.OFF_STEP.code
         return times.utc, (times.utc - grid * is_end) // DAY_NS
 
-    def _accepted(self, layout: Layout) -> tuple[dict[int, Int64s], int]:
-        """Return the rows of each partition, each time once, and how many were repetitions."""
-        accepted: dict[int, Int64s] = {}
-        repeated = 0
-        for partition in self._collected:
-            rows, again, contradictions = collapse(self._collected.rows(partition))
-            repeated += again
-            if len(contradictions):
-                self._rejects.counts[Reason.CONTRADICTION] += len(contradictions)
-                moment = layout.moment(int(contradictions[0, 0]))
-                self._rejects.examples.append(f"{moment}: {Reason.CONTRADICTION.value}")
-            if len(rows):
-                accepted[partition] = rows
-        return accepted, repeated
+    def _collapsed(self, layout: Layout, partition: int) -> tuple[Int64s, int]:
+        """Return the rows of a partition, each time once, and how many were repetitions."""
+        rows, repeated, contradictions = collapse(self._collected.rows(partition))
+        if len(contradictions):
+            self._rejects.counts[Reason.CONTRADICTION] += len(contradictions)
+            moment = layout.moment(int(contradictions[0, 0]))
+            self._rejects.examples.append(f"{moment}: {Reason.CONTRADICTION.value}")
+        return rows, repeated
 
-    def _refuse_rejects(self, read: int, accepted: dict[int, Int64s]) -> None:
+    def _refuse_rejects(self, read: int, *, has_bars: bool = True) -> None:
         rejected, limit = self._rejects.counts.total(), self._request.max_reject_ratio
-        if accepted and rejected <= limit * read:
+        if has_bars and rejected <= limit * read:
             return
         raise DataError(
             f"{self._source.name}: {rejected:,} of {read:,} rows are no bars, allowed {limit:.1%}; "

@@ -204,9 +204,9 @@ def _moments(text: Any, zone: str | None) -> Any:  # noqa: ANN401
 
 def _moment(text: str | None, zone: str | None) -> str | None:
     try:
-        found = None if text is None else datetime.fromisoformat(text)
+        moment = None if text is None else datetime.fromisoformat(text)
     except ValueError:
         return None
-    if found is None or not 1678 <= found.year <= 2261:
+    if moment is None or not 1678 <= moment.year <= 2261:
         return None
-    return text if zone is None else found.astimezone(UTC).isoformat()
+    return text if zone is None else moment.astimezone(UTC).isoformat()
