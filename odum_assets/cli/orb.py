@@ -96,8 +96,7 @@ def orb(
     if cache and cache_dir is None:
         output.info(f"converted bars are kept in {settings.catalog_path}, with or without --cache")
     wanted = {name: file.instrument(name) for name in names}
-    sources = {each.data_source for each in wanted.values()}
-    is_synthetic = synthetic or sources == {"synthetic"}
+    is_synthetic = synthetic or _wants_synthetic(wanted)
     if is_synthetic:
         settings = _synthetic_settings(settings, output_dir)
         found = _generate(file, wanted, first, last, settings)
@@ -117,12 +116,19 @@ def orb(
             "DATA_CATALOG_PATH": str(settings.catalog_path),
         }
     name = _write_configuration(document, list(found), settings)
-    for symbol, each in wanted.items():
-        if symbol in found and each.symbol != each.proxy_symbol:
-            output.info(f"DATA_MODE: PROXY: {each.proxy_symbol} is traded for {each.symbol}")
+    proxies = {
+        each.symbol: each.proxy_symbol
+        for symbol, each in wanted.items()
+        if symbol in found and each.symbol != each.proxy_symbol
+    }
+    for symbol, proxy in proxies.items():
+        output.info(f"DATA_MODE: PROXY: {proxy} is traded for {symbol}")
+    modes = {"SYNTHETIC": is_synthetic, "PROXY": bool(proxies)}
+    mode = next((name for name, is_so in modes.items() if is_so), "DIRECT")
     entry = _run(name, first, last, settings, output)
     is_verbose = verbose or file.study.log_level == "DEBUG"
-    folder = _export(entry, file, document, output_dir, report=report)
+    written = {"data_mode": mode, "proxies": proxies, "configuration": document}
+    folder = _export(entry, file, written, output_dir, report=report)
     _show(output, entry, folder, is_verbose=is_verbose)
 
 
@@ -140,6 +146,24 @@ def _dates(file: "StudyFile", start: date | None, end: date | None) -> tuple[dat
 
 
 # --- bars ---------------------------------------------------------------------------------------
+
+
+def _wants_synthetic(wanted: "Mapping[str, StudyInstrument]") -> bool:
+    """Return whether the file asks for generated bars.
+
+    Raises
+    ------
+    ConfigError
+        If it does so for some symbols only.
+    """
+    from odum_assets.errors import ConfigError
+
+    sources = {each.data_source for each in wanted.values()}
+    if "synthetic" in sources and len(sources) > 1:
+        raise ConfigError(
+            f"instruments: {', '.join(wanted)} have generated and real bars; run them apart"
+        )
+    return sources == {"synthetic"}
 
 
 def _find_bars(
@@ -319,7 +343,7 @@ def _run(
 def _export(
     entry: "ResultEntry",
     file: "StudyFile",
-    document: Mapping[str, Any],
+    written: Mapping[str, Any],
     output_dir: Path,
     *,
     report: bool,
@@ -331,7 +355,7 @@ def _export(
     return export_study(
         entry,
         output_dir / entry.run_id,
-        {**metadata, "configuration": document},
+        {**metadata, **written},
         with_reports=report,
         with_log=file.study.log_to_file,
     )
@@ -344,7 +368,13 @@ def _show(output: "Output", entry: "ResultEntry", folder: Path, *, is_verbose: b
     run = OrbRun(entry)
     symbols, together = run.symbol_metrics(), run.metrics()
     output.data(
-        {"run_id": entry.run_id, "folder": str(folder), "symbols": symbols, "total": together}
+        {
+            "run_id": entry.run_id,
+            "folder": str(folder),
+            "net_pnl": run.net_pnl(),
+            "symbols": symbols,
+            "total": together,
+        }
     )
     if is_verbose:
         for line in run.log_lines():

@@ -90,12 +90,15 @@ def test_files_of_a_study(folder: Path, study: dict[str, Any]) -> None:
         assert alone == figures
         assert set(figures) >= FIGURES
     assert study["total"]["total_r"] == pytest.approx(sum(each["realized_r"] for each in trades))
+    # Fees of every fill as the account had them.
+    assert sum(each["fees"] for each in trades) > 0
+    assert sum(each["pnl"] for each in trades) == pytest.approx(study["net_pnl"], abs=1e-9)
     with (place / "all_trades.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [each["trade_id"] for each in lines] == [each["trade_id"] for each in trades]
     assert json.loads(lines[0]["factors"]).keys() == trades[0]["factors"].keys()
     config = json.loads((place / "config.json").read_text())
-    assert config["name"] == "small_study"
+    assert (config["name"], config["data_mode"]) == ("small_study", "SYNTHETIC")
     assert config["configuration"]["strategy"]["params"]["orb"]["min_coverage"] == 1
 
 
