@@ -214,8 +214,10 @@ class NautilusBroker:
     def refused(self, name: str) -> None:
         """Take note that an order ended without a fill."""
         leg = self._by_order.pop(name, None)
-        if leg is not None and not leg.is_open:
-            self._legs.pop(leg.plan.leg, None)
+        if leg is not None:
+            leg.orders = {role: each for role, each in leg.orders.items() if each != name}
+            if not leg.is_open:
+                self._legs.pop(leg.plan.leg, None)
         self.ended(name)
 
     def filled(self, name: str, order: PathOrder, price: int, time: int) -> None:
