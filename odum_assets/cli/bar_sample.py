@@ -79,7 +79,9 @@ def generate_ohlcv(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.tmp")
-        pa_csv.write_csv(bars, unfinished, pa_csv.WriteOptions(quoting_style="none", quoting_header="none"))
+        # The stubs do not know the header's quotes yet.
+        plain: dict[str, Any] = {"quoting_style": "none", "quoting_header": "none"}
+        pa_csv.write_csv(bars, unfinished, pa_csv.WriteOptions(**plain))
         unfinished.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error

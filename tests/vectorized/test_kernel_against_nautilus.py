@@ -77,7 +77,7 @@ def _event_driven(
         series,
         factory,
         instruments=[_pair(terms)],
-        fees=BarFeeModel(terms.fees),
+        fees=BarFeeModel(terms.fees, "USD"),
         balance=int(terms.starting_balance),
         slippage=str(terms.slippage),
     )
