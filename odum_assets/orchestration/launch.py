@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,32 +76,33 @@ class LaunchResult:
     canceled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
-    """The project and its definitions, made once per process.
+    """The project and its definitions.
 
     Parameters
     ----------
     project : Project
         Settings and configurations.
-    definitions : dg.Definitions
-        The graph.
     """
 
     project: Project
-    definitions: dg.Definitions
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """Return the graph; it is built when something is run."""
+        return definitions_of(self.project)
 
 
 def load_graph(settings: Settings) -> Graph:
-    """Read the configurations and build the graph.
+    """Read the configurations; the graph of them is built when something is run.
 
     Raises
     ------
     ConfigError
         If the folder of configurations cannot be used.
     """
-    project = replace(load_project(settings), is_local=True)
-    return Graph(project, definitions_of(project))
+    return Graph(replace(load_project(settings), is_local=True))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Only spelling belongs here. A name that a user sees in the UI or types on the co
 in one place, so that it cannot come out differently in two.
 """
 
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -84,7 +85,10 @@ def catalog_code_version(loaded: LoadedConfig, key: InstrumentKey, data_type: Da
 
 def backtest_code_version(loaded: LoadedConfig) -> str:
     """Return what, besides the catalog, decides a result: engine, package and configuration."""
-    return (
-        f"odum {version('odum-assets')}, nautilus {version('nautilus_trader')}, "
-        f"config {loaded.content_hash[:12]}"
-    )
+    return f"{_versions()}, config {loaded.content_hash[:12]}"
+
+
+@cache
+def _versions() -> str:
+    # Reading a package's metadata takes milliseconds, and every asset asks.
+    return f"odum {version('odum-assets')}, nautilus {version('nautilus_trader')}"
