@@ -23,7 +23,7 @@ _STEPS = ("1m", "5m", "15m")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BarFiles:
     """Bars of a symbol: the instrument key, the step, and the label if a configuration has it."""
 
     key: str
@@ -99,13 +99,13 @@ def orb(
     is_synthetic = synthetic or _wants_synthetic(wanted)
     if is_synthetic:
         settings = _synthetic_settings(settings, output_dir)
-        found = _generate(file, wanted, first, last, settings)
+        available = _generate(file, wanted, first, last, settings)
     else:
-        found = _find_bars(wanted, first, last, settings, output)
-    bars = _bars_section(file, found)
+        available = _find_bars(wanted, first, last, settings, output)
+    bars = _bars_section(file, available)
     document = run_configuration(
         file,
-        {found[name].key: wanted[name] for name in found},
+        {available[name].key: wanted[name] for name in available},
         bars,
         needs_all_bars=validate_or,
     )
@@ -115,11 +115,11 @@ def orb(
             "UNIFIED_CLOUD_LOCAL_PATH": settings.raw_root,
             "DATA_CATALOG_PATH": str(settings.catalog_path),
         }
-    name = _write_configuration(document, list(found), settings)
+    name = _write_configuration(document, list(available), settings)
     proxies = {
-        each.symbol: each.proxy_symbol
-        for symbol, each in wanted.items()
-        if symbol in found and each.symbol != each.proxy_symbol
+        instrument.symbol: instrument.proxy_symbol
+        for symbol, instrument in wanted.items()
+        if symbol in available and instrument.symbol != instrument.proxy_symbol
     }
     for symbol, proxy in proxies.items():
         output.info(f"DATA_MODE: PROXY: {proxy} is traded for {symbol}")
@@ -158,7 +158,7 @@ def _wants_synthetic(wanted: "Mapping[str, StudyInstrument]") -> bool:
     """
     from odum_assets.errors import ConfigError
 
-    sources = {each.data_source for each in wanted.values()}
+    sources = {instrument.data_source for instrument in wanted.values()}
     if "synthetic" in sources and len(sources) > 1:
         raise ConfigError(
             f"instruments: {', '.join(wanted)} have generated and real bars; run them apart"
@@ -172,7 +172,7 @@ def _find_bars(
     last: date,
     settings: "Settings",
     output: "Output",
-) -> dict[str, Found]:
+) -> dict[str, BarFiles]:
     """Return the bars of each symbol that has any; the others are named.
 
     Raises
@@ -182,44 +182,46 @@ def _find_bars(
     """
     from odum_assets.errors import UnavailableDataError
 
-    found: dict[str, Found] = {}
-    for name, each in wanted.items():
-        match = _of_configurations(each, settings) or _of_raw_files(each, first, last, settings)
+    available: dict[str, BarFiles] = {}
+    for name, instrument in wanted.items():
+        match = _of_configurations(instrument, settings) or _of_raw_files(
+            instrument, first, last, settings
+        )
         if match is not None:
-            found[name] = match
+            available[name] = match
             continue
         output.warn(
             f"{name}: there are no bars from {first} to {last}; expected "
             f"{settings.raw_root}/raw_tick_data/by_date/day-{first}/data_type-bars_1m/"
-            f"VENUE:EQUITY:{each.proxy_symbol}.parquet. odum data import-bars writes such files; "
-            "--synthetic needs none"
+            f"VENUE:EQUITY:{instrument.proxy_symbol}.parquet. odum data import-bars writes such "
+            "files; --synthetic needs none"
         )
-    if not found:
+    if not available:
         raise UnavailableDataError("missing-data", "none of the symbols has bars")
-    return found
+    return available
 
 
-def _matches(each: "StudyInstrument", key: str) -> bool:
-    if each.instrument is not None or ":" in each.proxy_symbol:
-        return key == (each.instrument or each.proxy_symbol)
-    return key.rpartition(":")[2] == each.proxy_symbol
+def _matches(instrument: "StudyInstrument", key: str) -> bool:
+    if instrument.instrument is not None or ":" in instrument.proxy_symbol:
+        return key == (instrument.instrument or instrument.proxy_symbol)
+    return key.rpartition(":")[2] == instrument.proxy_symbol
 
 
-def _of_configurations(each: "StudyInstrument", settings: "Settings") -> Found | None:
+def _of_configurations(instrument: "StudyInstrument", settings: "Settings") -> BarFiles | None:
     """Return the bars that a configuration of the folder reads."""
     from odum_assets.config.folder import read_folder
 
     for loaded in read_folder(settings).configs if settings.configs_path.is_dir() else []:
         if loaded.bars is not None and not loaded.bars.bars.is_daily:
             for item in loaded.bars.instruments:
-                if _matches(each, str(item.key)):
-                    return Found(str(item.key), loaded.bars.bars.step, loaded.bars.bars.label)
+                if _matches(instrument, str(item.key)):
+                    return BarFiles(str(item.key), loaded.bars.bars.step, loaded.bars.bars.label)
     return None
 
 
 def _of_raw_files(
-    each: "StudyInstrument", first: date, last: date, settings: "Settings"
-) -> Found | None:
+    instrument: "StudyInstrument", first: date, last: date, settings: "Settings"
+) -> BarFiles | None:
     """Return the bars of the shortest step that have a raw file in a range of days."""
     from odum_assets.raw.layout import list_days, list_raw_files
 
@@ -229,15 +231,15 @@ def _of_raw_files(
         keys = {
             file.data_type.step: file.key_text
             for file in list_raw_files(settings.raw_root, day=day)
-            if file.data_type.is_bars and _matches(each, file.key_text)
+            if file.data_type.is_bars and _matches(instrument, file.key_text)
         }
         for step in _STEPS:
             if step in keys:
-                return Found(keys[step], step, None)
+                return BarFiles(keys[step], step, None)
     return None
 
 
-def _bars_section(file: "StudyFile", found: Mapping[str, Found]) -> dict[str, Any]:
+def _bars_section(file: "StudyFile", available: Mapping[str, BarFiles]) -> dict[str, Any]:
     """Return the section ``bars``; all symbols have the same step and label.
 
     Raises
@@ -248,12 +250,12 @@ def _bars_section(file: "StudyFile", found: Mapping[str, Found]) -> dict[str, An
     from odum_assets.errors import ConfigError
 
     given = file.study.bars
-    steps = {given.step or each.step for each in found.values()}
-    labels = {given.label or each.label for each in found.values()} - {None}
+    steps = {given.step or files.step for files in available.values()}
+    labels = {given.label or files.label for files in available.values()} - {None}
     if len(steps) > 1 or len(labels) > 1:
         raise ConfigError(
-            f"{', '.join(found)} have bars of different steps or labels; run them apart, or give "
-            "bars.step and bars.label in the YAML file"
+            f"{', '.join(available)} have bars of different steps or labels; run them apart, or "
+            "give bars.step and bars.label in the YAML file"
         )
     if not labels:
         raise ConfigError(
@@ -286,7 +288,7 @@ def _generate(
     first: date,
     last: date,
     settings: "Settings",
-) -> dict[str, Found]:
+) -> dict[str, BarFiles]:
     """Generate bars of every symbol: those of a date follow from seed, symbol and date."""
     from odum_assets.bars.sessions import SessionRules
     from odum_assets.config.sections.session import SessionConfig
@@ -294,17 +296,17 @@ def _generate(
     from odum_assets.raw.imports.source import TableBars
     from odum_assets.raw.sample.sessions import SessionSpec, make_sessions
 
-    found = {}
-    for name, each in wanted.items():
-        symbol = each.proxy_symbol
-        key = each.instrument or (symbol if ":" in symbol else f"ARCA:EQUITY:{symbol}")
-        rules = SessionRules.of(SessionConfig.model_validate(each.session))
-        spec = SessionSpec(seed=file.study.backtest.random_seed, tick=float(each.tick_size))
+    available = {}
+    for name, instrument in wanted.items():
+        symbol = instrument.proxy_symbol
+        key = instrument.instrument or (symbol if ":" in symbol else f"ARCA:EQUITY:{symbol}")
+        rules = SessionRules.of(SessionConfig.model_validate(instrument.session))
+        spec = SessionSpec(seed=file.study.backtest.random_seed, tick=float(instrument.tick_size))
         table = make_sessions(spec, symbol, first - _WARMUP, last, rules.bounds)
         request = ImportRequest(key, "end", step="1m", overwrite=True)
         import_bars(TableBars(f"synthetic {symbol}", [table]), request, settings.raw_root)
-        found[name] = Found(key, "1m", "end")
-    return found
+        available[name] = BarFiles(key, "1m", "end")
+    return available
 
 
 # --- the run ------------------------------------------------------------------------------------

@@ -56,15 +56,15 @@ def study(folder: Path) -> dict[str, Any]:
         "--validate-or", "--verbose", "--cache",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    found: dict[str, Any] = json.loads(ran.stdout)
-    return found
+    result: dict[str, Any] = json.loads(ran.stdout)
+    return result
 
 
 @pytest.fixture(scope="module")
 def service(folder: Path, study: dict[str, Any]) -> Iterator[Service]:
     assert study["run_id"]
-    with serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9") as found:
-        yield found
+    with serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9") as result:
+        yield result
 
 
 def test_files_of_a_study(folder: Path, study: dict[str, Any]) -> None:
@@ -89,13 +89,13 @@ def test_files_of_a_study(folder: Path, study: dict[str, Any]) -> None:
         alone = json.loads((place / f"{name}_metrics.json").read_text())
         assert alone == figures
         assert set(figures) >= FIGURES
-    assert study["total"]["total_r"] == pytest.approx(sum(each["realized_r"] for each in trades))
+    assert study["total"]["total_r"] == pytest.approx(sum(item["realized_r"] for item in trades))
     # Fees of every fill as the account had them.
-    assert sum(each["fees"] for each in trades) > 0
-    assert sum(each["pnl"] for each in trades) == pytest.approx(study["net_pnl"], abs=1e-9)
+    assert sum(item["fees"] for item in trades) > 0
+    assert sum(item["pnl"] for item in trades) == pytest.approx(study["net_pnl"], abs=1e-9)
     with (place / "all_trades.csv").open() as file:
         lines = list(csv.DictReader(file))
-    assert [each["trade_id"] for each in lines] == [each["trade_id"] for each in trades]
+    assert [item["trade_id"] for item in lines] == [item["trade_id"] for item in trades]
     assert json.loads(lines[0]["factors"]).keys() == trades[0]["factors"].keys()
     config = json.loads((place / "config.json").read_text())
     assert (config["name"], config["data_mode"]) == ("small_study", "SYNTHETIC")
@@ -140,13 +140,13 @@ def test_the_service_gives_what_was_written(
         assert given["confluence_score"] == stored["score"]
         assert given["factors"] == stored["factors"]
     longs = service.get(f"/api/trades?run_id={run_id}&symbol=spy&direction=long").json
-    assert [each["trade_id"] for each in longs] == [
-        each["trade_id"]
-        for each in trades
-        if (each["symbol"], each["direction"]) == ("SPY", "long")
+    assert [item["trade_id"] for item in longs] == [
+        item["trade_id"]
+        for item in trades
+        if (item["symbol"], item["direction"]) == ("SPY", "long")
     ]
     page = service.get(f"/api/trades?run_id={run_id}&limit=1&offset=1").json
-    assert [each["trade_id"] for each in page] == [trades[1]["trade_id"]]
+    assert [item["trade_id"] for item in page] == [trades[1]["trade_id"]]
 
     core = service.get(f"/api/metrics/core?run_id={run_id}").json["metrics"]
     assert {name: core[name] for name in FIGURES} == {
@@ -161,12 +161,12 @@ def test_the_service_gives_what_was_written(
     assert alone["final_r"] == pytest.approx(study["symbols"]["QQQ"]["total_r"])
     attribution = service.get(f"/api/attribution?run_id={run_id}").json
     assert attribution["factor_attribution"] == study["total"]["factor_attribution"]
-    assert sum(each["count"] for each in attribution["score_buckets"]) == len(trades)
+    assert sum(item["count"] for item in attribution["score_buckets"]) == len(trades)
     sample = service.get(f"/api/factors/sample?run_id={run_id}&limit=50").json
     assert 0 < sample["sample_count"] == len(sample["snapshots"]) <= 50
     stored = service.get(f"/api/config/hash?run_id={run_id}").json
     assert stored["config_hash"] == json.loads((place / "config.json").read_text())["config_hash"]
-    assert run_id in {each["run_id"] for each in service.get("/api/runs").json}
+    assert run_id in {item["run_id"] for item in service.get("/api/runs").json}
 
 
 def test_the_service_names_what_it_does_not_have(service: Service, study: dict[str, Any]) -> None:

@@ -32,17 +32,17 @@ def run(
         if not strategies:
             setups = [
                 BarSetup(
-                    each.instrument, one, host, each, first, EQUITY.assign(each.close_time), EQUITY,
+                    item.instrument, one, host, item, first, EQUITY.assign(item.close_time), EQUITY,
                     path, TICK, 1, FEES, params,
                 )
-                for each, one, first in zip(series, host.brokers, firsts, strict=True)
+                for item, one, first in zip(series, host.brokers, firsts, strict=True)
             ]  # fmt: skip
             strategies.append(OpeningRangeBreakout(setups))
         return strategies[0].handlers[host.brokers.index(broker)]
 
     replay = [
-        each.between(int(each.close_time[first]) - 1, int(each.close_time[-1]))
-        for each, first in zip(series, firsts, strict=True)
+        item.between(int(item.close_time[first]) - 1, int(item.close_time[-1]))
+        for item, first in zip(series, firsts, strict=True)
     ]
     host = replayed(replay, handler, path, fees=BarFeeModel(FEES, "USD"), **options)
     return strategies[0], host

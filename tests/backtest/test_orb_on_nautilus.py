@@ -35,21 +35,23 @@ def test_equal_to_the_plain_simulator(way: str, path: str) -> None:
         series = random_bars(weekdays(date(2024, 3, 1), 12), generator)
         expected = trade(series, params, path=path)
         strategy, _ = run([series], params, path)
-        found = strategy.machines[0]
+        result = strategy.machines[0]
         assert len(expected.trades) > 3
-        assert found.sessions == expected.sessions
-        assert [_plain(each) for each in found.trades] == [_plain(each) for each in expected.trades]
+        assert result.sessions == expected.sessions
+        assert [_plain(item) for item in result.trades] == [
+            _plain(item) for item in expected.trades
+        ]
 
 
-def _plain(each: Any) -> Any:
+def _plain(item: Any) -> Any:
     # The adapter alone tells ambiguous bars.
     return replace(
-        each,
+        item,
         ambiguous=0,
-        fills=[replace(fill, ambiguous=False) for fill in each.fills],
+        fills=[replace(fill, ambiguous=False) for fill in item.fills],
         legs={
             name: replace(leg, exit=leg.exit and replace(leg.exit, ambiguous=False))
-            for name, leg in each.legs.items()
+            for name, leg in item.legs.items()
         },
     )
 
@@ -59,9 +61,9 @@ def test_sessions_before_the_first_bar_are_for_indicators_only(tmp_path: Path) -
     params = parse_params({"orb": {"atr_period": 5}, "scoring": {"enabled": False}})
     strategy, _ = run([series], params, firsts=[390 * 7])
     whole, _ = run([series], params)
-    tail = [each for each in whole.machines[0].sessions if each.opening_range.session.number >= 7]
-    found = strategy.machines[0].sessions
-    assert [each.opening_range for each in found] == [each.opening_range for each in tail]
+    tail = [item for item in whole.machines[0].sessions if item.opening_range.session.number >= 7]
+    result = strategy.machines[0].sessions
+    assert [item.opening_range for item in result] == [item.opening_range for item in tail]
     strategy.finish(tmp_path)
     factors = pq.read_table(tmp_path / "factor_snapshots.parquet")
     assert factors.num_rows == 390 * 5
@@ -73,11 +75,11 @@ def test_positions_at_a_time_over_instruments() -> None:
     second = replace(draw({MONDAY: [*RANGE, INSIDE, UP, calm]}), instrument="ARCA:EQUITY:QQQ")
     for most, entries in ((1, [1, 0]), (2, [1, 1])):
         strategy, _ = run([first, second], plain(governance={"max_concurrent": most}))
-        assert [len(each.trades) for each in strategy.machines] == entries
+        assert [len(item.trades) for item in strategy.machines] == entries
     # In the same bar: the first of the list has it.
     together = replace(first, instrument="ARCA:EQUITY:QQQ")
     strategy, _ = run([first, together], plain(governance={"max_concurrent": 1}))
-    assert [len(each.trades) for each in strategy.machines] == [1, 0]
+    assert [len(item.trades) for item in strategy.machines] == [1, 0]
 
 
 def test_loss_in_money_over_instruments() -> None:
@@ -87,7 +89,7 @@ def test_loss_in_money_over_instruments() -> None:
     second = replace(draw({MONDAY: bars}), instrument="ARCA:EQUITY:QQQ")
     for most, entries in ((4.60, [1, 0]), (4.61, [1, 1])):
         strategy, _ = run([first, second], plain(governance={"max_daily_loss": most}))
-        assert [len(each.trades) for each in strategy.machines] == entries
+        assert [len(item.trades) for item in strategy.machines] == entries
     assert strategy.machines[1].sessions[0].lockout is None
 
 
@@ -110,8 +112,8 @@ def test_files_agree_with_the_account(tmp_path: Path) -> None:
     assert curve["equity"][-1].as_py() == pytest.approx(float(host.cash))
     alone = [json.loads((tmp_path / f"{name}_metrics.json").read_text()) for name in ("SPY", "QQQ")]
     both = json.loads((tmp_path / "orb_metrics.json").read_text())
-    assert both["total_trades"] == sum(each["total_trades"] for each in alone) == together.num_rows
-    assert both["total_r"] == pytest.approx(sum(each["total_r"] for each in alone))
+    assert both["total_trades"] == sum(item["total_trades"] for item in alone) == together.num_rows
+    assert both["total_r"] == pytest.approx(sum(item["total_r"] for item in alone))
     assert {path.name for path in tmp_path.iterdir()} == {
         *(
             f"{name}_{kind}"

@@ -76,7 +76,7 @@ def test_stop_comes_before_target_in_a_bar_that_touches_both() -> None:
         trade(draw({MONDAY: [*RANGE, UP, high_first]}), plain(), path=path).trades[0]
         for path in ("conservative", "adaptive")
     ]
-    assert [each.realized_r for each in by_path] == [-1, pytest.approx((2 * 115 - 2 * 115) / 460)]
+    assert [item.realized_r for item in by_path] == [-1, pytest.approx((2 * 115 - 2 * 115) / 460)]
 
 
 def test_entry_bar_is_managed() -> None:
@@ -129,7 +129,7 @@ def test_two_full_stops_lock_the_session_and_not_the_next() -> None:
     lose = [UP, STOPPED, INSIDE]
     days = {MONDAY: [*RANGE, *lose, *lose, *lose], TUESDAY: [*RANGE, *lose, *lose]}
     machine = trade(draw(days), plain(governance={"max_signals_per_day": 9}))
-    assert [each.day for each in machine.trades] == [MONDAY, MONDAY, TUESDAY]
+    assert [item.day for item in machine.trades] == [MONDAY, MONDAY, TUESDAY]
     monday, tuesday = machine.sessions
     assert (monday.lockout, monday.state) == ("losses", State.DONE)
     assert monday.lockout_ns == at(MONDAY, "09:39") + 3
@@ -142,7 +142,7 @@ def test_a_win_ends_the_count_of_losses() -> None:
     lose = [UP, STOPPED, INSIDE]
     days = {MONDAY: [*RANGE, *lose, *win, *lose, *flat(1)]}
     machine = trade(draw(days), plain(governance={"max_signals_per_day": 9}))
-    assert [each.realized_r > 0 for each in machine.trades] == [False, True, False]
+    assert [item.realized_r > 0 for item in machine.trades] == [False, True, False]
     assert machine.sessions[0].lockout is None
 
 
@@ -153,7 +153,7 @@ def test_a_loss_after_the_first_target_is_no_full_stop() -> None:
         draw({MONDAY: [*RANGE, *half, *half, *half]}),
         plain(trade={"move_be_at_r": 9}, governance={"lockout_after_losses": 1}),
     )
-    assert [each.exit_reason for each in machine.trades] == ["stop"] * 3
+    assert [item.exit_reason for item in machine.trades] == ["stop"] * 3
     assert machine.sessions[0].lockout is None
 
 
@@ -172,7 +172,7 @@ def test_daily_loss_in_r_locks_the_session() -> None:
     limits = {"max_daily_loss_r": 1, "lockout_after_losses": 9}
     days = {MONDAY: [*RANGE, *lose, *lose], TUESDAY: [*RANGE, *lose]}
     machine = trade(draw(days), plain(governance=limits))
-    assert [each.day for each in machine.trades] == [MONDAY, TUESDAY]
+    assert [item.day for item in machine.trades] == [MONDAY, TUESDAY]
     assert machine.sessions[0].lockout == "daily_loss_r"
 
 
@@ -181,7 +181,7 @@ def test_daily_loss_in_money_locks_the_session() -> None:
     limits = {"max_daily_loss": 4.60, "lockout_after_losses": 9}
     days = {MONDAY: [*RANGE, *lose, *lose], TUESDAY: [*RANGE, *lose]}
     machine = trade(draw(days), plain(governance=limits), tick_value=TICK)
-    assert [each.day for each in machine.trades] == [MONDAY, TUESDAY]
+    assert [item.day for item in machine.trades] == [MONDAY, TUESDAY]
     assert machine.sessions[0].lockout == "account_loss"
     wider = plain(governance={**limits, "max_daily_loss": 4.61})
     assert len(trade(draw(days), wider, tick_value=TICK).trades) == 3
@@ -199,7 +199,7 @@ def test_no_entry_from_the_cutoff_on() -> None:
 def test_an_open_trade_outlives_the_cutoff() -> None:
     bars = [*RANGE, UP, (10_115, 10_400, 10_110, 10_390)]
     machine = trade(draw({MONDAY: bars}), plain(governance={"time_cutoff": "09:36"}))
-    assert [each.exit_reason for each in machine.trades] == ["target_runner"]
+    assert [item.exit_reason for item in machine.trades] == ["target_runner"]
 
 
 @pytest.mark.parametrize(("minutes", "entries"), [(0, 0), (2, 1)])
@@ -233,12 +233,12 @@ def test_cooldown_counts_for_the_side_of_the_trade() -> None:
     short = (10_000, 10_000, 9_980, 9_985)
     cool = plain(governance={"cooldown_minutes": 10})
     machine = trade(draw({MONDAY: [*RANGE, *lose, INSIDE, UP, INSIDE, short]}), cool)
-    assert [each.side for each in machine.trades] == [1, -1]
+    assert [item.side for item in machine.trades] == [1, -1]
 
 
 def test_first_fill_cancels_the_other_side() -> None:
     machine = trade(draw({MONDAY: [*RANGE, UP, (10_115, 10_115, 9_996, 10_000), INSIDE]}), plain())
-    assert [each.side for each in machine.trades] == [1]
+    assert [item.side for item in machine.trades] == [1]
     both = (10_050, 10_112, 9_980, 10_000)
     machine = trade(draw({MONDAY: [*RANGE, both]}), plain())
     # Long at the high first, stopped on the way down; the short order is gone by then.
@@ -326,10 +326,10 @@ def test_days_that_are_not_traded() -> None:
     days = {MONDAY: [*RANGE, UP], TUESDAY: [*RANGE, UP], WEDNESDAY: [*RANGE, UP]}
     filters = {"no_trade_dates": ["2024-03-05"], "weekdays": ["mon", "tue"]}
     machine = trade(draw(days), plain(filters=filters))
-    assert [each.day for each in machine.trades] == [MONDAY]
-    blocks = [each.opening_range.block for each in machine.sessions]
+    assert [item.day for item in machine.trades] == [MONDAY]
+    blocks = [item.opening_range.block for item in machine.sessions]
     assert blocks == [None, "no_trade_date", "weekday"]
-    assert [each.state for each in machine.sessions][1:] == [State.INVALID] * 2
+    assert [item.state for item in machine.sessions][1:] == [State.INVALID] * 2
 
 
 @pytest.mark.parametrize(
@@ -350,10 +350,10 @@ def test_a_range_too_narrow_or_too_wide_is_not_traded(width: int, reason: str | 
 def test_a_range_with_missing_bars_is_not_traded() -> None:
     checked = plain(orb={"enable_validity_filter": True})
     bars = [*RANGE[:4], None, INSIDE, UP]
-    found = trade(draw({MONDAY: bars}), checked).sessions[0].opening_range
-    assert (found.coverage, found.reason) == (0.8, "missing_bars")
+    result = trade(draw({MONDAY: bars}), checked).sessions[0].opening_range
+    assert (result.coverage, result.reason) == (0.8, "missing_bars")
     # Its last bar is missing: it is complete at the next close.
-    assert found.ready == 4
+    assert result.ready == 4
 
 
 def test_a_session_without_bars_in_its_range() -> None:
@@ -365,17 +365,17 @@ def test_a_session_without_bars_in_its_range() -> None:
 def test_length_follows_volatility() -> None:
     # Sessions of one, two or thirteen steps of five minutes and 100 ticks.
     dates = [date(2024, 1, day) for day in range(2, 32) if date(2024, 1, day).weekday() < 5][:20]
-    found = []
+    result = []
     for steps in (1, 2, 13):
         levels = [100 * number for number in range(steps) for _ in range(5)]
         bars = [(10_050 + up, 10_100 + up, 10_000 + up, 10_050 + up) for up in levels]
         days = dict.fromkeys(dates, bars)
         params = plain(orb={"adaptive": True, "base_minutes": 15})
         machine = trade(draw({**days, MONDAY: RANGE}), params)
-        found.append(machine.sessions[-1].opening_range)
+        result.append(machine.sessions[-1].opening_range)
         assert machine.sessions[0].opening_range.minutes == 15  # nothing known yet
-    assert [each.minutes for each in found] == [30, 15, 10]
-    volatile = [each.norm_vol for each in found]
+    assert [item.minutes for item in result] == [30, 15, 10]
+    volatile = [item.norm_vol for item in result]
     assert volatile == sorted(volatile, reverse=True)
 
 

@@ -44,7 +44,7 @@ def rows(study: Study) -> list[tuple[int, int, int, int, int, int]]:
 def test_relative_volume(study: Study) -> None:
     table = rows(study)
     for row, (*_, volume, _) in enumerate(table):
-        before = [each[4] for each in table[max(0, row - 20) : row]]
+        before = [item[4] for item in table[max(0, row - 20) : row]]
         expected = len(before) == 20 and sum(before) > 0 and volume >= 1.25 * sum(before) / 20
         assert study.factors.long["rel_vol"][row] == expected
         assert study.factors.short["rel_vol"][row] == expected
@@ -76,40 +76,40 @@ def test_price_action(study: Study) -> None:
 def test_profile(study: Study) -> None:
     table = rows(study)
     for session in study.bars.sessions:
-        found = [study.factors.long["profile"], study.factors.short["profile"]]
+        result = [study.factors.long["profile"], study.factors.short["profile"]]
         if session.number == 0:
-            assert not found[0][: session.stop].any()
-            assert not found[1][: session.stop].any()
+            assert not result[0][: session.stop].any()
+            assert not result[1][: session.stop].any()
             continue
-        prior = [each for each in table if each[5] == session.number - 1]
-        top, bottom = max(each[1] for each in prior), min(each[2] for each in prior)
+        prior = [item for item in table if item[5] == session.number - 1]
+        top, bottom = max(item[1] for item in prior), min(item[2] for item in prior)
         val, vah = bottom + 0.25 * (top - bottom), bottom + 0.75 * (top - bottom)
         for row in range(session.first, session.stop):
             close, opening = table[row][3], table[session.first : session.first + 5]
             inside = val <= close <= vah and row >= session.first + 4
-            low, high = min(each[2] for each in opening), max(each[1] for each in opening)
-            assert found[0][row] == (close > vah or (inside and low > (val + vah) / 2))
-            assert found[1][row] == (close < val or (inside and high < (val + vah) / 2))
+            low, high = min(item[2] for item in opening), max(item[1] for item in opening)
+            assert result[0][row] == (close > vah or (inside and low > (val + vah) / 2))
+            assert result[1][row] == (close < val or (inside and high < (val + vah) / 2))
 
 
 @pytest.mark.parametrize("reset", ["session", "or_end"])
 def test_vwap(study: Study, reset: str) -> None:
     params = parse_params(merged(PLAIN, {"factors": {"vwap": {"reset_mode": reset}}}))
-    found = prepare_study(study.bars, EQUITY, params).factors
+    result = prepare_study(study.bars, EQUITY, params).factors
     table = rows(study)
     for session in study.bars.sessions:
         first = session.first + (5 if reset == "or_end" else 0)
         for row in range(session.first, session.stop):
             seen = table[first : row + 1]
-            total = sum(each[4] for each in seen)
+            total = sum(item[4] for item in seen)
             if len(seen) < 5 or not total:
-                assert np.isnan(found.vwap[row])
-                assert not found.long["vwap"][row]
-                assert not found.short["vwap"][row]
+                assert np.isnan(result.vwap[row])
+                assert not result.long["vwap"][row]
+                assert not result.short["vwap"][row]
                 continue
-            vwap = sum((each[1] + each[2] + each[3]) / 3 * each[4] for each in seen) / total
-            assert found.vwap[row] == pytest.approx(vwap, rel=1e-12)
-            assert found.long["vwap"][row] == (table[row][3] > vwap)
+            vwap = sum((item[1] + item[2] + item[3]) / 3 * item[4] for item in seen) / total
+            assert result.vwap[row] == pytest.approx(vwap, rel=1e-12)
+            assert result.long["vwap"][row] == (table[row][3] > vwap)
 
 
 def test_average_directional_index_as_wilder_has_it(study: Study) -> None:
@@ -121,10 +121,10 @@ def test_average_directional_index_as_wilder_has_it(study: Study) -> None:
         spread = max(high[row], close[row - 1]) - min(low[row], close[row - 1])
         moved = (up if up > max(down, 0) else 0, down if down > max(up, 0) else 0)
         moves.append((*moved, spread))
-    smooth = [sum(each[part] for each in moves[:period]) / period for part in range(3)]
+    smooth = [sum(item[part] for item in moves[:period]) / period for part in range(3)]
     strength: list[float] = []
     adx = None
-    found = average_directional_index(bars.high, bars.low, bars.close, period)
+    result = average_directional_index(bars.high, bars.low, bars.close, period)
     for row in range(period, len(high)):
         if row > period:
             smooth = [
@@ -137,20 +137,20 @@ def test_average_directional_index_as_wilder_has_it(study: Study) -> None:
         elif adx is not None:
             adx += (strength[-1] - adx) / period
         if adx is None:
-            assert np.isnan(found[row])
+            assert np.isnan(result[row])
         else:
-            assert found[row] == pytest.approx(adx, rel=1e-9)
-    assert np.isnan(found[: 2 * period - 1]).all()
-    assert not np.isnan(found[2 * period - 1])
+            assert result[row] == pytest.approx(adx, rel=1e-9)
+    assert np.isnan(result[: 2 * period - 1]).all()
+    assert not np.isnan(result[2 * period - 1])
 
 
 def test_average_true_range_is_seeded_by_the_mean() -> None:
     high, low = np.array([110, 120, 130, 100]), np.array([100, 105, 121, 90])
     close = np.array([105, 110, 125, 95])
     # Ranges 10, 15, 130 - 110, 125 - 90.
-    found = average_true_range(high, low, close, 3)
-    assert np.isnan(found[:2]).all()
-    assert found[2:].tolist() == pytest.approx([15, 15 + (35 - 15) / 3])
+    result = average_true_range(high, low, close, 3)
+    assert np.isnan(result[:2]).all()
+    assert result[2:].tolist() == pytest.approx([15, 15 + (35 - 15) / 3])
 
 
 def test_unknown_factors_are_false_and_an_unknown_trend_is_weak() -> None:
@@ -158,14 +158,14 @@ def test_unknown_factors_are_false_and_an_unknown_trend_is_weak() -> None:
     params = parse_params(merged(PLAIN, merged(ALL, {"factors": {"rel_volume": {"lookback": 30}}})))
     bars = [(10_000 + row, 10_020 + row, 9_990 + row, 10_010 + row) for row in range(27)]
     series = draw({MONDAY: [(*bar, 1_000 * row) for row, bar in enumerate(bars, 1)]})
-    found = prepare_study(series, EQUITY, params)
+    result = prepare_study(series, EQUITY, params)
     for name in ("rel_vol", "profile", "adx"):
-        assert not found.factors.long[name].any()
-        assert not found.factors.short[name].any()
-    assert not found.factors.long["vwap"][:4].any()
-    assert found.factors.long["vwap"][4:].all()
-    assert (found.scores.required == 3).all()
-    assert found.scores.long.max() == 2
+        assert not result.factors.long[name].any()
+        assert not result.factors.short[name].any()
+    assert not result.factors.long["vwap"][:4].any()
+    assert result.factors.long["vwap"][4:].all()
+    assert (result.scores.required == 3).all()
+    assert result.scores.long.max() == 2
     # Without the factor no trend is weak, and without scoring nothing is required.
     calm = parse_params(merged(PLAIN, {"scoring": {"enabled": True}}))
     assert (prepare_study(series, EQUITY, calm).scores.required == 2).all()
@@ -184,16 +184,16 @@ def test_weights_add_up_and_ties_pass() -> None:
     params = parse_params(merged(PLAIN, {"scoring": scoring, "factors": factors}))
     bars = [(10_000 + row, 10_020 + row, 9_990 + row, 10_010 + row, 1_000) for row in range(9)]
     bars.append((10_020, 10_040, 10_010, 10_030, 5_000))
-    found = prepare_study(draw({MONDAY: bars}), EQUITY, params).scores
-    assert found.long_passes.tolist() == [False] * 9 + [True]
+    result = prepare_study(draw({MONDAY: bars}), EQUITY, params).scores
+    assert result.long_passes.tolist() == [False] * 9 + [True]
 
 
 def test_a_swing_is_known_so_many_bars_later() -> None:
     low = np.array([9, 8, 7, 5, 7, 8, 9, 4, 9, 9, 9])
     first = np.zeros(11, dtype=np.int64)
-    found = last_swing(low, 3, first)
-    assert np.isnan(found[:6]).all()
-    assert found[6:].tolist() == [5, 5, 5, 5, 4]
+    result = last_swing(low, 3, first)
+    assert np.isnan(result[:6]).all()
+    assert result[6:].tolist() == [5, 5, 5, 5, 4]
     # A session that starts behind it does not know it.
     first[4:] = 4
     assert np.isnan(last_swing(low, 3, first)[4:10]).all()
@@ -218,9 +218,9 @@ def test_opening_range_of_a_known_day() -> None:
     for shift in (0, 1, -1):
         moved = replace(series, close_time=series.close_time + shift * MINUTE)
         part = moved.between(0, int(moved.close_time[2_000]))
-        found = trade(part, plain(orb={"base_minutes": 15})).sessions[0].opening_range
-        assert (found.session.day, found.coverage) == (date(2011, 1, 3), 1)
-        assert ((found.high, found.low) == (12_698, 12_666)) == (shift == 0)
+        result = trade(part, plain(orb={"base_minutes": 15})).sessions[0].opening_range
+        assert (result.session.day, result.coverage) == (date(2011, 1, 3), 1)
+        assert ((result.high, result.low) == (12_698, 12_666)) == (shift == 0)
 
 
 def test_an_empty_series_and_one_without_sessions() -> None:

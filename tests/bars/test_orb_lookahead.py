@@ -104,8 +104,8 @@ def test_orders_and_fills_before_a_bar_do_not_know_what_comes_after(setting: str
     assert any(isinstance(call, Fill) for _, call in whole)
     for bar in generator.integers(390 * 5, len(series) - 1, 5):
         other = acts(corrupted(series, int(bar), generator), params)
-        assert [each for each in whole if each[0] <= bar] == [
-            each for each in other if each[0] <= bar
+        assert [item for item in whole if item[0] <= bar] == [
+            item for item in other if item[0] <= bar
         ]
 
 
@@ -122,10 +122,10 @@ def test_each_factor_looks_back_only(factor: str) -> None:
             EQUITY,
             params,
         )
-        for found in (other, shorter):
+        for result in (other, shorter):
             for side in ("long", "short"):
                 expected = getattr(study.factors, side)[factor][: bar + 1]
-                assert np.array_equal(getattr(found.factors, side)[factor][: bar + 1], expected)
+                assert np.array_equal(getattr(result.factors, side)[factor][: bar + 1], expected)
     # It is no constant, else this says nothing.
     assert 0 < study.factors.long[factor].sum() < len(series)
 
@@ -139,12 +139,12 @@ def test_values_and_ranges_look_back_only() -> None:
         other = prepare_study(corrupted(series, int(bar), generator), EQUITY, params)
         upto = slice(0, int(bar) + 1)
         for name in ("rel_vol", "vwap", "adx"):
-            pair = (getattr(each.factors, name)[upto] for each in (study, other))
+            pair = (getattr(item.factors, name)[upto] for item in (study, other))
             assert np.array_equal(*pair, equal_nan=True)
         for name in ("swing_low", "swing_high"):
             assert np.array_equal(
                 getattr(study, name)[upto], getattr(other, name)[upto], equal_nan=True
             )
-        known = [each for each in study.ranges if each.ready <= bar]
-        assert known == [each for each in other.ranges if each.ready <= bar]
+        known = [item for item in study.ranges if item.ready <= bar]
+        assert known == [item for item in other.ranges if item.ready <= bar]
     assert compute_factors(study.bars, study.ranges, params).long.keys() == set(FACTORS)

@@ -20,27 +20,31 @@ def results(realized: Any, sessions: Any, equity: Any = (100.0,)) -> TradeResult
 
 
 def test_nineteen_figures() -> None:
-    found = core_metrics(results(REALIZED, [0.0, 1.0, -1.0], [100.0, 110.0, 99.0, 105.0]))
-    assert len(found) == 19
-    assert (found["total_trades"], found["winning_trades"], found["losing_trades"]) == (7, 4, 2)
-    assert found["win_rate"] == pytest.approx(4 / 7)
-    assert found["total_r"] == 3
-    assert found["expectancy"] == found["average_r"] == pytest.approx(3 / 7)
-    assert found["median_r"] == 1
-    assert found["profit_factor"] == pytest.approx(2.5)
-    assert (found["avg_winner_r"], found["avg_loser_r"]) == (1.25, -1)
-    assert (found["largest_winner_r"], found["largest_loser_r"]) == (2, -1)
-    assert (found["consecutive_wins"], found["consecutive_losses"]) == (2, 2)
-    assert found["max_drawdown_r"] == -2
-    assert found["max_drawdown_pct"] == pytest.approx(-10)
+    figures = core_metrics(results(REALIZED, [0.0, 1.0, -1.0], [100.0, 110.0, 99.0, 105.0]))
+    assert len(figures) == 19
+    assert (figures["total_trades"], figures["winning_trades"], figures["losing_trades"]) == (
+        7,
+        4,
+        2,
+    )
+    assert figures["win_rate"] == pytest.approx(4 / 7)
+    assert figures["total_r"] == 3
+    assert figures["expectancy"] == figures["average_r"] == pytest.approx(3 / 7)
+    assert figures["median_r"] == 1
+    assert figures["profit_factor"] == pytest.approx(2.5)
+    assert (figures["avg_winner_r"], figures["avg_loser_r"]) == (1.25, -1)
+    assert (figures["largest_winner_r"], figures["largest_loser_r"]) == (2, -1)
+    assert (figures["consecutive_wins"], figures["consecutive_losses"]) == (2, 2)
+    assert figures["max_drawdown_r"] == -2
+    assert figures["max_drawdown_pct"] == pytest.approx(-10)
     # Sessions of 0, 1 and -1 R: mean zero.
-    assert found["sharpe_ratio"] == found["sortino_ratio"] == 0
+    assert figures["sharpe_ratio"] == figures["sortino_ratio"] == 0
 
 
 def test_ratios_are_those_of_sessions() -> None:
-    found = core_metrics(results([1.0, 1.0, -1.0], [2.0, -1.0, 0.0]))
-    assert found["sharpe_ratio"] == pytest.approx((1 / 3) / np.std([2, -1, 0], ddof=1) * 252**0.5)
-    assert found["sortino_ratio"] == pytest.approx((1 / 3) / (1 / 3) ** 0.5 * 252**0.5)
+    figures = core_metrics(results([1.0, 1.0, -1.0], [2.0, -1.0, 0.0]))
+    assert figures["sharpe_ratio"] == pytest.approx((1 / 3) / np.std([2, -1, 0], ddof=1) * 252**0.5)
+    assert figures["sortino_ratio"] == pytest.approx((1 / 3) / (1 / 3) ** 0.5 * 252**0.5)
 
 
 def test_a_drawdown_counts_from_the_start() -> None:
@@ -49,15 +53,15 @@ def test_a_drawdown_counts_from_the_start() -> None:
 
 @pytest.mark.parametrize("realized", [[], [1.0], [-1.0]])
 def test_too_few_trades_are_unknown_and_not_zero(realized: list[float]) -> None:
-    found = core_metrics(results(realized, realized))
-    assert found["sharpe_ratio"] is None
+    figures = core_metrics(results(realized, realized))
+    assert figures["sharpe_ratio"] is None
     if not realized:
-        unknown = {name for name, value in found.items() if value is None}
+        unknown = {name for name, value in figures.items() if value is None}
         assert {"win_rate", "average_r", "median_r", "expectancy", "profit_factor"} <= unknown
-        assert found["total_r"] == 0
+        assert figures["total_r"] == 0
     if realized == [1.0]:
-        assert found["profit_factor"] is None
-        assert found["avg_loser_r"] is None
+        assert figures["profit_factor"] is None
+        assert figures["avg_loser_r"] is None
 
 
 def test_attribution_by_factor_and_score() -> None:
@@ -82,7 +86,7 @@ def test_attribution_by_factor_and_score() -> None:
         "delta_win_rate": 1.0,
         "delta_avg_r": 2.5,
     }
-    buckets = {each["bucket"]: each for each in score_buckets(trades)}
-    assert [each["count"] for each in buckets.values()] == [1, 0, 0, 1, 1]
+    buckets = {item["bucket"]: item for item in score_buckets(trades)}
+    assert [item["count"] for item in buckets.values()] == [1, 0, 0, 1, 1]
     assert buckets["Very High"]["avg_r"] == 1
     assert buckets["Low"]["avg_r"] is None

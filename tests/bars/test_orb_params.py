@@ -67,8 +67,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def nested(path: str, value: Any) -> dict[str, Any]:
     for key in reversed(path.split(".")):
         value = {key: value}
-    found: dict[str, Any] = value
-    return found
+    result: dict[str, Any] = value
+    return result
 
 
 @pytest.mark.parametrize(("path", "value"), OTHERS, ids=[path for path, _ in OTHERS])
@@ -85,16 +85,16 @@ def test_what_is_wrong_is_named_with_its_key(values: dict[str, Any], text: str) 
 
 
 def test_defaults() -> None:
-    found = parse_params({})
-    assert found == OrbParams()
-    assert (found.buffers.fixed, found.governance.time_cutoff) == (Decimal("0.10"), time(13, 30))
-    assert found.factors.enabled() == ("price_action", "rel_vol", "profile")
-    assert [name for name, _, _ in found.trade.targets()] == [
+    result = parse_params({})
+    assert result == OrbParams()
+    assert (result.buffers.fixed, result.governance.time_cutoff) == (Decimal("0.10"), time(13, 30))
+    assert result.factors.enabled() == ("price_action", "rel_vol", "profile")
+    assert [name for name, _, _ in result.trade.targets()] == [
         "target_t1",
         "target_t2",
         "target_runner",
     ]
-    assert sum(share for _, _, share in found.trade.targets()) == 1
+    assert sum(share for _, _, share in result.trade.targets()) == 1
 
 
 def test_rules_for_what_is_switched_off_do_not_count() -> None:

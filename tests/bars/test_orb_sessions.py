@@ -25,11 +25,11 @@ def test_a_week_in_which_clocks_are_turned(before: date, after: date, hours: int
     bars = [*RANGE, *[INSIDE] * 10, UP, *[CALM] * 374]
     machine = trade(draw({before: bars, after: bars}), plain())
     assert summary(machine)[0] == summary(machine)[1]
-    fills = [each.fills for each in machine.trades]
+    fills = [item.fills for item in machine.trades]
     # The same local time, another one in UTC.
-    for entered, left in zip(*([fill.time for fill in each] for each in fills), strict=True):
+    for entered, left in zip(*([fill.time for fill in item] for item in fills), strict=True):
         assert left - entered == hours * 60 * MINUTE
-    assert [each.end_ns for each in machine.study.ranges] == [
+    assert [item.end_ns for item in machine.study.ranges] == [
         at(before, "09:35"),
         at(after, "09:35"),
     ]
@@ -61,7 +61,7 @@ def test_a_holiday_has_no_session_and_is_no_day_before() -> None:
     days = {monday: RANGE, tuesday: [(20_000, 20_100, 20_000, 20_050)] * 5, wednesday: RANGE}
     rules = replace(EQUITY, holidays=frozenset({tuesday}))
     study = prepare_study(draw(days), rules, plain())
-    assert [each.day for each in study.bars.sessions] == [monday, wednesday]
+    assert [item.day for item in study.bars.sessions] == [monday, wednesday]
     assert study.factors.short["profile"][5:].tolist() == [False] * 5
     assert prepare_study(draw(days), EQUITY, plain()).factors.short["profile"][10:].all()
 
@@ -105,12 +105,12 @@ def test_random_weeks_keep_their_promises(first: date, rules: SessionRules) -> N
     params = parse_params({"scoring": {"enabled": False}, "orb": {"atr_period": 5}})
     machine = trade(series, params, rules)
     assert len(machine.trades) > 5
-    for each in machine.trades:
-        session = each.opening_range.session
-        first_fill, last_fill = each.fills[0].time, each.fills[-1].time
-        assert each.opening_range.end_ns < first_fill <= each.opening_range.cutoff_ns
+    for item in machine.trades:
+        session = item.opening_range.session
+        first_fill, last_fill = item.fills[0].time, item.fills[-1].time
+        assert item.opening_range.end_ns < first_fill <= item.opening_range.cutoff_ns
         assert session.open_ns < last_fill < session.close_ns
         assert session.close_ns - last_fill >= MINUTE - 5
-        assert each.opening_range.block is None
-    assert [each.opening_range.session.day for each in machine.sessions] == days
-    assert all(each.entries <= 3 for each in machine.sessions)
+        assert item.opening_range.block is None
+    assert [item.opening_range.session.day for item in machine.sessions] == days
+    assert all(item.entries <= 3 for item in machine.sessions)

@@ -41,11 +41,11 @@ PLAIN: dict[str, Any] = {
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(base)
+    result = dict(base)
     for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
-        found[key] = merged(found[key], value) if both else value
-    return found
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
 
 
 def plain(**over: Any) -> OrbParams:
@@ -107,12 +107,12 @@ def summary(machine: OrbMachine) -> list[tuple[Any, ...]]:
     """Return side, entry, exit reason and the exits of each trade."""
     return [
         (
-            each.side,
-            round(each.entry_price),
-            each.exit_reason,
-            [leg.exit.price for leg in each.legs.values() if leg.exit],
+            item.side,
+            round(item.entry_price),
+            item.exit_reason,
+            [leg.exit.price for leg in item.legs.values() if leg.exit],
         )
-        for each in machine.trades
+        for item in machine.trades
     ]
 
 

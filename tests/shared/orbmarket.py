@@ -55,12 +55,12 @@ def corrupted(series: BarSeries, after: int, generator: Generator) -> BarSeries:
 
 
 def weekdays(first: date, count: int) -> list[date]:
-    found, day = [], first
-    while len(found) < count:
+    result, day = [], first
+    while len(result) < count:
         if day.weekday() < 5:
-            found.append(day)
+            result.append(day)
         day = date.fromordinal(day.toordinal() + 1)
-    return found
+    return result
 
 
 def spy_2011() -> BarSeries:

@@ -158,5 +158,7 @@ def _vwap_starts(
     bars: SessionBars, ranges: tuple[OpeningRange, ...], reset_mode: str
 ) -> list[tuple[int, int]]:
     if reset_mode == "session":
-        return [(each.first, each.stop) for each in bars.sessions]
-    return [(min(each.ready + 1, each.session.stop), each.session.stop) for each in ranges]
+        return [(session.first, session.stop) for session in bars.sessions]
+    return [
+        (min(opening.ready + 1, opening.session.stop), opening.session.stop) for opening in ranges
+    ]

@@ -76,13 +76,13 @@ def find_flags(traded: Traded) -> list[str]:
     """Return what a reader of the results should know."""
     ranges = [record.opening_range for record in traded.machine.sessions]
     flags, symbol = [], traded.symbol
-    lengths = {each.minutes for each in ranges}
+    lengths = {opening.minutes for opening in ranges}
     if traded.params.orb.adaptive and len(ranges) > 1 and len(lengths) == 1:
         flags.append(
             f"{symbol}: the adaptive opening range had {lengths.pop()} minutes in every session; "
             "orb.low_norm_vol, high_norm_vol and norm_vol_scale decide"
         )
-    unknown = sum(each.atr is None for each in ranges)
+    unknown = sum(opening.atr is None for opening in ranges)
     if unknown:
         flags.append(
             f"{symbol}: the average true range was unknown in {unknown} of {len(ranges)} sessions; "

@@ -82,7 +82,7 @@ def factor_attribution(trades: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     trades
         With ``realized_r`` and ``factors``, flags by name; a factor that is off is left out.
     """
-    found = []
+    rows = []
     for name in FACTORS:
         known = [trade for trade in trades if trade["factors"].get(name) is not None]
         if not known:
@@ -100,8 +100,8 @@ def factor_attribution(trades: Sequence[Mapping[str, Any]]) -> list[dict[str, An
             with_it, without = row[f"present_{figure}"], row[f"absent_{figure}"]
             both = with_it is not None and without is not None
             row[f"delta_{figure}"] = with_it - without if both else None
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def score_buckets(trades: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

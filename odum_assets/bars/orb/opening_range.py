@@ -153,7 +153,10 @@ def _volatility(bars: SessionBars, params: OpeningRangeParams) -> _Volatility:
     return _Volatility(
         _atr_before(bars, bars.buckets(params.intraday_minutes), params.atr_period),
         _atr_before(bars, bars.session, params.atr_period),
-        {each: _atr_before(bars, bars.buckets(each), params.atr_period) for each in lengths},
+        {
+            minutes: _atr_before(bars, bars.buckets(minutes), params.atr_period)
+            for minutes in lengths
+        },
     )
 
 
@@ -161,7 +164,7 @@ def _atr_before(bars: SessionBars, key: np.ndarray, period: int) -> Floats:
     """Return the average true range of longer bars as of the start of each session."""
     groups = group_bars(bars.high, bars.low, bars.close, key)
     atr = average_true_range(groups.high, groups.low, groups.close, period)
-    first = np.array([each.first for each in bars.sessions], dtype=np.int64)
+    first = np.array([session.first for session in bars.sessions], dtype=np.int64)
     before = np.searchsorted(groups.last, first) - 1
     return np.where(before >= 0, atr[before], np.nan) if len(atr) else np.full(len(first), np.nan)
 
@@ -178,7 +181,7 @@ def _opening_range(
 ) -> OpeningRange:
     orb, governance = params.orb, params.governance
     intraday, daily = (
-        _known(each[session.number]) for each in (volatility.intraday, volatility.daily)
+        _known(atrs[session.number]) for atrs in (volatility.intraday, volatility.daily)
     )
     norm_vol = _norm_vol(intraday, daily, session, orb)
     minutes = choose_minutes(norm_vol, orb)

@@ -129,9 +129,9 @@ class OpeningRangeParams(Section):
     @property
     def intraday_minutes(self) -> int:
         """Return the length of the intraday ATR's bars."""
-        found = _TIMEFRAME.fullmatch(self.intraday_atr_timeframe)
-        assert found is not None  # noqa: S101 - the validator checked it
-        return int(found[1])
+        match = _TIMEFRAME.fullmatch(self.intraday_atr_timeframe)
+        assert match is not None  # noqa: S101 - the validator checked it
+        return int(match[1])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -311,7 +311,7 @@ class ScoringParams(Section):
 
     def weight(self, factor: str) -> float:
         """Return the weight of a factor."""
-        return float(next((each for name, each in self.weights.items() if name == factor), 1))
+        return float(next((weight for name, weight in self.weights.items() if name == factor), 1))
 
 
 class TradeParams(Section):
@@ -364,12 +364,12 @@ class TradeParams(Section):
         if not self.partials:
             return [("target_t1", self.primary_r, Decimal(1))]
         rest = 1 - self.t1_pct - self.t2_pct
-        found = [
+        targets = [
             ("target_t1", self.t1_r, self.t1_pct),
             ("target_t2", self.t2_r, self.t2_pct),
             ("target_runner", self.runner_r, rest),
         ]
-        return [target for target in found if target[2] > 0]
+        return [target for target in targets if target[2] > 0]
 
 
 class GovernanceParams(Section):

@@ -63,7 +63,7 @@ class SessionBars(BarSeries):
     def buckets(self, minutes: int) -> Ints:
         """Return numbers that are equal for bars within the same `minutes` of a session."""
         length = minutes * 60_000_000_000
-        starts = np.array([each.open_ns for each in self.sessions], dtype=np.int64)
+        starts = np.array([session.open_ns for session in self.sessions], dtype=np.int64)
         inside = (self.close_time - starts[self.session] - 1) // length
         return self.session * (1 << 20) + inside
 

@@ -86,7 +86,7 @@ class EntryPlanner:
         risk = side * (entry - stop)
         if risk <= 0:
             return None
-        targets = tuple(entry + side * math.ceil(risk * each) for each in self._target_rs)
+        targets = tuple(entry + side * math.ceil(risk * multiple) for multiple in self._target_rs)
         return EntryPlan(side, entry, stop, targets)
 
     def _beyond(self, side: Side, level: int) -> int:
@@ -104,7 +104,7 @@ def divide(quantity: int, shares: list[Decimal]) -> list[int]:
     Of equal remainders the earlier share gets it.
     """
     exact = [quantity * share for share in shares]
-    parts = [math.floor(each) for each in exact]
+    parts = [math.floor(part) for part in exact]
     by_remainder = sorted(range(len(parts)), key=lambda index: parts[index] - exact[index])
     for index in by_remainder[: quantity - sum(parts)]:
         parts[index] += 1

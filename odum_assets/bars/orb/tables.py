@@ -144,36 +144,36 @@ class Traded:
 
 def trades_table(traded: Traded) -> pa.Table:
     """Return the closed trades, in order of their entries."""
-    closed = [each for each in traded.machine.trades if each.is_closed]
-    return pa.Table.from_pylist([_trade_row(traded, each) for each in closed], TRADES)
+    closed = [trade for trade in traded.machine.trades if trade.is_closed]
+    return pa.Table.from_pylist([_trade_row(traded, trade) for trade in closed], TRADES)
 
 
 def sessions_table(traded: Traded) -> pa.Table:
     """Return the sessions that could be traded."""
     price, rows = traded.price, []
     for record in traded.machine.sessions:
-        found = record.opening_range
-        has_range = found.coverage > 0
+        opening = record.opening_range
+        has_range = opening.coverage > 0
         rows.append(
             {
                 "symbol": traded.symbol,
-                "session": found.session.day,
-                "open": found.session.open_ns // _NS_PER_US,
-                "close": found.session.close_ns // _NS_PER_US,
-                "or_minutes": found.minutes,
-                "or_end": found.end_ns // _NS_PER_US,
-                "or_high": price(found.high) if has_range else None,
-                "or_low": price(found.low) if has_range else None,
-                "or_width": price(found.width) if has_range else None,
-                "or_norm": found.norm_width if has_range else None,
-                "norm_vol": found.norm_vol,
-                "atr": None if found.atr is None else price(found.atr),
-                "coverage": found.coverage,
-                "is_valid": found.reason is None,
-                "reason": found.reason,
-                "not_traded": found.block,
-                "long_trigger": price(found.long_trigger) if has_range else None,
-                "short_trigger": price(found.short_trigger) if has_range else None,
+                "session": opening.session.day,
+                "open": opening.session.open_ns // _NS_PER_US,
+                "close": opening.session.close_ns // _NS_PER_US,
+                "or_minutes": opening.minutes,
+                "or_end": opening.end_ns // _NS_PER_US,
+                "or_high": price(opening.high) if has_range else None,
+                "or_low": price(opening.low) if has_range else None,
+                "or_width": price(opening.width) if has_range else None,
+                "or_norm": opening.norm_width if has_range else None,
+                "norm_vol": opening.norm_vol,
+                "atr": None if opening.atr is None else price(opening.atr),
+                "coverage": opening.coverage,
+                "is_valid": opening.reason is None,
+                "reason": opening.reason,
+                "not_traded": opening.block,
+                "long_trigger": price(opening.long_trigger) if has_range else None,
+                "short_trigger": price(opening.short_trigger) if has_range else None,
                 "state": str(record.state),
                 "entries": record.entries,
                 "lockout": record.lockout,
@@ -284,7 +284,7 @@ def _trade_row(traded: Traded, trade: Trade) -> dict[str, Any]:
     flags = study.factors.long if trade.side > 0 else study.factors.short
     scores = study.scores.long if trade.side > 0 else study.scores.short
     number = sum(
-        each.day == trade.day and each.number <= trade.number for each in traded.machine.trades
+        other.day == trade.day and other.number <= trade.number for other in traded.machine.trades
     )
     return {
         "trade_id": f"{traded.symbol}_{trade.day:%Y%m%d}_{number}",

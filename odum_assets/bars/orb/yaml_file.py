@@ -148,7 +148,7 @@ class Study(OrbParams):
         if self.optimization.get("enabled"):
             text = "found true, allowed false; odum sweep runs a configuration with varied keys"
             problems.append(Problem("optimization.enabled", text))
-        if self.instruments and not any(each.enabled for each in self.instruments.values()):
+        if self.instruments and not any(item.enabled for item in self.instruments.values()):
             problems.append(Problem("instruments", "none is enabled"))
         raise_problems(*problems)
         return self
@@ -178,11 +178,11 @@ class StudyFile:
             If the file switches it off.
         """
         wanted = name.strip().upper()
-        for key, each in self.study.instruments.items():
-            if wanted in (key.upper(), each.proxy_symbol, each.symbol):
-                if not each.enabled:
+        for key, item in self.study.instruments.items():
+            if wanted in (key.upper(), item.proxy_symbol, item.symbol):
+                if not item.enabled:
                     raise ConfigError(f"instruments.{key}.enabled: false, but {name} is asked for")
-                return each
+                return item
         return StudyInstrument(symbol=wanted, proxy_symbol=wanted)
 
     def params(self, *, needs_all_bars: bool = False) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def run_configuration(
     ConfigError
         If the instruments have different sessions.
     """
-    sessions = {key: each.session for key, each in instruments.items()}
+    sessions = {key: item.session for key, item in instruments.items()}
     first = next(iter(instruments))
     for name, session in sessions.items():
         if session != sessions[first]:
@@ -273,7 +273,7 @@ def run_configuration(
     currency = "USD" if key.is_listed else key.settlement_currency
     return {
         "kind": "bars",
-        "instruments": [_instrument(name, each) for name, each in instruments.items()],
+        "instruments": [_instrument(name, item) for name, item in instruments.items()],
         "bars": dict(bars),
         "session": sessions[first],
         "venue": {
@@ -287,27 +287,27 @@ def run_configuration(
     }
 
 
-def _instrument(key: str, each: StudyInstrument) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": key, "tick_size": each.tick_size}
-    if each.point_value != 1:
-        found["multiplier"] = each.point_value
-    if each.expiry is not None:
-        found["expiry"] = each.expiry.isoformat()
-    return found
+def _instrument(key: str, item: StudyInstrument) -> dict[str, Any]:
+    section: dict[str, Any] = {"id": key, "tick_size": item.tick_size}
+    if item.point_value != 1:
+        section["multiplier"] = item.point_value
+    if item.expiry is not None:
+        section["expiry"] = item.expiry.isoformat()
+    return section
 
 
 def _numbers(value: object) -> object:
     """Return YAML values with floats as the decimals that the file has."""
     if isinstance(value, dict):
-        return {str(key): _numbers(each) for key, each in value.items()}
+        return {str(key): _numbers(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_numbers(each) for each in value]
+        return [_numbers(inner) for inner in value]
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def _as_json(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
-        return {str(key): _as_json(each) for key, each in value.items()}
+        return {str(key): _as_json(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_as_json(each) for each in value]
+        return [_as_json(inner) for inner in value]
     return value.isoformat() if isinstance(value, date | time) else _numbers(value)

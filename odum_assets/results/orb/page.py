@@ -158,12 +158,12 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _outcomes(sessions: pa.Table) -> list[str]:
-    found = []
+    outcomes = []
     for row in sessions.select(["not_traded", "reason", "or_minutes"]).to_pylist():
         words = [row["reason"], f"{row['or_minutes']} minutes"]
         allowed = ", ".join(["open to entries", *filter(None, words)])
-        found.append(f"not traded: {row['not_traded']}" if row["not_traded"] else allowed)
-    return found
+        outcomes.append(f"not traded: {row['not_traded']}" if row["not_traded"] else allowed)
+    return outcomes
 
 
 def _counts(title: str, head: str, values: Iterable[str]) -> str:

@@ -40,8 +40,8 @@ class OrbRun:
     @property
     def symbols(self) -> list[str]:
         """Return the symbols, in the order of the configuration."""
-        found: list[str] = self.metrics()["symbols"]
-        return found
+        symbols: list[str] = self.metrics()["symbols"]
+        return symbols
 
     def metrics(self) -> dict[str, Any]:
         """Return the figures of all symbols together."""
@@ -102,10 +102,10 @@ class OrbRun:
     def _json(self, name: str) -> dict[str, Any]:
         file = self.entry.report_file(name)
         try:
-            found: dict[str, Any] = file.read_json()
+            document: dict[str, Any] = file.read_json()
         except (OSError, ValueError) as error:
             raise ResultError(f"{file.path}: cannot be read ({error}); run it again") from error
-        return found
+        return document
 
 
 def _session_text(row: Mapping[str, Any]) -> str:
