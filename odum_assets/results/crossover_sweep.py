@@ -26,7 +26,6 @@ from odum_assets.backtest.bar_strategies import bar_strategy_params, load_bar_st
 from odum_assets.backtest.journal import read_events
 from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.strategies.ma_cross import CrossoverParams
-from odum_assets.bars.path import open_times
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import OUTSIDE, SessionRules
 from odum_assets.catalog.bar_reader import read_bars
@@ -51,6 +50,10 @@ _METADATA = b"odum.vsweep"
 _END_OF_TIME = 2**62
 
 type Pair = tuple[int, int]
+"""Lengths of the fast and of the slow average."""
+
+type _Fill = tuple[int, str, Decimal, Decimal, Decimal]
+"""Bar, side, size, price and fee."""
 
 
 @dataclass(frozen=True)
@@ -148,16 +151,22 @@ class CrossoverSweep:
         plan = self._plan(pair, scratch)
         plan.write_bars(0, self.series, self.sessions)
         run_plan(plan)
-        events = read_events(scratch / "fill_events.arrow")
+        closes = self.series.close_time
         replayed = [
-            (row["ts"], row["side"], row["quantity"], row["price"], row["commission"])
-            for batch in events
+            (
+                int(closes.searchsorted(row["ts"])),
+                row["side"],
+                row["quantity"],
+                row["price"],
+                row["commission"],
+            )
+            for batch in read_events(scratch / "fill_events.arrow")
             for row in batch.to_pylist()
         ]
         expected = self._kernel_fills(pair)
         for number, (own, other) in enumerate(zip(expected, replayed, strict=False), 1):
             if own != other:
-                raise BacktestError(_difference(pair, number, own, other))
+                raise BacktestError(self._difference(pair, number, own, other))
         if len(expected) != len(replayed):
             raise BacktestError(
                 f"variant {pair[0]}/{pair[1]}: the sweep has {len(expected)} fills, NautilusTrader "
@@ -165,13 +174,11 @@ class CrossoverSweep:
             )
         return len(expected)
 
-    def _kernel_fills(self, pair: Pair) -> list[tuple[int, str, Decimal, Decimal, Decimal]]:
-        opens = open_times(self.series)
+    def _kernel_fills(self, pair: Pair) -> list[_Fill]:
         exponent = -self.item.size_precision
         return [
             (
-                # NautilusTrader's first quote of a bar comes a nanosecond after its open.
-                int(opens[fill.bar]) + 1,
+                fill.bar,
                 "buy" if fill.quantity > 0 else "sell",
                 Decimal(abs(fill.quantity)).scaleb(exponent),
                 self.series.price(fill.price),
@@ -179,6 +186,17 @@ class CrossoverSweep:
             )
             for fill in self.grid.fills(*pair)
         ]
+
+    def _difference(self, pair: Pair, number: int, own: _Fill, other: _Fill) -> str:
+        texts = [
+            f"{side} {quantity:f} at {price:f}, fee {fee:f}, in the bar that closes at "
+            f"{iso_ns(int(self.series.close_time[bar]))}"
+            for bar, side, quantity, price, fee in (own, other)
+        ]
+        return (
+            f"variant {pair[0]}/{pair[1]}: fill {number} is {texts[0]} in the sweep, and {texts[1]}"
+            " in NautilusTrader"
+        )
 
     def _plan(self, pair: Pair, work: Path) -> BarPlan:
         document = self.config.document()
@@ -408,14 +426,3 @@ def _taken(series: BarSeries, inside: NDArray[np.bool_]) -> BarSeries:
 def _decimal(value: Fraction) -> Decimal:
     """Return a whole number of a decimal unit exactly."""
     return Decimal(value.numerator) / Decimal(value.denominator)
-
-
-def _difference(pair: Pair, number: int, own: tuple[Any, ...], other: tuple[Any, ...]) -> str:
-    texts = [
-        f"{side} {quantity:f} at {price:f}, fee {fee:f}, {iso_ns(time)}"
-        for time, side, quantity, price, fee in (own, other)
-    ]
-    return (
-        f"variant {pair[0]}/{pair[1]}: fill {number} is {texts[0]} in the sweep, and {texts[1]} in "
-        "NautilusTrader"
-    )

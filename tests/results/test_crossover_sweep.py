@@ -1,14 +1,19 @@
 """A vectorized sweep of a configuration: from raw bars to figures, and their proof."""
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from barmarket import BarMarket, bars_config
+from real_bars import orcl_2001
 from typer.testing import CliRunner
 
+from odum_assets.backtest.request import RunRequest
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.bars.sessions import SessionRules
 from odum_assets.catalog import convert_partition
 from odum_assets.catalog.bar_rules import BarRules
@@ -20,6 +25,8 @@ from odum_assets.raw.imports.source import TableBars
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.sample.sessions import SessionSpec, make_sessions
 from odum_assets.results import crossover_sweep as sweeps
+from odum_assets.results.run import run_backtest
+from odum_assets.settings import Settings
 
 SPY = "ARCA:EQUITY:SPY"
 FIRST, LAST = date(2024, 3, 6), date(2024, 3, 13)
@@ -185,6 +192,53 @@ def test_what_cannot_be_swept_is_refused(project: Path, tmp_path: Path) -> None:
     weekend = (date(2024, 3, 9), date(2024, 3, 10))
     with pytest.raises(DataError, match="no session from 2024-03-09"):
         sweeps.open_sweep(_load(project), catalog, days=weekend)
+
+
+@pytest.mark.parametrize(
+    "params", [{"fixed_size": 100}, {"percent_size": 0.8, "side": "long_short"}]
+)
+def test_figures_are_those_of_the_result(project: Path, tmp_path: Path, params: Any) -> None:
+    loaded = _load(project, "figures", strategy=_params(**params))
+    settings = Settings(
+        raw_root=str(project / "data"),
+        catalog_path=project / "catalog",
+        results_path=tmp_path,
+        configs_path=project / "configs",
+    )
+    dates = BarCalendar.of(BarsConfig.model_validate(DOCUMENT)).rules.dates(FIRST, LAST)
+    request = RunRequest(loaded, tuple(dates), "window", close_positions=False)
+    summary = run_backtest(request, settings).summary
+    row = sweeps.open_sweep(loaded, project / "catalog").grid.figures([(5, 20)]).to_pylist()[0]
+    assert row["fills"] == summary["fills"]
+    assert row["trades"] == summary["trades"]["total_trades"]
+    for name, figure in {
+        "return_pct": summary["returns"]["total_return_pct"],
+        "max_drawdown_pct": summary["drawdown"]["max_drawdown_pct"],
+        "sharpe": summary["ratios"]["sharpe"],
+        "win_rate": summary["trades"]["win_rate"],
+        "profit_factor": summary["trades"]["profit_factor"],
+        "fees": summary["pnl_breakdown"]["commissions"],
+    }.items():
+        assert row[name] == pytest.approx(figure, rel=1e-9), name
+
+
+@pytest.mark.real_data
+def test_daily_bars_are_proven_too(tmp_path: Path) -> None:
+    root = os.environ.get("ODUM_TEST_DATA")
+    if not root:
+        pytest.skip("ODUM_TEST_DATA is not set")
+    market = BarMarket(tmp_path)
+    config = bars_config(
+        "NASDAQ:EQUITY:ORCL",
+        step="1d",
+        params={"fast": 10, "slow": 25, "side": "long_short", "fixed_size": 10},
+        venue={"starting_balance": 1000},
+    )
+    market.add(config, [orcl_2001(Path(root))])
+    sweep = sweeps.open_sweep(config, market.settings.catalog_path)
+    assert sweeps.verify_variants(sweep, [(10, 25), (3, 8)], tmp_path / "work") > 30
+    (final,) = sweep.grid.figures([(10, 25)])["final_equity"].to_pylist()
+    assert final == pytest.approx(977.30, abs=1e-9)
 
 
 # --- the command --------------------------------------------------------------------------------
