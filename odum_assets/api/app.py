@@ -18,6 +18,7 @@ from odum_assets.api.document import TAGS, completed
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.routes import (
+    annotations,
     catalog,
     comparing,
     configs,
@@ -48,6 +49,7 @@ _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
     results.router,
+    annotations.router,
     registry.router,
     run_tables.router,
     orb.router,
@@ -112,7 +114,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(options.cors),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=_TAKEN_HEADERS,
             expose_headers=_EXPOSED_HEADERS,
         )

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from odum_assets.backtest.equity import EquityPoint
 from odum_assets.backtest.journal import read_event_table, read_events, signed_quantity
 from odum_assets.backtest.ledger import AccountRules, Fills, LedgerRows, RoundTrip
+from odum_assets.backtest.pandas_types import computable
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, column_units, units_column
@@ -123,7 +124,9 @@ class FillsWriter:
 
     def __init__(self, path: Path, rules: AccountRules) -> None:
         self._rules = rules
-        self._writer = pq.ParquetWriter(path, FILLS, compression="zstd", compression_level=1)
+        self._writer = pq.ParquetWriter(
+            path, computable(FILLS), compression="zstd", compression_level=1
+        )
 
     def write(self, batch: pa.RecordBatch, rows: LedgerRows) -> None:
         """Write one batch of recorded fills with what the ledger says after each."""
@@ -204,6 +207,7 @@ def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> Orde
         }
     )
     table = with_legs(table, ids, legs)
+    table = table.cast(computable(table.schema))
     pq.write_table(table, path, compression="zstd", compression_level=1)
     return _count_orders(table)
 
@@ -317,7 +321,7 @@ def _table(schema: pa.Schema, attributes: str, rows: Sequence[object]) -> pa.Tab
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table.cast(computable(table.schema)), path, compression="zstd")
 
 
 def _fit(value: Decimal | None) -> Decimal | None:

@@ -1,6 +1,7 @@
 """How a result looks: in full, as a row of a list, and as JSON."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.rendering import (
@@ -12,6 +13,7 @@ from odum_assets.cli.rendering import (
     display_path,
     duration,
     escaped,
+    fitted,
     number,
     percent,
     price,
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 def record(entry: "ResultEntry") -> dict[str, Any]:
     """Return a result as it is listed for programs."""
     from odum_assets.results.earlier import version_of
+    from odum_assets.results.listing import algorithm, overrides, time_range
 
-    summary, document = entry.summary(), entry.document
+    summary, document, metadata = entry.summary(), entry.document, entry.metadata()
     return {
         "run_id": entry.run_id,
         "config": entry.config_name,
@@ -38,6 +41,10 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
         "instrument": document["instrument"],
         "start": document["start"],
         "end": document["end"],
+        "time_range": time_range(document),
+        "exec_algorithm": algorithm(metadata),
+        "overrides": overrides(metadata),
+        **entry.annotations().as_json(),
         "orders": summary["orders"],
         "fills": summary["fills"],
         "pnl": summary["pnl"],
@@ -67,42 +74,53 @@ def files(entry: "ResultEntry") -> dict[str, str]:
 
 def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:
     """Print results as a table with their key figures."""
-    available = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
     groups: dict[str, list[ResultEntry]] = {}
     for entry in entries:
         currency = entry.summary()["account"]["currency"]
         title = f"{entry.config_name} ({currency})" if by_config else f"in {currency}"
         groups.setdefault(title, []).append(entry)
     for title, group in groups.items():
-        # What a variant of a sweep has of its own, where there is one.
-        columns = [column for column in available if column != _VARIED or any(map(_varied, group))]
-        rows = table(title, columns, right=_FIGURES)
-        for entry in group:
-            cells = _list_cells(entry)
-            rows.add_row(*(cells[column] for column in columns))
-        output.show(rows)
+        rows = [_list_cells(entry) for entry in group]
+        output.show(fitted(output, partial(table, title, right=_FIGURES), rows, _LEFT_OUT))
     if any(entry.summary()["flags"] for entry in entries):
         output.info("! has warnings; odum results show RUN_ID prints them")
 
 
-_VARIED = "varied"
 _FIGURES = ("orders", "fills", "PnL", "return", "drawdown")
-_LIST_COLUMNS = ("run id", "day", _VARIED, *_FIGURES, "")
-_WIDE_ONLY = (_VARIED, "orders", "fills", "drawdown")
+_LEFT_OUT = (
+    "fills",
+    "orders",
+    "tags",
+    "drawdown",
+    "overrides",
+    "return",
+    "algorithm",
+    "time range",
+    "PnL",
+)
+"""Columns that a narrow terminal does not show, the least important one first."""
 
 
 def _list_cells(entry: "ResultEntry") -> dict[str, str]:
-    summary = entry.summary()
+    from odum_assets.config.variants import label_of
+    from odum_assets.results.listing import algorithm, overrides, time_range
+
+    summary, metadata = entry.summary(), entry.metadata()
     pnl, share = summary["pnl"], summary["returns"]["total_return_pct"]
+    worked, differing = algorithm(metadata), overrides(metadata)
+    # It has a column of its own.
+    differing.pop("exec_algorithm", None)
     return {
         "run id": entry.run_id,
-        "day": entry.partition,
-        _VARIED: escaped(_varied(entry)),
+        "time range": time_range(entry.document),
+        "algorithm": "" if worked == "NORMAL" else worked,
+        "overrides": escaped(label_of(differing)),
         "orders": count(summary["orders"]),
         "fills": count(summary["fills"]),
         "PnL": colored(amount(pnl, sign=True), pnl),
         "return": colored(percent(share), share),
         "drawdown": percent(summary["drawdown"]["max_drawdown_pct"], sign=False),
+        "tags": escaped(", ".join(entry.annotations().tags)),
         "": "[yellow]![/]" if summary["flags"] else "",
     }
 
@@ -133,6 +151,9 @@ def show_short(output: Output, entry: "ResultEntry") -> None:
 
 def show_full(output: Output, entry: "ResultEntry") -> None:
     """Print everything about a result, what a reader must know first."""
+    from odum_assets.cli.failed_runs import annotation_rows
+    from odum_assets.results.listing import overrides_text
+
     summary, document, metadata = entry.summary(), entry.document, entry.metadata()
     output.show(f"[bold]{entry.run_id}[/]")
     show_flags(output, entry)
@@ -145,11 +166,13 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
             ("window", f"{document['start']} to {document['end']}"),
             ("mode", f"{entry.mode}, market from {metadata['snapshot_mode']}"),
             ("execution", metadata["exec_algorithm"]["type"]),
-            ("made", entry.created_at),
+            ("overrides", escaped(overrides_text(metadata)) or "none"),
+            ("ended", entry.created_at),
             ("digest", entry.digest),
             ("config hash", metadata["config_hash"]),
             *_version_rows(summary),
             *_sweep_rows(entry),
+            *annotation_rows(entry.annotations().as_json()),
         ],
     )
     for title, pairs in _sections(summary):
@@ -181,15 +204,6 @@ def _sweep_rows(entry: "ResultEntry") -> list[tuple[str, str]]:
 
     variant = f"{sweep['id']}, variant {sweep['variant']} of {sweep['of']}"
     return [("sweep", variant), ("varied", escaped(label_of(sweep["varied"])))]
-
-
-def _varied(entry: "ResultEntry") -> str:
-    from odum_assets.config.variants import label_of, short_names
-
-    if entry.sweep is None:
-        return ""
-    varied = entry.sweep["varied"]
-    return label_of(dict(zip(short_names(list(varied)), varied.values(), strict=True)))
 
 
 def show_flags(output: Output, entry: "ResultEntry") -> None:
@@ -244,8 +258,13 @@ def _sections(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
 
 def _pnl_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
     account, parts = summary["account"], summary["pnl_breakdown"]
-    names = ("realized", "commissions", "funding", "net", "unrealized")
-    rows = [(name, amount(parts[name], currency, sign=name != "commissions")) for name in names]
+    # As everywhere: PnL is what the program's files call `pnl` and its part `net`.
+    names = {"realized": "realized", "commissions": "commissions", "funding": "funding"}
+    names |= {"PnL": "net", "unrealized": "unrealized"}
+    rows = [
+        (label, amount(parts[name], currency, sign=name != "commissions"))
+        for label, name in names.items()
+    ]
     rows += [
         (name.replace("_", " "), amount(account[name], currency))
         for name in ("starting_balance", "final_balance", "balance_change", "final_equity")

@@ -37,6 +37,7 @@ def serve(
     from odum_assets.api.options import DAGSTER_PREFIX, load_options
     from odum_assets.cli.dagster_process import DagsterProcess
     from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import require_project
     from odum_assets.cli.servers import host_and_port, listen, on_stop, require_token, serve_with
     from odum_assets.settings import load_settings
 
@@ -45,6 +46,8 @@ def serve(
     if dagster_port is not None:
         output.info("--dagster-port has no effect: Dagster listens on no port of its own")
     starts = dagster if dagster is not None else not os.environ.get("ODUM_DAGSTER_URL")
+    if starts:
+        require_project(settings)
     own_url = f"http://{host_and_port(host, port)}{DAGSTER_PREFIX}"
     with listen(host, port) as listening:
         url, is_new = _dagster_of(own_url, output) if starts else (options.dagster_url, False)

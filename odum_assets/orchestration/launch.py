@@ -4,12 +4,10 @@ What belongs here: opening the instance, one run in this process, and telling wh
 does not: several runs at a time (``backfill``), anything a person sees.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -18,6 +16,7 @@ from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
+from odum_assets.orchestration.instance import instance_ref
 from odum_assets.orchestration.names import ACTIONS, CODE_LOCATION, action_job_name, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, load_project
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 AD_HOC_JOB: Final = "__ASSET_JOB"
 """Dagster's own job of all assets, for selections that no single day job has."""
-
-_STATE: Final = ".dagster"
 
 # Capturing output replaces stdout and stderr of the process, and with them progress bars.
 _QUIET: Final = {
@@ -107,11 +104,9 @@ def load_graph(settings: Settings) -> Graph:
 
 @contextmanager
 def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstance]:
-    """Open the Dagster instance that ``make dev`` shows.
+    """Open the Dagster instance that ``make dev`` shows (`instance_ref`).
 
-    DAGSTER_HOME counts where it is set. Otherwise it is the ``dagster.yaml`` of the current folder,
-    or one with its state in ``.dagster`` when there is none. Runs that an earlier process left
-    behind when it died are marked as failed.
+    Runs that an earlier process left behind when it died are marked as failed.
 
     Parameters
     ----------
@@ -123,16 +118,7 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     dg.DagsterInstance
         Open until the context ends.
     """
-    from dagster._core.instance.ref import InstanceRef
-
-    home = os.environ.get("DAGSTER_HOME")
-    here = Path.cwd()
-    state = Path(home) if home else here / _STATE
-    state.mkdir(parents=True, exist_ok=True)
-    own_file = not home and (here / "dagster.yaml").is_file()
-    config_dir = here if own_file else state
-    ref = InstanceRef.from_dir(str(state), config_dir=str(config_dir), overrides=_QUIET)
-    with dg.DagsterInstance.from_ref(ref) as instance:
+    with dg.DagsterInstance.from_ref(instance_ref(_QUIET)) as instance:
         lost = fail_lost_runs(instance)
         if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.

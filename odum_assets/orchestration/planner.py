@@ -21,6 +21,7 @@ from odum_assets.errors import (
     UnavailableDataError,
 )
 from odum_assets.orchestration.days import days_between, days_of
+from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.names import action_job_name, backtest_key, day_job_name, op_name
 from odum_assets.orchestration.partition_state import (
     Partition,
@@ -222,8 +223,11 @@ class Planner:
                 for partition in of_day
                 if not partition.raw
             ]
+            finished = self._finished(loaded, new, day) if not without else None
             if without:
                 skipped[day.isoformat()] = "; ".join(without)
+            elif finished is not None:
+                skipped[day.isoformat()] = f"its result {finished} is up to date"
             else:
                 days.append(day)
                 parts += of_day
@@ -235,6 +239,14 @@ class Planner:
         first = self._day_request(loaded, new, days[0])
         names = tuple(day.isoformat() for day in days)
         return self._plan("result", first, new, parts, days=names, skipped=skipped)
+
+    def _finished(self, loaded: LoadedConfig, new: NewRun, day: date) -> str | None:
+        """Return the result of a day that is to be left out where there is one."""
+        if not new.skip_finished:
+            return None
+        request = self._day_request(loaded, new, day)
+        entry = finished_result(self.project, request, ticks=new.export_ticks)
+        return None if entry is None else entry.run_id
 
     def _window(self, loaded: LoadedConfig, new: NewRun) -> Plan:
         start, end = new.bounds(loaded)

@@ -213,6 +213,11 @@ class NewRun(WindowOptions):
         description="One continuous account: over the days from first_day to last_day, or from "
         "start to end also where that is within one day.",
     )
+    skip_finished: bool = Field(
+        default=False,
+        description="Leave out days of a range whose result is up to date: same data, "
+        "configuration, options, strategy and versions.",
+    )
 
     @classmethod
     def of(cls, **values: Any) -> Self:  # noqa: ANN401 - fields

@@ -12,6 +12,7 @@ Events come from the file of a run that ended, so an active run has none yet.
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,7 @@ from odum_assets.results.run_id import is_run_id
 
 MAX_LIMIT = 1_000
 
+_PART = re.compile(r"[A-Za-z0-9_]{3,64}")
 _LARGEST = 2**63 - 1
 _LARGEST_AMOUNT = Decimal(10) ** (MONEY_DIGITS - MONEY_DECIMALS)
 
@@ -205,6 +207,16 @@ def get_run_ids(connection: sa.Connection, dagster_run_ids: Sequence[str]) -> di
     which = RUNS.c.dagster_run_id.in_(dagster_run_ids)
     rows = connection.execute(sa.select(RUNS.c.dagster_run_id, RUNS.c.run_id).where(which))
     return {row.dagster_run_id: row.run_id for row in rows}
+
+
+def find_run_ids(connection: sa.Connection, part: str) -> list[str]:
+    """Return the ids of runs that begin or end with a text, in any case."""
+    if _PART.fullmatch(part) is None:
+        return []
+    name = RUNS.c.run_id
+    fits = name.istartswith(part, autoescape=True) | name.iendswith(part, autoescape=True)
+    query = sa.select(name).where(fits).order_by(name).limit(MAX_LIMIT)
+    return list(connection.execute(query).scalars())
 
 
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:

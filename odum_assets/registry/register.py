@@ -27,8 +27,10 @@ from odum_assets.registry.database import (
 from odum_assets.registry.fitting import require_fits
 from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, IS_PENDING, RUNS, STRATEGIES
 from odum_assets.registry.records import Record, Row, record_of, run_ids
+from odum_assets.results.deletion import marked_deleted, remove_marked
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
+from odum_assets.storage.locks import held
 
 _BATCH = 2_000
 
@@ -87,6 +89,7 @@ def open_registry(settings: Settings, timeout_secs: float = TIMEOUT_SECS) -> sa.
         with reading(engine) as connection:
             version = schema.current_version(connection)
         if version == schema.VERSION:
+            _finish_deletions(engine, result_store(settings))
             return engine
         if not is_file:
             raise RegistryError(
@@ -144,6 +147,25 @@ def upgrade_registry(
     if filled is not None:
         _tidy(engine)
     return filled
+
+
+def _finish_deletions(engine: sa.Engine, store: ResultStore) -> None:
+    """Remove what is left of runs whose deletion was interrupted."""
+    if not marked_deleted(store):
+        return
+    with held(store.publish_lock):
+        for run_id in marked_deleted(store):
+            remove_row(engine, run_id)
+            remove_marked(store, run_id)
+
+
+def remove_row(engine: sa.Engine, run_id: str) -> None:
+    """Remove the row of a run and what belongs to it; one that is not there is none to remove."""
+    with writing(engine) as connection:
+        key = sa.select(RUNS.c.id).where(RUNS.c.run_id == run_id).scalar_subquery()
+        for table in (ARTIFACTS, EVENTS):
+            connection.execute(table.delete().where(table.c.run_id == key))
+        connection.execute(RUNS.delete().where(RUNS.c.run_id == run_id))
 
 
 @contextmanager

@@ -167,6 +167,7 @@ def test_results_are_filtered_sorted_and_compared(odum: Odum) -> None:
 @pytest.mark.usefixtures("project")
 def test_a_backfill_names_days_without_data_and_fails_with_those_it_must_run(odum: Odum) -> None:
     span = ["backfill", BTC, "--from", "2024-01-02", "--to", "2024-01-03", "--fast", "--json"]
+    span.append("--force")
     ran = odum(*span)
     states = {each["partition"]: each["state"] for each in ran.json["days"]}
     assert (ran.code, states) == (0, {"2024-01-02": "done", "2024-01-03": "no data"})
@@ -225,7 +226,7 @@ MISUSED = [
     ),
     (["backtest", BTC, "--day", "2024-01-01", "--start", "noon"], "allowed a time such as"),
     (["backtest", "elsewhere/some.json", "--day", "2024-01-01"], "no such file"),
-    (["results", "show", "BNF"], "not a run id"),
+    (["results", "show", "BNF"], "begins or ends with 'BNF'"),
     (["results", "compare", "BNF"], "two run ids"),
     (["data", "generate", "--days", "0"], "SampleSpec.days"),
     (["results", "lst"], "Did you mean"),

@@ -24,6 +24,7 @@ from odum_assets.orchestration.metadata import (
     StepContext,
     bullet_list,
     rounded,
+    tearsheet_link,
     to_metadata,
 )
 from odum_assets.orchestration.planner import catalog_days, result_days
@@ -84,7 +85,9 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                         )
                     request = replace(requested, days=days)
                     convert_warmup(context, project, request)
-                    facts = {"days": len(days), "days_missing": missing}
+                    facts: dict[str, object] = {"days": len(days), "days_missing": missing}
+                    if config.mode == "report":
+                        facts["tearsheet"] = tearsheet_link(entry.run_id)
                     materialized = run(context, request, project, entry, facts)
                 # The result is good whatever becomes of what is made of it.
                 export_window(context, request, project, entry.run_id, ticks=config.export_ticks)

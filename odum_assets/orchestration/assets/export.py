@@ -8,7 +8,7 @@ from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.configured import export_asset
 from odum_assets.orchestration.failures import failing
-from odum_assets.orchestration.metadata import Materialized, to_metadata
+from odum_assets.orchestration.metadata import Materialized, tearsheet_link, to_metadata
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register_result
 
@@ -71,7 +71,7 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
             register_result(context, project.settings, entry.run_id)
         figures = {
             "run_id": entry.run_id,
-            "tearsheet": dg.MetadataValue.url(path.resolve().as_uri()),
+            "tearsheet": tearsheet_link(entry.run_id),
             "file": dg.MetadataValue.path(str(path)),
             "size_bytes": path.stat().st_size,
         }
