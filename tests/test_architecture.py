@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "bars": _SHARED,
     "catalog": {*_SHARED, "raw", "bars"},
     "backtest": {*_SHARED, "raw", "bars", "catalog"},
+    "models": {*_SHARED, "bars"},
     "results": {*_SHARED, "raw", "bars", "catalog", "backtest"},
     "registry": {*_SHARED, "backtest", "results"},
     "orchestration": {*_SHARED, "raw", "bars", "catalog", "backtest", "results", "registry"},
