@@ -2,10 +2,10 @@
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
@@ -105,6 +105,33 @@ class RunFigures:
     equity: EquityFigures
     orders: tables.OrderCounts
     resources: Resources
+    symbols: Mapping[str, "SymbolFigures"] = field(default_factory=dict)
+    ambiguous: "AmbiguousBars | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFigures:
+    """The figures of one of several instruments, as if it alone had traded the account."""
+
+    fills: int
+    account: AccountFigures
+    account_returns: AccountReturns
+    position: PositionFigures
+    trades: TradeStatistics
+    equity: EquityFigures
+    ambiguous: "AmbiguousBars"
+
+
+@dataclass(frozen=True, slots=True)
+class AmbiguousBars:
+    """Exits that the other path through a bar would have given otherwise, and by how many R.
+
+    ``difference_r`` is what all of them together would have been better, negative if worse.
+    """
+
+    exits: int
+    bars: int
+    difference_r: float
 
 
 def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -> RunFigures:
@@ -144,7 +171,7 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
     grid = {first - 1, *outside_gaps(regular, plan.days)}
     times = sorted(grid if closing is None else {*grid, closing - 1})
     # Arrow joins the orders on one core while the ledger counts on the other.
-    with ThreadPoolExecutor(1) as pool, _no_collections(), _amounts_explained():
+    with ThreadPoolExecutor(1) as pool, no_collections(), amounts_explained():
         counting = pool.submit(tables.write_orders, work, work / "orders.parquet")
         market = MarkToMarket(ledger, outcome.funding, times, prices)
         fills, last_fill = _apply_fills(plan, market)
@@ -209,7 +236,7 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
 
 
 @contextmanager
-def _no_collections() -> Iterator[None]:
+def no_collections() -> Iterator[None]:
     """Make no garbage collections: counting makes many small objects and no cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -221,7 +248,7 @@ def _no_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _amounts_explained() -> Iterator[None]:
+def amounts_explained() -> Iterator[None]:
     """Say what it means when an amount does not fit."""
     try:
         yield

@@ -113,7 +113,7 @@ def plan_of(
     request: RunRequest, inputs: RunInputs, work: Path, *, chunk_rows: int | None = None
 ) -> tuple[RunPlan, list[PartitionManifest]]:
     """Return the plan of a request over its inputs, and the days of its volume curve (VWAP)."""
-    algorithm = request.exec_algorithm or request.config.config.strategy.exec_algorithm
+    algorithm = request.algorithm
     curve_days: list[PartitionManifest] = []
     curve = None
     start, end = request.bounds()
@@ -122,7 +122,7 @@ def plan_of(
             request.config.key, request.days[0], algorithm.params.lookback_days
         )
     plan = RunPlan(
-        config=request.config.config,
+        config=request.config.ticks,
         exec_algorithm=algorithm,
         snapshot_mode=request.snapshot_mode,
         close_positions=request.close_positions,

@@ -25,7 +25,7 @@ rule is counted beside, exactly, with the error bound of its binary arithmetic (
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
@@ -326,6 +326,18 @@ class Ledger:
             return self._amount(_rounded(value, self._per_amount * ticks * _GUARD)[0])
         value = (self._quantity * ticks * _GUARD - cost) * self._scale
         return self._amount(_rounded(value, self._per_amount * _GUARD)[0])
+
+    def unrealized_units(self, ticks: Sequence[int]) -> list[int]:
+        """Return `unrealized` of a linear contract at prices, all in units of the last decimal."""
+        if not self._positions:
+            return [0] * len(ticks)
+        cost, quantity, scale = self._signed_cost(), self._quantity * _GUARD, self._scale
+        by = self._per_amount * _GUARD
+        return [_rounded((quantity * price - cost) * scale, by)[0] for price in ticks]
+
+    def units(self) -> tuple[int, int, int]:
+        """Return cash, what was realized, and the signed quantity, in units of the last decimal."""
+        return self._cash, self._realized, self._quantity
 
     def equity(self, price: Decimal | None) -> Decimal:
         """Return cash plus what is open at a price; a cash account holds the full value."""

@@ -23,7 +23,6 @@ from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.simulation import run_until
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.paths import FOLDERS
-from odum_assets.config.resolve import spec_of
 from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.raw.layout import DataType
 
@@ -69,7 +68,7 @@ def load_engine(plan: RunPlan, report: Callable[[float], None]) -> BacktestEngin
 def loaded_replay(engine: BacktestEngine, plan: RunPlan) -> Replay:
     """Give an engine of `load_engine` the venue and instrument of a plan, for one run."""
     # First: it registers the coin of the account, if Nautilus does not know it.
-    instrument = nautilus_instrument(spec_of(plan.config))
+    instrument = nautilus_instrument(plan.config.spec())
     add_venue(engine, plan.config, plan.snapshot_mode)
     for _ in plan.data_types:
         # As often as a node does, once per type of data: ids of positions count it.

@@ -166,8 +166,10 @@ class EquitySeries:
         return self.annualization_days * _DAY_SECS / self.interval_secs
 
 
-def equity_figures(series: EquitySeries) -> EquityFigures:
+def equity_figures(series: EquitySeries, drawdown: Drawdown | None = None) -> EquityFigures:
     """Return the figures that follow from marked equity.
+
+    A drawdown of finer samples takes the place of that of the series.
 
     A return belongs to each pair of neighboring samples, so the returns compound to the total
     return: the last one holds the costs of closing, and days without data lie between two samples,
@@ -181,7 +183,8 @@ def equity_figures(series: EquitySeries) -> EquityFigures:
     """
     returns = interval_returns(series.equity) or []
     per_year = series.intervals_per_year
-    drawdown = drawdown_figures(series.times, series.equity)
+    if drawdown is None:
+        drawdown = drawdown_figures(series.times, series.equity)
     is_long = len(returns) * series.interval_secs >= MIN_GROWTH_DAYS * _DAY_SECS
     growth = cagr(returns, per_year) if is_long else None
     return EquityFigures(

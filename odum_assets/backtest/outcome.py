@@ -29,6 +29,8 @@ class ReplayOutcome(BaseModel):
         Final balance of the engine's account.
     engine_quantity : Decimal
         Signed quantity over the engine's open positions at the end, a sum of binary numbers.
+    engine_quantities : dict[str, Decimal]
+        Signed open quantity of each instrument, by its id, of a run with several.
     currency_precision : int
         Decimals of the account currency.
     funding : list[Funding]
@@ -58,6 +60,7 @@ class ReplayOutcome(BaseModel):
     closing_at_ns: int | None
     skipped_no_aggressor: int | None
     orders_without_curve: int
+    engine_quantities: dict[str, Decimal] = {}
     strategy_modules: dict[str, str]
     strategy_changed: list[str]
     replay_secs: float

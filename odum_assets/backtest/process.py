@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.child import start_child
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
@@ -97,7 +98,9 @@ class _Child:
                 progress(index, Progress(phase, done, orders, market_time_ns))
 
 
-def run_plan(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayOutcome:
+def run_plan(
+    plan: RunPlan | BarPlan, progress: Callable[[Progress], None] | None = None
+) -> ReplayOutcome:
     """Replay a plan in a fresh process and return what it said at its end.
 
     Parameters
@@ -212,7 +215,7 @@ def _started(
         process.wait()
 
 
-def _outcome(plan: RunPlan, code: int, refused: str) -> ReplayOutcome:
+def _outcome(plan: RunPlan | BarPlan, code: int, refused: str) -> ReplayOutcome:
     """Return the outcome of a plan whose process ended.
 
     Parameters

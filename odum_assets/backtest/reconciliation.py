@@ -23,7 +23,7 @@ error bound of NautilusTrader's arithmetic (``engine_account``).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -70,12 +70,16 @@ class CashFlows:
     _by_price: Counter[int] = field(default_factory=Counter)
 
     @classmethod
-    def read(cls, path: Path, rules: AccountRules) -> "CashFlows":
-        """Sum up a fills table that was written."""
+    def read(cls, path: Path, rules: AccountRules, instrument: str | None = None) -> "CashFlows":
+        """Sum up a fills table that was written, or the fills of one of its instruments."""
         flows = cls(rules)
+        columns = [*_COLUMNS] if instrument is None else [*_COLUMNS, "instrument"]
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=list(_COLUMNS)):
-                flows.add(batch)
+            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+                if instrument is None:
+                    flows.add(batch)
+                else:
+                    flows.add(batch.filter(pc.equal(batch["instrument"], instrument)))
         return flows
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -157,25 +161,56 @@ def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconcilia
     BacktestError
         If any two disagree; all differences are named.
     """
-    flows = CashFlows.read(fills, ledger.rules)
-    balance = _cash_flow_balance(ledger, flows, outcome)
-    unit = Decimal(1).scaleb(-ledger.rules.currency_precision)
-    tolerance = unit * ledger.engine_tolerance_units
-    difference = outcome.engine_balance - ledger.engine_cash
-    problems = [
-        *_position_problems(ledger, outcome),
-        *_table_problems(ledger, flows),
-        *_flow_problems(ledger, flows, balance),
-        *_engine_problems(ledger, outcome, difference, tolerance),
-    ]
+    part = (None, ledger, outcome.engine_quantity)
+    return _reconcile([part], ledger.starting_balance, outcome, fills)
+
+
+def reconcile_instruments(
+    ledgers: Mapping[str, Ledger], starting_balance: Decimal, outcome: ReplayOutcome, fills: Path
+) -> Reconciliation:
+    """Check an account of several instruments, each counted from zero, as `reconcile`."""
+    parts = [(name, ledger, outcome.engine_quantities[name]) for name, ledger in ledgers.items()]
+    return _reconcile(parts, starting_balance, outcome, fills)
+
+
+def _reconcile(
+    parts: Sequence[tuple[str | None, Ledger, Decimal]],
+    starting_balance: Decimal,
+    outcome: ReplayOutcome,
+    fills: Path,
+) -> Reconciliation:
+    problems: list[str] = []
+    balance = cash = engine_cash = starting_balance
+    tolerance = ZERO
+    for name, ledger, quantity in parts:
+        flows = CashFlows.read(fills, ledger.rules, name)
+        flow_balance = _cash_flow_balance(ledger, flows, outcome)
+        differences = [
+            *_position_problems(ledger, outcome),
+            *_table_problems(ledger, flows),
+            *_flow_problems(ledger, flows, flow_balance),
+            *_quantity_problems(ledger, quantity),
+        ]
+        problems += [text if name is None else f"{name}: {text}" for text in differences]
+        balance += flow_balance - ledger.starting_balance
+        cash += ledger.cash - ledger.starting_balance
+        engine_cash += ledger.engine_cash - ledger.starting_balance
+        unit = Decimal(1).scaleb(-ledger.rules.currency_precision)
+        tolerance += unit * ledger.engine_tolerance_units
+    difference = outcome.engine_balance - engine_cash
+    if abs(difference) > tolerance:
+        problems.append(
+            f"NautilusTrader's account ends at {outcome.engine_balance}, by its rules the fills "
+            f"give {engine_cash} (difference {difference:f}, allowed {tolerance:f})"
+        )
     if problems:
         raise BacktestError("the accounts do not reconcile: " + "; ".join(problems))
     return Reconciliation(
-        balance_change=ledger.cash - ledger.starting_balance,
+        balance_change=cash - starting_balance,
         cash_flow_balance=balance,
-        averaging="harmonic" if ledger.rules.is_inverse else "arithmetic",
+        averaging="harmonic" if parts[0][1].rules.is_inverse else "arithmetic",
         engine_averaging="arithmetic",
-        engine_expected_balance=ledger.engine_cash,
+        engine_expected_balance=engine_cash,
         engine_final_balance=outcome.engine_balance,
         engine_difference=difference,
         engine_tolerance=tolerance,
@@ -236,17 +271,10 @@ def _flow_problems(ledger: Ledger, flows: CashFlows, balance: Decimal) -> Iterab
         yield f"the cash flows of the fills give a balance of {balance}, not {ledger.cash}"
 
 
-def _engine_problems(
-    ledger: Ledger, outcome: ReplayOutcome, difference: Decimal, tolerance: Decimal
-) -> Iterable[str]:
-    quantity = round(outcome.engine_quantity, ledger.rules.size_precision)
+def _quantity_problems(ledger: Ledger, held: Decimal) -> Iterable[str]:
+    quantity = round(held, ledger.rules.size_precision)
     if quantity != ledger.quantity:
         yield f"NautilusTrader holds {quantity} at the end, the fills give {ledger.quantity}"
-    if abs(difference) > tolerance:
-        yield (
-            f"NautilusTrader's account ends at {outcome.engine_balance}, by its rules the fills "
-            f"give {ledger.engine_cash} (difference {difference:f}, allowed {tolerance:f})"
-        )
 
 
 def _total(column: "pa.Array[Any]", precision: int) -> int:

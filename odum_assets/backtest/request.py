@@ -10,15 +10,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, Self
 
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig, catalog_root, raw_path
 from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.errors import BacktestError, DataError
+from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
 from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 Mode = Literal["fast", "report"]
-SnapshotMode = Literal["trades", "book", "both"]
+SnapshotMode = Literal["trades", "book", "both", "bars"]
 
 WINDOW = "window"
 """Name of the result of a window, in place of a day."""
@@ -36,7 +38,8 @@ class RunRequest:
     config : LoadedConfig
         The run configuration.
     days : tuple[date, ...]
-        Catalog days that are read, in order; several days are one continuous account.
+        Catalog days that are read, in order; several days are one continuous account. For bars:
+        dates of sessions, for daily bars first days of years.
     partition : str
         Name of the result: the day, or ``window``.
     start_ns, end_ns : int or None
@@ -45,9 +48,10 @@ class RunRequest:
         rows of the days that lie in the configuration's ``time_window``.
     mode : {"fast", "report"}
         Whether tables and documents are kept beside the summary.
-    snapshot_mode : {"trades", "book", "both"}
+    snapshot_mode : {"trades", "book", "both", "bars"}
         What moves the simulated market: the trades alone (best bid and ask follow the last trade),
-        the book snapshots alone (trades are only the strategy's signal), or both.
+        the book snapshots alone (trades are only the strategy's signal), or both; bars for a
+        configuration for bars.
     close_positions : bool
         Whether positions are closed by market orders at the end of the window.
     exec_algorithm : ExecAlgorithm or None
@@ -70,22 +74,67 @@ class RunRequest:
     @property
     def data_types(self) -> tuple[DataType, ...]:
         """Return the raw data types that the run reads; funding only where it is configured."""
+        bars = self.config.bars
+        if bars is not None:
+            return (DataType(bars.bars.data_type),)
         kinds = [DataType.TRADES]
         if self.snapshot_mode in _MODE_NEEDS_BOOK:
             kinds.append(DataType.BOOK)
-        if self.config.config.data_catalog.derivative_ticker_path is not None:
+        if self.config.ticks.data_catalog.derivative_ticker_path is not None:
             kinds.append(DataType.FUNDING)
         return tuple(kinds)
+
+    @property
+    def algorithm(self) -> ExecAlgorithm:
+        """Return the execution algorithm that counts."""
+        return self.exec_algorithm or self.config.ticks.strategy.exec_algorithm
+
+    @property
+    def calendar(self) -> BarCalendar | None:
+        """Return sessions and partitions of a configuration for bars, None for ticks."""
+        return None if self.config.bars is None else BarCalendar.of(self.config.bars)
+
+    @property
+    def sessions(self) -> tuple[date, ...]:
+        """Return the dates of the sessions that are traded, in order; none for ticks."""
+        calendar = self.calendar
+        if calendar is None or not self.days:
+            return ()
+        first, last = self.span()
+        start, end = self.bounds()
+        inside = calendar.dates_between(
+            first if start is None else start, last if end is None else end
+        )
+        wanted = set(self.days)
+        return tuple(day for day in inside if calendar.partition_of(day) in wanted)
+
+    @property
+    def catalog_days(self) -> tuple[date, ...]:
+        """Return the catalog partitions that the run must have, in order.
+
+        For bars those that its sessions touch; sessions before, which warm indicators up, are read
+        as far as they are there.
+        """
+        calendar = self.calendar
+        return self.days if calendar is None else tuple(calendar.catalog_days(self.sessions))
+
+    def span(self) -> tuple[int, int]:
+        """Return where the days begin and end (ns); for bars their first and last session."""
+        calendar = self.calendar
+        span = None if calendar is None else calendar.bounds(self.days)
+        return span or (day_start_ns(self.days[0]), day_start_ns(self.days[-1]) + DAY_NS)
 
     def bounds(self) -> tuple[int | None, int | None]:
         """Return which rows of the days are replayed (ns, end exclusive).
 
         The request's window inside the configuration's; a bound that cuts nothing off is None.
+        Bars belong to a window when they close after its start and not after its end.
         """
         start, end = self._window()
-        if start is not None and start <= day_start_ns(self.days[0]):
+        first, last = self.span()
+        if start is not None and start <= first:
             start = None
-        if end is not None and end >= day_start_ns(self.days[-1]) + DAY_NS:
+        if end is not None and end >= last:
             end = None
         return start, end
 
@@ -110,6 +159,14 @@ class RunRequest:
         that of the first or last of `days`.
         """
         start, end = self._window()
+        calendar = self.calendar
+        if calendar is not None:
+            span = self.span()
+            dates = calendar.dates_between(
+                span[0] if self.start_ns is None or start is None else start,
+                span[1] if self.end_ns is None or end is None else end,
+            )
+            return tuple(day for day in calendar.partitions(dates) if day not in set(self.days))
         first = self.days[0] if self.start_ns is None or start is None else day_of_ns(start)
         last = self.days[-1] if self.end_ns is None or end is None else day_of_ns(end - 1)
         count = (last - first).days + 1
@@ -167,8 +224,9 @@ def check_options(request: RunRequest) -> None:
     """
     _check_window(request)
     if (
-        request.snapshot_mode in _MODE_NEEDS_BOOK
-        and request.config.config.data_catalog.book_snapshot_5_path is None
+        request.config.bars is None
+        and request.snapshot_mode in _MODE_NEEDS_BOOK
+        and request.config.ticks.data_catalog.book_snapshot_5_path is None
     ):
         raise BacktestError(
             f"{request.config.path}: snapshot_mode {request.snapshot_mode} needs book snapshots, "
@@ -179,7 +237,13 @@ def check_options(request: RunRequest) -> None:
 
 def _check_window(request: RunRequest) -> None:
     window = request.config.config.time_window
-    outside = [day.isoformat() for day in request.days if not window.overlaps_day(day)]
+    if request.calendar is not None:
+        _check_sessions(request, request.calendar)
+    outside = [
+        day.isoformat()
+        for day in request.days
+        if not window.overlaps(*replace(request, days=(day,)).span())
+    ]
     if outside:
         raise BacktestError(
             f"{request.config.path}: {', '.join(outside)} lies outside time_window "
@@ -187,7 +251,7 @@ def _check_window(request: RunRequest) -> None:
             "widen time_window"
         )
     given = (request.start_ns, request.end_ns)
-    first, last = day_start_ns(request.days[0]), day_start_ns(request.days[-1]) + DAY_NS
+    first, last = request.span()
     if given[0] is not None and given[1] is not None and given[0] >= given[1]:
         raise BacktestError(
             f"start {_text(given[0])} is not before end {_text(given[1])}; end is exclusive"
@@ -208,8 +272,9 @@ def _check_days(request: RunRequest, root: Path) -> None:
     missing = request.missing_days
     if missing and request.refuse_missing_days:
         name = request.config.name
+        kind = "trades" if request.calendar is None else "bars"
         raise DataError(
-            f"{name} {request.partition}: {root} lacks trades of {name_days(missing)}, and "
+            f"{name} {request.partition}: {root} lacks {kind} of {name_days(missing)}, and "
             "missing_days is refuse. Convert those days (odum convert "
             f"{name} --from {missing[0]} --to {missing[-1]}), choose another window, or set "
             "missing_days to warn."
@@ -227,17 +292,35 @@ def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> No
     from odum_assets.catalog import read_manifest
 
     lines = [
-        f"  {data_type} {day}: raw file {raw_path(request.config, data_type, day, settings)}; "
+        f"  {data_type} {day}: raw file {_raw_file(request, key, data_type, day, settings)}; "
         f"run: odum convert {request.config.name} --day {day}"
+        for key in request.config.keys
         for data_type in request.data_types
-        for day in request.days
-        if read_manifest(root, request.config.key, data_type, day) is None
+        for day in request.catalog_days
+        if read_manifest(root, key, data_type, day) is None
     ]
     if lines:
         raise DataError(
             f"{request.config.name} {request.partition}: catalog partitions are missing in "
             f"{root}:\n" + "\n".join(lines)
         )
+
+
+def _check_sessions(request: RunRequest, calendar: BarCalendar) -> None:
+    closed = [day.isoformat() for day in request.days if not calendar.dates(day)]
+    if closed:
+        raise BacktestError(
+            f"{request.config.path}: no session on {', '.join(closed)} (a weekend, or one of "
+            "session.holidays); choose a date with a session"
+        )
+
+
+def _raw_file(
+    request: RunRequest, key: InstrumentKey, data_type: DataType, day: date, settings: Settings
+) -> str:
+    # Bars that are aggregated come from the raw files of trades.
+    is_read = request.config.config.template(data_type, key) is not None
+    return raw_path(request.config, data_type if is_read else "trades", day, settings, key)
 
 
 def _text(moment: int | None) -> str:

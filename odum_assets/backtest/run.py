@@ -16,6 +16,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from odum_assets.backtest.bar_figures import compute_bar_figures
+from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
+from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.outcome import ReplayOutcome
@@ -24,7 +27,6 @@ from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import PartitionManifest
 from odum_assets.settings import Settings
-from odum_assets.utc import day_start_ns
 
 type ProgressCallback = Callable[[Progress], None]
 
@@ -50,17 +52,17 @@ class CompletedRun:
     """
 
     request: RunRequest
-    inputs: RunInputs
-    plan: RunPlan
+    inputs: RunInputs | BarInputs
+    plan: RunPlan | BarPlan
     curve_days: list[PartitionManifest]
     outcome: ReplayOutcome
     figures: RunFigures
 
     @property
     def window_start_ns(self) -> int:
-        """Return the start of the window: the given one, else the first day's midnight."""
+        """Return the start of the window: the given one, else that of the first day."""
         given = self.request.start_ns
-        return day_start_ns(self.request.days[0]) if given is None else given
+        return self.request.span()[0] if given is None else given
 
 
 @contextmanager
@@ -99,6 +101,13 @@ def completed_run(
     """
     if progress is not None:
         progress(Progress("validate", 0.0))
+    if request.config.bars is not None:
+        with bar_inputs(request, settings, workspace) as bars:
+            bar_plan = bar_plan_of(bars, chunk_rows=chunk_rows)
+            outcome = run_plan(bar_plan, progress)
+            figures = compute_bar_figures(bar_plan, bars, outcome)
+            yield CompletedRun(bars.request, bars, bar_plan, [], outcome, figures)
+        return
     with run_inputs(request, settings, workspace) as inputs:
         plan, curve_days = plan_of(inputs.request, inputs, inputs.work, chunk_rows=chunk_rows)
         outcome = run_plan(plan, progress)

@@ -28,7 +28,6 @@ from odum_assets.backtest.strategies.params import strategy_params
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.config.resolve import spec_of
 from odum_assets.config.sections.algorithms import IcebergAlgorithm as IcebergConfig
 from odum_assets.config.sections.algorithms import TwapAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
@@ -51,7 +50,7 @@ def streamed(plan: RunPlan) -> Replay:
         If the engine cannot be built.
     """
     ParquetDataCatalog(str(plan.catalog)).write_instruments(
-        [nautilus_instrument(spec_of(plan.config))]
+        [nautilus_instrument(plan.config.spec())]
     )
     return build_node(
         plan.config,
@@ -140,7 +139,7 @@ def simulate(
                     strategy_modules=sources.modules(strategy_of(plan)),
                     strategy_changed=sources.changed(strategy_of(plan)),
                     replay_secs=round(time.perf_counter() - started, 3),
-                    peak_memory_mib=_peak_memory_mib(),
+                    peak_memory_mib=peak_memory_mib(),
                 )
             )
 
@@ -203,7 +202,7 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     return TradeReplay, TradeReplay.Params.model_validate(values)
 
 
-def _peak_memory_mib() -> int:
+def peak_memory_mib() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, other systems KiB.
     return peak // (1024**2 if sys.platform == "darwin" else 1024)

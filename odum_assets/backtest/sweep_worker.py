@@ -28,7 +28,7 @@ from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import ALL, ALLOWED, LOG, Messages, death
-from odum_assets.backtest.simulation import load_strategy
+from odum_assets.backtest.simulation import load_strategy, simulate, strategy_of
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.worker import replay_to_end, strategy_sources
 from odum_assets.catalog.arrow import leave_pandas_out
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     sweep = SweepPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
     messages = Messages(int(arguments[0]))
     # Variants that start late run the code that the first ones ran.
-    sources = strategy_sources(sweep.plans)
+    sources = strategy_sources(strategy_of(plan) for plan in sweep.plans)
     try:
         _check_strategies(sweep)
         _run(sweep, messages, sources)
@@ -127,12 +127,11 @@ def _run_group(
     def work(index: int) -> NoReturn:
         plan = sweep.plans[index]
         _print_to(plan.work / LOG)
+        report = partial(messages.progress, index)
         replay_to_end(
-            plan,
-            partial(loaded_replay, engine, plan),
-            partial(messages.progress, index),
+            plan.work,
+            lambda finish: simulate(plan, loaded_replay(engine, plan), report, finish, sources),
             partial(messages.refused, index),
-            sources,
         )
 
     leave_pandas_out()

@@ -93,14 +93,15 @@ def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch
     """
     last = 0
     for batch in read_events(path):
-        fills = _entries(batch, rules)
+        fills = fill_entries(batch, rules)
         if fills.ts[0] < last or np.any(np.diff(fills.ts) < 0):
             raise BacktestError("NautilusTrader reported fills out of order of time")
         last = fills.ts[-1]
         yield batch, fills
 
 
-def _entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
+def fill_entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
+    """Return recorded fills of one instrument as ledger entries."""
     times: list[Any] = batch["ts"].to_pylist()
     ids: Any = batch["position_id"]
     ids = ids.dictionary_encode()
@@ -160,7 +161,7 @@ class OrderCounts:
     orders_filled: int
 
 
-def write_orders(folder: Path, path: Path) -> OrderCounts:
+def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> OrderCounts:
     """Join orders with their fills and terminal events, write the orders table and count it.
 
     Parameters
@@ -172,6 +173,8 @@ def write_orders(folder: Path, path: Path) -> OrderCounts:
         expired, denied, rejected, open), ``filled`` quantity, average fill price and reason. The
         amount of an order that an algorithm worked is its own last part: what its parts sent is
         theirs, so that no quantity counts twice.
+    legs : pa.Table, optional
+        Further columns by ``order_id``.
     """
     orders = read_event_table(folder / "order_events.arrow")
     orders = _changed(orders, read_event_table(folder / "change_events.arrow"))
@@ -200,8 +203,20 @@ def write_orders(folder: Path, path: Path) -> OrderCounts:
             "purpose": orders["purpose"],
         }
     )
+    table = with_legs(table, ids, legs)
     pq.write_table(table, path, compression="zstd", compression_level=1)
     return _count_orders(table)
+
+
+def with_legs(
+    table: pa.Table, order_ids: "pa.ChunkedArray[Any]", legs: pa.Table | None
+) -> pa.Table:
+    """Append what is known of the order of each row; nothing without `legs`."""
+    names = [] if legs is None else [name for name in legs.column_names if name != "order_id"]
+    if legs is not None:
+        for name, column in zip(names, _lookup(order_ids, legs, *names), strict=True):
+            table = table.append_column(name, column)
+    return table
 
 
 def _changed(orders: pa.Table, changes: pa.Table) -> pa.Table:
@@ -275,16 +290,21 @@ def write_positions(
     path: Path, closed: Iterable[RoundTrip], still_open: Iterable[RoundTrip]
 ) -> None:
     """Write the positions table: round trips in order of their end, then what is open."""
-    _write(path, POSITIONS, _POSITION_ATTRIBUTES, [*closed, *still_open])
+    _write(path, positions_table([*closed, *still_open]))
+
+
+def positions_table(trips: Sequence[RoundTrip]) -> pa.Table:
+    """Return round trips as a table."""
+    return _table(POSITIONS, _POSITION_ATTRIBUTES, trips)
 
 
 def write_equity(path: Path, points: Sequence[EquityPoint]) -> None:
     """Write the equity table."""
-    _write(path, EQUITY, _EQUITY_ATTRIBUTES, points)
+    _write(path, _table(EQUITY, _EQUITY_ATTRIBUTES, points))
 
 
-def _write(path: Path, schema: pa.Schema, attributes: str, rows: Sequence[object]) -> None:
-    """Write a table whose columns are attributes of objects."""
+def _table(schema: pa.Schema, attributes: str, rows: Sequence[object]) -> pa.Table:
+    """Return a table whose columns are attributes of objects."""
     arrays: list[Any] = []
     for name, field in zip(attributes.split(), schema, strict=True):
         values = [getattr(each, name) for each in rows]
@@ -292,7 +312,12 @@ def _write(path: Path, schema: pa.Schema, attributes: str, rows: Sequence[object
             values = [_fit(each) for each in values]
         kind = pa.int64() if field.type == TIME else field.type
         arrays.append(pa.array(values, kind).cast(field.type))
-    pq.write_table(arrow.table(arrays, schema=schema), path, compression="zstd")
+    table: pa.Table = arrow.table(arrays, schema=schema)
+    return table
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd")
 
 
 def _fit(value: Decimal | None) -> Decimal | None:

@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
+from odum_assets.backtest.bar_plan import BarPlan, is_bar_plan
+from odum_assets.backtest.bar_strategies import bar_strategy_path
 from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
-from odum_assets.backtest.node import Replay
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
 from odum_assets.backtest.process import Messages
@@ -26,64 +28,80 @@ from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
 
+type _Finish = Callable[[ReplayOutcome], NoReturn]
+type _Run = Callable[[Report, _Finish, StrategySources], None]
+
 
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
     end_with_parent(int(arguments[1]))
-    plan = RunPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
+    document = read_json(await_task().read_text(encoding="utf-8"))
     messages = Messages(int(arguments[0]))
     report = partial(messages.progress, 0)
-    sources = strategy_sources([plan])
+    plan, strategy, run = _bar_run(document) if is_bar_plan(document) else _tick_run(document)
+    sources = strategy_sources([strategy])
     leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)
-    replay_to_end(plan, lambda: streamed(plan), report, partial(messages.refused, 0), sources)
+    replay_to_end(
+        plan.work, lambda finish: run(report, finish, sources), partial(messages.refused, 0)
+    )
 
 
-def strategy_sources(plans: Iterable[RunPlan]) -> StrategySources:
-    """Read the code of the strategies of plans, and let this process import no other."""
+def _tick_run(document: dict[str, Any]) -> tuple[RunPlan, str, _Run]:
+    """Return a plan, the import path of its strategy, and what replays it."""
+    plan = RunPlan.model_validate(document)
+    return (
+        plan,
+        strategy_of(plan),
+        lambda report, finish, sources: simulate(plan, streamed(plan), report, finish, sources),
+    )
+
+
+def _bar_run(document: dict[str, Any]) -> tuple[BarPlan, str, _Run]:
+    """Return the same of a plan on bars."""
+    from odum_assets.backtest.bar_simulation import simulate_bars
+
+    plan = BarPlan.model_validate(document)
+    return plan, bar_strategy_path(plan.config.strategy.name), partial(simulate_bars, plan)
+
+
+def strategy_sources(strategies: Iterable[str]) -> StrategySources:
+    """Read the code of strategies (import paths), and let this process import no other."""
     import_from_here()
-    sources = StrategySources([strategy_of(plan) for plan in plans])
+    sources = StrategySources([*strategies])
     sources.install()
     return sources
 
 
 def replay_to_end(
-    plan: RunPlan,
-    replay: Callable[[], Replay],
-    report: Report,
-    refuse: Callable[[str], None],
-    sources: StrategySources,
+    work: Path, run: Callable[[_Finish], None], refuse: Callable[[str], None]
 ) -> NoReturn:
-    """Replay a plan, write down its outcome or tell why it is refused, and end the process.
+    """Replay, write down the outcome or tell why the run is refused, and end the process.
 
     Parameters
     ----------
-    plan : RunPlan
-        The run.
-    replay : Callable
-        Makes what the plan is replayed on.
-    report : Callable
-        Called with phase, share done, orders and market time.
+    work : Path
+        The work folder of the run's plan.
+    run : Callable
+        Replays; it calls what it is given with the outcome.
     refuse : Callable
         Called with why the run is refused, as a message for a person.
-    sources : StrategySources
-        The code of the strategy.
     """
 
     def finish(outcome: ReplayOutcome) -> NoReturn:
-        outcome.write(plan.work)
+        outcome.write(work)
         _end(0)
 
     try:
-        simulate(plan, replay(), report, finish, sources)
+        run(finish)
     except OdumError as error:
         refuse(str(error))
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             raise
-        what = f"{error.filename or plan.work}: cannot be written ({error.strerror or error})"
+        what = f"{error.filename or work}: cannot be written ({error.strerror or error})"
         refuse(f"{what}; {FREE_SPACE}")
     _end(EXIT_USER_ERROR)
 

@@ -11,21 +11,28 @@ The rules of execution (the same for every implementation):
 - Within a bar price moves continuously along the bar's path. A stop fills at its
   trigger, a limit at its limit; an open beyond either fills at the open.
 - Exits of a bracket live from the fill of its entry, on the rest of that bar's path.
+- Fills at one point of a path may be reported in any order; a cancel that answers one of them does
+  not prevent another at the same point.
 - A bar that touches stop and target of an open leg fills the stop on the path
   ``conservative``; on ``adaptive`` the extreme nearer the open comes first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["BarHandler", "Bracket", "Broker", "Fill", "Role", "Side"]
+__all__ = ["BarHandler", "Bracket", "Broker", "Fill", "Role", "Side", "Size"]
 
 type Side = Literal[1, -1]
 """1 buys, -1 sells."""
 
 type Role = Literal["entry", "stop", "target", "market"]
+
+type Size = int | Callable[[int], int]
+"""Units of ``10 ** -size_precision``; or from the price at which a market order fills, in ticks, to
+them, asked when orders that were sent before it have filled. 0 sends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class Broker(Protocol):
         """Give the net position in units of ``10 ** -size_precision``."""
         ...
 
-    def market(self, side: Side, quantity: int, tag: str) -> None:
+    def market(self, side: Side, quantity: Size, tag: str) -> None:
         """Send a market order that fills at the next bar's open."""
         ...
 
@@ -117,7 +124,7 @@ class Broker(Protocol):
         ...
 
     def close(self, leg: str) -> None:
-        """Close what is open of a leg at the next open and cancel its exits."""
+        """Close what is open of a leg at the next open; its exits live to the end of the bar."""
         ...
 
 

@@ -56,22 +56,28 @@ class BarSeries:
     def between(self, start: int, end: int) -> BarSeries:
         """Take the bars that close in ``(start, end]``, in nanoseconds."""
         first, last = self.close_time.searchsorted([start, end], side="right")
+        return self.where(slice(first, last))
+
+    def after(self, first: int) -> BarSeries:
+        """Take the bars from an index on."""
+        return self.where(slice(first, None))
+
+    def where(self, rows: slice | NDArray[np.bool_]) -> BarSeries:
+        """Take some bars, by a slice or by a mask of shape ``(n,)``."""
+        columns = (
+            self.close_time,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.volume,
+        )
         return BarSeries(
             self.instrument,
             self.step,
             self.tick_size,
             self.size_precision,
-            *(
-                column[first:last]
-                for column in (
-                    self.close_time,
-                    self.open,
-                    self.high,
-                    self.low,
-                    self.close,
-                    self.volume,
-                )
-            ),
+            *(column[rows] for column in columns),
         )
 
     def price(self, ticks: int) -> Decimal:

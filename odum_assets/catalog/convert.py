@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.bars.sessions import timezone_database
+from odum_assets.catalog.bar_quality import BarsQuality
+from odum_assets.catalog.bar_rules import BarRules
+from odum_assets.catalog.bars import BarsTransform, bar_window, scan_bars
 from odum_assets.catalog.book import BookTransform
 from odum_assets.catalog.definition import write_definition
 from odum_assets.catalog.funding import FundingTransform
@@ -26,10 +31,11 @@ from odum_assets.catalog.manifest import (
 from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, PartitionWriter
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.catalog.publish import clear_staging, publish, sweep_staging
-from odum_assets.catalog.quality import quality_of
+from odum_assets.catalog.quality import BookQuality, Quality, TradesQuality
 from odum_assets.catalog.rejects import RejectLog
 from odum_assets.catalog.scan import Scan, order_by_arrival, scan_times
 from odum_assets.catalog.times import DayWindow
+from odum_assets.catalog.trade_bars import TradeBars
 from odum_assets.catalog.trades import TradesTransform
 from odum_assets.catalog.transform import Transform, TransformInput
 from odum_assets.errors import DataError
@@ -49,6 +55,13 @@ _TRANSFORMS: dict[DataType, type[Transform]] = {
     DataType.TRADES: TradesTransform,
     DataType.BOOK: BookTransform,
     DataType.FUNDING: FundingTransform,
+    **dict.fromkeys((kind for kind in DataType if kind.is_bars), BarsTransform),
+}
+_QUALITIES: dict[DataType, type[Quality]] = {
+    DataType.TRADES: TradesQuality,
+    DataType.BOOK: BookQuality,
+    DataType.FUNDING: Quality,
+    **dict.fromkeys((kind for kind in DataType if kind.is_bars), BarsQuality),
 }
 
 
@@ -60,6 +73,7 @@ def convert_partition(
     day: date,
     catalog_root: Path,
     *,
+    bars: BarRules | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> PartitionManifest:
@@ -76,9 +90,11 @@ def convert_partition(
     data_type : DataType
         What the file holds.
     day : date
-        UTC day of the partition.
+        UTC day of the partition; of a year its first.
     catalog_root : Path
         The catalog; made if it does not exist.
+    bars : BarRules, optional
+        How times of bars are read; required for bars.
     force : bool, default False
         Convert even if nothing changed.
     progress : callable, optional
@@ -96,7 +112,7 @@ def convert_partition(
         holds no usable row, or if the catalog cannot be written. An earlier partition stays intact.
     """
     paths = PartitionPaths(catalog_root, key, data_type, day)
-    job = _Job(source, instrument, paths)
+    job = _Job(source, instrument, paths, bars)
     require_inside(
         catalog_root,
         paths.data_folder,
@@ -135,6 +151,14 @@ class _Job:
     source: str
     instrument: InstrumentSpec
     paths: PartitionPaths
+    bars: BarRules | None
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What decides the rows besides the raw file and the precisions; kept in the manifest."""
+        if self.bars is None:
+            return {}
+        return self.bars.document(self.instrument)
 
 
 def _usable(job: _Job) -> PartitionManifest | None:
@@ -151,6 +175,8 @@ def _usable(job: _Job) -> PartitionManifest | None:
         return None
     precisions = (instrument.price_precision, instrument.size_precision)
     if (manifest.price_precision, manifest.size_precision) != precisions:
+        return None
+    if manifest.rules != job.rules:
         return None
     data = paths.data_folder / manifest.file.name
     if not data.is_file() or data.stat().st_size != manifest.file.size:
@@ -192,15 +218,25 @@ def _build(
     progress: Progress | None,
 ) -> PartitionManifest:
     paths = job.paths
+<<<<<<< HEAD
     hashing = pool.submit(hash_file, local)
     reader = RawReader(job.source, local, paths.data_type)
     window = DayWindow(paths.day)
     scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
     inputs = TransformInput(reader.schema, scan.units, window, job.instrument)
+||||||| b73492b
+    reader = RawReader(job.source, local, paths.data_type)
+    window = DayWindow(paths.day)
+    scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
+    inputs = TransformInput(reader.schema, scan.units, window, job.instrument)
+=======
+    reader, window, scan = _opened(job, local)
+    inputs = TransformInput(reader.schema, scan.units, window, job.instrument, job.bars)
+>>>>>>> barsexec
     transform = _TRANSFORMS[paths.data_type](inputs)
     rejects = RejectLog(paths.staged("rejects"))
     has_arrivals = reader.schema.ts_init is not None
-    quality = quality_of(paths.data_type, job.instrument, window, has_arrivals=has_arrivals)
+    quality = _QUALITIES[paths.data_type](window, job.instrument, has_arrivals=has_arrivals)
     with PartitionWriter(paths.staged("data"), transform) as writer:
         unchanged_rows = 0
         for ordered in _in_order(_accepted(reader, transform, rejects, progress), scan):
@@ -247,24 +283,53 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
+<<<<<<< HEAD
             **figures.result(),
+||||||| b73492b
+            **figures,
+=======
+            **figures,
+            **({} if job.bars is None else {"ignored_columns": _ignored(reader)}),
+>>>>>>> barsexec
         },
         file=file,
         digest=digest,
         converter_version=CONVERTER_VERSION,
-        versions=_versions(),
+        versions=_versions(job.bars),
+        rules=job.rules,
     )
     check_unchanged(job.source, stat)
     publish(paths, name, manifest.to_json(), rejects=has_rejects)
     return manifest
 
 
+def _opened(job: _Job, local: Path) -> tuple[RawReader | TradeBars, DayWindow, Scan]:
+    """Open the source, with the times of the partition and what a first pass says of the rows."""
+    paths, bars = job.paths, job.bars
+    if bars is None:
+        reader = RawReader(job.source, local, paths.data_type)
+        window = DayWindow(paths.day)
+        return reader, window, scan_times(reader, job.source, window, ROW_GROUP_ROWS)
+    window = bar_window(paths.data_type, paths.day)
+    if bars.label is None:
+        rows = TradeBars(local, paths.data_type, job.instrument, window, bars.step)
+        return rows, window, scan_bars(rows, job.source, window, bars)
+    reader = RawReader(job.source, local, paths.data_type)
+    return reader, window, scan_bars(reader, job.source, window, bars)
+
+
 def _accepted(
-    reader: RawReader, transform: Transform, rejects: RejectLog, progress: Progress | None
+    reader: RawReader | TradeBars,
+    transform: Transform,
+    rejects: RejectLog,
+    progress: Progress | None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the accepted rows as normalized batches, in the order of the file."""
     done = 0
-    for batch in reader.batches(ROW_GROUP_ROWS):
+    batches = reader.batches(ROW_GROUP_ROWS)
+    if transform.whole_file and reader.rows:
+        batches = iter(pa.Table.from_batches(list(batches)).combine_chunks().to_batches())
+    for batch in batches:
         normalized, codes = transform.apply(batch)
         if codes is not None:
             rejects.add(batch, codes, done)
@@ -272,6 +337,11 @@ def _accepted(
         yield normalized
         if progress is not None:
             progress(done, reader.rows)
+
+
+def _ignored(reader: RawReader | TradeBars) -> list[str]:
+    """Return the columns of a raw file that have no role."""
+    return [name for name in reader.column_names if name not in reader.schema.columns]
 
 
 def _in_order(batches: Iterator[pa.RecordBatch], scan: Scan) -> Iterator[pa.RecordBatch]:
@@ -307,8 +377,10 @@ def _no_rows_message(source: str, rows: int, rejected: dict[str, int]) -> str:
     )
 
 
-def _versions() -> dict[str, str]:
+def _versions(bars: BarRules | None) -> dict[str, str]:
+    clocks = {} if bars is None or bars.sessions is None else {"tzdata": timezone_database()}
     return {
+        **clocks,
         "odum_assets": version("odum-assets"),
         "pyarrow": pa.__version__,
         "python": platform.python_version(),

@@ -16,7 +16,13 @@ from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.nautilus_schema import TIME
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.instruments import InstrumentKey, InstrumentSpec, Product
-from odum_assets.instruments.definitions import expiration_ns, increment, multiplier_text
+from odum_assets.instruments.definitions import (
+    expiration_ns,
+    increment,
+    lot_text,
+    multiplier_text,
+    underlying,
+)
 from odum_assets.storage.files import sync
 from odum_assets.storage.locks import held
 
@@ -24,10 +30,12 @@ _FOLDERS = {
     Product.SPOT_PAIR: "currency_pair",
     Product.PERPETUAL: "crypto_perpetual",
     Product.FUTURE: "crypto_future",
+    Product.EQUITY: "equity",
 }
+_LISTED_FUTURE = "futures_contract"
 _NULLABLE = (
     *("lot_size", "max_quantity", "min_quantity", "max_notional", "min_notional"),
-    *("max_price", "min_price", "tick_scheme", "info"),
+    *("max_price", "min_price", "tick_scheme", "info", "isin", "exchange"),
 )
 _KINDS = {
     "is_inverse": pa.bool_(),
@@ -37,6 +45,7 @@ _KINDS = {
 }
 """Types of the columns that are not text."""
 
+_OF_BARS = ("tick_size", "lot_size", "expiry")
 _METADATA_KEY = b"odum_definition"
 _LAYOUT = "layout"
 _LAYOUT_VERSION = "1"
@@ -45,7 +54,12 @@ _LAYOUT_VERSION = "1"
 
 def definition_folder(catalog_root: Path, key: InstrumentKey) -> Path:
     """Return NautilusTrader's folder of an instrument's definitions."""
-    return catalog_root / "data" / _FOLDERS[key.product] / key.nautilus_id
+    return catalog_root / "data" / _folder(key) / key.nautilus_id
+
+
+def _folder(key: InstrumentKey) -> str:
+    is_listed_future = key.is_listed and key.product is Product.FUTURE
+    return _LISTED_FUTURE if is_listed_future else _FOLDERS[key.product]
 
 
 def definition_changes(catalog_root: Path, spec: InstrumentSpec) -> list[str]:
@@ -89,8 +103,12 @@ def write_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
 
 
 def _content(spec: InstrumentSpec) -> dict[str, str]:
-    """Return what a definition follows from, as texts."""
-    values = {name: str(value) for name, value in asdict(spec).items() if name != "key"}
+    """Return what a definition follows from, as texts; without what only bars say."""
+    values = {
+        name: str(value)
+        for name, value in asdict(spec).items()
+        if name != "key" and not (name in _OF_BARS and value is None)
+    }
     return {"key": str(spec.key), **values, _LAYOUT: _LAYOUT_VERSION}
 
 
@@ -120,6 +138,29 @@ def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
     Written down here because NautilusTrader's own writer logs to stdout, which belongs to whoever
     asked for JSON there. A test lets it write each product and compares field by field.
     """
+    values = _listed_values(spec) if spec.key.is_listed else _pair_values(spec)
+    # Of a future Nautilus knows the lot.
+    is_known = {"lot_size"} if _folder(spec.key) == _LISTED_FUTURE else set()
+    schema = pa.schema(
+        [
+            pa.field(
+                name,
+                _KINDS.get(name, pa.string()),
+                nullable=name in _NULLABLE and name not in is_known,
+            )
+            for name in values
+        ],
+        metadata={
+            "instrument_id": spec.key.nautilus_id,
+            "type_name": _folder(spec.key).title().replace("_", ""),
+            _METADATA_KEY: json.dumps(content),
+        },
+    )
+    arrays = [pa.array([values[field.name]], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _pair_values(spec: InstrumentSpec) -> dict[str, object]:
     key = spec.key
     is_spot, is_future = key.product is Product.SPOT_PAIR, key.product is Product.FUTURE
     values: dict[str, object] = {
@@ -132,11 +173,11 @@ def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
         values["settlement_currency"] = spec.settlement_currency
         values["is_inverse"] = key.is_inverse
     if is_future:
-        values |= {"activation_ns": 0, "expiration_ns": expiration_ns(key)}
+        values |= {"activation_ns": 0, "expiration_ns": expiration_ns(spec)}
     values |= {
         "price_precision": spec.price_precision,
         "size_precision": spec.size_precision,
-        "price_increment": increment(spec.price_precision),
+        "price_increment": format(spec.price_increment, "f"),
         "size_increment": increment(spec.size_precision),
         "multiplier": "1" if is_spot else multiplier_text(spec),
         "lot_size": None if is_spot else "1",
@@ -148,16 +189,37 @@ def _table(spec: InstrumentSpec, content: dict[str, str]) -> pa.Table:
         "ts_event": 0,
         "ts_init": 0,
     }
-    schema = pa.schema(
-        [
-            pa.field(name, _KINDS.get(name, pa.string()), nullable=name in _NULLABLE)
-            for name in values
-        ],
-        metadata={
-            "instrument_id": key.nautilus_id,
-            "type_name": _FOLDERS[key.product].title().replace("_", ""),
-            _METADATA_KEY: json.dumps(content),
-        },
-    )
-    arrays = [pa.array([values[field.name]], field.type) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return values
+
+
+def _listed_values(spec: InstrumentSpec) -> dict[str, object]:
+    key, is_future = spec.key, spec.key.product is Product.FUTURE
+    limits = dict.fromkeys(name for name in _NULLABLE if name[:4] in ("max_", "min_"))
+    del limits["max_notional"], limits["min_notional"]
+    values: dict[str, object] = {"id": key.nautilus_id, "raw_symbol": key.symbol}
+    if is_future:
+        values |= {"underlying": underlying(key), "asset_class": "INDEX", "exchange": None}
+    values |= {"currency": spec.settlement_currency, "price_precision": spec.price_precision}
+    if is_future:
+        values["size_precision"] = 0
+    values["price_increment"] = format(spec.price_increment, "f")
+    if is_future:
+        values |= {
+            "size_increment": "1",
+            "multiplier": multiplier_text(spec),
+            "lot_size": lot_text(spec),
+            "activation_ns": 0,
+            "expiration_ns": expiration_ns(spec),
+        }
+        limits["min_quantity"] = "1"
+    else:
+        values |= {"lot_size": lot_text(spec), "isin": None}
+    return values | {
+        **limits,
+        "margin_init": format(spec.margin_init, "f"),
+        "margin_maint": format(spec.margin_maint, "f"),
+        "tick_scheme": None,
+        "info": None,
+        "ts_event": 0,
+        "ts_init": 0,
+    }

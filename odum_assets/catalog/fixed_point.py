@@ -268,6 +268,20 @@ def amount_of(units: int, precision: int) -> Decimal:
     return Decimal(units).scaleb(-precision, _WIDE)
 
 
+def column_ticks(column: Column, precision: int) -> Int64s:
+    """Return a decimal128 column without nulls as ticks, which must fit 64 bits; shape (n,).
+
+    Raises
+    ------
+    pa.ArrowInvalid
+        If a value has more decimals.
+    """
+    scaled: Any = column.cast(pa.decimal128(38, precision))
+    words = np.frombuffer(scaled.buffers()[1], np.int64).reshape(-1, 2)
+    ticks: Int64s = words[scaled.offset : scaled.offset + len(scaled), 0].copy()
+    return ticks
+
+
 def column_units(column: Column, precision: int) -> list[int]:
     """Return a decimal128 column without nulls as numbers of units.
 

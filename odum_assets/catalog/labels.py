@@ -113,6 +113,8 @@ def _squeeze(text: str) -> str:
 
 def _symbol_spellings(key: InstrumentKey) -> set[str]:
     """Return the spellings of the instrument's symbol on its venue, squeezed."""
+    if key.is_listed:
+        return {_squeeze(key.symbol)}
     pair = key.base + key.quote
     if key.product is Product.SPOT_PAIR:
         return {pair}

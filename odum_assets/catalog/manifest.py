@@ -7,7 +7,7 @@ JSON.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any, get_origin
@@ -99,6 +99,8 @@ class PartitionManifest:
         odum_assets, pyarrow and Python that made the file.
     manifest_version : int
         Which figures the manifest holds; an earlier one lacks some.
+    rules : dict[str, Any]
+        What else decided the rows: for bars step, label and, for daily ones, sessions.
     """
 
     key: str
@@ -125,6 +127,7 @@ class PartitionManifest:
     converter_version: int
     versions: dict[str, str]
     manifest_version: int = MANIFEST_VERSION
+    rules: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rows_rejected(self) -> int:
@@ -169,6 +172,8 @@ class PartitionManifest:
             content[name] = str(content[name])
         mtime = self.source.mtime_ns
         content["source"]["mtime_ns"] = None if mtime is None else str(mtime)
+        if not self.rules:
+            del content["rules"]
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -329,7 +334,8 @@ def _refuse_constant(text: str) -> None:
 
 def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
     """Return a manifest; its place says which partition it must be of."""
-    values = {field.name: content[field.name] for field in fields(PartitionManifest)}
+    content.setdefault("rules", {})
+    values = {item.name: content[item.name] for item in fields(PartitionManifest)}
     source = dict(values["source"])
     source["mtime_ns"] = None if source["mtime_ns"] is None else int(source["mtime_ns"])
     values |= {name: int(values[name]) for name in _TIMES}
@@ -362,7 +368,7 @@ def _check_types(manifest: PartitionManifest) -> None:
     """
     records = (manifest, manifest.source, manifest.file)
     values = [
-        (field.type, getattr(record, field.name)) for record in records for field in fields(record)
+        (item.type, getattr(record, item.name)) for record in records for item in fields(record)
     ]
     values += [(int, count) for count in manifest.rejected.values()]
     values += [(int, count) for count in (manifest.unknown_sides,) if count is not None]

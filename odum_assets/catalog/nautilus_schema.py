@@ -6,6 +6,7 @@ A test lets Nautilus write a partition of each type and compares field by field.
 import pyarrow as pa
 
 from odum_assets.catalog.fixed_point import DECIMAL
+from odum_assets.catalog.paths import series_name
 from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.layout import DataType
 
@@ -45,11 +46,17 @@ _FIELDS: dict[DataType, list[tuple[str, pa.DataType, bool]]] = {
         ("interval", pa.uint64(), True),
         ("next_funding_ns", TIME, True),
     ],
+    **{
+        kind: [(name, DECIMAL, False) for name in ("open", "high", "low", "close", "volume")]
+        for kind in DataType
+        if kind.is_bars
+    },
 }
 _TYPE_NAMES = {
     DataType.TRADES: "TradeTick",
     DataType.BOOK: "OrderBookDepth",
     DataType.FUNDING: "FundingRateUpdate",
+    **dict.fromkeys((kind for kind in DataType if kind.is_bars), "Bar"),
 }
 
 
@@ -61,5 +68,7 @@ def catalog_schema(data_type: DataType, spec: InstrumentSpec) -> pa.Schema:
     if data_type is not DataType.FUNDING:
         metadata["price_precision"] = str(spec.price_precision)
         metadata["size_precision"] = str(spec.size_precision)
+    if data_type.is_bars:
+        metadata["bar_type"] = series_name(spec.key, data_type)
     metadata["type_name"] = _TYPE_NAMES[data_type]
     return pa.schema(fields, metadata=metadata)

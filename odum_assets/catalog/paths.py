@@ -12,12 +12,32 @@ FOLDERS = {
     DataType.TRADES: "trades",
     DataType.BOOK: "order_book_depths",
     DataType.FUNDING: "funding_rates",
+    **dict.fromkeys((kind for kind in DataType if kind.is_bars), "bars"),
 }
+_BAR_STEPS = {
+    "1m": "1-MINUTE",
+    "5m": "5-MINUTE",
+    "15m": "15-MINUTE",
+    "1h": "1-HOUR",
+    "1d": "1-DAY",
+}
+
+
+def series_name(key: InstrumentKey, data_type: DataType) -> str:
+    """Return Nautilus' name of a series: the instrument id, of bars the bar type."""
+    if not data_type.is_bars:
+        return key.nautilus_id
+    return f"{key.nautilus_id}-{_BAR_STEPS[data_type.step]}-LAST-EXTERNAL"
+
+
+def series_folder(root: Path, key: InstrumentKey, data_type: DataType) -> Path:
+    """Return the folder in Nautilus' layout that holds the data files of an instrument."""
+    return root / "data" / FOLDERS[data_type] / series_name(key, data_type)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionPaths:
-    """Paths of one partition: one instrument, data type and UTC day in one catalog."""
+    """Paths of one partition: one instrument, data type and UTC day (or year) in one catalog."""
 
     catalog_root: Path
     key: InstrumentKey
@@ -27,7 +47,7 @@ class PartitionPaths:
     @property
     def data_folder(self) -> Path:
         """The folder in Nautilus' layout that holds the data files of all days."""
-        return self.catalog_root / "data" / FOLDERS[self.data_type] / self.key.nautilus_id
+        return series_folder(self.catalog_root, self.key, self.data_type)
 
     @property
     def manifest_folder(self) -> Path:
@@ -66,7 +86,7 @@ class PartitionPaths:
     @property
     def publish_lock(self) -> Path:
         """The lock that is held while files of this instrument and type change places."""
-        name = f"{self.key.nautilus_id}.{FOLDERS[self.data_type]}.lock"
+        name = f"{series_name(self.key, self.data_type)}.{FOLDERS[self.data_type]}.lock"
         return self.catalog_root / ".locks" / name
 
     @property

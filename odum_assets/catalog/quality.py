@@ -23,7 +23,6 @@ from odum_assets.catalog.timeline import Timeline, ratios
 from odum_assets.catalog.times import DayWindow, Int64s
 from odum_assets.catalog.trade_ids import id_figures
 from odum_assets.instruments import InstrumentSpec
-from odum_assets.raw.layout import DataType
 from odum_assets.utc import NS_PER_SECOND
 
 _GAPS_KEPT = 5
@@ -83,7 +82,7 @@ class Quality:
         return {
             "covered": self._coverage(),
             "latency": latency_figures(latency) if self._has_arrivals else None,
-            "gaps": _gaps(ts_init),
+            "gaps": longest_gaps(ts_init),
             "equal_ts_init_rows": int(np.count_nonzero(ts_init[1:] == ts_init[:-1])),
             "event_out_of_order_rows": int(np.count_nonzero(ts_event[1:] < ts_event[:-1])),
             "rate": _rates(ts_init),
@@ -213,14 +212,6 @@ class BookQuality(Quality):
         }, spreads.along_the_day(timeline)
 
 
-def quality_of(
-    data_type: DataType, spec: InstrumentSpec, window: DayWindow, *, has_arrivals: bool
-) -> Quality:
-    """Return the collector for a data type."""
-    kind = {DataType.TRADES: TradesQuality, DataType.BOOK: BookQuality}.get(data_type, Quality)
-    return kind(window, spec, has_arrivals=has_arrivals)
-
-
 def _best(levels: list[Int64s], rows: int) -> Int64s:
     """Return the first price that is there per row, 0 where there is none; shape (rows,)."""
     best: Int64s = np.zeros(rows, np.int64)
@@ -229,7 +220,7 @@ def _best(levels: list[Int64s], rows: int) -> Int64s:
     return best
 
 
-def _gaps(ts_init: Int64s) -> dict[str, Any]:
+def longest_gaps(ts_init: Int64s) -> dict[str, Any]:
     """Return the times without rows: counts, and the largest with start and end (ns as text)."""
     steps = np.diff(ts_init)
     largest: npt.NDArray[np.intp] = np.zeros(0, np.intp)

@@ -42,6 +42,20 @@ class Reject(StrEnum):
     RATE_MISSING = "rate_missing"
     RATE_NOT_FINITE = "rate_not_finite"
     RATE_TOO_LARGE = "rate_too_large"
+    OFF_GRID = "off_grid"
+    """The bar does not begin at a multiple of its step."""
+    NO_SESSION = "no_session"
+    """A daily bar of a date without a session."""
+    PRICE_OFF_TICK = "price_off_tick"
+    RANGE_NOT_ENCLOSING = "range_not_enclosing"
+    """High or low of the bar do not enclose its open and close."""
+    VOLUME_MISSING = "volume_missing"
+    VOLUME_NOT_FINITE = "volume_not_finite"
+    VOLUME_NEGATIVE = "volume_negative"
+    VOLUME_TOO_LARGE = "volume_too_large"
+    VOLUME_TOO_MANY_DECIMALS = "volume_too_many_decimals"
+    TIME_REPEATED = "time_repeated"
+    """Other bars of the file have the same time and other values; which is right is not known."""
 
 
 _REASONS = tuple(Reject)
@@ -63,6 +77,14 @@ def _number_reasons(name: str) -> dict[Problem, Reject]:
 
 PRICE_PROBLEMS = _number_reasons("price")
 SIZE_PROBLEMS = _number_reasons("size")
+VOLUME_PROBLEMS = {
+    Problem.MISSING: Reject.VOLUME_MISSING,
+    Problem.NOT_FINITE: Reject.VOLUME_NOT_FINITE,
+    Problem.NEGATIVE: Reject.VOLUME_NEGATIVE,
+    Problem.TOO_LARGE: Reject.VOLUME_TOO_LARGE,
+    Problem.TOO_MANY_DECIMALS: Reject.VOLUME_TOO_MANY_DECIMALS,
+}
+"""A bar without volume is one: its price may have moved all the same."""
 
 
 class RowErrors:

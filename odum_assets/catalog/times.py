@@ -72,7 +72,9 @@ def wide_window(window: DayWindow) -> DayWindow:
 def raw_integers(column: Column) -> Int64s:
     """Return a time column's raw int64 values, nulls as `MISSING`; shape (n,)."""
     kind = column.type
-    if pa.types.is_timestamp(kind):
+    if pa.types.is_date(kind):
+        column = kernels.cast(column, pa.timestamp("s")).view(pa.int64())
+    elif pa.types.is_timestamp(kind):
         column = column.view(pa.int64())
     elif kind != pa.int64():
         if column.type == pa.uint64():
@@ -86,7 +88,9 @@ def raw_integers(column: Column) -> Int64s:
 
 
 def fixed_unit(kind: pa.DataType) -> str | None:
-    """Return the unit that an Arrow timestamp type states, None for integers."""
+    """Return the unit that an Arrow timestamp type states, None for integers; s for dates."""
+    if pa.types.is_date(kind):
+        return "s"
     return str(kind.unit) if pa.types.is_timestamp(kind) else None
 
 

@@ -7,6 +7,7 @@ figures work on normalized batches.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -28,6 +29,9 @@ from odum_assets.instruments import InstrumentSpec
 from odum_assets.raw.schemas import RawSchema
 from odum_assets.utc import DAY_NS
 
+if TYPE_CHECKING:
+    from odum_assets.catalog.bar_rules import BarRules
+
 
 @dataclass(frozen=True, slots=True)
 class TransformInput:
@@ -43,16 +47,22 @@ class TransformInput:
         The times that belong to the partition.
     spec : InstrumentSpec
         Whose precisions and identity rows must match.
+    bars : BarRules, optional
+        How times of bars are read; only for bars.
     """
 
     schema: RawSchema
     units: dict[str, str]
     window: DayWindow
     spec: InstrumentSpec
+    bars: "BarRules | None" = None
 
 
 class Transform(ABC):
     """Turn raw batches of one data type into normalized batches, and these into catalog columns."""
+
+    whole_file = False
+    """Whether `apply` must see all rows of a file at once."""
 
     def __init__(self, inputs: TransformInput) -> None:
         self._inputs = inputs

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.manifest import PartitionManifest, load_manifest, read_manifest
-from odum_assets.catalog.paths import FOLDERS, PartitionPaths
+from odum_assets.catalog.paths import PartitionPaths, series_folder
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.fingerprint import hash_file
-from odum_assets.raw.layout import BY_DATE, DataType
+from odum_assets.raw.layout import DataType, raw_file_path
 from odum_assets.storage.locks import shared
 
 
@@ -73,7 +73,7 @@ def catalog_view(
 
 def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManifest:
     """Bring one partition into the view."""
-    folder = destination / "data" / FOLDERS[paths.data_type] / paths.key.nautilus_id
+    folder = series_folder(destination, paths.key, paths.data_type)
     folder.mkdir(parents=True, exist_ok=True)
     require_inside(paths.catalog_root, paths.manifest)
     # No conversion replaces the one without the other between the two.
@@ -112,8 +112,8 @@ def _link(source: Path, target: Path) -> bool:
 def _missing_message(catalog_root: Path, missing: list[PartitionPaths]) -> str:
     lines = [
         f"  {paths.key} {paths.data_type.value} {paths.day.isoformat()}: expects "
-        f"{BY_DATE}/day-{paths.day.isoformat()}/data_type-{paths.data_type.value}/"
-        f"{paths.key}.parquet under the raw root; run: {_command(paths)}"
+        f"{raw_file_path('', paths.day, paths.data_type, str(paths.key))[1:]} under the raw root; "
+        f"run: {_command(paths)}"
         for paths in missing
     ]
     return "\n".join([f"The catalog {catalog_root} lacks partitions:", *lines])

@@ -83,15 +83,15 @@ def _validated(
 
 def _strategy_problems(loaded: "LoadedConfig") -> list[str]:
     """Return why a strategy of one's own cannot be run: its class, its parameters."""
-    path = loaded.config.strategy.path
-    if path is None:
+    if loaded.bars is not None or loaded.ticks.strategy.path is None:
         return []
     from odum_assets.backtest.strategies.loading import load_strategy_class
     from odum_assets.backtest.strategies.params import strategy_params
     from odum_assets.errors import BacktestError
 
     try:
-        strategy_params(load_strategy_class(path), loaded.config.strategy.params, path)
+        path = loaded.ticks.strategy.path
+        strategy_params(load_strategy_class(path), loaded.ticks.strategy.params, path)
     except BacktestError as error:
         return [f"{loaded.path}: {line.strip()}" for line in str(error).splitlines()]
     return []
@@ -144,13 +144,19 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
 def _locations(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
     from odum_assets.config import effective_settings
 
-    catalog = loaded.config.data_catalog
     effective = effective_settings(loaded, settings)
     root = effective.raw_root
-    templates = {kind: catalog.template(kind, loaded.key) for kind in catalog.paths()}
+    templates = [
+        (kind, key, loaded.config.template(kind, key))
+        for key in loaded.keys
+        for kind in loaded.config.raw_types
+    ]
     return {
         "catalog": str(effective.catalog_path),
-        "raw": {kind: f"{root}/{template}" for kind, template in templates.items()},
+        "raw": {
+            kind if len(loaded.keys) == 1 else f"{kind} of {key}": f"{root}/{template}"
+            for kind, key, template in templates
+        },
     }
 
 

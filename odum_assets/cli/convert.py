@@ -10,6 +10,7 @@ from odum_assets.cli.options import DataTypeChoice, DayOption, FromOption, JsonO
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.session import Session
+    from odum_assets.instruments import InstrumentKey
     from odum_assets.orchestration.launch import LaunchResult
     from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project, Source
@@ -70,7 +71,11 @@ def convert(
         project = session.graph.project
         name = None if choice is None else choice.name
         sources = _sources(project, name, instrument, data_type)
-        days = [day] if day is not None else _days(project, sources, span)
+        days = (
+            _days(project, sources, span)
+            if day is None
+            else sorted({source.partition_of(day) for source in sources})
+        )
         records = _converted(session, sources, days, force=force, single=day is not None)
     _show(output, records)
     if any(record["state"] == "failed" for record in records):
@@ -81,17 +86,24 @@ def _sources(
     project: "Project", config: str | None, instrument: str | None, data_type: str | None
 ) -> tuple["Source", ...]:
     from odum_assets.cli.errors import UsageError, did_you_mean
-    from odum_assets.config.instrument_names import names_instrument
+    from odum_assets.config.instrument_names import is_spelling, names_instrument
 
+    named: set[InstrumentKey] | None = None
     if config is not None:
         of_config = [project.config(config)]
     else:
         of_config = [
             config for config in project.configs if names_instrument(instrument or "", config)
         ]
-        keys = sorted({str(config.key) for config in of_config})
+        named = {
+            key
+            for config in of_config
+            for key in config.keys
+            if is_spelling(instrument or "", config, key)
+        }
+        keys = sorted(map(str, named))
         if not keys:
-            known = sorted({str(config.key) for config in project.configs})
+            known = sorted({str(key) for config in project.configs for key in config.keys})
             raise UsageError(
                 f"--instrument: no configuration has {instrument!r}"
                 f"{did_you_mean(instrument or '', known)}"
@@ -103,6 +115,7 @@ def _sources(
         for source in project.sources
         if any(config in source.named_by for config in of_config)
         and data_type in (None, source.data_type)
+        and (named is None or source.key in named)
     )
     if not sources:
         raise UsageError(
@@ -120,9 +133,10 @@ def _days(
     from odum_assets.orchestration.project import raw_folder_of, raw_folder_problem
 
     available = days_on_disk(project, sources)
-    days = (
-        available if span is None else [day for day in days_between(*span) if day in set(available)]
-    )
+    days = available
+    if span is not None:
+        within = {source.partition_of(day) for source in sources for day in days_between(*span)}
+        days = [day for day in available if day in within]
     if not days:
         if (problem := raw_folder_problem(sources[0], project.settings)) is not None:
             raise DataError(problem)

@@ -40,6 +40,11 @@ class DataTypeChoice(StrEnum):
     TRADES = "trades"
     BOOK = "book_snapshot_5"
     FUNDING = "derivative_ticker"
+    BARS_1M = "bars_1m"
+    BARS_5M = "bars_5m"
+    BARS_15M = "bars_15m"
+    BARS_1H = "bars_1h"
+    BARS_1D = "bars_1d"
 
 
 def parse_day(text: str | date) -> date:

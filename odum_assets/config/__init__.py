@@ -4,9 +4,11 @@ What belongs here: everything that reads or checks a ``configs/*.json``, and the
 raw paths that follow from it. What does not: reading data, running anything, Nautilus or Dagster.
 
 Imports run one way: ``value_types`` and ``problems`` -> ``raw_paths`` -> ``sections`` -> ``rules``
--> ``model`` -> ``hashing`` -> ``loading`` -> ``agreement`` -> ``folder`` and ``resolve``.
+and ``bar_rules`` -> ``model`` and ``bars_model`` -> ``hashing`` -> ``loading`` -> ``agreement`` ->
+``folder`` and ``resolve``.
 """
 
+from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.folder import ConfigFolder, RefusedConfig, load_configs, read_folder
 from odum_assets.config.loading import LoadedConfig, load_config
 from odum_assets.config.model import RunConfig
@@ -19,6 +21,7 @@ from odum_assets.config.resolve import (
 from odum_assets.config.schema import json_schema
 
 __all__ = [
+    "BarsConfig",
     "ConfigFolder",
     "LoadedConfig",
     "RefusedConfig",

@@ -78,6 +78,11 @@ def without_final_zeros(value: Decimal) -> Decimal:
     return value.normalize(_EXACT)
 
 
+def count_decimals(value: Decimal) -> int:
+    """Return the decimals of a number, final zeros left out."""
+    return max(0, -int(without_final_zeros(value).as_tuple().exponent))
+
+
 def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)

@@ -4,25 +4,63 @@ The hash is over the meaning: defaults filled in, the instrument key in place of
 contract size and raw file names resolved, times in nanoseconds, numbers by value. It leaves out
 what says where or when something runs but cannot change a result: ``$schema``, ``environment``,
 ``data_source``, ``quality``, and of ``data_catalog`` ``parquet_root`` and ``auto_discover``.
+A session's preset is its hours.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
+from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.exact_json import without_final_zeros
 from odum_assets.config.model import RunConfig
 
 
-def content_hash(config: RunConfig) -> str:
+def content_hash(config: RunConfig | BarsConfig) -> str:
     """Return the SHA-256 of a configuration's meaning, as 64 hex digits."""
     return hashlib.sha256(canonical_json(meaning(config)).encode()).hexdigest()
 
 
-def meaning(config: RunConfig) -> dict[str, Any]:
+def meaning(config: RunConfig | BarsConfig) -> dict[str, Any]:
     """Return what of a configuration can change a result, in one spelling."""
+    return _meaning_of_bars(config) if isinstance(config, BarsConfig) else _meaning_of_ticks(config)
+
+
+def _meaning_of_bars(config: BarsConfig) -> dict[str, Any]:
+    strategy = config.strategy
+    keys = {item.id: str(item.key) for item in config.instruments}
+    return {
+        "kind": config.kind,
+        "instruments": [_plain(asdict(config.spec(key)) | {"key": key}) for key in config.keys],
+        "bars": config.bars.model_dump(),
+        "session": config.session.meaning(),
+        "venue": config.venue.model_dump(),
+        "time_window": _window(config),
+        "strategy": {
+            "name": strategy.name,
+            "params": strategy.params,
+            "per_instrument": {keys[name]: of for name, of in strategy.per_instrument.items()},
+        },
+        "execution": config.execution.model_dump(),
+        "metrics": {"annualization_days": config.annualization_days},
+    }
+
+
+def _window(config: RunConfig | BarsConfig) -> dict[str, int | None]:
+    return {"start_ns": config.time_window.start_ns, "end_ns": config.time_window.end_ns}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with texts in place of what JSON cannot spell."""
+    known = (int, Decimal, NoneType)
+    return {name: item if isinstance(item, known) else str(item) for name, item in values.items()}
+
+
+def _meaning_of_ticks(config: RunConfig) -> dict[str, Any]:
     instrument = config.instrument
     data = config.data_catalog
     return {
@@ -38,10 +76,7 @@ def meaning(config: RunConfig) -> dict[str, Any]:
         "data_catalog": {
             data_type: data.template(data_type, config.key) for data_type in data.paths()
         },
-        "time_window": {
-            "start_ns": config.time_window.start_ns,
-            "end_ns": config.time_window.end_ns,
-        },
+        "time_window": _window(config),
         "strategy": config.strategy.model_dump(),
         "execution": config.execution.model_dump(),
         "risk": config.risk.model_dump(),

@@ -7,12 +7,17 @@ from odum_assets.instruments import InstrumentKey
 
 
 def names_instrument(text: str, loaded: LoadedConfig) -> bool:
-    """Return whether a text is a spelling of a configuration's instrument.
+    """Return whether a text is a spelling of one of a configuration's instruments.
 
     ``VENUE:TYPE:SYMBOL`` with or without suffix, ``BASE-QUOTE.VENUE``, the Nautilus id, and the
     plain symbol (``BTCUSDT``, ``BTC-USDT``) are.
     """
-    return _plain(text) in spellings(loaded.key) | {_plain(loaded.config.instrument.id)}
+    return any(is_spelling(text, loaded, key) for key in loaded.keys)
+
+
+def is_spelling(text: str, loaded: LoadedConfig, key: InstrumentKey) -> bool:
+    """Return whether a text is a spelling of one of a configuration's instruments."""
+    return _plain(text) in spellings(key) | {_plain(loaded.config.ids[key])}
 
 
 def spellings(key: InstrumentKey) -> set[str]:

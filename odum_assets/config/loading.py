@@ -7,6 +7,7 @@ wording (``problems``), several files (``folder``).
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import RunConfig
 from odum_assets.config.problems import (
@@ -24,10 +26,12 @@ from odum_assets.config.problems import (
     shortened,
     show,
 )
-from odum_assets.config.rules import CROSS_CHECKED, cross_problems
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.settings import is_inside
+
+type AnyConfig = RunConfig | BarsConfig
+"""A configuration of either kind."""
 
 _NAME = re.compile(r"[a-z0-9_]+")
 _MAX_DEPTH = 64
@@ -45,19 +49,42 @@ class LoadedConfig:
         Stem of the file name: small letters, digits and ``_``.
     path : Path
         The file, as it was given.
-    config : RunConfig
+    config : RunConfig or BarsConfig
         The validated content.
     content_hash : str
         SHA-256 of the meaning, 64 hex digits; see `odum_assets.config.hashing`.
     key : InstrumentKey
-        The instrument.
+        The instrument; of several the first, which names runs.
     """
 
     name: str
     path: Path
-    config: RunConfig
+    config: AnyConfig
     content_hash: str
     key: InstrumentKey
+
+    @property
+    def keys(self) -> tuple[InstrumentKey, ...]:
+        """Return all instruments, in the order of the configuration."""
+        return self.config.keys
+
+    @property
+    def ticks(self) -> RunConfig:
+        """Return the configuration where only one for ticks can be meant.
+
+        Raises
+        ------
+        ConfigError
+            If it is one for bars.
+        """
+        if isinstance(self.config, RunConfig):
+            return self.config
+        raise ConfigError(f"{self.path}: kind is bars; allowed here: a configuration for ticks")
+
+    @property
+    def bars(self) -> BarsConfig | None:
+        """Return the configuration if it is one for bars."""
+        return self.config if isinstance(self.config, BarsConfig) else None
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -117,17 +144,24 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
         problems.append(Problem("file name", f'found "{path.stem}", {allowed}'))
     document = _parse(text, file, problems)
     config = None
+    model = model_of(document)
     try:
-        config = RunConfig.model_validate(document)
+        config = model.model_validate(document)
     except ValidationError as error:
         reported = {printable(problem.path) for problem in problems}
-        problems += [other for other in _problems(error, document) if other.path not in reported]
+        found = _problems(error, document, model)
+        problems += [other for other in found if other.path not in reported]
     if config is None or problems:
         lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{file}: more than {MOST_PROBLEMS} problems; the rest is not shown")
         raise ConfigError("\n".join(lines))
     return LoadedConfig(path.stem, path, config, content_hash(config), config.key)
+
+
+def model_of(document: Mapping[str, Any]) -> type[RunConfig] | type[BarsConfig]:
+    """Return the model of a document by its ``kind``; without one it is for ticks."""
+    return BarsConfig if "kind" in document else RunConfig
 
 
 def _read(path: Path) -> str:
@@ -220,15 +254,17 @@ def _whole(text: str, path: str, problems: list[Problem]) -> str:
     return text
 
 
-def _problems(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
+def _problems(
+    error: ValidationError, document: dict[str, Any], model: type[RunConfig] | type[BarsConfig]
+) -> list[Problem]:
     """Return what pydantic found, and what is wrong between the sections that hold."""
     broken = {detail["loc"][0] if detail["loc"] else "" for detail in error.errors()}
-    problems = find_problems(error, RunConfig)
+    problems = find_problems(error, model)
     if "" not in broken:  # else pydantic has come to the rules between sections itself
         sections: dict[str, Any] = {}
-        for name in {*CROSS_CHECKED} & document.keys() - broken:
-            annotation: Any = RunConfig.model_fields[name].annotation
+        for name in {*model.cross_checked} & document.keys() - broken:
+            annotation: Any = model.model_fields[name].annotation
             adapter: TypeAdapter[Any] = TypeAdapter(annotation)
             sections[name] = adapter.validate_python(document[name])
-        problems += cross_problems(sections)
+        problems += model.cross_problems(sections)
     return problems

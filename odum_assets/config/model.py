@@ -5,11 +5,11 @@ not: the sections (``sections``), files (``loading``), settings of a machine.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from odum_assets.config.problems import raise_problems
+from odum_assets.config.problems import Problem, raise_problems
 from odum_assets.config.rules import CROSS_CHECKED, cross_problems, resolve_key
 from odum_assets.config.sections.data import DataCatalogConfig, EnvironmentConfig, TimeWindow
 from odum_assets.config.sections.execution import ExecutionConfig, RiskConfig
@@ -19,11 +19,13 @@ from odum_assets.config.sections.section import Section
 from odum_assets.config.sections.strategy import StrategyConfig
 from odum_assets.config.value_types import Amount, CurrencyPair, Text
 from odum_assets.instruments.keys import InstrumentKey
-from odum_assets.instruments.specs import contract_multiplier
+from odum_assets.instruments.specs import InstrumentSpec, contract_multiplier
 
 
 class RunConfig(Section):
     """Configuration of one backtest: what, where, from which data, when, how."""
+
+    cross_checked: ClassVar = CROSS_CHECKED
 
     schema_url: Text | None = Field(
         default=None, alias="$schema", exclude=True, examples=["./run_config.schema.json"]
@@ -59,13 +61,52 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        raise_problems(*cross_problems({name: getattr(self, name) for name in CROSS_CHECKED}))
+        raise_problems(
+            *self.cross_problems({name: getattr(self, name) for name in self.cross_checked})
+        )
         return self
+
+    @staticmethod
+    def cross_problems(sections: dict[str, Any]) -> list[Problem]:
+        """Return what is wrong between sections that are valid by themselves."""
+        return cross_problems(sections)
 
     @property
     def key(self) -> InstrumentKey:
         """Return the instrument key: the raw file's when a path names one, else the id's."""
         return resolve_key(self.instrument, self.data_catalog)
+
+    @property
+    def keys(self) -> tuple[InstrumentKey, ...]:
+        """Return the instruments: one."""
+        return (self.key,)
+
+    @property
+    def ids(self) -> dict[InstrumentKey, str]:
+        """Return how the file spells each instrument."""
+        return {self.key: self.instrument.id}
+
+    @property
+    def raw_types(self) -> tuple[str, ...]:
+        """Return the raw data types that are read, as their folders are named."""
+        return tuple(self.data_catalog.paths())
+
+    def template(self, data_type: str, key: InstrumentKey) -> str | None:
+        """Return the path of a raw file below the raw root, None if the type has no path."""
+        return self.data_catalog.template(data_type, key)
+
+    def spec(self, key: InstrumentKey | None = None) -> InstrumentSpec:
+        """Return the spec of the instrument, defaults filled in."""
+        key = self.key if key is None else key
+        return InstrumentSpec(
+            key=key,
+            price_precision=self.instrument.price_precision,
+            size_precision=self.instrument.size_precision,
+            multiplier=self.multiplier,
+            margin_init=self.instrument.margin_init,
+            margin_maint=self.instrument.margin_maint,
+            settlement_currency=key.settlement_currency,
+        )
 
     @property
     def multiplier(self) -> Decimal:

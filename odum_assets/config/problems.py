@@ -98,7 +98,8 @@ def find_problems(error: ValidationError, model: type[BaseModel]) -> list[Proble
             break
         path, owners = _locate(detail["loc"], model)
         if detail["type"].startswith("union_tag"):
-            path += ".type"  # pydantic reports the tag at the union itself
+            # Pydantic reports the tag at the union itself.
+            path += f".{detail['ctx']['discriminator'].strip("'")}"
         if detail["type"] == "problems":
             problems += [
                 Problem(".".join(filter(None, (path, inner.path))), inner.text)
@@ -188,5 +189,5 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 def _tag(model: type[BaseModel]) -> object:
     """Return what tells a member of a union from the others, None for any other model."""
-    field = model.model_fields.get("type")
+    field = model.model_fields.get("type") or model.model_fields.get("model")
     return None if field is None else typing.get_args(field.annotation)[0]

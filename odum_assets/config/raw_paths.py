@@ -16,6 +16,7 @@ from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey, parse_instrument_key
 
 DAY_FOLDER = "day-*"
+YEAR_FOLDER = "year-*"
 DEFAULT_PATTERN = "{key}.parquet"
 
 _DAY_FOLDERS = (DAY_FOLDER, "day-{date}")
@@ -98,6 +99,6 @@ def path_template(path: str, pattern: str, key: InstrumentKey) -> str:
 
 
 def path_of_day(template: str, day: date) -> str:
-    """Return a path with the folder of a UTC day in place of ``day-*``."""
-    folder = f"day-{day.isoformat()}"
-    return "/".join(folder if part == DAY_FOLDER else part for part in template.split("/"))
+    """Return a path with the folder of a UTC day in place of ``day-*``, or its year's."""
+    folders = {DAY_FOLDER: f"day-{day.isoformat()}", YEAR_FOLDER: f"year-{day.year:04d}"}
+    return "/".join(folders.get(part, part) for part in template.split("/"))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from odum_assets.config.hashing import canonical_json
+from odum_assets.config.loading import AnyConfig
 from odum_assets.config.model import RunConfig
 from odum_assets.config.problems import Problem, show
 from odum_assets.settings import Settings, is_inside, parse_boolean, parse_folder, parse_root
@@ -69,16 +70,16 @@ def reach_of(settings: Settings) -> Reach:
     )
 
 
-def reach_problems(config: RunConfig, reach: Reach, present: Iterable[RunConfig]) -> list[Problem]:
+def reach_problems(config: AnyConfig, reach: Reach, present: Iterable[AnyConfig]) -> list[Problem]:
     """Return where a configuration reaches further than its sender may.
 
     Parameters
     ----------
-    config : RunConfig
+    config : RunConfig or BarsConfig
         A valid configuration that came over HTTP.
     reach : Reach
         What is allowed.
-    present : iterable of RunConfig
+    present : iterable of RunConfig or BarsConfig
         The configurations of the folder: a value that one of them has under the same key is no new
         reach. For a strategy outside the allowed folders this holds with its parameters only: what
         its class does with others nobody has approved.
@@ -91,7 +92,7 @@ def reach_problems(config: RunConfig, reach: Reach, present: Iterable[RunConfig]
     known = {outward for other in present for outward in _outward(other).items()}
     problems = []
     for key, value in _outward(config).items():
-        text = None if (key, value) in known else _refusal(key, value, config, reach)
+        text = None if (key, value) in known else _refusal(key, value, reach)
         if text is not None:
             problems.append(Problem(key, text))
     return problems
@@ -115,21 +116,27 @@ def strategy_problem(path: str | None, reach: Reach) -> str | None:
     )
 
 
-def _outward(config: RunConfig) -> dict[str, str]:
+def _outward(config: AnyConfig) -> dict[str, str]:
     """Return the keys that lead out of a configuration, each with its value as text."""
-    data, strategy = config.data_catalog, config.strategy
     values = {
         **{f"environment.{name}": text for name, text in config.environment.variables().items()},
-        "data_catalog.parquet_root": data.parquet_root,
-        **{f"data_catalog.{data_type}_path": path for data_type, path in data.paths().items()},
-        "data_catalog.instrument_file_pattern": data.instrument_file_pattern,
-        "strategy.path": strategy.path and f"{strategy.path} {canonical_json(strategy.params)}",
+        "data_catalog.parquet_root": config.data_catalog.parquet_root,
+        **(_outward_of_ticks(config) if isinstance(config, RunConfig) else {}),
         "data_source": config.data_source,
     }
     return {key: text for key, text in values.items() if text is not None}
 
 
-def _refusal(key: str, value: str, config: RunConfig, reach: Reach) -> str | None:
+def _outward_of_ticks(config: RunConfig) -> dict[str, str | None]:
+    data, strategy = config.data_catalog, config.strategy
+    return {
+        **{f"data_catalog.{data_type}_path": path for data_type, path in data.paths().items()},
+        "data_catalog.instrument_file_pattern": data.instrument_file_pattern,
+        "strategy.path": strategy.path and f"{strategy.path} {canonical_json(strategy.params)}",
+    }
+
+
+def _refusal(key: str, value: str, reach: Reach) -> str | None:
     """Return why a value may not be named from outside, None if it may."""
     match key:
         case "environment.UNIFIED_CLOUD_LOCAL_PATH":
@@ -139,7 +146,7 @@ def _refusal(key: str, value: str, config: RunConfig, reach: Reach) -> str | Non
         case "environment.UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS":
             return f'found "{value}", allowed over HTTP: "false"' if parse_boolean(value) else None
         case "strategy.path":
-            return strategy_problem(config.strategy.path, reach)
+            return strategy_problem(value.partition(" ")[0], reach)
         case "data_source":
             return 'found "gcs", allowed over HTTP: local, auto' if value == "gcs" else None
         case _:

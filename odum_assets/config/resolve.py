@@ -9,30 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from odum_assets.config.loading import LoadedConfig
-from odum_assets.config.model import RunConfig
 from odum_assets.config.raw_paths import path_of_day
 from odum_assets.errors import ConfigError
+from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.instruments.specs import InstrumentSpec
 from odum_assets.settings import CONFIG_VARIABLES, Settings, parse_folder
 
 
-def instrument_spec(loaded: LoadedConfig) -> InstrumentSpec:
-    """Return the spec of a configuration's instrument, defaults filled in."""
-    return spec_of(loaded.config)
-
-
-def spec_of(config: RunConfig) -> InstrumentSpec:
-    """Return the spec of the instrument of a configuration that has no file."""
-    instrument, key = config.instrument, config.key
-    return InstrumentSpec(
-        key=key,
-        price_precision=instrument.price_precision,
-        size_precision=instrument.size_precision,
-        multiplier=config.multiplier,
-        margin_init=instrument.margin_init,
-        margin_maint=instrument.margin_maint,
-        settlement_currency=key.settlement_currency,
-    )
+def instrument_spec(loaded: LoadedConfig, key: InstrumentKey | None = None) -> InstrumentSpec:
+    """Return the spec of a configuration's instrument, the first by default."""
+    return loaded.config.spec(loaded.key if key is None else key)
 
 
 def effective_settings(loaded: LoadedConfig, settings: Settings) -> Settings:
@@ -63,7 +49,13 @@ def effective_settings(loaded: LoadedConfig, settings: Settings) -> Settings:
     )
 
 
-def raw_path(loaded: LoadedConfig, data_type: str, day: date, settings: Settings) -> str:
+def raw_path(
+    loaded: LoadedConfig,
+    data_type: str,
+    day: date,
+    settings: Settings,
+    key: InstrumentKey | None = None,
+) -> str:
     """Return the raw file of one data type and day, whether it exists or not.
 
     Parameters
@@ -71,11 +63,13 @@ def raw_path(loaded: LoadedConfig, data_type: str, day: date, settings: Settings
     loaded : LoadedConfig
         The configuration.
     data_type : str
-        ``trades``, ``book_snapshot_5`` or ``derivative_ticker``.
+        ``trades``, ``book_snapshot_5``, ``derivative_ticker`` or ``bars_1m`` and so on.
     day : date
-        The UTC day.
+        The UTC day; for daily bars the first one of their year.
     settings : Settings
         The settings of the process.
+    key : InstrumentKey, optional
+        Which instrument of the configuration; the first by default.
 
     Returns
     -------
@@ -89,7 +83,7 @@ def raw_path(loaded: LoadedConfig, data_type: str, day: date, settings: Settings
     """
     effective = effective_settings(loaded, settings)
     _refuse_gcs(loaded, effective)
-    template = loaded.config.data_catalog.template(data_type, loaded.key)
+    template = loaded.config.template(data_type, loaded.key if key is None else key)
     if template is None:
         raise ConfigError(
             f"{loaded.path}: data_catalog.{data_type}_path: missing; {data_type} data are needed, "

@@ -4,10 +4,9 @@ What belongs here: what one section says about another. What does not: rules wit
 (``sections``), rules between files (``loading``).
 """
 
-from decimal import Decimal
 from typing import Any
 
-from odum_assets.config.exact_json import without_final_zeros
+from odum_assets.config.exact_json import count_decimals
 from odum_assets.config.problems import Problem
 from odum_assets.config.sections.data import DataCatalogConfig
 from odum_assets.config.sections.market import InstrumentConfig, VenueConfig
@@ -123,7 +122,7 @@ def _venue_problems(venue: VenueConfig, key: InstrumentKey) -> list[Problem]:
         )
         problems.append(Problem("venue.base_currency", text))
     decimals = currency_precision(venue.base_currency)
-    if _decimals(venue.starting_balance) > decimals:
+    if count_decimals(venue.starting_balance) > decimals:
         text = (
             f"found {venue.starting_balance}, allowed up to {decimals} decimals: accounts in "
             f"{venue.base_currency} have no more"
@@ -142,12 +141,7 @@ def _order_problems(strategy: StrategyConfig, instrument: InstrumentConfig) -> l
             ("price", order.price, instrument.price_precision),
             ("amount", order.amount, instrument.size_precision),
         ):
-            if value is not None and _decimals(value) > decimals:
+            if value is not None and count_decimals(value) > decimals:
                 text = f"found {value}, allowed up to {decimals} decimals (instrument precision)"
                 problems.append(Problem(f"strategy.orders[{index}].{name}", text))
     return problems
-
-
-def _decimals(value: Decimal) -> int:
-    """Return the decimals of a number, final zeros left out."""
-    return max(0, -int(without_final_zeros(value).as_tuple().exponent))

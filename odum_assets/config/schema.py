@@ -1,6 +1,7 @@
 """The JSON Schema of run configurations, for editors and for ``odum config schema``."""
 
 from collections.abc import Mapping
+from datetime import time
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.model import RunConfig
 
 _KEYWORDS = {
@@ -20,10 +22,23 @@ _KEYWORDS = {
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a run configuration."""
-    schema = RunConfig.model_json_schema(schema_generator=_Generator)
-    translated: dict[str, Any] = _translate(schema)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **translated}
+    """Return the JSON Schema (draft 2020-12) of a run configuration of either kind."""
+    of_ticks, of_bars = schema_of(RunConfig), schema_of(BarsConfig)
+    definitions = {**of_bars.pop("$defs"), **of_ticks.pop("$defs")}
+    is_bars = {"required": ["kind"]}
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$defs": {**definitions, "RunConfig": of_ticks, "BarsConfig": of_bars},
+        "if": is_bars,
+        "then": {"$ref": "#/$defs/BarsConfig"},
+        "else": {"$ref": "#/$defs/RunConfig"},
+    }
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of one kind of configuration."""
+    schema: dict[str, Any] = _translate(model.model_json_schema(schema_generator=_Generator))
+    return schema
 
 
 class _Generator(GenerateJsonSchema):
@@ -42,6 +57,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -6,20 +6,22 @@ What belongs here: what one value may be, whatever key it stands under. What doe
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
-from odum_assets.config.problems import printable
+from odum_assets.config.problems import printable, show
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import VENUE_CODES, normalize_venue, parse_instrument_id
 from odum_assets.settings import parse_boolean, parse_folder, parse_root, parse_true
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+_WALL_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
 def _check_number(value: object) -> object:
@@ -44,6 +46,31 @@ def _parse_time(value: object) -> datetime:
     if not 1970 < value.year < 2200:  # nanoseconds since 1970 end in 2262
         raise ValueError(f"found {text}, allowed the years 1971 to 2199")
     return value.astimezone(UTC)
+
+
+def parse_day(value: object) -> date:
+    """Return a date of ``YYYY-MM-DD`` text.
+
+    Pydantic would take seconds since 1970, too.
+    """
+    given = value
+    if not isinstance(value, date):
+        try:
+            value = date.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            value = None
+    if value is None or isinstance(value, datetime):
+        raise ValueError(f"found {show(given)}, should be a date such as 2011-01-03")
+    return value
+
+
+def parse_wall_time(value: object) -> time:
+    """Return a time of day of ``HH:MM`` text."""
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not _WALL_TIME.fullmatch(value):
+        raise ValueError(f"found {show(value)}, should be a time of day such as 09:30")
+    return time.fromisoformat(value)
 
 
 def _parse_venue(text: str) -> str:

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 from odum_assets.config.exact_json import map_json, read_json
 from odum_assets.config.hashing import canonical_json, content_hash
 from odum_assets.config.loading import LoadedConfig
-from odum_assets.config.model import RunConfig
 from odum_assets.config.problems import Problem, find_problems, show
 from odum_assets.errors import ConfigError
 
@@ -25,6 +24,10 @@ _DATA = "it decides which data are replayed, and a sweep replays the same; copy 
 _LOCATION = "it says where data are, not what happens to them"
 _FIXED = {
     "instrument": _DATA,
+    "instruments": _DATA,
+    "bars": _DATA,
+    "session": _DATA,
+    "kind": _DATA,
     "data_catalog": _DATA,
     "time_window": _DATA,
     "environment": _LOCATION,
@@ -199,10 +202,11 @@ def _varied(loaded: LoadedConfig, varied: Mapping[str, Any]) -> LoadedConfig:
     document = loaded.config.model_dump(by_alias=True, exclude_unset=True)
     for path, value in varied.items():
         _set(document, path, value)
+    model = type(loaded.config)
     try:
-        config = RunConfig.model_validate(document)
+        config = model.model_validate(document)
     except ValidationError as error:
-        raise _ProblemsError(*map(str, find_problems(error, RunConfig))) from None
+        raise _ProblemsError(*map(str, find_problems(error, model))) from None
     return LoadedConfig(loaded.name, loaded.path, config, content_hash(config), config.key)
 
 

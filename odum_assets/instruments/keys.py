@@ -17,6 +17,18 @@ VENUE_CODES = {
     "BYBIT": "BYB",
     "DERIBIT": "DER",
     "OKX": "OKX",
+    "BITSTAMP": "BST",
+    "COINBASE": "CBS",
+    "AMEX": "AMX",
+    "ARCA": "ARC",
+    "BATS": "BTS",
+    "NASDAQ": "NAS",
+    "NYSE": "NYS",
+    "CBOT": "CBT",
+    "CME": "CME",
+    "COMEX": "CMX",
+    "EUREX": "EUX",
+    "NYMEX": "NYM",
 }
 """Venues known here, each with its code in run ids."""
 
@@ -34,11 +46,29 @@ class Product(StrEnum):
     SPOT_PAIR = "SPOT_PAIR"
     PERPETUAL = "PERPETUAL"
     FUTURE = "FUTURE"
+    EQUITY = "EQUITY"
 
 
+_CRYPTO = (Product.SPOT_PAIR, Product.PERPETUAL, Product.FUTURE)
 _VENUE_PRODUCTS = {
     "BINANCE": (Product.SPOT_PAIR,),
     "BINANCE-FUTURES": (Product.PERPETUAL, Product.FUTURE),
+    **dict.fromkeys(("BITSTAMP", "COINBASE"), (Product.SPOT_PAIR,)),
+    **dict.fromkeys(("AMEX", "ARCA", "BATS", "NASDAQ", "NYSE"), (Product.EQUITY,)),
+    **dict.fromkeys(("CBOT", "CME", "COMEX", "EUREX", "NYMEX"), (Product.FUTURE,)),
+}
+_LISTED_SYMBOLS = {
+    Product.EQUITY: (re.compile(r"[A-Z0-9]{1,12}(\.[A-Z]{1,2})?", re.ASCII), "SPY or BRK.B"),
+    Product.FUTURE: (
+        re.compile(r"[A-Z0-9]{1,6}[FGHJKMNQUVXZ][0-9]{1,2}", re.ASCII),
+        "ESZ5: root, month code, year",
+    ),
+}
+"""Symbols of exchanges that trade neither pairs nor coins, each with an example."""
+_LISTED_VENUES = {
+    venue
+    for venue, products in _VENUE_PRODUCTS.items()
+    if products in ((Product.EQUITY,), (Product.FUTURE,))
 }
 
 
@@ -55,7 +85,8 @@ class InstrumentKey:
     product : Product
         Kind of instrument.
     symbol : str
-        ``BASE-QUOTE``, for a dated future ``BASE-QUOTE-EXPIRY``.
+        ``BASE-QUOTE``, for a dated future ``BASE-QUOTE-EXPIRY``; what an exchange lists by a symbol
+        of its own (`is_listed`): ``SPY``, ``ESZ5``.
     margin : str or None
         ``LIN`` or ``INV`` when the key is written with that suffix.
     """
@@ -85,26 +116,42 @@ class InstrumentKey:
         return f"{self.symbol}{suffix}.{self.venue.replace('-', '_')}"
 
     @property
+    def is_listed(self) -> bool:
+        """Return whether it is a share, or a future of an exchange for futures.
+
+        Its symbol says neither currency nor day of expiry: the configuration does.
+        """
+        return self.venue in _LISTED_VENUES
+
+    @property
     def base(self) -> str:
-        """Return the currency that is bought and sold."""
+        """Return the currency that is bought and sold; the symbol of what is listed."""
         return self.symbol.split("-")[0]
 
     @property
     def quote(self) -> str:
-        """Return the currency that prices are in."""
+        """Return the currency that prices are in.
+
+        Raises
+        ------
+        ConfigError
+            If the symbol does not say it.
+        """
+        if self.is_listed:
+            raise ConfigError(f"{self}: the symbol does not say the currency; only bars know it")
         return self.symbol.split("-")[1]
 
     @property
     def expiry(self) -> date | None:
-        """Return the UTC day on which a dated future expires, None for anything else."""
-        if self.product is not Product.FUTURE:
+        """Return the UTC day on which a dated future expires, None where the symbol says none."""
+        if self.product is not Product.FUTURE or self.is_listed:
             return None
         return _parse_expiry(self.symbol.split("-")[2])
 
     @property
     def is_inverse(self) -> bool:
         """Return whether sizes are in the quote currency and profits in the base currency."""
-        if self.product is Product.SPOT_PAIR:
+        if self.product is Product.SPOT_PAIR or self.is_listed:
             return False
         return self.margin == "INV" or (self.margin is None and self.quote == "USD")
 
@@ -136,7 +183,7 @@ class InstrumentKey:
 
 def venue_products(venue: str) -> tuple[Product, ...]:
     """Return the kinds of instrument that a venue has."""
-    return _VENUE_PRODUCTS.get(venue, tuple(Product))
+    return _VENUE_PRODUCTS.get(venue, _CRYPTO)
 
 
 def normalize_venue(text: str) -> str:
@@ -231,7 +278,8 @@ def parse_dotted_id(text: str) -> InstrumentKey:
     elif symbol.count("-") > 2:
         raise ConfigError(f"options are not supported yet: {text}")
     else:
-        product = Product.SPOT_PAIR if venue == "BINANCE" else Product.PERPETUAL
+        products = venue_products(venue)
+        product = products[0] if len(products) == 1 else Product.PERPETUAL
     return _checked(InstrumentKey(venue, product, symbol), text)
 
 
@@ -242,6 +290,8 @@ def _checked(key: InstrumentKey, text: str) -> InstrumentKey:
         raise ConfigError(
             f"{key.venue} has no {key.product} ({text!r}); allowed there: {', '.join(allowed)}"
         )
+    if key.is_listed:
+        return _checked_listed(key, text)
     parts = key.symbol.split("-")
     shape = "BASE-QUOTE-EXPIRY" if key.product is Product.FUTURE else "BASE-QUOTE"
     if len(parts) != shape.count("-") + 1 or not all(map(_CURRENCY.fullmatch, parts[:2])):
@@ -258,6 +308,17 @@ def _checked(key: InstrumentKey, text: str) -> InstrumentKey:
         raise ConfigError(f"spot has no margin: leave out @{key.margin} in {text!r}")
     if key.margin == "INV" and key.quote != "USD":
         raise ConfigError(f"inverse contracts are quoted in USD, not {key.quote} ({text!r})")
+    return key
+
+
+def _checked_listed(key: InstrumentKey, text: str) -> InstrumentKey:
+    pattern, example = _LISTED_SYMBOLS[key.product]
+    if not pattern.fullmatch(key.symbol):
+        raise ConfigError(
+            f"symbol {key.symbol!r} in {text!r} is none of {key.venue}; write {example}"
+        )
+    if key.margin is not None:
+        raise ConfigError(f"{key.product} has no suffix: leave out @{key.margin} in {text!r}")
     return key
 
 

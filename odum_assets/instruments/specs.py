@@ -5,6 +5,7 @@ Nautilus objects (``definitions``), the run configuration (``config`` fills the 
 """
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from odum_assets.errors import ConfigError
@@ -58,6 +59,12 @@ class InstrumentSpec:
         Maintenance margin as a fraction of the notional value, 0 to 1.
     settlement_currency : str
         Currency of profits and fees.
+    tick_size : Decimal or None
+        Price increment where it is not one unit of the last decimal.
+    lot_size : Decimal or None
+        Sizes that are traded are multiples of it; None: of one unit of the last decimal.
+    expiry : date or None
+        UTC day on which a listed future expires; None for anything else, and where the key says it.
     """
 
     key: InstrumentKey
@@ -67,6 +74,16 @@ class InstrumentSpec:
     margin_init: Decimal
     margin_maint: Decimal
     settlement_currency: str
+    tick_size: Decimal | None = None
+    lot_size: Decimal | None = None
+    expiry: date | None = None
+
+    @property
+    def price_increment(self) -> Decimal:
+        """Return the smallest step between prices."""
+        return (
+            Decimal(1).scaleb(-self.price_precision) if self.tick_size is None else self.tick_size
+        )
 
 
 def contract_multiplier(key: InstrumentKey) -> Decimal:
@@ -88,6 +105,8 @@ def contract_multiplier(key: InstrumentKey) -> Decimal:
         If the venue counts in contracts and this one's size is not known: a guess would scale every
         position and profit.
     """
+    if key.is_listed and key.product is Product.FUTURE:
+        raise ConfigError(f"the contract size of {key} is not known here; give it")
     counts_contracts = key.product is not Product.SPOT_PAIR and (
         key.venue == "OKX" or (key.venue == "BINANCE-FUTURES" and key.is_inverse)
     )

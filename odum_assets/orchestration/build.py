@@ -48,13 +48,13 @@ def definitions_of(project: Project) -> dg.Definitions:
     Steps of a run share one process: starting one per step costs more than most steps take, and
     days run side by side as runs of their own.
     """
-    specs = [raw_spec(project, source) for source in project.sources]
+    specs = [raw_spec(project, source) for source in project.sources if source.upstream is None]
     catalog = [catalog_asset(project, source) for source in project.sources]
     daily, actions = [], []
     for loaded in project.configs:
         daily += [
             result_asset(project, loaded),
-            ticks_asset(project, loaded),
+            *([] if loaded.bars else [ticks_asset(project, loaded)]),
             report_asset(project, loaded),
         ]
         actions += [window_action(project, loaded), sweep_action(project, loaded)]

@@ -19,7 +19,7 @@ from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError
 from odum_assets.orchestration.metadata import to_metadata
 from odum_assets.raw.layout import DataType
-from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns
+from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns, iso_ns
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
@@ -50,10 +50,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A threshold and the configuration that sets it."""
+    """A threshold and the configuration that sets it: its name, and itself for its sessions."""
 
     value: Decimal | int
     config: str
+    loaded: LoadedConfig | None = None
 
     def __str__(self) -> str:
         """Return the threshold with its origin."""
@@ -94,7 +95,7 @@ class CatalogCheck:
     def evaluate_for(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
         """Judge a partition by the threshold of a configuration."""
         value = getattr(config.config.quality, self.threshold)
-        return self.evaluate(manifest, Limit(value, config.name))
+        return self.evaluate(manifest, Limit(value, config.name, config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,36 @@ def evaluate_crossed(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     return Verdict(_within(crossed + locked, rows, limit), text, facts)
 
 
+def evaluate_zero_volume(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge bars without volume."""
+    zero, rows = manifest.quality["zero_volume_bars"], manifest.rows_written
+    text = f"{zero:,} of {rows:,} bars without volume; allowed share {limit}"
+    return Verdict(_within(zero, rows, limit), text, {"zero_volume_bars": zero})
+
+
+def evaluate_splits(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge jumps from one close to the next open that a split would explain."""
+    jumps = manifest.quality["split_suspected"]
+    text = f"{len(jumps)} bars open more than 30 % away from the close before; allowed {limit}"
+    if jumps:
+        text += f": {_listed([iso_ns(int(time)) for time in jumps])}"
+    return Verdict(len(jumps) <= limit.value, text, {"split_suspected": len(jumps)})
+
+
+def evaluate_missing_bars(manifest: "PartitionManifest", limit: Limit) -> Verdict:
+    """Judge the bars that the sessions of a configuration lack; gaps are never filled."""
+    from odum_assets.bars.calendar import BarCalendar
+    from odum_assets.catalog.bar_quality import missing_bars
+
+    config = None if limit.loaded is None else limit.loaded.bars
+    if config is None:
+        raise AssertionError(f"{limit.config} reads no bars")
+    missing, expected = missing_bars(manifest, BarCalendar.of(config))
+    text = f"{missing:,} of {expected:,} bars of the sessions are missing; allowed share {limit}"
+    facts = {"missing_bars": missing, "bars_of_sessions": expected}
+    return Verdict(_within(missing, expected, limit), text, facts)
+
+
 _REJECTS = CatalogCheck(
     "rejects",
     "Share of raw rows that were rejected. Runs of a configuration whose threshold is "
@@ -244,7 +275,27 @@ _CROSSED = CatalogCheck(
     evaluate_crossed,
 )
 
+_BAR_CHECKS = (
+    _REJECTS,
+    CatalogCheck(
+        "missing_bars",
+        "Bars that are missing within sessions.",
+        "max_missing_ratio",
+        evaluate_missing_bars,
+    ),
+    CatalogCheck(
+        "zero_volume", "Bars without volume.", "max_zero_volume_ratio", evaluate_zero_volume
+    ),
+    CatalogCheck(
+        "split_suspected",
+        "Opens more than 30 % away from the close before: prices are not adjusted for splits.",
+        "max_split_suspects",
+        evaluate_splits,
+    ),
+)
+
 CATALOG_CHECKS: Final = {
+    **{kind: _BAR_CHECKS for kind in DataType if kind.is_bars},
     DataType.TRADES: (_REJECTS, _GAPS, _COVERAGE, _CLOCK, _DUPLICATES, _SIDES),
     DataType.BOOK: (_REJECTS, _GAPS, _COVERAGE, _CLOCK, _CROSSED),
     # Funding rates are kept only where they change: hours between rows are as they should be.
@@ -426,7 +477,7 @@ SWEEP_CHECKS: Final = (
 def check_specs(
     asset: dg.AssetKey,
     checks: Sequence[Check],
-    partitions: dg.DailyPartitionsDefinition | None,
+    partitions: dg.PartitionsDefinition | None,
 ) -> list[dg.AssetCheckSpec]:
     """Return the specs of checks that an asset evaluates itself."""
     with warnings.catch_warnings():

@@ -9,22 +9,24 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, Self
 
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig, raw_path
 from odum_assets.errors import ConfigError, DataError
+from odum_assets.orchestration.planner import catalog_days
 from odum_assets.orchestration.project import (
     Project,
     RawInput,
     Source,
-    day_has_marker,
+    has_marker,
     list_folder_days,
     raw_folder_of,
     raw_folder_problem,
     readable_raw,
 )
-from odum_assets.raw.layout import MARKER
+from odum_assets.raw.layout import MARKER, period_name
 
 MAX_FILES: Final = 200
 """Files reported per tick; one costs about twenty milliseconds and a sensor has sixty seconds."""
@@ -178,7 +180,7 @@ def discover(
             notes.append(str(error))
             continue
         notes += _range_notes(folder, days, today, project, sources)
-        start = project.settings.partitions_start
+        start = _first_partition(project, sources)
         for day in [day for day in days if start <= day <= today]:
             ready_day = _find(folder, day, sources, project, notes)
             if ready_day is not None and _is_ready(ready_day, before, after, now, stable_secs):
@@ -197,7 +199,7 @@ def discover(
 def _sources_by_folder(project: Project) -> tuple[dict[str, list[Source]], list[str]]:
     by_folder: dict[str, list[Source]] = {}
     notes = []
-    for source in project.sources:
+    for source in [source for source in project.sources if source.upstream is None]:
         try:
             raw_path(source.loaded, source.data_type.value, date(2000, 1, 1), project.settings)
         except ConfigError as error:
@@ -233,7 +235,8 @@ def _is_ready(
     fingerprint, since = before.pending.get(folder, {}).get(day, ("", now))
     since = since if fingerprint == ready_day.fingerprint else now
     after.pending[folder][day] = (ready_day.fingerprint, since)
-    return now - since >= stable_secs or day_has_marker(folder, ready_day.day)
+    period = period_name(ready_day.files[0][0].data_type, ready_day.day)
+    return now - since >= stable_secs or has_marker(f"{folder}/{period}")
 
 
 def fingerprint_of(files: Sequence[tuple[Source, RawInput]]) -> str:
@@ -289,32 +292,67 @@ def _runs(
     project: Project, configs: Sequence[LoadedConfig], days: Sequence[date], after: Cursor
 ) -> tuple[list[DayRun], list[str]]:
     """Return a run per configuration and day whose files are all there and complete."""
-    runs, notes = [], []
+    runs: dict[str, DayRun] = {}
+    notes = []
     for day in days:
         for loaded in configs:
-            catalog, window = loaded.config.data_catalog, loaded.config.time_window
-            if not catalog.auto_discover or not window.overlaps_day(day):
-                continue
-            files: _Files = []
-            lacking = []
-            for source in project.sources_of(loaded):
-                folder = raw_folder_of(source, project.settings)
-                raw = readable_raw(source, day, project.settings)
-                if raw is None or day.isoformat() not in after.done.get(folder, {}):
-                    lacking.append(source.data_type.value)
-                else:
-                    files.append((source, raw))
-            if not lacking:
-                runs.append(DayRun(loaded, day, fingerprint_of(files)))
-            elif files:
-                notes.append(f"{loaded.name} {day} waits for {', '.join(lacking)}")
-    return runs, notes
+            for partition in _partitions_with(loaded, day):
+                files, lacking = _files_for(project, loaded, partition, after)
+                if files and not lacking:
+                    run = DayRun(loaded, partition, fingerprint_of(files))
+                    runs[run.run_key] = run
+                elif files:
+                    notes.append(f"{loaded.name} {partition} waits for {', '.join(lacking)}")
+    return [*runs.values()], notes
+
+
+def _partitions_with(loaded: LoadedConfig, day: date) -> list[date]:
+    """Return the result's partitions that a day's (or year's) files belong to, as configured."""
+    window = loaded.config.time_window
+    if not loaded.config.data_catalog.auto_discover:
+        return []
+    if loaded.bars is None:
+        return [day] if window.overlaps_day(day) else []
+    calendar = BarCalendar.of(loaded.bars)
+    around = [day] if calendar.is_daily else [day + timedelta(days=shift) for shift in (-1, 0, 1)]
+    spans = ((partition, calendar.bounds([partition])) for partition in around)
+    return [
+        partition
+        for partition, span in spans
+        if span is not None
+        and window.overlaps(*span)
+        and day in calendar.catalog_days(calendar.dates(partition))
+    ]
+
+
+def _files_for(
+    project: Project, loaded: LoadedConfig, partition: date, after: Cursor
+) -> tuple[_Files, list[str]]:
+    """Return the complete raw files of a result's partition, and what is not complete."""
+    files: _Files = []
+    lacking = []
+    raw_sources = [item for item in project.sources_of(loaded) if item.upstream is None]
+    for source in raw_sources:
+        folder = raw_folder_of(source, project.settings)
+        for day in catalog_days(loaded, [partition]):
+            raw = readable_raw(source, day, project.settings)
+            if raw is None or day.isoformat() not in after.done.get(folder, {}):
+                lacking.append(source.data_type.value)
+            else:
+                files.append((source, raw))
+    return files, [*dict.fromkeys(lacking)]
+
+
+def _first_partition(project: Project, sources: Sequence[Source]) -> date:
+    """Return the first day that is a partition of some sources of one folder."""
+    partitions = project.partitions_of(sources[0].data_type)
+    return date.fromisoformat(partitions.get_first_partition_key() or "1971-01-01")
 
 
 def _range_notes(
     folder: str, days: Sequence[date], today: date, project: Project, sources: Sequence[Source]
 ) -> list[str]:
-    start = project.settings.partitions_start
+    start = _first_partition(project, sources)
     notes = []
     if not days:
         notes.append(f"no day folders (day-YYYY-MM-DD) in {folder}")

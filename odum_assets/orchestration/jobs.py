@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     )
 
 DAY_STEPS = ("result", "ticks", "report")
-"""Daily assets of a configuration besides its catalog partitions."""
+"""Daily assets of a configuration besides its catalog partitions; those of bars have no ticks."""
 
 
 def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
     """Return the assets of a configuration's day job, in the order of the graph."""
     catalog = [source.catalog_key for source in project.sources_of(loaded)]
-    return [*catalog, *(backtest_key(loaded.name, step) for step in DAY_STEPS)]
+    steps = [step for step in DAY_STEPS if loaded.bars is None or step != "ticks"]
+    return [*catalog, *(backtest_key(loaded.name, step) for step in steps)]
 
 
 def day_job(project: Project, loaded: LoadedConfig) -> "UnresolvedAssetJobDefinition":

@@ -194,7 +194,7 @@ def materialize(
 
     run_id = run_id or make_new_run_id()
     selection = _selection(graph, keys)
-    _check_partition(graph, partition)
+    _check_partition(graph, selection, partition)
     name = job or _job_for(graph, selection)
     definition = graph.definitions.resolve_job_def(name)
     run = instance.create_run_for_job(
@@ -325,13 +325,18 @@ def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
     return selection
 
 
-def _check_partition(graph: Graph, partition: str | None) -> None:
-    partitions = graph.project.partitions
+def _check_partition(
+    graph: Graph, selection: frozenset[dg.AssetKey], partition: str | None
+) -> None:
+    assets = graph.definitions.resolve_asset_graph()
+    is_yearly = graph.project.years in [assets.get(key).partitions_def for key in selection]
+    partitions = graph.project.years if is_yearly else graph.project.partitions
     if partition is not None and not partitions.has_partition_key(partition):
-        first = partitions.get_first_partition_key()
+        kind = "first days of years" if is_yearly else "days"
         raise ConfigError(
-            f"{partition!r} is not a partition; allowed: days from {first} "
-            f"to {partitions.get_last_partition_key()} (UTC). ODUM_PARTITIONS_START sets the first"
+            f"{partition!r} is not a partition; allowed: {kind} from "
+            f"{partitions.get_first_partition_key()} to {partitions.get_last_partition_key()} "
+            "(UTC). ODUM_PARTITIONS_START sets the first"
         )
 
 

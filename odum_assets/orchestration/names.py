@@ -21,6 +21,7 @@ CATALOG_NAMES: Final = {
     DataType.TRADES: "trades",
     DataType.BOOK: "book_depths",
     DataType.FUNDING: "funding_rates",
+    **{kind: kind.value for kind in DataType if kind.is_bars},
 }
 """Last part of a catalog asset's key, by the raw data type it is made of."""
 
@@ -69,13 +70,17 @@ def op_name(key: dg.AssetKey) -> str:
     return key.to_python_identifier()
 
 
-def catalog_code_version(loaded: LoadedConfig) -> str:
+def catalog_code_version(loaded: LoadedConfig, key: InstrumentKey, data_type: DataType) -> str:
     """Return what, besides the raw file, decides a catalog partition's content."""
-    instrument = loaded.config.instrument
-    return (
-        f"converter {CONVERTER_VERSION}, "
-        f"precision {instrument.price_precision}/{instrument.size_precision}"
+    spec = loaded.config.spec(key)
+    version = (
+        f"converter {CONVERTER_VERSION}, precision {spec.price_precision}/{spec.size_precision}"
     )
+    bars = loaded.bars
+    if bars is None or not data_type.is_bars:
+        return version
+    version += f", tick {spec.price_increment}, label {bars.bars.label}"
+    return f"{version}, session {bars.session.meaning()}" if bars.bars.is_daily else version
 
 
 def backtest_code_version(loaded: LoadedConfig) -> str:

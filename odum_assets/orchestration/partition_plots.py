@@ -20,9 +20,9 @@ _LONG_GAP_SHARE: Final = 0.003
 def partition_plots(manifest: "PartitionManifest") -> dict[str, dg.MetadataValue[Any] | None]:
     """Return the pictures of a partition by name; None where there is nothing to see.
 
-    Funding rates come a few times a day: their rows have no rate worth a picture.
+    Funding rates come a few times a day, bars at steps: their rows have no rate worth a picture.
     """
-    if manifest.data_type is DataType.FUNDING:
+    if manifest.data_type is DataType.FUNDING or manifest.data_type.is_bars:
         return {}
     quality = manifest.quality
     pictures = {

@@ -5,7 +5,7 @@ not: converting it (``assets``, and whoever starts a run).
 """
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
+    from odum_assets.catalog.bar_rules import BarRules
 
 
 class State(StrEnum):
@@ -47,7 +48,7 @@ class Partition:
     source : Source
         Instrument and data type.
     day : date
-        UTC day.
+        UTC day; of a year its first.
     state : State
         What there is.
     raw : RawInput or None
@@ -87,6 +88,11 @@ def describe_partition(project: Project, source: Source, day: date) -> Partition
     """Return the state of one day of one source; one whose manifest cannot be read is stale."""
     from odum_assets.catalog import read_manifest
 
+    if source.upstream is not None:
+        trades = describe_partition(project, source.upstream, day)
+        if trades.state in (State.NEW, State.STALE, State.UNREADABLE):
+            # Its trades are to be converted first.
+            return replace(trades, source=source, manifest=None)
     problems: list[str] = []
     raw = readable_raw(source, day, project.settings, problems)
     manifest, is_unreadable = None, bool(problems)
@@ -107,14 +113,28 @@ def describe_partition(project: Project, source: Source, day: date) -> Partition
 
 
 def _is_current(source: Source, raw: RawInput, manifest: "PartitionManifest") -> bool:
-    instrument = source.loaded.config.instrument
+    spec = source.loaded.config.spec(source.key)
     stored = (manifest.source.size, manifest.source.mtime_ns)
+    rules = conversion_rules(source)
     return (
         stored == (raw.stat.size, raw.stat.mtime_ns)
         and manifest.converter_version == CONVERTER_VERSION
-        and manifest.price_precision == instrument.price_precision
-        and manifest.size_precision == instrument.size_precision
+        and manifest.price_precision == spec.price_precision
+        and manifest.size_precision == spec.size_precision
+        and manifest.rules == ({} if rules is None else rules.document(spec))
     )
+
+
+def conversion_rules(source: Source) -> "BarRules | None":
+    """Return how the times of a source's bars are read; None for other data."""
+    bars = source.loaded.bars
+    if bars is None or not source.data_type.is_bars:
+        return None
+    from odum_assets.bars.sessions import SessionRules
+    from odum_assets.catalog.bar_rules import BarRules
+
+    sessions = SessionRules.of(bars.session) if bars.bars.is_daily else None
+    return BarRules(bars.bars.step_ns, bars.bars.label, sessions)
 
 
 def sources_for(project: Project, loaded: LoadedConfig, snapshot_mode: str) -> tuple[Source, ...]:

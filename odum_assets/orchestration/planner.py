@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import dagster as dg
 
 from odum_assets.backtest.request import check_options, name_days
-from odum_assets.config import LoadedConfig
+from odum_assets.bars.calendar import BarCalendar
+from odum_assets.config import BarsConfig, LoadedConfig
 from odum_assets.errors import (
     BacktestError,
     ConfigError,
@@ -167,7 +168,7 @@ class Planner:
                 f"{loaded.name} has an open time_window: give a day, the first and last day, or "
                 "start and end",
             )
-        days = days_of(start, end)
+        days = result_days(loaded, start, end)
         return self._day(loaded, new, days[0]) if len(days) == 1 else self._window(loaded, new)
 
     def plan_days(self, new: NewRun) -> tuple[dict[str, Plan], dict[str, UnavailableDataError]]:
@@ -201,6 +202,8 @@ class Planner:
         return replace(plan, config={**plan.config, "variants": [*variants], "slots": slots})
 
     def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
+        if loaded.bars is not None:
+            day = BarCalendar.of(loaded.bars).partition_of(day)
         request = self._day_request(loaded, new, day)
         parts = self._partitions(loaded, new, [day])
         _refuse_unreadable(parts)
@@ -211,6 +214,7 @@ class Planner:
         """Plan a run for every day that has raw files: all of them make the same assets."""
         skipped: dict[str, str] = {}
         parts: list[Partition] = []
+        days: list[date] = []
         for day in self._days(loaded, new):
             of_day = self._partitions(loaded, new, [day])
             without = [
@@ -221,20 +225,21 @@ class Planner:
             if without:
                 skipped[day.isoformat()] = "; ".join(without)
             else:
+                days.append(day)
                 parts += of_day
         if not parts:
             reasons = [f"{day}: {reason}" for day, reason in [*skipped.items()][:_MOST_NAMED]]
             raise UnavailableDataError(
                 "missing-data", f"{loaded.name}: no day to run: {'; '.join(reasons)}"
             )
-        days = tuple(dict.fromkeys(part.day.isoformat() for part in parts))
-        first = self._day_request(loaded, new, parts[0].day)
-        return self._plan("result", first, new, parts, days=days, skipped=skipped)
+        first = self._day_request(loaded, new, days[0])
+        names = tuple(day.isoformat() for day in days)
+        return self._plan("result", first, new, parts, days=names, skipped=skipped)
 
     def _window(self, loaded: LoadedConfig, new: NewRun) -> Plan:
         start, end = new.bounds(loaded)
         request = _checked(lambda: new.window_request(loaded))
-        parts = self._partitions(loaded, new, days_of(start, end))
+        parts = self._partitions(loaded, new, result_days(loaded, start, end))
         _refuse_missing_days(self.project, loaded, parts, refuse=request.refuse_missing_days)
         _refuse_unreadable(parts)
         plan = self._plan("window", request, new, parts)
@@ -258,7 +263,8 @@ class Planner:
             _steps(kind, new),
             new.model_dump(mode="json", include=set(options.model_fields), exclude_none=True),
             tags if run_id is None else {**tags, RUN_ID_TAG: run_id},
-            self._conversions(parts) if kind == "result" else (),
+            # What sessions touch are other partitions than theirs: their step converts it.
+            self._conversions(parts) if kind == "result" and request.calendar is None else (),
             run_id,
             **facts,
         )
@@ -271,12 +277,14 @@ class Planner:
         if new.first_day is None or new.last_day is None:
             raise InvalidRequestError("invalid-window", "give the first and the last day")
         days = days_between(new.first_day, new.last_day)
+        if loaded.bars is not None:
+            days = _session_days(loaded, loaded.bars, days)
         for day in (days[0], days[-1]):
             self._day_request(loaded, new, day)
         return days
 
     def _day_request(self, loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
-        partitions = self.project.partitions
+        partitions = self.project.result_partitions(loaded)
         if not partitions.has_partition_key(day.isoformat()):
             raise InvalidRequestError(
                 "invalid-day",
@@ -298,7 +306,7 @@ class Planner:
         """Return the state of everything that a run of some days reads."""
         sources = sources_for(self.project, loaded, new.snapshot_mode)
         partitions: list[Partition] = []
-        for day in days:
+        for day in catalog_days(loaded, days):
             self.proceed()
             partitions += [describe_partition(self.project, source, day) for source in sources]
         return partitions
@@ -325,6 +333,45 @@ def _steps(kind: Kind, new: NewRun) -> tuple[str, ...]:
     return (kind, *(step for step, is_wanted in exports.items() if is_wanted and kind == "result"))
 
 
+def result_days(loaded: LoadedConfig, start: int, end: int) -> list[date]:
+    """Return the result's partitions that a window (ns) touches: UTC days, or those of sessions.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the window is empty, too long, or has no session.
+    """
+    days = days_of(start, end)
+    if loaded.bars is None:
+        return days
+    calendar = BarCalendar.of(loaded.bars)
+    found = calendar.partitions(calendar.dates_between(start, end))
+    if not found:
+        raise InvalidRequestError(
+            "invalid-window", f"{loaded.name}: no session from {iso_ns(start)} to {iso_ns(end)}"
+        )
+    return found
+
+
+def _session_days(loaded: LoadedConfig, config: BarsConfig, days: Sequence[date]) -> list[date]:
+    """Return the result's partitions of the dates with a session."""
+    calendar = BarCalendar.of(config)
+    dates = [day for day in days if calendar.rules.is_open(day)]
+    if not dates:
+        raise InvalidRequestError(
+            "invalid-window", f"{loaded.name}: no session from {days[0]} to {days[-1]}"
+        )
+    return calendar.partitions(dates)
+
+
+def catalog_days(loaded: LoadedConfig, days: Sequence[date]) -> list[date]:
+    """Return the catalog partitions that results of some partitions read."""
+    if loaded.bars is None:
+        return [*days]
+    calendar = BarCalendar.of(loaded.bars)
+    return calendar.catalog_days(date_ for day in days for date_ in calendar.dates(day))
+
+
 def _refuse_unreadable(parts: Sequence[Partition]) -> None:
     problems = [
         problem
@@ -348,14 +395,19 @@ def _refuse_missing(project: Project, parts: Sequence[Partition]) -> None:
 def _refuse_missing_days(
     project: Project, loaded: LoadedConfig, parts: Sequence[Partition], *, refuse: bool
 ) -> None:
-    """Refuse a window without any trades, and one with missing days where that is asked for."""
-    trades = [part for part in parts if part.source.data_type is DataType.TRADES]
-    missing = [part for part in trades if part.state is State.MISSING]
-    if missing and (refuse or len(missing) == len(trades)):
+    """Refuse a window without any data, and one with missing days where that is asked for.
+
+    Data are trades, or the bars of all instruments.
+    """
+    is_moving = loaded.bars is not None
+    moving = [part for part in parts if is_moving or part.source.data_type is DataType.TRADES]
+    missing = [part for part in moving if part.state is State.MISSING]
+    if missing and (refuse or len(missing) == len(moving)):
         why = "missing_days is refuse" if refuse else "no day of the window has data"
         raise UnavailableDataError(
             "missing-data",
-            f"{loaded.name}: there is neither a raw file nor a catalog partition of trades for "
+            f"{loaded.name}: there is neither a raw file nor a catalog partition of "
+            f"{missing[0].source.data_type} for "
             f"{name_days([part.day for part in missing])}, and {why}\n"
             f"{missing_raw(missing[0].source, missing[0].day, project.settings)}",
         )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from odum_assets.bars.calendar import year_of
 from odum_assets.config import (
     LoadedConfig,
     RefusedConfig,
@@ -23,9 +24,16 @@ from odum_assets.config import (
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.orchestration.names import catalog_key, raw_key
-from odum_assets.orchestration.partitions import daily_partitions
+from odum_assets.orchestration.partitions import daily_partitions, yearly_partitions
 from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
-from odum_assets.raw.layout import MARKER, DataType, is_url, list_day_folders, local_path
+from odum_assets.raw.layout import (
+    MARKER,
+    DataType,
+    is_url,
+    list_day_folders,
+    local_path,
+    period_name,
+)
 from odum_assets.settings import Settings
 
 
@@ -37,27 +45,33 @@ class Source:
     ----------
     data_type : DataType
         Kind of data.
+    key : InstrumentKey
+        The instrument.
     named_by : tuple[LoadedConfig, ...]
         The configurations that name a path for it; they agree about it (`read_folder` sees to
         that), so the first one speaks for all.
+    upstream : Source, optional
+        The trades that bars are aggregated from, which then take the place of a raw file.
     """
 
     data_type: DataType
+    key: InstrumentKey
     named_by: tuple[LoadedConfig, ...]
+    upstream: "Source | None" = None
 
     @property
     def loaded(self) -> LoadedConfig:
-        """A configuration that says where the data lie."""
-        return self.named_by[0]
+        """A configuration that says where the data lie; for ticks where there is one.
 
-    @property
-    def key(self) -> InstrumentKey:
-        """The instrument."""
-        return self.loaded.key
+        Trades of which bars are aggregated are converted as for the ticks themselves.
+        """
+        return min(self.named_by, key=lambda loaded: loaded.bars is not None)
 
     @property
     def raw_key(self) -> dg.AssetKey:
-        """Key of the raw asset."""
+        """Key of the asset that it is made of: raw files, or the catalog's trades."""
+        if self.upstream is not None:
+            return self.upstream.catalog_key
         return raw_key(self.key, self.data_type)
 
     @property
@@ -67,11 +81,22 @@ class Source:
 
     @property
     def template(self) -> str:
-        """Path below the raw root, with ``day-*`` for the day."""
-        path = self.loaded.config.data_catalog.template(self.data_type, self.key)
+        """Path below the raw root, with ``day-*`` for the day or ``year-*`` for the year."""
+        if self.upstream is not None:
+            return self.upstream.template
+        path = self.loaded.config.template(self.data_type, self.key)
         if path is None:
             raise AssertionError(f"{self.loaded.name} names no path for {self.data_type}")
         return path
+
+    @property
+    def template_parts(self) -> tuple[str, str, str]:
+        """What comes before the folder of the day or year, its pattern, and what follows."""
+        return self.template.partition("year-*" if self.data_type.is_yearly else "day-*")
+
+    def partition_of(self, day: date) -> date:
+        """Return the partition that holds a day: the day, or the first day of its year."""
+        return year_of(day) if self.data_type.is_yearly else day
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +120,9 @@ class Project:
     sources : tuple[Source, ...]
         Raw data by instrument and type, each once.
     partitions : dg.DailyPartitionsDefinition
-        The one daily partitioning that all assets share.
+        The one daily partitioning that all assets share but those of daily bars.
+    years : dg.TimeWindowPartitionsDefinition
+        The partitioning of daily bars, and of what is made of them.
     refused : tuple[RefusedConfig, ...]
         Files of the configurations' folder that cannot be used: they have no part in the graph.
     is_local : bool
@@ -107,6 +134,7 @@ class Project:
     configs: tuple[LoadedConfig, ...]
     sources: tuple[Source, ...]
     partitions: dg.DailyPartitionsDefinition
+    years: dg.TimeWindowPartitionsDefinition
     refused: tuple[RefusedConfig, ...] = ()
     is_local: bool = False
 
@@ -127,12 +155,21 @@ class Project:
         raise ConfigError(f"{self.settings.configs_path}: there is no configuration {name!r}")
 
     def sources_of(self, loaded: LoadedConfig) -> tuple[Source, ...]:
-        """Return the raw data that a configuration names: what its day job needs."""
+        """Return the data that a configuration reads; what others are made of comes first."""
         return tuple(
             source
             for source in self.sources
             if any(config.name == loaded.name for config in source.named_by)
         )
+
+    def partitions_of(self, data_type: DataType) -> dg.TimeWindowPartitionsDefinition:
+        """Return the partitioning of a raw data type and of its catalog partitions."""
+        return self.years if data_type.is_yearly else self.partitions
+
+    def result_partitions(self, loaded: LoadedConfig) -> dg.TimeWindowPartitionsDefinition:
+        """Return the partitioning of a configuration's results."""
+        is_daily = loaded.bars is not None and loaded.bars.bars.is_daily
+        return self.years if is_daily else self.partitions
 
     def catalog_root(self, loaded: LoadedConfig) -> Path:
         """Return the catalog of a configuration."""
@@ -153,22 +190,37 @@ def load_project(settings: Settings) -> Project:
     folder = read_folder(settings)
     configs = folder.configs
     sources = []
-    for key in sorted({loaded.key for loaded in configs}, key=str):
+    for key in sorted({key for loaded in configs for key in loaded.keys}, key=str):
+        trades: Source | None = None
         for data_type in DataType:
             named_by = tuple(
                 loaded
                 for loaded in configs
-                if loaded.key == key and data_type.value in loaded.config.data_catalog.paths()
+                if key in loaded.keys and data_type.value in _types_of(loaded)
             )
             if named_by:
-                sources.append(Source(data_type, named_by))
-    partitions = daily_partitions(settings.partitions_start)
-    return Project(settings, configs, tuple(sources), partitions, folder.refused)
+                is_raw = data_type.value in named_by[0].config.raw_types
+                sources.append(Source(data_type, key, named_by, None if is_raw else trades))
+                trades = sources[-1] if data_type is DataType.TRADES else trades
+    return Project(
+        settings,
+        configs,
+        tuple(sources),
+        daily_partitions(settings.partitions_start),
+        yearly_partitions(),
+        folder.refused,
+    )
+
+
+def _types_of(loaded: LoadedConfig) -> set[str]:
+    """Return the data types that a configuration reads, and those that are aggregated for it."""
+    aggregated = () if loaded.bars is None else (loaded.bars.bars.data_type,)
+    return {*loaded.config.raw_types, *aggregated}
 
 
 def raw_folder_of(source: Source, settings: Settings) -> str:
     """Return the folder (path or URL) whose ``day-YYYY-MM-DD`` folders hold a source's files."""
-    before, _, _ = source.template.partition("day-*")
+    before, _, _ = source.template_parts
     root = effective_settings(source.loaded, settings).raw_root
     return f"{root}/{before}".rstrip("/")
 
@@ -202,10 +254,10 @@ def list_folder_days(folder: str) -> list[date]:
     return list_day_folders(folder)
 
 
-def day_has_marker(folder: str, day: date) -> bool:
-    """Return whether a day folder holds the marker of a finished delivery, and it can be read."""
+def has_marker(folder: str) -> bool:
+    """Return whether a folder holds the marker of a finished delivery, and it can be read."""
     try:
-        return _stat(f"{folder}/day-{day.isoformat()}/{MARKER}") is not None
+        return _stat(f"{folder}/{MARKER}") is not None
     except DataError:
         return False
 
@@ -221,14 +273,29 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
     DataError
         If it cannot be known whether there is one: the folder or the store cannot be read.
     """
+    if source.upstream is not None:
+        return _find_trades(source.upstream, day, settings)
     folder = raw_folder_of(source, settings)
-    _, _, after = source.template.partition("day-*")
+    _, _, after = source.template_parts
     for spelling in _spellings(after):
-        path = f"{folder}/day-{day.isoformat()}{spelling}"
+        path = f"{folder}/{period_name(source.data_type, day)}{spelling}"
         stat = _stat(path)
         if stat is not None:
             return RawInput(path, stat)
     return None
+
+
+def _find_trades(trades: Source, day: date, settings: Settings) -> RawInput | None:
+    """Return the data file of trades in the catalog, which aggregated bars are made of."""
+    from odum_assets.catalog import read_manifest
+
+    root = catalog_root(trades.loaded, settings)
+    manifest = read_manifest(root, trades.key, trades.data_type, day)
+    if manifest is None:
+        return None
+    path = str(manifest.data_path(root))
+    stat = _stat(path)
+    return None if stat is None else RawInput(path, stat)
 
 
 def readable_raw(
@@ -259,8 +326,9 @@ def missing_raw(source: Source, day: date, settings: Settings) -> str:
     ConfigError
         If the configuration reads from a source that is not supported.
     """
-    expected = raw_path(source.loaded, source.data_type.value, day, settings)
-    missing = f"{expected}: there is no raw {source.data_type} file of {source.key} for {day}"
+    expected = raw_path(source.loaded, source.data_type.value, day, settings, source.key)
+    period = day.year if source.data_type.is_yearly else day
+    missing = f"{expected}: there is no raw {source.data_type} file of {source.key} for {period}"
     if (problem := raw_folder_problem(source, settings)) is not None:
         return f"{missing}: {problem}"
     return (

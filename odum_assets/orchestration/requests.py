@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from odum_assets.backtest.request import WINDOW, RunRequest
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import ConfigError, InvalidRequestError
@@ -92,8 +93,9 @@ class RunOptions(BaseModel):
         ConfigError
             If the execution algorithm or its parameters cannot be used.
         """
-        has_book = loaded.config.data_catalog.book_snapshot_5_path is not None
-        automatic: Literal["both", "trades"] = "both" if has_book else "trades"
+        mode = self.snapshot_mode
+        if loaded.bars is not None:
+            self._refuse_for_bars()
         return RunRequest(
             config=loaded,
             days=days,
@@ -101,11 +103,23 @@ class RunOptions(BaseModel):
             start_ns=bounds[0],
             end_ns=bounds[1],
             mode=self.mode,
-            snapshot_mode=automatic if self.snapshot_mode == "auto" else self.snapshot_mode,
+            snapshot_mode=_automatic(loaded) if mode == "auto" else mode,
             close_positions=self.close_positions,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
         )
+
+    def _refuse_for_bars(self) -> None:
+        if self.snapshot_mode != "auto":
+            raise ConfigError(
+                f"snapshot_mode: found {self.snapshot_mode}, allowed auto: the market of a "
+                "configuration for bars is its bars"
+            )
+        if self.exec_algorithm != "CONFIG":
+            raise ConfigError(
+                f"exec_algorithm: found {self.exec_algorithm}, allowed CONFIG: a strategy on bars "
+                "sends its orders itself"
+            )
 
     def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
         """Return whether a window that lacks days is refused."""
@@ -124,7 +138,7 @@ class RunOptions(BaseModel):
             "type": self.exec_algorithm,
             "params": {name: _number(value) for name, value in params.items()},
         }
-        strategy = loaded.config.strategy
+        strategy = loaded.ticks.strategy
         given = {name: getattr(strategy, name) for name in strategy.model_fields_set}
         try:
             # Through the section, so that its rules between keys hold for this run, too.
@@ -226,10 +240,12 @@ class NewRun(WindowOptions):
             return super().ends(loaded)
         start = parse_time("start", self.start, self.first_day)
         end = parse_time("end", self.end, self.last_day)
-        return (
-            day_start_ns(self.first_day) if start is None else start,
-            day_start_ns(self.last_day) + DAY_NS if end is None else end,
-        )
+        span = None
+        if loaded.bars is not None:
+            rules = BarCalendar.of(loaded.bars).rules
+            span = rules.span(self.first_day, self.last_day)
+        first, last = span or (day_start_ns(self.first_day), day_start_ns(self.last_day) + DAY_NS)
+        return first if start is None else start, last if end is None else end
 
     def window_request(self, loaded: LoadedConfig) -> RunRequest:
         """Return the request for a window, whose days are not known yet.
@@ -331,6 +347,14 @@ class LegacyRun(BaseModel):
             missing_days=self.missing_days,
             export_ticks=self.export_ticks,
         )
+
+
+def _automatic(loaded: LoadedConfig) -> Literal["both", "trades", "bars"]:
+    """Return what moves the market when nobody says it."""
+    if loaded.bars is not None:
+        return "bars"
+    has_book = loaded.ticks.data_catalog.book_snapshot_5_path is not None
+    return "both" if has_book else "trades"
 
 
 def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details

@@ -1,8 +1,10 @@
 """Where raw day files lie and how they are found.
 
 The layout is ``{raw_root}/raw_tick_data/by_date/day-YYYY-MM-DD/data_type-<type>/<KEY>.parquet``
-under a local path or any URL that fsspec opens. Names only: this module never opens a data file,
-and it imports nothing heavy because the command line and the Dagster code location load it.
+under a local path or any URL that fsspec opens; daily bars lie in
+``raw_tick_data/by_year/year-YYYY/data_type-bars_1d/``, and a year is meant by its first day. Names
+only: this module never opens a data file, and it imports nothing heavy because the command line and
+the Dagster code location load it.
 """
 
 import re
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 BY_DATE = "raw_tick_data/by_date"
+BY_YEAR = "raw_tick_data/by_year"
 MARKER = "_SUCCESS"
 _DAY_FOLDER = re.compile(r"day-(\d{4}-\d{2}-\d{2})$")
+_YEAR_FOLDER = re.compile(r"year-(\d{4})$")
 _TYPE_FOLDER = re.compile(r"data_type-([a-z0-9_]+)$")
 _SUFFIX = ".parquet"
 
@@ -34,6 +38,26 @@ class DataType(StrEnum):
     TRADES = "trades"
     BOOK = "book_snapshot_5"
     FUNDING = "derivative_ticker"
+    BARS_1M = "bars_1m"
+    BARS_5M = "bars_5m"
+    BARS_15M = "bars_15m"
+    BARS_1H = "bars_1h"
+    BARS_1D = "bars_1d"
+
+    @property
+    def is_bars(self) -> bool:
+        """Return whether it is bars of some step."""
+        return self.value.startswith("bars_")
+
+    @property
+    def step(self) -> str:
+        """Return the step of bars, such as ``1m``."""
+        return self.value.removeprefix("bars_")
+
+    @property
+    def is_yearly(self) -> bool:
+        """Return whether a file holds a year instead of a day."""
+        return self is DataType.BARS_1D
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +69,7 @@ class RawFile:
     path : str
         Local path or URL, as it is spelled on disk (the name may be percent-encoded).
     day : date
-        The UTC day of the folder.
+        The UTC day of the folder; of a year its first.
     data_type : DataType
         The kind of data, from the folder.
     key_text : str
@@ -97,9 +121,16 @@ def day_folder(raw_root: str, day: date) -> str:
 
 
 def raw_file_path(raw_root: str, day: date, data_type: DataType, key_text: str) -> str:
-    """Return where the file of one day, type and instrument belongs."""
-    folder = f"{day_folder(raw_root, day)}/data_type-{data_type.value}"
-    return f"{folder}/{key_text}{_SUFFIX}"
+    """Return where the file of one day (or year), type and instrument belongs."""
+    period = day_folder(raw_root, day)
+    if data_type.is_yearly:
+        period = f"{raw_root.rstrip('/')}/{BY_YEAR}/{period_name(data_type, day)}"
+    return f"{period}/data_type-{data_type.value}/{key_text}{_SUFFIX}"
+
+
+def period_name(data_type: DataType, day: date) -> str:
+    """Return the name of the folder of a day, or of its year for daily bars."""
+    return f"year-{day.year:04d}" if data_type.is_yearly else f"day-{day.isoformat()}"
 
 
 def list_days(raw_root: str) -> list[date]:
@@ -109,6 +140,8 @@ def list_days(raw_root: str) -> list[date]:
 
 def list_day_folders(parent: str) -> list[date]:
     """Return the days of the ``day-YYYY-MM-DD`` folders in a folder, in order; none without it.
+
+    A ``year-YYYY`` folder stands for the first day of its year.
 
     Raises
     ------
@@ -146,11 +179,19 @@ def list_raw_files(
         If the root, or a day and there is no list for it, cannot be read.
     """
     fs, root = _filesystem(raw_root)
-    days = list_days(raw_root) if day is None else [day]
+    folders = [
+        (one_day, f"{root}/{BY_DATE}/day-{one_day.isoformat()}")
+        for one_day in (list_days(raw_root) if day is None else [day])
+    ]
+    folders += [
+        (first_day, f"{root}/{BY_YEAR}/year-{first_day.year:04d}")
+        for first_day in list_day_folders(f"{raw_root.rstrip('/')}/{BY_YEAR}")
+        if day in (None, first_day)
+    ]
     by_key: dict[tuple[date, str, str], RawFile] = {}
-    for one_day in days:
+    for one_day, folder in folders:
         try:
-            files = list(_files_of_day(fs, root, one_day))
+            files = list(_files_in(fs, folder, one_day))
         except DataError as error:
             if problems is None:
                 raise
@@ -163,12 +204,15 @@ def list_raw_files(
     return [by_key[key] for key in sorted(by_key)]
 
 
-def _files_of_day(fs: "AbstractFileSystem", root: str, day: date) -> Iterator[RawFile]:
-    for folder in _entries(fs, day_folder(root, day), "directory"):
+def _files_in(fs: "AbstractFileSystem", period: str, day: date) -> Iterator[RawFile]:
+    is_year = _YEAR_FOLDER.match(period.rsplit("/", 1)[-1]) is not None
+    for folder in _entries(fs, period, "directory"):
         match = _TYPE_FOLDER.match(_name(folder))
         if match is None or match.group(1) not in set(DataType):
             continue
         data_type = DataType(match.group(1))
+        if data_type.is_yearly is not is_year:
+            continue
         for entry in _entries(fs, folder["name"], "file"):
             name = _name(entry)
             if is_data_file(name):
@@ -222,9 +266,10 @@ def _mtime_ns(entry: dict[str, Any]) -> int | None:
 
 
 def _day_named(folder: str) -> date | None:
-    """Return the day that a folder's name ``day-YYYY-MM-DD`` says, None for another name."""
-    match = _DAY_FOLDER.match(folder)
+    """Return the day that ``day-YYYY-MM-DD`` or ``year-YYYY`` says, None for another name."""
+    match, year = _DAY_FOLDER.match(folder), _YEAR_FOLDER.match(folder)
+    text = match.group(1) if match else f"{year.group(1)}-01-01" if year else ""
     try:
-        return None if match is None else date.fromisoformat(match.group(1))
+        return date.fromisoformat(text)
     except ValueError:
         return None

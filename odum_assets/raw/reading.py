@@ -70,6 +70,12 @@ class RawReader:
                     _check_indices(batch.column(name))
                 yield batch
 
+    @property
+    def column_names(self) -> list[str]:
+        """Return the names of all columns."""
+        names: list[str] = self._schema.names
+        return names
+
     def arrow_type(self, column: str) -> pa.DataType:
         """Return the type that the file states for a column."""
         kind: pa.DataType = self._schema.field(column).type

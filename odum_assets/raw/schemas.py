@@ -1,7 +1,8 @@
 """The column layouts that raw files come in, recognized by their names and types.
 
 Two layouts are known for trades and book: the exchange's columns (Tardis style) and pre-converted
-ones; for funding the exchange's. This module says which column plays which role; it reads no rows.
+ones; for funding the exchange's; for bars ``timestamp`` or ``Date`` and the four prices with the
+volume, in any case. This module says which column plays which role; it reads no rows.
 """
 
 import re
@@ -25,7 +26,7 @@ class RawSchema:
     data_type : DataType
         The kind of data.
     layout : str
-        ``exchange`` or ``converted``.
+        ``exchange``, ``converted`` or ``bars``.
     ts_event : str
         Column with the exchange's time.
     ts_init : str or None
@@ -33,7 +34,8 @@ class RawSchema:
     named : dict[str, str]
         Further roles: ``exchange``, ``symbol``, ``instrument_key`` (where present); for trades
         ``price``, ``size``, ``side`` (where present), ``trade_id``; for funding ``rate``,
-        ``next_funding`` (where present).
+        ``next_funding`` (where present); for bars ``open``, ``high``, ``low``, ``close``,
+        ``volume``.
     asks, bids : tuple of (str, str)
         Price and size columns per level, best first; only for books.
     """
@@ -60,6 +62,9 @@ class RawSchema:
         roles = ("exchange", "symbol", "instrument_key", "side")
         return [self.named[role] for role in roles if role in self.named]
 
+
+BAR_COLUMNS = ("open", "high", "low", "close", "volume")
+"""Columns of a bar besides its time."""
 
 _IDENTITY = ("exchange", "symbol", "instrument_key")
 _TRADES = {
@@ -101,6 +106,8 @@ def recognize(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
         raise DataError(
             f"{source}: columns occur more than once: {_name_list(twice)}. Deliver the file again."
         )
+    if data_type.is_bars:
+        return _recognize_bars(schema, data_type, source)
     layout = _layout(schema, data_type, source)
     ts_event, ts_init = _TIMES[layout]
     named = {role: role for role in _IDENTITY if role in schema.names}
@@ -130,6 +137,33 @@ def recognize(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
         asks=asks,
         bids=bids,
     )
+    _check_types(schema, recognized, source)
+    return recognized
+
+
+def _recognize_bars(schema: pa.Schema, data_type: DataType, source: str) -> RawSchema:
+    """Return the roles of the columns of bars; names may be in any case, others are ignored."""
+    by_name: dict[str, list[str]] = {}
+    for name in schema.names:
+        by_name.setdefault(name.strip().lower(), []).append(name)
+    times = [name for role in ("timestamp", "date") for name in by_name.get(role, [])]
+    twice = [name for role in BAR_COLUMNS for name in by_name.get(role, [])[1:]] + times[1:]
+    if twice:
+        raise DataError(
+            f"{source}: {_name_list(twice)} is there in another spelling, too; leave one of them."
+        )
+    missing = [role for role in BAR_COLUMNS if role not in by_name]
+    missing += [] if times else ["timestamp (or Date)"]
+    if missing:
+        raise DataError(_missing_message(schema, data_type, source, missing))
+    named = {role: by_name[role][0] for role in BAR_COLUMNS}
+    recognized = RawSchema(data_type, "bars", times[0], None, named)
+    kind = schema.field(times[0]).type
+    if pa.types.is_timestamp(kind) and kind.tz is None and not data_type.is_yearly:
+        raise DataError(
+            f"{source}: column {times[0]} has times without a time zone. Deliver it as UTC, or "
+            "import the file again with `odum data import-bars --timezone`."
+        )
     _check_types(schema, recognized, source)
     return recognized
 
@@ -179,17 +213,21 @@ def _name_list(names: list[str]) -> str:
 
 def _check_types(schema: pa.Schema, layout: RawSchema, source: str) -> None:
     named = layout.named
-    names = {
-        "time": [layout.ts_event, layout.ts_init, named.get("next_funding")],
-        "number": [name for level in (*layout.asks, *layout.bids) for name in level]
-        + [named.get(role) for role in ("price", "size", "rate")],
+    times = "date" if layout.data_type.is_yearly else "time"
+    levels = (name for level in (*layout.asks, *layout.bids) for name in level)
+    names: dict[str, list[str | None]] = {
+        times: [layout.ts_event, layout.ts_init, named.get("next_funding")],
+        "number": [
+            *levels,
+            *(named.get(role) for role in ("price", "size", "rate", *BAR_COLUMNS)),
+        ],
         "text": [named.get(role) for role in _IDENTITY],
         "label": [named.get(role) for role in ("side", "trade_id")],
     }
     wrong = [
         f"{name} is {schema.field(name).type}, needs {needs}"
         for kind, (accepts, needs) in _ACCEPTED.items()
-        for name in names[kind]
+        for name in names.get(kind, ())
         if name is not None and not accepts(schema.field(name).type)
     ]
     if wrong:
@@ -198,6 +236,10 @@ def _check_types(schema: pa.Schema, layout: RawSchema, source: str) -> None:
 
 def _is_time(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
+
+
+def _is_date(kind: pa.DataType) -> bool:
+    return pa.types.is_date(kind) or _is_time(kind)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -221,6 +263,7 @@ def _is_label(kind: pa.DataType) -> bool:
 
 _ACCEPTED = {
     "time": (_is_time, "an integer or timestamp type"),
+    "date": (_is_date, "a date, timestamp or integer type"),
     "number": (_is_number, "a float, decimal or integer type"),
     "text": (_is_text, "text"),
     "label": (_is_label, "text or integer"),

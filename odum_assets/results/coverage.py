@@ -28,6 +28,8 @@ def partial_days(run: CompletedRun) -> list[dict[str, Any]]:
         ``data_type``, ``day``, first and last arrival (``first``, ``last``, ISO 8601), and the
         distances in seconds (``starts_late_s``, ``ends_early_s``).
     """
+    if run.request.config.bars is not None:
+        return []
     limit = run.request.config.config.quality.max_edge_gap_secs
     found = (_partial(each, run.request.bounds(), limit) for each in run.inputs.manifests)
     return [each for each in found if each is not None]

@@ -67,6 +67,8 @@ _TABLES = {
         "fills",
     ),
 }
+_OF_BARS = ("instrument", "leg", "role", "trigger_price")
+"""Columns that only tables of runs on bars have."""
 _BALANCES = ("starting_balance", "final_balance", "realized", "commissions", "funding")
 
 
@@ -92,23 +94,28 @@ def result_digest(folder: Path, account: Mapping[str, Any]) -> str:
     """
     digest = hashlib.sha256()
     for name, columns in _TABLES.items():
-        hashes = [_ColumnHash() for _ in columns]
         rows = 0
         # Arrow and the hashes work without Python's lock.
         with (
             ThreadPoolExecutor(_THREADS) as pool,
             pq.ParquetFile(folder / f"{name}.parquet") as file,
         ):
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+            names = _present(columns, file)
+            hashes = [_ColumnHash() for _ in names]
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names):
                 rows += batch.num_rows
-                for _ in pool.map(_ColumnHash.update, hashes, batch.select(list(columns)).columns):
+                for _ in pool.map(_ColumnHash.update, hashes, batch.select(names).columns):
                     pass
         digest.update(f"{name} {rows}\n".encode())
-        for column, each in zip(columns, hashes, strict=True):
+        for column, each in zip(names, hashes, strict=True):
             digest.update(f"{column} {each.hexdigest()}\n".encode())
     balances = {name: account[name] for name in _BALANCES}
     digest.update(json.dumps(balances, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def _present(columns: tuple[str, ...], file: pq.ParquetFile) -> list[str]:
+    return [*columns, *(name for name in _OF_BARS if name in file.schema_arrow.names)]
 
 
 class _ColumnHash:

@@ -41,6 +41,8 @@ _ORDER_FIELDS = (
     "exec_algorithm",
     "purpose",
 )
+_ALL_FIELDS = (*_ORDER_FIELDS, "trigger_price", "instrument", "leg", "role")
+"""Fields of ``orders.json``; the last four only where the orders are those of bars."""
 _REFUSALS = {"denied": "OrderDenied", "rejected": "OrderRejected"}
 _REFUSAL_FIELDS = ("order_id", "reason", "side", "price", "amount")
 _EVENT_FIELDS: Final = {
@@ -74,7 +76,9 @@ def write_orders_json(folder: Path) -> int:
     """Write ``orders.json`` beside the orders table and return the number of orders."""
     with pq.ParquetFile(folder / "orders.parquet") as file:
         batches = (
-            json_objects([(name, batch[name]) for name in _ORDER_FIELDS])
+            json_objects(
+                [(name, batch[name]) for name in _ALL_FIELDS if name in batch.schema.names]
+            )
             for batch in file.iter_batches(batch_size=_BATCH_ROWS)
         )
         return write_array(folder / "orders.json", batches)

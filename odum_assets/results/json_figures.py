@@ -34,3 +34,8 @@ def texts(figures: dict[str, Any]) -> dict[str, Any]:
 def _rounded(amount: Decimal) -> Decimal:
     exponent = amount.as_tuple().exponent
     return amount.quantize(_LAST) if isinstance(exponent, int) and exponent < _FINEST else amount
+
+
+def aspect_entry(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:
+    """Return what a summary says of one aspect of a real market."""
+    return {"aspect": aspect, "simulated": is_simulated, "detail": detail}

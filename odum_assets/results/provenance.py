@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
 from odum_assets.results.coverage import missing_days, partial_days
@@ -33,8 +34,9 @@ def build_metadata(
         Which variant of which sweep the run is; None for a run by itself.
     """
     request, outcome, figures = run.request, run.outcome, run.figures
-    config, algorithm = request.config, run.plan.exec_algorithm
-    return {
+    config = request.config
+    algorithm = run.plan.exec_algorithm if isinstance(run.plan, RunPlan) else None
+    metadata = {
         "metadata_version": METADATA_VERSION,
         "run_id": run_id,
         "created": created,
@@ -60,16 +62,16 @@ def build_metadata(
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,
         "close_positions": request.close_positions,
-        "exec_algorithm": algorithm.model_dump(mode="json"),
+        "exec_algorithm": {} if algorithm is None else algorithm.model_dump(mode="json"),
         "strategy_sha256": outcome.strategy_sha256,
         "strategy_modules": outcome.strategy_modules,
         "sources": [_source(each) for each in run.inputs.manifests],
-        "catalog": [_partition(each) for each in run.inputs.manifests],
+        "catalog": [partition_record(each) for each in run.inputs.manifests],
         "volume_curve": {
-            "days": [_partition(each) for each in run.curve_days],
+            "days": [partition_record(each) for each in run.curve_days],
             "uniform": not run.curve_days,
         }
-        if algorithm.type == "VWAP"
+        if algorithm is not None and algorithm.type == "VWAP"
         else None,
         "sweep": sweep,
         "reconciliation": texts(asdict(figures.reconciliation)),
@@ -83,10 +85,15 @@ def build_metadata(
             "python": platform.python_version(),
         },
     }
+    if config.bars is not None:
+        metadata["instrument_keys"] = [str(key) for key in config.keys]
+        metadata["sessions"] = [day.isoformat() for day in request.sessions]
+    return metadata
 
 
 def _source(manifest: PartitionManifest) -> dict[str, Any]:
     return {
+        **_instrument(manifest),
         "data_type": manifest.data_type.value,
         "day": manifest.day.isoformat(),
         "path": manifest.source.path,
@@ -95,11 +102,18 @@ def _source(manifest: PartitionManifest) -> dict[str, Any]:
     }
 
 
-def _partition(manifest: PartitionManifest) -> dict[str, Any]:
+def partition_record(manifest: PartitionManifest) -> dict[str, Any]:
+    """Return what a result keeps of a partition that it read."""
     return {
+        **_instrument(manifest),
         "data_type": manifest.data_type.value,
         "day": manifest.day.isoformat(),
         "rows": manifest.rows_written,
         "rejected": manifest.rows_rejected,
         "digest": manifest.digest,
     }
+
+
+def _instrument(manifest: PartitionManifest) -> dict[str, str]:
+    """Return whose bars a partition holds: a run on ticks has one instrument."""
+    return {"instrument": manifest.key} if manifest.data_type.is_bars else {}

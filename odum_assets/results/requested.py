@@ -33,7 +33,7 @@ def request_record(
     """
     start, end = requested_window(request)
     config = request.config
-    algorithm = request.exec_algorithm or config.config.strategy.exec_algorithm
+    algorithm = None if config.bars else request.algorithm
     return {
         "run_id": run_id,
         "mode": request.mode,
@@ -52,7 +52,7 @@ def request_record(
             "instrument_key": str(config.key),
             "snapshot_mode": request.snapshot_mode,
             "close_positions": request.close_positions,
-            "exec_algorithm": algorithm.model_dump(mode="json"),
+            "exec_algorithm": None if algorithm is None else algorithm.model_dump(mode="json"),
             "dagster_run_id": dagster_run_id,
             "sweep": sweep,
         },

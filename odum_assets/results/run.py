@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.bar_plan import AMBIGUOUS, STRATEGY_FILES
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback, completed_run
 from odum_assets.results.digest import digest_of
@@ -162,11 +163,19 @@ def _report(work: Path, document: dict[str, Any]) -> Path:
     folder.mkdir()
     for name in _TABLES:
         shutil.move(work / f"{name}.parquet", folder / f"{name}.parquet")
+    for path in _bar_files(work):
+        shutil.move(path, folder / path.name)
     write_orders_json(folder)
     write_timeline(folder)
     (folder / "summary.json").write_text(json_text(document), encoding="utf-8")
     (folder / "metadata.json").write_text(json_text(document["metadata"]), encoding="utf-8")
     return folder
+
+
+def _bar_files(work: Path) -> list[Path]:
+    """Return what a report of a run on bars has beside the tables of every run."""
+    named = [work / "symbols.parquet", work / AMBIGUOUS]
+    return [path for path in named if path.exists()] + sorted((work / STRATEGY_FILES).glob("*"))
 
 
 def _preview(path: Path) -> list[tuple[int, float]]:

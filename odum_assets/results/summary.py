@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION, EquityFigures
+from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.config.sections.algorithms import VwapAlgorithm
+from odum_assets.results.bar_summary import bar_aspects, bar_flags, bar_sections
 from odum_assets.results.coverage import coverage_flags, missing_days
-from odum_assets.results.json_figures import amount_text, numbers
+from odum_assets.results.json_figures import amount_text, aspect_entry, numbers
 from odum_assets.utc import iso_ns
 
 
@@ -82,12 +84,16 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
         "missing_days": missing_days(run),
         "flags": flags(run),
     }
+    if run.request.config.bars is not None:
+        summary |= bar_sections(run)
     return numbers(summary)  # type: ignore[no-any-return]
 
 
 def simulated(run: CompletedRun) -> list[dict[str, Any]]:
     """Return what of a real market the run simulated and what not, one entry per aspect."""
-    config = run.request.config.config
+    if run.request.config.bars is not None:
+        return bar_aspects(run)
+    config = run.request.config.ticks
     execution, venue = config.execution, config.venue
     mode = run.request.snapshot_mode
     latency = execution.latency
@@ -104,10 +110,14 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
         "both": "five-level book snapshots, and trades fill at their price too",
     }[mode]
     return [
-        _aspect("market", True, market),
-        _aspect("fees", True, f"maker {venue.maker_fee:f}, taker {venue.taker_fee:f} of the value"),
-        _aspect("funding", has_funding, f"{payments} payments" if has_funding else _NO_FUNDING),
-        _aspect(
+        aspect_entry("market", True, market),
+        aspect_entry(
+            "fees", True, f"maker {venue.maker_fee:f}, taker {venue.taker_fee:f} of the value"
+        ),
+        aspect_entry(
+            "funding", has_funding, f"{payments} payments" if has_funding else _NO_FUNDING
+        ),
+        aspect_entry(
             "latency",
             has_latency,
             f"insert {latency.insert_ms:f} ms, update {latency.update_ms:f} ms, "
@@ -115,14 +125,14 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
             if has_latency
             else "orders arrive at once",
         ),
-        _aspect(
+        aspect_entry(
             "queue_position",
             execution.queue_position,
             "resting orders wait behind the shown size"
             if execution.queue_position
             else "resting orders fill as soon as the market touches their price",
         ),
-        _aspect(
+        aspect_entry(
             "liquidity_consumption",
             execution.liquidity_consumption,
             "fills use up the book until its next snapshot"
@@ -130,11 +140,11 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
             else "several orders can fill against the same shown size",
         ),
         *_slippage(run),
-        _aspect("market_impact", False, "the recorded market does not react to orders"),
-        _aspect(
+        aspect_entry("market_impact", False, "the recorded market does not react to orders"),
+        aspect_entry(
             "margin_calls", False, "positions are never liquidated, the balance may go negative"
         ),
-        _aspect(
+        aspect_entry(
             "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
         ),
     ]
@@ -146,15 +156,15 @@ def _slippage(run: CompletedRun) -> list[dict[str, Any]]:
     NautilusTrader's fill model lets orders slip on a book of best bid and ask alone; on a book of
     levels it fills them from the levels, whatever the chance.
     """
-    config = run.request.config.config
+    config = run.request.config.ticks
     chance = config.execution.fill_model.prob_slippage
     if not chance:
         return []
     if run.request.snapshot_mode == "trades" or config.venue.book_type == "L1_MBP":
         detail = f"crossing orders slip by one price increment with a chance of {chance:f}"
-        return [_aspect("slippage", True, detail)]
+        return [aspect_entry("slippage", True, detail)]
     detail = "prob_slippage has no effect on an L2 book: orders fill from its levels"
-    return [_aspect("slippage", False, detail)]
+    return [aspect_entry("slippage", False, detail)]
 
 
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
@@ -162,29 +172,11 @@ _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_pa
 
 def flags(run: CompletedRun) -> list[str]:
     """Return what a reader of the result must know, in short sentences."""
-    figures, outcome, config = run.figures, run.outcome, run.request.config.config
-    account, position = figures.account, figures.position
-    statuses = figures.orders.orders_by_status
-    found = []
-    if position.quantity or position.open_positions:
-        why = (
-            "the closing orders did not take all of it: the book was too thin, or orders on their "
-            "way filled beside them"
-            if run.request.close_positions
-            else "closing was switched off"
-        )
-        found.append(
-            f"A position of {amount_text(position.quantity)} is still open ({why}); it is worth "
-            f"{amount_text(account.unrealized)} {config.venue.base_currency} unrealized."
-        )
-    if account.lowest_equity < 0:
-        found.append("Equity fell below zero; margin calls and liquidation are not simulated.")
-    found += coverage_flags(run)
-    found += [
-        f"{statuses[status]} orders were {status}; see refusals for the reasons."
-        for status in ("denied", "rejected")
-        if statuses.get(status)
-    ]
+    figures, outcome = run.figures, run.outcome
+    found = [*_account_flags(run), *coverage_flags(run), *_refusal_flags(run)]
+    if run.request.config.bars is not None:
+        return found + bar_flags(run) + _growth_flags(figures.equity)
+    config = run.request.config.ticks
     if outcome.skipped_no_aggressor:
         found.append(
             f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
@@ -205,6 +197,39 @@ def flags(run: CompletedRun) -> list[str]:
     return found + _growth_flags(figures.equity)
 
 
+def _account_flags(run: CompletedRun) -> list[str]:
+    account, position = run.figures.account, run.figures.position
+    flags = []
+    if position.quantity or position.open_positions:
+        why = (
+            "the closing orders did not take all of it: the book was too thin, or orders on their "
+            "way filled beside them"
+            if run.request.close_positions
+            else "closing was switched off"
+        )
+        what = (
+            f"A position of {amount_text(position.quantity)} is still open ({why}); it is"
+            if len(run.figures.symbols) < 2
+            else f"Positions still open: {position.open_positions} ({why}); they are"
+        )
+        flags.append(
+            f"{what} worth {amount_text(account.unrealized)} "
+            f"{run.request.config.config.venue.base_currency} unrealized."
+        )
+    if account.lowest_equity < 0:
+        flags.append("Equity fell below zero; margin calls and liquidation are not simulated.")
+    return flags
+
+
+def _refusal_flags(run: CompletedRun) -> list[str]:
+    statuses = run.figures.orders.orders_by_status
+    return [
+        f"{statuses[status]} orders were {status}; see refusals for the reasons."
+        for status in ("denied", "rejected")
+        if statuses.get(status)
+    ]
+
+
 def _growth_flags(equity: EquityFigures) -> list[str]:
     """Say that growth is extrapolated where the window is shorter than a year."""
     ratios = equity.ratios
@@ -215,7 +240,7 @@ def _growth_flags(equity: EquityFigures) -> list[str]:
 
 
 def _volume_flags(run: CompletedRun) -> list[str]:
-    if not isinstance(run.plan.exec_algorithm, VwapAlgorithm):
+    if not isinstance(run.plan, RunPlan) or not isinstance(run.plan.exec_algorithm, VwapAlgorithm):
         return []
     if not run.curve_days:
         return ["VWAP split orders evenly: the catalog has no day before this one."]
@@ -228,7 +253,8 @@ def _volume_flags(run: CompletedRun) -> list[str]:
 
 
 def _valuation(run: CompletedRun) -> dict[str, Any] | None:
-    stub = run.request.config.config.fx_stub
+    config = run.request.config
+    stub = None if config.bars is not None else config.ticks.fx_stub
     if stub is None:
         return None
     account = run.figures.account
@@ -242,10 +268,6 @@ def _valuation(run: CompletedRun) -> dict[str, Any] | None:
         "pnl": float(account.net * rate),
         "final_equity": float(account.final_equity * rate),
     }
-
-
-def _aspect(aspect: str, is_simulated: bool, detail: str) -> dict[str, Any]:
-    return {"aspect": aspect, "simulated": is_simulated, "detail": detail}
 
 
 def describe_window(run: CompletedRun) -> tuple[str, str]:

@@ -9,12 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import ProgressCallback, completed_run
-from odum_assets.config import LoadedConfig, RunConfig
+from odum_assets.config import LoadedConfig
 from odum_assets.config.exact_json import read_json
 from odum_assets.config.hashing import content_hash
+from odum_assets.config.loading import model_of
 from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.errors import ConfigError
 from odum_assets.results.digest import digest_of
+from odum_assets.results.provenance import partition_record
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.settings import Settings
 
@@ -81,7 +83,7 @@ def verify_result(
         recorded = metadata["catalog"] + (curve["days"] if curve else [])
         before = {_name(each): each["digest"] for each in recorded}
         used = [*run.inputs.manifests, *run.curve_days]
-        now = {f"{each.data_type.value} {each.day}": each.digest for each in used}
+        now = {_name(partition_record(each)): each.digest for each in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
         changed += _changed_sources(metadata, run.outcome.strategy_modules)
         return Verification(run_id, entry.digest, digest_of(run), tuple(changed))
@@ -99,13 +101,15 @@ def request_of(entry: ResultEntry) -> RunRequest:
     # The entry has floats; parameters are meant to the last digit.
     exact = read_json(entry.fast_path.read_text(encoding="utf-8"))
     try:
-        config = RunConfig.model_validate(exact["metadata"]["config"])
+        document = exact["metadata"]["config"]
+        config = model_of(document).model_validate(document)
     except ValidationError as error:
         raise ConfigError(
             f"{entry.run_id}: its recorded configuration is not valid for this version of odum: "
             f"{error.error_count()} problems, the first at {error.errors()[0]['loc']}"
         ) from error
     window: dict[str, Any] = metadata["window"]
+    algorithm = metadata["exec_algorithm"]
     return RunRequest(
         config=LoadedConfig(
             name=metadata["config_name"],
@@ -121,7 +125,8 @@ def request_of(entry: ResultEntry) -> RunRequest:
         mode="fast",
         snapshot_mode=metadata["snapshot_mode"],
         close_positions=metadata["close_positions"],
-        exec_algorithm=_ALGORITHM.validate_python(metadata["exec_algorithm"]),
+        # A run on bars has none.
+        exec_algorithm=_ALGORITHM.validate_python(algorithm) if algorithm else None,
     )
 
 
@@ -137,4 +142,5 @@ def _changed_sources(metadata: dict[str, Any], now: dict[str, str]) -> list[str]
 
 
 def _name(partition: dict[str, Any]) -> str:
-    return f"{partition['data_type']} {partition['day']}"
+    names = (partition["data_type"], partition["day"], partition.get("instrument"))
+    return " ".join(name for name in names if name is not None)

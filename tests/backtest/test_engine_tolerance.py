@@ -30,7 +30,6 @@ from tinydays import CONTRACTS, INVERSE, LINEAR, variant
 
 from odum_assets.backtest.engine_account import units_apart
 from odum_assets.backtest.ledger import AccountRules, Fills, Ledger
-from odum_assets.config.resolve import spec_of
 from odum_assets.instruments.definitions import nautilus_instrument
 
 D = Decimal
@@ -54,7 +53,7 @@ class Engine:
             size_precision=size_precision,
             currency_precision=self.currency.precision,
         )
-        self.instrument = nautilus_instrument(spec_of(config))
+        self.instrument = nautilus_instrument(config.spec())
         self.balance = Money.zero(self.currency)
         self.position: Position | None = None
         self.count = 0

@@ -104,15 +104,16 @@ def list_instruments(service: ServiceHere, venue: str, product: str) -> Instrume
         )
     instruments: dict[InstrumentKey, Instrument] = {}
     for loaded in service.project().configs:
-        if (loaded.key.venue, loaded.key.product) == (code, kind):
-            instrument = Instrument(
-                symbol=loaded.key.symbol,
-                gcs_id=str(loaded.key),
-                nautilus_id=loaded.key.nautilus_id,
-                config_id=loaded.config.instrument.id,
-                configs=[],
-            )
-            instruments.setdefault(loaded.key, instrument).configs.append(loaded.name)
+        for key, written in loaded.config.ids.items():
+            if (key.venue, key.product) == (code, kind):
+                instrument = Instrument(
+                    symbol=key.symbol,
+                    gcs_id=str(key),
+                    nautilus_id=key.nautilus_id,
+                    config_id=written,
+                    configs=[],
+                )
+                instruments.setdefault(key, instrument).configs.append(loaded.name)
     return Instruments(venue=code, type=kind, instruments=list(instruments.values()))
 
 
@@ -134,7 +135,7 @@ async def get_algorithm(algorithm: str) -> Algorithm:
 
 
 def _keys(service: Service) -> list[InstrumentKey]:
-    return [loaded.key for loaded in service.project().configs]
+    return [key for loaded in service.project().configs for key in loaded.keys]
 
 
 def _venue(service: Service, venue: str) -> str:

@@ -16,12 +16,13 @@ from pydantic import AliasChoices, BaseModel, RootModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from odum_assets.backtest.strategies.base import OdumStrategy
+from odum_assets.bars.strategy import BarStrategy
 from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
 
 
 def strategy_params(
-    strategy: type[OdumStrategy], params: Mapping[str, object], path: str
+    strategy: type[OdumStrategy] | type[BarStrategy], params: Mapping[str, object], path: str
 ) -> BaseModel:
     """Validate the parameters of a strategy.
 

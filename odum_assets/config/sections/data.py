@@ -132,9 +132,12 @@ class TimeWindow(Section):
     def overlaps_day(self, day: date) -> bool:
         """Return whether any moment of the UTC day is in the window."""
         first = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return (self.end is None or first < self.end) and (
-            self.start is None or self.start < first + timedelta(days=1)
-        )
+        return self.overlaps(_to_ns(first), _to_ns(first + timedelta(days=1)))
+
+    def overlaps(self, first: int, end: int) -> bool:
+        """Return whether a moment from `first` up to `end` (ns) is in the window."""
+        start_ns, end_ns = self.start_ns, self.end_ns
+        return (end_ns is None or first < end_ns) and (start_ns is None or start_ns < end)
 
 
 class EnvironmentConfig(Section):

@@ -82,14 +82,14 @@ class StrategyConfig(Section):
             problems.append(Problem("params", "only allowed with strategy.path; remove it"))
         if self.submission_mode == "seed_orders" and not self.orders:
             problems.append(Problem("orders", "missing; submission_mode seed_orders sends these"))
-        problems += _param_problems(self.params, "params")
+        problems += param_problems(self.params, "params")
         raise_problems(*problems)
         return self
 
     @field_serializer("params", when_used="json")
     def _params_as_json(self, params: dict[str, Any]) -> dict[str, Any]:
         # Pydantic would write a Decimal of an untyped field as text.
-        values: dict[str, Any] = map_json(_as_float, params)
+        values: dict[str, Any] = map_json(as_float, params)
         return values
 
     @model_serializer(mode="wrap")
@@ -100,20 +100,21 @@ class StrategyConfig(Section):
         return {name: value for name, value in values.items() if name not in refused}
 
 
-def _as_float(value: object) -> object:
+def as_float(value: object) -> object:
+    """Return a Decimal as the nearest float, anything else as it is."""
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _param_problems(value: Any, path: str) -> list[Problem]:  # noqa: ANN401 - any JSON value
+def param_problems(value: Any, path: str) -> list[Problem]:  # noqa: ANN401 - any JSON value
     """Return what no strategy can be given: numbers beyond floats, lone surrogates."""
     problems = []
     if isinstance(value, dict):
         for name, item in value.items():
-            problems += _param_problems(name, f"{path}.{name}")
-            problems += _param_problems(item, f"{path}.{name}")
+            problems += param_problems(name, f"{path}.{name}")
+            problems += param_problems(item, f"{path}.{name}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            problems += _param_problems(item, f"{path}[{index}]")
+            problems += param_problems(item, f"{path}[{index}]")
     elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
         problems.append(Problem(path, f"found {show(value)}, allowed valid Unicode"))
     elif isinstance(value, Decimal | float):

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -25,6 +26,7 @@ from odum_assets.orchestration.metadata import (
     rounded,
     to_metadata,
 )
+from odum_assets.orchestration.planner import catalog_days, result_days
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
@@ -46,16 +48,18 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         loaded,
         checks=RESULT_CHECKS,
         description=(
-            f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on {loaded.key}) over one "
-            "UTC day, from the configured starting balance. Fails at once when a catalog partition "
-            "is missing or the day is outside time_window. The data version is a hash of orders, "
-            "fills, positions and balances: equal inputs give an equal one."
+            f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
+            f"{', '.join(map(str, loaded.keys))}) over one {_partition_name(loaded)}, from the "
+            "configured starting balance. Fails at once when a catalog partition is missing or the "
+            "day is outside time_window. The data version is a hash of orders, fills, positions "
+            "and balances: equal inputs give an equal one."
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
             with run_registration(context, request, project.settings) as entry:
+                convert_sessions(context.op_execution_context, project, request)
                 return run(context, request, project, entry)
 
     return result
@@ -70,13 +74,13 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                 bounds = config.bounds(loaded)
                 requested = config.request(loaded, (), "window", bounds)
                 with run_registration(context, requested, project.settings) as entry:
-                    convert_due(
-                        context, project, requested, requested_days(bounds), needs_all=False
-                    )
+                    wanted = catalog_days(loaded, result_days(loaded, *bounds))
+                    convert_due(context, project, requested, wanted, needs_all=False)
                     days, missing = window_days(project, loaded, bounds)
                     if missing:
+                        kind = "trades" if loaded.bars is None else "bars"
                         context.log.warning(
-                            f"days without trades in the catalog: {', '.join(missing)}"
+                            f"days without {kind} in the catalog: {', '.join(missing)}"
                         )
                     request = replace(requested, days=days)
                     facts = {"days": len(days), "days_missing": missing}
@@ -84,7 +88,11 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                 # The result is good whatever becomes of what is made of it.
                 export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
                 report_materialization(
-                    context, spec, materialized, None, [day.isoformat() for day in days]
+                    context,
+                    spec,
+                    materialized,
+                    None,
+                    [day.isoformat() for day in request.catalog_days],
                 )
                 require_passed(materialized)
 
@@ -111,6 +119,26 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         check_inputs=check_inputs,
         compute=compute,
     )
+
+
+def convert_sessions(
+    context: dg.OpExecutionContext, project: Project, request: "RunRequest"
+) -> None:
+    """Convert the bars that sessions and their warm-up touch: other partitions than the result's.
+
+    Raises
+    ------
+    OdumError
+        If a raw file of a session itself is missing, or cannot be converted.
+    """
+    calendar, bars = request.calendar, request.config.bars
+    if calendar is None or bars is None or not request.sessions:
+        return
+    before = calendar.rules.before(request.sessions[0], bars.bars.warmup_sessions)
+    touched = set(request.catalog_days)
+    early = [day for day in calendar.catalog_days(before) if day not in touched]
+    convert_due(context, project, request, early, needs_all=False)
+    convert_due(context, project, request, request.catalog_days, needs_all=True)
 
 
 def export_window(
@@ -141,12 +169,10 @@ def export_window(
     register_result(context, project.settings, run_id)
 
 
-def requested_days(bounds: tuple[int, int]) -> list[date]:
-    """Return the UTC days of a window (ns since 1970, end exclusive)."""
-    from odum_assets.utc import day_of_ns
-
-    first, last = day_of_ns(bounds[0]), day_of_ns(bounds[1] - 1)
-    return [first + timedelta(days=index) for index in range((last - first).days + 1)]
+def _partition_name(loaded: LoadedConfig) -> str:
+    if loaded.bars is None:
+        return "UTC day"
+    return "year" if loaded.bars.bars.is_daily else "session"
 
 
 def window_days(
@@ -162,14 +188,17 @@ def window_days(
     from odum_assets.catalog import scan_manifests
 
     root = project.catalog_root(loaded)
-    scan = scan_manifests(root, loaded.key, DataType.TRADES)
-    available = {manifest.day for manifest in scan.manifests}
-    wanted = requested_days(bounds)
-    scan.require(wanted)
-    days = tuple(day for day in wanted if day in available)
+    wanted = result_days(loaded, *bounds)
+    data_type = DataType.TRADES if loaded.bars is None else DataType(loaded.bars.bars.data_type)
+    scans = [scan_manifests(root, key, data_type) for key in loaded.keys]
+    available = set.intersection(*({item.day for item in scan.manifests} for scan in scans))
+    for scan in scans:
+        scan.require(catalog_days(loaded, wanted))
+    days = tuple(day for day in wanted if available.issuperset(catalog_days(loaded, [day])))
     if not days:
+        names = ", ".join(map(str, loaded.keys))
         raise DataError(
-            f"{loaded.name} window: {root} holds no trades of {loaded.key} from {wanted[0]} to "
+            f"{loaded.name} window: {root} holds no {data_type} of {names} from {wanted[0]} to "
             f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
             "there are: odum data list"
         )
@@ -229,16 +258,17 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
 
     root = project.catalog_root(request.config)
     lines = []
-    for data_type in request.data_types:
-        for day in request.days:
-            manifest = read_manifest(root, request.config.key, data_type, day)
-            if manifest is None:
-                continue
-            lines += [
-                f"  {data_type} {day}: {evaluation.check.name}: {evaluation.verdict.text}"
-                for evaluation in evaluate_partition(manifest, [request.config])
-                if evaluation.refused
-            ]
+    for key, data_type, day in product(
+        request.config.keys, request.data_types, request.catalog_days
+    ):
+        manifest = read_manifest(root, key, data_type, day)
+        if manifest is None:
+            continue
+        lines += [
+            f"  {data_type} {day}: {evaluation.check.name}: {evaluation.verdict.text}"
+            for evaluation in evaluate_partition(manifest, [request.config])
+            if evaluation.refused
+        ]
     if lines:
         raise DataError(
             f"{request.config.name} {request.partition}: the catalog is not good enough for a "

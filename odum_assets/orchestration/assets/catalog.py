@@ -27,7 +27,12 @@ from odum_assets.orchestration.metadata import (
 )
 from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
 from odum_assets.orchestration.partition_plots import partition_plots
-from odum_assets.orchestration.partition_state import State, describe_partition, sources_for
+from odum_assets.orchestration.partition_state import (
+    State,
+    conversion_rules,
+    describe_partition,
+    sources_for,
+)
 from odum_assets.orchestration.progress import row_progress
 from odum_assets.orchestration.project import Project, RawInput, Source, find_raw, missing_raw
 from odum_assets.orchestration.run_config import ConvertConfig
@@ -44,21 +49,22 @@ _LATENCIES: Final = ("median_ms", "p99_ms", "min_ms", "max_ms")
 def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
     """Return the asset that converts one instrument's raw files of one type."""
     names = ", ".join(loaded.name for loaded in source.named_by)
+    partitions = project.partitions_of(source.data_type)
 
     @dg.asset(
         key=source.catalog_key,
         deps=[source.raw_key],
-        partitions_def=project.partitions,
+        partitions_def=partitions,
         group_name="catalog",
         kinds={"parquet", "nautilus"},
         owners=OWNERS,
         tags=stage_tags("catalog", source),
-        code_version=catalog_code_version(source.loaded),
+        code_version=source_code_version(source),
         pool=POOL_CONVERSION,
         check_specs=check_specs(
             source.catalog_key,
             CATALOG_CHECKS[source.data_type],
-            project.partitions,
+            partitions,
         ),
         automation_condition=ON_NEW_DATA,
         metadata={"instrument": str(source.key), "nautilus_id": source.key.nautilus_id},
@@ -77,6 +83,11 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
     return catalog_partition
 
 
+def source_code_version(source: Source) -> str:
+    """Return what, besides the raw file, decides the content of a source's partitions."""
+    return catalog_code_version(source.loaded, source.key, source.data_type)
+
+
 def convert(
     context: StepContext, project: Project, source: Source, day: date, *, force: bool = False
 ) -> Materialized:
@@ -91,8 +102,10 @@ def convert(
     from odum_assets.catalog.definition import definition_changes
 
     raw = require_raw(source, day, project)
-    report_raw(context, source, day, raw)
-    spec, root = instrument_spec(source.loaded), project.catalog_root(source.loaded)
+    if source.upstream is None:
+        report_raw(context, source, day, raw)
+    spec = instrument_spec(source.loaded, source.key)
+    root = project.catalog_root(source.loaded)
     changes = definition_changes(root, spec)
     if changes:
         context.log.warning(
@@ -107,6 +120,7 @@ def convert(
         source.data_type,
         day,
         root,
+        bars=conversion_rules(source),
         force=force,
         progress=row_progress(context, f"{source.data_type.value} rows"),
     )
@@ -151,7 +165,10 @@ def convert_due(
     """
     for source in sources_for(project, request.config, request.snapshot_mode):
         recorded = context.instance.get_materialized_partitions(source.catalog_key)
-        partitions = [describe_partition(project, source, day) for day in days]
+        partitions = [
+            describe_partition(project, source, day)
+            for day in dict.fromkeys(map(source.partition_of, days))
+        ]
         due = [
             partition.day
             for partition in partitions
@@ -162,7 +179,7 @@ def convert_due(
         spec = dg.AssetSpec(
             source.catalog_key,
             deps=[source.raw_key],
-            code_version=catalog_code_version(source.loaded),
+            code_version=source_code_version(source),
         )
         with pool_slot(context, POOL_CONVERSION):
             for day in due:
@@ -186,6 +203,8 @@ def require_raw(source: Source, day: date, project: Project) -> RawInput:
     raw = find_raw(source, day, project.settings)
     if raw is None:
         raise DataError(missing_raw(source, day, project.settings))
+    if source.upstream is not None:
+        return raw
     require_inside(raw.path, effective_settings(source.loaded, project.settings).raw_root)
     return raw
 
@@ -220,6 +239,8 @@ def partition_metadata(
         "catalog_file": dg.MetadataValue.path(str(data_path)),
         "digest": manifest.digest,
     }
+    for name in ("zero_volume_bars", "split_suspected", "ignored_columns"):
+        figures[name] = quality.get(name)
     for name in ("price_min", "price_max", "volume", "duplicate_ids", "id_skips", "ids_missing"):
         figures[name] = quality.get(name)
     for name in ("crossed_books", "locked_books", "one_sided_books", "repeated_books"):

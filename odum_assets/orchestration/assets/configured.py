@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.orchestration.automation import ON_NEW_DATA
 from odum_assets.orchestration.checks import (
@@ -100,7 +101,7 @@ def action(
 
     @dg.multi_asset_check(
         name=f"{op_name(spec.key)}__checks",
-        specs=check_specs(spec.key, checks, project.partitions if daily else None),
+        specs=check_specs(spec.key, checks, spec.partitions_def),
         can_subset=True,
     )
     def evaluate_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -138,7 +139,7 @@ def backtest_asset(
     declare: Declaration = dg.asset(
         **attributes,
         pool=POOL_BACKTEST,
-        check_specs=check_specs(attributes["key"], checks, project.partitions),
+        check_specs=check_specs(attributes["key"], checks, attributes["partitions_def"]),
         automation_condition=ON_NEW_DATA,
         description=description,
     )
@@ -166,7 +167,7 @@ def export_asset(
     return dg.asset(
         key=backtest_key(loaded.name, name),
         deps=[backtest_key(loaded.name, "result")],
-        partitions_def=project.partitions,
+        partitions_def=project.result_partitions(loaded),
         group_name="export",
         kinds=kinds,
         owners=OWNERS,
@@ -178,14 +179,13 @@ def export_asset(
 
 
 def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) -> dict[str, Any]:
-    every_day = None if daily else dg.AllPartitionMapping()
     return {
         "key": backtest_key(loaded.name, name),
         "deps": [
-            dg.AssetDep(source.catalog_key, partition_mapping=every_day)
+            dg.AssetDep(source.catalog_key, partition_mapping=_mapping(loaded, daily))
             for source in project.sources_of(loaded)
         ],
-        "partitions_def": project.partitions if daily else None,
+        "partitions_def": project.result_partitions(loaded) if daily else None,
         "group_name": "backtest",
         "kinds": {"nautilus", "json"},
         "owners": OWNERS,
@@ -197,6 +197,20 @@ def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) 
             "instrument": str(loaded.key),
         },
     }
+
+
+def _mapping(loaded: LoadedConfig, daily: bool) -> dg.PartitionMapping | None:
+    """Return which catalog partitions a result depends on; None: that of its own day."""
+    if not daily:
+        return dg.AllPartitionMapping()
+    if loaded.bars is None or loaded.bars.bars.is_daily:
+        return None
+    first, last = BarCalendar.of(loaded.bars).day_offsets()
+    if (first, last) == (0, 0):
+        return None
+    return dg.TimeWindowPartitionMapping(
+        start_offset=first, end_offset=last, allow_nonexistent_upstream_partitions=True
+    )
 
 
 def _tags(stage: str, loaded: LoadedConfig) -> dict[str, str]:

@@ -18,7 +18,8 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
     return dg.AssetSpec(
         source.raw_key,
         description=(
-            f"Raw {source.data_type.value} files of {source.key}, one per day, delivered from "
+            f"Raw {source.data_type.value} files of {source.key}, one per "
+            f"{'year' if source.data_type.is_yearly else 'day'}, delivered from "
             "outside and never written to. A green day is one that the sensor raw_days (or the "
             "conversion) found on disk; its data version is the file's size and time of change.\n"
             f"\nRead by: {names}."
@@ -27,11 +28,11 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
         kinds={"parquet"},
         owners=OWNERS,
         tags=stage_tags("raw", source),
-        partitions_def=project.partitions,
+        partitions_def=project.partitions_of(source.data_type),
         metadata={
             "instrument": str(source.key),
             "files": f"{raw_folder_of(source, project.settings)}/"
-            f"{source.template[source.template.index('day-*') :]}",
+            f"{''.join(source.template_parts[1:])}",
         },
     )
 

@@ -70,10 +70,10 @@ def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
     ConfigError
         If there are any; the message says what is allowed.
     """
-    named = {config.config.strategy.path for config in project.configs}
+    named = {config.ticks.strategy.path for config in project.configs if config.bars is None}
     reach = reach_of(project.settings)
     for variant in variants:
-        path = variant.config.config.strategy.path
+        path = None if variant.config.bars else variant.config.ticks.strategy.path
         problem = None if path in named else strategy_problem(path, reach)
         if problem is not None:
             raise ConfigError(f"{variant.label}: strategy.path: {problem}")

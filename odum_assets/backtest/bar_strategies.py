@@ -1,0 +1,48 @@
+"""The strategies on bars by the names that a configuration gives them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from odum_assets.errors import BacktestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from odum_assets.bars.strategy import BarStrategy
+
+BAR_STRATEGIES = {
+    "MA_CROSS": "odum_assets.backtest.strategies.ma_cross:MovingAverageCrossover",
+}
+"""Import path of each strategy, by name."""
+
+
+def bar_strategy_path(name: str) -> str:
+    """Return the import path of a strategy.
+
+    Raises
+    ------
+    BacktestError
+        If there is none of this name; nothing else runs in its place.
+    """
+    path = BAR_STRATEGIES.get(name)
+    if path is None:
+        raise BacktestError(
+            f"strategy.name: found {name}, allowed {', '.join(sorted(BAR_STRATEGIES))}"
+        )
+    return path
+
+
+def load_bar_strategy(name: str) -> type[BarStrategy]:
+    """Return the class of a strategy; errors as of `bar_strategy_path`."""
+    module, _, attribute = bar_strategy_path(name).partition(":")
+    strategy: type[BarStrategy] = getattr(importlib.import_module(module), attribute)
+    return strategy
+
+
+def bar_strategy_params(strategy: type[BarStrategy], values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+    """Return validated parameters; one that is missing, unknown or not allowed is refused."""
+    from odum_assets.backtest.strategies.params import strategy_params
+
+    return strategy_params(strategy, values, name)
