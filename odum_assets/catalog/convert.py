@@ -218,21 +218,9 @@ def _build(
     progress: Progress | None,
 ) -> PartitionManifest:
     paths = job.paths
-<<<<<<< HEAD
     hashing = pool.submit(hash_file, local)
-    reader = RawReader(job.source, local, paths.data_type)
-    window = DayWindow(paths.day)
-    scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
-    inputs = TransformInput(reader.schema, scan.units, window, job.instrument)
-||||||| b73492b
-    reader = RawReader(job.source, local, paths.data_type)
-    window = DayWindow(paths.day)
-    scan = scan_times(reader, job.source, window, ROW_GROUP_ROWS)
-    inputs = TransformInput(reader.schema, scan.units, window, job.instrument)
-=======
     reader, window, scan = _opened(job, local)
     inputs = TransformInput(reader.schema, scan.units, window, job.instrument, job.bars)
->>>>>>> barsexec
     transform = _TRANSFORMS[paths.data_type](inputs)
     rejects = RejectLog(paths.staged("rejects"))
     has_arrivals = reader.schema.ts_init is not None
@@ -283,14 +271,8 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
-<<<<<<< HEAD
             **figures.result(),
-||||||| b73492b
-            **figures,
-=======
-            **figures,
             **({} if job.bars is None else {"ignored_columns": _ignored(reader)}),
->>>>>>> barsexec
         },
         file=file,
         digest=digest,
