@@ -29,6 +29,7 @@ from odum_assets.api.routes import (
     run_tables,
     runs,
     status,
+    trained_models,
 )
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
@@ -58,6 +59,7 @@ _ROUTERS = (
     data.router,
     configs.router,
     catalog.router,
+    trained_models.router,
 )
 
 
