@@ -24,11 +24,13 @@ from odum_assets.api.routes import (
     configs,
     data,
     entries,
+    orb,
     registry,
     results,
     run_tables,
     runs,
     status,
+    trained_models,
 )
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
@@ -53,11 +55,13 @@ _ROUTERS = (
     registry.router,
     entries.router,
     run_tables.router,
+    orb.router,
     comparing.router,
     runs.router,
     data.router,
     configs.router,
     catalog.router,
+    trained_models.router,
 )
 
 

@@ -14,6 +14,7 @@ from odum_assets.cli import (
     demo,
     dev,
     init,
+    orb,
     registry,
     results,
     serve,
@@ -36,6 +37,7 @@ app.command("convert", rich_help_panel="Data")(convert.convert)
 app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
 app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
+app.command("orb", rich_help_panel="Backtests")(orb.orb)
 app.command("vsweep", rich_help_panel="Backtests")(vsweep.vsweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")

@@ -146,6 +146,7 @@ def show_short(output: Output, entry: "ResultEntry") -> None:
         ],
     )
     show_flags(output, entry)
+    show_notes(output, entry)
     show_files(output, entry)
 
 
@@ -178,6 +179,7 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
     for title, pairs in _sections(summary):
         output.facts(title, pairs)
     show_simulated(output, summary["simulated"])
+    show_notes(output, entry)
     show_files(output, entry)
 
 
@@ -217,6 +219,13 @@ def show_flags(output: Output, entry: "ResultEntry") -> None:
     for flag in flags:
         lines.add_row("  [yellow]![/]", f"[yellow]{escaped(flag)}[/]")
     output.show(lines)
+
+
+def show_notes(output: Output, entry: "ResultEntry") -> None:
+    """Print what the configuration leaves open or spells as the earlier system did."""
+    notes = [note.partition(": ") for note in entry.metadata().get("config_notes") or ()]
+    if notes:
+        output.facts("Configuration", [(escaped(key), escaped(text)) for key, _, text in notes])
 
 
 def show_files(output: Output, entry: "ResultEntry") -> None:

@@ -58,6 +58,7 @@ def build_metadata(
         "config_path": str(config.path),
         "config_hash": config.content_hash,
         "config": config.config.document(),
+        "config_notes": list(config.notes),
         "instrument_key": str(config.key),
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,

@@ -94,6 +94,7 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                             f"days without {kind} in the catalog: {', '.join(missing)}"
                         )
                     request = replace(requested, days=days)
+                    convert_warmup(context, project, request)
                     facts: dict[str, object] = {"days": len(days), "days_missing": missing}
                     if config.mode == "report":
                         facts["tearsheet"] = tearsheet_link(entry.run_id)
@@ -144,6 +145,13 @@ def convert_sessions(
     OdumError
         If a raw file of a session itself is missing, or cannot be converted.
     """
+    convert_warmup(context, project, request)
+    if request.calendar is not None and request.sessions:
+        convert_due(context, project, request, request.catalog_days, needs_all=True)
+
+
+def convert_warmup(context: dg.OpExecutionContext, project: Project, request: "RunRequest") -> None:
+    """Convert the bars of the sessions that warm indicators up, as far as they have raw files."""
     calendar, bars = request.calendar, request.config.bars
     if calendar is None or bars is None or not request.sessions:
         return
@@ -151,7 +159,6 @@ def convert_sessions(
     touched = set(request.catalog_days)
     early = [day for day in calendar.catalog_days(before) if day not in touched]
     convert_due(context, project, request, early, needs_all=False)
-    convert_due(context, project, request, request.catalog_days, needs_all=True)
 
 
 def export_window(
@@ -301,6 +308,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
         {
             # The UI keeps this order: what a person looks for first comes first.
             "warnings": bullet_list(result.flags) if result.flags else None,
+            "notes": bullet_list(request.config.notes) if request.config.notes else None,
             "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],

@@ -173,6 +173,7 @@ def _assumptions(entry: ResultEntry) -> str:
         ("", "execution", _execution(metadata)),
         ("", "closing", "by market orders at the end" if closing else "positions are left open"),
     ]
+    rows += [("", "configuration", note) for note in metadata.get("config_notes") or []]
     rows += [
         ("yes" if each["simulated"] else "no", each["aspect"].replace("_", " "), each["detail"])
         for each in summary.get("simulated") or []
