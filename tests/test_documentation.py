@@ -141,7 +141,7 @@ def test_a_command_exists(line: str) -> None:
         command, rest = _click_of(words)
         command.make_context(words[0], rest)
     else:
-        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster", "pre-commit")
+        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster", "pip", "pre-commit")
 
 
 def test_every_command_is_on_the_page_of_commands() -> None:
@@ -153,6 +153,12 @@ def test_every_command_is_on_the_page_of_commands() -> None:
 
 
 # --- the strategy -------------------------------------------------------------------------------
+
+
+def test_the_strategy_of_the_readme_is_the_one_that_a_new_project_has() -> None:
+    assert _blocks(README, "python") == [(ROOT / "template/momentum.py").read_text("utf-8")]
+    section = json.loads((ROOT / "template/strategy.json").read_text("utf-8"))
+    assert [json.loads(block) for block in _blocks(README, "json")] == [section]
 
 
 @pytest.mark.e2e

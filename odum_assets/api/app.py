@@ -23,11 +23,14 @@ from odum_assets.api.routes import (
     comparing,
     configs,
     data,
+    entries,
+    orb,
     registry,
     results,
     run_tables,
     runs,
     status,
+    trained_models,
 )
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
@@ -50,12 +53,15 @@ _ROUTERS = (
     results.router,
     annotations.router,
     registry.router,
+    entries.router,
     run_tables.router,
+    orb.router,
     comparing.router,
     runs.router,
     data.router,
     configs.router,
     catalog.router,
+    trained_models.router,
 )
 
 

@@ -162,8 +162,8 @@ class Service:
         folder = self.settings.configs_path
 
         def make() -> tuple[list[ConfigFile], list[str]]:
-            files = config_files.list_files(folder)
-            return files, config_files.contradictions(files)
+            files = config_files.list_files(self.settings)
+            return files, config_files.contradictions(files, self.settings)
 
         paths = config_files.paths_in(folder)
         return self.cache.get("configs", (*paths, file_validator(*paths)), make)

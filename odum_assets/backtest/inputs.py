@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.prices import LastPrices
-from odum_assets.backtest.request import RunRequest, check_request
+from odum_assets.backtest.request import RunRequest, check_request, without_trades
 from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
 from odum_assets.catalog.publish import sweep_staging
@@ -90,9 +90,12 @@ def run_inputs(
         window = request.bounds()
         prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
-            raise BacktestError(
-                "no trades lie in the window; choose a window inside the data (see odum data list)"
-            )
+            spans = [
+                (each.first_ts_init, each.last_ts_init)
+                for each in manifests
+                if each.data_type is DataType.TRADES
+            ]
+            raise BacktestError(without_trades(request, spans))
         rows = 0
         repeated: Counter[str] = Counter()
         for each, count in zip(manifests, dropped, strict=True):

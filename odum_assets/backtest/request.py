@@ -31,6 +31,10 @@ _MOST_NAMED = 20
 _MODE_NEEDS_BOOK = ("book", "both")
 
 
+class NotConvertedError(DataError):
+    """Report catalog partitions of a run that are missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """Describe one backtest run.
@@ -46,8 +50,8 @@ class RunRequest:
         Name of the result: the day, or ``window``.
     start_ns, end_ns : int or None
         Window in nanoseconds since 1970 (UTC), `end_ns` exclusive: inside the day, or for a
-        ``window`` wider than its days where the catalog lacks the first or last ones. None: all
-        rows of the days that lie in the configuration's ``time_window``.
+        ``window`` wider than its days where the catalog lacks the first or last ones. Each takes
+        precedence over that of the configuration's ``time_window``, which counts where it is None.
     mode : {"fast", "report"}
         Whether tables and documents are kept beside the summary.
     snapshot_mode : {"trades", "book", "both", "bars"}
@@ -145,8 +149,8 @@ class RunRequest:
     def bounds(self) -> tuple[int | None, int | None]:
         """Return which rows of the days are replayed (ns, end exclusive).
 
-        The request's window inside the configuration's; a bound that cuts nothing off is None.
-        Bars belong to a window when they close after its start and not after its end.
+        A bound that cuts nothing off is None. Bars belong to a window when they close after its
+        start and not after its end.
         """
         start, end = self.window()
         first, last = self.span()
@@ -159,8 +163,7 @@ class RunRequest:
     def normalized(self) -> Self:
         """Return the request with its effective window written out.
 
-        That is what was asked for, inside the configuration's window. A bound that was not given
-        stays None unless the configuration's cuts something off.
+        A bound that was not given stays None unless the configuration's cuts something off.
         """
         (start, end), (first, last) = self.window(), self.bounds()
         return replace(
@@ -202,11 +205,12 @@ class RunRequest:
         return tuple(day for day in wanted if day not in there)
 
     def window(self) -> tuple[int | None, int | None]:
-        """Return the request's window inside the configuration's."""
+        """Return start and end that count: those asked for, else the configuration's."""
         window = self.config.config.time_window
-        starts = [each for each in (self.start_ns, window.start_ns) if each is not None]
-        ends = [each for each in (self.end_ns, window.end_ns) if each is not None]
-        return max(starts, default=None), min(ends, default=None)
+        return (
+            window.start_ns if self.start_ns is None else self.start_ns,
+            window.end_ns if self.end_ns is None else self.end_ns,
+        )
 
 
 def check_request(request: RunRequest, settings: Settings) -> Path:
@@ -263,36 +267,80 @@ def check_options(request: RunRequest) -> None:
 
 
 def _check_window(request: RunRequest) -> None:
-    window = request.config.config.time_window
+    start, end = request.window()
+    given = {"start": request.start_ns, "end": request.end_ns}
+    text = empty_window(start, end, [name for name, moment in given.items() if moment is not None])
+    if text is not None:
+        raise BacktestError(text)
     if request.calendar is not None:
         _check_sessions(request, request.calendar)
     outside = [
-        day.isoformat()
+        day
         for day in request.days
-        if not window.overlaps(*replace(request, days=(day,)).span())
+        if not _overlaps(replace(request, days=(day,)).span(), start, end)
     ]
     if outside:
         raise BacktestError(
-            f"{request.config.path}: {', '.join(outside)} lies outside time_window "
-            f"({_text(window.start_ns)} to {_text(window.end_ns)}); choose a day inside it, or "
-            "widen time_window"
+            f"{request.config.path}: {name_days(outside)} lies outside time_window "
+            f"({_text(start)} to {_text(end)}); choose a day inside it, give start and end, which "
+            "take precedence over it, or widen time_window"
         )
-    given = (request.start_ns, request.end_ns)
-    first, last = request.span()
-    if given[0] is not None and given[1] is not None and given[0] >= given[1]:
-        raise BacktestError(
-            f"start {_text(given[0])} is not before end {_text(given[1])}; end is exclusive"
-        )
+    first_ns, last_ns = request.span()
     if request.partition == WINDOW:
         # Its first and last days may be missing.
-        first = first if given[0] is None else min(first, given[0])
-        last = last if given[1] is None else max(last, given[1])
-    for name, moment in zip(("start", "end"), given, strict=True):
-        if moment is not None and not first <= moment <= last:
+        first_ns = min(first_ns, given["start"] or first_ns)
+        last_ns = max(last_ns, given["end"] or last_ns)
+    for name, moment in given.items():
+        if moment is not None and not first_ns <= moment <= last_ns:
             raise BacktestError(
-                f"{name} {_text(moment)} lies outside {_text(first)} to {_text(last)}, the days of "
-                f"partition {request.partition}; choose a time inside, or other days"
+                f"{name} {_text(moment)} lies outside {_text(first_ns)} to {_text(last_ns)}, the "
+                f"days of partition {request.partition}; choose a time inside, or other days"
             )
+
+
+def empty_window(start: int | None, end: int | None, asked: Sequence[str]) -> str | None:
+    """Return why a window (ns, end exclusive) holds no time, None if it does.
+
+    Parameters
+    ----------
+    start, end : int or None
+        The window; None where it is open.
+    asked : sequence of str
+        Which of ``start`` and ``end`` were asked for; others are the configuration's.
+    """
+    if start is None or end is None or start < end:
+        return None
+    first, last = (
+        f"{'' if name in asked else 'time_window.'}{name} {iso_ns(moment)}"
+        for name, moment in (("start", start), ("end", end))
+    )
+    return (
+        f"{first} is not before {last}; end is exclusive, and what is asked for takes precedence "
+        "over time_window"
+    )
+
+
+def is_beside(request: RunRequest, spans: Sequence[tuple[int, int]]) -> bool:
+    """Return whether a window lies wholly beside times from the first to the last trade (ns)."""
+    start, end = request.window()
+    return not any(
+        (end is None or first < end) and (start is None or start <= last) for first, last in spans
+    )
+
+
+def without_trades(request: RunRequest, spans: Sequence[tuple[int, int]]) -> str:
+    """Return that a window holds no trades, and where they are: from first to last (ns), by day."""
+    start, end = request.window()
+    hours = ", ".join(f"{iso_ns(first)} to {iso_ns(last)}" for first, last in spans[:_MOST_NAMED])
+    return (
+        f"{request.config.name}: no trades lie in the window ({_text(start)} to {_text(end)}); the "
+        f"trades of its days reach from {hours}"
+    )
+
+
+def _overlaps(span: tuple[int, int], start: int | None, end: int | None) -> bool:
+    first, last = span
+    return (end is None or first < end) and (start is None or start < last)
 
 
 def _check_days(request: RunRequest, root: Path) -> None:
@@ -327,7 +375,7 @@ def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> No
         if read_manifest(root, key, data_type, day) is None
     ]
     if lines:
-        raise DataError(
+        raise NotConvertedError(
             f"{request.config.name} {request.partition}: catalog partitions are missing in "
             f"{root}:\n" + "\n".join(lines)
         )

@@ -353,9 +353,14 @@ def _no_rows_message(source: str, rows: int, rejected: dict[str, int]) -> str:
     if rows == 0:
         return f"{source}: the raw file has no rows; there is nothing to make a partition of."
     reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+    finer = [what for what in ("price", "size") if f"{what}_too_many_decimals" in rejected]
+    advice = "".join(
+        f", and raise instrument.{what}_precision to the decimals that its {what}s have"
+        for what in finer
+    )
     return (
         f"{source}: none of its {rows} rows can be used ({reasons}). Nothing was written; check "
-        "that the file belongs to this day and instrument, and the precisions in the config."
+        f"that the file belongs to this day and instrument{advice}."
     )
 
 

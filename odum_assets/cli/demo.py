@@ -217,7 +217,7 @@ def _show(
         output.facts(
             "Next steps",
             [
-                ("make dev", "the asset graph, at http://127.0.0.1:3000/dagster"),
+                ("odum dev", "the asset graph, at http://127.0.0.1:3000/dagster"),
                 ("odum data check", "quality of the data"),
                 ("odum results show", newest),
             ],

@@ -154,6 +154,7 @@ def show_short(output: Output, entry: "ResultEntry") -> None:
     )
     show_flags(output, entry)
     show_log(output, entry)
+    show_notes(output, entry)
     show_files(output, entry)
 
 
@@ -187,6 +188,7 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
         output.facts(title, pairs)
     show_simulated(output, summary["simulated"])
     show_log(output, entry)
+    show_notes(output, entry)
     show_files(output, entry)
 
 
@@ -240,6 +242,13 @@ def show_log(output: Output, entry: "ResultEntry") -> None:
     rest = f", last {len(shown)} of {len(lines):,} lines" if len(lines) > len(shown) else ""
     output.show(f"[bold]Output[/]{rest}")
     output.lines(f"  {line}" for line in shown)
+
+
+def show_notes(output: Output, entry: "ResultEntry") -> None:
+    """Print what the configuration leaves open or spells as the earlier system did."""
+    notes = [note.partition(": ") for note in entry.metadata().get("config_notes") or ()]
+    if notes:
+        output.facts("Configuration", [(escaped(key), escaped(text)) for key, _, text in notes])
 
 
 def show_files(output: Output, entry: "ResultEntry") -> None:

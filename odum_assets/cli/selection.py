@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odum_assets.cli.errors import UsageError, did_you_mean
+from odum_assets.config.folder import config_files
 from odum_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
     ------
     UsageError
         If there is none; the message names the nearest ones.
+    ConfigError
+        If there is no folder of configurations.
     """
     by_name = settings.configs_path / f"{text.removesuffix('.json')}.json"
     if "/" not in text and by_name.is_file():
@@ -72,6 +75,9 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
         )
         elsewhere = settings.model_copy(update={"configs_path": folder})
         return Choice(path.stem, folder / path.name, elsewhere, warning)
+    if not is_path:
+        # Where there is no folder, its message says more.
+        config_files(settings.configs_path)
     near = did_you_mean(Path(text).name.removesuffix(".json"), config_names(settings))
     if is_path and "/" in text:
         raise UsageError(f"{what}: no such file {text}{near}")

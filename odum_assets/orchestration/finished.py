@@ -20,7 +20,7 @@ type Digests = dict[tuple[str, str, str], str]
 
 _REPORT = ("equity.parquet", "tearsheet.html")
 _SETTLED = (State.CURRENT, State.KEPT)
-_UNDECIDING = {"run_id", "mode", "config_path", "config", "dagster_run_id"}
+_UNDECIDING = {"run_id", "mode", "config_path", "config", "config_notes", "dagster_run_id"}
 """What of the record of a request does not decide its result; `config_hash` stands for `config`."""
 _BUILT_IN = "odum_assets.backtest.strategies.trade_replay:TradeReplay"
 """Strategy of configurations without one of their own; loading it would load NautilusTrader."""
@@ -77,7 +77,8 @@ def _is_same_request(metadata: dict[str, Any], request: "RunRequest") -> bool:
 
     asked = request_record(request, metadata["run_id"])["metadata"]
     window, versions = metadata["window"], metadata["versions"]
-    bounds = (request.start_ns, request.end_ns)
+    effective = request.normalized()
+    bounds = (effective.start_ns, effective.end_ns)
     return (
         all(metadata.get(name) == asked[name] for name in asked.keys() - _UNDECIDING)
         and [window["start_ns"], window["end_ns"]]

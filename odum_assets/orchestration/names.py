@@ -30,6 +30,12 @@ ACTIONS: Final = ("window", "sweep")
 
 OWNERS: Final = ["team:research"]
 
+OLDER_DAYS: Final = (
+    "Materialize offers the last 90 days at first. For older ones choose Show all partitions, then "
+    "type them under Custom, such as [2024-01-01...2024-01-03], or run `odum backfill`."
+)
+"""What descriptions say of days that the UI does not offer at first."""
+
 POOL_CONVERSION: Final = "conversion"
 """Conversions that run at one time: an unsorted file is held in memory."""
 

@@ -4,14 +4,14 @@ What belongs here: the options with their defaults, help and rules, and their tr
 `RunRequest`. What does not: which assets, partitions and days come of them (``planner``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from odum_assets.backtest.request import WINDOW, RunRequest
+from odum_assets.backtest.request import WINDOW, RunRequest, empty_window
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
@@ -69,14 +69,14 @@ class RunOptions(BaseModel):
     start: str | None = Field(
         default=None,
         description="Start: 2023-05-23T19:23:00Z, or with a day a time of day in UTC such as 19:23 "
-        "(the form to use in a backfill). Empty: start of the day, or time_window.start of the "
-        "configuration.",
+        "(the form to use in a backfill). Takes precedence over time_window.start of the "
+        "configuration, which counts where this is empty, else the start of the day.",
         examples=["2024-07-18T00:00:00Z"],
     )
     end: str | None = Field(
         default=None,
-        description="End (exclusive), same format as start. Empty: end of the day, or "
-        "time_window.end of the configuration.",
+        description="End (exclusive), same format as start. Takes precedence over time_window.end "
+        "of the configuration, which counts where this is empty, else the end of the day.",
         examples=["2024-07-18T00:05:00Z"],
     )
 
@@ -186,11 +186,16 @@ class WindowOptions(RunOptions):
         Raises
         ------
         InvalidRequestError
-            If one cannot be read.
+            If one cannot be read, or they leave no time between them.
         """
         window = loaded.config.time_window
         start, end = parse_time("start", self.start, None), parse_time("end", self.end, None)
-        return window.start_ns if start is None else start, window.end_ns if end is None else end
+        given = {"start": start, "end": end}
+        return _ordered(
+            window.start_ns if start is None else start,
+            window.end_ns if end is None else end,
+            [name for name, moment in given.items() if moment is not None],
+        )
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
         """Return the window (ns since 1970 UTC, end exclusive).
@@ -198,7 +203,7 @@ class WindowOptions(RunOptions):
         Raises
         ------
         InvalidRequestError
-            If an end is open or cannot be read, or the window is empty.
+            If an end is open or cannot be read, or they leave no time between them.
         """
         start, end = self.ends(loaded)
         if start is None or end is None:
@@ -207,10 +212,6 @@ class WindowOptions(RunOptions):
                 "invalid-window",
                 f"{loaded.path}: a window needs both ends, but its {name} is open; set "
                 f"time_window.{name}, or give {name}",
-            )
-        if start >= end:
-            raise InvalidRequestError(
-                "invalid-window", f"{loaded.path}: the window's start must be before its end"
             )
         return start, end
 
@@ -264,7 +265,9 @@ class NewRun(WindowOptions):
             rules = BarCalendar.of(loaded.bars).rules
             span = rules.span(self.first_day, self.last_day)
         first, last = span or (day_start_ns(self.first_day), day_start_ns(self.last_day) + DAY_NS)
-        return first if start is None else start, last if end is None else end
+        return _ordered(
+            first if start is None else start, last if end is None else end, ("start", "end")
+        )
 
     def window_request(self, loaded: LoadedConfig) -> RunRequest:
         """Return the request for a window, whose days are not known yet.
@@ -382,6 +385,22 @@ def _automatic(loaded: LoadedConfig) -> Literal["both", "trades", "bars"]:
         return "bars"
     has_book = loaded.ticks.data_catalog.book_snapshot_5_path is not None
     return "both" if has_book else "trades"
+
+
+def _ordered(
+    start: int | None, end: int | None, asked: Sequence[str]
+) -> tuple[int | None, int | None]:
+    """Return start and end (ns) unless there is no time between them; `asked` names those given.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the start is not before the end.
+    """
+    text = empty_window(start, end, asked)
+    if text is not None:
+        raise InvalidRequestError("invalid-window", text)
+    return start, end
 
 
 def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details

@@ -19,9 +19,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
+from odum_assets.registry.created import IDENTITY, uuid_of
 from odum_assets.registry.database import RegistryError
 from odum_assets.registry.models import (
     ARTIFACTS,
@@ -322,6 +324,16 @@ def list_strategies(
     )
     query = _with(query, STRATEGIES.c.name, name)
     return _all(connection, query.limit(limit).offset(offset))
+
+
+def get_entry(connection: sa.Connection, table: sa.Table, name: int | UUID) -> Row | None:
+    """Return a dataset or strategy by its id or its UUID, None if there is none."""
+    key: int | None = name if isinstance(name, int) else None
+    if isinstance(name, UUID):
+        columns = [table.c[column] for column in IDENTITY[table]]
+        rows = connection.execute(sa.select(table.c.id, *columns)).mappings()
+        key = next((row["id"] for row in rows if uuid_of(table, row) == name), None)
+    return None if key is None else _one(connection, sa.select(table).where(table.c.id == key))
 
 
 def _keys(

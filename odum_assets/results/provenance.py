@@ -59,6 +59,7 @@ def build_metadata(
         "config_path": str(config.path),
         "config_hash": config.content_hash,
         "config": config.config.document(),
+        "config_notes": list(config.notes),
         "instrument_key": str(config.key),
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,
@@ -105,7 +106,7 @@ def _source(manifest: PartitionManifest) -> dict[str, Any]:
 
 
 def partition_record(manifest: PartitionManifest) -> dict[str, Any]:
-    """Return what a result keeps of a partition that it read."""
+    """Return what a result says of a catalog partition that it read."""
     return {
         **_instrument(manifest),
         "data_type": manifest.data_type.value,

@@ -55,18 +55,19 @@ def run_id_of(request: RunRequest, dagster_run_id: str | None = None) -> str:
 def requested_window(request: RunRequest) -> tuple[int, int | None]:
     """Return the window of a run (ns since 1970); its end is None where it is open.
 
-    That is what was asked for, inside the configuration's ``time_window``.
+    That is what was asked for, else what of the days lies in the configuration's ``time_window``.
 
     Raises
     ------
     ResultError
         If the request has neither days nor a window.
     """
-    start, end = request.window()
     if request.days:
-        own = request.normalized()
-        start = day_start_ns(request.days[0]) if own.start_ns is None else own.start_ns
-        end = day_start_ns(request.days[-1]) + DAY_NS if own.end_ns is None else own.end_ns
+        request = request.normalized()
+    start, end = request.start_ns, request.end_ns
+    if request.days:
+        start = day_start_ns(request.days[0]) if start is None else start
+        end = day_start_ns(request.days[-1]) + DAY_NS if end is None else end
     if start is None:
         raise ResultError(f"{request.config.name}: a run without days and without a window")
     return start, end

@@ -29,6 +29,7 @@ from odum_assets.orchestration.metadata import (
     tearsheet_link,
     to_metadata,
 )
+from odum_assets.orchestration.names import OLDER_DAYS, day_job_name
 from odum_assets.orchestration.planner import catalog_days, result_days
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
@@ -52,19 +53,28 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         loaded,
         checks=RESULT_CHECKS,
         description=(
-            f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
+            f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
             f"{', '.join(map(str, loaded.keys))}) over one {_partition_name(loaded)}, from the "
-            "configured starting balance. Fails at once when a catalog partition is missing or the "
-            "day is outside time_window. The data version is a hash of orders, fills, positions "
-            "and balances: equal inputs give an equal one."
+            "configured starting balance. It needs the day in the catalog: the job "
+            f"`{day_job_name(loaded.name)}` converts, runs and exports a day in one run. The data "
+            "version is a hash of orders, fills, positions and balances: equal inputs give an "
+            f"equal one.\n\n{OLDER_DAYS}"
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
+        from odum_assets.backtest.request import NotConvertedError
+
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
             with run_registration(context, request, project.settings) as entry:
                 convert_sessions(context.op_execution_context, project, request)
-                return run(context, request, project, entry)
+                try:
+                    return run(context, request, project, entry)
+                except NotConvertedError as error:
+                    raise DataError(
+                        f"{error}\nThe job {day_job_name(loaded.name)} converts, runs and exports "
+                        f"a day in one run: launch it for {context.partition_key}."
+                    ) from error
 
     return result
 
@@ -87,6 +97,7 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                             f"days without {kind} in the catalog: {', '.join(missing)}"
                         )
                     request = replace(requested, days=days)
+                    convert_warmup(context, project, request)
                     facts: dict[str, object] = {"days": len(days), "days_missing": missing}
                     if config.mode == "report":
                         facts["tearsheet"] = tearsheet_link(entry.run_id)
@@ -115,10 +126,10 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         loaded,
         "window",
         description=(
-            f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
-            "config) as one continuous account, across midnight. Converts the days of the window "
-            "that have raw files and are not in the catalog yet; the result names those that it "
-            f"lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
+            f"Window: backtest of `{loaded.name}` over its whole time_window (or start and end of "
+            "the run config) as one continuous account, across midnight. Converts the days of the "
+            "window that have raw files and are not in the catalog yet; the result names those "
+            f"that it lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
         ),
         daily=False,
         checks=WINDOW_CHECKS,
@@ -137,6 +148,13 @@ def convert_sessions(
     OdumError
         If a raw file of a session itself is missing, or cannot be converted.
     """
+    convert_warmup(context, project, request)
+    if request.calendar is not None and request.sessions:
+        convert_due(context, project, request, request.catalog_days, needs_all=True)
+
+
+def convert_warmup(context: dg.OpExecutionContext, project: Project, request: "RunRequest") -> None:
+    """Convert the bars of the sessions that warm indicators up, as far as they have raw files."""
     calendar, bars = request.calendar, request.config.bars
     if calendar is None or bars is None or not request.sessions:
         return
@@ -144,7 +162,6 @@ def convert_sessions(
     touched = set(request.catalog_days)
     early = [day for day in calendar.catalog_days(before) if day not in touched]
     convert_due(context, project, request, early, needs_all=False)
-    convert_due(context, project, request, request.catalog_days, needs_all=True)
 
 
 def export_window(
@@ -323,6 +340,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
         {
             # The UI keeps this order: what a person looks for first comes first.
             "warnings": bullet_list(result.flags) if result.flags else None,
+            "notes": bullet_list(request.config.notes) if request.config.notes else None,
             "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],

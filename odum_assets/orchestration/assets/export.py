@@ -9,7 +9,7 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.configured import export_asset
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, tearsheet_link, to_metadata
-from odum_assets.orchestration.names import backtest_key
+from odum_assets.orchestration.names import backtest_key, day_job_name
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register_result
 
@@ -26,7 +26,7 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         "ticks",
         kinds={"json"},
         description=(
-            f"The trades that the day's result of `{loaded.name}` ran over, as "
+            f"Ticks: the trades that the day's result of `{loaded.name}` ran over, as "
             "`tickdata/<run_id>.json` for charts."
         ),
     )
@@ -59,7 +59,7 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         "report",
         kinds={"html"},
         description=(
-            f"Tearsheet of the day's result of `{loaded.name}`: one HTML file to send. Needs a "
+            f"Tearsheet: the day's result of `{loaded.name}` as one HTML file to send. Needs a "
             "result of mode report; leave it out of a run in mode fast."
         ),
     )
@@ -107,6 +107,7 @@ def require_result(
     if entry is None:
         raise DataError(
             f"{loaded.name} {partition}: there is no result in {project.settings.results_path} to "
-            f"export. Materialize backtest/{loaded.name}/result for this partition first."
+            f"export. Materialize backtest/{loaded.name}/result for this partition first, or "
+            f"launch the job {day_job_name(loaded.name)}, which does all of a day."
         )
     return entry
