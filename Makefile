@@ -54,7 +54,7 @@ format: $(INSTALLED) ## Format the code
 
 lock: | $(UV) ## Resolve dependencies again and write requirements.lock
 	$(UV) lock --upgrade
-	$(UV) export --quiet --frozen --all-groups --no-emit-project --no-annotate --no-header \
+	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --no-emit-project --no-annotate --no-header \
 		--output-file requirements.lock
 
 clean: ## Remove the environment and what the demo and runs have made

@@ -58,21 +58,34 @@ def _sections(model: str) -> str:
     from odum_assets.config.schema import json_schema
 
     schema = json_schema()
-    top_level = schema["$defs"][model]
-    parts, top = [], []
+    parts, top = _section_parts(schema, schema["$defs"][model])
+    return "\n".join([*parts, f"### Keys of the top level\n\n{_table(_KEYS, top)}"])
+
+
+def orb_parameters() -> str:
+    """Return a table for every section of the parameters of the opening-range breakout."""
+    from odum_assets.bars.orb.params import OrbParams
+
+    schema = OrbParams.model_json_schema()
+    return "\n".join(_section_parts(schema, schema)[0])
+
+
+def _section_parts(schema: Schema, top_level: Schema) -> tuple[list[str], list[list[str]]]:
+    """Return a part for every section, and the rows of the keys that are none."""
+    parts, top, needed = [], [], top_level.get("required", [])
     for name, spec in top_level["properties"].items():
         section = _resolved(schema, spec)
         if "properties" not in section:
-            top.append(_row(schema, name, spec, required=name in top_level["required"]))
+            top.append(_row(schema, name, spec, required=name in needed))
             item = _resolved(schema, spec.get("items", {}))
             if "properties" in item:
                 rows = list(_rows(schema, item, ""))
                 parts.append(f"### `{name}[]`\n\n{item['description']}\n\n{_table(_KEYS, rows)}")
             continue
-        optional = "" if name in top_level["required"] else " (optional)"
+        optional = "" if name in needed else " (optional)"
         rows = list(_rows(schema, section, ""))
         parts.append(f"### `{name}`{optional}\n\n{section['description']}\n\n{_table(_KEYS, rows)}")
-    return "\n".join([*parts, f"### Keys of the top level\n\n{_table(_KEYS, top)}"])
+    return parts, top
 
 
 def run_configs() -> str:
@@ -127,7 +140,7 @@ def _row(
 ) -> list[str]:
     default = "required" if required else f"`{json.dumps(_number(spec.get('default')))}`"
     meaning = f"{kind}: {spec['description']}" if kind else spec["description"]
-    return [f"`{name}`", _allowed(schema, spec), default, meaning]
+    return [f"`{name}`", _allowed(schema, spec), default, " ".join(meaning.split())]
 
 
 def _allowed(schema: Schema, spec: Schema) -> str:
@@ -194,7 +207,7 @@ def _variables(model: Any) -> str:
 # --- commands -----------------------------------------------------------------------------------
 
 
-_VALUES = {int: "NUMBER", str: "TEXT", bool: ""}
+_VALUES = {int: "NUMBER", float: "NUMBER", str: "TEXT", bool: ""}
 
 
 def overview() -> str:
@@ -305,6 +318,7 @@ def make_targets() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "bars configuration": bars_configuration,
+    "orb parameters": orb_parameters,
     "run configs": run_configs,
     "variables": variables,
     "service variables": service_variables,

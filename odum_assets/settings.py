@@ -167,6 +167,12 @@ class Settings(BaseSettings):
     """Folder of backtest results."""
     configs_path: _Folder = Field(default=Path("configs"), validation_alias="ODUM_CONFIGS_PATH")
     """Folder of run configurations, one JSON file each."""
+    models_path: _Folder = Field(default=Path("data/models"), validation_alias="ODUM_MODELS_PATH")
+    """Folder of uploaded models."""
+    allow_pickle: Annotated[bool, BeforeValidator(parse_boolean)] = Field(
+        default=False, validation_alias="ODUM_ALLOW_PICKLE"
+    )
+    """Take pickled models (.pkl, .joblib), which are programs, and run them in the sandbox."""
     use_parquet: Annotated[bool, BeforeValidator(parse_true)] = Field(
         default=True, validation_alias="UNIFIED_CLOUD_SERVICES_USE_PARQUET"
     )

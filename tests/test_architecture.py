@@ -1,8 +1,8 @@
 """The packages and who may import whom, as the code has it.
 
-raw -> bars -> catalog -> backtest -> results -> registry share config, instruments, storage and
-settings; orchestration sits on top of them and is the only package with Dagster; api and then
-cli on top of orchestration.
+raw -> bars -> catalog -> vectorized -> backtest -> results -> registry share config, instruments,
+storage and settings; orchestration sits on top of them and is the only package with Dagster; api
+and then cli on top of orchestration.
 """
 
 import ast
@@ -24,16 +24,30 @@ MAY_IMPORT = {
     "raw": _SHARED,
     "bars": _SHARED,
     "catalog": {*_SHARED, "raw", "bars"},
-    "backtest": {*_SHARED, "raw", "bars", "catalog"},
-    "results": {*_SHARED, "raw", "bars", "catalog", "backtest"},
+    "vectorized": {*_SHARED, "raw", "bars", "catalog"},
+    "backtest": {*_SHARED, "raw", "bars", "catalog", "models"},
+    "models": {*_SHARED, "bars"},
+    "results": {*_SHARED, "raw", "bars", "catalog", "vectorized", "backtest"},
     "registry": {*_SHARED, "backtest", "results"},
-    "orchestration": {*_SHARED, "raw", "bars", "catalog", "backtest", "results", "registry"},
+    "orchestration": {
+        *_SHARED,
+        "raw",
+        "bars",
+        "models",
+        "catalog",
+        "vectorized",
+        "backtest",
+        "results",
+        "registry",
+    },
     "definitions": {"orchestration"},
     "api": {
         *_SHARED,
         "raw",
         "bars",
+        "models",
         "catalog",
+        "vectorized",
         "backtest",
         "results",
         "registry",
@@ -43,7 +57,9 @@ MAY_IMPORT = {
         *_SHARED,
         "raw",
         "bars",
+        "models",
         "catalog",
+        "vectorized",
         "backtest",
         "results",
         "registry",

@@ -141,7 +141,7 @@ def test_a_command_exists(line: str) -> None:
         command, rest = _click_of(words)
         command.make_context(words[0], rest)
     else:
-        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster", "pre-commit")
+        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster", "pip", "pre-commit")
 
 
 def test_every_command_is_on_the_page_of_commands() -> None:
@@ -153,6 +153,12 @@ def test_every_command_is_on_the_page_of_commands() -> None:
 
 
 # --- the strategy -------------------------------------------------------------------------------
+
+
+def test_the_strategy_of_the_readme_is_the_one_that_a_new_project_has() -> None:
+    assert _blocks(README, "python") == [(ROOT / "template/momentum.py").read_text("utf-8")]
+    section = json.loads((ROOT / "template/strategy.json").read_text("utf-8"))
+    assert [json.loads(block) for block in _blocks(README, "json")] == [section]
 
 
 @pytest.mark.e2e
@@ -228,3 +234,21 @@ def test_no_text_file_names_a_machine_path_or_a_package_host() -> None:
             hits = unwanted.findall(content.decode("utf-8", "replace"))
             found += [f"{name}: {hit}" for hit in hits]
     assert found == []
+
+
+@pytest.mark.e2e
+def test_the_programs_of_the_page_on_pandas_run(tmp_path: Path) -> None:
+    blocks = [block for block in _blocks(DOCS / "pandas.md", "python") if "polars" not in block]
+    assert len(blocks) == 4
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    _odum(tmp_path, "data generate --days 1 --trades-per-day 3000 --books-per-day 3000 --json")
+    _odum(tmp_path, f"backtest {BTC} --day {DAY} --json")
+    (tmp_path / "program.py").write_text("\n".join(blocks), encoding="utf-8")
+
+    words = [sys.executable, "-W", "error", "program.py"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "portfolio_value" not in done.stderr

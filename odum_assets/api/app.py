@@ -18,15 +18,19 @@ from odum_assets.api.document import TAGS, completed
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.routes import (
+    annotations,
     catalog,
     comparing,
     configs,
     data,
+    entries,
+    orb,
     registry,
     results,
     run_tables,
     runs,
     status,
+    trained_models,
 )
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
@@ -47,13 +51,17 @@ _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
     results.router,
+    annotations.router,
     registry.router,
+    entries.router,
     run_tables.router,
+    orb.router,
     comparing.router,
     runs.router,
     data.router,
     configs.router,
     catalog.router,
+    trained_models.router,
 )
 
 
@@ -110,7 +118,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(options.cors),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=_TAKEN_HEADERS,
             expose_headers=_EXPOSED_HEADERS,
         )

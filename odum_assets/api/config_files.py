@@ -2,7 +2,7 @@
 
 import re
 import threading
-import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from odum_assets.api.preconditions import Preconditions, tag_of
 from odum_assets.api.problems import InvalidField, ProblemError
-from odum_assets.config import LoadedConfig, load_config
-from odum_assets.config.agreement import conflicts
+from odum_assets.config import LoadedConfig, load_config, read_folder
+from odum_assets.config.agreement import conflicts, overridden
 from odum_assets.config.exact_json import write_json
 from odum_assets.config.folder import is_config_name
 from odum_assets.config.loading import parse_config
 from odum_assets.config.reach import reach_of, reach_problems
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings, is_inside
-from odum_assets.storage.files import write_synced
+from odum_assets.storage.files import replace_text
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,120}", re.ASCII)
 _WRITING: Final = threading.Lock()
@@ -26,7 +26,7 @@ _WRITING: Final = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file of the folder: what it holds, or what is wrong with it."""
+    """A file of the folder: what it holds, and why it is left out, if it is."""
 
     path: Path
     loaded: LoadedConfig | None
@@ -38,21 +38,26 @@ def paths_in(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("*.json")) if is_config_name(path.name)]
 
 
-def list_files(folder: Path) -> list[ConfigFile]:
-    """Return the configurations of a folder, valid or not, by name."""
+def list_files(settings: Settings) -> list[ConfigFile]:
+    """Return the configurations of the settings' folder, used or left out, by name."""
+    if not settings.configs_path.is_dir():
+        return []
+    refused = {refused.name: refused.problems for refused in read_folder(settings).refused}
     files = []
-    for path in paths_in(folder):
+    for path in paths_in(settings.configs_path):
+        problems = refused.get(path.stem, ())
         try:
-            files.append(ConfigFile(path, load_config(path), ()))
+            files.append(ConfigFile(path, load_config(path), problems))
         except ConfigError as error:
-            files.append(ConfigFile(path, None, tuple(str(error).splitlines())))
+            files.append(ConfigFile(path, None, problems or tuple(str(error).splitlines())))
     return files
 
 
-def contradictions(files: list[ConfigFile]) -> list[str]:
-    """Return where valid configurations contradict each other."""
-    valid = [file.loaded for file in files if file.loaded is not None]
-    return [line for pair in combinations(valid, 2) for line in conflicts(*pair)]
+def contradictions(files: list[ConfigFile], settings: Settings) -> list[str]:
+    """Return where configurations contradict each other."""
+    loaded = [file.loaded for file in files if file.loaded is not None]
+    unused = overridden(settings)
+    return [line for pair in combinations(loaded, 2) for line in conflicts(*pair, unused)]
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -130,14 +135,15 @@ def write(
     with _WRITING:
         is_new = not path.is_file()
         _check_replaced(path, preconditions)
-        others = [
+        files = list_files(settings)
+        used = [
             # By their names alone: where the folder is is not the sender's business.
             replace(file.loaded, path=Path(file.path.name))
-            for file in list_files(folder)
-            if file.loaded is not None
+            for file in files
+            if file.loaded is not None and not file.problems
         ]
-        loaded = _valid(path.name, text, others)
-        _check_reach(loaded, settings, others)
+        loaded = _valid(path.name, text, used, overridden(settings))
+        _check_reach(loaded, settings, [file.loaded for file in files if file.loaded is not None])
         _replace(path, text)
         return replace(loaded, path=path), tag_of(text.encode()), is_new
 
@@ -155,18 +161,14 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    # Hidden until it is whole: nothing reads such a name.
-    unfinished = path.with_name(f".{path.stem}.{uuid.uuid4().hex}")
     try:
-        write_synced(unfinished, text).replace(path)
+        replace_text(path, text)
     except OSError as error:
         raise ProblemError(
             409,
             "cannot-be-written",
             f"{path.name}: the folder cannot be written ({error.strerror})",
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_replaced(path: Path, preconditions: Preconditions) -> None:
@@ -185,14 +187,19 @@ def _check_replaced(path: Path, preconditions: Preconditions) -> None:
         )
 
 
-def _valid(name: str, text: str, others: list[LoadedConfig]) -> LoadedConfig:
+def _valid(
+    name: str, text: str, others: list[LoadedConfig], unused: Collection[str]
+) -> LoadedConfig:
     """Return the new configuration, which must agree with the others of the folder."""
     try:
         loaded = parse_config(text, Path(name))
     except ConfigError as error:
         raise ProblemError(422, "invalid-config", str(error)) from None
     lines = [
-        line for other in others if other.name != loaded.name for line in conflicts(other, loaded)
+        line
+        for other in others
+        if other.name != loaded.name
+        for line in conflicts(other, loaded, unused)
     ]
     if lines:
         raise ProblemError(422, "invalid-config", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""What `odum dev` serves: the Dagster UI behind the guard of the service, and nothing else."""
+"""What `odum dev` serves behind the guard of the service: the Dagster UI, and tearsheets."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from odum_assets.api.dagster_proxy import DagsterProxy, proxy_routes
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import DAGSTER_PREFIX, ServiceOptions
 from odum_assets.api.session import login_routes, sessions_of
+from odum_assets.api.tearsheets import tearsheet_route
 
 
 def build_front(options: ServiceOptions, pidfile: Path) -> Starlette:
@@ -32,6 +33,7 @@ def build_front(options: ServiceOptions, pidfile: Path) -> Starlette:
         routes=[
             *routes,
             *proxy_routes(pidfile),
+            tearsheet_route(),
             Route("/{path:path}", _Root(DagsterProxy(pidfile))),
         ],
         middleware=[Middleware(Guard, options=options, sessions=sessions)],

@@ -13,6 +13,7 @@ TAGS: Final = [
     {"name": "runs", "description": "Runs: start, follow, cancel, show, compare."},
     {"name": "data", "description": "Raw days, and whether they suffice for a run."},
     {"name": "configurations", "description": "Run configurations."},
+    {"name": "models", "description": "Trained models of users."},
     {"name": "choices", "description": "Venues, instruments, execution algorithms."},
 ]
 

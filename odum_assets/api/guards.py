@@ -30,10 +30,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from odum_assets.api.options import LOOPBACK, ServiceOptions
 from odum_assets.api.problems import MEDIA_TYPE, ProblemError, problem_body
 from odum_assets.api.session import PATHS, Sessions, login_address, sessions_of
+from odum_assets.models.store import MAX_MODEL_BYTES
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _OPEN: Final = ("/api/health", *PATHS)
 """Paths that need no token, so that a supervisor can ask, and a person can give it."""
+
+_UPLOADS: Final = ("/api/models/upload", "/api/models/backtest/ml", "/graphql")
+"""Paths whose body may be a model."""
+_FORM_BYTES: Final = 64 * 1024
 
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 _SINGLE: Final = ("Host", "Origin", "Authorization", "Content-Type")
@@ -93,7 +98,9 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            limited = self._limited(headers, receive) if scope["type"] == "http" else receive
+            limited = receive
+            if scope["type"] == "http":
+                limited = self._limited(scope["path"], headers, receive)
             await self._app(scope, limited, answer)
         except ProblemError as error:
             await _refuse(scope, answer, error)
@@ -160,9 +167,11 @@ class Guard:
             return "basic"
         return None if self._sessions.cookie_of(scope) is None else "cookie"
 
-    def _limited(self, headers: Headers, receive: Receive) -> Receive:
+    def _limited(self, path: str, headers: Headers, receive: Receive) -> Receive:
         """Return a body that ends with a refusal where it grows too large."""
         limit = self._options.max_body
+        if path in _UPLOADS:
+            limit = max(limit, MAX_MODEL_BYTES + _FORM_BYTES)
         problem = ProblemError(
             413,
             "body-too-large",

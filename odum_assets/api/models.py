@@ -104,6 +104,11 @@ class ListedMetadata(BaseModel):
     partition: str
     snapshot_mode: str
     digest: str
+    time_range: str = Field(description="A day, a part of it, or several days (UTC).")
+    exec_algorithm: str
+    overrides: dict[str, Any] = Field(
+        description="Options that are not the configuration's, and values that a sweep varied."
+    )
 
 
 class ListedResult(BaseModel):
@@ -118,6 +123,8 @@ class ListedResult(BaseModel):
     execution_time: str
     summary: Summary
     metadata: ListedMetadata
+    tags: list[str] = []
+    note: str = ""
 
 
 class Result(BaseModel):

@@ -191,10 +191,11 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _allowed(request: Request) -> str:
-    """Return the methods of all routes that a path fits; the error names those of one only."""
-    fitting = [
-        route.methods
-        for route in request.app.state.routes
-        if route.path_regex.fullmatch(request.scope["path"])
-    ]
-    return ", ".join(sorted(set().union(*fitting)))
+    """Return the methods of all routes that a path fits; the error names those of one only.
+
+    A path that routes name as it is fits no others: ``/results/fast`` is no ``/results/{run_id}``.
+    """
+    path = request.scope["path"]
+    fitting = [route for route in request.app.state.routes if route.path_regex.fullmatch(path)]
+    literal = [route for route in fitting if route.path == path]
+    return ", ".join(sorted(set().union(*(route.methods for route in literal or fitting))))

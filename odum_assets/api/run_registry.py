@@ -19,9 +19,13 @@ from odum_assets.registry import queries
 from odum_assets.registry.database import RegistryError, reading, registry_url
 from odum_assets.registry.records import Row
 from odum_assets.registry.register import open_registry
+from odum_assets.registry.types import RunStatus
+from odum_assets.results.references import LAST, AmbiguousRunError, match_run_id
+from odum_assets.results.run_id import is_run_id
 from odum_assets.settings import Settings
 
 _SNAPSHOT = sa.text("SELECT pg_current_snapshot()::text")
+_WITH_RESULT = queries.RunFilter(status=RunStatus.SUCCEEDED)
 _TIMEOUT_S = 5.0
 """How long to wait for a database that does not answer; a thread waits."""
 
@@ -84,6 +88,8 @@ class RunRegistry:
     def run(self, run_id: str) -> Row:
         """Return a run, by its id or its id in Dagster, which may have several: the first.
 
+        What `name_of` takes is as good.
+
         Raises
         ------
         ProblemError
@@ -98,11 +104,35 @@ class RunRegistry:
             return row
 
         row = self.answer(("run", run_id), ask)
+        if row is None and (name := self.name_of(run_id)) != run_id:
+            return self.run(name)
         if row is None:
             raise ProblemError(
                 404, "unknown-run", f"there is no run {run_id[:80]}; see GET /api/v1/runs"
             )
         return row
+
+    def name_of(self, text: str) -> str:
+        """Return the id of the run that a part of it means, or ``last``; else the text itself.
+
+        Raises
+        ------
+        ProblemError
+            If several runs fit; the message names them.
+        """
+
+        def ask(connection: sa.Connection) -> str:
+            if text == LAST:
+                newest = queries.list_runs(connection, _WITH_RESULT, limit=1).rows
+                return str(newest[0]["run_id"]) if newest else text
+            return match_run_id(text, queries.find_run_ids(connection, text))
+
+        if is_run_id(text):
+            return text
+        try:
+            return self.answer(("reference", text), ask)
+        except AmbiguousRunError as error:
+            raise ProblemError(409, "ambiguous-run", str(error)) from None
 
     def run_ids(self, dagster_run_ids: Sequence[str]) -> dict[str, str]:
         """Return the run ids of Dagster runs by their ids, of those that are known."""

@@ -206,7 +206,11 @@ class _Trim:
 _trim_soon: Final = _Trim()
 
 
-def server_config(app: Any, options: ServiceOptions) -> uvicorn.Config:  # noqa: ANN401 - ASGI
+def server_config(
+    app: Any,  # noqa: ANN401 - ASGI
+    options: ServiceOptions,
+    log_level: str = "error",
+) -> uvicorn.Config:
     """Return how the service is served.
 
     Parameters
@@ -215,15 +219,17 @@ def server_config(app: Any, options: ServiceOptions) -> uvicorn.Config:  # noqa:
         The service.
     options : ServiceOptions
         How many connections there may be.
+    log_level : str
+        What is logged. What clients do wrong, they are told: by default that is not, for they
+        could fill the log.
     """
     BoundedProtocol.limit = min(options.max_connections, _connections_with_files())
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
         h11_max_incomplete_event_size=_MAX_HEAD,
-        # What clients do wrong, they are told; a log that they can fill is none.
-        log_level="error",
-        access_log=False,
+        log_level=log_level,
+        access_log=log_level in ("debug", "info"),
         server_header=False,
         timeout_graceful_shutdown=5,
     )

@@ -20,7 +20,8 @@ from odum_assets.api.run_registry import RunRegistry
 from odum_assets.api.single_flight import SingleFlight
 from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.orchestration.project import Project, load_project
-from odum_assets.registry.database import result_store
+from odum_assets.registry.database import RegistryError, result_store
+from odum_assets.results.listing import algorithm, overrides, time_range
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError
 from odum_assets.settings import Settings
@@ -52,14 +53,15 @@ class Service:
         self.single_flight = SingleFlight()
 
     def result(self, run_id: str) -> ResultEntry:
-        """Return a result.
+        """Return a result, by its id, the begin or end of its id, or ``last``.
 
         Raises
         ------
         ProblemError
-            If there is none of this id.
+            If there is none (404), or several fit (409).
         """
-        entry = self._stored(run_id) if is_run_id(run_id) else None
+        name = self._name_of(run_id)
+        entry = self._stored(name) if is_run_id(name) else None
         if entry is None:
             raise ProblemError(
                 404,
@@ -106,7 +108,7 @@ class Service:
 
         if not is_run_id(run_id):
             return make()
-        paths = [self._file("fast", run_id), self._file("tickdata", run_id)]
+        paths = [self._file(name, run_id) for name in ("fast", "tickdata")]
         return self.cache.get(("document", run_id), file_validator(*paths), make)
 
     def listed(self, run_id: str) -> bytes | None:
@@ -116,10 +118,18 @@ class Service:
             return listed_model(self.result(run_id)).model_dump_json().encode()
 
         try:
-            validator = file_validator(self._file("fast", run_id))
+            paths = [self._file(name, run_id) for name in ("fast", "annotations")]
+            validator = file_validator(*paths)
             return self.cache.get(("listed", run_id), validator, make)
         except (ProblemError, ResultError, KeyError, ValueError):
             return None
+
+    def _name_of(self, text: str) -> str:
+        """Return the run id that a text means; itself where the registry cannot be asked."""
+        try:
+            return self.registry.name_of(text)
+        except RegistryError:
+            return text
 
     def _stored(self, run_id: str) -> ResultEntry | None:
         """Return a result by what is a run id, None if there is none."""
@@ -152,8 +162,8 @@ class Service:
         folder = self.settings.configs_path
 
         def make() -> tuple[list[ConfigFile], list[str]]:
-            files = config_files.list_files(folder)
-            return files, config_files.contradictions(files)
+            files = config_files.list_files(self.settings)
+            return files, config_files.contradictions(files, self.settings)
 
         paths = config_files.paths_in(folder)
         return self.cache.get("configs", (*paths, file_validator(*paths)), make)
@@ -209,7 +219,11 @@ def listed_model(entry: ResultEntry) -> models.ListedResult:
                 "partition": entry.partition,
                 "snapshot_mode": entry.metadata()["snapshot_mode"],
                 "digest": entry.digest,
+                "time_range": time_range(document),
+                "exec_algorithm": algorithm(entry.metadata()),
+                "overrides": overrides(entry.metadata()),
             },
+            **entry.annotations().as_json(),
         }
     )
 

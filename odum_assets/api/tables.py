@@ -1,16 +1,21 @@
 """The tables that a result has, and their rows in pieces that can be sent."""
 
+import json
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.sending import PIECE, ReadOn
+from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.results.converted import converted
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.results.stored_file import StoredFile
 from odum_assets.results.tables import SCHEMAS, TICKS_KIND, TIMELINE_KIND, StoredTable, TableKind
+
+TIMELINE_EVENTS: Final = {"signal": "Order", "trade": "Fill"}
+"""Entries of a timeline, by the type of the event that they are."""
 
 REFUSED: Final = ("denied", "rejected")
 """States of orders that never worked."""
@@ -51,6 +56,43 @@ def trades_of(entry: ResultEntry) -> StoredTable:
 def timeline_of(entry: ResultEntry) -> StoredTable:
     """Return orders, fills and refusals of a result, in order of time."""
     return _documented(_report_file(entry, "timeline.json"), TIMELINE_KIND)
+
+
+def timeline_events(
+    table: StoredTable, event_type: str, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return entries of a timeline as events.
+
+    Parameters
+    ----------
+    table : StoredTable
+        The timeline.
+    event_type : str
+        One of `TIMELINE_EVENTS`.
+    after : int
+        Row of the last one of the page before.
+    limit : int
+        Events at most.
+    """
+    found: list[dict[str, Any]] = []
+    first = after + 1
+    for batch in table.batches(first):
+        rows = pc.indices_nonzero(pc.equal(batch["event"], TIMELINE_EVENTS[event_type]))
+        rows = rows.slice(0, limit - len(found))
+        entries = [json.loads(str(text)) for text in table.kind.objects(batch.take(rows))]
+        found += [
+            {
+                "sequence": first + row,
+                "event_type": event_type,
+                "timestamp": entry["ts"],
+                "payload": entry["data"],
+            }
+            for row, entry in zip(rows.to_pylist(), entries, strict=True)
+        ]
+        first += batch.num_rows
+        if len(found) == limit:
+            break
+    return found
 
 
 def ticks_of(store: ResultStore, entry: ResultEntry) -> StoredTable:

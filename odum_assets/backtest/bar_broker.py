@@ -29,6 +29,9 @@ from odum_assets.errors import BacktestError
 
 type HandlerFactory = Callable[["BarStrategyHost"], Sequence[BarHandler]]
 
+EXPIRY_TAG = "expiry"
+"""In place of a leg's name: NautilusTrader settled what was open when the contract expired."""
+
 _OTHER_PATH: dict[Path, Path] = {"conservative": "adaptive", "adaptive": "conservative"}
 
 
@@ -158,9 +161,9 @@ class NautilusBroker:
 
     def cancel(self, leg: str) -> None:
         """Cancel an entry that has not filled."""
-        found = self._legs.get(leg)
-        if found is not None and not found.is_open:
-            self._end(found)
+        known = self._legs.get(leg)
+        if known is not None and not known.is_open:
+            self._end(known)
 
     def move_stop(self, leg: str, price: int) -> None:
         """Move the stop of a leg, valid from the next bar's open on."""
@@ -205,6 +208,11 @@ class NautilusBroker:
             side: Side = -1 if rest > 0 else 1
             self._send(CLOSE_TAG, "market", side, abs(rest), None, is_last=True)
 
+    def expire(self) -> None:
+        """Forget all legs: their instrument has expired."""
+        for leg in list(self._legs.values()):
+            self._end(leg)
+
     def ended(self, name: str) -> None:
         """Go on when an order that had to fill at this open has, or was refused."""
         if name in self._unfilled:
@@ -214,8 +222,10 @@ class NautilusBroker:
     def refused(self, name: str) -> None:
         """Take note that an order ended without a fill."""
         leg = self._by_order.pop(name, None)
-        if leg is not None and not leg.is_open:
-            self._legs.pop(leg.plan.leg, None)
+        if leg is not None:
+            leg.orders = {role: item for role, item in leg.orders.items() if item != name}
+            if not leg.is_open:
+                self._legs.pop(leg.plan.leg, None)
         self.ended(name)
 
     def filled(self, name: str, order: PathOrder, price: int, time: int) -> None:
@@ -474,7 +484,9 @@ class BarStrategyHost(OdumStrategy):
     def on_order_filled(self, event: Any) -> None:  # noqa: ANN401
         """Tell the strategy of the instrument."""
         name = str(event.client_order_id)
-        position = self.market.by_order.pop(name)
+        position = self.market.by_order.pop(name, None)
+        if position is None:
+            position = self._settlement(name, event)
         order = position.orders.pop(name)
         ticks = int(event.last_px.as_decimal() / position.series.tick_size)
         self.cash -= ticks * order.side * order.quantity * position.tick_value
@@ -488,19 +500,19 @@ class BarStrategyHost(OdumStrategy):
         self._forget(event)
 
     def on_order_rejected(self, event: Any) -> None:  # noqa: ANN401
-        """End the run: the rules of execution know no rejection, unless it was withdrawn."""
-        order = self._forget(event)
-        if order is not None and not order.withdrawn:
-            raise BacktestError(
-                f"NautilusTrader rejected {order.role} of {order.leg}: {event.reason}"
-            )
+        """Go on without an entry that is refused (it has expired); an exit must not be."""
+        self._refused(event)
 
     def on_order_denied(self, event: Any) -> None:  # noqa: ANN401
         """Go on without an entry that the account cannot pay; an exit must not be denied."""
+        self._refused(event)
+
+    def _refused(self, event: Any) -> None:  # noqa: ANN401
         order = self._forget(event)
-        if order is not None and order.role in ("stop", "target"):
+        is_exit = order is not None and order.role in ("stop", "target")
+        if order is not None and is_exit and not order.withdrawn:
             raise BacktestError(
-                f"NautilusTrader denied {order.role} of {order.leg}: {event.reason}"
+                f"NautilusTrader refused {order.role} of {order.leg}: {event.reason}"
             )
 
     def send(self, instrument: Any, position: BarPosition, order: PathOrder) -> str:  # noqa: ANN401
@@ -509,20 +521,20 @@ class BarStrategyHost(OdumStrategy):
         size = Quantity.from_decimal_dp(amount, instrument.size_precision)
         side = OrderSide.BUY if order.side > 0 else OrderSide.SELL
         tags = [order.leg, order.role, *([CLOSE_TAG] if order.is_last else [])]
-        make, made = self.order_factory, cast("Any", None)
+        factory, created = self.order_factory, cast("Any", None)
         if order.price is None:
-            made = make.market(instrument.id, side, size, tags=tags)
+            created = factory.market(instrument.id, side, size, tags=tags)
         else:
             price = Price.from_decimal_dp(
                 position.series.price(order.price), instrument.price_precision
             )
-            kind = make.limit if order.role == "target" else make.stop_market
-            made = kind(instrument.id, side, size, price, tags=tags)
-        name = str(made.client_order_id)
+            kind = factory.limit if order.role == "target" else factory.stop_market
+            created = kind(instrument.id, side, size, price, tags=tags)
+        name = str(created.client_order_id)
         position.orders[name] = order
         self.market.by_order[name] = position
         self.sent.append((name, position.series.instrument, order.leg, order.role))
-        self.submit_order(made)
+        self.submit_order(created)
         return name
 
     def withdraw(self, name: str) -> None:
@@ -535,6 +547,23 @@ class BarStrategyHost(OdumStrategy):
             self.modify_order(ClientOrderId(name), trigger_price=price)
         else:
             self.modify_order(ClientOrderId(name), price=price)
+
+    def _settlement(self, name: str, event: Any) -> BarPosition:  # noqa: ANN401
+        """Take in the order by which NautilusTrader settles what has expired."""
+        slot = next(
+            slot
+            for slot, instrument in enumerate(self.market.instruments)
+            if instrument.id == event.instrument_id
+        )
+        position, broker = self.market.positions[slot], self.brokers[slot]
+        broker.expire()
+        units = int(event.last_qty.as_decimal().scaleb(position.series.size_precision))
+        ticks = int(event.last_px.as_decimal() / position.series.tick_size)
+        order = PathOrder(EXPIRY_TAG, "market", 1 if event.is_buy else -1, units, None)
+        order.at = order.filled = ticks
+        position.orders[name] = order
+        self.sent.append((name, position.series.instrument, EXPIRY_TAG, "market"))
+        return position
 
     def _forget(self, event: Any) -> PathOrder | None:  # noqa: ANN401
         name = str(event.client_order_id)
@@ -554,7 +583,7 @@ def check_bracket(bracket: Bracket) -> None:
     if bracket.quantity <= 0:
         raise BacktestError(f"leg {bracket.leg}: its quantity {bracket.quantity} is not positive")
     trigger, stop, target = bracket.trigger, bracket.stop, bracket.target
-    prices = [stop, *(each for each in (trigger, target) if each is not None)]
+    prices = [stop, *(item for item in (trigger, target) if item is not None)]
     if any(bracket.side * (high - low) <= 0 for low, high in pairwise(prices)):
         raise BacktestError(
             f"leg {bracket.leg}: stop {stop}, trigger {trigger} and target {target} (ticks) do not "

@@ -24,7 +24,7 @@ def bar_market(
     slippage: Decimal = Decimal(0),
 ) -> BarMarket:
     """Return the market of some instruments, at its beginning."""
-    return BarMarket([BarPosition(each, path, slippage) for each in series], instruments)
+    return BarMarket([BarPosition(item, path, slippage) for item in series], instruments)
 
 
 def bar_engine(

@@ -145,7 +145,7 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
             )
         ]
         names = np.asarray(events["instrument"].to_pylist(), dtype=object)
-        rows = [np.flatnonzero(names == each.name) for each in symbols]
+        rows = [np.flatnonzero(names == part.name) for part in symbols]
         for symbol, index in zip(symbols, rows, strict=True):
             part = _one_batch(events.take(index))
             fills = tables.fill_entries(part, symbol.ledger.rules)
@@ -156,16 +156,16 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
         tables.write_equity(work / "equity.parquet", points)
         _write_symbol_equity(plan, symbols, times)
         reconciliation = reconcile_instruments(
-            {each.name: each.ledger for each in symbols}, start, outcome, work / "fills.parquet"
+            {part.name: part.ledger for part in symbols}, start, outcome, work / "fills.parquet"
         )
         ends = session_ends(inputs, times)
         ambiguous = pq.read_table(work / AMBIGUOUS)
         figures = {
-            each.name: _symbol_figures(plan, each, times, ends, ambiguous) for each in symbols
+            part.name: _symbol_figures(plan, part, times, ends, ambiguous) for part in symbols
         }
         whole = _whole_account(plan, figures, symbols, points)
         trips = sorted(
-            (trip for each in symbols for trip in each.ledger.round_trips),
+            (trip for part in symbols for trip in part.ledger.round_trips),
             key=lambda trip: trip.closed_ts or 0,
         )
         trades = trade_statistics(trips, start)
@@ -234,7 +234,7 @@ def _write_fills(
     money = symbols[0].ledger.rules.currency_precision
     realized = np.zeros(events.num_rows, object)
     change = np.zeros(events.num_rows, object)
-    quantities, places = [], np.concatenate(rows)
+    quantities, order_of_rows = [], np.concatenate(rows)
     for symbol, index in zip(symbols, rows, strict=True):
         cash = [0, *symbol.rows.cash]
         realized[index] = symbol.rows.realized
@@ -243,7 +243,7 @@ def _write_fills(
         quantities.append(units_column(symbol.rows.quantity, size, DECIMAL))
     first = int(plan.config.venue.starting_balance.scaleb(money))
     balance = [*accumulate(change.tolist(), initial=first)][1:]
-    quantity = pa.concat_arrays(quantities).take(np.argsort(places))
+    quantity = pa.concat_arrays(quantities).take(np.argsort(order_of_rows))
     names = tables.FILLS.names
     columns: list[Any] = [events["ts"].cast(tables.FILLS.field("timestamp").type)]
     columns += [events[name] for name in names[1:8]]
@@ -260,9 +260,9 @@ def _write_fills(
 
 def _write_positions(plan: BarPlan, symbols: Sequence[_Symbol]) -> None:
     """Write the positions table: round trips in order of their end, then what is open."""
-    closed = [(trip, each.name) for each in symbols for trip in each.ledger.round_trips]
+    closed = [(trip, part.name) for part in symbols for trip in part.ledger.round_trips]
     closed.sort(key=lambda item: item[0].closed_ts or 0)
-    still_open = [(trip, each.name) for each in symbols for trip in each.ledger.open_positions()]
+    still_open = [(trip, part.name) for part in symbols for trip in part.ledger.open_positions()]
     rows: list[tuple[RoundTrip, str]] = [*closed, *still_open]
     table = tables.positions_table([trip for trip, _ in rows])
     names = pa.array([name for _, name in rows], pa.string())
@@ -281,12 +281,12 @@ def _points(symbols: Sequence[_Symbol], times: _Int64s, start: Decimal) -> list[
     def total(columns: Sequence[list[int]]) -> list[Decimal]:
         return [amount_of(sum(values), money) for values in zip(*columns, strict=True)]
 
-    cash = [start + amount for amount in total([each.cash for each in symbols])]
-    realized = total([each.realized for each in symbols])
-    unrealized = total([each.unrealized for each in symbols])
+    cash = [start + amount for amount in total([part.cash for part in symbols])]
+    realized = total([part.realized for part in symbols])
+    unrealized = total([part.unrealized for part in symbols])
     equity = [
         amount_of(first + sum(values), money)
-        for values in zip(*(_equity_units(each, times) for each in symbols), strict=True)
+        for values in zip(*(_equity_units(part, times) for part in symbols), strict=True)
     ]
     if len(symbols) == 1:
         (only,) = symbols
@@ -324,17 +324,17 @@ def _equity_units(symbol: _Symbol, times: _Int64s) -> list[int]:
 def _write_symbol_equity(plan: BarPlan, symbols: Sequence[_Symbol], times: _Int64s) -> None:
     """Write what each instrument added to the account at every sample."""
     parts = []
-    for each in symbols:
-        rules = each.ledger.rules
+    for part in symbols:
+        rules = part.ledger.rules
         money = rules.currency_precision
         columns = {
             "timestamp": pa.array(times).cast(tables.EQUITY.field("timestamp").type),
-            "instrument": pa.array([each.name] * len(times), pa.string()),
-            "profit": units_column(_equity_units(each, times), money, DECIMAL),
-            "realized_pnl": units_column(each.realized, money, DECIMAL),
-            "unrealized_pnl": units_column(each.unrealized, money, DECIMAL),
-            "position": units_column(each.quantity, rules.size_precision, DECIMAL),
-            "price": units_column(_prices(each, times), rules.price_precision, DECIMAL),
+            "instrument": pa.array([part.name] * len(times), pa.string()),
+            "profit": units_column(_equity_units(part, times), money, DECIMAL),
+            "realized_pnl": units_column(part.realized, money, DECIMAL),
+            "unrealized_pnl": units_column(part.unrealized, money, DECIMAL),
+            "position": units_column(part.quantity, rules.size_precision, DECIMAL),
+            "price": units_column(_prices(part, times), rules.price_precision, DECIMAL),
         }
         parts.append(pa.table(columns))
     pq.write_table(pa.concat_tables(parts), plan.work / "symbols.parquet", compression="zstd")
@@ -388,11 +388,11 @@ def _whole_account(
     points: Sequence[EquityPoint],
 ) -> AccountFigures:
     start = plan.config.venue.starting_balance
-    accounts = [each.account for each in figures.values()]
+    accounts = [part.account for part in figures.values()]
     before = [account.unrealized_before_closing or ZERO for account in accounts]
     return AccountFigures(
         starting_balance=start,
-        final_balance=start + sum((each.ledger.cash for each in symbols), ZERO),
+        final_balance=start + sum((part.ledger.cash for part in symbols), ZERO),
         realized=sum((account.realized for account in accounts), ZERO),
         commissions=sum((account.commissions for account in accounts), ZERO),
         funding=ZERO,
@@ -415,7 +415,7 @@ def _returns(account: AccountFigures) -> AccountReturns:
 
 def _positions(figures: Mapping[str, SymbolFigures]) -> PositionFigures:
     """Return what is open of several instruments: no quantity, no price."""
-    parts = [each.position for each in figures.values()]
+    parts = [part.position for part in figures.values()]
     return PositionFigures(
         quantity=ZERO,
         entry_price=None,

@@ -214,11 +214,17 @@ class BarMarket:
         else:
             self.positions[self.slot].move(bar, point)
 
-    def book(self, instrument: Any, order: Any) -> OrderBook:  # noqa: ANN401 - Nautilus objects
-        """Return a book that fills an order at its price, an empty one if it does not fill."""
-        book = OrderBook(instrument.id, BookType.L1_MBP)
+    def book(self, instrument: Any, order: Any) -> OrderBook | None:  # noqa: ANN401 - of Nautilus
+        """Return a book that fills an order at its price, an empty one if it does not fill.
+
+        None for an order of NautilusTrader's own, by which it settles what has expired: it fills at
+        the last price.
+        """
         name = str(order.client_order_id)
-        position = self.by_order[name]
+        position = self.by_order.get(name)
+        if position is None:
+            return None
+        book = OrderBook(instrument.id, BookType.L1_MBP)
         price = position.fill_price(position.orders[name])
         if price is not None:
             side = OrderSide.SELL if order.side == OrderSide.BUY else OrderSide.BUY
@@ -331,7 +337,7 @@ class PathFillModel(FillModel):
         _order: Any,  # noqa: ANN401
         _best_bid: Price | None = None,
         _best_ask: Price | None = None,
-    ) -> OrderBook:
+    ) -> OrderBook | None:
         """Return the book that an order is filled from."""
         return self._market.book(_instrument, _order)
 

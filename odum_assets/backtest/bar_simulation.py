@@ -96,14 +96,14 @@ def simulate_bars(
         ],
         [nautilus_instrument(spec, config.venue.name) for spec in specs],
     )
-    made: list[BarStrategy] = []
+    strategies: list[BarStrategy] = []
 
     def handlers(host: BarStrategyHost) -> Sequence[BarHandler]:
-        made.append(_strategy(plan, host, whole))
-        return made[0].handlers
+        strategies.append(_strategy(plan, host, whole))
+        return strategies[0].handlers
 
     with journal(plan.work) as record, failures.refused():
-        kind: Any = guarded(recorded(BarStrategyHost, record, None), failures)
+        kind: Any = guarded(recorded(BarStrategyHost, record), failures)
         host: BarStrategyHost = kind(market, handlers, config.venue.starting_balance)
         host.closes_at_end = plan.close_positions
         engine = _engine(plan, market)
@@ -127,10 +127,10 @@ def simulate_bars(
         report("finish", 0.0, len(record.orders), None)
         write_legs(plan.work / LEGS, host.sent)
         write_ambiguous(
-            plan.work / AMBIGUOUS, [each for broker in host.brokers for each in broker.ambiguous]
+            plan.work / AMBIGUOUS, [item for broker in host.brokers for item in broker.ambiguous]
         )
         (plan.work / STRATEGY_FILES).mkdir()
-        made[0].finish(plan.work / STRATEGY_FILES)
+        strategies[0].finish(plan.work / STRATEGY_FILES)
         currency = Currency.from_str(config.venue.base_currency)
         account: Any = engine.cache.account(AccountId(f"{venue_name(plan)}-001"))
         path = bar_strategy_path(config.strategy.name)
@@ -145,6 +145,7 @@ def simulate_bars(
                 currency_precision=currency.precision,
                 funding=[],
                 closing_at_ns=plan.last_close_ns if plan.close_positions else None,
+                flat_at_ns=None if record.open_positions() else record.last_fill_ns,
                 skipped_no_aggressor=None,
                 orders_without_curve=0,
                 strategy_modules=sources.modules(path),

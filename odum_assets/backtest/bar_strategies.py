@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from odum_assets.config import BarsConfig
 
 BAR_STRATEGIES = {
+    "ORB": "odum_assets.backtest.strategies.orb:OpeningRangeBreakout",
     "MA_CROSS": "odum_assets.backtest.strategies.ma_cross:MovingAverageCrossover",
 }
 """Import path of each strategy, by name."""

@@ -13,6 +13,7 @@ from typing import Literal, Self
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig, catalog_root, raw_path
 from odum_assets.config.sections.algorithms import ExecAlgorithm
+from odum_assets.config.sections.execution import Closing, ClosingMethod
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
@@ -21,12 +22,17 @@ from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 Mode = Literal["fast", "report"]
 SnapshotMode = Literal["trades", "book", "both", "bars"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 WINDOW = "window"
 """Name of the result of a window, in place of a day."""
 
 _MOST_NAMED = 20
 _MODE_NEEDS_BOOK = ("book", "both")
+
+
+class NotConvertedError(DataError):
+    """Report catalog partitions of a run that are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,8 @@ class RunRequest:
         Name of the result: the day, or ``window``.
     start_ns, end_ns : int or None
         Window in nanoseconds since 1970 (UTC), `end_ns` exclusive: inside the day, or for a
-        ``window`` wider than its days where the catalog lacks the first or last ones. None: all
-        rows of the days that lie in the configuration's ``time_window``.
+        ``window`` wider than its days where the catalog lacks the first or last ones. Each takes
+        precedence over that of the configuration's ``time_window``, which counts where it is None.
     mode : {"fast", "report"}
         Whether tables and documents are kept beside the summary.
     snapshot_mode : {"trades", "book", "both", "bars"}
@@ -53,9 +59,13 @@ class RunRequest:
         the book snapshots alone (trades are only the strategy's signal), or both; bars for a
         configuration for bars.
     close_positions : bool
-        Whether positions are closed by market orders at the end of the window.
+        Whether positions are closed at the end of the window.
+    closing : ClosingMethod or None
+        How they are closed, in place of the configuration's ``execution.closing.method``.
     exec_algorithm : ExecAlgorithm or None
         Execution algorithm in place of the configuration's.
+    log_level : {"DEBUG", "INFO", "WARNING", "ERROR"}
+        What of a strategy's log is kept with the result.
     refuse_missing_days : bool
         Whether a window that lacks days is refused, wherever they are missing.
     """
@@ -68,7 +78,9 @@ class RunRequest:
     mode: Mode = "report"
     snapshot_mode: SnapshotMode = "both"
     close_positions: bool = True
+    closing: ClosingMethod | None = None
     exec_algorithm: ExecAlgorithm | None = None
+    log_level: LogLevel = "INFO"
     refuse_missing_days: bool = False
 
     @property
@@ -83,6 +95,16 @@ class RunRequest:
         if self.config.ticks.data_catalog.derivative_ticker_path is not None:
             kinds.append(DataType.FUNDING)
         return tuple(kinds)
+
+    @property
+    def effective_closing(self) -> Closing | None:
+        """Return how positions are closed, None where they stay open and for bars."""
+        if not self.close_positions or self.config.bars is not None:
+            return None
+        configured = self.config.ticks.execution.closing
+        if self.closing is None:
+            return configured
+        return configured.model_copy(update={"method": self.closing})
 
     @property
     def algorithm(self) -> ExecAlgorithm:
@@ -127,10 +149,10 @@ class RunRequest:
     def bounds(self) -> tuple[int | None, int | None]:
         """Return which rows of the days are replayed (ns, end exclusive).
 
-        The request's window inside the configuration's; a bound that cuts nothing off is None.
-        Bars belong to a window when they close after its start and not after its end.
+        A bound that cuts nothing off is None. Bars belong to a window when they close after its
+        start and not after its end.
         """
-        start, end = self._window()
+        start, end = self.window()
         first, last = self.span()
         if start is not None and start <= first:
             start = None
@@ -141,15 +163,23 @@ class RunRequest:
     def normalized(self) -> Self:
         """Return the request with its effective window written out.
 
-        That is what was asked for, inside the configuration's window. A bound that was not given
-        stays None unless the configuration's cuts something off.
+        A bound that was not given stays None unless the configuration's cuts something off.
         """
-        (start, end), (first, last) = self._window(), self.bounds()
+        (start, end), (first, last) = self.window(), self.bounds()
         return replace(
             self,
             start_ns=first if self.start_ns is None else start,
             end_ns=last if self.end_ns is None else end,
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it covers all that the configuration runs of its days."""
+        start, end = self.bounds()
+        own_start, own_end = replace(self, start_ns=None, end_ns=None).bounds()
+        is_early = start is None or (own_start is not None and start <= own_start)
+        is_late = end is None or (own_end is not None and end >= own_end)
+        return self.partition == WINDOW or (is_early and is_late)
 
     @property
     def missing_days(self) -> tuple[date, ...]:
@@ -158,7 +188,7 @@ class RunRequest:
         The window reaches from the first to the last of its days; a bound that was not given is
         that of the first or last of `days`.
         """
-        start, end = self._window()
+        start, end = self.window()
         calendar = self.calendar
         if calendar is not None:
             span = self.span()
@@ -174,12 +204,13 @@ class RunRequest:
         wanted = (first + timedelta(days=index) for index in range(count))
         return tuple(day for day in wanted if day not in there)
 
-    def _window(self) -> tuple[int | None, int | None]:
-        """Return the request's window inside the configuration's."""
+    def window(self) -> tuple[int | None, int | None]:
+        """Return start and end that count: those asked for, else the configuration's."""
         window = self.config.config.time_window
-        starts = [each for each in (self.start_ns, window.start_ns) if each is not None]
-        ends = [each for each in (self.end_ns, window.end_ns) if each is not None]
-        return max(starts, default=None), min(ends, default=None)
+        return (
+            window.start_ns if self.start_ns is None else self.start_ns,
+            window.end_ns if self.end_ns is None else self.end_ns,
+        )
 
 
 def check_request(request: RunRequest, settings: Settings) -> Path:
@@ -236,36 +267,80 @@ def check_options(request: RunRequest) -> None:
 
 
 def _check_window(request: RunRequest) -> None:
-    window = request.config.config.time_window
+    start, end = request.window()
+    given = {"start": request.start_ns, "end": request.end_ns}
+    text = empty_window(start, end, [name for name, moment in given.items() if moment is not None])
+    if text is not None:
+        raise BacktestError(text)
     if request.calendar is not None:
         _check_sessions(request, request.calendar)
     outside = [
-        day.isoformat()
+        day
         for day in request.days
-        if not window.overlaps(*replace(request, days=(day,)).span())
+        if not _overlaps(replace(request, days=(day,)).span(), start, end)
     ]
     if outside:
         raise BacktestError(
-            f"{request.config.path}: {', '.join(outside)} lies outside time_window "
-            f"({_text(window.start_ns)} to {_text(window.end_ns)}); choose a day inside it, or "
-            "widen time_window"
+            f"{request.config.path}: {name_days(outside)} lies outside time_window "
+            f"({_text(start)} to {_text(end)}); choose a day inside it, give start and end, which "
+            "take precedence over it, or widen time_window"
         )
-    given = (request.start_ns, request.end_ns)
-    first, last = request.span()
-    if given[0] is not None and given[1] is not None and given[0] >= given[1]:
-        raise BacktestError(
-            f"start {_text(given[0])} is not before end {_text(given[1])}; end is exclusive"
-        )
+    first_ns, last_ns = request.span()
     if request.partition == WINDOW:
         # Its first and last days may be missing.
-        first = first if given[0] is None else min(first, given[0])
-        last = last if given[1] is None else max(last, given[1])
-    for name, moment in zip(("start", "end"), given, strict=True):
-        if moment is not None and not first <= moment <= last:
+        first_ns = min(first_ns, given["start"] or first_ns)
+        last_ns = max(last_ns, given["end"] or last_ns)
+    for name, moment in given.items():
+        if moment is not None and not first_ns <= moment <= last_ns:
             raise BacktestError(
-                f"{name} {_text(moment)} lies outside {_text(first)} to {_text(last)}, the days of "
-                f"partition {request.partition}; choose a time inside, or other days"
+                f"{name} {_text(moment)} lies outside {_text(first_ns)} to {_text(last_ns)}, the "
+                f"days of partition {request.partition}; choose a time inside, or other days"
             )
+
+
+def empty_window(start: int | None, end: int | None, asked: Sequence[str]) -> str | None:
+    """Return why a window (ns, end exclusive) holds no time, None if it does.
+
+    Parameters
+    ----------
+    start, end : int or None
+        The window; None where it is open.
+    asked : sequence of str
+        Which of ``start`` and ``end`` were asked for; others are the configuration's.
+    """
+    if start is None or end is None or start < end:
+        return None
+    first, last = (
+        f"{'' if name in asked else 'time_window.'}{name} {iso_ns(moment)}"
+        for name, moment in (("start", start), ("end", end))
+    )
+    return (
+        f"{first} is not before {last}; end is exclusive, and what is asked for takes precedence "
+        "over time_window"
+    )
+
+
+def is_beside(request: RunRequest, spans: Sequence[tuple[int, int]]) -> bool:
+    """Return whether a window lies wholly beside times from the first to the last trade (ns)."""
+    start, end = request.window()
+    return not any(
+        (end is None or first < end) and (start is None or start <= last) for first, last in spans
+    )
+
+
+def without_trades(request: RunRequest, spans: Sequence[tuple[int, int]]) -> str:
+    """Return that a window holds no trades, and where they are: from first to last (ns), by day."""
+    start, end = request.window()
+    hours = ", ".join(f"{iso_ns(first)} to {iso_ns(last)}" for first, last in spans[:_MOST_NAMED])
+    return (
+        f"{request.config.name}: no trades lie in the window ({_text(start)} to {_text(end)}); the "
+        f"trades of its days reach from {hours}"
+    )
+
+
+def _overlaps(span: tuple[int, int], start: int | None, end: int | None) -> bool:
+    first, last = span
+    return (end is None or first < end) and (start is None or start < last)
 
 
 def _check_days(request: RunRequest, root: Path) -> None:
@@ -300,7 +375,7 @@ def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> No
         if read_manifest(root, key, data_type, day) is None
     ]
     if lines:
-        raise DataError(
+        raise NotConvertedError(
             f"{request.config.name} {request.partition}: catalog partitions are missing in "
             f"{root}:\n" + "\n".join(lines)
         )

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -197,9 +197,8 @@ def _convert(
         sha256 = hash_file(local)
         if sha256 == current.source.sha256:
             return _retouch(job, current, stat)
-    with ThreadPoolExecutor(1, "raw-hash") as pool:
-        hashing = pool.submit(hash_file, local)
-        return _build(job, local, stat, hashing, progress)
+    with ThreadPoolExecutor(1, "catalog-figures") as pool:
+        return _build(job, local, stat, pool, progress)
 
 
 def _retouch(job: _Job, current: PartitionManifest, stat: FileStat) -> PartitionManifest:
@@ -215,10 +214,11 @@ def _build(
     job: _Job,
     local: Path,
     stat: FileStat,
-    hashing: Future[str],
+    pool: ThreadPoolExecutor,
     progress: Progress | None,
 ) -> PartitionManifest:
     paths = job.paths
+    hashing = pool.submit(hash_file, local)
     reader, window, scan = _opened(job, local)
     inputs = TransformInput(reader.schema, scan.units, window, job.instrument, job.bars)
     transform = _TRANSFORMS[paths.data_type](inputs)
@@ -236,8 +236,8 @@ def _build(
         has_rejects = rejects.close()
         if writer.rows == 0 or writer.first_ts_init is None or writer.last_ts_init is None:
             raise DataError(_no_rows_message(job.source, reader.rows, rejects.counts))
-        # While the last row groups are written.
-        figures = quality.figures()
+        # While the last row groups are written, and the file is read back.
+        figures = pool.submit(quality.figures)
         digest = writer.finish()
     if reader.rows != writer.rows + rejects.total + unchanged_rows:
         raise AssertionError(
@@ -247,6 +247,7 @@ def _build(
     data = paths.staged("data")
     _verify(data, transform.schema, writer.rows)
     name = data_file_name(writer.first_ts_init, writer.last_ts_init)
+    file = FileRecord(name, data.stat().st_size, hash_file(data))
     first_event, last_event = quality.event_bounds()
     manifest = PartitionManifest(
         key=str(paths.key),
@@ -270,10 +271,10 @@ def _build(
         quality={
             "arrival_times": has_arrivals,
             "out_of_order_rows": scan.out_of_order,
-            **figures,
+            **figures.result(),
             **({} if job.bars is None else {"ignored_columns": _ignored(reader)}),
         },
-        file=FileRecord(name, data.stat().st_size, hash_file(data)),
+        file=file,
         digest=digest,
         converter_version=CONVERTER_VERSION,
         versions=_versions(job.bars),
@@ -352,9 +353,14 @@ def _no_rows_message(source: str, rows: int, rejected: dict[str, int]) -> str:
     if rows == 0:
         return f"{source}: the raw file has no rows; there is nothing to make a partition of."
     reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+    finer = [what for what in ("price", "size") if f"{what}_too_many_decimals" in rejected]
+    advice = "".join(
+        f", and raise instrument.{what}_precision to the decimals that its {what}s have"
+        for what in finer
+    )
     return (
         f"{source}: none of its {rows} rows can be used ({reasons}). Nothing was written; check "
-        "that the file belongs to this day and instrument, and the precisions in the config."
+        f"that the file belongs to this day and instrument{advice}."
     )
 
 

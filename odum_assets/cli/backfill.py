@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from odum_assets.cli.board import Board, DayWork, show
+from odum_assets.cli.board import Board, DayWork, record, show
 from odum_assets.cli.options import FastOption, JsonOption, ReportOption, SnapshotOption, parse_day
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def backfill(
             help="Skip days without data and list them, or run every day and let those fail.",
         ),
     ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run days again whose results are up to date.")
+    ] = False,
     fast: FastOption = False,
     report: ReportOption = False,
     snapshot_mode: SnapshotOption = None,
@@ -41,7 +44,8 @@ def backfill(
 ) -> None:
     """Run many days, each by itself and in a process of its own.
 
-    A day that fails does not stop the others; the exit code is 1 if any failed.
+    A day whose result is up to date (same data, configuration, options and strategy) is left
+    alone. A day that fails does not stop the others; the exit code is 1 if any failed.
 
     [dim]Example:[/]
       odum backfill binance_futures_btcusdt_l2_trades_config \
@@ -78,10 +82,30 @@ binance_futures_ethusdt_l2_trades_config --from 2024-07-18 --to 2024-07-19
     with open_session(choices[0].settings, output) as session:
         planner = session.planner()
         works = [work for new in requests for work in plan(planner, new, only_available)]
+        if not force:
+            leave_finished(planner, works)
         run_all(session, works, slots)
+    output.data({"days": [record(work) for work in works]})
     show(output, works)
-    if any(work.state == "failed" for work in works) or not any(work.plan for work in works):
+    if not is_good(works):
         raise typer.Exit(1)
+
+
+def is_good(works: list[DayWork]) -> bool:
+    """Return whether no day failed and there was something to do or already done."""
+    states = {work.state for work in works}
+    return "failed" not in states and states != {"no data"}
+
+
+def leave_finished(planner: "Planner", works: list[DayWork], *, ticks: bool = False) -> None:
+    """Take days out of the work whose results are there already."""
+    from odum_assets.orchestration.finished import finished_result
+
+    for work in works:
+        if work.plan is not None:
+            entry = finished_result(planner.project, work.plan.request, ticks=ticks)
+            if entry is not None:
+                work.plan, work.state, work.stored = None, "finished", entry
 
 
 def plan(planner: "Planner", new: "NewRun", only_available: bool) -> list[DayWork]:

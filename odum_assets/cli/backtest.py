@@ -1,18 +1,22 @@
 """``odum backtest``: one configuration over a day, several days, or one continuous window."""
 
-from datetime import date
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from odum_assets.cli.options import (
     AlgorithmOption,
+    ClosingOption,
     ConfigArgument,
     DayOption,
     EndOption,
     FastOption,
+    ForegroundOption,
     FromOption,
     JsonOption,
+    LogLevelChoice,
+    LogLevelOption,
     MissingDaysOption,
     NoCloseOption,
     ParamsOption,
@@ -23,9 +27,9 @@ from odum_assets.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from odum_assets.cli.board import DayWork
     from odum_assets.cli.session import Session
-    from odum_assets.orchestration.planner import Plan
-    from odum_assets.orchestration.requests import NewRun
+    from odum_assets.results.store import ResultEntry
 
 
 def backtest(
@@ -44,17 +48,21 @@ def backtest(
     end: EndOption = None,
     missing_days: MissingDaysOption = None,
     no_close_positions: NoCloseOption = False,
+    closing: ClosingOption = None,
     exec_algorithm: AlgorithmOption = None,
     exec_algorithm_params: ParamsOption = None,
     export_ticks: Annotated[
         bool, typer.Option("--export-ticks", help="Also write the replayed trades as JSON.")
     ] = False,
+    log_level: LogLevelOption = LogLevelChoice.INFO,
+    foreground: ForegroundOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a backtest; what is not converted yet is converted first.
 
-    Without days, --start and --end or the configuration's time_window say what to run: within one
-    day that day, else all of it as with --window.
+    Of several days each is run, whatever becomes of the others. Days without data are named, and
+    the exit code is 1 if one failed. Without days, --start and --end or the configuration's
+    time_window say what to run: within one day that day, else all of it as with --window.
 
     [dim]Examples:[/]
       odum backtest binance_futures_btcusdt_l2_trades_config --day 2024-07-18
@@ -63,9 +71,13 @@ def backtest(
       odum backtest binance_futures_btcusdt_l2_trades_config --window \
 --start 2024-07-18T23:57:00Z --end 2024-07-19T00:05:00Z
     """
+    from odum_assets.cli.backfill import is_good
+    from odum_assets.cli.backfill import plan as plan_range
+    from odum_assets.cli.board import record as day_record
+    from odum_assets.cli.board import show
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.options import chosen_mode, parse_params, require_pair
-    from odum_assets.cli.outcome import record, show_list, show_short
+    from odum_assets.cli.outcome import record, show_short
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.runs import run_plan
     from odum_assets.cli.selection import choose_config
@@ -76,6 +88,8 @@ def backtest(
     require_pair(first, last)
     if day is not None and (first is not None or window):
         raise UsageError("--day runs one day; leave out --from, --to and --window")
+    if foreground and first is not None and not window:
+        raise UsageError("--foreground runs one day or a window: give --day or --window")
     if missing_days is not None and not window and (day or first) is not None:
         raise UsageError("--missing-days needs --window")
     output, settings = Output(as_json), load_settings()
@@ -94,43 +108,48 @@ def backtest(
         end=end,
         missing_days=missing_days,
         close_positions=not no_close_positions,
+        closing=closing,
         exec_algorithm=exec_algorithm,
         exec_algorithm_params=parse_params(exec_algorithm_params),
         export_ticks=export_ticks,
+        log_level=log_level.value,
     )
-    with open_session(choice.settings, output, replays=True) as session:
-        plans, entries = _plans(session, new), []
-        for plan in plans:
-            entries.append(run_plan(session, plan))
-            if len(plans) > 1:
-                output.info(f"{plan.partition}: {plan.run_id} ({len(entries)} of {len(plans)})")
+    with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:
+        planner = session.planner()
+        if new.is_range:
+            works = _run_days(session, plan_range(planner, new, only_available=True))
+            entries = _results(session, works)
+        else:
+            works, entries = [], [run_plan(session, planner.plan(new))]
+    if works:
+        document = {"days": [day_record(work) for work in works]}
+        output.data({"results": [record(entry) for entry in entries], **document})
+        show(output, works)
+        if not is_good(works):
+            raise typer.Exit(1)
+        return
     output.data({"results": [record(entry) for entry in entries]})
-    for entry in entries if len(entries) == 1 else []:
-        show_short(output, entry)
-    if len(entries) > 1:
-        show_list(output, entries)
+    show_short(output, entries[0])
 
 
-def _plans(session: "Session", new: "NewRun") -> "list[Plan]":
-    """Return the runs that a request comes to, each day of a range by itself.
+def _run_days(session: "Session", works: "list[DayWork]") -> "list[DayWork]":
+    """Run what is planned, one day after the other, whatever becomes of the others."""
+    from odum_assets.cli.runs import carry_out
 
-    Raises
-    ------
-    UnavailableDataError
-        If data are missing; nothing is run then.
-    """
-    from odum_assets.backtest.request import name_days
-    from odum_assets.errors import UnavailableDataError
+    planned = [work for work in works if work.plan is not None]
+    for number, work in enumerate(planned, 1):
+        assert work.plan is not None  # noqa: S101 - chosen above
+        started = time.monotonic()
+        work.result = carry_out(session, work.plan)
+        work.state = "done" if work.result.success else "failed"
+        work.seconds = time.monotonic() - started
+        end = work.figures.get("run_id") or work.state
+        session.output.info(f"{work.day}: {end} ({number} of {len(planned)})")
+    return works
 
-    planner = session.planner()
-    if not new.is_range:
-        return [planner.plan(new)]
-    plans, refused = planner.plan_days(new)
-    if refused:
-        days = name_days([date.fromisoformat(day) for day in refused])
-        raise UnavailableDataError(
-            "missing-data",
-            f"{new.config}: cannot run {days} (odum backfill leaves such days out):\n"
-            f"{next(iter(refused.values()))}",
-        )
-    return [*plans.values()]
+
+def _results(session: "Session", works: "list[DayWork]") -> "list[ResultEntry]":
+    from odum_assets.results.store import ResultStore
+
+    store = ResultStore(session.settings.results_path)
+    return [store.entry(work.figures["run_id"]) for work in works if work.state == "done"]

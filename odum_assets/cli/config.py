@@ -9,6 +9,8 @@ import typer
 from odum_assets.cli.options import ConfigArgument, JsonOption
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from odum_assets.config import LoadedConfig
     from odum_assets.settings import Settings
 
@@ -35,7 +37,7 @@ def validate(
       odum config validate
       odum config validate configs/my_config.json
     """
-    from odum_assets.cli.rendering import Output, plural, table
+    from odum_assets.cli.rendering import Output, escaped, plural, table
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
@@ -43,7 +45,10 @@ def validate(
     output.data(
         {
             "valid": not problems,
-            "configs": [{"name": config.name, "hash": config.content_hash} for config in loaded],
+            "configs": [
+                {"name": config.name, "hash": config.content_hash, "notes": list(config.notes)}
+                for config in loaded
+            ],
             "problems": problems,
         }
     )
@@ -52,6 +57,9 @@ def validate(
         rows.add_row(config.name, str(config.key), config.content_hash[:12])
     if loaded:
         output.show(rows)
+    for config in loaded:
+        for note in config.notes:
+            output.show(f"{escaped(config.name)}: {escaped(note)}")
     for problem in problems:
         output.err.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
     if problems:
@@ -78,26 +86,22 @@ def _validated(
             loaded += [config for config in folder.configs if config.name == choice.name]
             for refused in folder.refused:
                 problems += refused.problems if refused.name == choice.name else ()
-    return loaded, problems + [line for config in loaded for line in _strategy_problems(config)]
+    texts = _strategy_problems(loaded)
+    return (
+        [config for config in loaded if config.name not in texts],
+        [*problems, *(line for lines in texts.values() for line in lines)],
+    )
 
 
-def _strategy_problems(loaded: "LoadedConfig") -> list[str]:
-    """Return why a strategy of one's own cannot be run: its class, its parameters."""
-    if loaded.bars is None and loaded.ticks.strategy.path is None:
-        return []
-    from odum_assets.backtest.bar_strategies import check_bar_strategy
-    from odum_assets.backtest.strategies.loading import load_strategy_class
-    from odum_assets.backtest.strategies.params import strategy_params
-    from odum_assets.errors import BacktestError
+def _strategy_problems(configs: "Sequence[LoadedConfig]") -> dict[str, list[str]]:
+    """Return why strategies cannot be run, by configuration: class, parameters."""
+    from odum_assets.backtest.strategies.checking import config_problems
 
-    try:
-        if loaded.bars is not None:
-            check_bar_strategy(loaded.bars)
-        elif (path := loaded.ticks.strategy.path) is not None:
-            strategy_params(load_strategy_class(path), loaded.ticks.strategy.params, path)
-    except BacktestError as error:
-        return [f"{loaded.path}: {line.strip()}" for line in str(error).splitlines()]
-    return []
+    return {
+        loaded.name: [f"{loaded.path}: {line.strip()}" for line in text.splitlines()]
+        for loaded, text in zip(configs, config_problems(configs), strict=True)
+        if text
+    }
 
 
 @app.command()
@@ -125,6 +129,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             "instrument": str(loaded.key),
             "nautilus_id": loaded.key.nautilus_id,
             **locations,
+            "notes": list(loaded.notes),
             "config": content,
         }
     )
@@ -137,6 +142,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             ("Nautilus id", loaded.key.nautilus_id),
             ("catalog", escaped(display_path(locations["catalog"]))),
             *((f"raw {kind}", escaped(path)) for kind, path in locations["raw"].items()),
+            *(("note", escaped(note)) for note in loaded.notes),
         ],
     )
     if not as_json:
@@ -161,6 +167,61 @@ def _locations(loaded: "LoadedConfig", settings: "Settings") -> dict[str, Any]:
             for kind, key, template in templates
         },
     }
+
+
+@app.command()
+def migrate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A configuration file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write to this file instead; FILE stays as it is.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a configuration of the earlier system in today's spelling.
+
+    The new file has the same meaning and the same hash, and says what the old one leaves open.
+
+    [dim]Examples:[/]
+      odum config migrate configs/my_config.json
+      odum config migrate old/my_config.json --out configs/my_config.json
+    """
+    from odum_assets.cli.errors import UsageError
+    from odum_assets.cli.rendering import Output, display_path, escaped
+    from odum_assets.config.loading import migrated
+    from odum_assets.errors import ConfigError
+    from odum_assets.storage.files import replace_text
+
+    output = Output(as_json)
+    if not file.is_file():
+        raise UsageError(f"FILE: no such file {file}")
+    text, translations = migrated(file)
+    target = out or file
+    is_written = bool(translations) or out is not None
+    if is_written:
+        try:
+            replace_text(target, text)
+        except OSError as error:
+            raise ConfigError(f"{target}: cannot be written: {error.strerror}") from None
+    output.data(
+        {
+            "path": str(target),
+            "written": is_written,
+            "changes": [
+                {"key": translation.path, "text": translation.text} for translation in translations
+            ],
+        }
+    )
+    output.facts(None, [(each.path, escaped(each.text)) for each in translations])
+    if is_written:
+        output.show(f"Written: {escaped(display_path(target))}")
+    else:
+        output.show(f"{escaped(display_path(target))} has today's spelling; nothing was changed.")
 
 
 @app.command()

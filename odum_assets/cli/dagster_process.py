@@ -130,6 +130,8 @@ def _command(log_level: str) -> tuple[list[str], dict[str, str]]:
     environment = dict(os.environ)
     # The token of the service is nothing that Dagster or a strategy needs to know.
     environment.pop("ODUM_API_TOKEN", None)
+    # No usage statistics, also where no dagster.yaml says so.
+    environment.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     module = "" if Path("workspace.yaml").is_file() else "odum_assets.definitions"
     command = [sys.executable, "-m", "odum_assets.cli.dagster_services", log_level, module]
     if not environment.get("DAGSTER_HOME") and not Path("dagster.yaml").is_file():

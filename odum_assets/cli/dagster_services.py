@@ -94,11 +94,14 @@ def run(log_level: str, module: str, path: str) -> int:
     from dagster._cli.utils import get_possibly_temporary_instance_for_cli
     from dagster._utils.log import configure_loggers
 
+    from odum_assets.orchestration.instance import instance_ref
+
     # Messages about code that fails to load are those of a local deployment.
     os.environ["DAGSTER_IS_DEV_CLI"] = "1"
     configure_loggers(formatter="colored", log_level=log_level.upper())
     with (
-        get_possibly_temporary_instance_for_cli("odum dev", logger=_LOG) as instance,
+        # Named, because Dagster would tell of a temporary instance although dagster.yaml has none.
+        get_possibly_temporary_instance_for_cli("odum dev", instance_ref(), _LOG) as instance,
         ProxyServerManager(instance, _target(module), "warning") as servers,
         TemporaryDirectory() as folder,
     ):

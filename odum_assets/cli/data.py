@@ -1,4 +1,4 @@
-"""``odum data``: generate sample data, list raw data, check their quality."""
+"""``odum data``: generate, import and fetch raw data, list them, check their quality."""
 
 from collections import Counter
 from datetime import date
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from odum_assets.cli.bar_import import fetch, import_bars
 from odum_assets.cli.options import DayOption, JsonOption
 from odum_assets.cli.sample import generate
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project, Source
 
-app = typer.Typer(no_args_is_help=True, help="Raw data: generate samples, list, check.")
+app = typer.Typer(
+    no_args_is_help=True, help="Raw data: generate samples, import, fetch, list, check."
+)
 
 ConfigFilter = Annotated[
     str | None,
@@ -23,6 +26,8 @@ ConfigFilter = Annotated[
 
 
 app.command("generate")(generate)
+app.command("import-bars")(import_bars)
+app.command("fetch")(fetch)
 
 
 @app.command("list")

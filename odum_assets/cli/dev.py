@@ -23,9 +23,12 @@ def dev(
     from odum_assets.cli.dagster_process import DagsterProcess, pidfile_path, running_here
     from odum_assets.cli.errors import WorkError
     from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import require_project
     from odum_assets.cli.servers import host_and_port, listen, on_stop, require_token, serve_with
+    from odum_assets.settings import load_settings
 
     options = load_options()
+    require_project(load_settings())
     require_token(host, options)
     running = running_here()
     if running is not None:

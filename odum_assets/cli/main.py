@@ -13,10 +13,13 @@ from odum_assets.cli import (
     data,
     demo,
     dev,
+    init,
+    orb,
     registry,
     results,
     serve,
     sweep,
+    vsweep,
 )
 from odum_assets.cli.running import run_app
 
@@ -34,9 +37,12 @@ app.command("convert", rich_help_panel="Data")(convert.convert)
 app.command("backtest", rich_help_panel="Backtests")(backtest.backtest)
 app.command("backfill", rich_help_panel="Backtests")(backfill.backfill)
 app.command("sweep", rich_help_panel="Backtests")(sweep.sweep)
+app.command("orb", rich_help_panel="Backtests")(orb.orb)
+app.command("vsweep", rich_help_panel="Backtests")(vsweep.vsweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
+app.command("init", rich_help_panel="Project")(init.init)
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)
 app.command("serve", rich_help_panel="Project")(serve.serve)

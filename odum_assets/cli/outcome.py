@@ -1,6 +1,7 @@
 """How a result looks: in full, as a row of a list, and as JSON."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.cli.rendering import (
@@ -12,8 +13,10 @@ from odum_assets.cli.rendering import (
     display_path,
     duration,
     escaped,
+    fitted,
     number,
     percent,
+    plural,
     price,
     quantity,
     table,
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
 def record(entry: "ResultEntry") -> dict[str, Any]:
     """Return a result as it is listed for programs."""
     from odum_assets.results.earlier import version_of
+    from odum_assets.results.listing import algorithm, overrides, time_range
 
-    summary, document = entry.summary(), entry.document
+    summary, document, metadata = entry.summary(), entry.document, entry.metadata()
     return {
         "run_id": entry.run_id,
         "config": entry.config_name,
@@ -38,6 +42,10 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
         "instrument": document["instrument"],
         "start": document["start"],
         "end": document["end"],
+        "time_range": time_range(document),
+        "exec_algorithm": algorithm(metadata),
+        "overrides": overrides(metadata),
+        **entry.annotations().as_json(),
         "orders": summary["orders"],
         "fills": summary["fills"],
         "pnl": summary["pnl"],
@@ -53,12 +61,17 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
 
 def files(entry: "ResultEntry") -> dict[str, str]:
     """Return where the files of a result lie, by kind; only those that exist."""
+    from odum_assets.results.store import ResultStore
+
     paths = {"summary": str(entry.fast_path)}
     if entry.report_path is not None and entry.report_path.is_dir():
         paths["report"] = str(entry.report_path)
         sheet = entry.report_path / "tearsheet.html"
         if sheet.is_file():
             paths["tearsheet"] = str(sheet)
+    log = ResultStore(entry.stored.root).log_path(entry.run_id)
+    if log.is_file():
+        paths["output"] = str(log)
     ticks = entry.fast_path.parent.parent / "tickdata" / f"{entry.run_id}.json"
     if ticks.is_file():
         paths["ticks"] = str(ticks)
@@ -67,42 +80,53 @@ def files(entry: "ResultEntry") -> dict[str, str]:
 
 def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:
     """Print results as a table with their key figures."""
-    available = [name for name in _LIST_COLUMNS if output.is_wide or name not in _WIDE_ONLY]
     groups: dict[str, list[ResultEntry]] = {}
     for entry in entries:
         currency = entry.summary()["account"]["currency"]
         title = f"{entry.config_name} ({currency})" if by_config else f"in {currency}"
         groups.setdefault(title, []).append(entry)
     for title, group in groups.items():
-        # What a variant of a sweep has of its own, where there is one.
-        columns = [column for column in available if column != _VARIED or any(map(_varied, group))]
-        rows = table(title, columns, right=_FIGURES)
-        for entry in group:
-            cells = _list_cells(entry)
-            rows.add_row(*(cells[column] for column in columns))
-        output.show(rows)
+        rows = [_list_cells(entry) for entry in group]
+        output.show(fitted(output, partial(table, title, right=_FIGURES), rows, _LEFT_OUT))
     if any(entry.summary()["flags"] for entry in entries):
         output.info("! has warnings; odum results show RUN_ID prints them")
 
 
-_VARIED = "varied"
 _FIGURES = ("orders", "fills", "PnL", "return", "drawdown")
-_LIST_COLUMNS = ("run id", "day", _VARIED, *_FIGURES, "")
-_WIDE_ONLY = (_VARIED, "orders", "fills", "drawdown")
+_LEFT_OUT = (
+    "fills",
+    "orders",
+    "tags",
+    "drawdown",
+    "overrides",
+    "return",
+    "algorithm",
+    "time range",
+    "PnL",
+)
+"""Columns that a narrow terminal does not show, the least important one first."""
 
 
 def _list_cells(entry: "ResultEntry") -> dict[str, str]:
-    summary = entry.summary()
+    from odum_assets.config.variants import label_of
+    from odum_assets.results.listing import algorithm, overrides, time_range
+
+    summary, metadata = entry.summary(), entry.metadata()
     pnl, share = summary["pnl"], summary["returns"]["total_return_pct"]
+    worked, differing = algorithm(metadata), overrides(metadata)
+    # It has a column of its own.
+    differing.pop("exec_algorithm", None)
     return {
         "run id": entry.run_id,
-        "day": entry.partition,
-        _VARIED: escaped(_varied(entry)),
+        "time range": time_range(entry.document),
+        "algorithm": "" if worked == "NORMAL" else worked,
+        "overrides": escaped(label_of(differing)),
         "orders": count(summary["orders"]),
         "fills": count(summary["fills"]),
         "PnL": colored(amount(pnl, sign=True), pnl),
         "return": colored(percent(share), share),
         "drawdown": percent(summary["drawdown"]["max_drawdown_pct"], sign=False),
+        "tags": escaped(", ".join(entry.annotations().tags)),
         "": "[yellow]![/]" if summary["flags"] else "",
     }
 
@@ -119,20 +143,26 @@ def show_short(output: Output, entry: "ResultEntry") -> None:
             ("run id", f"[bold]{entry.run_id}[/]"),
             ("window", f"{document['start']} to {document['end']}"),
             ("orders, fills", f"{count(summary['orders'])}, {count(summary['fills'])}"),
-            ("PnL", colored(amount(pnl, currency, sign=True), pnl)),
+            ("PnL", f"{colored(amount(pnl, currency, sign=True), pnl)}{_open_text(summary)}"),
             ("", _parts_text(parts)),
-            ("return", f"{percent(share)}{' with unrealized' if parts['unrealized'] else ''}"),
+            *_closing_rows(summary),
+            ("return", f"{percent(share)}{' with the open position' if _is_open(summary) else ''}"),
             ("final balance", amount(account["final_balance"], currency)),
             ("max drawdown", _drawdown_text(summary)),
             ("digest", entry.digest[:16]),
         ],
     )
     show_flags(output, entry)
+    show_log(output, entry)
+    show_notes(output, entry)
     show_files(output, entry)
 
 
 def show_full(output: Output, entry: "ResultEntry") -> None:
     """Print everything about a result, what a reader must know first."""
+    from odum_assets.cli.failed_runs import annotation_rows
+    from odum_assets.results.listing import overrides_text
+
     summary, document, metadata = entry.summary(), entry.document, entry.metadata()
     output.show(f"[bold]{entry.run_id}[/]")
     show_flags(output, entry)
@@ -145,16 +175,20 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
             ("window", f"{document['start']} to {document['end']}"),
             ("mode", f"{entry.mode}, market from {metadata['snapshot_mode']}"),
             ("execution", metadata["exec_algorithm"]["type"]),
-            ("made", entry.created_at),
+            ("overrides", escaped(overrides_text(metadata)) or "none"),
+            ("ended", entry.created_at),
             ("digest", entry.digest),
             ("config hash", metadata["config_hash"]),
             *_version_rows(summary),
             *_sweep_rows(entry),
+            *annotation_rows(entry.annotations().as_json()),
         ],
     )
     for title, pairs in _sections(summary):
         output.facts(title, pairs)
     show_simulated(output, summary["simulated"])
+    show_log(output, entry)
+    show_notes(output, entry)
     show_files(output, entry)
 
 
@@ -183,15 +217,6 @@ def _sweep_rows(entry: "ResultEntry") -> list[tuple[str, str]]:
     return [("sweep", variant), ("varied", escaped(label_of(sweep["varied"])))]
 
 
-def _varied(entry: "ResultEntry") -> str:
-    from odum_assets.config.variants import label_of, short_names
-
-    if entry.sweep is None:
-        return ""
-    varied = entry.sweep["varied"]
-    return label_of(dict(zip(short_names(list(varied)), varied.values(), strict=True)))
-
-
 def show_flags(output: Output, entry: "ResultEntry") -> None:
     """Print what a reader must know."""
     from rich.table import Table
@@ -203,6 +228,27 @@ def show_flags(output: Output, entry: "ResultEntry") -> None:
     for flag in flags:
         lines.add_row("  [yellow]![/]", f"[yellow]{escaped(flag)}[/]")
     output.show(lines)
+
+
+def show_log(output: Output, entry: "ResultEntry") -> None:
+    """Print the last lines that the strategy printed."""
+    from odum_assets.results.logs import last_lines, read_log
+    from odum_assets.results.store import ResultStore
+
+    lines = read_log(ResultStore(entry.stored.root), entry.run_id).splitlines()
+    shown = last_lines("\n".join(lines))
+    if not shown:
+        return
+    rest = f", last {len(shown)} of {len(lines):,} lines" if len(lines) > len(shown) else ""
+    output.show(f"[bold]Output[/]{rest}")
+    output.lines(f"  {line}" for line in shown)
+
+
+def show_notes(output: Output, entry: "ResultEntry") -> None:
+    """Print what the configuration leaves open or spells as the earlier system did."""
+    notes = [note.partition(": ") for note in entry.metadata().get("config_notes") or ()]
+    if notes:
+        output.facts("Configuration", [(escaped(key), escaped(text)) for key, _, text in notes])
 
 
 def show_files(output: Output, entry: "ResultEntry") -> None:
@@ -238,19 +284,25 @@ def _sections(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
         ("Orders", _order_rows(summary)),
         ("Round trips", _trade_rows(summary["trades"], currency)),
         ("Risk", _risk_rows(summary)),
-        ("Position at the end", _position_rows(summary["position"], currency)),
+        ("Position at the end", _position_rows(summary, currency)),
     ]
 
 
 def _pnl_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
     account, parts = summary["account"], summary["pnl_breakdown"]
-    names = ("realized", "commissions", "funding", "net", "unrealized")
-    rows = [(name, amount(parts[name], currency, sign=name != "commissions")) for name in names]
+    # As everywhere: PnL is what the program's files call `pnl` and its part `net`.
+    names = {"realized": "realized", "commissions": "commissions", "funding": "funding"}
+    names |= {"PnL": "net", "unrealized": "unrealized"}
+    rows = [
+        (label, amount(parts[name], currency, sign=name != "commissions"))
+        for label, name in names.items()
+    ]
     rows += [
         (name.replace("_", " "), amount(account[name], currency))
         for name in ("starting_balance", "final_balance", "balance_change", "final_equity")
     ]
-    rows.append(("return", percent(summary["returns"]["total_return_pct"])))
+    text = " with the open position" if _is_open(summary) else ""
+    rows.append(("return", f"{percent(summary['returns']['total_return_pct'])}{text}"))
     valuation = summary["valuation"]
     if valuation is not None:
         text = amount(valuation["pnl"], valuation["currency"], sign=True)
@@ -263,8 +315,8 @@ def _order_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("orders", count(summary["orders"])),
         ("fills", count(summary["fills"])),
-        ("bought", f"{count(stats['buy_orders'])} orders, {quantity(stats['buy_quantity'])}"),
-        ("sold", f"{count(stats['sell_orders'])} orders, {quantity(stats['sell_quantity'])}"),
+        ("bought", f"{quantity(stats['buy_quantity'])}, {count(stats['buy_orders'])} buy orders"),
+        ("sold", f"{quantity(stats['sell_quantity'])}, {count(stats['sell_orders'])} sell orders"),
     ]
     rows += [(name, count(number_)) for name, number_ in summary["orders_by_status"].items()]
     rows += [(f"refused: {why}", count(times)) for why, times in _refusals(summary)]
@@ -295,8 +347,6 @@ def _trade_rows(trades: dict[str, Any], currency: str) -> list[tuple[str, str]]:
 
 
 def _risk_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    from odum_assets.cli.rendering import plural
-
     ratios, returns = summary["ratios"], summary["returns"]
     drawdown, currency = summary["drawdown"], summary["account"]["currency"]
     interval = ratios["equity_interval_secs"]
@@ -328,10 +378,38 @@ def _growth_text(summary: dict[str, Any]) -> str:
     return percent(growth)
 
 
-def _position_rows(position: dict[str, Any], currency: str) -> list[tuple[str, str]]:
-    if position["side"] == "FLAT":
-        return [("position", "none")]
+def _is_open(summary: dict[str, Any]) -> bool:
+    position = summary["position"]
+    return bool(position["quantity"] or position.get("open_positions"))
+
+
+def _open_text(summary: dict[str, Any]) -> str:
+    """Say that PnL leaves out an open position, where there is one."""
+    return " without the open position" if _is_open(summary) else ", no position is open"
+
+
+def _closing_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say how positions were closed, where there was something to close."""
+    closing = summary.get("closing") or {}
+    parts = []
+    if closing.get("orders"):
+        took = closing["seconds"]
+        lasted = f" in {duration(took)}" if took else ""
+        orders = plural(closing["orders"], "order")
+        parts.append(f"{quantity(closing['quantity'])} by {orders}{lasted}")
+    if closing.get("simulated_quantity"):
+        rest = quantity(closing["simulated_quantity"])
+        parts.append(f"{rest} at the last trade's price (simulated)")
+    return [("closed", ", ".join(parts))] if parts else []
+
+
+def _position_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    position = summary["position"]
+    rows = _closing_rows(summary)
+    if not _is_open(summary):
+        return [*rows, ("position", "none")]
     return [
+        *rows,
         ("position", f"{position['side']} {quantity(abs(position['quantity']))}"),
         ("entry price", price(position["entry_price"])),
         ("last price", price(position["current_price"])),

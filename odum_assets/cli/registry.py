@@ -9,6 +9,7 @@ from odum_assets.cli.options import JsonOption
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.registry.register import RebuildReport
+    from odum_assets.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, help="The run registry, an index of the results: rebuild, check."
@@ -35,9 +36,8 @@ def upgrade(as_json: JsonOption = False) -> None:
     )
     from odum_assets.registry.register import upgrade_registry
     from odum_assets.registry.repair import find_damage, remedy
-    from odum_assets.settings import load_settings
 
-    output, settings = Output(as_json), load_settings()
+    output, settings = Output(as_json), _settings()
     url = registry_url(settings)
     if url.drivername == "sqlite":
         settings.results_path.mkdir(parents=True, exist_ok=True)
@@ -70,9 +70,8 @@ def rebuild(as_json: JsonOption = False) -> None:
     """
     from odum_assets.cli.rendering import Output
     from odum_assets.registry.repair import rebuild_registry
-    from odum_assets.settings import load_settings
 
-    output, settings = Output(as_json), load_settings()
+    output, settings = Output(as_json), _settings()
     with output.waiting("Reading the results"):
         done = rebuild_registry(settings)
     output.data(_as_json(done))
@@ -90,10 +89,9 @@ def check(as_json: JsonOption = False) -> None:
     """
     from odum_assets.cli.rendering import Output, display_path, escaped
     from odum_assets.registry.checking import check_registry
-    from odum_assets.settings import load_settings
 
     output = Output(as_json)
-    report = check_registry(load_settings())
+    report = check_registry(_settings())
     output.data(
         {
             "registry": report.registry,
@@ -117,6 +115,17 @@ def check(as_json: JsonOption = False) -> None:
         output.warn(text)
     if report.problems:
         raise typer.Exit(1)
+
+
+def _settings() -> "Settings":
+    """Return the settings; a folder with neither results nor configurations is the wrong one."""
+    from odum_assets.cli.selection import require_project
+    from odum_assets.settings import load_settings
+
+    settings = load_settings()
+    if settings.database_url is None and not settings.results_path.is_dir():
+        require_project(settings)
+    return settings
 
 
 def _tell(output: "Output", done: "RebuildReport") -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "n/a"
 _PIPE_WIDTH = 120
-_WIDE = 100
-_WHOLE = frozenset({"run id", "day"})
+_UNFOLDED = 1_000
+_WHOLE = frozenset({"run id", "day", "time range"})
 _CENTS = frozenset({"USDT", "USDC", "USD", "EUR", "BUSD"})
 
 
@@ -37,19 +37,27 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
+        self.is_shared = False
+        """Whether another process writes to the terminal, too."""
         self.err = _console(sys.stderr)
         self.out = _console(sys.stdout)
 
     @property
     def is_live(self) -> bool:
         """Return whether a progress display makes sense."""
-        return self.err.is_terminal and not self.as_json
+        return self.err.is_terminal and not self.as_json and not self.is_shared
 
     def show(self, *parts: object) -> None:
         """Print tables, panels or lines on stdout, unless it is for a program."""
         if not self.as_json:
             for part in parts:
                 self.out.print(part, highlight=False)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines of a text as they are, none cut or wrapped."""
+        if not self.as_json:
+            for text in texts:
+                self.out.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def facts(self, title: str | None, rows: Iterable[tuple[str, str]]) -> None:
         """Print names and values, one per line; values may hold markup and are never cut."""
@@ -61,11 +69,6 @@ class Output:
         width = max((len(name) for name, _ in pairs), default=0)
         for name, value in pairs:
             self.out.print(f"  [dim]{name:<{width}}[/]  {value}", soft_wrap=True)
-
-    @property
-    def is_wide(self) -> bool:
-        """Return whether the terminal is wide enough for all columns of a list."""
-        return self.out.width >= _WIDE
 
     def info(self, text: str) -> None:
         """Print a remark on stderr, unless stdout is for a program."""
@@ -248,12 +251,58 @@ def table(title: str | None, columns: Sequence[str], *, right: Iterable[str] = (
     return new
 
 
+def fitted(
+    output: Output,
+    make: Callable[[list[str]], "Table"],
+    rows: Sequence[Mapping[str, str]],
+    left_out: Sequence[str],
+) -> "Table":
+    """Return a table with as many columns as the terminal is wide enough for.
+
+    Parameters
+    ----------
+    output : Output
+        Where it is shown.
+    make : callable
+        Returns an empty table with these columns.
+    rows : sequence of mapping
+        Cells by column, one row at least; the first one's order counts.
+    left_out : sequence of str
+        Columns that a narrow terminal does not show, the least important one first; ``--json`` has
+        all.
+    """
+    # What no row has is no column.
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+
+    def filled(names: list[str]) -> "Table":
+        rich_table = make(names)
+        for row in rows:
+            rich_table.add_row(*(row[name] for name in names))
+        return rich_table
+
+    fitting = filled([name for name in columns if name not in left_out])
+    kept = {*columns} - {*left_out}
+    for name in reversed(left_out):
+        wider = filled([each for each in columns if each in kept or each == name])
+        if name in columns and width_of(output, wider) <= output.out.width:
+            kept.add(name)
+            fitting = wider
+    return fitting
+
+
+def width_of(output: Output, rich_table: "Table") -> int:
+    """Return how many characters a table needs so that nothing of it is folded."""
+    # Unfolded: left to itself, Rich would cut figures.
+    wide = output.out.options.update(max_width=_UNFOLDED)
+    return output.out.measure(rich_table, options=wide).maximum
+
+
 def _console(stream: Any) -> "Console":  # noqa: ANN401 - a text stream
     from rich.console import Console
 
     # Width of a pipe: for a person who reads it later, not the 80 columns of no terminal.
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(file=stream, width=wide, highlight=False)
+    return Console(file=stream, width=wide, highlight=False, emoji=False)
 
 
 def _plain(value: object) -> object:

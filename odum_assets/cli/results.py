@@ -1,25 +1,23 @@
-"""``odum results``: list, show, compare and verify stored results."""
+"""``odum results``: list, show, compare, verify, tag and delete stored results."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from odum_assets.cli import result_changes
+from odum_assets.cli.failed_runs import list_failed, show_failed
 from odum_assets.cli.options import JsonOption
+from odum_assets.cli.result_changes import RunReference
 
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.results.compare import Comparison, ComparisonRow
     from odum_assets.results.store import ResultEntry, ResultStore
 
-app = typer.Typer(no_args_is_help=True, help="Stored results: list, show, compare, verify.")
-
-RunArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN_ID", help="Id of a result; odum results list shows them.", show_default=False
-    ),
-]
+app = typer.Typer(
+    no_args_is_help=True, help="Stored results: list, show, compare, verify, tag, delete."
+)
 
 
 class Order(StrEnum):
@@ -44,6 +42,10 @@ def list_results(
     sweep: Annotated[
         str | None, typer.Option(metavar="SWEEP_ID", help="Only variants of this sweep.")
     ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Only with this tag.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List the runs that left no result, and why.")
+    ] = False,
     sort: Annotated[
         Order,
         typer.Option(
@@ -61,12 +63,17 @@ def list_results(
     [dim]Examples:[/]
       odum results list --sort pnl --limit 10
       odum results list --config binance_futures_btcusdt_l2_trades_config --json
+      odum results list --failed
     """
     from odum_assets.cli.outcome import record, show_list
     from odum_assets.cli.rendering import Output, display_path
+    from odum_assets.cli.selection import open_store
 
-    output, store = Output(as_json), _store()
+    output, store = Output(as_json), open_store()
     name = None if config is None else config.rsplit("/", 1)[-1].removesuffix(".json")
+    if failed:
+        list_failed(output, store, name, limit)
+        return
     stored, problems = _listed(store)
     entries = [
         entry
@@ -74,6 +81,7 @@ def list_results(
         if name in (None, entry.config_name)
         and partition in (None, entry.partition)
         and (sweep is None or (entry.sweep is not None and entry.sweep["id"] == sweep))
+        and (tag is None or tag in entry.annotations().tags)
     ]
     if name is not None and not entries:
         _refuse_unknown(name, stored)
@@ -148,18 +156,59 @@ def _sorted(entries: list["ResultEntry"], order: Order) -> list["ResultEntry"]:
 
 
 @app.command()
-def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
-    """Show one result: warnings, figures, what was simulated, files.
+def show(run_id: RunReference, as_json: JsonOption = False) -> None:
+    """Show one run: warnings, figures, what was simulated, files; or why it left no result.
 
-    [dim]Example:[/]
+    [dim]Examples:[/]
       odum results show BNF_BTC_20240718_00000000_99a518_4fe81e
+      odum results show 4fe81e
+      odum results show last
     """
     from odum_assets.cli.outcome import files, show_full
     from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import choose_run, open_store
 
-    output, entry = Output(as_json), _entry(run_id)
-    output.data({**entry.document, "files": files(entry)})
+    output, store = Output(as_json), open_store()
+    name = choose_run(store, run_id, failed=True)
+    if not store.fast_path(name).is_file():
+        show_failed(output, store, name)
+        return
+    entry = store.entry(name)
+    annotations = entry.annotations().as_json()
+    output.data({**entry.document, "annotations": annotations, "files": files(entry)})
     show_full(output, entry)
+
+
+app.command()(result_changes.tag)
+app.command()(result_changes.note)
+app.command()(result_changes.delete)
+
+
+@app.command()
+def log(
+    run_id: RunReference,
+    lines: Annotated[
+        int | None, typer.Option(min=1, help="Only the last ones; all by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the strategy of a run printed and logged; failed runs have it, too.
+
+    [dim]Example:[/]
+      odum results log last --lines 50
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import choose_run, open_store
+    from odum_assets.results.logs import last_lines, read_log
+
+    output, store = Output(as_json), open_store()
+    name = choose_run(store, run_id, failed=True)
+    text = read_log(store, name)
+    shown = last_lines(text, len(text) if lines is None else lines)
+    output.data({"run_id": name, "log": shown})
+    output.lines(shown)
+    if not shown:
+        output.info(f"{name} printed nothing")
 
 
 @app.command()
@@ -167,7 +216,9 @@ def compare(
     run_ids: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN_ID RUN_ID...", help="Ids of two results or more.", show_default=False
+            metavar="RUN_ID RUN_ID...",
+            help="Two results or more: ids, their first or last characters, or 'last'.",
+            show_default=False,
         ),
     ],
     as_json: JsonOption = False,
@@ -238,7 +289,23 @@ def _show_comparison(
         output.show("[green]Equal in every order, fill, position and balance.[/]")
 
 
+_LABELS = {
+    "pnl": "PnL",
+    "returns.total_return_pct": "return, %",
+    "returns.cagr_pct": "CAGR, %",
+    "trades.total_trades": "round trips",
+    "drawdown.max_drawdown_amount": "max drawdown, amount",
+    "drawdown.max_drawdown_duration_secs": "longest drawdown, s",
+    "ratios.sharpe": "Sharpe",
+    "ratios.sortino": "Sortino",
+    "ratios.calmar": "Calmar",
+}
+"""Figures whose names are not the last part of their path; as `show` calls them."""
+
+
 def _label(name: str) -> str:
+    if name in _LABELS:
+        return _LABELS[name]
     return name.rpartition(".")[2].replace("_pct", ", %").replace("_", " ")
 
 
@@ -263,7 +330,7 @@ def _setting(name: str, value: object) -> str:
 
 
 @app.command()
-def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
+def verify(run_id: RunReference, as_json: JsonOption = False) -> None:
     """Run a result again from its record and compare digests; nothing is stored.
 
     The exit code is 1 when they differ.
@@ -277,7 +344,7 @@ def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
     from odum_assets.settings import load_settings
 
     output, entry = Output(as_json), _entry(run_id)
-    with Display(output, f"Running {run_id} again") as display:
+    with Display(output, f"Running {entry.run_id} again") as display:
         verification = verify_result(entry.run_id, load_settings(), display.progress)
     output.data(
         {
@@ -290,7 +357,7 @@ def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
     )
     verdict = "[green]equal[/]" if verification.equal else "[bold red]different[/]"
     output.facts(
-        f"{run_id}: {verdict}",
+        f"{entry.run_id}: {verdict}",
         [("stored digest", verification.expected), ("digest now", verification.found)],
     )
     for name in verification.changed_inputs:
@@ -299,21 +366,8 @@ def verify(run_id: RunArgument, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _store() -> "ResultStore":
-    from odum_assets.results.store import ResultStore
-    from odum_assets.settings import load_settings
-
-    return ResultStore(load_settings().results_path)
-
-
 def _entry(run_id: str) -> "ResultEntry":
-    from odum_assets.cli.errors import UsageError
-    from odum_assets.results.store import ResultError
+    from odum_assets.cli.selection import choose_run, open_store
 
-    store, known = _store(), False
-    try:
-        known = store.fast_path(run_id).is_file()
-        return store.entry(run_id)
-    except ResultError as error:
-        # A run that is not there was typed wrong; one that cannot be read is damaged.
-        raise error if known else UsageError(str(error)) from None
+    store = open_store()
+    return store.entry(choose_run(store, run_id))

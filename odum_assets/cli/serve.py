@@ -5,15 +5,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from odum_assets.cli.servers import LogLevel
+
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the service.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, envvar="API_PORT", help="Port of the service.")
+    ] = 8000,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than loopback need ODUM_API_TOKEN.")
+        str,
+        typer.Option(
+            envvar="API_HOST",
+            help="Address to listen on; others than loopback need ODUM_API_TOKEN.",
+        ),
     ] = "127.0.0.1",
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            envvar="LOG_LEVEL",
+            case_sensitive=False,
+            help="What is logged. info: every request. debug: also every statement of the "
+            "registry's database.",
+        ),
+    ] = LogLevel.WARNING,
     dagster: Annotated[
         bool | None,
         typer.Option(
@@ -37,6 +54,7 @@ def serve(
     from odum_assets.api.options import DAGSTER_PREFIX, load_options
     from odum_assets.cli.dagster_process import DagsterProcess
     from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import require_project
     from odum_assets.cli.servers import host_and_port, listen, on_stop, require_token, serve_with
     from odum_assets.settings import load_settings
 
@@ -45,6 +63,8 @@ def serve(
     if dagster_port is not None:
         output.info("--dagster-port has no effect: Dagster listens on no port of its own")
     starts = dagster if dagster is not None else not os.environ.get("ODUM_DAGSTER_URL")
+    if starts:
+        require_project(settings)
     own_url = f"http://{host_and_port(host, port)}{DAGSTER_PREFIX}"
     with listen(host, port) as listening:
         url, is_new = _dagster_of(own_url, output) if starts else (options.dagster_url, False)
@@ -58,17 +78,31 @@ def serve(
         if options.token is None:
             output.info("ODUM_API_TOKEN is not set: loopback only, no token required")
         app = build_app(settings, options.model_copy(update={"dagster_url": url}))
-        server = uvicorn.Server(server_config(app, options))
+        server = uvicorn.Server(server_config(app, options, _logging(log_level)))
 
         def stop() -> None:
             server.should_exit = True
 
         with on_stop(stop):
             if is_new:
-                with DagsterProcess(own_url, log_level="warning") as process:
+                with DagsterProcess(own_url, log_level=log_level.value) as process:
                     serve_with(server, listening, process)
             else:
                 server.run([listening])
+
+
+def _logging(level: LogLevel) -> str:
+    """Set what the service logs, and return what its web server logs."""
+    import logging
+
+    if level is LogLevel.WARNING:
+        return "error"
+    logging.basicConfig(
+        level=level.value.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if level is LogLevel.DEBUG:
+        logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
+    return level.value
 
 
 def _dagster_of(own_url: str, output: "Output") -> tuple[str, bool]:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from odum_assets.cli.errors import UsageError, WorkError
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
     from odum_assets.api.options import ServiceOptions
     from odum_assets.cli.dagster_process import DagsterProcess
+
+
+class LogLevel(StrEnum):
+    """What of a log is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
 
 
 def listen(host: str, port: int, option: str = "--port") -> socket.socket:

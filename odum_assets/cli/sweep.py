@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from odum_assets.cli.options import (
+    ClosingOption,
     ConfigArgument,
     EndOption,
     FastOption,
@@ -84,6 +85,7 @@ def sweep(
     start: StartOption = None,
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
+    closing: ClosingOption = None,
     slots: Annotated[
         int, typer.Option(min=1, max=64, help="Variants that run at the same time.")
     ] = 2,
@@ -123,6 +125,7 @@ def sweep(
         mode=mode,
         snapshot_mode=snapshot_mode,
         close_positions=not no_close_positions,
+        closing=closing,
         start=start,
         end=end,
     )
@@ -231,15 +234,7 @@ def _show(
     flagged = {
         row.run_id for row in rows if row.run_id and store.entry(row.run_id).summary()["flags"]
     }
-    rich_table = _table(f"{title} ({metadata['currency']})", rows, flagged, list(rows[0].figures))
-    for count in range(1, len(_LEFT_OUT) + 1):
-        # Unfolded: left to itself, Rich would cut figures.
-        wide = output.out.options.update(max_width=1_000)
-        if output.out.measure(rich_table, options=wide).maximum <= output.out.width:
-            break
-        left = [name for name in rows[0].figures if name not in _LEFT_OUT[:count]]
-        rich_table = _table(rich_table.title, rows, flagged, left)
-    output.show(rich_table)
+    output.show(_fitting(output, f"{title} ({metadata['currency']})", rows, flagged))
     for row in rows:
         if row.error:
             output.show(f"[red]variant {row.variant} failed: {escaped(row.error)}[/]")
@@ -248,27 +243,57 @@ def _show(
         output.info("! has warnings; odum results show RUN_ID prints them")
 
 
-def _table(title: Any, rows: list[_Row], flagged: set[str], names: list[str]) -> "Table":  # noqa: ANN401
-    from odum_assets.cli.rendering import escaped, table
+def _fitting(output: "Output", title: str, rows: list[_Row], flagged: set[str]) -> "Table":
+    """Return the table of the variants with as many columns as fit.
+
+    Where the figures leave no space for run ids, their ends are shown: commands take these, too.
+    """
+    from odum_assets.cli.rendering import fitted, table, width_of
     from odum_assets.config.variants import short_names
 
     paths = list(dict.fromkeys(path for row in rows for path in row.varied))
-    heads = ["#", *short_names(paths), *map(_head, names), "run id", ""]
-    rich_table = table(title, heads, right=["#", *map(_head, names)])
-    for head, path, column in zip(heads[1:], paths, rich_table.columns[1:], strict=False):
-        longest = max(len(row.varied.get(path, "")) for row in rows)
-        column.min_width = column.max_width = min(max(len(head), longest), _WIDEST)
-    for row in rows:
-        varied = [escaped(row.varied.get(path, "")) for path in paths]
-        cells = ["" if row.error else _cell(name, row.figures[name]) for name in names]
-        end = "[red]failed[/]" if row.error else row.run_id
-        mark = "[yellow]![/]" if row.run_id in flagged else ""
-        rich_table.add_row(str(row.variant), *varied, *cells, end, mark)
-    return rich_table
+    heads = dict(zip(paths, short_names(paths), strict=True))
+    widths = {
+        head: min(max(len(head), *(len(row.varied.get(path, "")) for row in rows)), _WIDEST)
+        for path, head in heads.items()
+    }
+    right = ["#", *map(_head, rows[0].figures)]
+
+    def make(columns: list[str]) -> "Table":
+        made = table(title, columns, right=right)
+        for name, column in zip(columns, made.columns, strict=True):
+            if name in widths:
+                column.min_width = column.max_width = widths[name]
+        return made
+
+    def table_of(id_head: str, digits: int) -> "Table":
+        cells = [_cells(row, heads, flagged, id_head, digits) for row in rows]
+        return fitted(output, make, cells, [_head(name) for name in _LEFT_OUT])
+
+    whole = table_of("run id", 0)
+    return whole if width_of(output, whole) <= output.out.width else table_of("id ends with", 6)
+
+
+def _cells(
+    row: _Row, heads: dict[str, str], flagged: set[str], id_head: str, digits: int
+) -> dict[str, str]:
+    """Return the cells of a variant, of its run id only the last digits (0: all)."""
+    from odum_assets.cli.rendering import escaped
+
+    return {
+        "#": str(row.variant),
+        **{head: escaped(row.varied.get(path, "")) for path, head in heads.items()},
+        **{
+            _head(name): "" if row.error else _cell(name, value)
+            for name, value in row.figures.items()
+        },
+        id_head: "[red]failed[/]" if row.error else row.run_id[-digits:],
+        "": "[yellow]![/]" if row.run_id in flagged else "",
+    }
 
 
 def _head(name: str) -> str:
-    return {"net_pnl": "net PnL", "sharpe": "Sharpe"}.get(name, name.replace("_", " "))
+    return {"net_pnl": "PnL", "sharpe": "Sharpe"}.get(name, name.replace("_", " "))
 
 
 def _cell(name: str, value: float | None) -> str:

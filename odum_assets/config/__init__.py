@@ -4,8 +4,8 @@ What belongs here: everything that reads or checks a ``configs/*.json``, and the
 raw paths that follow from it. What does not: reading data, running anything, Nautilus or Dagster.
 
 Imports run one way: ``value_types`` and ``problems`` -> ``raw_paths`` -> ``sections`` -> ``rules``
-and ``bar_rules`` -> ``model`` and ``bars_model`` -> ``hashing`` -> ``loading`` -> ``agreement`` ->
-``folder`` and ``resolve``.
+and ``bar_rules`` -> ``model`` and ``bars_model`` -> ``hashing`` -> ``earlier_spellings`` ->
+``loading`` -> ``agreement`` -> ``folder`` and ``resolve``.
 """
 
 from odum_assets.config.bars_model import BarsConfig

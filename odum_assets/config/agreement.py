@@ -4,8 +4,8 @@ Configurations of one instrument share its raw files and catalog, so they must s
 them.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
+from itertools import combinations
 from operator import attrgetter
 
 from odum_assets.config.bars_model import BarsConfig
@@ -13,9 +13,7 @@ from odum_assets.config.hashing import canonical_json
 from odum_assets.config.loading import LoadedConfig
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.instruments.specs import InstrumentSpec
-
-type _Item = tuple[LoadedConfig, InstrumentKey]
-"""An instrument of a configuration."""
+from odum_assets.settings import CONFIG_VARIABLES, Settings
 
 _DATA_TYPES = ("trades", "book_snapshot_5", "derivative_ticker")
 _STORED_AS = (attrgetter("slug"), attrgetter("nautilus_id"))
@@ -23,7 +21,18 @@ _STORED_AS = (attrgetter("slug"), attrgetter("nautilus_id"))
 _VARIABLES = ("DATA_CATALOG_PATH", "UNIFIED_CLOUD_LOCAL_PATH")
 
 
-def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
+def overridden(settings: Settings) -> frozenset[str]:
+    """Return the keys that say nothing, since the process environment takes precedence."""
+    keys = {
+        f"environment.{name}"
+        for name in _VARIABLES
+        if CONFIG_VARIABLES[name][0] in settings.model_fields_set
+    }
+    is_catalog_given = "environment.DATA_CATALOG_PATH" in keys
+    return frozenset({*keys, "data_catalog.parquet_root"} if is_catalog_given else keys)
+
+
+def conflicts(first: LoadedConfig, second: LoadedConfig, unused: Collection[str] = ()) -> list[str]:
     """Return what two configurations say differently about one instrument, a line each.
 
     Parameters
@@ -32,6 +41,8 @@ def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
         The one to agree with.
     second : LoadedConfig
         The one that the lines are about.
+    unused : collection of str
+        Keys that say nothing, from `overridden`.
     """
     lines = []
     for key in second.keys:
@@ -43,23 +54,54 @@ def conflicts(first: LoadedConfig, second: LoadedConfig) -> list[str]:
             f"{second.path}: {name}: found {value}, but {first.path} has {expected[name]} for the "
             f"same instrument {key}; they share its data, so make them agree"
             for name, value in _shared_values(second, key).items()
-            if value is not None and expected.get(name) not in (None, value)
+            if name not in unused and value is not None and expected.get(name) not in (None, value)
         ]
     return lines
 
 
-def contradicting(configs: list[LoadedConfig]) -> set[str]:
-    """Return the names of the configurations that have no majority for what they say."""
-    names: set[str] = set()
-    of_instruments = [(config, key) for config in configs for key in config.keys]
-    for stored_as in _STORED_AS:
-        for group in _groups(of_instruments, stored_as):
-            names |= _minority({config.name: key for config, key in group})
-    for group in _groups(of_instruments, lambda key: key):
-        values = {config.name: _shared_values(config, key) for config, key in group}
-        for name in sorted(set().union(*values.values())):
-            names |= _minority({config: shared.get(name) for config, shared in values.items()})
-    return names
+def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ()) -> set[str]:
+    """Return the names of the configurations to leave out, so that the others agree.
+
+    Those that contradict the fewest stay; of equally many, the first.
+
+    Parameters
+    ----------
+    configs : iterable of LoadedConfig
+        In the order in which they count.
+    unused : collection of str
+        Keys that say nothing, from `overridden`.
+    """
+    # Those that say the same are compared once: there may be hundreds of one instrument.
+    alike: dict[object, list[LoadedConfig]] = {}
+    for config in configs:
+        alike.setdefault(_said(config, unused), []).append(config)
+    groups = list(alike.values())
+    names = [
+        {stored_as(key) for stored_as in _STORED_AS for key in group[0].keys} for group in groups
+    ]
+    clashes: dict[int, set[int]] = {index: set() for index in range(len(groups))}
+    for first, second in combinations(clashes, 2):
+        share = names[first] & names[second]
+        if share and conflicts(groups[first][0], groups[second][0], unused):
+            clashes[first].add(second)
+            clashes[second].add(first)
+
+    def contradicted(index: int) -> int:
+        return sum(len(groups[other]) for other in clashes[index])
+
+    kept: set[int] = set()
+    for index in sorted(clashes, key=contradicted):
+        if not clashes[index] & kept:
+            kept.add(index)
+    return {config.name for index in clashes.keys() - kept for config in groups[index]}
+
+
+def _said(config: LoadedConfig, unused: Collection[str]) -> object:
+    """Return what a configuration says of its instruments, to be compared and hashed."""
+    return tuple(
+        (key, tuple(item for item in _shared_values(config, key).items() if item[0] not in unused))
+        for key in config.keys
+    )
 
 
 def _name_clashes(first: LoadedConfig, second: LoadedConfig, key: InstrumentKey) -> list[str]:
@@ -86,7 +128,10 @@ def _shared_values(loaded: LoadedConfig, key: InstrumentKey) -> dict[str, object
         "instrument.margin_maint": spec.margin_maint,
         **(_shared_by_bars(loaded.bars, spec) if loaded.bars else {}),
         **{f"data_catalog.{kind}_path": config.template(kind, key) for kind in _DATA_TYPES},
-        "data_catalog.parquet_root": config.data_catalog.parquet_root or "nothing",
+        # What environment says takes precedence over it.
+        "data_catalog.parquet_root": None
+        if "DATA_CATALOG_PATH" in variables
+        else config.data_catalog.parquet_root or "nothing",
         **{f"environment.{name}": variables.get(name, "nothing") for name in _VARIABLES},
     }
 
@@ -103,21 +148,3 @@ def _shared_by_bars(config: BarsConfig, spec: InstrumentSpec) -> dict[str, objec
         # A daily bar closes when its session does; others close by themselves.
         f"session of {step}": session if config.bars.is_daily else None,
     }
-
-
-def _groups(items: Iterable[_Item], common: Callable[[InstrumentKey], object]) -> list[list[_Item]]:
-    groups: dict[object, list[_Item]] = {}
-    for config, key in items:
-        groups.setdefault(common(key), []).append((config, key))
-    return list(groups.values())
-
-
-def _minority(values: dict[str, object]) -> set[str]:
-    """Return the names whose value is not that of more than half of those that have any."""
-    named = {name: value for name, value in values.items() if value is not None}
-    counts = Counter(named.values())
-    if len(counts) < 2:
-        return set()
-    most_common, count = counts.most_common(1)[0]
-    is_majority = 2 * count > len(named)
-    return {name for name, value in named.items() if not is_majority or value != most_common}

@@ -5,12 +5,13 @@ not: rules within a file (``loading``) and between files (``agreement``), where 
 (``resolve``).
 """
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from odum_assets.config.agreement import conflicts, contradicting
+from odum_assets.config.agreement import conflicts, contradicting, overridden
 from odum_assets.config.loading import LoadedConfig, load_config
 from odum_assets.config.problems import printable
 from odum_assets.config.resolve import require_local
@@ -62,8 +63,8 @@ def read_folder(settings: Settings) -> ConfigFolder:
 
     A file that is damaged, or that reads from where nothing can be read, is refused alone.
     Configurations of one instrument share its data. Where they contradict each other, those that
-    say what more than half of them say stay; without such a majority, all of that instrument are
-    refused, whatever their names. Other instruments are not concerned.
+    contradict the fewest stay; of equally many, the file that was changed longest ago. The others
+    are refused.
 
     Parameters
     ----------
@@ -85,10 +86,11 @@ def read_folder(settings: Settings) -> ConfigFolder:
             refused.append(RefusedConfig(file.stem, file, tuple(str(error).splitlines())))
         else:
             usable.append(loaded)
-    names = contradicting(usable)
+    unused = overridden(settings)
+    names = contradicting(sorted(usable, key=_age), unused)
     configs = tuple(config for config in usable if config.name not in names)
     refused += [
-        RefusedConfig(config.name, config.path, _reasons(config, configs, usable))
+        RefusedConfig(config.name, config.path, _reasons(config, (*configs, *usable), unused))
         for config in usable
         if config.name in names
     ]
@@ -139,7 +141,8 @@ def config_files(folder: str | Path) -> list[Path]:
     name = printable(str(path))
     if not path.is_dir():
         raise ConfigError(
-            f"{name}: no such folder of run configurations; create it or set ODUM_CONFIGS_PATH"
+            f"{name}: no such folder of run configurations; run this in the project's folder, "
+            "make a project with odum init FOLDER, or set ODUM_CONFIGS_PATH"
         )
     try:
         # Not glob(): of a folder that may not be read it would say that it is empty.
@@ -154,11 +157,19 @@ def is_config_name(name: str) -> bool:
     return not name.endswith(".schema.json") and not name.startswith(".")
 
 
+def _age(config: LoadedConfig) -> tuple[int, str]:
+    """Return by what configurations are in the order of their last change."""
+    try:
+        return config.path.stat().st_mtime_ns, config.name
+    except OSError:  # removed meanwhile
+        return sys.maxsize, config.name
+
+
 def _reasons(
-    config: LoadedConfig, kept: Iterable[LoadedConfig], configs: Iterable[LoadedConfig]
+    config: LoadedConfig, others: Iterable[LoadedConfig], unused: Collection[str]
 ) -> tuple[str, ...]:
-    """Return what a configuration contradicts: one that stays, else any other one."""
-    for other in (*kept, *configs):
-        if lines := conflicts(other, config):
+    """Return what a configuration contradicts: the first of others that it does."""
+    for other in others:
+        if lines := conflicts(other, config, unused):
             return tuple(lines)
     raise AssertionError(f"{config.name} contradicts nothing")

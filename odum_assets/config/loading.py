@@ -16,6 +16,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.config.bars_model import BarsConfig
+from odum_assets.config.earlier_spellings import Translation, translate
+from odum_assets.config.exact_json import write_json
 from odum_assets.config.hashing import content_hash
 from odum_assets.config.model import RunConfig
 from odum_assets.config.problems import (
@@ -55,6 +57,8 @@ class LoadedConfig:
         SHA-256 of the meaning, 64 hex digits; see `odum_assets.config.hashing`.
     key : InstrumentKey
         The instrument; of several the first, which names runs.
+    notes : tuple[str, ...]
+        What the file leaves open or spells as the earlier system did, and what it means here.
     """
 
     name: str
@@ -62,6 +66,7 @@ class LoadedConfig:
     config: AnyConfig
     content_hash: str
     key: InstrumentKey
+    notes: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[InstrumentKey, ...]:
@@ -142,7 +147,7 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
     if not _NAME.fullmatch(path.stem):
         allowed = "allowed small letters, digits and _"
         problems.append(Problem("file name", f'found "{path.stem}", {allowed}'))
-    document = _parse(text, file, problems)
+    document, translations = translate(_parse(text, file, problems))
     config = None
     model = model_of(document)
     try:
@@ -156,7 +161,25 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{file}: more than {MOST_PROBLEMS} problems; the rest is not shown")
         raise ConfigError("\n".join(lines))
-    return LoadedConfig(path.stem, path, config, content_hash(config), config.key)
+    notes = tuple(str(translation) for translation in translations if translation.is_note)
+    return LoadedConfig(path.stem, path, config, content_hash(config), config.key, notes)
+
+
+def migrated(path: Path) -> tuple[str, list[Translation]]:
+    """Return a configuration as JSON in today's spelling, and what is spelled in another way.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    text = _read(path)
+    loaded = parse_config(text, path)
+    document, translations = translate(_parse(text, printable(str(path)), []))
+    new_text = write_json(document, indent=2) + "\n"
+    if parse_config(new_text, path).config != loaded.config:
+        raise AssertionError(f"{path}: its migration has another meaning")
+    return new_text, translations
 
 
 def model_of(document: Mapping[str, Any]) -> type[RunConfig] | type[BarsConfig]:

@@ -18,6 +18,8 @@ from odum_assets.instruments.keys import InstrumentKey, parse_instrument_key
 DAY_FOLDER = "day-*"
 YEAR_FOLDER = "year-*"
 DEFAULT_PATTERN = "{key}.parquet"
+SPOT_NAMES = (":SPOT_PAIR:", ":SPOT:")
+"""Product of a spot pair in names of raw files: as it is written, and as it may be written."""
 
 _DAY_FOLDERS = (DAY_FOLDER, "day-{date}")
 _LONGEST_NAME = 255
@@ -36,6 +38,11 @@ def _check_path(path: str) -> str:
         (
             any(part in ("", ".", "..") for part in parts),
             'allowed a path below the raw root without "..", "." and empty parts',
+        ),
+        (
+            bool(re.search(r"(^|/)day-\d{4}-\d\d-\d\d/", path)),
+            "allowed day-* for the day; a certain day only where time_window lies in it, and the "
+            "same in all paths",
         ),
         (days != 1, f"allowed exactly one day-* folder (found {days}), such as by_date/day-*/"),
         (

@@ -207,7 +207,8 @@ def _varied(loaded: LoadedConfig, varied: Mapping[str, Any]) -> LoadedConfig:
         config = model.model_validate(document)
     except ValidationError as error:
         raise _ProblemsError(*map(str, find_problems(error, model))) from None
-    return LoadedConfig(loaded.name, loaded.path, config, content_hash(config), config.key)
+    notes = tuple(note for note in loaded.notes if note.partition(":")[0] not in varied)
+    return LoadedConfig(loaded.name, loaded.path, config, content_hash(config), config.key, notes)
 
 
 def _set(document: dict[str, Any], path: str, value: object) -> None:

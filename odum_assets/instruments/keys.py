@@ -201,7 +201,7 @@ def normalize_venue(text: str) -> str:
 
 
 def parse_instrument_key(text: str) -> InstrumentKey:
-    """Parse ``VENUE:TYPE:SYMBOL[@LIN|@INV]``.
+    """Parse ``VENUE:TYPE:SYMBOL[@LIN|@INV]``; ``SPOT`` may stand for ``SPOT_PAIR``.
 
     Parameters
     ----------
@@ -224,14 +224,15 @@ def parse_instrument_key(text: str) -> InstrumentKey:
     venue = normalize_venue(parts[0])
     if parts[1] == "OPTION":
         raise ConfigError(f"options are not supported yet: {text}")
-    if parts[1] not in Product.__members__:
+    product = "SPOT_PAIR" if parts[1] == "SPOT" else parts[1]
+    if product not in Product.__members__:
         raise ConfigError(
             f"unknown product {parts[1]!r} in {text!r}; known products: {', '.join(Product)}"
         )
     symbol, at, margin = parts[2].partition("@")
     if at and margin not in ("LIN", "INV"):
         raise ConfigError(f"unknown suffix '@{margin}' in {text!r}; write @LIN, @INV or none")
-    return _checked(InstrumentKey(venue, Product(parts[1]), symbol, margin or None), text)
+    return _checked(InstrumentKey(venue, Product(product), symbol, margin or None), text)
 
 
 def parse_instrument_id(text: str) -> InstrumentKey:

@@ -9,10 +9,12 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.forkserver import ensure_running
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
@@ -186,9 +188,11 @@ def backfill(
                 results[process.task.index] = result
                 tell(_event(process, "finished", result=result))
     finally:
+        # Something was raised, such as Ctrl-C.
         for process in running:
             process.process.terminate()
-            _finish(instance, settings, process, None)
+        for process in running:
+            _finish(instance, settings, process, _last_message(process), is_canceled=True)
     return [results[index] for index in range(len(works))]
 
 
@@ -203,6 +207,8 @@ def _event(
 
 def run_task(task: _Task, sender: Connection) -> None:
     """Make one partition in this process and send steps (text) and the result."""
+    # Ctrl-C in a terminal is for the parent, which then stops each of its processes once.
+    os.setpgid(0, 0)
     os.environ.update(task.environment)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     with dg.DagsterInstance.from_ref(task.instance) as instance:
@@ -240,12 +246,35 @@ def _send_step(sender: Connection, event: dg.DagsterEvent) -> None:
 def _start(task: _Task) -> _Running:
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
+    with _interrupts_ignored():
+        # What the server starts with, its processes do: until a run begins they say nothing of it.
+        ensure_running()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=run_task, args=(task, sender), name=f"odum-{task.partition}")
     process.start()
     # Only the child holds the sending end now: its death ends the stream.
     sender.close()
     return _Running(task, process, receiver)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Have processes that are started inside ignore Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _last_message(running: _Running) -> object:
+    """Return the result that a process still sends, None if it ends without one."""
+    while isinstance(message := _receive(running), str):
+        pass
+    return message
 
 
 def _receive(running: _Running) -> object:
@@ -256,7 +285,12 @@ def _receive(running: _Running) -> object:
 
 
 def _finish(
-    instance: dg.DagsterInstance, settings: Settings, running: _Running, message: object
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    running: _Running,
+    message: object,
+    *,
+    is_canceled: bool = False,
 ) -> LaunchResult:
     """Wait for the process; a result that it did not send is made from how it ended."""
     running.process.join()
@@ -271,6 +305,9 @@ def _finish(
     text = f"the process of partition {running.task.partition} {ended} before its run ended"
     run = instance.get_run_by_id(running.task.run_id)
     if run is not None and not run.is_finished:
+        if is_canceled:
+            instance.report_run_canceling(run, "The run was interrupted (Ctrl-C).")
+            run = instance.get_run_by_id(run.run_id) or run
         fail_run(instance, run, text)
         register_ended_or_log(instance, load_project(settings), run.run_id)
     return LaunchResult(False, running.task.run_id, (("run", text),))

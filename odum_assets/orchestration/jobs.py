@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
-from odum_assets.orchestration.names import backtest_key, day_job_name
+from odum_assets.orchestration.names import OLDER_DAYS, backtest_key, day_job_name
 from odum_assets.orchestration.project import Project
 
 if TYPE_CHECKING:
@@ -31,5 +31,7 @@ def day_job(project: Project, loaded: LoadedConfig) -> "UnresolvedAssetJobDefini
         day_job_name(loaded.name),
         selection=dg.AssetSelection.assets(*day_assets(project, loaded)),
         tags={"odum/config": loaded.name},
-        description=f"Convert, run and export one day of {loaded.name} ({loaded.key}).",
+        description=(
+            f"Convert, run and export one day of {loaded.name} ({loaded.key}). {OLDER_DAYS}"
+        ),
     )

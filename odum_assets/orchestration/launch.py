@@ -4,11 +4,10 @@ What belongs here: opening the instance, one run in this process, and telling wh
 does not: several runs at a time (``backfill``), anything a person sees.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -17,6 +16,7 @@ from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
+from odum_assets.orchestration.instance import instance_ref
 from odum_assets.orchestration.names import ACTIONS, CODE_LOCATION, action_job_name, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, load_project
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 AD_HOC_JOB: Final = "__ASSET_JOB"
 """Dagster's own job of all assets, for selections that no single day job has."""
-
-_STATE: Final = ".dagster"
 
 # Capturing output replaces stdout and stderr of the process, and with them progress bars.
 _QUIET: Final = {
@@ -75,41 +73,40 @@ class LaunchResult:
     canceled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
-    """The project and its definitions, made once per process.
+    """The project and its definitions.
 
     Parameters
     ----------
     project : Project
         Settings and configurations.
-    definitions : dg.Definitions
-        The graph.
     """
 
     project: Project
-    definitions: dg.Definitions
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """Return the graph; it is built when something is run."""
+        return definitions_of(self.project)
 
 
 def load_graph(settings: Settings) -> Graph:
-    """Read the configurations and build the graph.
+    """Read the configurations; the graph of them is built when something is run.
 
     Raises
     ------
     ConfigError
         If the folder of configurations cannot be used.
     """
-    project = replace(load_project(settings), is_local=True)
-    return Graph(project, definitions_of(project))
+    return Graph(replace(load_project(settings), is_local=True))
 
 
 @contextmanager
 def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstance]:
-    """Open the Dagster instance that ``make dev`` shows.
+    """Open the Dagster instance that ``make dev`` shows (`instance_ref`).
 
-    DAGSTER_HOME counts where it is set. Otherwise it is the ``dagster.yaml`` of the current folder,
-    or one with its state in ``.dagster`` when there is none. Runs that an earlier process left
-    behind when it died are marked as failed.
+    Runs that an earlier process left behind when it died are marked as failed.
 
     Parameters
     ----------
@@ -121,16 +118,7 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     dg.DagsterInstance
         Open until the context ends.
     """
-    from dagster._core.instance.ref import InstanceRef
-
-    home = os.environ.get("DAGSTER_HOME")
-    here = Path.cwd()
-    state = Path(home) if home else here / _STATE
-    state.mkdir(parents=True, exist_ok=True)
-    own_file = not home and (here / "dagster.yaml").is_file()
-    config_dir = here if own_file else state
-    ref = InstanceRef.from_dir(str(state), config_dir=str(config_dir), overrides=_QUIET)
-    with dg.DagsterInstance.from_ref(ref) as instance:
+    with dg.DagsterInstance.from_ref(instance_ref(_QUIET)) as instance:
         lost = fail_lost_runs(instance)
         if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.

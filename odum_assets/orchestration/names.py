@@ -4,6 +4,7 @@ Only spelling belongs here. A name that a user sees in the UI or types on the co
 in one place, so that it cannot come out differently in two.
 """
 
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -28,6 +29,12 @@ ACTIONS: Final = ("window", "sweep")
 """Last parts of keys of assets that a job of their own makes, on request."""
 
 OWNERS: Final = ["team:research"]
+
+OLDER_DAYS: Final = (
+    "Materialize offers the last 90 days at first. For older ones choose Show all partitions, then "
+    "type them under Custom, such as [2024-01-01...2024-01-03], or run `odum backfill`."
+)
+"""What descriptions say of days that the UI does not offer at first."""
 
 POOL_CONVERSION: Final = "conversion"
 """Conversions that run at one time: an unsorted file is held in memory."""
@@ -84,7 +91,10 @@ def catalog_code_version(loaded: LoadedConfig, key: InstrumentKey, data_type: Da
 
 def backtest_code_version(loaded: LoadedConfig) -> str:
     """Return what, besides the catalog, decides a result: engine, package and configuration."""
-    return (
-        f"odum {version('odum-assets')}, nautilus {version('nautilus_trader')}, "
-        f"config {loaded.content_hash[:12]}"
-    )
+    return f"{_versions()}, config {loaded.content_hash[:12]}"
+
+
+@cache
+def _versions() -> str:
+    # Reading a package's metadata takes milliseconds, and every asset asks.
+    return f"odum {version('odum-assets')}, nautilus {version('nautilus_trader')}"

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 
-from odum_assets.backtest.request import check_options, name_days
+from odum_assets.backtest.request import check_options, is_beside, name_days, without_trades
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import BarsConfig, LoadedConfig
+from odum_assets.config.variants import make_variants
 from odum_assets.errors import (
     BacktestError,
     ConfigError,
@@ -21,6 +22,7 @@ from odum_assets.errors import (
     UnavailableDataError,
 )
 from odum_assets.orchestration.days import days_between, days_of
+from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.names import action_job_name, backtest_key, day_job_name, op_name
 from odum_assets.orchestration.partition_state import (
     Partition,
@@ -135,12 +137,16 @@ class Planner:
         nothing but give the result its lineage. By default none is known.
     proceed : callable, optional
         Called before each check of files, to raise when nobody waits for the plan any more.
+    checks_strategies : bool
+        Whether own strategies are imported (in a process of their own) and their parameters
+        validated: they can be where the runs have the same current folder.
     """
 
     project: Project
     tags: Mapping[str, str] = field(default_factory=dict)
     recorded_days: Callable[[Source], Collection[str]] = lambda _source: ()
     proceed: Callable[[], None] = lambda: None
+    checks_strategies: bool = True
 
     def plan(self, new: NewRun) -> Plan:
         """Return what a request comes to.
@@ -148,13 +154,18 @@ class Planner:
         Raises
         ------
         InvalidRequestError
-            If its days, times or options cannot be used.
+            If its days, times, options or strategy cannot be used.
         UnavailableDataError
             If its data are missing, or cannot be read.
         ConfigError
             If its configuration does not exist or cannot be used.
         """
         loaded = self._config(new)
+        plan = self._planned(loaded, new)
+        self._check_strategies([loaded])
+        return plan
+
+    def _planned(self, loaded: LoadedConfig, new: NewRun) -> Plan:
         if new.is_range:
             return self._range(loaded, new)
         if new.day is not None:
@@ -185,6 +196,7 @@ class Planner:
                 plans[day.isoformat()] = self._day(loaded, new, day)
             except UnavailableDataError as error:
                 refused[day.isoformat()] = error
+        self._check_strategies([loaded] if plans else [])
         return plans, refused
 
     def plan_sweep(self, new: NewRun, variants: Sequence[Mapping[str, Any]], slots: int) -> Plan:
@@ -199,6 +211,7 @@ class Planner:
         if new.day is None:
             raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
         plan = self._day(loaded, new, new.day, "sweep")
+        self._check_strategies([variant.config for variant in make_variants(loaded, variants)])
         return replace(plan, config={**plan.config, "variants": [*variants], "slots": slots})
 
     def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
@@ -208,6 +221,7 @@ class Planner:
         parts = self._partitions(loaded, new, [day])
         _refuse_unreadable(parts)
         _refuse_missing(self.project, parts)
+        _refuse_without_trades(request, parts)
         return self._plan(kind, request, new, parts, partition=day.isoformat())
 
     def _range(self, loaded: LoadedConfig, new: NewRun) -> Plan:
@@ -222,8 +236,11 @@ class Planner:
                 for partition in of_day
                 if not partition.raw
             ]
+            finished = self._finished(loaded, new, day) if not without else None
             if without:
                 skipped[day.isoformat()] = "; ".join(without)
+            elif finished is not None:
+                skipped[day.isoformat()] = f"its result {finished} is up to date"
             else:
                 days.append(day)
                 parts += of_day
@@ -236,12 +253,21 @@ class Planner:
         names = tuple(day.isoformat() for day in days)
         return self._plan("result", first, new, parts, days=names, skipped=skipped)
 
+    def _finished(self, loaded: LoadedConfig, new: NewRun, day: date) -> str | None:
+        """Return the result of a day that is to be left out where there is one."""
+        if not new.skip_finished:
+            return None
+        request = self._day_request(loaded, new, day)
+        entry = finished_result(self.project, request, ticks=new.export_ticks)
+        return None if entry is None else entry.run_id
+
     def _window(self, loaded: LoadedConfig, new: NewRun) -> Plan:
         start, end = new.bounds(loaded)
         request = _checked(lambda: new.window_request(loaded))
         parts = self._partitions(loaded, new, result_days(loaded, start, end))
         _refuse_missing_days(self.project, loaded, parts, refuse=request.refuse_missing_days)
         _refuse_unreadable(parts)
+        _refuse_without_trades(request, parts)
         plan = self._plan("window", request, new, parts)
         return replace(plan, config={**plan.config, "start": iso_ns(start), "end": iso_ns(end)})
 
@@ -268,6 +294,17 @@ class Planner:
             run_id,
             **facts,
         )
+
+    def _check_strategies(self, configs: Sequence[LoadedConfig]) -> None:
+        """Refuse own strategies that cannot be imported, and parameters that they do not take."""
+        if not (self.checks_strategies and any(map(_has_own_rules, configs))):
+            return
+        from odum_assets.backtest.strategies.checking import config_problems
+
+        texts = dict.fromkeys(text for text in config_problems(configs) if text)
+        if texts:
+            text = f"{configs[0].path}: " + "\n".join(texts)
+            raise InvalidRequestError("invalid-strategy", text)
 
     def _config(self, new: NewRun) -> LoadedConfig:
         return self.project.config(new.config.removesuffix(".json"))
@@ -390,6 +427,22 @@ def _refuse_missing(project: Project, parts: Sequence[Partition]) -> None:
         lines = [missing_raw(part.source, part.day, project.settings) for part in missing]
         is_partial = len(missing) < len(parts)
         raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
+
+
+def _has_own_rules(loaded: LoadedConfig) -> bool:
+    """Return whether a strategy may be wrong: our own one on ticks takes no parameters."""
+    return loaded.bars is not None or loaded.ticks.strategy.path is not None
+
+
+def _refuse_without_trades(request: "RunRequest", parts: Sequence[Partition]) -> None:
+    """Refuse a window in which the catalog has no trades; a day to convert may have some."""
+    trades = [part for part in parts if part.source.data_type is DataType.TRADES]
+    manifests = [part.manifest for part in trades if part.manifest is not None]
+    if any(part.state in (State.NEW, State.STALE) for part in trades) or not manifests:
+        return
+    spans = [(manifest.first_ts_init, manifest.last_ts_init) for manifest in manifests]
+    if is_beside(request, spans):
+        raise UnavailableDataError("missing-data", without_trades(request, spans))
 
 
 def _refuse_missing_days(

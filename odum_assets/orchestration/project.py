@@ -21,6 +21,7 @@ from odum_assets.config import (
     raw_path,
     read_folder,
 )
+from odum_assets.config.raw_paths import SPOT_NAMES
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.orchestration.names import catalog_key, raw_key
@@ -265,8 +266,8 @@ def has_marker(folder: str) -> bool:
 def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
     """Return the raw file of a source and day, or None when there is none.
 
-    Names may be percent-encoded on disk (``%3A`` for a colon, ``%40`` for an at sign); the plain
-    spelling wins.
+    Names may be percent-encoded on disk (``%3A`` for a colon, ``%40`` for an at sign), and say SPOT
+    for SPOT_PAIR; the plain spelling wins.
 
     Raises
     ------
@@ -340,12 +341,9 @@ def missing_raw(source: Source, day: date, settings: Settings) -> str:
 
 def _spellings(path: str) -> Iterator[str]:
     folder, slash, name = path.rpartition("/")
-    known = set()
-    for safe in (None, "@", ""):
-        spelled = name if safe is None else quote(name, safe=safe)
-        if spelled not in known:
-            known.add(spelled)
-            yield f"{folder}{slash}{spelled}"
+    names = dict.fromkeys((name, name.replace(*SPOT_NAMES)))
+    spelled = [quote(each, safe=safe) for safe in ("@", "") for each in names]
+    yield from (f"{folder}{slash}{each}" for each in dict.fromkeys([*names, *spelled]))
 
 
 def _stat(path: str) -> FileStat | None:

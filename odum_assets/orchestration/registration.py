@@ -165,6 +165,7 @@ class VariantsRegistration:
     def __init__(self, context: StepContext, settings: Settings) -> None:
         self._context = context
         self._settings = settings
+        self._open: set[str] = set()
 
     def begin(self, runs: "Sequence[VariantRun]") -> None:
         """Register the variants as queued: whatever comes, each of them ends in the registry."""
@@ -172,6 +173,7 @@ class VariantsRegistration:
         from odum_assets.results.requested import request_record
 
         dagster_run_id = self._context.run.run_id
+        self._open = {run.run_id for run in runs}
         records = [
             request_record(run.request, run.run_id, dagster_run_id, run.sweep) for run in runs
         ]
@@ -198,11 +200,19 @@ class VariantsRegistration:
         text = "why this variant failed could not be stored for the registry"
         if error is None or _tried(self._context, keep, text):
             register_result(self._context, self._settings, run.run_id)
+        self._open.discard(run.run_id)
 
     def finalize(self, error: BaseException) -> None:
-        """Close the variants that have not ended."""
+        """Close the variants that have not ended; those with a result are registered as such."""
         from odum_assets.registry.pending import finalize_pending
         from odum_assets.registry.types import RunStatus
+        from odum_assets.results.store import ResultStore
+
+        store = ResultStore(self._settings.results_path)
+        for run_id in sorted(self._open):
+            # Stored, and interrupted before it was registered.
+            if store.fast_path(run_id).is_file():
+                register_result(self._context, self._settings, run_id)
 
         reason = _reason(self._context, error)
         status: Ending = RunStatus.FAILED

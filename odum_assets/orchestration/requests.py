@@ -4,14 +4,14 @@ What belongs here: the options with their defaults, help and rules, and their tr
 `RunRequest`. What does not: which assets, partitions and days come of them (``planner``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from odum_assets.backtest.request import WINDOW, RunRequest
+from odum_assets.backtest.request import WINDOW, RunRequest, empty_window
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
@@ -41,30 +41,42 @@ class RunOptions(BaseModel):
     )
     close_positions: bool = Field(
         default=True,
-        description="Close open positions by market orders at the end of the window; what the book "
-        "does not take stays open and is reported.",
+        description="Close open positions at the end of the window.",
+    )
+    closing: Literal["CONFIG", "last_price", "book", "work"] = Field(
+        default="CONFIG",
+        description="How positions are closed. book: by market orders into the last book; what it "
+        "does not take stays open. last_price: the same, and the rest at the last trade's price, "
+        "marked as simulated. work: the strategy stops execution.closing.work_secs before the end, "
+        "and the position is worked through successive books. CONFIG: the configuration's "
+        "execution.closing.method.",
     )
     exec_algorithm: Literal["CONFIG", "NORMAL", "TWAP", "VWAP", "ICEBERG"] = Field(
         default="CONFIG",
         description="Execution algorithm for this run. CONFIG: the configuration's.",
     )
-    exec_algorithm_params: dict[str, float] = Field(
+    exec_algorithm_params: dict[str, Any] = Field(
         default={},
         description="Parameters of exec_algorithm, defaults where left out. TWAP: horizon_secs, "
-        "interval_secs. VWAP: horizon_secs, intervals, lookback_days. ICEBERG: visible_pct.",
+        "interval_secs, child_order_type. VWAP: horizon_secs, intervals, lookback_days, "
+        "child_order_type. ICEBERG: visible_pct.",
         examples=[{"horizon_secs": 10}],
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        description="What of a strategy's log is kept with the result, failed runs too.",
     )
     start: str | None = Field(
         default=None,
         description="Start: 2023-05-23T19:23:00Z, or with a day a time of day in UTC such as 19:23 "
-        "(the form to use in a backfill). Empty: start of the day, or time_window.start of the "
-        "configuration.",
+        "(the form to use in a backfill). Takes precedence over time_window.start of the "
+        "configuration, which counts where this is empty, else the start of the day.",
         examples=["2024-07-18T00:00:00Z"],
     )
     end: str | None = Field(
         default=None,
-        description="End (exclusive), same format as start. Empty: end of the day, or "
-        "time_window.end of the configuration.",
+        description="End (exclusive), same format as start. Takes precedence over time_window.end "
+        "of the configuration, which counts where this is empty, else the end of the day.",
         examples=["2024-07-18T00:05:00Z"],
     )
 
@@ -105,6 +117,8 @@ class RunOptions(BaseModel):
             mode=self.mode,
             snapshot_mode=_automatic(loaded) if mode == "auto" else mode,
             close_positions=self.close_positions,
+            closing=None if self.closing == "CONFIG" else self.closing,
+            log_level=self.log_level,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
         )
@@ -136,7 +150,7 @@ class RunOptions(BaseModel):
             return None
         chosen = {
             "type": self.exec_algorithm,
-            "params": {name: _number(value) for name, value in params.items()},
+            "params": {name: _exact(value) for name, value in params.items()},
         }
         strategy = loaded.ticks.strategy
         given = {name: getattr(strategy, name) for name in strategy.model_fields_set}
@@ -172,11 +186,16 @@ class WindowOptions(RunOptions):
         Raises
         ------
         InvalidRequestError
-            If one cannot be read.
+            If one cannot be read, or they leave no time between them.
         """
         window = loaded.config.time_window
         start, end = parse_time("start", self.start, None), parse_time("end", self.end, None)
-        return window.start_ns if start is None else start, window.end_ns if end is None else end
+        given = {"start": start, "end": end}
+        return _ordered(
+            window.start_ns if start is None else start,
+            window.end_ns if end is None else end,
+            [name for name, moment in given.items() if moment is not None],
+        )
 
     def bounds(self, loaded: LoadedConfig) -> tuple[int, int]:
         """Return the window (ns since 1970 UTC, end exclusive).
@@ -184,7 +203,7 @@ class WindowOptions(RunOptions):
         Raises
         ------
         InvalidRequestError
-            If an end is open or cannot be read, or the window is empty.
+            If an end is open or cannot be read, or they leave no time between them.
         """
         start, end = self.ends(loaded)
         if start is None or end is None:
@@ -193,10 +212,6 @@ class WindowOptions(RunOptions):
                 "invalid-window",
                 f"{loaded.path}: a window needs both ends, but its {name} is open; set "
                 f"time_window.{name}, or give {name}",
-            )
-        if start >= end:
-            raise InvalidRequestError(
-                "invalid-window", f"{loaded.path}: the window's start must be before its end"
             )
         return start, end
 
@@ -212,6 +227,11 @@ class NewRun(WindowOptions):
         default=False,
         description="One continuous account: over the days from first_day to last_day, or from "
         "start to end also where that is within one day.",
+    )
+    skip_finished: bool = Field(
+        default=False,
+        description="Leave out days of a range whose result is up to date: same data, "
+        "configuration, options, strategy and versions.",
     )
 
     @classmethod
@@ -245,7 +265,9 @@ class NewRun(WindowOptions):
             rules = BarCalendar.of(loaded.bars).rules
             span = rules.span(self.first_day, self.last_day)
         first, last = span or (day_start_ns(self.first_day), day_start_ns(self.last_day) + DAY_NS)
-        return first if start is None else start, last if end is None else end
+        return _ordered(
+            first if start is None else start, last if end is None else end, ("start", "end")
+        )
 
     def window_request(self, loaded: LoadedConfig) -> RunRequest:
         """Return the request for a window, whose days are not known yet.
@@ -287,8 +309,14 @@ class LegacyRun(BaseModel):
         default="CONFIG", description="For a window with missing days; CONFIG: the configuration's."
     )
     no_close_positions: bool = Field(default=False, description="Leave positions open at the end.")
+    closing: Literal["CONFIG", "last_price", "book", "work"] = Field(
+        default="CONFIG", description="How positions are closed; CONFIG: the configuration's."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="What of a strategy's log is kept with the result."
+    )
     exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
-    exec_algorithm_params: dict[str, float] | None = None
+    exec_algorithm_params: dict[str, Any] | None = None
 
     def new_run(self, loaded: LoadedConfig, option: Callable[[str], str] = str) -> NewRun:
         """Return the request that it is, after checking what must agree.
@@ -342,6 +370,8 @@ class LegacyRun(BaseModel):
             mode="fast" if self.fast else "report",
             snapshot_mode=self.snapshot_mode,
             close_positions=not self.no_close_positions,
+            closing=self.closing,
+            log_level=self.log_level,
             exec_algorithm=self.exec_algorithm or "CONFIG",
             exec_algorithm_params=self.exec_algorithm_params or {},
             missing_days=self.missing_days,
@@ -357,13 +387,31 @@ def _automatic(loaded: LoadedConfig) -> Literal["both", "trades", "bars"]:
     return "both" if has_book else "trades"
 
 
+def _ordered(
+    start: int | None, end: int | None, asked: Sequence[str]
+) -> tuple[int | None, int | None]:
+    """Return start and end (ns) unless there is no time between them; `asked` names those given.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the start is not before the end.
+    """
+    text = empty_window(start, end, asked)
+    if text is not None:
+        raise InvalidRequestError("invalid-window", text)
+    return start, end
+
+
 def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details
     key = ".".join(map(str, problem["loc"]))
     text = str(problem["msg"]).removeprefix("Value error, ")
     return f"{key}: {text}" if key else text
 
 
-def _number(value: float) -> int | Decimal:
+def _exact(value: object) -> object:
+    if not isinstance(value, float):
+        return value
     return int(value) if value.is_integer() else Decimal(repr(value))
 
 

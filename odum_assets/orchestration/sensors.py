@@ -14,9 +14,11 @@ from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.assets.raw import unreported
 from odum_assets.orchestration.discovery import Cursor, DayRun, discover
 from odum_assets.orchestration.ended_runs import register_ended
+from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.names import day_job_name
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import reconcile_pending
+from odum_assets.orchestration.run_config import ResultConfig
 from odum_assets.raw.layout import MARKER
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ def raw_days_sensor(
             "whose time_window covers the day, once all files that they name are there. A day "
             f"folder is taken when it holds a file {MARKER}, or after {_STABLE_DEFAULT:g} s "
             f"without a change ({STABLE_SECS}). Turning it on runs every day on disk that has no "
-            "run yet; resetting its cursor is harmless. Never turn it on together with on_new_data."
+            "result yet, or one of other data or another configuration; resetting its cursor is "
+            "harmless. Never turn it on together with on_new_data."
         ),
     )
     def raw_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -65,10 +68,15 @@ def raw_days_sensor(
         for note in discovery.notes:
             context.log.info(note)
         events = list(unreported(context.instance, discovery.files))
-        requests = [_request(run) for run in discovery.runs]
+        due = [run for run in discovery.runs if not _is_finished(project, run)]
+        requests = [_request(run) for run in due]
+        notes = list(discovery.notes)
+        if finished := len(discovery.runs) - len(due):
+            notes.append(f"{finished} runs are not requested: their results are there already")
+            context.log.info(notes[-1])
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else "; ".join(discovery.notes) or "nothing new",
+            skip_reason=None if requests else "; ".join(notes) or "nothing new",
             asset_events=events,
             cursor=discovery.cursor.dump(),
         )
@@ -167,6 +175,12 @@ def stable_secs(text: str | None) -> float:
     if not 0 <= seconds < math.inf:
         raise ConfigError(f"{STABLE_SECS}: found {text!r}, allowed seconds such as 30")
     return seconds
+
+
+def _is_finished(project: Project, run: DayRun) -> bool:
+    """Return whether a run would only repeat a result that is there, whoever asked for it."""
+    request = ResultConfig().day_request(run.config, run.day)
+    return finished_result(project, request) is not None
 
 
 def _request(run: DayRun) -> dg.RunRequest:

@@ -1,15 +1,16 @@
-"""Loading many rows at once: COPY on PostgreSQL, one prepared statement elsewhere."""
+"""Writing rows as each database does it best: many at once, and one in place of another."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from odum_assets.registry.records import Row
 
 
 def load(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Insert rows that all have the same columns.
+    """Insert rows that all have the same columns: COPY on PostgreSQL, else one statement.
 
     Parameters
     ----------
@@ -37,6 +38,11 @@ def load(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> Non
             copy.write_row(
                 [function(value) for function, value in zip(convert, row.values(), strict=True)]
             )
+
+
+def insert(connection: sa.Connection) -> Callable[[sa.Table], sqlite.Insert | postgresql.Insert]:
+    """Return the database's own insert, which can update what is there already."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
 def _converter(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any]:

@@ -16,6 +16,7 @@ from odum_assets.registry.database import (
 from odum_assets.registry.models import ARTIFACTS, IS_PENDING, RUNS
 from odum_assets.registry.records import run_ids
 from odum_assets.registry.repair import find_damage, remedy
+from odum_assets.results.deletion import marked_deleted
 from odum_assets.settings import Settings
 
 _NAMED = 3
@@ -82,10 +83,12 @@ def check_registry(settings: Settings) -> CheckReport:
     # An active run may end, and get its file, during this check.
     store = result_store(settings)
     stored = set(run_ids(store))
+    deleted = set(marked_deleted(store))
     gone = {run_id for run_id in reports & stored if not store.report_path(run_id).is_dir()}
     for runs, text in (
         (stored - known - pending, "have a file but are not registered"),
-        (known - stored, "are registered but have no file"),
+        (known - stored - deleted, "are registered but have no file"),
+        (deleted, "are deleted in part"),
         (gone, "are registered with a report that no longer exists"),
     ):
         if runs:

@@ -6,6 +6,7 @@ a schema of their own, ``odum``: other programs that share the database (Dagster
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ def registry_url(settings: Settings) -> sa.URL:
     except (ArgumentError, ValueError):
         # The text may hold a password: it is not repeated.
         raise RegistryError(f"DATABASE_URL: not the URL of a database; {allowed}") from None
-    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+    if re.fullmatch(r"postgres(ql)?(\+(psycopg2?|asyncpg))?", url.drivername):
         return url.set(drivername="postgresql+psycopg")
     if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
         return url

@@ -120,10 +120,14 @@ STRATEGIES = sa.Table(
     _required("params", JSONB),
     _required("params_hash", sa.String(64)),
     _required("created_at", UtcTime),
+    Column("updated_at", UtcTime),
     UniqueConstraint("name", "version", "params_hash", name="uq_strategies_name_version_params"),
     _gin("ix_strategies_params", "params"),
 )
-"""Strategies, each at a version and with its parameters."""
+"""Strategies, each at a version and with its parameters.
+
+`updated_at` is when the description was changed, else when the strategy was created.
+"""
 
 FIGURES: Final = (
     _figure("currency", sa.String(16), "account.currency"),

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from odum_assets.backtest.request import RunRequest
+from odum_assets.registry.bulk import insert
 from odum_assets.registry.database import (
     TIMEOUT_SECS,
     reading,
@@ -27,7 +28,7 @@ from odum_assets.registry.database import (
 )
 from odum_assets.registry.models import ARTIFACTS, EVENTS, IS_PENDING, RUNS
 from odum_assets.registry.records import PHASE_LIMIT, Row, pending_row, record_of
-from odum_assets.registry.register import insert, opened, register_record
+from odum_assets.registry.register import opened, register_record
 from odum_assets.registry.types import RunStatus
 from odum_assets.results.failures import write_failure
 from odum_assets.results.requested import request_record

@@ -12,15 +12,18 @@ Events come from the file of a run that ended, so an active run has none yet.
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
+from odum_assets.registry.created import IDENTITY, uuid_of
 from odum_assets.registry.database import RegistryError
 from odum_assets.registry.models import (
     ARTIFACTS,
@@ -45,6 +48,7 @@ from odum_assets.results.run_id import is_run_id
 
 MAX_LIMIT = 1_000
 
+_PART = re.compile(r"[A-Za-z0-9_]{3,64}")
 _LARGEST = 2**63 - 1
 _LARGEST_AMOUNT = Decimal(10) ** (MONEY_DIGITS - MONEY_DECIMALS)
 
@@ -207,6 +211,16 @@ def get_run_ids(connection: sa.Connection, dagster_run_ids: Sequence[str]) -> di
     return {row.dagster_run_id: row.run_id for row in rows}
 
 
+def find_run_ids(connection: sa.Connection, part: str) -> list[str]:
+    """Return the ids of runs that begin or end with a text, in any case."""
+    if _PART.fullmatch(part) is None:
+        return []
+    name = RUNS.c.run_id
+    fits = name.istartswith(part, autoescape=True) | name.iendswith(part, autoescape=True)
+    query = sa.select(name).where(fits).order_by(name).limit(MAX_LIMIT)
+    return list(connection.execute(query).scalars())
+
+
 def get_runs(connection: sa.Connection, run_ids: Sequence[str]) -> list[Row]:
     """Return several runs in the order of their ids; unknown ones are left out."""
     known = [run_id for run_id in run_ids if is_run_id(run_id)]
@@ -310,6 +324,16 @@ def list_strategies(
     )
     query = _with(query, STRATEGIES.c.name, name)
     return _all(connection, query.limit(limit).offset(offset))
+
+
+def get_entry(connection: sa.Connection, table: sa.Table, name: int | UUID) -> Row | None:
+    """Return a dataset or strategy by its id or its UUID, None if there is none."""
+    key: int | None = name if isinstance(name, int) else None
+    if isinstance(name, UUID):
+        columns = [table.c[column] for column in IDENTITY[table]]
+        rows = connection.execute(sa.select(table.c.id, *columns)).mappings()
+        key = next((row["id"] for row in rows if uuid_of(table, row) == name), None)
+    return None if key is None else _one(connection, sa.select(table).where(table.c.id == key))
 
 
 def _keys(

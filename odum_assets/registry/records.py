@@ -190,8 +190,13 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
         artifacts, problems = _artifacts(store, entry.run_id)
         return Record(
             run=run,
-            dataset=_dataset(metadata, created),
-            strategy=_strategy(metadata, created),
+            dataset=dataset_row(metadata["instrument_key"], metadata["catalog"], created),
+            strategy=strategy_row(
+                metadata["config"]["strategy"],
+                metadata["exec_algorithm"],
+                metadata["strategy_sha256"],
+                created,
+            ),
             artifacts=artifacts,
             events=_events(summary, metadata, created),
             path=entry.fast_path,
@@ -232,9 +237,10 @@ def _failed(store: ResultStore, run_id: str) -> Record:
             **_figures(None),
             "provenance": _asked(document),
         }
-        event = _event(0, status.value, created, {**error})
+        kinds = ("error", status.value) if status is RunStatus.FAILED else (status.value,)
+        events = [_event(index, kind, created, {**error}) for index, kind in enumerate(kinds)]
         artifacts, problems = _artifacts(store, run_id)
-        return Record(run, None, None, artifacts, [event], path, problems)
+        return Record(run, None, None, artifacts, events, path, problems)
     except _UNUSABLE as problem:
         raise ResultError(
             f"{path}: lacks what the registry needs ({type(problem).__name__}: {problem}); "
@@ -281,6 +287,7 @@ def _common(document: Row, created: datetime) -> Row:
             "days": metadata["days"],
             "snapshot_mode": metadata["snapshot_mode"],
             "close_positions": metadata["close_positions"],
+            "closing": (metadata.get("closing") or {}).get("method"),
             "exec_algorithm": metadata["exec_algorithm"],
         },
     }
@@ -311,9 +318,20 @@ def _figure(summary: Row, name: str, path: str) -> Any:  # noqa: ANN401 - whatev
     return value
 
 
-def _dataset(metadata: Row, created: datetime) -> Row:
-    key = parse_instrument_key(metadata["instrument_key"])
-    parts = sorted(metadata["catalog"], key=lambda part: (part["data_type"], part["day"]))
+def dataset_row(instrument_key: str, partitions: list[Row], created: datetime) -> Row:
+    """Return the row of a dataset.
+
+    Parameters
+    ----------
+    instrument_key : str
+        The instrument.
+    partitions : list of dict
+        Catalog partitions, from `odum_assets.results.provenance.partition_record`.
+    created : datetime
+        When it was first used, or created.
+    """
+    key = parse_instrument_key(instrument_key)
+    parts = sorted(partitions, key=lambda part: (part["data_type"], part["day"]))
     identity = {
         "instrument": str(key),
         "partitions": [[part["data_type"], part["day"], part["digest"]] for part in parts],
@@ -337,18 +355,31 @@ def _dataset(metadata: Row, created: datetime) -> Row:
     }
 
 
-def _strategy(metadata: Row, created: datetime) -> Row:
-    section = dict(metadata["config"]["strategy"])
-    name = section.pop("name")
-    # A run may be worked by another algorithm than the configuration's.
-    params = {**section, "exec_algorithm": metadata["exec_algorithm"]}
+def strategy_row(section: Row, algorithm: Row, source_sha256: str | None, created: datetime) -> Row:
+    """Return the row of a strategy.
+
+    Parameters
+    ----------
+    section : dict
+        Section ``strategy`` of a configuration.
+    algorithm : dict
+        Execution algorithm: a run may have another one than the configuration's.
+    source_sha256 : str or None
+        Hash of its module, the version of a strategy that names none.
+    created : datetime
+        When it was first used, or created.
+    """
+    section = dict(section)
+    name, version = section.pop("name"), section.pop("version", None)
+    params = {**section, "exec_algorithm": algorithm}
     return {
         "name": name,
-        "version": metadata["strategy_sha256"] or UNVERSIONED,
+        "version": version or source_sha256 or UNVERSIONED,
         "description": section["path"],
         "params": params,
         "params_hash": hashlib.sha256(canonical_json(params).encode()).hexdigest(),
         "created_at": created,
+        "updated_at": created,
     }
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from odum_assets.registry import schema
-from odum_assets.registry.bulk import load
+from odum_assets.registry.bulk import insert, load
+from odum_assets.registry.created import restore
 from odum_assets.registry.database import (
     TIMEOUT_SECS,
     RegistryError,
@@ -27,8 +27,10 @@ from odum_assets.registry.database import (
 from odum_assets.registry.fitting import require_fits
 from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, IS_PENDING, RUNS, STRATEGIES
 from odum_assets.registry.records import Record, Row, record_of, run_ids
+from odum_assets.results.deletion import marked_deleted, remove_marked
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
+from odum_assets.storage.locks import held
 
 _BATCH = 2_000
 
@@ -87,6 +89,7 @@ def open_registry(settings: Settings, timeout_secs: float = TIMEOUT_SECS) -> sa.
         with reading(engine) as connection:
             version = schema.current_version(connection)
         if version == schema.VERSION:
+            _finish_deletions(engine, result_store(settings))
             return engine
         if not is_file:
             raise RegistryError(
@@ -144,6 +147,25 @@ def upgrade_registry(
     if filled is not None:
         _tidy(engine)
     return filled
+
+
+def _finish_deletions(engine: sa.Engine, store: ResultStore) -> None:
+    """Remove what is left of runs whose deletion was interrupted."""
+    if not marked_deleted(store):
+        return
+    with held(store.publish_lock):
+        for run_id in marked_deleted(store):
+            remove_row(engine, run_id)
+            remove_marked(store, run_id)
+
+
+def remove_row(engine: sa.Engine, run_id: str) -> None:
+    """Remove the row of a run and what belongs to it; one that is not there is none to remove."""
+    with writing(engine) as connection:
+        key = sa.select(RUNS.c.id).where(RUNS.c.run_id == run_id).scalar_subquery()
+        for table in (ARTIFACTS, EVENTS):
+            connection.execute(table.delete().where(table.c.run_id == key))
+        connection.execute(RUNS.delete().where(RUNS.c.run_id == run_id))
 
 
 @contextmanager
@@ -280,20 +302,18 @@ def _upsert_parent(
     It came to be with the first run that used it, in whatever order runs are registered.
     """
     statement = insert(connection)(table).values(row)
-    earlier = sa.case(
-        (statement.excluded.created_at < table.c.created_at, statement.excluded.created_at),
-        else_=table.c.created_at,
+    created = statement.excluded.created_at
+    is_earlier = created < table.c.created_at
+    changes = {"created_at": sa.case((is_earlier, created), else_=table.c.created_at)}
+    if "updated_at" in table.c:
+        # As long as nobody has changed it.
+        follows = sa.and_(is_earlier, table.c.updated_at == table.c.created_at)
+        changes["updated_at"] = sa.case((follows, created), else_=table.c.updated_at)
+    upsert = statement.on_conflict_do_update(index_elements=identity, set_=changes).returning(
+        table.c.id
     )
-    upsert = statement.on_conflict_do_update(
-        index_elements=identity, set_={"created_at": earlier}
-    ).returning(table.c.id)
     key: int = connection.execute(upsert).scalar_one()
     return key
-
-
-def insert(connection: sa.Connection) -> Callable[[sa.Table], sqlite.Insert | postgresql.Insert]:
-    """Return the database's own insert, which can update what is there already."""
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
 class _Keys:
@@ -416,6 +436,7 @@ def _fill(
     load(connection, RUNS, [{**row, "id": loader.next_key()} for row in kept])
     done.pending = len(kept)
     _settle(connection)
+    done.problems += restore(connection, store)
     return done
 
 
@@ -423,7 +444,10 @@ def _settle(connection: sa.Connection) -> None:
     """Set what follows from all runs: first uses, the next keys, and the planner's statistics."""
     for table, column in ((DATASETS, RUNS.c.dataset_id), (STRATEGIES, RUNS.c.strategy_id)):
         first = sa.select(sa.func.min(RUNS.c.executed_at)).where(column == table.c.id)
-        connection.execute(table.update().values(created_at=first.scalar_subquery()))
+        changes = {"created_at": first.scalar_subquery()}
+        if "updated_at" in table.c:
+            changes["updated_at"] = first.scalar_subquery()
+        connection.execute(table.update().values(changes))
     if connection.dialect.name == "postgresql":
         for table in (DATASETS, STRATEGIES, RUNS):
             connection.execute(

@@ -15,13 +15,15 @@ from odum_assets.registry.models import METADATA
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
-VERSION: Final = "0003"
+VERSION: Final = "0004"
 """The version that this program needs."""
 
 VERSION_TABLE: Final = "registry_version"
 _VERSIONS: Final = sa.Table(
     VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
 )
+
+_CREATED: Final = "UPDATE strategies SET updated_at = created_at"
 
 _VALUES: Final[dict[str, tuple[str, ...]]] = {
     # Drawdowns in money become zero or negative, the profit net of commissions and funding: only
@@ -31,8 +33,10 @@ _VALUES: Final[dict[str, tuple[str, ...]]] = {
         "UPDATE runs SET drawdown_amount = 0 - drawdown_amount",
         "UPDATE runs SET pnl = realized - commissions + funding "
         "WHERE abs(pnl - (realized - commissions + funding)) > 0.000000005",
+        _CREATED,
     ),
-    "0002": (),
+    "0002": (_CREATED,),
+    "0003": (_CREATED,),
 }
 """What is done to the rows of each earlier version, once the tables are those of today."""
 

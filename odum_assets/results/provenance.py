@@ -10,6 +10,7 @@ from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
 from odum_assets.results.coverage import missing_days, partial_days
 from odum_assets.results.json_figures import texts
+from odum_assets.results.requested import closing_record
 from odum_assets.utc import iso_ns
 
 METADATA_VERSION = 1
@@ -58,10 +59,12 @@ def build_metadata(
         "config_path": str(config.path),
         "config_hash": config.content_hash,
         "config": config.config.document(),
+        "config_notes": list(config.notes),
         "instrument_key": str(config.key),
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,
         "close_positions": request.close_positions,
+        "closing": closing_record(request),
         "exec_algorithm": {} if algorithm is None else algorithm.model_dump(mode="json"),
         "strategy_sha256": outcome.strategy_sha256,
         "strategy_modules": outcome.strategy_modules,
@@ -103,7 +106,7 @@ def _source(manifest: PartitionManifest) -> dict[str, Any]:
 
 
 def partition_record(manifest: PartitionManifest) -> dict[str, Any]:
-    """Return what a result keeps of a partition that it read."""
+    """Return what a result says of a catalog partition that it read."""
     return {
         **_instrument(manifest),
         "data_type": manifest.data_type.value,

@@ -53,13 +53,17 @@ def run_id_of(request: RunRequest, dagster_run_id: str | None = None) -> str:
 
 
 def requested_window(request: RunRequest) -> tuple[int, int | None]:
-    """Return the window that was asked for (ns since 1970); its end is None where it is open.
+    """Return the window of a run (ns since 1970); its end is None where it is open.
+
+    That is what was asked for, else what of the days lies in the configuration's ``time_window``.
 
     Raises
     ------
     ResultError
         If the request has neither days nor a window.
     """
+    if request.days:
+        request = request.normalized()
     start, end = request.start_ns, request.end_ns
     if request.days:
         start = day_start_ns(request.days[0]) if start is None else start

@@ -3,7 +3,10 @@
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
 and ``.parquet`` for exported ticks; ``failed/<run_id>.json`` says why a run left no result;
-``partitions/<config>/<partition>.json`` names a partition's latest run. The
+``logs/<run_id>.log`` is what its strategy printed; ``annotations/<run_id>.json`` has tags and a
+note; ``deleted/<run_id>.json`` is the summary of a run whose other files are being removed
+(``deletion``); ``partitions/<config>/<partition>.json`` names a partition's latest run, a part of a
+day is none. The
 variants of a sweep name it in their metadata; none of them is its partition's latest run. What is
 not finished lies in work folders in ``.staging``; those of dead processes go with the next.
 """
@@ -19,6 +22,7 @@ from typing import Any
 from odum_assets.backtest.plan import FREE_SPACE
 from odum_assets.config.exact_json import write_json
 from odum_assets.config.problems import printable
+from odum_assets.results.annotations import Annotations, read_annotations
 from odum_assets.results.document import check_document
 from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
@@ -78,6 +82,10 @@ class ResultEntry:
     def report_file(self, name: str) -> StoredFile:
         """Return a file of the report folder, whether it exists or not."""
         return self.stored.at("report", self.run_id, name)
+
+    def annotations(self) -> Annotations:
+        """Return the tags and the note that people gave the run."""
+        return read_annotations(self.stored.at("annotations", f"{self.run_id}.json"))
 
     @property
     def sweep(self) -> dict[str, Any] | None:
@@ -153,7 +161,7 @@ class ResultStore:
         ResultError
             If the file that names it, or its own, cannot be read.
         """
-        pointer = self._pointer(config_name, partition)
+        pointer = self.pointer_path(config_name, partition)
         file = self.file("partitions", config_name, f"{partition}.json")
         try:
             run_id = file.read_json()["run_id"]
@@ -188,6 +196,18 @@ class ResultStore:
         """Return where the record of a run without a result lies."""
         return self._inside("failed", f"{_checked(run_id)}.json")
 
+    def log_path(self, run_id: str) -> Path:
+        """Return where it lies what a run's strategy printed."""
+        return self._inside("logs", f"{_checked(run_id)}.log")
+
+    def annotations_path(self, run_id: str) -> Path:
+        """Return where the tags and the note of a run lie."""
+        return self._inside("annotations", f"{_checked(run_id)}.json")
+
+    def is_known(self, run_id: str) -> bool:
+        """Return whether there is a result of this id, or the record of a run without one."""
+        return self.fast_path(run_id).is_file() or self.failed_path(run_id).is_file()
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Make a work folder on the file system of the results, removed at the end.
@@ -204,7 +224,9 @@ class ResultStore:
         with self.explained(), self.scratch() as folder:
             yield folder
 
-    def publish(self, document: dict[str, Any], report: Path | None) -> ResultEntry:
+    def publish(
+        self, document: dict[str, Any], report: Path | None, *, is_current: bool = True
+    ) -> ResultEntry:
         """Store a finished run: whole, or not at all.
 
         Parameters
@@ -213,6 +235,8 @@ class ResultStore:
             The summary file's content.
         report : Path or None
             A finished report folder on the same file system; it is moved.
+        is_current : bool, default True
+            Whether it becomes its partition's latest run.
 
         Returns
         -------
@@ -226,7 +250,7 @@ class ResultStore:
         """
         run_id, metadata = document["run_id"], document["metadata"]
         summary, target = self.fast_path(run_id), self.report_path(run_id)
-        pointer = self._pointer(metadata["config_name"], metadata["partition"])
+        pointer = self.pointer_path(metadata["config_name"], metadata["partition"])
         with self.explained(), self.scratch() as work:
             text = write_synced(work / "summary", json_text(document))
             name = write_synced(work / "pointer", json_text({"run_id": run_id}))
@@ -234,14 +258,14 @@ class ResultStore:
                 sync(file)
             for place in (summary, target, pointer):
                 _make_folder(place.parent)
-            with held(self._publish_lock):
+            with held(self.publish_lock):
                 if summary.exists() or target.exists():
                     raise ResultError(
                         f"{run_id}: {self.root} has a result of this id already, it stays as it is"
                     )
                 moves = [] if report is None else [(report, target)]
                 moves.append((text, summary))
-                if metadata.get("sweep") is None:
+                if is_current:
                     moves.append((name, pointer))
                 self._place(work, run_id, moves)
         return self._read(run_id)
@@ -263,7 +287,7 @@ class ResultStore:
 
     def _forget_unfinished(self, work: Path) -> None:
         """Remove the report of a process that died before its summary was in place."""
-        with suppress(OSError, ResultError), held(self._publish_lock):
+        with suppress(OSError, ResultError), held(self.publish_lock):
             run_id = (work / _PUBLISHING).read_text(encoding="utf-8")
             if not self.fast_path(run_id).exists():
                 shutil.rmtree(self.report_path(run_id), ignore_errors=True)
@@ -280,10 +304,12 @@ class ResultStore:
             ) from error
 
     @property
-    def _publish_lock(self) -> Path:
+    def publish_lock(self) -> Path:
+        """Return the lock that is held while files take or leave their places."""
         return self.root / ".staging" / ".publish"
 
-    def _pointer(self, config_name: str, partition: str) -> Path:
+    def pointer_path(self, config_name: str, partition: str) -> Path:
+        """Return where the name of a partition's latest run lies."""
         return self._inside("partitions", config_name, f"{partition}.json")
 
     def _inside(self, *parts: str) -> Path:

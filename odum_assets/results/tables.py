@@ -63,17 +63,18 @@ def _plain_objects(batch: pa.RecordBatch) -> "pa.Array[Any]":
 
 def _with_floats(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch with floats in place of decimals, as the JSON documents are read."""
-    columns = [_floats(column) for column in batch.columns]
+    columns = [floats(column) for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _floats(values: Any) -> Any:  # noqa: ANN401 - any column
+def floats(values: Any) -> Any:  # noqa: ANN401 - any column
+    """Return a column with the nearest float64 in place of each decimal, other columns as is."""
     if pa.types.is_decimal(values.type):
         # The float nearest to the decimal's text; Arrow's own cast may be one off.
         return values.cast(pa.string()).cast(pa.float64())
     if pa.types.is_struct(values.type):
         names = [field.name for field in values.type]
-        return pa.StructArray.from_arrays([_floats(each) for each in values.flatten()], names)
+        return pa.StructArray.from_arrays([floats(each) for each in values.flatten()], names)
     return values
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.pandas_types import computable
 from odum_assets.catalog import (
     PartitionManifest,
     PartitionRequest,
@@ -122,7 +123,7 @@ def tick_objects(batch: pa.RecordBatch) -> "pa.Array[Any]":
 def _write(folder: Path, batches: Iterator[pa.RecordBatch]) -> int:
     """Write ticks as a table and as a document, and return their number."""
     path = folder / "ticks.parquet"
-    with pq.ParquetWriter(path, TICKS, **SMALL_PAGES) as table:
+    with pq.ParquetWriter(path, computable(TICKS), **SMALL_PAGES) as table:
 
         def documents() -> Iterator["pa.Array[Any]"]:
             for batch in batches:

@@ -1,6 +1,7 @@
 """Writes that are on the disk when they return."""
 
 import os
+import uuid
 from pathlib import Path
 
 
@@ -18,3 +19,12 @@ def write_synced(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     sync(path)
     return path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a text file whole or not at all; nothing reads the hidden name that it has before."""
+    unfinished = path.with_name(f".{path.stem}.{uuid.uuid4().hex}")
+    try:
+        write_synced(unfinished, text).replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -69,33 +69,35 @@ def test_check_data_says_what_is_missing(
         assert (found["date"], found["dataset"]) == ("2024-01-01", "day-2024-01-01")
 
 
-def test_check_data_looks_at_the_time_window(service: Service, cleaned: Path) -> None:
+def test_what_is_asked_for_takes_precedence_over_the_time_window(
+    service: Service, cleaned: Path
+) -> None:
     content = _content(service.folder)
     window = {"start": "2024-01-01T12:10:00Z", "end": "2024-01-01T12:15:00Z"}
     (cleaned / f"{NEW}.json").write_text(json.dumps({**content, "time_window": window}))
-
-    def ask(start: str, end: str, **which: str) -> dict[str, Any]:
-        asked = {"start": f"2024-01-01T{start}Z", "end": f"2024-01-01T{end}Z", **which}
-        found: dict[str, Any] = service.post("/api/backtest/check-data", asked).json
-        return found
-
-    missed = ask("12:20:00", "12:25:00", config=NEW)
-    assert not missed["valid"]
-    (error,) = missed["errors"]
-    assert "2024-01-01T12:10:00Z to 2024-01-01T12:15:00Z" in error
-    cut = ask("12:12:00", "12:30:00", config=NEW)
-    assert (cut["valid"], cut["errors"]) == (True, [])
-    assert "2024-01-01T12:12:00Z to 2024-01-01T12:15:00Z" in " ".join(cut["warnings"])
-    inside = ask("12:10:00", "12:15:00", config=NEW)
-    assert (inside["valid"], inside["errors"]) == (True, [])
-    # The sample holds an hour of its day, which is said of each file; nothing else is.
-    assert all("day_covered" in each for each in inside["warnings"])
+    asked = {"start": "2024-01-01T12:20:00Z", "end": "2024-01-01T12:25:00Z"}
+    for which in ({"config": NEW}, {"instrument_id": "BTCUSDT"}):
+        found = service.post("/api/backtest/check-data", {**asked, **which}).json
+        assert (found["valid"], found["errors"]) == (True, [])
+        # The sample holds an hour of its day, which is said of each file; nothing else is.
+        assert all("day_covered" in each for each in found["warnings"])
     # Without a configuration none is chosen silently.
-    open_to_all = ask("12:20:00", "12:25:00", instrument_id="BTCUSDT")
-    assert open_to_all["valid"]
-    assert f"{BTC}, {NEW}, {THROTTLED}" in open_to_all["messages"][0]
-    (warning,) = [each for each in open_to_all["warnings"] if "day_covered" not in each]
-    assert warning.startswith(f"{NEW}: its time_window")
+    assert f"{BTC}, {NEW}, {THROTTLED}" in found["messages"][0]
+
+
+def test_one_disagreeing_configuration_is_listed_as_left_out(
+    service: Service, cleaned: Path
+) -> None:
+    content = _content(service.folder)
+    content["instrument"]["price_precision"] = 2
+    (cleaned / f"{NEW}.json").write_text(json.dumps(content))
+    listed = {each["name"]: each for each in service.get("/api/configs").json["configs"]}
+    assert [name for name, each in listed.items() if not each["valid"]] == [NEW]
+    assert "instrument.price_precision: found 2" in listed[NEW]["problems"][0]
+    asked = {"start": "2024-01-01T12:20:00Z", "end": "2024-01-01T12:25:00Z"}
+    for name, valid in ((BTC, True), (NEW, False)):
+        found = service.post("/api/backtest/check-data", {**asked, "config": name}).json
+        assert found["valid"] is valid, found
 
 
 def test_a_configuration_is_read_as_it_is(service: Service, project: Path) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from bar_replay import BarFeeModel, replayed
-from nautilus_trader.model import CurrencyPair, InstrumentId, Price, Quantity, Symbol
 from nautilus_trader.model import Currency as Money
+from nautilus_trader.model import CurrencyPair, InstrumentId, Price, Quantity, Symbol
 from real_bars import EVERY_DATE, US_EQUITY, btcusd_daily, in_sessions, ns, orcl_2001, spy_2011
 
 from odum_assets.backtest.bar_broker import BarStrategyHost

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from bar_replay import replayed
@@ -9,6 +10,7 @@ from bar_simulator import BarSimulator
 from random_bars import MINUTE, RandomHandler, random_series
 
 from odum_assets.bars.broker import Bracket, Fill
+from odum_assets.bars.series import BarSeries
 
 BLOCKS, SEEDS, BARS = 10, 270, 50
 PATHS = ("conservative", "adaptive")
@@ -19,10 +21,10 @@ def facts(fill: Fill) -> tuple:
     return (fill.time, fill.leg, fill.role, fill.side, fill.quantity, fill.price)
 
 
-def engine_fills(series, seed, path, **given) -> list[Fill]:
+def engine_fills(series: BarSeries, seed: int, path: str, **given: Any) -> list[Fill]:
     handlers = []
 
-    def factory(broker):
+    def factory(broker: Any) -> RandomHandler:
         handlers.append(RandomHandler(broker, series, seed))
         return handlers[-1]
 
@@ -31,11 +33,11 @@ def engine_fills(series, seed, path, **given) -> list[Fill]:
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_random_strategies_fill_as_in_the_simulator(block):
-    """5,400 runs over all blocks: both paths, legs as partials, every kind of exit, no difference."""
+def test_random_strategies_fill_as_in_the_simulator(block: int) -> None:
+    """Run 5,400 times over all blocks: both paths, legs as partials, every kind of exit."""
     kinds = Counter()
     for seed in range(block * SEEDS, (block + 1) * SEEDS):
-        series = random_series(random.Random(seed), BARS)
+        series = random_series(random.Random(seed), BARS)  # noqa: S311
         for path in PATHS:
             found = sorted(map(facts, engine_fills(series, seed, path)))
             expected = BarSimulator(series, path).run(
@@ -57,8 +59,8 @@ def _in_one_bar(fills: list[Fill]) -> list[str]:
     ]
 
 
-def test_fills_do_not_depend_on_chunks():
-    series = random_series(random.Random(7), 300)
+def test_fills_do_not_depend_on_chunks() -> None:
+    series = random_series(random.Random(7), 300)  # noqa: S311
     fills = engine_fills(series, 7, "conservative")
     assert len(fills) > 50
     for chunk in (1, 17, 299):
@@ -68,14 +70,14 @@ def test_fills_do_not_depend_on_chunks():
 class OneLeg:
     """Send one leg at the first close."""
 
-    def __init__(self, broker, leg: Bracket):
+    def __init__(self, broker: Any, leg: Bracket) -> None:
         self.broker, self.leg, self.fills = broker, leg, []
 
-    def on_bar(self, index):
+    def on_bar(self, index: int) -> None:
         if index == 0:
             self.broker.bracket(self.leg)
 
-    def on_fill(self, fill):
+    def on_fill(self, fill: Fill) -> None:
         self.fills.append(fill)
 
 
@@ -86,7 +88,7 @@ def one_leg(rng: random.Random, near: int) -> Bracket:
     return Bracket("only", side, 1, trigger if rng.random() < 0.7 else None, stop, target)
 
 
-def exit_of(series, path, leg) -> Fill | None:
+def exit_of(series: BarSeries, path: str, leg: Bracket) -> Fill | None:
     handlers = []
     BarSimulator(series, path).run(
         lambda broker: handlers.append(OneLeg(broker, leg)) or handlers[-1]
@@ -95,11 +97,11 @@ def exit_of(series, path, leg) -> Fill | None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_ambiguous_bars_name_what_the_other_path_would_have_given(path):
+def test_ambiguous_bars_name_what_the_other_path_would_have_given(path: str) -> None:
     other_path = PATHS[1 - PATHS.index(path)]
     counted = Counter()
     for seed in range(600):
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311
         series = random_series(rng, 20)
         leg = one_leg(rng, int(series.close[0]))
         host = replayed(series, lambda broker, leg=leg: OneLeg(broker, leg), path)
@@ -123,14 +125,17 @@ def test_ambiguous_bars_name_what_the_other_path_would_have_given(path):
     assert counted["stop", "target"] > 10 or counted["target", "stop"] > 10
 
 
-def test_the_fill_says_that_it_is_ambiguous():
+def test_the_fill_says_that_it_is_ambiguous() -> None:
     for seed in range(200):
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311
         series = random_series(rng, 20)
         leg = one_leg(rng, int(series.close[0]))
-        handlers = []
-        host = replayed(
-            series, lambda broker, leg=leg: handlers.append(OneLeg(broker, leg)) or handlers[-1]
-        )
-        flagged = [fill for fill in handlers[0].fills if fill.ambiguous]
+        handler = OneLeg(None, leg)
+
+        def factory(broker: Any, handler: OneLeg = handler) -> OneLeg:
+            handler.broker = broker
+            return handler
+
+        host = replayed(series, factory)
+        flagged = [fill for fill in handler.fills if fill.ambiguous]
         assert len(flagged) == len(host.brokers[0].ambiguous)

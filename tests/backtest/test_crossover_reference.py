@@ -18,7 +18,7 @@ from odum_assets.bars.series import BarSeries
 BALANCE = 50_000
 
 
-def reference(
+def reference(  # noqa: C901 - one loop, to be read beside the rules
     series: BarSeries, params: CrossoverParams, fees: FeeRule, slippage: Fraction
 ) -> tuple[list[tuple[int, int, int]], Fraction]:
     """Return fills as bar, signed quantity and price in ticks, and equity at the last close."""
@@ -72,8 +72,10 @@ def drawn(rng: random.Random) -> tuple[dict[str, Any], FeeRule, str]:
     params: dict[str, Any] = {"fast": fast, "slow": fast + rng.randint(1, 15)}
     params["side"] = rng.choice(("long", "long_short"))
     sizes: list[dict[str, Any]] = [
-        {}, {"fixed_size": rng.randint(1, 500)}, {"percent_size": Decimal(rng.randint(1, 100)) / 100}
-    ]  # fmt: skip
+        {},
+        {"fixed_size": rng.randint(1, 500)},
+        {"percent_size": Decimal(rng.randint(1, 100)) / 100},
+    ]
     params |= rng.choice(sizes)
     fees = rng.choice(
         (
@@ -89,7 +91,7 @@ def drawn(rng: random.Random) -> tuple[dict[str, Any], FeeRule, str]:
 def test_random_configurations_equal_the_reference(block: int) -> None:
     fills_seen = 0
     for seed in range(block * 60, (block + 1) * 60):
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311
         series = random_series(rng, 150)
         values, fees, slippage = drawn(rng)
         host, (fills,) = crossover(
@@ -109,7 +111,7 @@ def test_random_configurations_equal_the_reference(block: int) -> None:
 
 
 def test_several_instruments_size_by_the_equity_of_the_account() -> None:
-    every = [random_series(random.Random(seed), 200, instrument=f"S{seed}") for seed in (1, 2)]
+    every = [random_series(random.Random(seed), 200, instrument=f"S{seed}") for seed in (1, 2)]  # noqa: S311
     host, (first, second) = crossover(
         every, US_EQUITY, fast=2, slow=5, percent_size=Decimal("0.5"), balance=BALANCE,
         instruments=[share("A"), share("B")],
@@ -123,7 +125,7 @@ def test_several_instruments_size_by_the_equity_of_the_account() -> None:
 
 
 def test_a_later_bar_changes_no_earlier_crossing() -> None:
-    series = random_series(random.Random(3), 400)
+    series = random_series(random.Random(3), 400)  # noqa: S311
     whole = crossings(series.close, 5, 13)
     assert abs(whole).sum() > 20
     for cut in range(14, 400, 11):

@@ -57,9 +57,11 @@ def test_a_whole_window_lacks_nothing_and_keeps_what_was_asked(market: Market) -
 
 
 def test_days_before_the_configured_window_are_not_missing(market: Market) -> None:
-    """What the configuration cuts off was never part of the window."""
+    """What the configuration cuts off is no part of the window, unless it is asked for."""
     config = variant(time_window={"start": f"{DAYS[1]}T00:00:00Z", "end": None})
-    run = _window(market, DAYS[2:], config=config)
+    asked = _window(market, DAYS[2:], config=config)
+    assert asked.summary["missing_days"] == [str(DAYS[0]), str(DAYS[1])]
+    run = _window(market, DAYS[2:], config=config, start_ns=moment(0, DAYS[1]))
     assert run.summary["missing_days"] == [str(DAYS[1])]
     assert run.metadata["window"]["start_ns"] == str(moment(0, DAYS[1]))
 

@@ -1,5 +1,6 @@
 """What a request may ask for, which rows its window holds, and what is refused at once."""
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from tinydays import DAY, NOON, Market, TradeRow, iso, moment, text, variant
 from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest
 from odum_assets.errors import BacktestError, ConfigError, DataError
+from odum_assets.results.requested import request_record
 from odum_assets.results.run import run_backtest
-from odum_assets.results.store import ResultError
+from odum_assets.results.run_id import run_id_of
+from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 NEXT = DAY + timedelta(days=1)
@@ -44,11 +47,63 @@ def test_a_window_inside_the_day_holds_its_start_and_not_its_end(market: Market)
     assert run.result.run_id.split("_")[2:4] == ["20240305", "12000200"]
 
 
-def test_the_configured_window_and_the_requested_one_both_count(market: Market) -> None:
+def test_each_end_that_is_asked_for_takes_precedence_over_the_configured_one(
+    market: Market,
+) -> None:
+    market.trades(ROWS)
+    config = variant(time_window={"start": iso(NOON + 3), "end": iso(NOON + 6)})
+    assert _seconds(market.run(config)) == [3, 4, 5]
+    assert _seconds(market.run(config, end_ns=moment(NOON + 5))) == [3, 4]
+    wider = market.run(config, end_ns=moment(NOON + 8))
+    assert _seconds(wider) == [3, 4, 5, 6, 7]
+    assert wider.metadata["window"]["end_ns"] == str(moment(NOON + 8))
+    disjoint = market.run(config, start_ns=moment(NOON), end_ns=moment(NOON + 2))
+    assert _seconds(disjoint) == [0, 1]
+    assert disjoint.result.run_id.split("_")[2:4] == ["20240305", "12000000"]
+
+
+def test_a_run_id_shows_where_the_configured_window_begins(market: Market) -> None:
+    market.trades(ROWS)
+    config = variant(time_window={"start": iso(NOON + 3), "end": None})
+    request = RunRequest(config, (DAY,), DAY.isoformat(), snapshot_mode="trades")
+    assert run_id_of(request).split("_")[2:4] == ["20240305", "12000300"]
+    assert request_record(request, "x")["start"] == iso(NOON + 3)
+
+
+def test_a_run_id_shows_the_start_of_the_run(market: Market) -> None:
     market.trades(ROWS)
     config = variant(time_window={"start": iso(NOON + 3), "end": iso(NOON + 9)})
-    run = market.run(config, end_ns=moment(NOON + 6))
-    assert _seconds(run) == [3, 4, 5]
+    for run in (market.run(config), market.run(config, end_ns=moment(NOON + 6))):
+        assert run.result.run_id.split("_")[2:4] == ["20240305", "12000300"]
+        assert json.loads(run.result.fast_path.read_text())["start"] == iso(NOON + 3)
+    # The configuration's window may begin on an earlier day.
+    wide = variant(time_window={"start": "2024-03-01T06:00:00Z", "end": None})
+    assert market.run(wide).result.run_id.split("_")[2:4] == ["20240305", "00000000"]
+
+
+def test_a_part_of_a_day_does_not_become_the_days_result(market: Market) -> None:
+    market.trades(ROWS)
+    store, name = ResultStore(market.settings.results_path), variant().name
+    market.run(end_ns=moment(NOON + 5))
+    assert store.current(name, str(DAY)) is None
+    whole = market.run().result.run_id
+    market.run(start_ns=moment(NOON + 1))
+    market.run(start_ns=moment(NOON + 1), end_ns=moment(NOON + 2))
+    current = store.current(name, str(DAY))
+    assert current is not None
+    assert current.run_id == whole
+    # All that the configuration runs of the day is the whole of it, however it is asked for.
+    config = variant(time_window={"start": iso(NOON + 3), "end": None})
+    for options in ({}, {"start_ns": moment(NOON + 3)}, {"end_ns": moment(0, NEXT)}):
+        found = store.current(name, str(DAY))
+        run = market.run(config, **options)
+        assert found is not None
+        assert found.run_id != run.result.run_id
+        current = store.current(name, str(DAY))
+        assert current is not None
+        assert current.run_id == run.result.run_id
+    market.run(config, start_ns=moment(NOON + 4))
+    assert store.current(name, str(DAY)) == current
 
 
 def test_bounds_that_cut_nothing_off_are_open() -> None:
@@ -97,6 +152,17 @@ def test_a_day_outside_the_configured_window(market: Market) -> None:
     _refused(BacktestError, market, "2024-03-05 lies outside time_window", config=config)
 
 
+def test_one_end_beyond_the_other_one_of_the_configuration(market: Market) -> None:
+    config = variant(time_window={"start": None, "end": iso(NOON)})
+    _refused(
+        BacktestError,
+        market,
+        "start 2024-03-05T12:00:01Z is not before time_window.end 2024-03-05T12:00:00Z",
+        config=config,
+        start_ns=moment(NOON + 1),
+    )
+
+
 def test_a_missing_partition_names_file_and_command(market: Market) -> None:
     market.trades(ROWS)
     _refused(
@@ -124,7 +190,13 @@ def test_a_book_mode_without_a_book_path(market: Market) -> None:
 
 def test_a_window_without_trades(market: Market) -> None:
     market.trades(ROWS)
-    _refused(BacktestError, market, "no trades lie in the window", start_ns=moment(NOON + 10))
+    _refused(
+        BacktestError,
+        market,
+        "no trades lie in the window (2024-03-05T12:00:10Z to open)",
+        "reach from 2024-03-05T12:00:00Z to 2024-03-05T12:00:09Z",
+        start_ns=moment(NOON + 10),
+    )
 
 
 def test_a_window_without_a_book_where_the_book_is_the_market(market: Market) -> None:

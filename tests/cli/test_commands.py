@@ -117,7 +117,9 @@ def test_a_day_is_run_and_its_result_can_be_shown_and_verified(odum: Odum) -> No
     assert result["partition"] == "2024-01-01"
     assert Path(result["files"]["summary"]).is_file()
     shown = odum("results", "show", result["run_id"])
-    assert shown.out.index("Funding is not charged") < shown.out.index("Profit and loss")
+    assert shown.out.index("Days are not covered whole") < shown.out.index("Profit and loss")
+    # What holds for every run of the configuration is no warning.
+    assert "no funding data are configured" in shown.out.partition("Simulated")[2]
     verified = odum("results", "verify", result["run_id"], "--json")
     assert (verified.code, verified.json["equal"]) == (0, True)
 
@@ -167,6 +169,7 @@ def test_results_are_filtered_sorted_and_compared(odum: Odum) -> None:
 @pytest.mark.usefixtures("project")
 def test_a_backfill_names_days_without_data_and_fails_with_those_it_must_run(odum: Odum) -> None:
     span = ["backfill", BTC, "--from", "2024-01-02", "--to", "2024-01-03", "--fast", "--json"]
+    span.append("--force")
     ran = odum(*span)
     states = {each["partition"]: each["state"] for each in ran.json["days"]}
     assert (ran.code, states) == (0, {"2024-01-02": "done", "2024-01-03": "no data"})
@@ -225,7 +228,7 @@ MISUSED = [
     ),
     (["backtest", BTC, "--day", "2024-01-01", "--start", "noon"], "allowed a time such as"),
     (["backtest", "elsewhere/some.json", "--day", "2024-01-01"], "no such file"),
-    (["results", "show", "BNF"], "not a run id"),
+    (["results", "show", "BNF"], "begins or ends with 'BNF'"),
     (["results", "compare", "BNF"], "two run ids"),
     (["data", "generate", "--days", "0"], "SampleSpec.days"),
     (["results", "lst"], "Did you mean"),

@@ -110,13 +110,40 @@ def test_who_contradicts_most_of_an_instrument_is_alone_refused(
     assert str(found.refused[0]).startswith(f"{odd}: {section}.{key}: found {value}, but {folder}")
 
 
-def test_one_against_one_refuses_both_whatever_their_names(
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+def test_of_two_the_one_that_was_changed_last_is_left_out(
+    folder: Path, settings: Settings, name: str
+) -> None:
+    new = changed(folder, name, instrument={"price_precision": 2})
+    os.utime(folder / f"{BTC}.json", ns=(1, 1))
+    found = read_folder(settings)
+    assert names(found) == ([BTC, ETH], [name])
+    assert "they share its data, so make them agree" in str(found.refused[0])
+    # The other way round: who has just edited the old file has edited the wrong one.
+    os.utime(new, ns=(0, 0))
+    assert names(read_folder(settings)) == (sorted([ETH, name]), [BTC])
+
+
+def test_three_that_all_contradict_each_other_leave_the_oldest(
     folder: Path, settings: Settings
 ) -> None:
-    changed(folder, "aaa", instrument={"price_precision": 2})
-    found = read_folder(settings)
-    assert names(found) == ([ETH], ["aaa", BTC])
-    assert all("they share its data, so make them agree" in str(each) for each in found.refused)
+    for age, (name, sections) in enumerate(
+        {
+            "one": {"instrument": {"price_precision": 2, "size_precision": 4}},
+            "two": {"instrument": {"price_precision": 3}, "data_catalog": {"parquet_root": "c"}},
+        }.items()
+    ):
+        os.utime(changed(folder, name, **sections), ns=(age, age))
+    assert names(read_folder(settings)) == ([ETH, "one"], [BTC, "two"])
+
+
+def test_what_the_process_says_contradicts_nothing(folder: Path) -> None:
+    changed(folder, "second", environment={"UNIFIED_CLOUD_LOCAL_PATH": "/raw"})
+    changed(folder, "third", environment={"DATA_CATALOG_PATH": "/catalog"})
+    changed(folder, "fourth", data_catalog={"parquet_root": "/other"})
+    given = Settings(configs_path=folder, raw_root=str(folder), catalog_path=folder)
+    assert read_folder(given).refused == ()
+    assert len(read_folder(Settings(configs_path=folder)).refused) == 3
 
 
 def test_what_is_not_said_contradicts_nothing(folder: Path, settings: Settings) -> None:
@@ -136,8 +163,9 @@ def test_two_spellings_of_one_instrument_are_refused(folder: Path, settings: Set
             venue={"name": "OKX"},
             data_catalog={"trades_path": file, "book_snapshot_5_path": None},
         )
+    os.utime(folder / "one.json", ns=(1, 1))
     found = read_folder(settings)
-    assert names(found) == ([BTC, ETH], ["one", "two"])
+    assert names(found) == ([BTC, ETH, "one"], ["two"])
     assert "would both be stored as BTC-USDT-PERP.OKX" in str(found.refused[0])
 
 

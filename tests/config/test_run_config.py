@@ -62,14 +62,11 @@ MANDATORY = [
     "venue.account_type",
     "venue.base_currency",
     "venue.starting_balance",
-    "venue.maker_fee",
-    "venue.taker_fee",
     "data_catalog",
     "data_catalog.trades_path",
     "time_window",
     "time_window.start",
     "time_window.end",
-    "strategy",
     "strategy.name",
     "strategy.orders[0].side",
     "strategy.orders[0].amount",
@@ -230,7 +227,7 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
 @pytest.mark.parametrize(
     ("path", "value", "allowed"),
     [
-        ("venue.oms_type", "FUTURES", "should be 'NETTING' or 'HEDGING'"),
+        ("venue.oms_type", "MARGIN", "should be 'NETTING' or 'HEDGING'"),
         ("venue.account_type", "BETTING", "should be 'CASH' or 'MARGIN'"),
         ("venue.book_type", "L3_MBO", "should be 'L1_MBP' or 'L2_MBP'"),
         ("venue.taker_fee", -1.5, "should be greater than or equal to -1"),
@@ -279,7 +276,7 @@ def test_rules_between_sections_are_tried_beside_broken_sections(problems: Probl
         ("execution.latency.cancel_ms", -1, "should be greater than or equal to 0"),
         ("execution.queue_position", 1, "should be true or false"),
         ("risk.throttling_per_sec", 0, "should be greater than 0"),
-        ("environment.UNIFIED_CLOUD_SERVICES_USE_PARQUET", True, "should be a valid string"),
+        ("environment.UNIFIED_CLOUD_SERVICES_USE_PARQUET", 1, "should be a valid string"),
         ("fx_stub", {"USDT_USD": 1, "USDT_EUR": 1}, "should have at most 1 item, not more"),
         ("fx_stub", {}, "should have at least 1 item, not 0"),
         ("fx_stub.USDT_USD", 0, "should be greater than 0"),
@@ -457,11 +454,19 @@ def test_algorithms_work_any_order(
     ("kind", "params"),
     [
         ("NORMAL", {}),
-        ("TWAP", {"horizon_secs": 10, "interval_secs": 1}),
-        ("VWAP", {"horizon_secs": 10, "intervals": 10, "lookback_days": 5}),
+        ("TWAP", {"horizon_secs": 10, "interval_secs": 1, "child_order_type": "MARKET"}),
+        (
+            "VWAP",
+            {
+                "horizon_secs": 10,
+                "intervals": 10,
+                "lookback_days": 5,
+                "child_order_type": "MARKET",
+            },
+        ),
     ],
 )
-def test_algorithms_have_defaults(kind: str, params: dict[str, int]) -> None:
+def test_algorithms_have_defaults(kind: str, params: dict[str, Any]) -> None:
     config = RunConfig.model_validate(changed("strategy.exec_algorithm", {"type": kind}))
 
     assert config.strategy.exec_algorithm.params.model_dump() == params
@@ -511,7 +516,8 @@ def test_the_key_follows_from_id_and_file(instrument_id: str, file: str | None, 
     [
         (BTC, "BINANCE-FUTURES:PERPETUAL:ETH-USDT"),
         (BTC, "BINANCE-FUTURES:FUTURE:BTC-USDT-241227"),
-        ("BTC-USDT.BINANCE", BTC),
+        ("ETH-USDT.BINANCE", BTC),
+        ("BINANCE:SPOT_PAIR:BTC-USDT", BTC),
         ("BTC-USDT-PERP.OKX", "OKX:SPOT_PAIR:BTC-USDT"),
         ("OKX:PERPETUAL:BTC-USD", "OKX:PERPETUAL:BTC-USD@LIN"),
     ],
@@ -551,7 +557,7 @@ def test_trades_and_books_are_of_one_instrument(problems: Problems) -> None:
         (f"../day-*/{BTC}.parquet", 'allowed a path below the raw root without ".."'),
         (f"a//day-*/{BTC}.parquet", 'allowed a path below the raw root without ".."'),
         (f"data/{BTC}.parquet", "allowed exactly one day-* folder (found 0)"),
-        (f"day-2023-05-23/{BTC}.parquet", "allowed exactly one day-* folder (found 0)"),
+        (f"day-2023-05-24/{BTC}.parquet", "allowed day-* for the day; a certain day only where"),
         (f"day-*/day-*/{BTC}.parquet", "allowed exactly one day-* folder (found 2)"),
         (f"day-*/x*/{BTC}.parquet", "allowed no wildcard but the one of the day-* folder"),
         ("day-*/trades", "allowed a .parquet file, or a folder that ends in /"),

@@ -57,21 +57,30 @@ def test_shipped_configs_make_the_expected_keys(shipped: dg.Definitions) -> None
     assert {key.to_user_string() for key in graph.materializable_asset_keys} == catalog | backtest
 
 
-def test_groups_kinds_and_owners_follow_the_stage(shipped: dg.Definitions) -> None:
+def test_groups_are_instruments_and_configurations(shipped: dg.Definitions) -> None:
+    for spec in shipped.resolve_all_asset_specs():
+        # raw/INSTRUMENT/..., catalog/INSTRUMENT/..., backtest/CONFIG/...
+        assert spec.group_name == spec.key.path[1]
+
+
+def test_kinds_and_owners_follow_the_stage(shipped: dg.Definitions) -> None:
     expected = {
-        "trades": {"raw": ({"parquet"}, "raw"), "catalog": ({"parquet", "nautilus"}, "catalog")},
-        "result": {"backtest": ({"nautilus", "json"}, "backtest")},
-        "window": {"backtest": ({"nautilus", "json"}, "backtest")},
-        "sweep": {"backtest": ({"nautilus", "json"}, "backtest")},
-        "ticks": {"backtest": ({"json"}, "export")},
-        "report": {"backtest": ({"html"}, "export")},
+        "trades": {"raw": {"parquet", "raw"}, "catalog": {"parquet", "nautilus"}},
+        "result": {"backtest": {"nautilus", "json"}},
+        "window": {"backtest": {"nautilus", "json"}},
+        "sweep": {"backtest": {"nautilus", "json"}},
+        "ticks": {"backtest": {"json"}},
+        "report": {"backtest": {"html"}},
     }
     for spec in _keys(shipped).values():
         stage, _, step = spec.key.path
         same = {"book_snapshot_5": "trades", "book_depths": "trades"}
-        assert (spec.kinds, spec.group_name) == expected[same.get(step, step)][stage]
+        assert spec.kinds == expected[same.get(step, step)][stage]
         assert spec.owners == ["team:research"]
-        assert spec.description
+        # What the node of the graph shows of it tells assets of one name apart.
+        first_word, _, _ = str(spec.description).partition(":")
+        names = {"raw": "Raw files", "catalog": "Catalog", "result": "Day", "report": "Tearsheet"}
+        assert first_word == names.get(stage, names.get(step, step.capitalize()))
 
 
 def test_every_daily_asset_shares_one_partitioning(shipped: dg.Definitions) -> None:

@@ -109,6 +109,7 @@ def test_a_backtest_without_catalog_partitions_names_them(
     assert "catalog partitions are missing" in message
     assert str(_raw(sample)) in message
     assert f"odum convert {BTC} --day {DAY}" in message
+    assert f"The job {BTC}_day converts, runs and exports a day in one run" in message
 
 
 def test_a_day_outside_the_window_fails_before_anything_is_read(

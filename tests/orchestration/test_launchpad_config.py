@@ -81,7 +81,7 @@ def test_an_algorithm_is_checked_like_in_a_configuration(config: LoadedConfig) -
     assert algorithm is not None
     assert algorithm.model_dump(mode="json") == {
         "type": "TWAP",
-        "params": {"horizon_secs": "30", "interval_secs": "1"},
+        "params": {"horizon_secs": "30", "interval_secs": "1", "child_order_type": "MARKET"},
     }
 
 
@@ -118,5 +118,5 @@ def test_a_window_comes_from_run_config_before_the_configuration() -> None:
 
 
 def test_an_empty_window_is_refused(config: LoadedConfig) -> None:
-    with pytest.raises(ConfigError, match="must be before its end"):
+    with pytest.raises(ConfigError, match="is not before end"):
         WindowConfig(start="2024-07-18T00:00:00Z", end="2024-07-18T00:00:00Z").bounds(config)

@@ -2,20 +2,25 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from configfiles import shipped, write_config
 from graphtools import BTC, BTC_SLUG, FIRST_DAY
 
 from odum_assets.errors import ConfigError, InvalidRequestError, UnavailableDataError
 from odum_assets.orchestration.launch import Graph, materialize
 from odum_assets.orchestration.planner import Plan, Planner
+from odum_assets.orchestration.project import load_project
 from odum_assets.orchestration.requests import LegacyRun, NewRun, RunOptions, WindowOptions
 from odum_assets.orchestration.run_config import ResultConfig, SweepConfig, WindowConfig
 from odum_assets.results.store import ResultStore
+from odum_assets.settings import load_settings
+from odum_assets.utc import iso_ns
 
 DAY = FIRST_DAY.isoformat()
 NEXT = "2024-01-02"
@@ -350,3 +355,131 @@ def test_a_plan_is_given_up_when_nobody_waits(graph: Graph, sample: Path) -> Non
     with pytest.raises(TimeoutError):
         Planner(graph.project, proceed=proceed).plan(days)
     assert len(looks) == 2
+
+
+@pytest.fixture
+def configs(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Planner]:
+    """Return a planner for the shipped configuration with other sections."""
+    monkeypatch.chdir(sample)
+
+    def planner(**sections: Any) -> Planner:
+        folder = sample / "changed"
+        folder.mkdir(exist_ok=True)
+        write_config(folder, BTC, shipped(), **sections)
+        settings = load_settings().model_copy(update={"configs_path": folder})
+        return Planner(load_project(settings))
+
+    return planner
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"start": f"{DAY}T10:00:00Z", "end": f"{DAY}T10:20:00Z"},
+        {"day": DAY, "start": "10:00", "end": "10:20"},
+        {"window": True, "start": f"{DAY}T10:00:00Z", "end": f"{NEXT}T10:20:00Z"},
+    ],
+    ids=["wider", "a day", "a window"],
+)
+@pytest.mark.parametrize("hour", [10, 15], ids=["wider", "disjoint"])
+def test_what_is_asked_for_takes_precedence_over_time_window(
+    configs: Callable[..., Planner], asked: dict[str, Any], hour: int
+) -> None:
+    window = {"start": f"{DAY}T{hour}:05:00Z", "end": f"{DAY}T{hour}:06:00Z"}
+    request = configs(time_window=window).plan(new(**asked)).request
+    assert request.start_ns is not None
+    assert iso_ns(request.start_ns) == f"{DAY}T10:00:00Z"
+    assert request.window() == (request.start_ns, request.end_ns)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"day": NEXT}, f"{NEXT} lies outside time_window ({DAY}T10:05:00Z to"),
+        ({"start": f"{DAY}T10:07:00Z"}, f"is not before time_window.end {DAY}T10:06:00Z"),
+        ({"day": DAY, "end": "10:05"}, f"time_window.start {DAY}T10:05:00Z is not before end"),
+        ({"start": f"{DAY}T14:00:00Z", "end": f"{DAY}T13:00:00Z"}, "start 2024-01-01T14:00:00Z is"),
+        ({"day": DAY, "start": "14:00", "end": "13:00"}, "start 2024-01-01T14:00:00Z is not"),
+    ],
+)
+def test_a_window_without_time_is_refused_before_anything_runs(
+    configs: Callable[..., Planner], asked: dict[str, Any], text: str
+) -> None:
+    window = {"start": f"{DAY}T10:05:00Z", "end": f"{DAY}T10:06:00Z"}
+    with pytest.raises(InvalidRequestError) as caught:
+        configs(time_window=window).plan(new(**asked))
+    assert text in str(caught.value)
+
+
+def test_a_window_beside_the_trades_is_refused_once_the_day_is_converted(
+    planner: Planner, carry_out: Callable[[Plan], None]
+) -> None:
+    asked = new(day=DAY, start="20:00", end="20:10", mode="fast", snapshot_mode="trades")
+    assert planner.plan(asked).conversions  # nobody knows yet what is in the files
+    plan = planner.plan(new(day=DAY, mode="fast", snapshot_mode="trades"))
+    carry_out(replace(plan, steps=()))
+    with pytest.raises(UnavailableDataError, match="no trades lie in the window") as caught:
+        planner.plan(asked)
+    assert f"reach from {DAY}T10:" in str(caught.value)
+
+
+STRATEGY = """
+from pydantic import BaseModel, ConfigDict
+from odum_assets.backtest.strategies.base import OdumStrategy
+
+print("imported")
+
+class Params(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    window: int = 3
+
+class Own(OdumStrategy):
+    Params = Params
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "text"),
+    [
+        ("no_such_module:Own", {}, "module no_such_module cannot be imported"),
+        ("own_strategy:Owned", {}, "own_strategy has no class Owned"),
+        ("own_strategy.py:Own", {}, "name the module, not its file: own_strategy:Own"),
+        ("own_strategy:Own", {"windows": 4}, "strategy.params.windows: Extra inputs"),
+        ("ends_process:Own", {}, "importing it ended the process (exit code 7"),
+        ("fails:Own", {}, "cannot be imported from"),
+        ("own_strategy:Own", {"window": 4}, None),
+    ],
+)
+def test_an_own_strategy_is_tried_before_anything_runs(
+    configs: Callable[..., Planner], path: str, params: dict[str, Any], text: str | None
+) -> None:
+    Path("own_strategy.py").write_text(STRATEGY)
+    Path("ends_process.py").write_text("import os\nos._exit(7)\n")
+    Path("fails.py").write_text("1 / 0\n")
+    planner = configs()
+    strategy = {"name": "Own", "path": path, "params": params}
+    write_config(planner.project.settings.configs_path, BTC, shipped() | {"strategy": strategy})
+    planner = Planner(load_project(planner.project.settings))
+    if text is None:
+        assert planner.plan(new(day=DAY)).loaded.config.strategy.path == path
+        return
+    with pytest.raises(InvalidRequestError) as caught:
+        planner.plan(new(day=DAY))
+    assert caught.value.code == "invalid-strategy"
+    assert text in str(caught.value)
+    # Of a Dagster that runs elsewhere nothing is known.
+    assert replace(planner, checks_strategies=False).plan(new(day=DAY)).kind == "result"
+
+
+def test_the_parameters_of_a_sweep_are_tried_before_it_runs(
+    configs: Callable[..., Planner],
+) -> None:
+    Path("own_strategy.py").write_text(STRATEGY)
+    planner = configs()
+    strategy = {"name": "Own", "path": "own_strategy:Own"}
+    write_config(planner.project.settings.configs_path, BTC, shipped() | {"strategy": strategy})
+    planner = Planner(load_project(planner.project.settings))
+    vary = [{"strategy.params.window": 4}, {"strategy.params.window": "many"}]
+    with pytest.raises(InvalidRequestError, match=r"strategy\.params\.window: Input should be"):
+        planner.plan_sweep(new(day=DAY), vary, 1)
+    assert planner.plan_sweep(new(day=DAY), vary[:1], 1).kind == "sweep"

@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 from graphtools import BTC, FIRST_DAY
 
-from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.launch import Graph, LaunchResult, materialize
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.settings import Settings
@@ -36,7 +35,7 @@ def own(sample: Path) -> Path:
 
 
 def sweep(project: Project, instance: dg.DagsterInstance, path: str) -> LaunchResult:
-    graph = Graph(project, definitions_of(project))
+    graph = Graph(project)
     params = {"name": "Own", "path": path, "params": {}}
     config = {SWEEP: {"mode": "fast", "variants": [{"strategy": params}]}}
     return materialize(instance, graph, [SWEEP], FIRST_DAY.isoformat(), config=config)

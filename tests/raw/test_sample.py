@@ -350,7 +350,7 @@ class TestOtherMarkets:
         ("key", "exchange", "symbol", "tick", "lot"),
         [
             ("BINANCE:SPOT_PAIR:BTC-USDT", "binance", "BTCUSDT", "0.01", "0.00001"),
-            ("BYBIT:PERPETUAL:ETH-USDT@LIN", "bybit", "ETHUSDT", "0.01", "0.001"),
+            ("BYBIT:PERPETUAL:ETH-USDT@LIN", "bybit", "ETHUSDT", "0.01", "0.01"),
             ("OKX:PERPETUAL:BTC-USDT", "okex-swap", "BTC-USDT-SWAP", "0.1", "0.01"),
             ("OKX:PERPETUAL:BTC-USD@INV", "okex-swap", "BTC-USD-SWAP", "0.5", "1"),
             ("DERIBIT:PERPETUAL:BTC-USD", "deribit", "BTC-PERPETUAL", "0.5", "10"),

@@ -161,7 +161,7 @@ def test_a_failed_run_says_why(registry: sa.Engine, settings: Settings) -> None:
     assert (run["pnl"], run["dataset_id"], run["digest"]) == (None, None, None)
     assert run["dagster_run_id"] == "dagster-1"
     assert run["window_start"] == datetime(2024, 3, 5, tzinfo=UTC)
-    assert [row["event_type"] for row in found["events"]] == ["failed"]
+    assert [row["event_type"] for row in found["events"]] == ["error", "failed"]
     assert [row["storage_path"] for row in found["artifacts"]] == [f"failed/{run_id}.json"]
 
 
@@ -266,7 +266,7 @@ def test_tables_of_a_newer_program_are_left_alone(registry: sa.Engine, settings:
     [
         "not a url",
         "mysql://root:secret@host/db",
-        "postgresql+psycopg2://u:secret@h/db",
+        "postgresql+pg8000://u:secret@h/db",
         "sqlite://",
     ],
 )

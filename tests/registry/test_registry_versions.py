@@ -41,7 +41,7 @@ QUEUED, RUNNING = (f"BNF_BTC_20240305_00000000_99a518_00000{each}" for each in (
 ADDED = ("figures_version", "cagr", "volatility", "calmar_ratio", "drawdown_duration_secs")
 
 
-@pytest.fixture(params=["0001", "0002"])
+@pytest.fixture(params=["0001", "0002", "0003"])
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -84,6 +84,8 @@ def test_an_upgrade_keeps_every_row(bare: sa.Engine, old: Settings, version: str
         assert schema.differences(connection) == []
     assert find_damage(old) is None
     after = _raw(bare)
+    for strategy in after["strategies"]:
+        assert strategy.pop("updated_at") == strategy["created_at"]
     for name in ("datasets", "strategies", "artifacts", "events"):
         assert after[name] == before[name]
     for row, former in zip(after["runs"], before["runs"], strict=True):

@@ -35,7 +35,7 @@ def market(tmp_path: Path) -> BarMarket:
 
 def session_bars(seed: int, bars: int = 390, name: str = SPY) -> BarSeries:
     """Return bars of a session of 5 March 2024, around 100 dollars."""
-    series = random_series(random.Random(seed), bars, instrument=name)
+    series = random_series(random.Random(seed), bars, instrument=name)  # noqa: S311
     prices = (series.open, series.high, series.low, series.close)
     times = OPEN + 60_000_000_000 * np.arange(1, bars + 1)
     return BarSeries(

@@ -18,7 +18,7 @@ D = Decimal
 
 
 def _table(folder: Path, name: str) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.read_table(folder / f"{name}.parquet").to_pandas()
+    frame: pd.DataFrame = pq.read_table(folder / f"{name}.parquet").to_pandas(ignore_metadata=True)
     return frame
 
 

@@ -8,7 +8,7 @@ disagree with.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from odum_assets.bars.broker import BarHandler, Bracket, Fill
+from odum_assets.bars.broker import BarHandler, Bracket, Fill, Role, Side
 from odum_assets.bars.series import BarSeries
 
 
@@ -33,7 +33,7 @@ class BarSimulator:
         self.decided: list[Callable[[], None]] = []
         self.inside = False
 
-    def market(self, side, quantity, tag):
+    def market(self, side: Side, quantity: int, tag: str) -> None:
         self.decided.append(lambda: self.fill(tag, "market", side, quantity))
 
     def bracket(self, bracket: Bracket) -> None:
@@ -47,18 +47,18 @@ class BarSimulator:
         if leg.state == "waiting":
             leg.state = "resting"
 
-    def cancel(self, name):
+    def cancel(self, name: str) -> None:
         if (leg := self.legs.get(name)) and leg.state in ("waiting", "resting"):
             leg.state = "done"
 
-    def move_stop(self, name, price):
+    def move_stop(self, name: str, price: int) -> None:
         self.later(lambda: setattr(self.legs[name], "stop", price))
 
-    def move_target(self, name, price):
+    def move_target(self, name: str, price: int | None) -> None:
         self.later(lambda: setattr(self.legs[name], "target", price))
 
-    def close(self, name):
-        def act():
+    def close(self, name: str) -> None:
+        def act() -> None:
             leg = self.legs.get(name)
             if leg and leg.state == "open":
                 plan = leg.plan
@@ -75,7 +75,7 @@ class BarSimulator:
         else:
             act()
 
-    def fill(self, name, role, side, quantity):
+    def fill(self, name: str, role: Role, side: Side, quantity: int) -> None:
         self.position += side * quantity
         fill = Fill(name, role, side, quantity, self.price, self.time)
         self.fills.append(fill)
@@ -121,8 +121,8 @@ class BarSimulator:
         self.handler = factory(self)
         last_close = None
         for index in range(len(s)):
-            o, h, l, c = (int(column[index]) for column in (s.open, s.high, s.low, s.close))
-            first, second = (h, l) if h - o <= o - l else (l, h)
+            o, h, low, c = (int(column[index]) for column in (s.open, s.high, s.low, s.close))
+            first, second = (h, low) if h - o <= o - low else (low, h)
             points = [o, first, second, *([first] if self.path == "conservative" else []), c]
             close = int(s.close_time[index])
             opened = close - s.step if last_close is None else max(close - s.step, last_close)

@@ -1,4 +1,4 @@
-"""A folder with bars as raw files, their catalog and results; runs on them in the real processes."""
+"""A folder with bars as raw files, their catalog and results, and runs on them."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta

@@ -2,6 +2,7 @@
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,9 @@ MINUTE = 60_000_000_000
 START = 1_600_000_020_000_000_000
 
 
-def series_of(rows, step=MINUTE, instrument="ARCA:EQUITY:SPY", tick="0.01") -> BarSeries:
+def series_of(
+    rows: Any, step: int = MINUTE, instrument: str = "ARCA:EQUITY:SPY", tick: str = "0.01"
+) -> BarSeries:
     """Return a series of bars (open, high, low, close in ticks) without gaps in time."""
     table = np.array(rows, dtype=np.int64)
     times = START // step * step + step * np.arange(1, len(table) + 1)
@@ -20,7 +23,7 @@ def series_of(rows, step=MINUTE, instrument="ARCA:EQUITY:SPY", tick="0.01") -> B
     return BarSeries(instrument, step, Decimal(tick), 0, times, *table.T.copy(), volume)
 
 
-def random_series(rng: random.Random, bars: int, **given) -> BarSeries:
+def random_series(rng: random.Random, bars: int, **given: Any) -> BarSeries:
     """Return bars of a few ticks each, some without range, some with a gap before them."""
     rows, price = [], 1_000
     for _ in range(bars):
@@ -35,9 +38,11 @@ def random_series(rng: random.Random, bars: int, **given) -> BarSeries:
 class RandomHandler:
     """Decide at random; equal fills lead to equal decisions."""
 
-    def __init__(self, broker: Broker, series: BarSeries, seed: int, *, reacts: bool = True):
+    def __init__(
+        self, broker: Broker, series: BarSeries, seed: int, *, reacts: bool = True
+    ) -> None:
         self.broker, self.series = broker, series
-        self.rng, self.reacts = random.Random(seed), reacts
+        self.rng, self.reacts = random.Random(seed), reacts  # noqa: S311
         self.waiting: dict[str, Bracket] = {}
         self.open: dict[str, Bracket] = {}
         self.exits: dict[str, list] = {}

@@ -1,6 +1,5 @@
 """The real bars of the test data as series, without a catalog."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -62,9 +61,6 @@ def _closes(days: Any, rules: SessionRules) -> np.ndarray:
 def _series(
     name: str, table: pa.Table, closes: np.ndarray, step: int, size_precision: int = 0
 ) -> BarSeries:
-    ticks: Callable[[str], np.ndarray] = lambda column: np.rint(  # noqa: E731
-        table[column].to_numpy() * 100
-    ).astype(np.int64)
     volume = np.rint(table["volume"].to_numpy() * 10.0**size_precision).astype(np.int64)
     return BarSeries(
         name,
@@ -72,6 +68,9 @@ def _series(
         Decimal("0.01"),
         size_precision,
         closes,
-        *(ticks(column) for column in ("open", "high", "low", "close")),
+        *(
+            np.rint(table[column].to_numpy() * 100).astype(np.int64)
+            for column in ("open", "high", "low", "close")
+        ),
         volume,
     )

@@ -25,6 +25,9 @@ class ListedConfig(BaseModel):
     instrument: str | None
     hash: str | None = Field(description="Content hash; results carry it.")
     problems: list[str]
+    notes: list[str] = Field(
+        default=[], description="What the file leaves open or spells as the earlier system did."
+    )
 
 
 class Configs(BaseModel):
@@ -60,10 +63,11 @@ def list_configs(service: ServiceHere) -> Configs:
             ListedConfig(
                 name=file.path.stem,
                 file=file.path.name,
-                valid=file.loaded is not None,
+                valid=not file.problems,
                 instrument=None if file.loaded is None else str(file.loaded.key),
                 hash=None if file.loaded is None else file.loaded.content_hash,
                 problems=list(file.problems),
+                notes=[] if file.loaded is None else list(file.loaded.notes),
             )
             for file in files
         ],

@@ -15,7 +15,7 @@ from odum_assets.api.routes.results import Offset
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
-from odum_assets.errors import BacktestError, OdumError
+from odum_assets.errors import OdumError
 from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.days import days_of, require_time
 from odum_assets.orchestration.project import Project, Source, find_raw
@@ -159,17 +159,9 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     key, names = fitting[0].key, ", ".join(loaded.name for loaded in fitting)
     if question.config is not None:
         reply.messages.append(f"configuration {names}, instrument {key}")
-        days = days_of(*_simulated(fitting[0], bounds, days, reply))
         sources = project.sources_of(fitting[0])
     else:
-        reply.messages.append(
-            f"instrument {key}, configurations {names}; give config to have its time_window checked"
-        )
-        reply.warnings += [
-            f"{loaded.name}: its time_window ({_window_text(loaded)}) has no overlap with this time"
-            for loaded in fitting
-            if not _overlap(loaded, bounds)
-        ]
+        reply.messages.append(f"instrument {key}, configurations {names}")
         sources = tuple(source for source in project.sources if source.key == key)
     available = {
         source.data_type: _available_days(project, source, fitting, days, reply)
@@ -183,59 +175,6 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
         text = _missing("book snapshots", available.get(DataType.BOOK), len(days))
         optional = question.snapshot_mode == "auto" and DataType.BOOK not in available
         (reply.warnings if optional else reply.errors).append(text)
-
-
-def _simulated(
-    loaded: LoadedConfig,
-    bounds: tuple[int, int],
-    days: Sequence[date],
-    reply: DataCheck,
-) -> tuple[int, int]:
-    """Return the part of a time that a run of a configuration would simulate.
-
-    Raises
-    ------
-    OdumError
-        If it would be refused, or none is left of it.
-    """
-    from odum_assets.backtest.request import RunRequest, check_options
-    from odum_assets.utc import iso_ns
-
-    if not _overlap(loaded, bounds):
-        raise OdumError(
-            f"{loaded.name}: its time_window ({_window_text(loaded)}) does not overlap "
-            f"{iso_ns(bounds[0])} to {iso_ns(bounds[1])}; choose a time inside, or widen "
-            "time_window"
-        )
-    partition = days[0].isoformat() if len(days) == 1 else "window"
-    request = RunRequest(loaded, tuple(days), partition, *bounds, snapshot_mode="trades")
-    try:
-        check_options(request)
-    except BacktestError as error:
-        reply.errors.append(str(error))
-    window = loaded.config.time_window
-    start = max(bounds[0], bounds[0] if window.start_ns is None else window.start_ns)
-    end = min(bounds[1], bounds[1] if window.end_ns is None else window.end_ns)
-    if (start, end) != bounds:
-        reply.warnings.append(
-            f"{loaded.name}: its time_window leaves {iso_ns(start)} to {iso_ns(end)} of this time"
-        )
-    return start, end
-
-
-def _overlap(loaded: LoadedConfig, bounds: tuple[int, int]) -> bool:
-    window = loaded.config.time_window
-    return (window.end_ns is None or bounds[0] < window.end_ns) and (
-        window.start_ns is None or window.start_ns < bounds[1]
-    )
-
-
-def _window_text(loaded: LoadedConfig) -> str:
-    from odum_assets.utc import iso_ns
-
-    window = loaded.config.time_window
-    ends = (window.start_ns, window.end_ns)
-    return " to ".join("open" if end is None else iso_ns(end) for end in ends)
 
 
 def _missing(what: str, available: int | None, wanted: int) -> str:

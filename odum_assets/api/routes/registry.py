@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -15,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     TypeAdapter,
+    computed_field,
     create_model,
 )
 from sqlalchemy import Column, Connection, Integer
@@ -24,8 +26,10 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import StoredFileResponse, json_reply, not_modified
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.service import Service, ServiceHere
+from odum_assets.api.tables import TIMELINE_EVENTS, timeline_events, timeline_of
 from odum_assets.registry import queries
-from odum_assets.registry.models import FIGURES, SORTED_COLUMNS
+from odum_assets.registry.created import uuid_of
+from odum_assets.registry.models import DATASETS, FIGURES, SORTED_COLUMNS, STRATEGIES
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import ArtifactKind, Exact, RunMode, RunStatus
@@ -124,6 +128,12 @@ class Dataset(BaseModel):
     partitions: list[dict[str, Any]]
     created_at: datetime
 
+    @computed_field(description="Another name of its id, which no rebuild changes.")  # type: ignore[prop-decorator]
+    @property
+    def uuid(self) -> UUID:
+        """Return its UUID."""
+        return uuid_of(DATASETS, {"content_hash": self.content_hash})
+
 
 class Strategy(BaseModel):
     """A strategy at a version, with its parameters."""
@@ -135,6 +145,13 @@ class Strategy(BaseModel):
     params: dict[str, Any]
     params_hash: str
     created_at: datetime
+    updated_at: datetime | None = Field(description="Time of the latest change.")
+
+    @computed_field(description="Another name of its id, which no rebuild changes.")  # type: ignore[prop-decorator]
+    @property
+    def uuid(self) -> UUID:
+        """Return its UUID."""
+        return uuid_of(STRATEGIES, self.__dict__)
 
 
 class WholeRun(Run):
@@ -402,12 +419,24 @@ def list_events(
     run_id: str,
     after: Annotated[int, Query(ge=-1, lt=2**62, description="Sequence of the last one.")] = -1,
     limit: _Limit = 100,
-    event_type: Annotated[str | None, Query(max_length=50, examples=["warning"])] = None,
+    event_type: Annotated[
+        str | None,
+        Query(
+            max_length=50,
+            examples=["warning"],
+            description="Only these. signal: the orders of a result with a report; trade: its "
+            "fills. Both are listed only when they are asked for.",
+        ),
+    ] = None,
 ) -> Events:
     """List what a reader of a run should know: market times, warnings, refusals, its end."""
     name = service.registry.run(run_id)["run_id"]
-    with service.registry.reading() as connection:
-        events = queries.list_events(connection, name, after, limit + 1, event_type)
+    if event_type in TIMELINE_EVENTS:
+        table = timeline_of(service.result_of_run(name))
+        events = timeline_events(table, event_type, after, limit + 1)
+    else:
+        with service.registry.reading() as connection:
+            events = queries.list_events(connection, name, after, limit + 1, event_type)
     page = events[:limit]
     return Events.model_validate(
         {

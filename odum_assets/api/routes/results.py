@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from odum_assets.api import models
@@ -22,6 +23,7 @@ from odum_assets.api.tables import (
     ticks_of,
     timeline_of,
 )
+from odum_assets.api.tearsheets import tearsheet_page
 from odum_assets.orchestration.days import require_time
 from odum_assets.registry import queries
 from odum_assets.registry.queries import RunFilter
@@ -168,6 +170,16 @@ def get_report(
         arrays[name] = line_pieces(table, page.offset, page.size(total))
         pages[f"{name}_pagination"] = page.pagination(total)
     return reply.of(json_page(document, arrays, pages), *arrays.values())
+
+
+@router.get(
+    "/{run_id}/tearsheet",
+    response_class=HTMLResponse,
+    responses={200: {"content": {"text/html": {}}, "description": "The page."}},
+)
+def get_tearsheet(service: ServiceHere, entry: ResultHere) -> Response:
+    """Return the tearsheet of a result, to look at."""
+    return tearsheet_page(service.store, entry.run_id)
 
 
 @router.get("/{run_id}/fills", response_model=Fills, responses=FORMS)

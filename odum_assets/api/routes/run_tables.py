@@ -8,15 +8,19 @@ from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
 from odum_assets.api.replies import Page, next_link, table_reply
+from odum_assets.api.routes.orb import orb_metrics
 from odum_assets.api.routes.results import FORMS, Fills, Limit, Offset, RangeHere, timed_reply
 from odum_assets.api.rows import EquityRow, EventRow, OrderRow, PositionRow
 from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
 from odum_assets.api.tables import equity_of, fills_of, orders_of, timeline_of, trades_of
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.results.logs import last_lines, read_log
+from odum_assets.results.orb.run import OrbRun, is_orb
 from odum_assets.results.store import ResultEntry
 
 router = APIRouter(prefix="/api", tags=["runs"])
@@ -70,12 +74,25 @@ class Trade(BaseModel):
     commissions: float | None
     net_pnl: float | None
     fills: int
+    symbol: str | None = Field(default=None, description="This and the rest: of a breakout only.")
+    realized_r: float | None = Field(default=None, description="After fees.")
+    max_favorable_r: float | None = None
+    max_adverse_r: float | None = None
+    exit_reason: str | None = None
+    or_high: float | None = None
+    or_low: float | None = None
+    confluence_score: float | None = None
+    factors: dict[str, bool | None] | None = None
 
 
 @router.get("/metrics/core")
-def get_core_metrics(service: ServiceHere, run_id: str) -> Metrics:
-    """Return the figures of a result."""
-    return _metrics(service.result(run_id))
+def get_core_metrics(entry: ResultHere) -> Metrics:
+    """Return the figures of a result; those of a breakout in R are added to them."""
+    found = _metrics(entry)
+    if not is_orb(entry):
+        return found
+    figures = {**found.metrics.model_dump(), **orb_metrics(entry, None)}
+    return Metrics(run_id=entry.run_id, metrics=models.Summary.model_validate(figures))
 
 
 @router.get("/trades")
@@ -84,10 +101,19 @@ def list_trades(
     request: Request,
     response: Response,
     direction: Annotated[_Direction | None, Query(description="Only these.")] = None,
+    symbol: Annotated[str | None, Query(description="Only this symbol of a breakout.")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     offset: Offset = 0,
 ) -> list[Trade]:
-    """List the round trips of a result, by their end; X-Total-Count says how many there are."""
+    """List the round trips of a result, by their end; X-Total-Count says how many there are.
+
+    Trades of a breakout are listed by their begin, with what it knows of them.
+    """
+    if is_orb(entry):
+        table = OrbRun(entry).trades(None if symbol is None else symbol.upper(), direction)
+        chosen = table.slice(offset, limit)
+        _count(request, response, table.num_rows, offset, chosen.num_rows, limit)
+        return [_breakout_trade(row) for row in chosen.to_pylist()]
     trades = trades_of(entry)
     rows: list[dict[str, Any]] = []
     total = 0
@@ -96,9 +122,7 @@ def list_trades(
         page = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
         rows += page.to_pylist() if total + fitting.num_rows > offset else []
         total += fitting.num_rows
-    response.headers["X-Total-Count"] = str(total)
-    if offset + len(rows) < total and rows:
-        response.headers["Link"] = next_link(request, offset + len(rows), limit)
+    _count(request, response, total, offset, len(rows), limit)
     return [_trade(row) for row in rows]
 
 
@@ -140,6 +164,31 @@ def get_timeline(entry: RunResultHere, request: Request, selection: RangeHere) -
     return timed_reply(request, timeline_of(entry), "timeline", selection)
 
 
+@router.get("/v1/runs/{run_id}/log", response_class=PlainTextResponse)
+def get_log(
+    service: ServiceHere,
+    run_id: str,
+    lines: Annotated[
+        int | None, Query(ge=1, le=1_000_000, description="Only the last ones; all by default.")
+    ] = None,
+) -> PlainTextResponse:
+    """Return what the strategy of a run printed and logged; failed runs have it, too."""
+    name: str = service.registry.run(run_id)["run_id"]
+    text = read_log(service.store, name)
+    if lines is not None:
+        text = "".join(f"{line}\n" for line in last_lines(text, lines))
+    return PlainTextResponse(text)
+
+
+def _count(
+    request: Request, response: Response, total: int, offset: int, count: int, limit: int
+) -> None:
+    """Say in headers how many rows there are, and where the next ones are."""
+    response.headers["X-Total-Count"] = str(total)
+    if offset + count < total and count:
+        response.headers["Link"] = next_link(request, offset + count, limit)
+
+
 def _metrics(entry: ResultEntry) -> Metrics:
     return Metrics(run_id=entry.run_id, metrics=models.Summary.model_validate(entry.summary()))
 
@@ -165,4 +214,30 @@ def _trade(row: dict[str, Any]) -> Trade:
         commissions=row["commissions"],
         net_pnl=row["net_pnl"],
         fills=row["fills"],
+    )
+
+
+def _breakout_trade(row: dict[str, Any]) -> Trade:
+    return Trade(
+        trade_id=row["trade_id"],
+        direction=row["direction"],
+        status="CLOSED",
+        entry_timestamp=row["entry_timestamp"],
+        exit_timestamp=row["exit_timestamp"],
+        entry_price=row["entry_price"],
+        exit_price=row["exit_price"],
+        quantity=row["quantity"],
+        realized_pnl=row["pnl"] + row["fees"],
+        commissions=row["fees"],
+        net_pnl=row["pnl"],
+        fills=2 * len(row["legs"]),
+        symbol=row["symbol"],
+        realized_r=row["realized_r"],
+        max_favorable_r=row["mfe_r"],
+        max_adverse_r=row["mae_r"],
+        exit_reason=row["exit_reason"],
+        or_high=row["or_high"],
+        or_low=row["or_low"],
+        confluence_score=row["score"],
+        factors=row["factors"],
     )

@@ -27,7 +27,9 @@ from odum_assets.api.dagster_client import (
 from odum_assets.api.following import RunLog, StreamEvent
 from odum_assets.api.launching import BODY_TAG, KEY_TAG, repeat_tags
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.runs_by_ids import RunCreate, resolved
 from odum_assets.api.service import Service, ServiceHere
+from odum_assets.api.unix_http import pidfile_of
 from odum_assets.errors import InvalidRequestError, OdumError
 from odum_assets.orchestration.planner import Plan, Planner
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
@@ -130,7 +132,10 @@ IdempotencyKey = Annotated[
 
 @router.post("/api/v1/runs", status_code=202)
 async def start_run(
-    service: ServiceHere, new: NewRun, response: Response, idempotency_key: IdempotencyKey = None
+    service: ServiceHere,
+    new: RunCreate,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> LiveRun | Backfill:
     """Start a run, or one for every day of a range; Location is the address of its state."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
@@ -411,10 +416,15 @@ async def _planned(service: Service, request: NewRun | LegacyRun, tags: dict[str
         new = request.new_run(loaded) if isinstance(request, LegacyRun) else request
         # The client gets a reply about a failure, and starts it again or not.
         source = {"odum/source": "api", "dagster/max_retries": "0"}
-        return Planner(project, {**source, **tags}, proceed=go_on).plan(new)
+        # A Dagster elsewhere may have strategies of its own.
+        is_here = pidfile_of(service.options.dagster_url) is not None
+        planner = Planner(project, {**source, **tags}, proceed=go_on, checks_strategies=is_here)
+        return planner.plan(new)
 
     service.launches.take()
     try:
+        if isinstance(request, RunCreate):
+            request = await anyio.to_thread.run_sync(resolved, service, request)
         storage = await anyio.to_thread.run_sync(service.storage_of, request.config)
         return await storage.run(plan)
     except (InvalidRequestError, ProblemError) as problem:

@@ -31,6 +31,11 @@ def load_strategy_class(path: str) -> type[OdumStrategy]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
+        name = module_name.removesuffix(".py")
+        if name != module_name:
+            raise BacktestError(
+                f"strategy.path {path}: name the module, not its file: {name}:{class_name}"
+            ) from error
         raise BacktestError(
             f"strategy.path {path}: module {module_name} cannot be imported from {here} "
             f"({type(error).__name__}: {error})"

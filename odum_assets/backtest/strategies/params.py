@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, RootModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from odum_assets.backtest.strategies.base import OdumStrategy
 from odum_assets.bars.strategy import BarStrategy
@@ -45,10 +46,21 @@ def strategy_params(
         return strategy.Params.model_validate_json(text)
     except ValidationError as error:
         lines = [
-            f"  strategy.params.{'.'.join(map(str, each['loc']))}: {each['msg']}"
+            f"  {'.'.join(('strategy.params', *where))}: {text}"
             for each in error.errors(include_url=False)
+            for where, text in _named(each)
         ]
         raise BacktestError(f"parameters of {path} cannot be used:\n" + "\n".join(lines)) from None
+
+
+def _named(error: ErrorDetails) -> list[tuple[list[str], str]]:
+    """Return keys and text of what is wrong; rules between keys may name several."""
+    where = [*map(str, error["loc"])]
+    if error["type"] == "problems":
+        return [
+            ([*where, *filter(None, [each.path])], each.text) for each in error["ctx"]["problems"]
+        ]
+    return [(where, error["msg"])]
 
 
 def _exact(value: object, annotation: object) -> object:

@@ -179,7 +179,7 @@ class BarStrategyConfig(Section):
     per_instrument: dict[InstrumentId, dict[str, Any]] = Field(
         default={}, examples=[{"ARCA:EQUITY:SPY": {"fast": 10}}]
     )
-    """Parameters of single instruments, by id; they take precedence over params."""
+    """Parameters of single instruments, by id; they take precedence over params, key by key."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -197,7 +197,17 @@ class BarStrategyConfig(Section):
 
     def params_of(self, instrument: str) -> dict[str, Any]:
         """Return the parameters of an instrument, by its ``id`` in the configuration."""
-        return {**self.params, **self.per_instrument.get(instrument, {})}
+        return _merged(self.params, self.per_instrument.get(instrument, {}))
+
+
+def _merged(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Return values with those of others in their place; objects are merged key by key."""
+    both = {
+        name: _merged(values[name], other)
+        for name, other in others.items()
+        if isinstance(other, dict) and isinstance(values.get(name), dict)
+    }
+    return {**values, **others, **both}
 
 
 class BarExecutionConfig(Section):

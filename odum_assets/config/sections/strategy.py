@@ -43,6 +43,10 @@ class StrategyConfig(Section):
 
     name: Text = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["TradeReplay"])
     """Name of the strategy in results: letters, digits, _ . -"""
+    version: Text | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$", examples=["1.0.0"]
+    )
+    """Version of the strategy in the run registry; null: the hash of its module."""
     path: Text | None = Field(
         default=None,
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
@@ -97,6 +101,8 @@ class StrategyConfig(Section):
         # What is refused on the way in stays out on the way out, so that a dump loads again.
         values: dict[str, Any] = handler(self)
         refused = ("params",) if self.path is None else _OWN_STRATEGY_DECIDES
+        # The hash of a configuration without a version is that of before there were any.
+        refused = (*refused, "version") if self.version is None else refused
         return {name: value for name, value in values.items() if name not in refused}
 
 

@@ -1,6 +1,7 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from itertools import product
@@ -23,9 +24,12 @@ from odum_assets.orchestration.metadata import (
     Materialized,
     StepContext,
     bullet_list,
+    code_block,
     rounded,
+    tearsheet_link,
     to_metadata,
 )
+from odum_assets.orchestration.names import OLDER_DAYS, day_job_name
 from odum_assets.orchestration.planner import catalog_days, result_days
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
@@ -34,6 +38,7 @@ from odum_assets.orchestration.registration import Registration, register_result
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.orchestration.steps import report_materialization, require_passed
 from odum_assets.raw.layout import DataType
+from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
@@ -48,19 +53,28 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         loaded,
         checks=RESULT_CHECKS,
         description=(
-            f"Backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
+            f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
             f"{', '.join(map(str, loaded.keys))}) over one {_partition_name(loaded)}, from the "
-            "configured starting balance. Fails at once when a catalog partition is missing or the "
-            "day is outside time_window. The data version is a hash of orders, fills, positions "
-            "and balances: equal inputs give an equal one."
+            "configured starting balance. It needs the day in the catalog: the job "
+            f"`{day_job_name(loaded.name)}` converts, runs and exports a day in one run. The data "
+            "version is a hash of orders, fills, positions and balances: equal inputs give an "
+            f"equal one.\n\n{OLDER_DAYS}"
         ),
     )
     def result(context: dg.AssetExecutionContext, config: ResultConfig) -> Materialized:
+        from odum_assets.backtest.request import NotConvertedError
+
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
             with run_registration(context, request, project.settings) as entry:
                 convert_sessions(context.op_execution_context, project, request)
-                return run(context, request, project, entry)
+                try:
+                    return run(context, request, project, entry)
+                except NotConvertedError as error:
+                    raise DataError(
+                        f"{error}\nThe job {day_job_name(loaded.name)} converts, runs and exports "
+                        f"a day in one run: launch it for {context.partition_key}."
+                    ) from error
 
     return result
 
@@ -83,7 +97,10 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                             f"days without {kind} in the catalog: {', '.join(missing)}"
                         )
                     request = replace(requested, days=days)
-                    facts = {"days": len(days), "days_missing": missing}
+                    convert_warmup(context, project, request)
+                    facts: dict[str, object] = {"days": len(days), "days_missing": missing}
+                    if config.mode == "report":
+                        facts["tearsheet"] = tearsheet_link(entry.run_id)
                     materialized = run(context, request, project, entry, facts)
                 # The result is good whatever becomes of what is made of it.
                 export_window(context, request, project, entry.run_id, ticks=config.export_ticks)
@@ -109,10 +126,10 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
         loaded,
         "window",
         description=(
-            f"Backtest of `{loaded.name}` over its whole time_window (or start and end of the run "
-            "config) as one continuous account, across midnight. Converts the days of the window "
-            "that have raw files and are not in the catalog yet; the result names those that it "
-            f"lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
+            f"Window: backtest of `{loaded.name}` over its whole time_window (or start and end of "
+            "the run config) as one continuous account, across midnight. Converts the days of the "
+            "window that have raw files and are not in the catalog yet; the result names those "
+            f"that it lacks (or missing_days refuses them). The job `{loaded.name}_window` runs it."
         ),
         daily=False,
         checks=WINDOW_CHECKS,
@@ -131,6 +148,13 @@ def convert_sessions(
     OdumError
         If a raw file of a session itself is missing, or cannot be converted.
     """
+    convert_warmup(context, project, request)
+    if request.calendar is not None and request.sessions:
+        convert_due(context, project, request, request.catalog_days, needs_all=True)
+
+
+def convert_warmup(context: dg.OpExecutionContext, project: Project, request: "RunRequest") -> None:
+    """Convert the bars of the sessions that warm indicators up, as far as they have raw files."""
     calendar, bars = request.calendar, request.config.bars
     if calendar is None or bars is None or not request.sessions:
         return
@@ -138,7 +162,6 @@ def convert_sessions(
     touched = set(request.catalog_days)
     early = [day for day in calendar.catalog_days(before) if day not in touched]
     convert_due(context, project, request, early, needs_all=False)
-    convert_due(context, project, request, request.catalog_days, needs_all=True)
 
 
 def export_window(
@@ -224,18 +247,21 @@ def run(
 
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(
-        request,
-        project.settings,
-        run_progress(context, entry.progress),
-        context.run.run_id,
-        entry.run_id,
-    )
+    with noting_output(project.settings, entry.run_id):
+        result = run_backtest(
+            request,
+            project.settings,
+            run_progress(context, entry.progress),
+            context.run.run_id,
+            entry.run_id,
+        )
     register_result(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(
-        metadata=result_metadata(result, request) | to_metadata(facts or {}),
+        metadata=result_metadata(result, request)
+        | to_metadata(facts or {})
+        | output_metadata(project.settings, result.run_id),
         data_version=dg.DataVersion(result.digest),
         check_results=[
             check_result(check, check.evaluate(result.summary, result.metadata))
@@ -277,6 +303,32 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
         )
 
 
+_PART = "This run covers a part of the day; the day's current result is another one, if any."
+
+
+@contextmanager
+def noting_output(settings: Settings, run_id: str) -> Iterator[None]:
+    """Give an error of a run what its strategy printed last, for the metadata of the failure."""
+    try:
+        yield
+    except OdumError as error:
+        error.facts = {**error.facts, **output_metadata(settings, run_id)}
+        raise
+
+
+def output_metadata(settings: Settings, run_id: str) -> dict[str, dg.MetadataValue[Any]]:
+    """Return the last lines that a run's strategy printed, and their file; nothing without any."""
+    from odum_assets.results.logs import last_lines, read_log
+    from odum_assets.results.store import ResultStore
+
+    store = ResultStore(settings.results_path)
+    lines = last_lines(read_log(store, run_id))
+    if not lines:
+        return {}
+    path = dg.MetadataValue.path(str(store.log_path(run_id)))
+    return to_metadata({"output": code_block(lines), "output_file": path})
+
+
 def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.MetadataValue[Any]]:
     """Return what a person wants to know of a result: PnL, orders, fills, drawdown, files, plot."""
     summary = result.summary
@@ -288,11 +340,15 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
         {
             # The UI keeps this order: what a person looks for first comes first.
             "warnings": bullet_list(result.flags) if result.flags else None,
+            "notes": bullet_list(request.config.notes) if request.config.notes else None,
             "equity": None if plot is None else dg.MetadataValue.md(plot),
             "currency": currency,
             "pnl": summary["pnl"],
             "realized_pnl": parts["realized"],
             "unrealized_pnl": parts["unrealized"],
+            "pnl_includes": "realized PnL, commissions and funding; no position is open"
+            if summary["closing"]["is_flat"]
+            else "realized PnL, commissions and funding; not the open position",
             "commissions": parts["commissions"],
             "funding": parts["funding"],
             "balance_change": account["balance_change"],
@@ -314,6 +370,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "returns": ratios["returns"],
             "figures_version": summary["figures_version"],
             "run_id": result.run_id,
+            "part_of_the_day": None if request.is_whole else _PART,
             "mode": request.mode,
             "snapshot_mode": request.snapshot_mode,
             "summary_file": dg.MetadataValue.path(str(result.fast_path)),

@@ -25,7 +25,12 @@ from odum_assets.orchestration.metadata import (
     timestamp,
     to_metadata,
 )
-from odum_assets.orchestration.names import OWNERS, POOL_CONVERSION, catalog_code_version
+from odum_assets.orchestration.names import (
+    OLDER_DAYS,
+    OWNERS,
+    POOL_CONVERSION,
+    catalog_code_version,
+)
 from odum_assets.orchestration.partition_plots import partition_plots
 from odum_assets.orchestration.partition_state import (
     State,
@@ -55,7 +60,7 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         key=source.catalog_key,
         deps=[source.raw_key],
         partitions_def=partitions,
-        group_name="catalog",
+        group_name=source.key.slug,
         kinds={"parquet", "nautilus"},
         owners=OWNERS,
         tags=stage_tags("catalog", source),
@@ -69,10 +74,10 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         automation_condition=ON_NEW_DATA,
         metadata={"instrument": str(source.key), "nautilus_id": source.key.nautilus_id},
         description=(
-            f"{source.data_type.value} of {source.key} as NautilusTrader catalog partitions "
+            f"Catalog: {source.data_type.value} of {source.key} as NautilusTrader partitions "
             f"(`{source.key.nautilus_id}`). Every raw row is written or counted as rejected; an "
             "unchanged raw file is not converted again. The data version is a hash of the rows.\n"
-            f"\nRead by: {names}."
+            f"\n{OLDER_DAYS}\n\nRead by: {names}."
         ),
     )
     def catalog_partition(context: dg.AssetExecutionContext, config: ConvertConfig) -> Materialized:

@@ -168,7 +168,7 @@ def export_asset(
         key=backtest_key(loaded.name, name),
         deps=[backtest_key(loaded.name, "result")],
         partitions_def=project.result_partitions(loaded),
-        group_name="export",
+        group_name=loaded.name,
         kinds=kinds,
         owners=OWNERS,
         tags=_tags("export", loaded),
@@ -186,7 +186,7 @@ def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) 
             for source in project.sources_of(loaded)
         ],
         "partitions_def": project.result_partitions(loaded) if daily else None,
-        "group_name": "backtest",
+        "group_name": loaded.name,
         "kinds": {"nautilus", "json"},
         "owners": OWNERS,
         "tags": _tags("backtest", loaded),

@@ -18,14 +18,14 @@ def raw_spec(project: Project, source: Source) -> dg.AssetSpec:
     return dg.AssetSpec(
         source.raw_key,
         description=(
-            f"Raw {source.data_type.value} files of {source.key}, one per "
+            f"Raw files: {source.data_type.value} of {source.key}, one per "
             f"{'year' if source.data_type.is_yearly else 'day'}, delivered from "
             "outside and never written to. A green day is one that the sensor raw_days (or the "
             "conversion) found on disk; its data version is the file's size and time of change.\n"
             f"\nRead by: {names}."
         ),
-        group_name="raw",
-        kinds={"parquet"},
+        group_name=source.key.slug,
+        kinds={"parquet", "raw"},
         owners=OWNERS,
         tags=stage_tags("raw", source),
         partitions_def=project.partitions_of(source.data_type),

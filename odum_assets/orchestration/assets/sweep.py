@@ -50,7 +50,7 @@ def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
         loaded,
         "sweep",
         description=(
-            f"Parameter sweep: variants of `{loaded.name}` over one UTC day whose data are read "
+            f"Sweep: variants of `{loaded.name}` over one UTC day whose data are read "
             "once (and converted first where they are not), each with a result of its own. The job "
             f"`{loaded.name}_sweep` runs it; its run config says what varies (`vary` or "
             "`variants`). The table of the latest sweep is its metadata."

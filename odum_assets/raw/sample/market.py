@@ -16,7 +16,7 @@ import numpy as np
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.raw.sample.draws import Bools, Draws, Floats, Ints, hold
 from odum_assets.raw.sample.price import DAY_MS, MINUTE_MS, PriceProcess
-from odum_assets.raw.sample.spec import IDS_PER_DAY, Market, SampleSpec, market_of
+from odum_assets.raw.sample.spec import IDS_PER_DAY, Market, SampleSpec
 
 LEVELS = 5
 # The last event leaves room for its latency, so that no arrival falls into the next day.
@@ -86,7 +86,7 @@ class DaySimulation:
         self._spec = spec
         self.key = key
         self.day = day
-        self.market: Market = market_of(key)
+        self.market: Market = spec.market(key)
         self._start = spec.hours[0] * 3_600_000
         self._end = spec.hours[1] * 3_600_000 - QUIET_MS
         self.session_ms = (self._start, self._end)

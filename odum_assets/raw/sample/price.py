@@ -12,7 +12,7 @@ import numpy as np
 
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.raw.sample.draws import Draws, Floats, Ints, hold, walk
-from odum_assets.raw.sample.spec import Market, SampleSpec, market_of
+from odum_assets.raw.sample.spec import Market, SampleSpec
 
 ANCHOR = dt.date(2024, 1, 1)
 MINUTE_MS = 60_000
@@ -49,7 +49,7 @@ class PriceProcess:
         self._spec = spec
         self._key = str(key)
         self._day = day
-        self._market: Market = market_of(key)
+        self._market: Market = spec.market(key)
         self.activity = self._make_activity()
 
     def _draws(self, what: str) -> Draws:

@@ -4,7 +4,8 @@ Only descriptions and their validation belong here; how a day comes about is in 
 """
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from odum_assets.errors import ConfigError
@@ -62,6 +63,8 @@ _DERIVATIVE = {
     "BTC-USD": _market(60_000, "0.5", "10", 500, 120_000, 0.022, 900_000_000),
     "ETH-USD": _market(3_000, "0.05", "1", 200, 90_000, 0.029, 350_000_000),
 }
+_LOTS = {("BYBIT", "ETH-USDT"): Decimal("0.01")}
+"""Lots of derivatives at venues where they differ from those of the market."""
 _GENERIC = _market(100, "0.01", "0.001", 5, 500, 0.035, 2_000_000)
 
 
@@ -72,7 +75,8 @@ def market_of(key: InstrumentKey) -> Market:
         return _SPOT.get(pair, _GENERIC)
     market, contract = _DERIVATIVE.get(pair), contract_multiplier(key)
     if market is None or contract == 1:
-        return market or _GENERIC
+        market = market or _GENERIC
+        return replace(market, lot=_LOTS.get((key.venue, pair), market.lot))
     return replace(
         market,
         lot=Decimal(1) if key.is_inverse else Decimal("0.01"),
@@ -123,6 +127,8 @@ class SampleSpec:
     irregularities : bool
         Add what breaks careless readers, on top of valid data: bursts, batches with equal arrival
         times, rows that arrive out of exchange order, skipped trade ids.
+    decimals : Mapping[str, tuple[int, int]]
+        By instrument, the most decimals that its prices and sizes may have.
 
     Raises
     ------
@@ -138,6 +144,15 @@ class SampleSpec:
     seed: int = 1
     hours: tuple[int, int] = (0, 24)
     irregularities: bool = False
+    decimals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def market(self, key: InstrumentKey) -> Market:
+        """Return how an instrument trades, with no more decimals than it may have."""
+        market = market_of(key)
+        if str(key) not in self.decimals:
+            return market
+        tick, lot = (Decimal(1).scaleb(-decimals) for decimals in self.decimals[str(key)])
+        return replace(market, tick=max(market.tick, tick), lot=max(market.lot, lot))
 
     def __post_init__(self) -> None:
         """Refuse a request that cannot be met."""

@@ -116,7 +116,12 @@ def span_of(series: Sequence[Times]) -> Span:
 
 
 def draw_chart(
-    title: str, unit: str, span: Span, lines: Sequence[Line], marks: Sequence[Marks] = ()
+    title: str,
+    unit: str,
+    span: Span,
+    lines: Sequence[Line],
+    marks: Sequence[Marks] = (),
+    gaps: Sequence[Span] = (),
 ) -> str:
     """Return a chart as HTML.
 
@@ -130,9 +135,12 @@ def draw_chart(
         Series, the first one on top.
     marks : sequence of Marks
         Fills.
+    gaps : sequence of tuple[int, int]
+        Times without data, which are shaded (ns).
     """
     axis = Axis.of([*(each.values for each in lines), *(each.values for each in marks)])
-    parts = [f'<path class="grid" d="{_grid(axis, span)}"/>']
+    parts = [_gap(gap, span) for gap in gaps]
+    parts.append(f'<path class="grid" d="{_grid(axis, span)}"/>')
     if axis.low < 0 < axis.high:
         parts.append(f'<path class="zero" d="M0 {axis.y(np.zeros(1))[0]}H{_WIDTH}"/>')
     parts += [_draw_line(each, axis, span) for each in reversed(lines)]
@@ -152,6 +160,11 @@ def draw_chart(
 
 def _x(times: Times, span: Span) -> NDArray[np.int64]:
     return np.rint((times - span[0]) / (span[1] - span[0]) * _WIDTH).astype(np.int64)
+
+
+def _gap(gap: Span, span: Span) -> str:
+    first, last = _x(np.clip(np.array(gap), *span), span).tolist()
+    return f'<path class="gap" d="M{first} 0H{last}V{_HEIGHT}H{first}Z"/>'
 
 
 def _draw_line(line: Line, axis: Axis, span: Span) -> str:

@@ -24,6 +24,13 @@ _ROWS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("account.final_equity", "Final equity", "money"),
         ("account.lowest_equity", "Lowest equity", "money"),
     ),
+    "Position at the end": (
+        ("position.side", "Side", "text"),
+        ("position.quantity", "Quantity", "quantity"),
+        ("position.entry_price", "Entry price", "price"),
+        ("position.current_price", "Last price", "price"),
+        ("position.unrealized_pnl", "Unrealized PnL", "gain"),
+    ),
     "Risk": (
         ("drawdown.max_drawdown_pct", "Max drawdown", "percent"),
         ("drawdown.max_drawdown_amount", "Max drawdown, amount", "money"),
@@ -53,15 +60,8 @@ _ROWS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("fills", "Fills", "count"),
         ("position_stats.market_orders", "Market orders", "count"),
         ("position_stats.limit_orders", "Limit orders", "count"),
-        ("position_stats.buy_quantity", "Amount of buy orders", "quantity"),
-        ("position_stats.sell_quantity", "Amount of sell orders", "quantity"),
-    ),
-    "Position at the end": (
-        ("position.side", "Side", "text"),
-        ("position.quantity", "Quantity", "quantity"),
-        ("position.entry_price", "Entry price", "price"),
-        ("position.current_price", "Last price", "price"),
-        ("position.unrealized_pnl", "Unrealized PnL", "gain"),
+        ("position_stats.buy_quantity", "Bought", "quantity"),
+        ("position_stats.sell_quantity", "Sold", "quantity"),
     ),
 }
 

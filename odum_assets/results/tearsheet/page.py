@@ -13,7 +13,7 @@ from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.results.tearsheet import formats
-from odum_assets.results.tearsheet.charts import Line, Marks, draw_chart, span_of
+from odum_assets.results.tearsheet.charts import Line, Marks, Span, draw_chart, span_of
 from odum_assets.results.tearsheet.figures import (
     Figure,
     Units,
@@ -22,6 +22,7 @@ from odum_assets.results.tearsheet.figures import (
     headline,
     value_at,
 )
+from odum_assets.results.tearsheet.gaps import gaps_of
 from odum_assets.results.tearsheet.tables import (
     EquitySeries,
     FillSeries,
@@ -164,14 +165,14 @@ def _assumptions(entry: ResultEntry) -> str:
     account = [str(venue[key]) for key in ("account_type", "oms_type") if venue.get(key)]
     if venue.get("leverage") is not None:
         account.append(f"leverage {venue['leverage']}")
-    closing = metadata.get("close_positions", True)
     is_bars = value_at(metadata, "config.kind") == "bars"
     rows = [
         ("", "account", ", ".join(account)),
         ("", "snapshot mode", "" if is_bars else str(metadata.get("snapshot_mode") or "")),
         ("", "execution", _execution(metadata)),
-        ("", "closing", "by market orders at the end" if closing else "positions are left open"),
+        ("", "closing", _closing(metadata)),
     ]
+    rows += [("", "configuration", note) for note in metadata.get("config_notes") or []]
     rows += [
         ("yes" if each["simulated"] else "no", each["aspect"].replace("_", " "), each["detail"])
         for each in summary.get("simulated") or []
@@ -184,6 +185,19 @@ def _assumptions(entry: ResultEntry) -> str:
         if detail
     )
     return f'<section class="assumptions"><h2>Assumptions</h2><dl>{items}</dl></section>'
+
+
+def _closing(metadata: dict[str, Any]) -> str:
+    if not metadata.get("close_positions", True):
+        return "positions are left open"
+    if value_at(metadata, "config.kind") == "bars":
+        return "by market orders at the end"
+    closing = metadata.get("closing") or {"method": "book"}
+    return {
+        "book": "by market orders into the last book",
+        "last_price": "by market orders into the last book, the rest at the last trade's price",
+        "work": f"through the books of the last {closing.get('work_secs')} s",
+    }[closing["method"]]
 
 
 # --- figures ------------------------------------------------------------------------------------
@@ -261,6 +275,7 @@ def _symbols(summary: dict[str, Any], units: Units) -> str:
 def _charts(entry: ResultEntry, units: Units) -> list[str]:
     equity, fills = read_equity(entry), read_fills(entry)
     span = span_of([equity.times, fills.times])
+    gaps = gaps_of(entry.metadata(), span)
     symbols = entry.summary().get("symbols")
     interval = value_at(entry.summary(), "ratios.equity_interval_secs")
     every = f", every {formats.duration(interval)}" if interval else ""
@@ -274,7 +289,7 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
     # Prices and sizes of several instruments have no common scale.
     is_single = symbols is None or len(symbols) == 1
     if is_single:
-        drawn.append(draw_chart("Price", units.price, span, [price], _marks(fills)))
+        drawn.append(draw_chart("Price", units.price, span, [price], _marks(fills), gaps))
     if len(fills.times):
         # What was before the first fill is part of the line.
         times = np.insert(fills.times, 0, span[0])
@@ -284,11 +299,15 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
         money.append(Line(times, balance, "balance", "balance", is_step=True))
         steps = Line(times, position, "position", "after each fill", is_step=True, is_filled=True)
         if is_single:
-            drawn.append(draw_chart("Position", units.size, span, [steps]))
+            drawn.append(draw_chart("Position", units.size, span, [steps], gaps=gaps))
     else:
         drawn.append("<p>Position: none, no order was filled.</p>")
-    drawn += [draw_chart("Equity", units.currency, span, money), _drawdown(equity, span, every)]
-    return ['<section class="charts"><h2>Over time</h2>', *drawn, "</section>"]
+    drawn += [
+        draw_chart("Equity", units.currency, span, money, gaps=gaps),
+        _drawdown(equity, span, every, gaps),
+    ]
+    note = "<p>Shaded: no trades in the data.</p>" if gaps else ""
+    return [f'<section class="charts"><h2>Over time</h2>{note}', *drawn, "</section>"]
 
 
 def _marks(fills: FillSeries) -> list[Marks]:
@@ -299,7 +318,7 @@ def _marks(fills: FillSeries) -> list[Marks]:
     ]
 
 
-def _drawdown(equity: EquitySeries, span: tuple[int, int], every: str) -> str:
+def _drawdown(equity: EquitySeries, span: Span, every: str, gaps: Sequence[Span]) -> str:
     peak = np.maximum.accumulate(equity.equity)
     known = peak > 0
     if not known.any():
@@ -309,7 +328,7 @@ def _drawdown(equity: EquitySeries, span: tuple[int, int], every: str) -> str:
         return "<p>Drawdown: none, equity never fell below an earlier value.</p>"
     line = Line(equity.times[known], fall, "drawdown", f"below the peak before{every}",
                 is_filled=True)  # fmt: skip
-    return draw_chart("Drawdown", "% of peak equity", span, [line])
+    return draw_chart("Drawdown", "% of peak equity", span, [line], gaps=gaps)
 
 
 # --- round trips --------------------------------------------------------------------------------

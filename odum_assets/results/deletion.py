@@ -1,0 +1,127 @@
+"""Removing what the results folder holds of a run.
+
+The first step decides: one rename takes the summary, without which there is no result, to
+``deleted/<run_id>.json``. Everything else is removed afterwards, and that file last, so whoever
+finds it there goes on with the work of a process that died.
+
+What belongs here: files. What does not: the registry's row, and the order of both
+(``registry.deletion``).
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from odum_assets.results.run_id import is_run_id
+from odum_assets.results.store import ResultStore
+from odum_assets.results.stored_file import ResultError
+
+_MARKED = "deleted"
+_NOT_OF_RUNS = frozenset({_MARKED, "partitions"})
+
+
+def paths_of(store: ResultStore, run_id: str) -> list[Path]:
+    """Return the files and folders of a run, in all folders of the results.
+
+    Raises
+    ------
+    ResultError
+        If there is no such run.
+    """
+    if not store.is_known(run_id):
+        raise ResultError(f"no run {run_id} in {store.root}")
+    return list(_parts(store, run_id))
+
+
+def size_of(paths: list[Path]) -> int:
+    """Return the bytes of files and folders; links are not followed."""
+    files = (
+        file
+        for path in paths
+        for file in (path.rglob("*") if path.is_dir() and not path.is_symlink() else (path,))
+    )
+    return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+
+def mark_deleted(store: ResultStore, run_id: str) -> Path:
+    """Take the summary of a run, or the record of one without a result, out of the results.
+
+    The caller holds `ResultStore.publish_lock`.
+
+    Returns
+    -------
+    Path
+        Where it was, for `unmark_deleted`.
+
+    Raises
+    ------
+    ResultError
+        If there is no such run.
+    """
+    for source in (store.fast_path(run_id), store.failed_path(run_id)):
+        if source.is_file():
+            with store.explained():
+                target = _mark(store, run_id)
+                target.parent.mkdir(exist_ok=True)
+                source.rename(target)
+            return source
+    raise ResultError(f"no run {run_id} in {store.root}")
+
+
+def unmark_deleted(store: ResultStore, run_id: str, source: Path) -> None:
+    """Put the summary back, as long as nothing else was removed."""
+    _mark(store, run_id).rename(source)
+
+
+def marked_deleted(store: ResultStore) -> list[str]:
+    """Return the runs whose other files are still to be removed."""
+    names = (path.stem for path in (store.root / _MARKED).glob("*.json"))
+    return sorted(name for name in names if is_run_id(name))
+
+
+def remove_marked(store: ResultStore, run_id: str) -> None:
+    """Remove what is left of a run whose summary is out of the results.
+
+    The caller holds `ResultStore.publish_lock`.
+
+    Raises
+    ------
+    ResultError
+        If something cannot be removed; the next deletion tries again.
+    """
+    mark = _mark(store, run_id)
+    with store.explained():
+        for path in _parts(store, run_id):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        _forget_pointer(store, mark, run_id)
+        mark.unlink(missing_ok=True)
+    with suppress(OSError):
+        mark.parent.rmdir()
+
+
+def _parts(store: ResultStore, run_id: str) -> Iterator[Path]:
+    for folder in sorted(store.root.iterdir()):
+        is_ours = not folder.name.startswith(".") and folder.name not in _NOT_OF_RUNS
+        if is_ours and folder.is_dir() and not folder.is_symlink():
+            own = folder / run_id
+            if own.is_dir() or own.is_symlink():
+                yield own
+            yield from sorted(folder.glob(f"{run_id}.*"))
+
+
+def _forget_pointer(store: ResultStore, mark: Path, run_id: str) -> None:
+    """Remove the file that names the run as its partition's latest one."""
+    with suppress(OSError, ValueError, KeyError, TypeError, ResultError):
+        metadata = json.loads(mark.read_text(encoding="utf-8"))["metadata"]
+        pointer = store.pointer_path(metadata["config_name"], metadata["partition"])
+        if json.loads(pointer.read_text(encoding="utf-8"))["run_id"] == run_id:
+            pointer.unlink()
+
+
+def _mark(store: ResultStore, run_id: str) -> Path:
+    return store.root / _MARKED / f"{run_id}.json"

@@ -1,0 +1,271 @@
+"""The compiled part of the moving-average crossover: one pass over the bars per variant.
+
+Whatever decides a fill is an integer: prices are ticks, sizes are units, money is in the
+unit of `odum_assets.vectorized.terms`. Only returns and drawdowns are floats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numba import njit, prange
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from odum_assets.vectorized.terms import KernelTerms
+
+    type Ints = NDArray[np.int64]
+    type Floats = NDArray[np.float64]
+
+COUNTS: Final = (
+    *("status", "fills", "trades", "wins", "fees", "gained", "lost", "equity"),
+    *("cash", "position", "before", "order", "sign", "peak", "trough"),
+)
+"""Whole numbers of a variant: its state while it runs, its figures afterwards.
+
+``status`` is `SOUND` or what else there is; ``gained`` and ``lost`` are the sums of winning and of
+losing round trips; ``before`` is the cash before the open round trip, ``order`` the side that fills
+at the next open, ``sign`` that of the last difference of the averages. Money is in the kernel's
+unit.
+"""
+
+RATES: Final = ("max_drawdown", "mean_return", "squared_return")
+"""Floats of a variant: the largest fall as a fraction of its peak (zero or negative), the mean
+of the returns of sessions, the sum of their squared deviations."""
+
+FILL: Final = ("bar", "quantity", "price", "fee")
+"""Columns of a recorded fill; a sale has a negative quantity."""
+
+SOUND, NO_EQUITY, TOO_LARGE = 0, 1, 2
+"""Whether equity was positive at the end of each session, and whether 64 bits sufficed."""
+
+(_STATUS, _FILLS, _TRADES, _WINS, _FEES, _GAINED, _LOST, _EQUITY) = range(8)
+(_CASH, _POSITION, _BEFORE, _ORDER, _SIGN, _PEAK, _TROUGH) = range(8, 15)
+_DRAWDOWN, _MEAN, _SQUARED = range(3)
+_NO_SIGN: Final = 2
+"""There was no slow average yet."""
+_LARGEST: Final = 4.0e18
+"""Products stay below this; 2**63 is 9.2e18."""
+
+
+@njit(cache=True)
+def _fee(quantity: int, price: int, terms: KernelTerms) -> int:
+    """Return the fee of a fill: whole cents, ties to even."""
+    product = quantity * (price if terms.fee_by_value else 1) * abs(terms.fee_numerator)
+    cents = product // terms.fee_denominator
+    twice = 2 * (product - cents * terms.fee_denominator)
+    if twice > terms.fee_denominator or (twice == terms.fee_denominator and cents % 2 == 1):
+        cents += 1
+    return (cents if terms.fee_numerator >= 0 else -cents) * terms.cent
+
+
+@njit(cache=True)
+def _cost(lots: int, price: int, terms: KernelTerms) -> int:
+    quantity = lots * terms.lot
+    return int(quantity * price * terms.value + _fee(quantity, price, terms))
+
+
+@njit(cache=True)
+def _fits(quantity: float, terms: KernelTerms) -> bool:
+    """Return whether products of a quantity and any price are whole numbers of 64 bits."""
+    largest = max(terms.value, abs(terms.fee_numerator))
+    return bool(float(quantity) * float(terms.highest) * float(largest) < _LARGEST)
+
+
+@njit(cache=True)
+def _size(cash: int, price: int, terms: KernelTerms) -> int:
+    """Return the units to trade, -1 when they are too many for 64 bits.
+
+    The fixed size; or as many lots as the share of cash pays, the rounded fee included.
+    """
+    if terms.fixed_size > 0:
+        return terms.fixed_size if _fits(terms.fixed_size, terms) else -1
+    if cash <= 0:
+        return 0
+    whole, rest = divmod(cash, terms.percent_denominator)
+    budget = whole * terms.percent_numerator
+    budget += rest * terms.percent_numerator // terms.percent_denominator
+    fee_base = price if terms.fee_by_value else 1
+    unit_fee = terms.cent * fee_base * (terms.fee_numerator / terms.fee_denominator)
+    estimate = budget / (terms.lot * (price * terms.value + unit_fee))
+    if not _fits((estimate + 2) * terms.lot, terms):
+        return -1
+    lots = max(int(estimate), 0)
+    # The estimate may be a lot off, as a quotient of floats and by the rounding of the fee.
+    while _cost(lots + 1, price, terms) <= budget:
+        lots += 1
+    while lots > 0 and _cost(lots, price, terms) > budget:
+        lots -= 1
+    return lots * terms.lot
+
+
+@njit(cache=True)
+def _trade(
+    state: Ints, terms: KernelTerms, record: Ints, bar: int, quantity: int, price: int
+) -> None:
+    """Book one fill; a sale has a negative quantity."""
+    fee = _fee(abs(quantity), price, terms)
+    state[_CASH] -= quantity * price * terms.value + fee
+    state[_POSITION] += quantity
+    state[_FEES] += fee
+    fill = state[_FILLS]
+    if fill < len(record):
+        record[fill, 0], record[fill, 1], record[fill, 2], record[fill, 3] = (
+            bar,
+            quantity,
+            price,
+            fee,
+        )
+    state[_FILLS] = fill + 1
+
+
+@njit(cache=True)
+def _fill_order(state: Ints, terms: KernelTerms, record: Ints, bar: int, price: int) -> None:
+    """Fill what was decided at the last close: leave the position, enter the other side."""
+    order = state[_ORDER]
+    state[_ORDER] = 0
+    if state[_POSITION] != 0:
+        _trade(state, terms, record, bar, -state[_POSITION], price)
+        result = state[_CASH] - state[_BEFORE]
+        state[_TRADES] += 1
+        state[_WINS] += result > 0
+        state[_GAINED] += max(result, 0)
+        state[_LOST] += max(-result, 0)
+    if order < 0 and not terms.both_sides:
+        return
+    quantity = _size(state[_CASH], price, terms)
+    if quantity < 0 or abs(state[_CASH]) > _LARGEST:
+        state[_STATUS] = TOO_LARGE
+    elif quantity > 0:
+        state[_BEFORE] = state[_CASH]
+        _trade(state, terms, record, bar, order * quantity, price)
+
+
+@njit(cache=True)
+def _order(sign: int, position: int, terms: KernelTerms) -> int:
+    """Return the side to trade after a crossing: 1, -1, or 0 when the position is as wanted."""
+    if position * sign > 0 or (position == 0 and sign < 0 and not terms.both_sides):
+        return 0
+    return sign
+
+
+@njit(cache=True)
+def _side(sums: Ints, bar: int, fast: int, slow: int) -> int:
+    """Return whether the fast average is above (1), at (0) or below (-1) the slow one."""
+    last = sums[bar + 1]
+    ahead = (last - sums[bar + 1 - fast]) * slow
+    behind = (last - sums[bar + 1 - slow]) * fast
+    return int(ahead > behind) - int(ahead < behind)
+
+
+@njit(cache=True)
+def _run_session(
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    start: int,
+    end: int,
+    lengths: tuple[int, int],
+    terms: KernelTerms,
+    variant: tuple[Ints, Floats, Ints],
+) -> None:
+    """Go over the bars of one session."""
+    sums, close, buy, sell, _ = bars
+    fast, slow = lengths
+    state, rates, record = variant
+    cash, exposure = state[_CASH], state[_POSITION] * terms.value
+    peak, trough, sign = state[_PEAK], state[_TROUGH], state[_SIGN]
+    equity = state[_EQUITY]
+    for bar in range(start, end):
+        if state[_ORDER] != 0:
+            _fill_order(state, terms, record, bar, buy[bar] if state[_ORDER] > 0 else sell[bar])
+            cash, exposure = state[_CASH], state[_POSITION] * terms.value
+        equity = cash + exposure * close[bar]
+        if equity > peak:
+            rates[_DRAWDOWN] = min(rates[_DRAWDOWN], (trough - peak) / peak)
+            peak = trough = equity
+        elif equity < trough:
+            trough = equity
+        if bar >= slow - 1:
+            now = _side(sums, bar, fast, slow)
+            if now != sign:
+                if now != 0 and sign != _NO_SIGN:
+                    state[_ORDER] = _order(now, state[_POSITION], terms)
+                sign = now
+    state[_PEAK], state[_TROUGH], state[_SIGN], state[_EQUITY] = peak, trough, sign, equity
+
+
+@njit(cache=True)
+def run_variant(
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    first: int,
+    lengths: tuple[int, int],
+    terms: KernelTerms,
+    variant: tuple[Ints, Floats, Ints],
+) -> None:
+    """Run one variant over all bars from the first one that is traded.
+
+    Parameters
+    ----------
+    bars : tuple of int64 arrays
+        Sums of the closes before each bar, shape ``(n + 1,)``; closes, prices of buying and of
+        selling at each open, shape ``(n,)``; the end (exclusive) of each session that is traded.
+    first : int
+        The first bar that is traded; those before it belong to averages only.
+    lengths : (int, int)
+        Bars of the fast and of the slow average.
+    terms : KernelTerms
+        Sizes, fees and money.
+    variant : tuple of arrays
+        Takes `COUNTS`, shape ``(15,)``; `RATES`, shape ``(3,)``; the first m fills as `FILL`, shape
+        ``(m, 4)``.
+    """
+    ends = bars[4]
+    state, rates, _ = variant
+    state[:] = 0
+    rates[:] = 0.0
+    for column in (_CASH, _EQUITY, _PEAK, _TROUGH):
+        state[column] = terms.balance
+    fast, slow = lengths
+    state[_SIGN] = _side(bars[0], first - 1, fast, slow) if first >= slow else _NO_SIGN
+    start = first
+    for session in range(len(ends)):
+        before = state[_EQUITY]
+        _run_session(bars, start, ends[session], lengths, terms, variant)
+        start = ends[session]
+        if state[_EQUITY] <= 0 and state[_STATUS] == SOUND:
+            state[_STATUS] = NO_EQUITY
+        if state[_STATUS] == SOUND:
+            change = (state[_EQUITY] - before) / before
+            step = change - rates[_MEAN]
+            rates[_MEAN] += step / (session + 1)
+            rates[_SQUARED] += step * (change - rates[_MEAN])
+    fall = (state[_TROUGH] - state[_PEAK]) / state[_PEAK]
+    rates[_DRAWDOWN] = min(rates[_DRAWDOWN], fall)
+
+
+@njit(cache=True, parallel=True)
+def run_grid(
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    first: int,
+    fast: Ints,
+    slow: Ints,
+    terms: KernelTerms,
+    counts: Ints,
+    rates: Floats,
+) -> None:
+    """Run every variant, on all processors.
+
+    Parameters
+    ----------
+    bars, first, terms
+        As of `run_variant`.
+    fast, slow : int64 arrays of shape (v,)
+        Lengths of each variant.
+    counts, rates : arrays of shape (v, 15) and (v, 3)
+        Take `COUNTS` and `RATES`.
+    """
+    no_fills = np.empty((0, 4), np.int64)
+    for index in prange(len(fast)):
+        lengths = (fast[index], slow[index])
+        run_variant(bars, first, lengths, terms, (counts[index], rates[index], no_fills))
