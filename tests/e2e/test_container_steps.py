@@ -197,13 +197,14 @@ def test_another_hash_is_refused(tmp_path: Path) -> None:
     assert entry is not None
     other = re.sub(r"sha256:\w{6}", "sha256:000000", entry[0])
     (tmp_path / "lock").write_text(lock.replace(entry[0], other), "utf-8")
-    line = f"{UV} venv --quiet env && {UV} pip install --python env --offline --no-build "
-    line += f"--constraint lock --requirement {ROOT}/pyproject.toml"
+    line = f"{UV} venv --quiet --python {sys.executable} env && {UV} pip install --python env "
+    line += f"--offline --no-build --constraint lock --requirement {ROOT}/pyproject.toml"
     done = subprocess.run(
         ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode != 0
-    assert not list(tmp_path.glob("env/lib/*/site-packages/typer"))
+    assert entry[0].split(" ")[0] in done.stderr
+    assert not list(tmp_path.glob("env/lib/*/site-packages/*.dist-info"))
 
 
 def test_without_a_token_it_does_not_start(image: Image) -> None:
