@@ -51,6 +51,8 @@ class BarPlan(BaseModel):
         Folder for bars, recorded events, the outcome and tables.
     chunk_rows : int or None
         Bars loaded at a time; None is the default.
+    strategy_inputs : dict[str, str]
+        SHA-256 of what the strategy reads beside bars, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +65,7 @@ class BarPlan(BaseModel):
     last_close_ns: int
     work: Path
     chunk_rows: int | None = None
+    strategy_inputs: dict[str, str] = {}
 
     def document(self) -> dict[str, Any]:
         """Return the plan as a JSON document; numbers of the strategy's parameters are exact."""
@@ -94,6 +97,10 @@ class BarPlan(BaseModel):
                 *(stored[name] for name in _COLUMNS),
             )
             return series, stored["sessions"]
+
+    def prepared(self, number: int) -> Path:
+        """Return the file that the strategy may write for an instrument before the run."""
+        return self.work / f"prepared-{number}.parquet"
 
     def _bars(self, number: int) -> Path:
         return self.work / f"bars-{number}.npz"
