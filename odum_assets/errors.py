@@ -5,9 +5,20 @@ prints it without a traceback and Dagster shows it as the failure's description.
 of these.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class OdumError(Exception):
-    """Report a problem that the user can act on."""
+    """Report a problem that the user can act on.
+
+    Attributes
+    ----------
+    facts : mapping of str to object
+        What a reader should see beside the message, such as what a strategy printed.
+    """
+
+    facts: Mapping[str, object] = MappingProxyType({})
 
 
 class ConfigError(OdumError):

@@ -151,6 +151,7 @@ def bar_plan_of(inputs: BarInputs, settings: Settings, *, chunk_rows: int | None
         first_close_ns=min(int(series.close_time[0]) for series in traded),
         last_close_ns=max(int(series.close_time[-1]) for series in traded),
         work=inputs.work,
+        log_level=request.log_level,
         chunk_rows=chunk_rows,
     )
     for number, (series, sessions) in enumerate(inputs.bars):

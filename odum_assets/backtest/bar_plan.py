@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from odum_assets.backtest.request import LogLevel
 from odum_assets.bars.fees import FeeRule
 from odum_assets.bars.series import BarSeries
 from odum_assets.config import BarsConfig
@@ -49,6 +50,8 @@ class BarPlan(BaseModel):
         When the first and the last traded bar of all instruments close.
     work : Path
         Folder for bars, recorded events, the outcome and tables.
+    log_level : {"DEBUG", "INFO", "WARNING", "ERROR"}
+        What of the strategy's log is kept.
     chunk_rows : int or None
         Bars loaded at a time; None is the default.
     strategy_inputs : dict[str, str]
@@ -64,6 +67,7 @@ class BarPlan(BaseModel):
     first_close_ns: int
     last_close_ns: int
     work: Path
+    log_level: LogLevel = "INFO"
     chunk_rows: int | None = None
     strategy_inputs: dict[str, str] = {}
 

@@ -103,7 +103,7 @@ def simulate_bars(
         return strategies[0].handlers
 
     with journal(plan.work) as record, failures.refused():
-        kind: Any = guarded(recorded(BarStrategyHost, record, None), failures)
+        kind: Any = guarded(recorded(BarStrategyHost, record), failures)
         host: BarStrategyHost = kind(market, handlers, config.venue.starting_balance)
         host.closes_at_end = plan.close_positions
         engine = _engine(plan, market)
@@ -145,6 +145,7 @@ def simulate_bars(
                 currency_precision=currency.precision,
                 funding=[],
                 closing_at_ns=plan.last_close_ns if plan.close_positions else None,
+                flat_at_ns=None if record.open_positions() else record.last_fill_ns,
                 skipped_no_aggressor=None,
                 orders_without_curve=0,
                 strategy_modules=sources.modules(path),

@@ -8,13 +8,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 _WORKER = "worker"
+# The pipe of its messages and its parent.
+_WAITING_ARGUMENTS = 2
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
 _ALLOCATOR = {
@@ -52,6 +55,19 @@ class Child:
 _waiting: list[Child] = []
 """The process that was started for a run to come; one at most."""
 
+_foreground: ContextVar[bool] = ContextVar("odum_replay_in_the_foreground", default=False)
+"""Whether replays have the terminal of this process."""
+
+
+@contextmanager
+def in_the_foreground() -> Iterator[None]:
+    """Let single replays in this context have the terminal, so that a debugger can be used."""
+    token = _foreground.set(True)
+    try:
+        yield
+    finally:
+        _foreground.reset(token)
+
 
 @contextmanager
 def started_ahead() -> Iterator[None]:
@@ -83,6 +99,8 @@ def start_child(module: str, plans: Path, log: Path, *, own_group: bool) -> Chil
         Whether it leads a process group, so that one signal ends it with its children.
     """
     log.touch()
+    if module == _WORKER and _foreground.get():
+        return _start(module, None, own_group=own_group, task=[str(plans)])
     if module == _WORKER and _waiting:
         child = _waiting.pop()
         if child.give(plans, log):
@@ -95,11 +113,19 @@ def start_child(module: str, plans: Path, log: Path, *, own_group: bool) -> Chil
     return child
 
 
-def await_task() -> Path:
-    """Return the file of what this process is to replay; output goes to the log from then on.
+def await_task(arguments: list[str]) -> tuple[Path, Path | None]:
+    """Return the file of what this process is to replay, and its log.
 
-    The process ends where nobody has a task for it.
+    Output goes to the log from then on; one in the foreground has none. The process ends where
+    nobody has a task for it.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Of the process; the file of one in the foreground is among them.
     """
+    if len(arguments) > _WAITING_ARGUMENTS:
+        return Path(arguments[-1]), None
     line = sys.stdin.readline()
     if not line:
         os._exit(0)
@@ -108,14 +134,18 @@ def await_task() -> Path:
         os.dup2(nothing.fileno(), 0)
         for descriptor in (1, 2):
             os.dup2(printed.fileno(), descriptor)
-    return Path(plans)
+    return Path(plans), Path(log)
 
 
-def _start(module: str, printed: IO[Any] | int, *, own_group: bool) -> Child:
+def _start(
+    module: str, printed: IO[Any] | int | None, *, own_group: bool, task: Sequence[str] = ()
+) -> Child:
+    """Start a process that waits for its task, or one in the foreground that has it."""
     reading, writing = os.pipe()
+    own = [str(writing), str(os.getpid()), *task]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", f"{__package__}.{module}", str(writing), str(os.getpid())],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-m", f"{__package__}.{module}", *own],
+        stdin=None if task else subprocess.PIPE,
         stdout=printed,
         stderr=printed,
         pass_fds=(writing,),

@@ -18,7 +18,7 @@ from odum_assets.backtest.equity import (
     outside_gaps,
     sample_times,
 )
-from odum_assets.backtest.ledger import AccountRules, Ledger
+from odum_assets.backtest.ledger import AccountRules, EngineAccount, Ledger
 from odum_assets.backtest.metrics import (
     EquityFigures,
     EquitySeries,
@@ -174,14 +174,14 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
     with ThreadPoolExecutor(1) as pool, no_collections(), amounts_explained():
         counting = pool.submit(tables.write_orders, work, work / "orders.parquet")
         market = MarkToMarket(ledger, outcome.funding, times, prices)
-        fills, last_fill = _apply_fills(plan, market)
+        fills, last_fill, engine = _apply_fills(plan, market)
         marked = market.points
         end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
         points = [*(each for each in marked if each.ts in grid and each.ts < end.ts), end]
         tables.write_equity(work / "equity.parquet", points)
         still_open = list(ledger.open_positions())
         tables.write_positions(work / "positions.parquet", ledger.round_trips, still_open)
-        reconciliation = reconcile(ledger, outcome, work / "fills.parquet")
+        reconciliation = reconcile(ledger, outcome, work / "fills.parquet", engine)
         series = EquitySeries(
             times=[each.ts for each in points],
             equity=[each.equity for each in points],
@@ -260,24 +260,30 @@ def amounts_explained() -> Iterator[None]:
         ) from error
 
 
-def _apply_fills(plan: RunPlan, market: MarkToMarket) -> tuple[int, int]:
+def _apply_fills(plan: RunPlan, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
     """Run the ledger over the recorded fills and write the fills table.
 
     Returns
     -------
-    tuple[int, int]
-        The number of fills, and the time of the last one (ns, 0 without fills).
+    tuple[int, int, EngineAccount]
+        The number of fills, the time of the last one (ns, 0 without fills), and what NautilusTrader
+        should say, which knows nothing of simulated fills.
     """
     count = last = 0
+    engine: EngineAccount | None = None
     rules = market.ledger.rules
     writer = tables.FillsWriter(plan.work / "fills.parquet", rules)
     for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", rules):
+        if tables.is_simulated(batch) and engine is None:
+            # They are the last of all: funding and samples that are due come before them.
+            market.finish()
+            engine = market.ledger.engine_account
         writer.write(batch, market.apply_fills(fills))
         count += len(fills.ts)
         last = fills.ts[-1]
     writer.close()
     market.finish()
-    return count, last
+    return count, last, engine or market.ledger.engine_account
 
 
 def _check_rate_limit(plan: RunPlan, reasons: dict[str, int]) -> None:

@@ -2,7 +2,8 @@
 
 A strategy that breaks at its first trade would otherwise end as a run without orders, well and
 wrong. What belongs here: wrapping the callbacks of strategies, execution algorithms and actors, and
-the ones they give to their clocks. What does not: recording orders (``recorder``).
+the ones they give to their clocks, and giving them a log that is kept. What does not: recording
+orders (``recorder``).
 """
 
 import functools
@@ -12,7 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from odum_assets.backtest.output import StrategyLog
 from odum_assets.errors import BacktestError
+
+_NO_TERMINAL = (
+    "A debugger needs the terminal: run it with odum backtest ... --foreground (q in the debugger "
+    "ends the run like this, too)."
+)
 
 
 class Failures:
@@ -29,7 +36,8 @@ class Failures:
         frames = traceback.extract_tb(error.__traceback__)[1:]
         places = [f"  {each.filename}, line {each.lineno}, in {each.name}" for each in frames]
         what = f"{owner} raised {type(error).__name__} in {callback}: {error}"
-        self._first = "\n".join([what, *places])
+        hint = [_NO_TERMINAL] if type(error).__name__ == "BdbQuit" else []
+        self._first = "\n".join([what, *places, *hint])
 
     def __bool__(self) -> bool:
         return self._first is not None
@@ -82,14 +90,23 @@ def guarded[T: type](kind: T, failures: Failures) -> T:
         if (name.startswith("on_") or name == "__init__")
         and inspect.isfunction(getattr(kind, name))
     }
-    clock = property(lambda self: _GuardedClock(super(made, self).clock, wrap))
-    made: Any = type(kind.__name__, (kind,), {**callbacks, "clock": clock})
+    clock = property(lambda self: WrappedClock(super(made, self).clock, wrap))
+    log = property(lambda self: StrategyLog(kind.__name__, super(made, self).clock))
+    made: Any = type(kind.__name__, (kind,), {**callbacks, "clock": clock, "log": log})
     made.__module__, made.__qualname__ = kind.__module__, kind.__qualname__
     return made  # type: ignore[no-any-return]
 
 
-class _GuardedClock:
-    """A clock whose timers call wrapped callbacks."""
+class WrappedClock:
+    """A clock whose timers call wrapped callbacks.
+
+    Parameters
+    ----------
+    clock : Clock
+        NautilusTrader's, or another wrapped one.
+    wrap : Callable
+        Returns what is called in place of a callback.
+    """
 
     def __init__(self, clock: Any, wrap: Callable[..., Any]) -> None:  # noqa: ANN401
         self._clock = clock

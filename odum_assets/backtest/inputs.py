@@ -22,6 +22,7 @@ from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
 from odum_assets.storage.scratch import scratch_folder
+from odum_assets.utc import iso_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,13 @@ def run_inputs(
 def plan_of(
     request: RunRequest, inputs: RunInputs, work: Path, *, chunk_rows: int | None = None
 ) -> tuple[RunPlan, list[PartitionManifest]]:
-    """Return the plan of a request over its inputs, and the days of its volume curve (VWAP)."""
+    """Return the plan of a request over its inputs, and the days of its volume curve (VWAP).
+
+    Raises
+    ------
+    BacktestError
+        If positions are to be worked for longer than the window is.
+    """
     algorithm = request.algorithm
     curve_days: list[PartitionManifest] = []
     curve = None
@@ -128,7 +135,7 @@ def plan_of(
         config=request.config.ticks,
         exec_algorithm=algorithm,
         snapshot_mode=request.snapshot_mode,
-        close_positions=request.close_positions,
+        closing=request.effective_closing,
         data_types=request.data_types,
         days=request.days,
         catalog=inputs.view,
@@ -137,11 +144,26 @@ def plan_of(
         end_ns=end,
         first_trade_ns=inputs.prices.span[0],
         last_row_ns=max(each.last_ts_init for each in inputs.manifests),
+        last_price=inputs.prices.last,
         volume_curve=curve,
         work=work,
+        log_level=request.log_level,
         chunk_rows=chunk_rows,
     )
+    _check_work_time(plan, request)
     return plan, curve_days
+
+
+def _check_work_time(plan: RunPlan, request: RunRequest) -> None:
+    work_from = plan.work_from_ns
+    if work_from is not None and work_from <= plan.first_trade_ns:
+        secs = request.config.ticks.execution.closing.work_secs
+        raise BacktestError(
+            f"{request.config.path}: execution.closing.work_secs {secs:f} leaves the strategy no "
+            f"time: the trades of the window begin at {iso_ns(plan.first_trade_ns)} and positions "
+            f"are closed at {iso_ns(plan.close_at_ns)}. Choose a longer window, fewer seconds, or "
+            "another closing method"
+        )
 
 
 def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:

@@ -37,6 +37,12 @@ _READ_ROWS = 50_000
 CLOSE_TAG = "close_positions"
 """Tag and ``purpose`` of the orders that close positions at the end of the window."""
 
+SIMULATED_TAG = "simulated_close"
+"""``purpose`` of the orders that stand for what the book did not take at the end of the window."""
+
+SIMULATED = "simulated"
+"""``liquidity`` of the fills of these orders: no order was sent and no engine filled it."""
+
 ORDER_EVENTS: pa.Schema = arrow.schema(
     [
         ("ts", pa.int64()),
@@ -92,7 +98,11 @@ _LIFETIMES: dict[Any, str] = {
     TimeInForce.FOK: "FOK",
     TimeInForce.GTC: "GTC",
 }
-_LIQUIDITY = {LiquiditySide.MAKER: "maker", LiquiditySide.TAKER: "taker"}
+_LIQUIDITY: dict[Any, str] = {
+    LiquiditySide.MAKER: "maker",
+    LiquiditySide.TAKER: "taker",
+    SIMULATED: SIMULATED,
+}
 
 _ENDS: dict[type, str] = {
     OrderCanceled: "canceled",
@@ -203,6 +213,7 @@ class Journal:
         self.ends = EventTable(folder / "end_events.arrow", END_EVENTS, _end_columns)
         self.changes = EventTable(folder / "change_events.arrow", CHANGE_EVENTS, _change_columns)
         self.closing_at_ns: int | None = None
+        self.last_fill_ns: int | None = None
         self._quantities: dict[str, Decimal] = {}
 
     def flush_if_worth(self) -> None:
@@ -229,7 +240,7 @@ class Journal:
     def open_positions(self) -> list[tuple[str, Decimal]]:
         """Return the id and the signed quantity of every open position."""
         self.fills.flush()
-        return [(name, amount) for name, amount in self._quantities.items() if amount]
+        return list(self._quantities.items())
 
     def close(self) -> None:
         """Write everything to disk."""
@@ -237,11 +248,13 @@ class Journal:
             table.close()
 
     def _add_to_positions(self, batch: pa.RecordBatch) -> None:
+        self.last_fill_ns = batch["ts"][-1].as_py()
         table = pa.table({"id": batch["position_id"], "quantity": signed_quantity(batch)})
         sums = table.group_by("id", use_threads=False).aggregate([("quantity", "sum")])
         for row in sums.to_pylist():
-            name = row["id"]
-            self._quantities[name] = self._quantities.get(name, Decimal(0)) + row["quantity_sum"]
+            amount = self._quantities.pop(row["id"], Decimal(0)) + row["quantity_sum"]
+            if amount:
+                self._quantities[row["id"]] = amount
 
 
 @contextmanager
@@ -309,13 +322,17 @@ def _order_columns(events: list[Any]) -> Columns:
         [event.quantity.raw for event in events],
         [_parent(each, own) for each, own in zip(parents, ids, strict=True)],
         [None if each is None else str(each) for each in algorithms],
-        [CLOSE_TAG if (tags := event.tags) and CLOSE_TAG in tags else None for event in events],
+        [_purpose(event.tags) for event in events],
     ]
 
 
 def _parent(spawn: object, own: str) -> str | None:
     # An order that is worked in parts names itself as the root of its parts.
     return None if spawn is None or str(spawn) == own else str(spawn)
+
+
+def _purpose(tags: list[str] | None) -> str | None:
+    return next((tag for tag in tags or () if tag in (CLOSE_TAG, SIMULATED_TAG)), None)
 
 
 def _fill_columns(events: list[Any]) -> Columns:

@@ -121,6 +121,22 @@ class LedgerRows(NamedTuple):
     quantity: list[int]
 
 
+class EngineAccount(NamedTuple):
+    """What NautilusTrader's account should say, by its rules in exact arithmetic.
+
+    Parameters
+    ----------
+    cash, quantity : Decimal
+        Balance and signed open quantity.
+    tolerance_units : int
+        By how much its balance may differ, in units of the account currency's last decimal.
+    """
+
+    cash: Decimal
+    quantity: Decimal
+    tolerance_units: int
+
+
 class RoundTrip(NamedTuple):
     """A position from flat to flat (or to a flip), or what is open at the end.
 
@@ -277,6 +293,11 @@ class Ledger:
     def engine_cash(self) -> Decimal:
         """Return the cash balance by NautilusTrader's rules: arithmetic averages throughout."""
         return self._amount(self._cash + self._engine_surplus)
+
+    @property
+    def engine_account(self) -> EngineAccount:
+        """Return what NautilusTrader should say now."""
+        return EngineAccount(self.engine_cash, self.quantity, self.engine_tolerance_units)
 
     @property
     def quantity(self) -> Decimal:

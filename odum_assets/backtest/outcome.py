@@ -36,7 +36,9 @@ class ReplayOutcome(BaseModel):
     funding : list[Funding]
         Payments in order of time.
     closing_at_ns : int or None
-        Market time at which positions were closed, None when they were not.
+        Market time at which closing positions began, None when they stay open.
+    flat_at_ns : int or None
+        Market time of the last fill, after which no position was open; None if one was.
     skipped_no_aggressor : int or None
         Trades without a side that sent no order, None for a strategy that does not say.
     orders_without_curve : int
@@ -58,6 +60,7 @@ class ReplayOutcome(BaseModel):
     currency_precision: int
     funding: list[Funding]
     closing_at_ns: int | None
+    flat_at_ns: int | None
     skipped_no_aggressor: int | None
     orders_without_curve: int
     engine_quantities: dict[str, Decimal] = {}

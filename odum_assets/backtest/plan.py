@@ -3,16 +3,18 @@
 import errno
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from odum_assets.backtest.request import SnapshotMode
+from odum_assets.backtest.request import LogLevel, SnapshotMode
 from odum_assets.config import RunConfig
 from odum_assets.config.sections.algorithms import ExecAlgorithm
+from odum_assets.config.sections.execution import Closing
 from odum_assets.raw.layout import DataType
-from odum_assets.utc import iso_ns
+from odum_assets.utc import NS_PER_SECOND, iso_ns
 
 EXIT_USER_ERROR = 3
 """Exit code of a process that told why its run was refused."""
@@ -40,8 +42,8 @@ class RunPlan(BaseModel):
         Execution algorithm that counts.
     snapshot_mode : {"trades", "book", "both"}
         What moves the market.
-    close_positions : bool
-        Whether positions are closed at the end.
+    closing : Closing or None
+        How positions are closed at the end; None leaves them open.
     data_types : tuple[DataType, ...]
         What is replayed.
     days : tuple[date, ...]
@@ -56,10 +58,14 @@ class RunPlan(BaseModel):
         ``ts_init`` of the first trade in the window.
     last_row_ns : int
         ``ts_init`` of the last row of all partitions.
+    last_price : Decimal
+        Price of the last trade in the window.
     volume_curve : tuple[float, ...] or None
         Cumulative volume over the day, for VWAP.
     work : Path
         Folder for recorded events, the outcome and tables.
+    log_level : {"DEBUG", "INFO", "WARNING", "ERROR"}
+        What of the strategy's log is kept.
     chunk_rows : int or None
         Rows loaded at a time; None is the default.
     """
@@ -69,7 +75,7 @@ class RunPlan(BaseModel):
     config: RunConfig
     exec_algorithm: ExecAlgorithm
     snapshot_mode: SnapshotMode
-    close_positions: bool
+    closing: Closing | None
     data_types: tuple[DataType, ...]
     days: tuple[date, ...]
     catalog: Path
@@ -78,8 +84,10 @@ class RunPlan(BaseModel):
     end_ns: int | None
     first_trade_ns: int
     last_row_ns: int
+    last_price: Decimal
     volume_curve: tuple[float, ...] | None
     work: Path
+    log_level: LogLevel
     chunk_rows: int | None = None
 
     def document(self) -> dict[str, Any]:
@@ -97,6 +105,13 @@ class RunPlan(BaseModel):
         """Return the moment at which positions are closed: no row is replayed at or after it."""
         after_last = self.last_row_ns + 1
         return after_last if self.end_ns is None else min(self.end_ns, after_last)
+
+    @property
+    def work_from_ns(self) -> int | None:
+        """Return when the strategy stops and its positions are worked; None if they are not."""
+        if self.closing is None or self.closing.method != "work":
+            return None
+        return self.close_at_ns - int(self.closing.work_secs * NS_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,20 @@ class LastPrices:
             raise ValueError("no trade lies in the window")
         return self._span
 
+    @property
+    def last(self) -> Decimal:
+        """Return the price of the last trade.
+
+        Raises
+        ------
+        ValueError
+            If there is no trade.
+        """
+        (price,) = self.at([self.span[1]])
+        if price is None:
+            raise AssertionError("a trade has a price")
+        return price
+
     def at(self, moments: Sequence[int]) -> list[Decimal | None]:
         """Return the price at each moment (ns), None before the first trade.
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.child import start_child
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
+from odum_assets.backtest.output import LOG, kept_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
@@ -26,9 +27,6 @@ type Slots = Callable[[int], int]
 
 type ReplayEnd = ReplayOutcome | BacktestError
 """Outcome of a replay, or why there is none."""
-
-LOG = "worker.log"
-"""File in a run's work folder that holds what its process printed."""
 
 ALLOWED = "slots"
 """File in a sweep's work folder: how many runs may go on at one time."""
@@ -180,7 +178,7 @@ def run_plans(
         if code == EXIT_USER_ERROR:
             raise BacktestError(child.refusals[ALL])
         if code:
-            raise BacktestError(death(code, work / LOG))
+            raise BacktestError(death(code, work))
 
 
 def _allow(work: Path, slots: int | Slots, unended: int) -> None:
@@ -235,18 +233,18 @@ def _outcome(plan: RunPlan | BarPlan, code: int, refused: str) -> ReplayOutcome:
     # A strategy that ends the process leaves exit code 0, and no outcome.
     if code == 0 and (plan.work / OUTCOME).is_file():
         return ReplayOutcome.read(plan.work)
-    raise BacktestError(refused if code == EXIT_USER_ERROR else death(code, plan.work / LOG))
+    raise BacktestError(refused if code == EXIT_USER_ERROR else death(code, plan.work))
 
 
-def death(code: int, log: Path) -> str:
+def death(code: int, work: Path) -> str:
     """Return what is known of a process that ended without an outcome.
 
     Parameters
     ----------
     code : int
         Its exit code; a signal as a negative number.
-    log : Path
-        What it printed.
+    work : Path
+        Work folder with what it printed.
     """
     if code < 0:
         name = signal.Signals(-code).name
@@ -257,5 +255,5 @@ def death(code: int, log: Path) -> str:
             cause += " (a panic in NautilusTrader's core)"
     else:
         cause = f"ended with exit code {code}"
-    tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    tail = kept_output(work).decode("utf-8", "replace").splitlines()[-_LOG_TAIL_LINES:]
     return "\n".join([f"the backtest process {cause}. Its last lines:", *tail])

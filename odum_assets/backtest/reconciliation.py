@@ -19,7 +19,8 @@ error bound of NautilusTrader's arithmetic (``engine_account``).
    Rounding leaves out at most half a unit of the currency's last decimal for each amount; what it
    left out is known to a millionth, so the two sides must agree to the last decimal.
 3. NautilusTrader: its open quantity agrees to the last decimal of sizes, its balance with what its
-   rules give in exact arithmetic, up to the error bound of its binary arithmetic.
+   rules give in exact arithmetic, up to the error bound of its binary arithmetic. Simulated fills
+   at the end are not among its own: it is compared with the account as it was before them.
 """
 
 from collections import Counter
@@ -34,7 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.journal import signed_quantity
-from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger
+from odum_assets.backtest.ledger import ZERO, AccountRules, EngineAccount, Ledger
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import column_units, units_of
@@ -144,7 +145,9 @@ class Reconciliation:
     engine_tolerance: Decimal
 
 
-def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconciliation:
+def reconcile(
+    ledger: Ledger, outcome: ReplayOutcome, fills: Path, engine: EngineAccount | None = None
+) -> Reconciliation:
     """Check an account against its positions, its fills table and NautilusTrader.
 
     Parameters
@@ -155,13 +158,16 @@ def reconcile(ledger: Ledger, outcome: ReplayOutcome, fills: Path) -> Reconcilia
         What NautilusTrader said at the end, and the funding that was recorded.
     fills : Path
         The fills table as it was written.
+    engine : EngineAccount, optional
+        What NautilusTrader should have said, where that is not the account at its end.
 
     Raises
     ------
     BacktestError
         If any two disagree; all differences are named.
     """
-    part = (None, ledger, outcome.engine_quantity)
+    engine = ledger.engine_account if engine is None else engine
+    part = (None, ledger, engine, outcome.engine_quantity)
     return _reconcile([part], ledger.starting_balance, outcome, fills)
 
 
@@ -169,12 +175,15 @@ def reconcile_instruments(
     ledgers: Mapping[str, Ledger], starting_balance: Decimal, outcome: ReplayOutcome, fills: Path
 ) -> Reconciliation:
     """Check an account of several instruments, each counted from zero, as `reconcile`."""
-    parts = [(name, ledger, outcome.engine_quantities[name]) for name, ledger in ledgers.items()]
+    parts = [
+        (name, ledger, ledger.engine_account, outcome.engine_quantities[name])
+        for name, ledger in ledgers.items()
+    ]
     return _reconcile(parts, starting_balance, outcome, fills)
 
 
 def _reconcile(
-    parts: Sequence[tuple[str | None, Ledger, Decimal]],
+    parts: Sequence[tuple[str | None, Ledger, EngineAccount, Decimal]],
     starting_balance: Decimal,
     outcome: ReplayOutcome,
     fills: Path,
@@ -182,21 +191,21 @@ def _reconcile(
     problems: list[str] = []
     balance = cash = engine_cash = starting_balance
     tolerance = ZERO
-    for name, ledger, quantity in parts:
+    for name, ledger, engine, quantity in parts:
         flows = CashFlows.read(fills, ledger.rules, name)
         flow_balance = _cash_flow_balance(ledger, flows, outcome)
         differences = [
             *_position_problems(ledger, outcome),
             *_table_problems(ledger, flows),
             *_flow_problems(ledger, flows, flow_balance),
-            *_quantity_problems(ledger, quantity),
+            *_quantity_problems(ledger.rules, engine, quantity),
         ]
         problems += [text if name is None else f"{name}: {text}" for text in differences]
         balance += flow_balance - ledger.starting_balance
         cash += ledger.cash - ledger.starting_balance
-        engine_cash += ledger.engine_cash - ledger.starting_balance
+        engine_cash += engine.cash - ledger.starting_balance
         unit = Decimal(1).scaleb(-ledger.rules.currency_precision)
-        tolerance += unit * ledger.engine_tolerance_units
+        tolerance += unit * engine.tolerance_units
     difference = outcome.engine_balance - engine_cash
     if abs(difference) > tolerance:
         problems.append(
@@ -271,10 +280,10 @@ def _flow_problems(ledger: Ledger, flows: CashFlows, balance: Decimal) -> Iterab
         yield f"the cash flows of the fills give a balance of {balance}, not {ledger.cash}"
 
 
-def _quantity_problems(ledger: Ledger, held: Decimal) -> Iterable[str]:
-    quantity = round(held, ledger.rules.size_precision)
-    if quantity != ledger.quantity:
-        yield f"NautilusTrader holds {quantity} at the end, the fills give {ledger.quantity}"
+def _quantity_problems(rules: AccountRules, engine: EngineAccount, held: Decimal) -> Iterable[str]:
+    quantity = round(held, rules.size_precision)
+    if quantity != engine.quantity:
+        yield f"NautilusTrader holds {quantity} at the end, the fills give {engine.quantity}"
 
 
 def _total(column: "pa.Array[Any]", precision: int) -> int:

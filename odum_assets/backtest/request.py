@@ -13,6 +13,7 @@ from typing import Literal, Self
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig, catalog_root, raw_path
 from odum_assets.config.sections.algorithms import ExecAlgorithm
+from odum_assets.config.sections.execution import Closing, ClosingMethod
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
@@ -21,6 +22,7 @@ from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 Mode = Literal["fast", "report"]
 SnapshotMode = Literal["trades", "book", "both", "bars"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 WINDOW = "window"
 """Name of the result of a window, in place of a day."""
@@ -57,9 +59,13 @@ class RunRequest:
         the book snapshots alone (trades are only the strategy's signal), or both; bars for a
         configuration for bars.
     close_positions : bool
-        Whether positions are closed by market orders at the end of the window.
+        Whether positions are closed at the end of the window.
+    closing : ClosingMethod or None
+        How they are closed, in place of the configuration's ``execution.closing.method``.
     exec_algorithm : ExecAlgorithm or None
         Execution algorithm in place of the configuration's.
+    log_level : {"DEBUG", "INFO", "WARNING", "ERROR"}
+        What of a strategy's log is kept with the result.
     refuse_missing_days : bool
         Whether a window that lacks days is refused, wherever they are missing.
     """
@@ -72,7 +78,9 @@ class RunRequest:
     mode: Mode = "report"
     snapshot_mode: SnapshotMode = "both"
     close_positions: bool = True
+    closing: ClosingMethod | None = None
     exec_algorithm: ExecAlgorithm | None = None
+    log_level: LogLevel = "INFO"
     refuse_missing_days: bool = False
 
     @property
@@ -87,6 +95,16 @@ class RunRequest:
         if self.config.ticks.data_catalog.derivative_ticker_path is not None:
             kinds.append(DataType.FUNDING)
         return tuple(kinds)
+
+    @property
+    def effective_closing(self) -> Closing | None:
+        """Return how positions are closed, None where they stay open and for bars."""
+        if not self.close_positions or self.config.bars is not None:
+            return None
+        configured = self.config.ticks.execution.closing
+        if self.closing is None:
+            return configured
+        return configured.model_copy(update={"method": self.closing})
 
     @property
     def algorithm(self) -> ExecAlgorithm:
@@ -153,6 +171,15 @@ class RunRequest:
             start_ns=first if self.start_ns is None else start,
             end_ns=last if self.end_ns is None else end,
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it covers all that the configuration runs of its days."""
+        start, end = self.bounds()
+        own_start, own_end = replace(self, start_ns=None, end_ns=None).bounds()
+        is_early = start is None or (own_start is not None and start <= own_start)
+        is_late = end is None or (own_end is not None and end >= own_end)
+        return self.partition == WINDOW or (is_early and is_late)
 
     @property
     def missing_days(self) -> tuple[date, ...]:

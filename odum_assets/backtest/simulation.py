@@ -14,7 +14,8 @@ from nautilus_trader.persistence import ParquetDataCatalog
 from odum_assets.backtest.algorithms.iceberg import IcebergAlgorithm
 from odum_assets.backtest.algorithms.lots import Lots
 from odum_assets.backtest.algorithms.schedule import VolumeCurve
-from odum_assets.backtest.algorithms.timed import TimedAlgorithm
+from odum_assets.backtest.algorithms.timed import TimedAlgorithm, Timing
+from odum_assets.backtest.closing import ClosingTimes, close_at_last_price, closing_strategy
 from odum_assets.backtest.guard import Failures, guarded
 from odum_assets.backtest.journal import journal
 from odum_assets.backtest.monitor import RunMonitor
@@ -104,17 +105,21 @@ def simulate(
     started = time.perf_counter()
     config = plan.config
     until = run_until(plan)
+    # Orders on their way have reached the venue by then.
+    end_ns = until - _SETTLE_NS // 2
     currency = Currency.from_str(config.venue.base_currency)
     venue = Venue(config.key.nautilus_id.rpartition(".")[2])
     failures = Failures()
     with journal(plan.work) as record, failures.refused():
         strategy_class, params = load_strategy(plan)
-        close_at = plan.close_at_ns if plan.close_positions else None
-        hedging = config.venue.oms_type == "HEDGING"
-        made = guarded(recorded(strategy_class, record, close_at, hedging=hedging), failures)
-        strategy = made(_setup(plan), params)
-        replay.add_strategy(strategy)
         algorithm = _algorithm(plan, failures)
+        closes = closing_strategy(
+            strategy_class, record, ClosingTimes.of(plan), getattr(algorithm, "abandon", _nothing)
+        )
+        hedging = config.venue.oms_type == "HEDGING"
+        guarded_class = guarded(recorded(closes, record, hedging=hedging), failures)
+        strategy = guarded_class(_setup(plan), params)
+        replay.add_strategy(strategy)
         if algorithm is not None:
             replay.add_exec_algorithm(algorithm)
 
@@ -124,6 +129,10 @@ def simulate(
             if failures:
                 # The run is refused when the engine is through.
                 return
+            is_flat = not record.open_positions()
+            flat_at = record.last_fill_ns if is_flat else None
+            if plan.closing is not None and plan.closing.method == "last_price":
+                close_at_last_price(plan, record, end_ns)
             record.close()
             report("replay", 1.0, len(record.orders), plan.close_at_ns)
             report("finish", 0.0, len(record.orders), None)
@@ -134,6 +143,7 @@ def simulate(
                     currency_precision=currency.precision,
                     funding=monitor.funding,
                     closing_at_ns=record.closing_at_ns,
+                    flat_at_ns=flat_at,
                     skipped_no_aggressor=getattr(strategy, "skipped_no_aggressor", None),
                     orders_without_curve=getattr(algorithm, "orders_without_curve", 0),
                     strategy_modules=sources.modules(strategy_of(plan)),
@@ -150,8 +160,7 @@ def simulate(
             (plan.first_trade_ns, plan.close_at_ns),
             _settlements(plan, plan.first_trade_ns, until),
             lambda done, orders, now: report("replay", done, orders, now),
-            # Orders on their way have reached the venue by then.
-            (until - _SETTLE_NS // 2, end),
+            (end_ns, end),
         )
         replay.add_actor(monitor)
         try:
@@ -159,6 +168,10 @@ def simulate(
         except RuntimeError as error:
             raise BacktestError(f"NautilusTrader ended the run: {error}") from error
     raise BacktestError("NautilusTrader ended the run before its last moment")
+
+
+def _nothing() -> None:
+    """End nothing: there is no algorithm that has something under way."""
 
 
 def _setup(plan: RunPlan) -> StrategySetup:
@@ -215,12 +228,16 @@ def _algorithm(plan: RunPlan, failures: Failures) -> TimedAlgorithm | IcebergAlg
     if isinstance(chosen, TwapAlgorithm):
         interval_ns = int(chosen.params.interval_secs * NS_PER_SECOND)
         intervals = max(int(chosen.params.horizon_secs // chosen.params.interval_secs), 1)
-        return guarded(TimedAlgorithm, failures)("TWAP", interval_ns, intervals, None, lots)
+        timing = Timing(interval_ns, intervals, None)
+        is_market = chosen.params.child_order_type == "MARKET"
+        return guarded(TimedAlgorithm, failures)("TWAP", timing, lots, is_market)
     if isinstance(chosen, VwapAlgorithm):
         intervals = chosen.params.intervals
         interval_ns = int(chosen.params.horizon_secs * NS_PER_SECOND / intervals)
         curve = None if plan.volume_curve is None else VolumeCurve(plan.volume_curve)
-        return guarded(TimedAlgorithm, failures)("VWAP", interval_ns, intervals, curve, lots)
+        timing = Timing(interval_ns, intervals, curve)
+        is_market = chosen.params.child_order_type == "MARKET"
+        return guarded(TimedAlgorithm, failures)("VWAP", timing, lots, is_market)
     if isinstance(chosen, IcebergConfig):
         return guarded(IcebergAlgorithm, failures)(chosen.params.visible_pct, lots)
     return None

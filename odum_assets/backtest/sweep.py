@@ -35,6 +35,7 @@ def completed_variants(
     *,
     slots: int | Slots,
     begun: Callable[[Sequence[RunRequest]], None],
+    ended: Callable[[int, Path], None],
     progress: ProgressCallback | None = None,
 ) -> Generator[tuple[int, CompletedRun | OdumError]]:
     """Run variants over the data of a request, some at a time.
@@ -53,6 +54,8 @@ def completed_variants(
         Variants at one time, as of `odum_assets.backtest.process.run_plans`.
     begun : callable
         Called with the requests of all variants before the first one begins.
+    ended : callable
+        Called with the index of each variant that has ended, and its work folder.
     progress : callable, optional
         Called as the sweep proceeds.
 
@@ -91,6 +94,7 @@ def completed_variants(
         with closing(run_plans(labels, plans, inputs.work, slots, report.moved)) as ends:
             for index, end in ends:
                 found: CompletedRun | OdumError
+                ended(index, plans[index].work)
                 try:
                     found = end if isinstance(end, BacktestError) else completed(index, end)
                 except OdumError as error:

@@ -28,8 +28,9 @@ from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
+from odum_assets.backtest.output import LOG, keep_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
-from odum_assets.backtest.process import ALL, ALLOWED, LOG, Messages, death
+from odum_assets.backtest.process import ALL, ALLOWED, Messages, death
 from odum_assets.backtest.simulation import Report, load_strategy, simulate
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.worker import (
@@ -73,7 +74,8 @@ class SweepPlan(BaseModel):
 def main(arguments: list[str]) -> int:
     """Run a sweep and return the exit code; that of a variant is told, not returned."""
     end_with_parent(int(arguments[1]))
-    sweep = SweepPlan.model_validate(read_json(await_task().read_text(encoding="utf-8")))
+    task, _ = await_task(arguments)
+    sweep = SweepPlan.model_validate(read_json(task.read_text(encoding="utf-8")))
     messages = Messages(int(arguments[0]))
     # Variants that start late run the code that the first ones ran.
     sources = strategy_sources(strategy_path(plan) for plan in sweep.plans)
@@ -143,7 +145,7 @@ def _run_group(
         simulate(plan, loaded_replay(engine, plan), report, finish, sources)
 
     def work(index: int) -> NoReturn:
-        _replay(index, ticks[index].work, partial(run, ticks[index]), messages)
+        _replay(index, ticks[index], partial(run, ticks[index]), messages)
 
     ticks = {i: plan for i, plan in enumerate(sweep.plans) if isinstance(plan, RunPlan)}
     leave_pandas_out()
@@ -164,7 +166,7 @@ def _run_bars(sweep: SweepPlan, messages: Messages, sources: StrategySources) ->
         def run(report: Report, finish: Finish) -> None:
             runs[index](report, finish, sources)
 
-        _replay(index, sweep.plans[index].work, run, messages)
+        _replay(index, sweep.plans[index], run, messages)
 
     gc.collect()
     gc.freeze()
@@ -173,12 +175,16 @@ def _run_bars(sweep: SweepPlan, messages: Messages, sources: StrategySources) ->
 
 
 def _replay(
-    index: int, folder: Path, run: Callable[[Report, Finish], None], messages: Messages
+    index: int,
+    plan: RunPlan | BarPlan,
+    run: Callable[[Report, Finish], None],
+    messages: Messages,
 ) -> NoReturn:
     """Replay a plan in this process, which prints to the plan's log, and end it."""
-    _print_to(folder / LOG)
+    _print_to(plan.work / LOG)
+    keep_output(plan.work / LOG, plan.log_level)
     report = partial(messages.progress, index)
-    replay_to_end(folder, partial(run, report), partial(messages.refused, index))
+    replay_to_end(plan.work, partial(run, report), partial(messages.refused, index))
 
 
 def _by_engine(plans: dict[int, RunPlan]) -> list[list[int]]:
@@ -218,7 +224,7 @@ def _run_apart(work: Callable[[], int], sweep: SweepPlan) -> None:
     _, status = os.waitpid(_fork(work), 0)
     code = os.waitstatus_to_exitcode(status)
     if code:
-        raise BacktestError(death(code, sweep.work / LOG))
+        raise BacktestError(death(code, sweep.work))
 
 
 def _fork(work: Callable[[], int]) -> int:

@@ -14,7 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.equity import EquityPoint
-from odum_assets.backtest.journal import read_event_table, read_events, signed_quantity
+from odum_assets.backtest.journal import (
+    CLOSE_TAG,
+    SIMULATED,
+    SIMULATED_TAG,
+    read_event_table,
+    read_events,
+    signed_quantity,
+)
 from odum_assets.backtest.ledger import AccountRules, Fills, LedgerRows, RoundTrip
 from odum_assets.backtest.pandas_types import computable
 from odum_assets.catalog.arrow import arrow
@@ -87,18 +94,33 @@ _EQUITY_ATTRIBUTES = "ts equity cash realized unrealized quantity entry price"
 def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch, Fills]]:
     """Yield the recorded fills by batches, as columns and as ledger entries.
 
+    Simulated ones, the last of a run, are in a batch of their own.
+
     Raises
     ------
     BacktestError
         If times go back: samples would not hold what came before them.
     """
     last = 0
-    for batch in read_events(path):
+    for batch in _by_origin(read_events(path)):
         fills = fill_entries(batch, rules)
         if fills.ts[0] < last or np.any(np.diff(fills.ts) < 0):
             raise BacktestError("NautilusTrader reported fills out of order of time")
         last = fills.ts[-1]
         yield batch, fills
+
+
+def _by_origin(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches where simulated fills begin."""
+    for batch in batches:
+        simulated = pc.sum(pc.equal(batch["liquidity"], SIMULATED)).as_py() or 0
+        own = batch.num_rows - simulated
+        yield from (part for part in (batch[:own], batch[own:]) if part.num_rows)
+
+
+def is_simulated(batch: pa.RecordBatch) -> bool:
+    """Return whether a batch of `read_fills` holds simulated fills."""
+    return bool(batch["liquidity"][0].as_py() == SIMULATED)
 
 
 def fill_entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
@@ -151,7 +173,11 @@ class FillsWriter:
 
 @dataclass(frozen=True, slots=True)
 class OrderCounts:
-    """Orders of a run by status, type and side, and why orders were denied or rejected."""
+    """Orders of a run by status, type and side, and why orders were denied or rejected.
+
+    `buy_quantity` and `sell_quantity` are what was filled. Of what was open at the end, the
+    `closing_orders` closed `closed_quantity`, and simulated fills `simulated_quantity`.
+    """
 
     orders: int
     orders_by_status: dict[str, int]
@@ -161,6 +187,9 @@ class OrderCounts:
     buy_quantity: Decimal
     sell_orders: int
     sell_quantity: Decimal
+    closing_orders: int
+    closed_quantity: Decimal
+    simulated_quantity: Decimal
     orders_filled: int
 
 
@@ -173,17 +202,17 @@ def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> Orde
         The recorded events.
     path : Path
         The orders table: one row per order in order of creation, with ``status`` (filled, canceled,
-        expired, denied, rejected, open), ``filled`` quantity, average fill price and reason. The
-        amount of an order that an algorithm worked is its own last part: what its parts sent is
-        theirs, so that no quantity counts twice.
+        expired, denied, rejected, open), ``filled`` quantity, average fill price and reason. An
+        order that an algorithm worked has its whole amount, and what its parts filled: sums over
+        all rows count that twice, sums over rows without a ``parent_id`` once.
     legs : pa.Table, optional
         Further columns by ``order_id``.
     """
     orders = read_event_table(folder / "order_events.arrow")
     orders = _changed(orders, read_event_table(folder / "change_events.arrow"))
     ids = orders["order_id"]
-    totals = _totals_by_order(read_event_table(folder / "fill_events.arrow"))
-    filled, average = _lookup(ids, totals, "filled", "average")
+    fills = read_event_table(folder / "fill_events.arrow")
+    filled, average = _lookup(ids, _totals_by_order(fills, orders), "filled", "average")
     # The first terminal event counts: a canceled order can be refused a second cancel.
     ends = read_event_table(folder / "end_events.arrow")
     ended, reason, ended_ts = _lookup(ids, ends, "status", "reason", "ts")
@@ -209,7 +238,7 @@ def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> Orde
     table = with_legs(table, ids, legs)
     table = table.cast(computable(table.schema))
     pq.write_table(table, path, compression="zstd", compression_level=1)
-    return _count_orders(table)
+    return _count_orders(table, fills)
 
 
 def with_legs(
@@ -224,7 +253,12 @@ def with_legs(
 
 
 def _changed(orders: pa.Table, changes: pa.Table) -> pa.Table:
-    """Return the orders with the price and amount that they had last."""
+    """Return the orders with the price and amount that they had last.
+
+    One that an algorithm works shrinks by each part: what it was given counts.
+    """
+    is_worked = pc.and_(pc.is_valid(orders["algorithm"]), pc.is_null(orders["parent_id"]))
+    given_amounts = orders["amount"]
     latest_first = changes.take(np.arange(changes.num_rows)[::-1])
     for name in ("price", "amount"):
         given = latest_first.filter(pc.is_valid(latest_first[name]))
@@ -232,10 +266,17 @@ def _changed(orders: pa.Table, changes: pa.Table) -> pa.Table:
         orders = orders.set_column(
             orders.schema.get_field_index(name), name, pc.coalesce(last, orders[name])
         )
-    return orders
+    amounts = pc.if_else(is_worked, given_amounts, orders["amount"])
+    return orders.set_column(orders.schema.get_field_index("amount"), "amount", amounts)
 
 
-def _totals_by_order(fills: pa.Table) -> pa.Table:
+def _totals_by_order(fills: pa.Table, orders: pa.Table) -> pa.Table:
+    """Return quantity and average price of the fills of each order, its parts' included."""
+    parts = orders.filter(pc.is_valid(orders["parent_id"]))
+    (parents,) = _lookup(fills["order_id"], parts, "parent_id")
+    place = fills.schema.get_field_index("order_id")
+    of_parents = fills.set_column(place, "order_id", parents).filter(pc.is_valid(parents))
+    fills = pa.concat_tables([fills, of_parents])
     value = pc.multiply(fills["price"].cast(pa.float64()), fills["quantity"].cast(pa.float64()))
     grouped = (
         fills.append_column("value", value)
@@ -260,13 +301,17 @@ def _lookup(
     return [table[each].take(index) for each in columns]
 
 
-def _count_orders(table: pa.Table) -> OrderCounts:
+def _count_orders(table: pa.Table, fills: pa.Table) -> OrderCounts:
     refused = table.filter(pc.is_in(table["status"], pa.array(["denied", "rejected"])))
     # What follows the colon is about the one order; the table has it.
     kinds = pc.replace_substring_regex(pc.fill_null(refused["reason"], ""), r"(?s):.*", "")
     reasons = pc.value_counts(kinds).to_pylist()
-    buys, sells = (
-        table.filter(pc.equal(table["side"], side))["amount"] for side in ("buy", "sell")
+    bought, sold = (
+        pc.sum(fills.filter(pc.equal(fills["side"], side))["quantity"]).as_py() or Decimal(0)
+        for side in ("buy", "sell")
+    )
+    closing, simulated = (
+        table.filter(pc.equal(table["purpose"], purpose)) for purpose in (CLOSE_TAG, SIMULATED_TAG)
     )
     return OrderCounts(
         orders=table.num_rows,
@@ -276,10 +321,13 @@ def _count_orders(table: pa.Table) -> OrderCounts:
             each["values"]: each["counts"]
             for each in sorted(reasons, key=lambda each: -int(each["counts"]))[:20]
         },
-        buy_orders=len(buys),
-        buy_quantity=pc.sum(buys).as_py() or Decimal(0),
-        sell_orders=len(sells),
-        sell_quantity=pc.sum(sells).as_py() or Decimal(0),
+        buy_orders=pc.sum(pc.equal(table["side"], "buy")).as_py() or 0,
+        buy_quantity=bought,
+        sell_orders=pc.sum(pc.equal(table["side"], "sell")).as_py() or 0,
+        sell_quantity=sold,
+        closing_orders=closing.num_rows,
+        closed_quantity=pc.sum(closing["filled"]).as_py() or Decimal(0),
+        simulated_quantity=pc.sum(simulated["filled"]).as_py() or Decimal(0),
         orders_filled=pc.sum(pc.greater(table["filled"], pa.scalar(Decimal(0), DECIMAL))).as_py()
         or 0,
     )

@@ -1,9 +1,9 @@
 """The child process of a run: replay, write down what happened, end.
 
 Run as ``python -m odum_assets.backtest.worker MESSAGES_FD PARENT``; the plan is named on its
-standard input. The outcome is written
-last; an error that a person can act on goes to the parent beside the progress (a full disk would
-not take it), anything else ends in a traceback. The process ends with its parent.
+standard input, or as a third argument where the run has the terminal. The outcome is written last;
+an error that a person can act on goes to the parent beside the progress (a full disk would not take
+it), anything else ends in a traceback. The process ends with its parent.
 """
 
 import gc
@@ -19,6 +19,7 @@ from odum_assets.backtest.bar_strategies import bar_strategy_path
 from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.output import keep_output
 from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
 from odum_assets.backtest.process import Messages
 from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
@@ -35,10 +36,12 @@ type Run = Callable[[Report, Finish, StrategySources], None]
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
     end_with_parent(int(arguments[1]))
-    document = read_json(await_task().read_text(encoding="utf-8"))
+    task, log = await_task(arguments)
+    document = read_json(task.read_text(encoding="utf-8"))
     messages = Messages(int(arguments[0]))
     report = partial(messages.progress, 0)
     plan = (BarPlan if is_bar_plan(document) else RunPlan).model_validate(document)
+    keep_output(log, plan.log_level)
     sources = strategy_sources([strategy_path(plan)])
     run = bar_run(plan) if isinstance(plan, BarPlan) else _tick_run(plan)
     leave_pandas_out()

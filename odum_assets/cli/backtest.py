@@ -7,12 +7,16 @@ import typer
 
 from odum_assets.cli.options import (
     AlgorithmOption,
+    ClosingOption,
     ConfigArgument,
     DayOption,
     EndOption,
     FastOption,
+    ForegroundOption,
     FromOption,
     JsonOption,
+    LogLevelChoice,
+    LogLevelOption,
     MissingDaysOption,
     NoCloseOption,
     ParamsOption,
@@ -44,11 +48,14 @@ def backtest(
     end: EndOption = None,
     missing_days: MissingDaysOption = None,
     no_close_positions: NoCloseOption = False,
+    closing: ClosingOption = None,
     exec_algorithm: AlgorithmOption = None,
     exec_algorithm_params: ParamsOption = None,
     export_ticks: Annotated[
         bool, typer.Option("--export-ticks", help="Also write the replayed trades as JSON.")
     ] = False,
+    log_level: LogLevelOption = LogLevelChoice.INFO,
+    foreground: ForegroundOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a backtest; what is not converted yet is converted first.
@@ -81,6 +88,8 @@ def backtest(
     require_pair(first, last)
     if day is not None and (first is not None or window):
         raise UsageError("--day runs one day; leave out --from, --to and --window")
+    if foreground and first is not None and not window:
+        raise UsageError("--foreground runs one day or a window: give --day or --window")
     if missing_days is not None and not window and (day or first) is not None:
         raise UsageError("--missing-days needs --window")
     output, settings = Output(as_json), load_settings()
@@ -99,11 +108,13 @@ def backtest(
         end=end,
         missing_days=missing_days,
         close_positions=not no_close_positions,
+        closing=closing,
         exec_algorithm=exec_algorithm,
         exec_algorithm_params=parse_params(exec_algorithm_params),
         export_ticks=export_ticks,
+        log_level=log_level.value,
     )
-    with open_session(choice.settings, output, replays=True) as session:
+    with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:
         planner = session.planner()
         if new.is_range:
             works = _run_days(session, plan_range(planner, new, only_available=True))

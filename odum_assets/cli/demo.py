@@ -59,10 +59,10 @@ def demo(as_json: JsonOption = False) -> None:
 
 
 def sample() -> "SampleSpec":
-    """Return what sample data the demo makes: a session of four hours on three days."""
+    """Return what sample data the demo makes: three whole days."""
     from odum_assets.raw.sample import SampleSpec
 
-    return SampleSpec(days=3, trades_per_day=4_000, books_per_day=14_400, hours=(12, 16))
+    return SampleSpec(days=3, trades_per_day=4_000, books_per_day=14_400)
 
 
 def _days(spec: "SampleSpec") -> "list[date]":

@@ -27,6 +27,23 @@ class AlgorithmChoice(StrEnum):
     ICEBERG = "ICEBERG"
 
 
+class ClosingChoice(StrEnum):
+    """How open positions are closed at the end."""
+
+    LAST_PRICE = "last_price"
+    BOOK = "book"
+    WORK = "work"
+
+
+class LogLevelChoice(StrEnum):
+    """What of a strategy's log is kept."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
 class MissingDaysChoice(StrEnum):
     """Whether a window with missing days runs."""
 
@@ -111,6 +128,31 @@ MissingDaysOption = Annotated[
 NoCloseOption = Annotated[
     bool, typer.Option("--no-close-positions", help="Leave positions open at the end.")
 ]
+ClosingOption = Annotated[
+    ClosingChoice | None,
+    typer.Option(
+        "--closing",
+        help="How positions are closed at the end, instead of the configuration's way: at the last "
+        "trade's price where the book does not take them, in the last book alone, or worked "
+        "through the last minute's books.",
+    ),
+]
+LogLevelOption = Annotated[
+    LogLevelChoice,
+    typer.Option(
+        "--log-level",
+        case_sensitive=False,
+        help="What of the strategy's log is kept with the result.",
+    ),
+]
+ForegroundOption = Annotated[
+    bool,
+    typer.Option(
+        "--foreground",
+        help="Let the strategy have the terminal: breakpoint() works, and what it prints is shown "
+        "instead of kept.",
+    ),
+]
 AlgorithmOption = Annotated[
     AlgorithmChoice | None,
     typer.Option(
@@ -159,13 +201,15 @@ def require_pair(first: date | None, last: date | None) -> tuple[date, date] | N
     return first, last
 
 
-def parse_params(text: str | None, option: str = "--exec-algorithm-params") -> dict[str, float]:
+def parse_params(
+    text: str | None, option: str = "--exec-algorithm-params"
+) -> dict[str, float | str]:
     """Return the parameters of an execution algorithm.
 
     Raises
     ------
     UsageError
-        If the text is no JSON object of numbers.
+        If the text is no JSON object of numbers and texts.
     """
     if text is None:
         return {}
@@ -173,12 +217,15 @@ def parse_params(text: str | None, option: str = "--exec-algorithm-params") -> d
         params: Any = json.loads(text)
     except ValueError as error:
         raise UsageError(f"{option}: {text} is not valid JSON ({error})") from None
-    if not isinstance(params, dict) or not all(_is_number(number) for number in params.values()):
+    if not isinstance(params, dict) or not all(_is_plain(value) for value in params.values()):
         raise UsageError(
-            f'{option}: allowed a JSON object of numbers such as {{"horizon_secs": 10}}: {text}'
+            f"{option}: allowed a JSON object of numbers and texts such as "
+            f'{{"horizon_secs": 10}}: {text}'
         )
-    return {name: float(value) for name, value in params.items()}
+    return {
+        name: value if isinstance(value, str) else float(value) for name, value in params.items()
+    }
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_plain(value: object) -> bool:
+    return isinstance(value, int | float | str) and not isinstance(value, bool)

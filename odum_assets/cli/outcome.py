@@ -16,6 +16,7 @@ from odum_assets.cli.rendering import (
     fitted,
     number,
     percent,
+    plural,
     price,
     quantity,
     table,
@@ -60,12 +61,17 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
 
 def files(entry: "ResultEntry") -> dict[str, str]:
     """Return where the files of a result lie, by kind; only those that exist."""
+    from odum_assets.results.store import ResultStore
+
     paths = {"summary": str(entry.fast_path)}
     if entry.report_path is not None and entry.report_path.is_dir():
         paths["report"] = str(entry.report_path)
         sheet = entry.report_path / "tearsheet.html"
         if sheet.is_file():
             paths["tearsheet"] = str(sheet)
+    log = ResultStore(entry.stored.root).log_path(entry.run_id)
+    if log.is_file():
+        paths["output"] = str(log)
     ticks = entry.fast_path.parent.parent / "tickdata" / f"{entry.run_id}.json"
     if ticks.is_file():
         paths["ticks"] = str(ticks)
@@ -137,15 +143,17 @@ def show_short(output: Output, entry: "ResultEntry") -> None:
             ("run id", f"[bold]{entry.run_id}[/]"),
             ("window", f"{document['start']} to {document['end']}"),
             ("orders, fills", f"{count(summary['orders'])}, {count(summary['fills'])}"),
-            ("PnL", colored(amount(pnl, currency, sign=True), pnl)),
+            ("PnL", f"{colored(amount(pnl, currency, sign=True), pnl)}{_open_text(summary)}"),
             ("", _parts_text(parts)),
-            ("return", f"{percent(share)}{' with unrealized' if parts['unrealized'] else ''}"),
+            *_closing_rows(summary),
+            ("return", f"{percent(share)}{' with the open position' if _is_open(summary) else ''}"),
             ("final balance", amount(account["final_balance"], currency)),
             ("max drawdown", _drawdown_text(summary)),
             ("digest", entry.digest[:16]),
         ],
     )
     show_flags(output, entry)
+    show_log(output, entry)
     show_notes(output, entry)
     show_files(output, entry)
 
@@ -179,6 +187,7 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
     for title, pairs in _sections(summary):
         output.facts(title, pairs)
     show_simulated(output, summary["simulated"])
+    show_log(output, entry)
     show_notes(output, entry)
     show_files(output, entry)
 
@@ -221,6 +230,20 @@ def show_flags(output: Output, entry: "ResultEntry") -> None:
     output.show(lines)
 
 
+def show_log(output: Output, entry: "ResultEntry") -> None:
+    """Print the last lines that the strategy printed."""
+    from odum_assets.results.logs import last_lines, read_log
+    from odum_assets.results.store import ResultStore
+
+    lines = read_log(ResultStore(entry.stored.root), entry.run_id).splitlines()
+    shown = last_lines("\n".join(lines))
+    if not shown:
+        return
+    rest = f", last {len(shown)} of {len(lines):,} lines" if len(lines) > len(shown) else ""
+    output.show(f"[bold]Output[/]{rest}")
+    output.lines(f"  {line}" for line in shown)
+
+
 def show_notes(output: Output, entry: "ResultEntry") -> None:
     """Print what the configuration leaves open or spells as the earlier system did."""
     notes = [note.partition(": ") for note in entry.metadata().get("config_notes") or ()]
@@ -261,7 +284,7 @@ def _sections(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
         ("Orders", _order_rows(summary)),
         ("Round trips", _trade_rows(summary["trades"], currency)),
         ("Risk", _risk_rows(summary)),
-        ("Position at the end", _position_rows(summary["position"], currency)),
+        ("Position at the end", _position_rows(summary, currency)),
     ]
 
 
@@ -278,7 +301,8 @@ def _pnl_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
         (name.replace("_", " "), amount(account[name], currency))
         for name in ("starting_balance", "final_balance", "balance_change", "final_equity")
     ]
-    rows.append(("return", percent(summary["returns"]["total_return_pct"])))
+    text = " with the open position" if _is_open(summary) else ""
+    rows.append(("return", f"{percent(summary['returns']['total_return_pct'])}{text}"))
     valuation = summary["valuation"]
     if valuation is not None:
         text = amount(valuation["pnl"], valuation["currency"], sign=True)
@@ -291,8 +315,8 @@ def _order_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("orders", count(summary["orders"])),
         ("fills", count(summary["fills"])),
-        ("bought", f"{count(stats['buy_orders'])} orders, {quantity(stats['buy_quantity'])}"),
-        ("sold", f"{count(stats['sell_orders'])} orders, {quantity(stats['sell_quantity'])}"),
+        ("bought", f"{quantity(stats['buy_quantity'])}, {count(stats['buy_orders'])} buy orders"),
+        ("sold", f"{quantity(stats['sell_quantity'])}, {count(stats['sell_orders'])} sell orders"),
     ]
     rows += [(name, count(number_)) for name, number_ in summary["orders_by_status"].items()]
     rows += [(f"refused: {why}", count(times)) for why, times in _refusals(summary)]
@@ -323,8 +347,6 @@ def _trade_rows(trades: dict[str, Any], currency: str) -> list[tuple[str, str]]:
 
 
 def _risk_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    from odum_assets.cli.rendering import plural
-
     ratios, returns = summary["ratios"], summary["returns"]
     drawdown, currency = summary["drawdown"], summary["account"]["currency"]
     interval = ratios["equity_interval_secs"]
@@ -356,10 +378,38 @@ def _growth_text(summary: dict[str, Any]) -> str:
     return percent(growth)
 
 
-def _position_rows(position: dict[str, Any], currency: str) -> list[tuple[str, str]]:
-    if position["side"] == "FLAT":
-        return [("position", "none")]
+def _is_open(summary: dict[str, Any]) -> bool:
+    position = summary["position"]
+    return bool(position["quantity"] or position.get("open_positions"))
+
+
+def _open_text(summary: dict[str, Any]) -> str:
+    """Say that PnL leaves out an open position, where there is one."""
+    return " without the open position" if _is_open(summary) else ", no position is open"
+
+
+def _closing_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say how positions were closed, where there was something to close."""
+    closing = summary.get("closing") or {}
+    parts = []
+    if closing.get("orders"):
+        took = closing["seconds"]
+        lasted = f" in {duration(took)}" if took else ""
+        orders = plural(closing["orders"], "order")
+        parts.append(f"{quantity(closing['quantity'])} by {orders}{lasted}")
+    if closing.get("simulated_quantity"):
+        rest = quantity(closing["simulated_quantity"])
+        parts.append(f"{rest} at the last trade's price (simulated)")
+    return [("closed", ", ".join(parts))] if parts else []
+
+
+def _position_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    position = summary["position"]
+    rows = _closing_rows(summary)
+    if not _is_open(summary):
+        return [*rows, ("position", "none")]
     return [
+        *rows,
         ("position", f"{position['side']} {quantity(abs(position['quantity']))}"),
         ("entry price", price(position["entry_price"])),
         ("last price", price(position["current_price"])),

@@ -37,19 +37,27 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
+        self.is_shared = False
+        """Whether another process writes to the terminal, too."""
         self.err = _console(sys.stderr)
         self.out = _console(sys.stdout)
 
     @property
     def is_live(self) -> bool:
         """Return whether a progress display makes sense."""
-        return self.err.is_terminal and not self.as_json
+        return self.err.is_terminal and not self.as_json and not self.is_shared
 
     def show(self, *parts: object) -> None:
         """Print tables, panels or lines on stdout, unless it is for a program."""
         if not self.as_json:
             for part in parts:
                 self.out.print(part, highlight=False)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines of a text as they are, none cut or wrapped."""
+        if not self.as_json:
+            for text in texts:
+                self.out.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def facts(self, title: str | None, rows: Iterable[tuple[str, str]]) -> None:
         """Print names and values, one per line; values may hold markup and are never cut."""

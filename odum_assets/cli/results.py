@@ -185,6 +185,33 @@ app.command()(result_changes.delete)
 
 
 @app.command()
+def log(
+    run_id: RunReference,
+    lines: Annotated[
+        int | None, typer.Option(min=1, help="Only the last ones; all by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the strategy of a run printed and logged; failed runs have it, too.
+
+    [dim]Example:[/]
+      odum results log last --lines 50
+    """
+    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.selection import choose_run, open_store
+    from odum_assets.results.logs import last_lines, read_log
+
+    output, store = Output(as_json), open_store()
+    name = choose_run(store, run_id, failed=True)
+    text = read_log(store, name)
+    shown = last_lines(text, len(text) if lines is None else lines)
+    output.data({"run_id": name, "log": shown})
+    output.lines(shown)
+    if not shown:
+        output.info(f"{name} printed nothing")
+
+
+@app.command()
 def compare(
     run_ids: Annotated[
         list[str],

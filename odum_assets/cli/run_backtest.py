@@ -8,8 +8,12 @@ import typer
 
 from odum_assets.cli.options import (
     AlgorithmChoice,
+    ClosingOption,
     FastOption,
+    ForegroundOption,
     JsonOption,
+    LogLevelChoice,
+    LogLevelOption,
     MissingDaysChoice,
     ReportOption,
     SnapshotChoice,
@@ -76,6 +80,7 @@ def run_backtest(
     no_close_positions: Annotated[
         bool, typer.Option("--no_close_positions", help="Leave positions open at the end.")
     ] = False,
+    closing: ClosingOption = None,
     exec_algorithm: Annotated[
         AlgorithmChoice | None,
         typer.Option("--exec_algorithm", case_sensitive=False, help="Execution algorithm."),
@@ -88,6 +93,8 @@ def run_backtest(
             help="""Its parameters, '{"horizon_secs": 10}'.""",
         ),
     ] = None,
+    log_level: LogLevelOption = LogLevelChoice.INFO,
+    foreground: ForegroundOption = False,
     as_json: JsonOption = False,
     debug: Annotated[  # noqa: ARG001 - taken from the arguments by `run_app`
         bool, typer.Option("--debug", help="Show the traceback of an error.")
@@ -127,13 +134,15 @@ def run_backtest(
         data_source=data_source.value,
         missing_days="CONFIG" if missing_days is None else missing_days.value,
         no_close_positions=no_close_positions,
+        closing="CONFIG" if closing is None else closing.value,
+        log_level=log_level.value,
         exec_algorithm=None if exec_algorithm is None else exec_algorithm.value,
         exec_algorithm_params=parse_params(exec_algorithm_params, "--exec_algorithm_params"),
     )
     new = request.new_run(load_config(choice.path), "--{}".format)
     if choice.warning:
         output.warn(choice.warning)
-    with open_session(choice.settings, output, replays=True) as session:
+    with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:
         entry = run_plan(session, session.planner().plan(new))
     output.data({**entry.document, "files": record(entry)["files"]})
     show_short(output, entry)

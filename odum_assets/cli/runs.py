@@ -55,11 +55,22 @@ def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
     WorkError
         If anything of it failed.
     """
+    from odum_assets.results.logs import last_lines, read_log
     from odum_assets.results.store import ResultStore
 
-    result = carry_out(session, plan)
-    run_id = str(metadata_of(plan, result)["run_id"])
-    entry = ResultStore(session.settings.results_path).entry(run_id)
+    result, store = carry_out(session, plan), ResultStore(session.settings.results_path)
+    try:
+        run_id = str(metadata_of(plan, result)["run_id"])
+    except WorkError as error:
+        lines = [] if plan.run_id is None else last_lines(read_log(store, plan.run_id))
+        if not lines:
+            raise
+        shown = "\n".join(f"  {line}" for line in lines)
+        raise WorkError(
+            f"{error}\nThe last output of {plan.run_id} (all: odum results log {plan.run_id}):\n"
+            f"{shown}"
+        ) from None
+    entry = store.entry(run_id)
     if not result.success:
         raise WorkError(f"{failure_text(result)}\nThe result is stored: {entry.run_id}")
     return entry

@@ -7,7 +7,7 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from odum_assets.backtest.child import started_ahead
+from odum_assets.backtest.child import in_the_foreground, started_ahead
 from odum_assets.cli.progress import Display
 from odum_assets.cli.rendering import Output
 from odum_assets.settings import Settings
@@ -130,7 +130,9 @@ class Session:
 
 
 @contextmanager
-def open_session(settings: Settings, output: Output, *, replays: bool = False) -> Iterator[Session]:
+def open_session(
+    settings: Settings, output: Output, *, replays: bool = False, in_foreground: bool = False
+) -> Iterator[Session]:
     """Load the graph and open the Dagster instance that ``odum dev`` shows.
 
     Configurations that cannot be used are named; the others can be run.
@@ -144,6 +146,8 @@ def open_session(settings: Settings, output: Output, *, replays: bool = False) -
     replays : bool, default False
         Whether a backtest is going to run: its process loads NautilusTrader while this one loads
         Dagster.
+    in_foreground : bool, default False
+        Whether the process of a backtest has the terminal; nothing else is shown there then.
 
     Raises
     ------
@@ -152,7 +156,10 @@ def open_session(settings: Settings, output: Output, *, replays: bool = False) -
     """
     # No usage statistics, also where no dagster.yaml says so.
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    with started_ahead() if replays else nullcontext():
+    ahead = started_ahead() if replays and not in_foreground else nullcontext()
+    if in_foreground:
+        output.is_shared = True
+    with ahead, in_the_foreground() if in_foreground else nullcontext():
         with output.waiting("Loading the asset graph"):
             from odum_assets.orchestration.launch import load_graph, open_instance
 

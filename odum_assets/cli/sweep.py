@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from odum_assets.cli.options import (
+    ClosingOption,
     ConfigArgument,
     EndOption,
     FastOption,
@@ -84,6 +85,7 @@ def sweep(
     start: StartOption = None,
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
+    closing: ClosingOption = None,
     slots: Annotated[
         int, typer.Option(min=1, max=64, help="Variants that run at the same time.")
     ] = 2,
@@ -123,6 +125,7 @@ def sweep(
         mode=mode,
         snapshot_mode=snapshot_mode,
         close_positions=not no_close_positions,
+        closing=closing,
         start=start,
         end=end,
     )

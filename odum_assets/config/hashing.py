@@ -4,6 +4,8 @@ The hash is over the meaning: defaults filled in, the instrument key in place of
 contract size and raw file names resolved, times in nanoseconds, numbers by value. It leaves out
 what says where or when something runs but cannot change a result: ``$schema``, ``environment``,
 ``data_source``, ``quality``, and of ``data_catalog`` ``parquet_root`` and ``auto_discover``.
+``execution.closing`` came later and is in it only where it is not the default, so that the hash of
+a file without it stays what it was.
 A session's preset is its hours.
 """
 
@@ -18,6 +20,8 @@ from typing import Any
 from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.exact_json import without_final_zeros
 from odum_assets.config.model import RunConfig
+from odum_assets.config.sections.execution import ExecutionConfig
+from odum_assets.config.sections.strategy import StrategyConfig
 
 
 def content_hash(config: RunConfig | BarsConfig) -> str:
@@ -77,12 +81,31 @@ def _meaning_of_ticks(config: RunConfig) -> dict[str, Any]:
             data_type: data.template(data_type, config.key) for data_type in data.paths()
         },
         "time_window": _window(config),
-        "strategy": config.strategy.model_dump(),
-        "execution": config.execution.model_dump(),
+        "strategy": _strategy(config.strategy),
+        "execution": _execution(config.execution),
         "risk": config.risk.model_dump(),
         "fx_stub": config.fx_stub,
         "metrics": config.metrics.model_dump(),
     }
+
+
+def _strategy(section: StrategyConfig) -> dict[str, Any]:
+    values = section.model_dump()
+    params = values.get("exec_algorithm", {}).get("params", {})
+    # What all parts were before the key: such a run is the one that the hash has always named.
+    if params.get("child_order_type") == "LIMIT":
+        del params["child_order_type"]
+    return values
+
+
+def _execution(section: ExecutionConfig) -> dict[str, Any]:
+    values = section.model_dump()
+    closing = values.pop("closing")
+    if section.closing.method != "work":
+        del closing["work_secs"]
+    if section.closing.method != ExecutionConfig().closing.method:
+        values["closing"] = closing
+    return values
 
 
 def canonical_json(value: object) -> str:

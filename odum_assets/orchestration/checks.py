@@ -396,7 +396,9 @@ def evaluate_closed(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> 
     position = summary["position"]
     quantity = position["quantity"]
     if not quantity and not position["open_positions"]:
-        return Verdict(True, "no open position at the end")
+        rest = (summary.get("closing") or {}).get("simulated_quantity")
+        text = f"; {rest} of it closed at the last trade's price (simulated)" if rest else ""
+        return Verdict(True, f"no open position at the end{text}")
     why = "the book lacked the volume" if metadata["close_positions"] else "closing was turned off"
     text = (
         f"{position['side']} {quantity} still open at the end ({why}); it is valued at the last "

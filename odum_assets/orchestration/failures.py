@@ -29,7 +29,11 @@ def failing(facts: Mapping[str, object] | None = None) -> Iterator[None]:
     except OdumError as error:
         raise dg.Failure(
             description=str(error),
-            metadata={"error": type(error).__name__, **to_metadata(facts or {})},
+            metadata={
+                "error": type(error).__name__,
+                **to_metadata(facts or {}),
+                **to_metadata(error.facts),
+            },
             allow_retries=False,
         ) from error
 

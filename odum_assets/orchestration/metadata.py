@@ -134,6 +134,12 @@ def bullet_list(lines: Sequence[str]) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))
 
 
+def code_block(lines: Sequence[str]) -> dg.MetadataValue[Any]:
+    """Return the last lines of a text as a block of Markdown, as many as metadata should hold."""
+    text = "\n".join(lines)[-_TEXT_LIMIT:].replace("```", "'''")
+    return dg.MetadataValue.md(f"```\n{text}\n```")
+
+
 def tearsheet_link(run_id: str) -> dg.MetadataValue[Any]:
     """Return a link to a tearsheet that opens in the UI of `odum dev` and of the service.
 

@@ -42,18 +42,30 @@ class RunOptions(BaseModel):
     )
     close_positions: bool = Field(
         default=True,
-        description="Close open positions by market orders at the end of the window; what the book "
-        "does not take stays open and is reported.",
+        description="Close open positions at the end of the window.",
+    )
+    closing: Literal["CONFIG", "last_price", "book", "work"] = Field(
+        default="CONFIG",
+        description="How positions are closed. book: by market orders into the last book; what it "
+        "does not take stays open. last_price: the same, and the rest at the last trade's price, "
+        "marked as simulated. work: the strategy stops execution.closing.work_secs before the end, "
+        "and the position is worked through successive books. CONFIG: the configuration's "
+        "execution.closing.method.",
     )
     exec_algorithm: Literal["CONFIG", "NORMAL", "TWAP", "VWAP", "ICEBERG"] = Field(
         default="CONFIG",
         description="Execution algorithm for this run. CONFIG: the configuration's.",
     )
-    exec_algorithm_params: dict[str, float] = Field(
+    exec_algorithm_params: dict[str, Any] = Field(
         default={},
         description="Parameters of exec_algorithm, defaults where left out. TWAP: horizon_secs, "
-        "interval_secs. VWAP: horizon_secs, intervals, lookback_days. ICEBERG: visible_pct.",
+        "interval_secs, child_order_type. VWAP: horizon_secs, intervals, lookback_days, "
+        "child_order_type. ICEBERG: visible_pct.",
         examples=[{"horizon_secs": 10}],
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        description="What of a strategy's log is kept with the result, failed runs too.",
     )
     start: str | None = Field(
         default=None,
@@ -115,6 +127,8 @@ class RunOptions(BaseModel):
             mode=self.mode,
             snapshot_mode=_automatic(loaded) if mode == "auto" else mode,
             close_positions=self.close_positions,
+            closing=None if self.closing == "CONFIG" else self.closing,
+            log_level=self.log_level,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
         )
@@ -146,7 +160,7 @@ class RunOptions(BaseModel):
             return None
         chosen = {
             "type": self.exec_algorithm,
-            "params": {name: _number(value) for name, value in params.items()},
+            "params": {name: _exact(value) for name, value in params.items()},
         }
         strategy = loaded.ticks.strategy
         given = {name: getattr(strategy, name) for name in strategy.model_fields_set}
@@ -305,8 +319,14 @@ class LegacyRun(BaseModel):
         default="CONFIG", description="For a window with missing days; CONFIG: the configuration's."
     )
     no_close_positions: bool = Field(default=False, description="Leave positions open at the end.")
+    closing: Literal["CONFIG", "last_price", "book", "work"] = Field(
+        default="CONFIG", description="How positions are closed; CONFIG: the configuration's."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="What of a strategy's log is kept with the result."
+    )
     exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
-    exec_algorithm_params: dict[str, float] | None = None
+    exec_algorithm_params: dict[str, Any] | None = None
 
     def new_run(self, loaded: LoadedConfig, option: Callable[[str], str] = str) -> NewRun:
         """Return the request that it is, after checking what must agree.
@@ -360,6 +380,8 @@ class LegacyRun(BaseModel):
             mode="fast" if self.fast else "report",
             snapshot_mode=self.snapshot_mode,
             close_positions=not self.no_close_positions,
+            closing=self.closing,
+            log_level=self.log_level,
             exec_algorithm=self.exec_algorithm or "CONFIG",
             exec_algorithm_params=self.exec_algorithm_params or {},
             missing_days=self.missing_days,
@@ -397,7 +419,9 @@ def _line(problem: Any) -> str:  # noqa: ANN401 - pydantic's error details
     return f"{key}: {text}" if key else text
 
 
-def _number(value: float) -> int | Decimal:
+def _exact(value: object) -> object:
+    if not isinstance(value, float):
+        return value
     return int(value) if value.is_integer() else Decimal(repr(value))
 
 

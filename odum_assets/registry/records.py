@@ -287,6 +287,7 @@ def _common(document: Row, created: datetime) -> Row:
             "days": metadata["days"],
             "snapshot_mode": metadata["snapshot_mode"],
             "close_positions": metadata["close_positions"],
+            "closing": (metadata.get("closing") or {}).get("method"),
             "exec_algorithm": metadata["exec_algorithm"],
         },
     }

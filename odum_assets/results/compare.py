@@ -35,7 +35,7 @@ _METRICS = (
     "ratios.returns",
     "position.quantity",
 )
-_OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "exec_algorithm")
+_OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "closing", "exec_algorithm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def compare_results(entries: Sequence[ResultEntry]) -> Comparison:
 
 
 def _inputs(metadata: dict[str, Any]) -> dict[str, Any]:
-    found = _flat({name: metadata[name] for name in _OPTIONS})
+    found = _flat({name: metadata.get(name) for name in _OPTIONS})
     for partition in metadata["catalog"]:
         found[f"data.{partition['data_type']}.{partition['day']}"] = partition["digest"][:12]
     return found

@@ -11,6 +11,7 @@ from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
 from odum_assets.results.coverage import missing_days, partial_days
 from odum_assets.results.json_figures import texts
+from odum_assets.results.requested import closing_record
 from odum_assets.utc import iso_ns
 
 METADATA_VERSION = 1
@@ -64,6 +65,7 @@ def build_metadata(
         "instrument_id": config.key.nautilus_id,
         "snapshot_mode": request.snapshot_mode,
         "close_positions": request.close_positions,
+        "closing": closing_record(request),
         "exec_algorithm": {} if algorithm is None else algorithm.model_dump(mode="json"),
         "strategy_sha256": outcome.strategy_sha256,
         "strategy_modules": outcome.strategy_modules,

@@ -52,8 +52,15 @@ def request_record(
             "instrument_key": str(config.key),
             "snapshot_mode": request.snapshot_mode,
             "close_positions": request.close_positions,
+            "closing": closing_record(request),
             "exec_algorithm": None if algorithm is None else algorithm.model_dump(mode="json"),
             "dagster_run_id": dagster_run_id,
             "sweep": sweep,
         },
     }
+
+
+def closing_record(request: RunRequest) -> dict[str, Any] | None:
+    """Return how a request closes positions, None where it leaves them open."""
+    chosen = request.effective_closing
+    return None if chosen is None else chosen.model_dump(mode="json")

@@ -14,8 +14,9 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback, completed_run
 from odum_assets.results.digest import digest_of
 from odum_assets.results.documents import write_orders_json, write_timeline
+from odum_assets.results.logs import logged
 from odum_assets.results.provenance import build_metadata
-from odum_assets.results.run_id import new_run_id
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultStore, json_text
 from odum_assets.results.summary import build_summary, describe_window
 from odum_assets.settings import Settings
@@ -86,16 +87,18 @@ def run_backtest(
     OdumError
         If the request cannot be served or the run fails; nothing is stored then.
     """
-    workspace = ResultStore(settings.results_path).workspace()
+    store = ResultStore(settings.results_path)
+    name = run_id_of(request) if run_id is None else run_id
+    workspace = logged(store, name, store.workspace())
     with completed_run(request, settings, workspace, progress) as run:
-        return store_result(run, settings, dagster_run_id, run_id)
+        return store_result(run, settings, dagster_run_id, name)
 
 
 def store_result(
     run: CompletedRun,
     settings: Settings,
-    dagster_run_id: str | None = None,
-    run_id: str | None = None,
+    dagster_run_id: str | None,
+    run_id: str,
     sweep: dict[str, Any] | None = None,
 ) -> RunResult:
     """Store a finished run; its tables are moved out of its work folder.
@@ -106,8 +109,10 @@ def store_result(
         The run.
     settings : Settings
         Where results lie.
-    dagster_run_id, run_id : str, optional
+    dagster_run_id : str or None
         As of `run_backtest`.
+    run_id : str
+        Id of the result.
     sweep : dict[str, Any], optional
         Which variant of which sweep the run is.
 
@@ -117,15 +122,14 @@ def store_result(
         If it cannot be written; nothing is stored then.
     """
     created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if run_id is None:
-        run_id = new_run_id(run.request.config, run.window_start_ns)
     work = run.plan.work
     digest = digest_of(run)
     metadata = build_metadata(run, run_id, created, digest, sweep)
     document = _document(run, {**metadata, "dagster_run_id": dagster_run_id})
     preview = _preview(work / "equity.parquet")
     report = _report(work, document) if run.request.mode == "report" else None
-    entry = ResultStore(settings.results_path).publish(document, report)
+    is_current = sweep is None and run.request.is_whole
+    entry = ResultStore(settings.results_path).publish(document, report, is_current=is_current)
     return RunResult(
         run_id=run_id,
         digest=digest,

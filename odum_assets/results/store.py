@@ -3,9 +3,10 @@
 Layout under the results path: ``fast/<run_id>.json`` for every run, written last, so that a run
 without it does not exist; ``report/<run_id>/`` for runs in report mode; ``tickdata/<run_id>.json``
 and ``.parquet`` for exported ticks; ``failed/<run_id>.json`` says why a run left no result;
-``annotations/<run_id>.json`` has tags and a note; ``deleted/<run_id>.json`` is the summary of a run
-whose other files are being removed (``deletion``);
-``partitions/<config>/<partition>.json`` names a partition's latest run. The
+``logs/<run_id>.log`` is what its strategy printed; ``annotations/<run_id>.json`` has tags and a
+note; ``deleted/<run_id>.json`` is the summary of a run whose other files are being removed
+(``deletion``); ``partitions/<config>/<partition>.json`` names a partition's latest run, a part of a
+day is none. The
 variants of a sweep name it in their metadata; none of them is its partition's latest run. What is
 not finished lies in work folders in ``.staging``; those of dead processes go with the next.
 """
@@ -195,6 +196,10 @@ class ResultStore:
         """Return where the record of a run without a result lies."""
         return self._inside("failed", f"{_checked(run_id)}.json")
 
+    def log_path(self, run_id: str) -> Path:
+        """Return where it lies what a run's strategy printed."""
+        return self._inside("logs", f"{_checked(run_id)}.log")
+
     def annotations_path(self, run_id: str) -> Path:
         """Return where the tags and the note of a run lie."""
         return self._inside("annotations", f"{_checked(run_id)}.json")
@@ -219,7 +224,9 @@ class ResultStore:
         with self.explained(), self.scratch() as folder:
             yield folder
 
-    def publish(self, document: dict[str, Any], report: Path | None) -> ResultEntry:
+    def publish(
+        self, document: dict[str, Any], report: Path | None, *, is_current: bool = True
+    ) -> ResultEntry:
         """Store a finished run: whole, or not at all.
 
         Parameters
@@ -228,6 +235,8 @@ class ResultStore:
             The summary file's content.
         report : Path or None
             A finished report folder on the same file system; it is moved.
+        is_current : bool, default True
+            Whether it becomes its partition's latest run.
 
         Returns
         -------
@@ -256,7 +265,7 @@ class ResultStore:
                     )
                 moves = [] if report is None else [(report, target)]
                 moves.append((text, summary))
-                if metadata.get("sweep") is None:
+                if is_current:
                     moves.append((name, pointer))
                 self._place(work, run_id, moves)
         return self._read(run_id)

@@ -13,7 +13,7 @@ from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.results.bar_summary import bar_aspects, bar_flags, bar_sections
 from odum_assets.results.coverage import coverage_flags, missing_days
 from odum_assets.results.json_figures import amount_text, aspect_entry, numbers
-from odum_assets.utc import iso_ns
+from odum_assets.utc import NS_PER_SECOND, iso_ns
 
 
 def build_summary(run: CompletedRun) -> dict[str, Any]:
@@ -22,10 +22,12 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        JSON-ready. ``pnl`` is realized less commissions plus funding on every account, what is open
-        not counted; ``account.balance_change`` is what the balance did, which on a cash account
-        includes what it paid for what it holds. Names that end in ``_pct`` are in percent; losses
-        and drawdowns are negative. ``figures_version`` says which rules the figures follow
+        JSON-ready. ``pnl`` is realized less commissions plus funding on every account; what is
+        still open at the end (``closing.is_flat`` says whether anything is) is not in it.
+        ``account.balance_change`` is what the balance did, which on a cash account includes what it
+        paid for what it holds. ``position_stats`` counts what was filled, each fill once. Names
+        that end in ``_pct`` are in percent; losses and drawdowns are negative. ``figures_version``
+        says which rules the figures follow
         (`odum_assets.backtest.metrics.FIGURES_VERSION`).
     """
     figures = run.figures
@@ -66,6 +68,7 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
             "market_orders": orders.orders_by_type.get("MARKET", 0),
             "limit_orders": orders.orders_by_type.get("LIMIT", 0),
         },
+        "closing": closing(run),
         "trades": asdict(trades),
         "drawdown": asdict(drawdown),
         "ratios": asdict(figures.equity.ratios),
@@ -87,6 +90,33 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
     if run.request.config.bars is not None:
         summary |= bar_sections(run)
     return numbers(summary)  # type: ignore[no-any-return]
+
+
+def closing(run: CompletedRun) -> dict[str, Any]:
+    """Return how positions were closed at the end of the window, JSON-ready but for its numbers.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``method`` (None where closing was switched off), ``started`` and ``flat`` (times, None
+        where there was nothing to close or it was not closed through the book), ``seconds`` between
+        them, ``orders``, what the book took (``quantity``), what simulated fills closed at the last
+        trade's price (``simulated_quantity``), and ``is_flat``.
+    """
+    outcome, orders, position = run.outcome, run.figures.orders, run.figures.position
+    chosen = run.request.effective_closing
+    started = outcome.closing_at_ns if orders.closing_orders else None
+    flat = None if started is None else outcome.flat_at_ns
+    return {
+        "method": None if chosen is None else chosen.method,
+        "started": None if started is None else iso_ns(started),
+        "flat": None if flat is None else iso_ns(flat),
+        "seconds": None if started is None or flat is None else (flat - started) / NS_PER_SECOND,
+        "orders": orders.closing_orders,
+        "quantity": orders.closed_quantity,
+        "simulated_quantity": orders.simulated_quantity,
+        "is_flat": not position.open_positions,
+    }
 
 
 def simulated(run: CompletedRun) -> list[dict[str, Any]]:
@@ -140,6 +170,7 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
             else "several orders can fill against the same shown size",
         ),
         *_slippage(run),
+        *_random_seed(run),
         aspect_entry("market_impact", False, "the recorded market does not react to orders"),
         aspect_entry(
             "margin_calls", False, "positions are never liquidated, the balance may go negative"
@@ -167,58 +198,75 @@ def _slippage(run: CompletedRun) -> list[dict[str, Any]]:
     return [aspect_entry("slippage", False, detail)]
 
 
+def _random_seed(run: CompletedRun) -> list[dict[str, Any]]:
+    """Return the aspect of repeatability where fills draw on chance without a seed."""
+    if run.request.config.ticks.execution.fill_model.random_seed is not None:
+        return []
+    detail = "fills draw on a random seed of their own: a re-run may differ"
+    return [aspect_entry("repeatable_fills", False, detail)]
+
+
 _NO_FUNDING = "no funding data are configured (data_catalog.derivative_ticker_path)"
 
 
 def flags(run: CompletedRun) -> list[str]:
-    """Return what a reader of the result must know, in short sentences."""
+    """Return what a reader of the result must know, in short sentences.
+
+    What holds for every run of a configuration is an assumption (`simulated`) and no warning.
+    """
     figures, outcome = run.figures, run.outcome
     found = [*_account_flags(run), *coverage_flags(run), *_refusal_flags(run)]
     if run.request.config.bars is not None:
         return found + bar_flags(run) + _growth_flags(figures.equity)
-    config = run.request.config.ticks
     if outcome.skipped_no_aggressor:
         found.append(
             f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
         )
-    if config.key.product == "PERPETUAL" and config.data_catalog.derivative_ticker_path is None:
-        found.append("Funding is not charged: no funding data are configured.")
     if outcome.strategy_changed:
         found.append(
             f"{', '.join(outcome.strategy_changed)} was edited during the run; this is the "
             "result of the code as it was at the start, which strategy_sha256 identifies."
         )
-    found += [f"{each['detail']}." for each in _slippage(run) if not each["simulated"]]
     found += _volume_flags(run)
-    if config.execution.fill_model.random_seed is None:
-        found.append("Fills draw on a random seed of their own: a re-run may differ.")
     if not figures.fills:
         found.append("No order was filled.")
     return found + _growth_flags(figures.equity)
 
 
 def _account_flags(run: CompletedRun) -> list[str]:
+    """Say what is open at the end, what was closed without a market, and that equity was gone."""
     account, position = run.figures.account, run.figures.position
+    quantity = run.figures.orders.simulated_quantity
     flags = []
-    if position.quantity or position.open_positions:
-        why = (
-            "the closing orders did not take all of it: the book was too thin, or orders on their "
-            "way filled beside them"
-            if run.request.close_positions
-            else "closing was switched off"
+    if quantity and isinstance(run.plan, RunPlan):
+        flags.append(
+            f"The closing orders did not fill {amount_text(quantity)} of what was open. It was "
+            f"closed at the last trade's price {amount_text(run.plan.last_price)} (simulated): "
+            "taker fee paid, market impact ignored."
         )
+    if position.quantity or position.open_positions:
         what = (
-            f"A position of {amount_text(position.quantity)} is still open ({why}); it is"
+            f"A position of {amount_text(position.quantity)} is still open ({_why_open(run)})."
             if len(run.figures.symbols) < 2
-            else f"Positions still open: {position.open_positions} ({why}); they are"
+            else f"Positions still open: {position.open_positions} ({_why_open(run)})."
         )
         flags.append(
-            f"{what} worth {amount_text(account.unrealized)} "
-            f"{run.request.config.config.venue.base_currency} unrealized."
+            f"{what} PnL does not include it; return and equity do, with "
+            f"{amount_text(account.unrealized)} {run.request.config.config.venue.base_currency} "
+            "unrealized."
         )
     if account.lowest_equity < 0:
         flags.append("Equity fell below zero; margin calls and liquidation are not simulated.")
     return flags
+
+
+def _why_open(run: CompletedRun) -> str:
+    if not run.request.close_positions:
+        return "closing was switched off"
+    chosen = run.request.effective_closing
+    if chosen is not None and chosen.method == "work":
+        return f"working it through the books of {chosen.work_secs:f} s did not close all of it"
+    return "the closing orders did not take all of it, or orders on their way filled after them"
 
 
 def _refusal_flags(run: CompletedRun) -> list[str]:

@@ -15,11 +15,11 @@ from odum_assets.backtest.run import CompletedRun, ProgressCallback
 from odum_assets.backtest.sweep import completed_variants
 from odum_assets.config.variants import Variant, label_of
 from odum_assets.errors import ConfigError, OdumError
+from odum_assets.results.logs import store_log
 from odum_assets.results.run import store_result
-from odum_assets.results.run_id import new_run_id
+from odum_assets.results.run_id import new_run_id, requested_window
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
-from odum_assets.utc import day_start_ns
 
 _ALGORITHM_PATH = "strategy.exec_algorithm"
 
@@ -134,8 +134,7 @@ def run_sweep(
         run then.
     """
     _check(request, variants)
-    start = request.start_ns
-    start = day_start_ns(request.days[0]) if start is None else start
+    start, _ = requested_window(request)
     sweep_id = f"SWP_{new_run_id(request.config, start)}"
     runs: list[VariantRun] = []
 
@@ -158,7 +157,14 @@ def run_sweep(
     results: dict[int, VariantResult] = {}
     store = ResultStore(settings.results_path)
     completed = completed_variants(
-        request, variants, settings, store.workspace(), slots=slots, begun=begin, progress=progress
+        request,
+        variants,
+        settings,
+        store.workspace(),
+        slots=slots,
+        begun=begin,
+        ended=lambda index, work: store_log(store, runs[index].run_id, work),
+        progress=progress,
     )
     with store.explained(), closing(completed) as ends:
         for index, end in ends:

@@ -128,6 +128,8 @@ def request_of(entry: ResultEntry) -> RunRequest:
         mode="fast",
         snapshot_mode=metadata["snapshot_mode"],
         close_positions=metadata["close_positions"],
+        # Results of earlier versions were closed through the book alone.
+        closing=(metadata.get("closing") or {"method": "book"})["method"],
         # A run on bars has none.
         exec_algorithm=_ALGORITHM.validate_python(algorithm) if algorithm else None,
     )

@@ -64,6 +64,21 @@ def test_a_result_is_the_stored_document(service: Service, project: Path, run_id
     assert (again.status, again.data) == (304, b"")
 
 
+def test_the_log_of_a_run_is_text(service: Service, project: Path, run_id: str) -> None:
+    path = f"/api/v1/runs/{run_id}/log"
+    assert service.get(path).data == b""
+    folder = project / "data/results/logs"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{run_id}.log").write_text("first\n€ second\nthird\n", encoding="utf-8")
+    reply = service.get(path)
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert reply.data.decode() == "first\n€ second\nthird\n"
+    assert service.get(f"{path}?lines=2").data.decode() == "€ second\nthird\n"
+    assert service.get("/api/v1/runs/BNF_BTC_20240101_00000000_ffffff_ffffff/log").status == 404
+    assert service.get(f"{path}?lines=0").status == 422
+    (folder / f"{run_id}.log").unlink()
+
+
 def test_pages_of_fills_make_the_whole_table(service: Service, project: Path, run_id: str) -> None:
     fills = _table(project, run_id, "fills")
     path: str | None = f"{RESULTS}/{run_id}/fills?limit=700"

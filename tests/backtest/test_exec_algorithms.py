@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tinydays import DAY, NOON, Market, Outcome, TradeRow, moment, text, variant
+from tinydays import DAY, NOON, BookRow, Market, Outcome, TradeRow, moment, text, variant
 
 from odum_assets.config.sections.algorithms import TwapAlgorithm
 
@@ -53,11 +53,13 @@ def test_twap_sends_equal_parts_at_equal_times(deep: Market) -> None:
     assert _parts(run) == [(0, "0.25"), (1, "0.251"), (2, "0.251"), (3, "0.251")]
     parent, *children = run.orders[:-1]
     assert {each["parent_id"] for each in children} == {parent["id"]}
-    # The order itself is its last part, so the amounts sum to what was ordered.
-    assert text(parent["amount"]) == "0.251"
-    assert sum(each["amount"] for each in run.orders[:-1]) == D("1.003")
-    assert run.summary["position_stats"]["buy_quantity"] == 1.003
-    assert run.statuses() == ["filled"] * 5
+    # The order keeps its amount, and has what its parts filled; that is counted once.
+    assert (text(parent["amount"]), text(parent["filled"])) == ("1.003", "1.003")
+    assert parent["avg_fill_price"] == pytest.approx(64000)
+    assert sum(each["amount"] for each in children) == D("1.003")
+    stats = run.summary["position_stats"]
+    assert (stats["buy_quantity"], stats["sell_quantity"]) == (1.003, 1.003)
+    assert run.statuses() == ["filled"] * 6
     assert run.summary["position"]["side"] == "FLAT"
 
 
@@ -73,7 +75,44 @@ def test_parts_that_did_not_fill_are_made_up_for_by_the_last(market: Market) -> 
     run = market.run(variant(strategy=section), snapshot_mode="book")
     # Three parts of 0.25 find 0.1 each; the last one is what remains of the order.
     assert _parts(run) == [(0, "0.1"), (1, "0.1"), (2, "0.1"), (3, "0.7")]
-    assert run.statuses() == ["filled", "canceled", "canceled", "canceled", "filled"]
+    assert run.statuses() == ["filled", "canceled", "canceled", "canceled", "filled", "filled"]
+    assert run.summary["position_stats"]["buy_quantity"] == 1.0
+
+
+RISING: list[BookRow] = [
+    (NOON + second - 0.5, [(f"{63999 + 2 * second}.9", "50")], [(f"{64000 + 2 * second}.0", "50")])
+    for second in range(-1, 6)
+]
+
+
+def test_parts_of_a_limit_order_are_market_orders_unless_limits_are_asked_for(
+    market: Market,
+) -> None:
+    market.trades(_rows())
+    market.books(RISING)
+    params = {"horizon_secs": 4, "interval_secs": 1}
+    runs = {}
+    for kind in ("MARKET", "LIMIT"):
+        section = _algorithm("TWAP", "1", "64000.0", params={**params, "child_order_type": kind})
+        runs[kind] = market.run(variant(strategy=section), snapshot_mode="book")
+    # The market leaves the price behind: market parts go along, limits stay without a fill.
+    market_parts, limit_parts = (
+        [each for each in run.orders if each["parent_id"]] for run in runs.values()
+    )
+    assert {each["type"] for each in market_parts} == {"MARKET"}
+    bought = [text(each["price"]) for each in runs["MARKET"].fills if each["side"] == "buy"]
+    assert bought == ["64000", "64002", "64004", "64006"]
+    assert runs["MARKET"].orders[0]["avg_fill_price"] == 64003.0
+    assert {(each["type"], text(each["price"])) for each in limit_parts} == {("LIMIT", "64000")}
+    assert [text(each["quantity"]) for each in runs["LIMIT"].fills if each["side"] == "buy"] == [
+        "0.25"
+    ]
+    parent = runs["LIMIT"].orders[0]
+    assert (text(parent["amount"]), text(parent["filled"])) == ("1", "0.25")
+    assert parent["status"] == "canceled"
+    default = variant(strategy=_algorithm("TWAP", "1", "64000.0", params=params))
+    assert default.content_hash == runs["MARKET"].metadata["config_hash"]
+    assert default.content_hash != runs["LIMIT"].metadata["config_hash"]
 
 
 def test_parts_still_to_come_when_the_window_ends_are_not_sent(deep: Market) -> None:
@@ -87,7 +126,7 @@ def test_parts_still_to_come_when_the_window_ends_are_not_sent(deep: Market) -> 
     assert [round((each["timestamp"] - moment(NOON)) / 1e9) for each in sent] == [0, 2, 4, 6, 8, 10]
     assert {text(each["amount"]) for each in sent} == {"0.1"}
     parent = run.orders[0]
-    assert (parent["status"], text(parent["amount"])) == ("canceled", "1.4")
+    assert (parent["status"], text(parent["amount"])) == ("canceled", "2")
 
 
 def test_a_run_option_goes_before_the_configured_algorithm(deep: Market) -> None:

@@ -174,7 +174,7 @@ def test_what_a_thin_book_does_not_take_stays_open_and_is_flagged(market: Market
     market.books([(NOON, [("63999.9", "1")], [("64000.0", "9")])])
     market.books([(NOON, [("63999.0", "2")], [("64000.0", "9")])])
     seed = _seed("buy", "5", order_type="MARKET")
-    run = market.run(variant(strategy=seed), snapshot_mode="book")
+    run = market.run(variant(strategy=seed), snapshot_mode="book", closing="book")
     assert run.summary["position"] == {
         "side": "LONG",
         "quantity": 3.0,

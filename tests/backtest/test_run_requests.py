@@ -1,5 +1,6 @@
 """What a request may ask for, which rows its window holds, and what is refused at once."""
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from odum_assets.errors import BacktestError, ConfigError, DataError
 from odum_assets.results.requested import request_record
 from odum_assets.results.run import run_backtest
 from odum_assets.results.run_id import run_id_of
-from odum_assets.results.store import ResultError
+from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 
 NEXT = DAY + timedelta(days=1)
@@ -67,6 +68,42 @@ def test_a_run_id_shows_where_the_configured_window_begins(market: Market) -> No
     request = RunRequest(config, (DAY,), DAY.isoformat(), snapshot_mode="trades")
     assert run_id_of(request).split("_")[2:4] == ["20240305", "12000300"]
     assert request_record(request, "x")["start"] == iso(NOON + 3)
+
+
+def test_a_run_id_shows_the_start_of_the_run(market: Market) -> None:
+    market.trades(ROWS)
+    config = variant(time_window={"start": iso(NOON + 3), "end": iso(NOON + 9)})
+    for run in (market.run(config), market.run(config, end_ns=moment(NOON + 6))):
+        assert run.result.run_id.split("_")[2:4] == ["20240305", "12000300"]
+        assert json.loads(run.result.fast_path.read_text())["start"] == iso(NOON + 3)
+    # The configuration's window may begin on an earlier day.
+    wide = variant(time_window={"start": "2024-03-01T06:00:00Z", "end": None})
+    assert market.run(wide).result.run_id.split("_")[2:4] == ["20240305", "00000000"]
+
+
+def test_a_part_of_a_day_does_not_become_the_days_result(market: Market) -> None:
+    market.trades(ROWS)
+    store, name = ResultStore(market.settings.results_path), variant().name
+    market.run(end_ns=moment(NOON + 5))
+    assert store.current(name, str(DAY)) is None
+    whole = market.run().result.run_id
+    market.run(start_ns=moment(NOON + 1))
+    market.run(start_ns=moment(NOON + 1), end_ns=moment(NOON + 2))
+    current = store.current(name, str(DAY))
+    assert current is not None
+    assert current.run_id == whole
+    # All that the configuration runs of the day is the whole of it, however it is asked for.
+    config = variant(time_window={"start": iso(NOON + 3), "end": None})
+    for options in ({}, {"start_ns": moment(NOON + 3)}, {"end_ns": moment(0, NEXT)}):
+        found = store.current(name, str(DAY))
+        run = market.run(config, **options)
+        assert found is not None
+        assert found.run_id != run.result.run_id
+        current = store.current(name, str(DAY))
+        assert current is not None
+        assert current.run_id == run.result.run_id
+    market.run(config, start_ns=moment(NOON + 4))
+    assert store.current(name, str(DAY)) == current
 
 
 def test_bounds_that_cut_nothing_off_are_open() -> None:

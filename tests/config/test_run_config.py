@@ -454,11 +454,19 @@ def test_algorithms_work_any_order(
     ("kind", "params"),
     [
         ("NORMAL", {}),
-        ("TWAP", {"horizon_secs": 10, "interval_secs": 1}),
-        ("VWAP", {"horizon_secs": 10, "intervals": 10, "lookback_days": 5}),
+        ("TWAP", {"horizon_secs": 10, "interval_secs": 1, "child_order_type": "MARKET"}),
+        (
+            "VWAP",
+            {
+                "horizon_secs": 10,
+                "intervals": 10,
+                "lookback_days": 5,
+                "child_order_type": "MARKET",
+            },
+        ),
     ],
 )
-def test_algorithms_have_defaults(kind: str, params: dict[str, int]) -> None:
+def test_algorithms_have_defaults(kind: str, params: dict[str, Any]) -> None:
     config = RunConfig.model_validate(changed("strategy.exec_algorithm", {"type": kind}))
 
     assert config.strategy.exec_algorithm.params.model_dump() == params

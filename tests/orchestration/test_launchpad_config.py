@@ -81,7 +81,7 @@ def test_an_algorithm_is_checked_like_in_a_configuration(config: LoadedConfig) -
     assert algorithm is not None
     assert algorithm.model_dump(mode="json") == {
         "type": "TWAP",
-        "params": {"horizon_secs": "30", "interval_secs": "1"},
+        "params": {"horizon_secs": "30", "interval_secs": "1", "child_order_type": "MARKET"},
     }
 
 

@@ -150,7 +150,7 @@ FIGURES = {
     "trades.largest_loss": "Largest loss",
     "orders": "Orders",
     "fills": "Fills",
-    "position_stats.buy_quantity": "Amount of buy orders",
+    "position_stats.buy_quantity": "Bought",
     "position.quantity": "Quantity",
     "position.entry_price": "Entry price",
     "position.current_price": "Last price",
@@ -189,7 +189,7 @@ def test_figures_have_units_and_say_what_they_rest_on(drawn: Sheet, report: Outc
     assert drawn.shown("Net PnL").startswith(f"{MINUS}")
     assert " USDT" in drawn.shown("Net PnL")
     assert "less than 30 days of data" in drawn.shown("CAGR")
-    assert drawn.shown("Amount of buy orders").endswith(" BTC")
+    assert drawn.shown("Bought").endswith(" BTC")
     assert drawn.shown("Rate") == "0.5 USDfx_stub.USDT_USD"
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
@@ -18,6 +19,7 @@ from odum_assets.api.rows import EquityRow, EventRow, OrderRow, PositionRow
 from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
 from odum_assets.api.tables import equity_of, fills_of, orders_of, timeline_of, trades_of
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.results.logs import last_lines, read_log
 from odum_assets.results.orb.run import OrbRun, is_orb
 from odum_assets.results.store import ResultEntry
 
@@ -160,6 +162,22 @@ def get_run_fills(entry: RunResultHere, request: Request, selection: RangeHere) 
 def get_timeline(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
     """Return orders, fills and refusals of a run, in order of time."""
     return timed_reply(request, timeline_of(entry), "timeline", selection)
+
+
+@router.get("/v1/runs/{run_id}/log", response_class=PlainTextResponse)
+def get_log(
+    service: ServiceHere,
+    run_id: str,
+    lines: Annotated[
+        int | None, Query(ge=1, le=1_000_000, description="Only the last ones; all by default.")
+    ] = None,
+) -> PlainTextResponse:
+    """Return what the strategy of a run printed and logged; failed runs have it, too."""
+    name: str = service.registry.run(run_id)["run_id"]
+    text = read_log(service.store, name)
+    if lines is not None:
+        text = "".join(f"{line}\n" for line in last_lines(text, lines))
+    return PlainTextResponse(text)
 
 
 def _count(

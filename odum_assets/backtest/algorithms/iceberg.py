@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any, Self
 
-from nautilus_trader.model import ExecAlgorithmId, OrderFilled
+from nautilus_trader.model import ExecAlgorithmId, OrderFilled, OrderType
 from nautilus_trader.trading import ExecutionAlgorithm, ExecutionAlgorithmConfig
 
 from odum_assets.backtest.algorithms.lots import Lots
@@ -73,7 +73,8 @@ class IcebergAlgorithm(ExecutionAlgorithm):
         if hidden > part:
             quantity = self._lots.quantity(part)
             # Known before it is sent: it may fill at once.
-            child = spawn_part(self, current, quantity)
+            is_market = current.order_type != OrderType.LIMIT
+            child = spawn_part(self, current, quantity, is_market=is_market)
             self._shown[str(child.client_order_id)] = state
             self.submit_order(child)
         else:

@@ -23,6 +23,10 @@ class NormalAlgorithm(Section):
     """None."""
 
 
+ChildOrderType = Literal["MARKET", "LIMIT"]
+"""Type of the orders by which an order is worked over time."""
+
+
 class TwapParams(Section):
     """Parameters of TWAP."""
 
@@ -30,6 +34,8 @@ class TwapParams(Section):
     """Time over which an order is spread."""
     interval_secs: Seconds = Decimal(1)
     """Time between two parts of an order."""
+    child_order_type: ChildOrderType = "MARKET"
+    """MARKET: each part takes what the book has. LIMIT: a limit order's parts have its price."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -57,6 +63,8 @@ class VwapParams(Section):
     """Number of parts of an order."""
     lookback_days: Whole = Field(default=5, ge=1, le=365)
     """Days before the window whose volume curve is followed."""
+    child_order_type: ChildOrderType = "MARKET"
+    """MARKET: each part takes what the book has. LIMIT: a limit order's parts have its price."""
 
 
 class VwapAlgorithm(Section):

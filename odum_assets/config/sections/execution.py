@@ -1,13 +1,17 @@
 """How the venue fills orders, and how many it takes: the sections ``execution`` and ``risk``."""
 
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
 from odum_assets.config.sections.section import Section
-from odum_assets.config.value_types import Milliseconds, Ratio, Switch, Whole
+from odum_assets.config.value_types import Milliseconds, Ratio, Seconds, Switch, Whole
 
 _NS_PER_MS = 1_000_000
+
+ClosingMethod = Literal["last_price", "book", "work"]
+"""How open positions are closed at the end of the window."""
 
 
 class FillModel(Section):
@@ -48,6 +52,18 @@ class Latency(Section):
         return int(self.cancel_ms * _NS_PER_MS)
 
 
+class Closing(Section):
+    """How open positions are closed at the end of the window."""
+
+    method: ClosingMethod = "last_price"
+    """book: by market orders into the last book; what it does not take stays open. last_price: the
+    same, and what the book does not take is closed at the last trade's price, with the taker fee,
+    by fills that are marked as simulated. work: the strategy stops work_secs before the end, and
+    the position is worked through successive books until it is flat."""
+    work_secs: Seconds = Decimal(60)
+    """Time before the end at which method work begins, in seconds."""
+
+
 class ExecutionConfig(Section):
     """How the venue fills orders."""
 
@@ -59,6 +75,8 @@ class ExecutionConfig(Section):
     """Resting orders wait behind what the book showed before them."""
     liquidity_consumption: Switch = False
     """Fills use up the book's sizes until the next snapshot."""
+    closing: Closing = Closing()
+    """How open positions are closed at the end of the window."""
 
 
 class RiskConfig(Section):

@@ -1,6 +1,7 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from itertools import product
@@ -23,6 +24,7 @@ from odum_assets.orchestration.metadata import (
     Materialized,
     StepContext,
     bullet_list,
+    code_block,
     rounded,
     tearsheet_link,
     to_metadata,
@@ -37,6 +39,7 @@ from odum_assets.orchestration.registration import Registration, register_result
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.orchestration.steps import report_materialization, require_passed
 from odum_assets.raw.layout import DataType
+from odum_assets.settings import Settings
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
@@ -246,18 +249,21 @@ def run(
     refuse_overrides(project, request)
     check_request(request, project.settings)
     refuse_unusable(project, request)
-    result = run_backtest(
-        request,
-        project.settings,
-        run_progress(context, entry.progress),
-        context.run.run_id,
-        entry.run_id,
-    )
+    with noting_output(project.settings, entry.run_id):
+        result = run_backtest(
+            request,
+            project.settings,
+            run_progress(context, entry.progress),
+            context.run.run_id,
+            entry.run_id,
+        )
     register_result(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
     return Materialized(
-        metadata=result_metadata(result, request) | to_metadata(facts or {}),
+        metadata=result_metadata(result, request)
+        | to_metadata(facts or {})
+        | output_metadata(project.settings, result.run_id),
         data_version=dg.DataVersion(result.digest),
         check_results=[
             check_result(check, check.evaluate(result.summary, result.metadata))
@@ -299,6 +305,32 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
         )
 
 
+_PART = "This run covers a part of the day; the day's current result is another one, if any."
+
+
+@contextmanager
+def noting_output(settings: Settings, run_id: str) -> Iterator[None]:
+    """Give an error of a run what its strategy printed last, for the metadata of the failure."""
+    try:
+        yield
+    except OdumError as error:
+        error.facts = {**error.facts, **output_metadata(settings, run_id)}
+        raise
+
+
+def output_metadata(settings: Settings, run_id: str) -> dict[str, dg.MetadataValue[Any]]:
+    """Return the last lines that a run's strategy printed, and their file; nothing without any."""
+    from odum_assets.results.logs import last_lines, read_log
+    from odum_assets.results.store import ResultStore
+
+    store = ResultStore(settings.results_path)
+    lines = last_lines(read_log(store, run_id))
+    if not lines:
+        return {}
+    path = dg.MetadataValue.path(str(store.log_path(run_id)))
+    return to_metadata({"output": code_block(lines), "output_file": path})
+
+
 def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.MetadataValue[Any]]:
     """Return what a person wants to know of a result: PnL, orders, fills, drawdown, files, plot."""
     summary = result.summary
@@ -316,6 +348,9 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "pnl": summary["pnl"],
             "realized_pnl": parts["realized"],
             "unrealized_pnl": parts["unrealized"],
+            "pnl_includes": "realized PnL, commissions and funding; no position is open"
+            if summary["closing"]["is_flat"]
+            else "realized PnL, commissions and funding; not the open position",
             "commissions": parts["commissions"],
             "funding": parts["funding"],
             "balance_change": account["balance_change"],
@@ -337,6 +372,7 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "returns": ratios["returns"],
             "figures_version": summary["figures_version"],
             "run_id": result.run_id,
+            "part_of_the_day": None if request.is_whole else _PART,
             "mode": request.mode,
             "snapshot_mode": request.snapshot_mode,
             "summary_file": dg.MetadataValue.path(str(result.fast_path)),

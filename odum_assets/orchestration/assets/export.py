@@ -9,7 +9,7 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.configured import export_asset
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, tearsheet_link, to_metadata
-from odum_assets.orchestration.names import day_job_name
+from odum_assets.orchestration.names import backtest_key, day_job_name
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register_result
 
@@ -34,7 +34,7 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         from odum_assets.results.ticks import export_ticks
 
         with failing({"partition": context.partition_key, "config": loaded.name}):
-            entry = require_result(project, loaded, context.partition_key)
+            entry = require_result(context, project, loaded)
             export = export_ticks(entry.run_id, project.settings, project.catalog_root(loaded))
             register_result(context, project.settings, entry.run_id)
         figures = {
@@ -67,7 +67,7 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         from odum_assets.results.tearsheet import write_tearsheet
 
         with failing({"partition": context.partition_key, "config": loaded.name}):
-            entry = require_result(project, loaded, context.partition_key)
+            entry = require_result(context, project, loaded)
             path = write_tearsheet(entry.run_id, project.settings)
             register_result(context, project.settings, entry.run_id)
         figures = {
@@ -83,8 +83,10 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     return report
 
 
-def require_result(project: Project, loaded: LoadedConfig, partition: str) -> "ResultEntry":
-    """Return the latest result of a partition.
+def require_result(
+    context: dg.AssetExecutionContext, project: Project, loaded: LoadedConfig
+) -> "ResultEntry":
+    """Return the result that this run has made, a part of a day perhaps, else the partition's.
 
     Raises
     ------
@@ -93,7 +95,15 @@ def require_result(project: Project, loaded: LoadedConfig, partition: str) -> "R
     """
     from odum_assets.results.store import ResultStore
 
-    entry = ResultStore(project.settings.results_path).current(loaded.name, partition)
+    store, partition = ResultStore(project.settings.results_path), context.partition_key
+    where = dg.AssetRecordsFilter(
+        asset_key=backtest_key(loaded.name, "result"), asset_partitions=[partition]
+    )
+    for record in context.instance.fetch_materializations(where, limit=1).records:
+        latest = record.asset_materialization
+        if record.run_id == context.run.run_id and latest is not None:
+            return store.entry(str(latest.metadata["run_id"].value))
+    entry = store.current(loaded.name, partition)
     if entry is None:
         raise DataError(
             f"{loaded.name} {partition}: there is no result in {project.settings.results_path} to "

@@ -60,8 +60,8 @@ _ROWS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("fills", "Fills", "count"),
         ("position_stats.market_orders", "Market orders", "count"),
         ("position_stats.limit_orders", "Limit orders", "count"),
-        ("position_stats.buy_quantity", "Amount of buy orders", "quantity"),
-        ("position_stats.sell_quantity", "Amount of sell orders", "quantity"),
+        ("position_stats.buy_quantity", "Bought", "quantity"),
+        ("position_stats.sell_quantity", "Sold", "quantity"),
     ),
 }
 

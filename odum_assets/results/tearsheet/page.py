@@ -165,13 +165,12 @@ def _assumptions(entry: ResultEntry) -> str:
     account = [str(venue[key]) for key in ("account_type", "oms_type") if venue.get(key)]
     if venue.get("leverage") is not None:
         account.append(f"leverage {venue['leverage']}")
-    closing = metadata.get("close_positions", True)
     is_bars = value_at(metadata, "config.kind") == "bars"
     rows = [
         ("", "account", ", ".join(account)),
         ("", "snapshot mode", "" if is_bars else str(metadata.get("snapshot_mode") or "")),
         ("", "execution", _execution(metadata)),
-        ("", "closing", "by market orders at the end" if closing else "positions are left open"),
+        ("", "closing", _closing(metadata)),
     ]
     rows += [("", "configuration", note) for note in metadata.get("config_notes") or []]
     rows += [
@@ -186,6 +185,19 @@ def _assumptions(entry: ResultEntry) -> str:
         if detail
     )
     return f'<section class="assumptions"><h2>Assumptions</h2><dl>{items}</dl></section>'
+
+
+def _closing(metadata: dict[str, Any]) -> str:
+    if not metadata.get("close_positions", True):
+        return "positions are left open"
+    if value_at(metadata, "config.kind") == "bars":
+        return "by market orders at the end"
+    closing = metadata.get("closing") or {"method": "book"}
+    return {
+        "book": "by market orders into the last book",
+        "last_price": "by market orders into the last book, the rest at the last trade's price",
+        "work": f"through the books of the last {closing.get('work_secs')} s",
+    }[closing["method"]]
 
 
 # --- figures ------------------------------------------------------------------------------------
