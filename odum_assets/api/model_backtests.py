@@ -20,7 +20,7 @@ from odum_assets.api.routes.runs import run_to_end
 from odum_assets.api.routes.trained_models import add_model, find_model, model_store
 from odum_assets.api.service import Service
 from odum_assets.backtest.strategies.ml_signals import ModelReference
-from odum_assets.errors import ConfigError
+from odum_assets.errors import ConfigError, OdumError
 from odum_assets.models.features import FEATURES
 from odum_assets.models.store import StoredModel
 from odum_assets.orchestration.requests import NewRun
@@ -47,7 +47,7 @@ async def backtest_upload(
     filename: str,
     content: bytes,
 ) -> BarBacktest:
-    """Store a model and run it; one that turns out to be of no use is not kept.
+    """Store a model and run it; one that is new and whose run is refused or fails is not kept.
 
     Raises
     ------
@@ -72,8 +72,10 @@ async def backtest_upload(
     model, is_new = await to_thread.run_sync(stored)
     try:
         return await backtest_model(service, request, terms, model, bars)
-    except ProblemError as error:
-        if is_new and error.kind == "unusable-model":
+    except (ProblemError, OdumError) as error:
+        # A run that its client no longer waits for goes on.
+        goes_on = isinstance(error, ProblemError) and error.kind == "not-waiting"
+        if is_new and not goes_on:
             await to_thread.run_sync(store.delete, model)
         raise
 

@@ -1,12 +1,11 @@
 """A model that comes with a request, run through Dagster; what is refused, the service alive."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import skops.io
-from barservice import BARS, FIRST, SYMBOL, daily_bars, form, serving_bars
+from barservice import BARS, FIRST, SYMBOL, daily_bars, form
 from live import Live
 from service import Reply
 from skl2onnx import to_onnx
@@ -18,21 +17,15 @@ MODEL = LinearRegression().fit(np.array([[0.0], [1.0]]), [0.0, 1.0])
 """Its value is its only feature."""
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with serving_bars(tmp_path_factory.mktemp("bars")) as found:
-        yield found
-
-
-def backtest(live: Live, file: tuple[str, bytes], **fields: Any) -> Reply:
+def backtest(bars_live: Live, file: tuple[str, bytes], **fields: Any) -> Reply:
     given = {"user_id": "ann", "symbol": "BTCUSDT", **fields}
     body, content_type = form(file=file, **given)
-    return live.post("/api/models/backtest/ml", body, Content_Type=content_type)
+    return bars_live.post("/api/models/backtest/ml", body, Content_Type=content_type)
 
 
-def test_a_model_is_run_over_bars(live: Live) -> None:
+def test_a_model_is_run_over_bars(bars_live: Live) -> None:
     done = backtest(
-        live, ("returns.skops", skops.io.dumps(MODEL)),
+        bars_live, ("returns.skops", skops.io.dumps(MODEL)),
         feature_columns="Returns", threshold="0.005", limit="200", fees="0", slippage="0",
     )  # fmt: skip
     assert done.status == 200, done.data
@@ -54,19 +47,19 @@ def test_a_model_is_run_over_bars(live: Live) -> None:
     assert reply["metrics"]["total_return"] == pytest.approx(100 * (values[-1] / 10_000 - 1))
     assert reply["metrics"]["strategy_name"] == "ML_SIGNALS"
     assert reply["total_trades"] == reply["winning_trades"] + reply["losing_trades"] > 20
-    stored = live.get(f"/api/backtest/results/{reply['id']}").json
+    stored = bars_live.get(f"/api/backtest/results/{reply['id']}").json
     assert stored["metadata"]["config_name"] == "btc_daily"
     (sha256,) = stored["metadata"]["strategy_inputs"].values()
-    (model,) = live.get("/api/models/user/ann").json["data"]
+    (model,) = bars_live.get("/api/models/user/ann").json["data"]
     assert (model["sha256"], reply["symbol"]) == (sha256, SYMBOL)
-    assert live.wait_ended(reply["id"])["status"] == "succeeded"
+    assert bars_live.wait_ended(reply["id"])["status"] == "succeeded"
 
 
-def test_onnx_runs_with_all_features(live: Live) -> None:
+def test_onnx_runs_with_all_features(bars_live: Live) -> None:
     rows = np.random.default_rng(2).normal(size=(80, 14))
     model = LogisticRegression().fit(rows, rows[:, 8] > 0)
     content = to_onnx(model, rows[:1].astype(np.float32)).SerializeToString()
-    done = backtest(live, ("m.onnx", content), percent_size="0.5", side="long_short")
+    done = backtest(bars_live, ("m.onnx", content), percent_size="0.5", side="long_short")
     assert done.status == 200, done.data
     assert len(done.json["data"]) == BARS
     assert done.json["metrics"]["win_rate"] is None or done.json["metrics"]["win_rate"] <= 100
@@ -76,8 +69,8 @@ def read_a_file(rows: Any) -> Any:
     return rows
 
 
-def test_what_cannot_be_run_is_refused_and_the_service_lives(live: Live) -> None:
-    before = live.get("/api/models/user/eve").json["total"]
+def test_what_cannot_be_run_is_refused_and_the_service_lives(bars_live: Live) -> None:
+    before = bars_live.get("/api/models/user/eve").json["total"]
     good = ("m.skops", skops.io.dumps(MODEL))
     hostile = skops.io.dumps(
         make_pipeline(FunctionTransformer(read_a_file), MODEL).fit([[1.0]], [1])
@@ -98,18 +91,18 @@ def test_what_cannot_be_run_is_refused_and_the_service_lives(live: Live) -> None
         (("m.skops", hostile), {"feature_columns": "Close"}, 422, "not on the list of trusted"),
         (("m.onnx", b"\x08\x09\x12\x00damaged"), {}, 422, "ONNX Runtime refuses the model"),
     ):
-        refused = backtest(live, file, **{"user_id": "eve", **fields})
+        refused = backtest(bars_live, file, **{"user_id": "eve", **fields})
         assert refused.status == status, (fields, refused.data)
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert text in refused.json["detail"], refused.data
-    assert live.get("/api/models/user/eve").json["total"] == before
-    assert live.get("/api/health").status == 200
-    foreign = live.post("/api/models/backtest/ml", b"x", Origin="https://other.example")
+    assert bars_live.get("/api/models/user/eve").json["total"] == before
+    assert bars_live.get("/api/health").status == 200
+    foreign = bars_live.post("/api/models/backtest/ml", b"x", Origin="https://other.example")
     assert foreign.status == 403
 
 
-def test_overrides_reach_no_further_than_a_configuration(live: Live) -> None:
-    file = str(live.folder / "dagster.yaml")
+def test_overrides_reach_no_further_than_a_configuration(bars_live: Live) -> None:
+    file = str(bars_live.folder / "dagster.yaml")
     model = {"strategy": {"name": "ML_SIGNALS", "params": {"model": {"path": file}}}}
     for overrides, kind, text in (
         (model, "beyond-reach", "user and name of an uploaded model"),
@@ -118,7 +111,7 @@ def test_overrides_reach_no_further_than_a_configuration(live: Live) -> None:
         ({"venue.starting_balance": -1}, "invalid-options", "venue.starting_balance"),
     ):
         new = {"config": "btc_daily", "day": "2021-01-01", "overrides": overrides}
-        refused = live.post("/api/v1/runs", new)
+        refused = bars_live.post("/api/v1/runs", new)
         assert refused.status == 422, refused.data
         assert refused.json["type"].endswith(kind)
         assert text in refused.json["detail"]

@@ -65,7 +65,7 @@ async def _execute(schema: "strawberry.Schema", service: Service, request: Reque
 
     asked = await _operation(request, service.options.max_body)
     document, name = asked.get("query"), asked.get("operationName")
-    variables = asked.get("variables") or {}
+    variables = {} if asked.get("variables") is None else asked["variables"]
     if not isinstance(document, str) or not isinstance(variables, dict):
         raise ProblemError(
             400, "invalid-request", "give query, a document, and variables, an object"
