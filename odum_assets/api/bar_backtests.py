@@ -324,7 +324,7 @@ def vectorized_reply(bars: SelectedBars, terms: BacktestTerms, fast: int, slow: 
     cash, positions = _account(fills, terms.init_cash, tick_value)
     index = np.searchsorted([fill.bar for fill in fills], np.arange(len(bars.series)), "right")
     value = positions[index] * bars.series.close * float(tick_value)
-    values = (cash[index] + value)[bars.first :]
+    values = np.round(cash[index] + value, 8)[bars.first :]
     results = _round_trips(fills, tick_value)
     metrics = BacktestMetrics(
         strategy_name="MA_CROSS",

@@ -26,8 +26,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture(scope="session")
 def bars_live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """`odum serve` over daily bars, with Dagster."""
-    with serving_bars(tmp_path_factory.mktemp("bars")) as found:
+    """`odum serve` over daily bars, with Dagster; it takes pickled models."""
+    with serving_bars(tmp_path_factory.mktemp("bars"), ODUM_ALLOW_PICKLE="1") as found:
         yield found
 
 

@@ -1,5 +1,6 @@
 """GraphQL on the running service: the documents of the earlier service, both engines, limits."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -18,6 +19,9 @@ from seeddocuments import (
 )
 from service import Reply, Service
 from sklearn.linear_model import LogisticRegression
+
+from odum_assets.api.graphql import serving
+from odum_assets.api.problems import ProblemError
 
 EVENT_DRIVEN = RUN_VECTORIZED.replace("run_vectorized_backtest", "run_event_driven_backtest")
 
@@ -175,10 +179,7 @@ def test_limits_of_documents(service: Service) -> None:
         ("{ a" * 900 + " }" * 900, ""),
         ("{ fetchCoinList(limit: 501) { symbol } }", "allowed 1 to 500"),
         ("{ fetchBacktestHistory(limit: 0) { id } }", "allowed 1 to 500"),
-        (
-            "{ __schema { types " + "{ fields { type " * 4 + "{ name }" + " } }" * 4 + " } }",
-            "depth",
-        ),
+        (deep, "depth"),
     ):
         error = refusal(service, document)
         assert text in error["message"]
@@ -209,6 +210,16 @@ def test_requests_that_are_no_documents(service: Service) -> None:
     assert service.get("/graphql?query={health}").status == 405
     foreign = service.post("/graphql", {"query": "{ health }"}, Origin="https://other.example")
     assert foreign.status == 403
+
+
+def test_without_the_extra_the_reply_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "find_spec", lambda _name: None)
+    for route in serving.graphql_routes(None):  # type: ignore[arg-type]
+        with pytest.raises(ProblemError, match=r"odum-assets\[graphql\]") as refused:
+            asyncio.run(route.endpoint(None))
+        assert refused.value.status == 501
 
 
 def test_the_schema_is_shown(service: Service) -> None:

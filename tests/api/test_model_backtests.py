@@ -1,5 +1,8 @@
 """A model that comes with a request, run through Dagster; what is refused, the service alive."""
 
+import os
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,8 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+
+from odum_assets.models import sandbox
 
 MODEL = LinearRegression().fit(np.array([[0.0], [1.0]]), [0.0, 1.0])
 """Its value is its only feature."""
@@ -99,6 +104,34 @@ def test_what_cannot_be_run_is_refused_and_the_service_lives(bars_live: Live) ->
     assert bars_live.get("/api/health").status == 200
     foreign = bars_live.post("/api/models/backtest/ml", b"x", Origin="https://other.example")
     assert foreign.status == 403
+
+
+class Program:
+    """A pickle that runs a program when it is loaded."""
+
+    def __init__(self, *command: Any) -> None:
+        self.command = command
+
+    def __reduce__(self) -> Any:
+        function, *arguments = self.command
+        return function, tuple(arguments)
+
+
+@pytest.mark.skipif(not sandbox.is_supported(), reason="no sandbox here")
+def test_a_program_in_a_model_is_contained(bars_live: Live) -> None:
+    written = bars_live.folder / "written"
+    for program in (
+        Program(os.system, f"touch {written}"),
+        Program(Path.write_text, written, "x"),
+        Program(os.kill, bars_live.process.pid if bars_live.process else 0, 9),
+        Program(bytearray, 1 << 34),
+    ):
+        refused = backtest(bars_live, ("m.pkl", pickle.dumps(program)), user_id="eve")
+        assert refused.status == 422, refused.data
+        assert refused.json["type"].endswith("unusable-model")
+    assert not written.exists()
+    assert bars_live.get("/api/models/user/eve").json["total"] == 0
+    assert bars_live.get("/api/health").status == 200
 
 
 def test_overrides_reach_no_further_than_a_configuration(bars_live: Live) -> None:
