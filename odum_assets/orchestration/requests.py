@@ -131,6 +131,7 @@ class RunOptions(BaseModel):
             log_level=self.log_level,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
+            overrides=self.overrides,
         )
 
     def _refuse_for_bars(self) -> None:

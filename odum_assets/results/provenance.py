@@ -92,6 +92,8 @@ def build_metadata(
     if config.bars is not None:
         metadata["instrument_keys"] = [str(key) for key in config.keys]
         metadata["sessions"] = [day.isoformat() for day in request.sessions]
+    if request.overrides:
+        metadata["overrides"] = dict(request.overrides)
     if isinstance(run.plan, BarPlan) and run.plan.strategy_inputs:
         metadata["strategy_inputs"] = run.plan.strategy_inputs
     return metadata

@@ -54,10 +54,13 @@ def test_a_model_is_run_over_bars(bars_live: Live) -> None:
     assert reply["total_trades"] == reply["winning_trades"] + reply["losing_trades"] > 20
     stored = bars_live.get(f"/api/backtest/results/{reply['id']}").json
     assert stored["metadata"]["config_name"] == "btc_daily"
+    assert stored["metadata"]["overrides"]["venue.starting_balance"] == 10_000
     (sha256,) = stored["metadata"]["strategy_inputs"].values()
     (model,) = bars_live.get("/api/models/user/ann").json["data"]
     assert (model["sha256"], reply["symbol"]) == (sha256, SYMBOL)
     assert bars_live.wait_ended(reply["id"])["status"] == "succeeded"
+    listed = {item["run_id"]: item for item in bars_live.get("/api/backtest/results").json}
+    assert listed[reply["id"]]["metadata"]["overrides"]["starting_balance"] == 10_000
 
 
 def test_onnx_runs_with_all_features(bars_live: Live) -> None:
