@@ -4,6 +4,7 @@ What belongs here: their declaration, as assets of the graph or as actions: jobs
 and report an external asset. What does not: what they do (``backtest``, ``sweep``, ``export``).
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -208,9 +209,13 @@ def _mapping(loaded: LoadedConfig, daily: bool) -> dg.PartitionMapping | None:
     first, last = BarCalendar.of(loaded.bars).day_offsets()
     if (first, last) == (0, 0):
         return None
-    return dg.TimeWindowPartitionMapping(
-        start_offset=first, end_offset=last, allow_nonexistent_upstream_partitions=True
-    )
+    with warnings.catch_warnings():
+        # A beta in this version of Dagster. Without it the first date, whose session opens on the
+        # day before all partitions, could not be shown.
+        warnings.filterwarnings("ignore", ".*allow_nonexistent_upstream", dg.BetaWarning)
+        return dg.TimeWindowPartitionMapping(
+            start_offset=first, end_offset=last, allow_nonexistent_upstream_partitions=True
+        )
 
 
 def _tags(stage: str, loaded: LoadedConfig) -> dict[str, str]:
