@@ -375,7 +375,7 @@ def strategy_row(section: Row, algorithm: Row, source_sha256: str | None, create
     return {
         "name": name,
         "version": version or source_sha256 or UNVERSIONED,
-        "description": section["path"],
+        "description": section.get("path"),
         "params": params,
         "params_hash": hashlib.sha256(canonical_json(params).encode()).hexdigest(),
         "created_at": created,
