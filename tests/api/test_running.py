@@ -40,6 +40,15 @@ LEGACY = {
 }
 
 
+_FAILING = """
+from odum_assets.backtest.strategies.base import OdumStrategy
+
+class Failing(OdumStrategy):
+    def on_start(self):
+        raise ValueError("this strategy fails on purpose")
+"""
+
+
 def trades_between(live: Live, day: str, start: str, end: str) -> int:
     """Count raw trades that arrived from a time of day on and before another."""
     times = pq.read_table(live.folder / RAW.format(day=day))["local_timestamp"].to_numpy()
@@ -185,6 +194,24 @@ def test_a_run_that_fails_says_why_to_who_waits(live: Live) -> None:
         assert (reply.status, reply.json["type"]) == (409, "urn:odum:problem:missing-data")
         assert reply.headers["Content-Type"] == "application/problem+json"
         assert "trades" in reply.json["detail"]
+
+
+def test_a_strategy_that_fails_says_why_to_who_waits(live: Live) -> None:
+    """The earlier system's call, and its stream: the run's own message, and no failed service."""
+    (live.folder / "failing.py").write_text(_FAILING)
+    config = json.loads((live.folder / f"configs/{BTC}.json").read_text())
+    config["strategy"] = {"name": "Failing", "path": "failing:Failing"}
+    (live.folder / "configs/failing.json").write_text(json.dumps(config))
+    body = {**LEGACY, "config": "failing.json", "report": False, "fast": True}
+    body["export_ticks"] = False
+    reply = live.post("/api/backtest/run", body)
+    assert (reply.status, reply.json["type"]) == (409, "urn:odum:problem:run-failed"), reply.data
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    kind, data = list(live.events("/api/backtest/run/stream", body))[-1]
+    assert kind == "error"
+    for said in (reply.json["detail"], data["message"]):
+        assert "this strategy fails on purpose" in said
+    (live.folder / "configs/failing.json").unlink()
 
 
 def test_runs_are_canceled_wherever_they_are(live: Live) -> None:
