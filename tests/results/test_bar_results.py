@@ -306,8 +306,10 @@ def test_a_completed_run_has_its_row_in_the_registry(market: BarMarket) -> None:
     config = bars_config(SPY)
     market.add(config, [session_bars(4)])
     result = market.run(config, DAY, DAY)
-    entry = ResultStore(market.settings.results_path).find(result.run_id)
-    record = record_of(entry)
+    record = record_of(ResultStore(market.settings.results_path), result.run_id)
+    assert record.run["status"] == "succeeded"
+    assert record.dataset is not None
+    assert record.strategy is not None
     assert record.run["fills"] == result.summary["fills"]
     assert record.dataset["timeframe"] == "1m"
     assert record.strategy["name"] == "MA_CROSS"
