@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-short torture bench docs lint format lock clean
+.PHONY: help install demo dev test test-short torture bench docs lint format docker-check lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -15,7 +15,7 @@ unexport PYTHONPATH
 export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## Set up the environment in .venv
 
@@ -52,9 +52,12 @@ format: $(INSTALLED) ## Format the code
 	$(RUN)ruff check --fix
 	$(RUN)ruff format
 
+docker-check: $(INSTALLED) ## Check docker/: the linter, compose.yaml, values for Kubernetes
+	$(RUN)pytest -n 0 -q tests/test_container_files.py
+
 lock: | $(UV) ## Resolve dependencies again and write requirements.lock
 	$(UV) lock --upgrade
-	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --no-emit-project --no-annotate --no-header \
+	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --extra kubernetes --no-emit-project --no-annotate --no-header \
 		--output-file requirements.lock
 
 clean: ## Remove the environment and what the demo and runs have made

@@ -15,6 +15,7 @@ from odum_assets.api import problems
 from odum_assets.api.dagster_proxy import proxy_routes
 from odum_assets.api.docs_page import docs_routes
 from odum_assets.api.document import TAGS, completed
+from odum_assets.api.graphql.serving import graphql_routes
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
 from odum_assets.api.routes import (
@@ -24,6 +25,7 @@ from odum_assets.api.routes import (
     configs,
     data,
     entries,
+    model_backtests,
     orb,
     registry,
     results,
@@ -62,6 +64,7 @@ _ROUTERS = (
     configs.router,
     catalog.router,
     trained_models.router,
+    model_backtests.router,
 )
 
 
@@ -106,6 +109,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     app.router.routes += docs_routes()
+    app.router.routes += graphql_routes(service)
     sessions = sessions_of(options)
     if sessions is not None:
         app.router.routes += login_routes(sessions)

@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odum_assets.backtest.bar_plan import BarPlan
-from odum_assets.backtest.bar_strategies import bar_strategy_path
+from odum_assets.backtest.bar_strategies import (
+    bar_strategy_params,
+    bar_strategy_path,
+    load_bar_strategy,
+)
 from odum_assets.backtest.request import RunRequest, check_request
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.bars.series import BarSeries
@@ -130,8 +134,14 @@ def bar_inputs(
         )
 
 
-def bar_plan_of(inputs: BarInputs, *, chunk_rows: int | None = None) -> BarPlan:
-    """Return the plan of a request over its inputs, and write the bars into the work folder."""
+def bar_plan_of(inputs: BarInputs, settings: Settings, *, chunk_rows: int | None = None) -> BarPlan:
+    """Return the plan of a request over its inputs, and write what it reads into the work folder.
+
+    Raises
+    ------
+    OdumError
+        If the strategy cannot prepare what it reads beside bars.
+    """
     request, traded = inputs.request, inputs.traded
     plan = BarPlan(
         config=_bars_config(request),
@@ -146,7 +156,19 @@ def bar_plan_of(inputs: BarInputs, *, chunk_rows: int | None = None) -> BarPlan:
     )
     for number, (series, sessions) in enumerate(inputs.bars):
         plan.write_bars(number, series, sessions)
-    return plan
+    return plan.model_copy(update={"strategy_inputs": _prepared(plan, inputs, settings)})
+
+
+def _prepared(plan: BarPlan, inputs: BarInputs, settings: Settings) -> dict[str, str]:
+    name = plan.config.strategy.name
+    kind = load_bar_strategy(name)
+    read: dict[str, str] = {}
+    for number, (item, (series, _)) in enumerate(
+        zip(plan.config.instruments, inputs.bars, strict=True)
+    ):
+        params = bar_strategy_params(kind, plan.config.strategy.params_of(item.id), name)
+        read |= kind.prepare(params, series, settings, plan.prepared(number))
+    return read
 
 
 def _bars_config(request: RunRequest) -> BarsConfig:

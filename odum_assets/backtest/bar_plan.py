@@ -54,6 +54,8 @@ class BarPlan(BaseModel):
         What of the strategy's log is kept.
     chunk_rows : int or None
         Bars loaded at a time; None is the default.
+    strategy_inputs : dict[str, str]
+        SHA-256 of what the strategy reads beside bars, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +69,7 @@ class BarPlan(BaseModel):
     work: Path
     log_level: LogLevel = "INFO"
     chunk_rows: int | None = None
+    strategy_inputs: dict[str, str] = {}
 
     def document(self) -> dict[str, Any]:
         """Return the plan as a JSON document; numbers of the strategy's parameters are exact."""
@@ -98,6 +101,10 @@ class BarPlan(BaseModel):
                 *(stored[name] for name in _COLUMNS),
             )
             return series, stored["sessions"]
+
+    def prepared(self, number: int) -> Path:
+        """Return the file that the strategy may write for an instrument before the run."""
+        return self.work / f"prepared-{number}.parquet"
 
     def _bars(self, number: int) -> Path:
         return self.work / f"bars-{number}.npz"

@@ -190,13 +190,15 @@ def _strategy(
             lot=int(item.lot_size.scaleb(item.size_precision)),
             fees=plan.fees,
             params=bar_strategy_params(kind, config.strategy.params_of(item.id), name),
+            prepared=prepared if prepared.exists() else None,
         )
-        for item, broker, position, (series, sessions), first in zip(
+        for item, broker, position, (series, sessions), first, prepared in zip(
             config.instruments,
             host.brokers,
             host.market.positions,
             whole,
             plan.first_bars,
+            map(plan.prepared, range(len(whole))),
             strict=True,
         )
     ]

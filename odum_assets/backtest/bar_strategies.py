@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from odum_assets.bars.strategy import BarStrategy
     from odum_assets.config import BarsConfig
+    from odum_assets.settings import Settings
 
 BAR_STRATEGIES = {
     "ORB": "odum_assets.backtest.strategies.orb:OpeningRangeBreakout",
     "MA_CROSS": "odum_assets.backtest.strategies.ma_cross:MovingAverageCrossover",
+    "ML_SIGNALS": "odum_assets.backtest.strategies.ml_signals:ModelSignals",
 }
 """Import path of each strategy, by name."""
 
@@ -55,6 +57,23 @@ def check_bar_strategy(config: BarsConfig) -> None:
     kind = load_bar_strategy(name)
     for item in config.instruments:
         bar_strategy_params(kind, config.strategy.params_of(item.id), name)
+
+
+def strategy_inputs(config: BarsConfig, settings: Settings) -> dict[str, str]:
+    """Return the SHA-256 of what the strategy of a configuration reads beside bars, by name.
+
+    Raises
+    ------
+    OdumError
+        If it cannot be read.
+    """
+    name = config.strategy.name
+    kind = load_bar_strategy(name)
+    inputs: dict[str, str] = {}
+    for item in config.instruments:
+        params = bar_strategy_params(kind, config.strategy.params_of(item.id), name)
+        inputs |= kind.inputs(params, settings)
+    return inputs
 
 
 def bar_strategy_params(strategy: type[BarStrategy], values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401

@@ -4,11 +4,11 @@ What belongs here: the request, and finding out early that it cannot be served. 
 running it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig, catalog_root, raw_path
@@ -68,6 +68,8 @@ class RunRequest:
         What of a strategy's log is kept with the result.
     refuse_missing_days : bool
         Whether a window that lacks days is refused, wherever they are missing.
+    overrides : mapping
+        What `config` has in place of its file's values, by dotted path; JSON values.
     """
 
     config: LoadedConfig
@@ -82,6 +84,7 @@ class RunRequest:
     exec_algorithm: ExecAlgorithm | None = None
     log_level: LogLevel = "INFO"
     refuse_missing_days: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def data_types(self) -> tuple[DataType, ...]:

@@ -103,7 +103,7 @@ def completed_run(
         progress(Progress("validate", 0.0))
     if request.config.bars is not None:
         with bar_inputs(request, settings, workspace) as bars:
-            bar_plan = bar_plan_of(bars, chunk_rows=chunk_rows)
+            bar_plan = bar_plan_of(bars, settings, chunk_rows=chunk_rows)
             outcome = run_plan(bar_plan, progress)
             figures = compute_bar_figures(bar_plan, bars, outcome)
             yield CompletedRun(bars.request, bars, bar_plan, [], outcome, figures)

@@ -138,7 +138,7 @@ def _bar_rows(
 
         def planned(variant: RunRequest, work: Path) -> _Planned:
             own = replace(inputs, request=variant, work=work)
-            plan = bar_plan_of(own)
+            plan = bar_plan_of(own, settings)
             return _Planned(plan, [], partial(compute_bar_figures, plan, own))
 
         yield inputs, planned

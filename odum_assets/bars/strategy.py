@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path as FilePath
 
     import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from odum_assets.bars.path import Path
     from odum_assets.bars.series import BarSeries
     from odum_assets.bars.sessions import SessionRules
+    from odum_assets.settings import Settings
 
 __all__ = ["BarAccount", "BarSetup", "BarStrategy"]
 
@@ -67,6 +68,8 @@ class BarSetup:
         Fees of fills.
     params
         Parameters, validated by the strategy's `Params`.
+    prepared
+        File that the strategy's `prepare` wrote, None if it wrote none.
     """
 
     instrument: str
@@ -81,6 +84,7 @@ class BarSetup:
     lot: int
     fees: FeeRule
     params: Any
+    prepared: FilePath | None = None
 
     def affordable(self, budget: Decimal, price: int) -> int:
         """Return the units that a budget pays at a price in ticks, fee included: whole lots."""
@@ -109,6 +113,41 @@ class BarStrategy(ABC):
     """
 
     Params: ClassVar[type[BaseModel]]
+
+    @classmethod
+    def inputs(cls, params: Any, settings: Settings) -> Mapping[str, str]:  # noqa: ANN401, ARG003
+        """Return the SHA-256 of what it reads beside bars, by name; nothing by default."""
+        return {}
+
+    @classmethod
+    def prepare(
+        cls,
+        params: Any,  # noqa: ANN401
+        series: BarSeries,
+        settings: Settings,
+        file: FilePath,
+    ) -> Mapping[str, str]:
+        """Write what a run needs beside bars, before it starts; nothing by default.
+
+        Parameters
+        ----------
+        params
+            Parameters of an instrument.
+        series
+            Its bars, those that warm up first.
+        settings
+            Where everything lies.
+        file
+            File of the run's work folder that may be written; the run has it as
+            `BarSetup.prepared`.
+
+        Returns
+        -------
+        mapping of str to str
+            As of `inputs`.
+        """
+        del series, file
+        return cls.inputs(params, settings)
 
     @abstractmethod
     def __init__(self, setups: Sequence[BarSetup]) -> None:

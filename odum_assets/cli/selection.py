@@ -1,5 +1,6 @@
 """Which configuration, and which run, a command line means."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +140,8 @@ def choose_run(store: "ResultStore", text: str, *, failed: bool = False) -> str:
     try:
         run_id = find_run_id(store, text, failed=failed)
         if not is_run_id(run_id):
+            if not re.fullmatch(r"[A-Za-z0-9_]+", text):
+                raise UsageError(f"RUN_ID: {text!r} is not a run id, nor a part of one")
             raise UsageError(
                 f"RUN_ID: no run id in {store.root} begins or ends with {text!r}; see odum results "
                 "list"

@@ -19,6 +19,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
+from odum_assets.config.bars_model import BarsConfig
 from odum_assets.config.hashing import canonical_json
 from odum_assets.config.loading import AnyConfig
 from odum_assets.config.model import RunConfig
@@ -28,6 +29,8 @@ from odum_assets.settings import Settings, is_inside, parse_boolean, parse_folde
 _BUILT_IN: Final = Path(__file__).parents[1] / "backtest" / "strategies"
 _CATALOG_PARTS: Final = ("data", "manifests")
 """Folders in which a catalog keeps its own files; another catalog in them would mix with it."""
+
+_MODEL: Final = "strategy.params.model.path"
 
 _ODD: Final = "%?#;&\\"
 """Characters that stores read as something else than a part of a name."""
@@ -47,12 +50,15 @@ class Reach:
         Folders whose modules may be strategies, besides the built-in ones.
     kept_free : tuple[Path, ...]
         Folders in which no catalog may lie: results, configurations, raw files.
+    models : Path or None
+        Folder in which the files of models may lie.
     """
 
     raw_roots: tuple[str, ...]
     catalogs: tuple[Path, ...]
     strategies: tuple[Path, ...]
     kept_free: tuple[Path, ...] = ()
+    models: Path | None = None
 
 
 def reach_of(settings: Settings) -> Reach:
@@ -67,6 +73,7 @@ def reach_of(settings: Settings) -> Reach:
             settings.configs_path,
             *([] if raw is None else [raw / "raw_tick_data"]),
         ),
+        models=settings.models_path,
     )
 
 
@@ -121,7 +128,7 @@ def _outward(config: AnyConfig) -> dict[str, str]:
     values = {
         **{f"environment.{name}": text for name, text in config.environment.variables().items()},
         "data_catalog.parquet_root": config.data_catalog.parquet_root,
-        **(_outward_of_ticks(config) if isinstance(config, RunConfig) else {}),
+        **(_outward_of_ticks(config) if isinstance(config, RunConfig) else _model_files(config)),
         "data_source": config.data_source,
     }
     return {key: text for key, text in values.items() if text is not None}
@@ -133,6 +140,18 @@ def _outward_of_ticks(config: RunConfig) -> dict[str, str | None]:
         **{f"data_catalog.{data_type}_path": path for data_type, path in data.paths().items()},
         "data_catalog.instrument_file_pattern": data.instrument_file_pattern,
         "strategy.path": strategy.path and f"{strategy.path} {canonical_json(strategy.params)}",
+    }
+
+
+def _model_files(config: BarsConfig) -> dict[str, str | None]:
+    """Return the paths of models, by the instrument that they are for."""
+    models = {
+        item.id: config.strategy.params_of(item.id).get("model") for item in config.instruments
+    }
+    return {
+        f"{_MODEL} of {name}": str(model["path"])
+        for name, model in models.items()
+        if isinstance(model, dict) and model.get("path") is not None
     }
 
 
@@ -149,6 +168,8 @@ def _refusal(key: str, value: str, reach: Reach) -> str | None:
             return strategy_problem(value.partition(" ")[0], reach)
         case "data_source":
             return 'found "gcs", allowed over HTTP: local, auto' if value == "gcs" else None
+        case _ if key.startswith(_MODEL):
+            return _model_problem(value, reach)
         case _:
             return _name_problem(value)
 
@@ -185,6 +206,16 @@ def _catalog_problem(text: str, reach: Reach) -> str | None:
         f"found {show(text)}, allowed over HTTP: the catalog, or an absolute path below it that is "
         f"no part of another catalog: {allowed} (the operator adds others with "
         "ODUM_REMOTE_CATALOGS)"
+    )
+
+
+def _model_problem(text: str, reach: Reach) -> str | None:
+    file = _local(text)
+    if file is not None and reach.models is not None and is_inside(file, reach.models):
+        return None
+    return (
+        f"found {show(text)}, allowed over HTTP: user and name of an uploaded model, or the "
+        "absolute path of its file"
     )
 
 

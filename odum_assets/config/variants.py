@@ -167,6 +167,33 @@ def make_variants(loaded: LoadedConfig, settings: Sequence[Mapping[str, Any]]) -
     return variants
 
 
+def override(loaded: LoadedConfig, values: Mapping[str, Any]) -> LoadedConfig:
+    """Return a configuration with other values for one run.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration; name and file stay.
+    values : mapping
+        Values by dotted path, as of `make_variants`.
+
+    Raises
+    ------
+    ConfigError
+        If a path may not vary or does not exist, or a value is not allowed.
+    """
+    exact = {
+        path: map_json(_exact, map_json(_read_number, value)) for path, value in values.items()
+    }
+    texts = _refusals(exact)
+    if not texts:
+        try:
+            return _varied(loaded, exact)
+        except _ProblemsError as error:
+            texts += error.texts
+    raise ConfigError("\n".join(f"{loaded.name} overrides: {text}" for text in texts))
+
+
 def as_run_config(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return a value as Dagster's run config can hold it, without a loss.
 

@@ -54,6 +54,7 @@ def finished_result(
             and _catalog(entry.metadata(), str(request.config.key))
             == _catalog_now(project, request)
             and entry.metadata().get("strategy_modules") == _strategy_now(request)
+            and entry.metadata().get("strategy_inputs", {}) == _inputs_now(project, request)
         )
         return entry if is_same else None
     except (OdumError, LookupError, TypeError):
@@ -123,3 +124,11 @@ def _strategy_now(request: "RunRequest") -> dict[str, str]:
     else:
         path = request.config.ticks.strategy.path or _BUILT_IN
     return StrategySources([path]).modules(path)
+
+
+def _inputs_now(project: Project, request: "RunRequest") -> dict[str, str]:
+    """Return the hashes of what the strategy reads beside bars, such as a model."""
+    from odum_assets.backtest.bar_strategies import strategy_inputs
+
+    bars = request.config.bars
+    return {} if bars is None else strategy_inputs(bars, project.settings)

@@ -24,6 +24,7 @@ from odum_assets.errors import (
 from odum_assets.orchestration.days import days_between, days_of
 from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.names import action_job_name, backtest_key, day_job_name, op_name
+from odum_assets.orchestration.overrides import refuse_overrides
 from odum_assets.orchestration.partition_state import (
     Partition,
     State,
@@ -56,6 +57,8 @@ class Plan:
     ----------
     request : RunRequest
         The run; the first one of a range.
+    loaded : LoadedConfig
+        The configuration as its file is; the request's has the overrides of the run.
     kind : {"result", "window", "sweep"}
         What is run: a day or each day of a range, a window, variants over a day.
     steps : tuple[str, ...]
@@ -78,6 +81,7 @@ class Plan:
     """
 
     request: "RunRequest"
+    loaded: LoadedConfig
     kind: Kind
     steps: tuple[str, ...]
     config: dict[str, Any]
@@ -87,11 +91,6 @@ class Plan:
     partition: str | None = None
     days: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def loaded(self) -> LoadedConfig:
-        """Return the configuration."""
-        return self.request.config
 
     @property
     def job(self) -> str:
@@ -162,7 +161,8 @@ class Planner:
         """
         loaded = self._config(new)
         plan = self._planned(loaded, new)
-        self._check_strategies([loaded])
+        refuse_overrides(self.project, plan.request)
+        self._check_strategies([plan.request.config])
         return plan
 
     def _planned(self, loaded: LoadedConfig, new: NewRun) -> Plan:
@@ -196,7 +196,7 @@ class Planner:
                 plans[day.isoformat()] = self._day(loaded, new, day)
             except UnavailableDataError as error:
                 refused[day.isoformat()] = error
-        self._check_strategies([loaded] if plans else [])
+        self._check_strategies([plan.request.config for plan in plans.values()][:1])
         return plans, refused
 
     def plan_sweep(self, new: NewRun, variants: Sequence[Mapping[str, Any]], slots: int) -> Plan:
@@ -285,9 +285,10 @@ class Planner:
         options = WindowOptions if kind == "window" else RunOptions
         return Plan(
             request,
+            self._config(new),
             kind,
             _steps(kind, new),
-            new.model_dump(mode="json", include=set(options.model_fields), exclude_none=True),
+            _run_config(new, options),
             tags if run_id is None else {**tags, RUN_ID_TAG: run_id},
             # What sessions touch are other partitions than theirs: their step converts it.
             self._conversions(parts) if kind == "result" and request.calendar is None else (),
@@ -356,6 +357,12 @@ class Planner:
             return is_current and part.day.isoformat() in self.recorded_days(part.source)
 
         return tuple(part for part in parts if part.raw is not None and not is_done(part))
+
+
+def _run_config(new: NewRun, options: type[RunOptions]) -> dict[str, Any]:
+    names = set(options.model_fields) - {"overrides"}
+    config = new.model_dump(mode="json", include=names, exclude_none=True)
+    return {**config, "overrides": new.overrides} if new.overrides else config
 
 
 def _target(loaded: LoadedConfig, kind: Kind) -> tuple[str, Key]:

@@ -15,6 +15,7 @@ from odum_assets.backtest.request import WINDOW, RunRequest, empty_window
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.config.instrument_names import names_instrument
+from odum_assets.config.variants import override
 from odum_assets.errors import ConfigError, InvalidRequestError
 from odum_assets.orchestration.days import days_of, parse_time, require_time
 from odum_assets.utc import DAY_NS, day_start_ns
@@ -79,6 +80,13 @@ class RunOptions(BaseModel):
         "of the configuration, which counts where this is empty, else the end of the day.",
         examples=["2024-07-18T00:05:00Z"],
     )
+    overrides: dict[str, Any | None] = Field(
+        default={},
+        description="Values for this run in place of the configuration's, by dotted path, such as "
+        "{strategy.params.fast: 10, venue.starting_balance: 5000}. What decides the data "
+        "(instruments, bars, session, data_catalog, time_window) may not be among them. A number "
+        'with more digits than a float holds is written {"$number": "0.1234567890123456789"}.',
+    )
 
     def day_request(self, loaded: LoadedConfig, day: date) -> RunRequest:
         """Return the request for one day.
@@ -103,9 +111,11 @@ class RunOptions(BaseModel):
         Raises
         ------
         ConfigError
-            If the execution algorithm or its parameters cannot be used.
+            If the execution algorithm, its parameters or an override cannot be used.
         """
         mode = self.snapshot_mode
+        if self.overrides:
+            loaded = override(loaded, self.overrides)
         if loaded.bars is not None:
             self._refuse_for_bars()
         return RunRequest(
@@ -121,6 +131,7 @@ class RunOptions(BaseModel):
             log_level=self.log_level,
             exec_algorithm=self._algorithm(loaded),
             refuse_missing_days=self._refuses_missing_days(loaded),
+            overrides=self.overrides,
         )
 
     def _refuse_for_bars(self) -> None:

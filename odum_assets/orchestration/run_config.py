@@ -60,6 +60,8 @@ class SweepConfig(ResultConfig):
         """
         from odum_assets.config.variants import grid, make_variants
 
+        if self.overrides:
+            raise ConfigError("overrides: not for a sweep; write them into its variants")
         if self.vary and self.variants:
             raise ConfigError("vary and variants exclude each other")
         return make_variants(loaded, grid(self.vary) if self.vary else self.variants)

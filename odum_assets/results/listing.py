@@ -70,7 +70,8 @@ def algorithm(metadata: Mapping[str, Any]) -> str:
 def overrides(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run that are not those of its configuration, by name.
 
-    The values that a sweep varied are among them, by the last part of their path.
+    The values that a sweep varied or the run overrode are among them, by the last part of their
+    path.
     """
     config = metadata.get("config") or {}
     found: dict[str, Any] = {}
@@ -86,7 +87,10 @@ def overrides(metadata: Mapping[str, Any]) -> dict[str, Any]:
         found["snapshot_mode"] = metadata["snapshot_mode"]
     if metadata.get("close_positions") is False:
         found["close_positions"] = False
-    varied = (metadata.get("sweep") or {}).get("varied") or {}
+    varied = {
+        **(metadata.get("overrides") or {}),
+        **((metadata.get("sweep") or {}).get("varied") or {}),
+    }
     return found | dict(zip(short_names(list(varied)), varied.values(), strict=True))
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
@@ -91,6 +92,10 @@ def build_metadata(
     if config.bars is not None:
         metadata["instrument_keys"] = [str(key) for key in config.keys]
         metadata["sessions"] = [day.isoformat() for day in request.sessions]
+    if request.overrides:
+        metadata["overrides"] = dict(request.overrides)
+    if isinstance(run.plan, BarPlan) and run.plan.strategy_inputs:
+        metadata["strategy_inputs"] = run.plan.strategy_inputs
     return metadata
 
 

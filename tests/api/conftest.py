@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from barservice import serving_bars
 from live import Live, living
 from service import BTC, THROTTLED, Service, lay_out, make_results, serving
 
@@ -20,6 +21,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """`odum serve` as a person starts it: service, Dagster webserver and daemon."""
     with living(tmp_path_factory.mktemp("live")) as found:
         found.wait_for_dagster()
+        yield found
+
+
+@pytest.fixture(scope="session")
+def bars_live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """`odum serve` over daily bars, with Dagster; it takes pickled models."""
+    with serving_bars(tmp_path_factory.mktemp("bars"), ODUM_ALLOW_PICKLE="1") as found:
         yield found
 
 

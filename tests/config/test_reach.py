@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from configfiles import CONFIGS, shipped, with_keys
 
-from odum_assets.config import RunConfig, load_config
+from odum_assets.config import BarsConfig, RunConfig, load_config
 from odum_assets.config.reach import Reach, reach_of, reach_problems
 from odum_assets.settings import Settings
 
@@ -280,3 +280,31 @@ def test_the_process_environment_does_not_hide_what_a_file_says(
     found = config(environment={"UNIFIED_CLOUD_LOCAL_PATH": "/etc", "DATA_CATALOG_PATH": "/etc"})
     assert len(keys(found, reach_of(Settings()))) == 2
     assert os.environ["DATA_CATALOG_PATH"]
+
+
+def test_a_model_is_an_uploaded_one(ground: Path) -> None:
+    (ground / "data/models/ann").mkdir(parents=True)
+    allowed = reach(ground, models_path=ground / "data/models")
+
+    def with_model(**model: str) -> BarsConfig:
+        document = {
+            "kind": "bars",
+            "instruments": [{"id": "ARCA:EQUITY:SPY", "tick_size": "0.01"}],
+            "bars": {"step": "1m", "label": "end"},
+            "venue": {"name": "ARCA", "base_currency": "USD", "starting_balance": 1},
+            "strategy": {"name": "ML_SIGNALS", "params": {"model": model}},
+        }
+        return BarsConfig.model_validate(document)
+
+    inside = str(ground / "data/models/ann/m.onnx")
+    for model in ({"user": "ann", "name": "m"}, {"path": inside}):
+        assert reach_problems(with_model(**model), allowed, ()) == []
+    (ground / "data/models/link").symlink_to(ground / "outside")
+    link = str(ground / "data/models/link/m.onnx")
+    for path in ("m.onnx", "data/models/ann/m.onnx", str(ground / "outside/m.onnx"), link):
+        own = with_model(path=path)
+        (problem,) = reach_problems(own, allowed, ())
+        assert problem.path == "strategy.params.model.path of ARCA:EQUITY:SPY"
+        assert "user and name of an uploaded model" in problem.text
+        # What the operator's own configuration names is no new reach.
+        assert reach_problems(own, allowed, (own,)) == []

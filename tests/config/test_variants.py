@@ -12,6 +12,7 @@ from odum_assets.config.variants import (
     grid,
     label_of,
     make_variants,
+    override,
     parse_vary,
     read_variants,
     short_names,
@@ -170,3 +171,21 @@ def test_labels_are_one_line() -> None:
     assert label_of({"a.b": Decimal("0.1"), "c": "text", "d": None}) == "a.b=0.1, c=text, d=null"
     assert short_names(["a.b", "a.c"]) == ["b", "c"]
     assert short_names(["a.b", "c.b"]) == ["a.b", "c.b"]
+
+
+def test_overrides_of_one_run(loaded: LoadedConfig) -> None:
+    exact = {"$number": "0.12345678901234567890123"}
+    other = override(loaded, {"venue.starting_balance": 5_000, "venue.taker_fee": exact})
+    assert (other.name, other.path) == (loaded.name, loaded.path)
+    assert other.content_hash != loaded.content_hash
+    assert other.ticks.venue.starting_balance == 5_000
+    assert other.ticks.venue.taker_fee == Decimal("0.12345678901234567890123")
+    assert override(loaded, {}).content_hash == loaded.content_hash
+    for values, text in (
+        ({"data_catalog.trades_path": "x"}, "data_catalog.trades_path: may not vary"),
+        ({"venue.nothing": 1}, "venue.nothing"),
+        ({"venue.starting_balance": -1}, "venue.starting_balance: found -1"),
+    ):
+        with pytest.raises(ConfigError, match=f"{NAME} overrides: ") as refused:
+            override(loaded, values)
+        assert text in str(refused.value)

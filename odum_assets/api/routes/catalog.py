@@ -58,10 +58,11 @@ class Parameter(BaseModel):
     """A parameter of an execution algorithm."""
 
     name: str
-    type: str
-    default: float | int | None
+    type: str = Field(description="integer, number or string.")
+    default: float | int | str | None
     minimum: float | None
     maximum: float | None
+    allowed: list[str] | None = Field(default=None, description="Values of a string.")
     description: str
 
 
@@ -177,6 +178,16 @@ def _algorithms() -> tuple[Algorithm, ...]:
 
 
 def _parameter(name: str, part: dict[str, Any]) -> Parameter:
+    if "enum" in part:
+        return Parameter(
+            name=name,
+            type="string",
+            default=part.get("default"),
+            minimum=None,
+            maximum=None,
+            allowed=part["enum"],
+            description=part.get("description", ""),
+        )
     kinds = [part, *part.get("anyOf", ())]
     whole = part.get("type") == "integer"
     default = part.get("default")

@@ -303,7 +303,7 @@ _Query = Annotated[RunQuery, Query()]
 @router.get("/runs", response_model=list[Run], responses=KNOWN)
 async def list_stored_runs(service: ServiceHere, request: Request, query: _Query) -> Response:
     """List runs, newest first; X-Total-Count says how many there are, Link where more are."""
-    page = await _runs(service, query)
+    page = await page_of_runs(service, query)
     headers = {"X-Total-Count": str(page.total)}
     links = _page_links(request, query, page)
     if links.next is not None:
@@ -314,7 +314,7 @@ async def list_stored_runs(service: ServiceHere, request: Request, query: _Query
 @router.get("/v1/runs", response_model=Runs, responses=KNOWN)
 async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Response:
     """List runs, queued and running ones, too: filtered, sorted, a page of them."""
-    page = await _runs(service, query)
+    page = await page_of_runs(service, query)
     rest = _Listed(
         total=page.total,
         limit=query.limit,
@@ -327,7 +327,7 @@ async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Re
     return json_reply(request, body, tag=page.tag)
 
 
-class _RunPage(NamedTuple):
+class RunPage(NamedTuple):
     """A page of runs as a JSON array; a tag that changes with any of it."""
 
     rows: bytes
@@ -336,10 +336,11 @@ class _RunPage(NamedTuple):
     tag: str
 
 
-async def _runs(service: Service, query: RunQuery) -> _RunPage:
+async def page_of_runs(service: Service, query: RunQuery) -> RunPage:
+    """Return a page of runs."""
     key = ("runs", query.model_dump_json())
 
-    def ask(connection: Connection) -> _RunPage:
+    def ask(connection: Connection) -> RunPage:
         page = queries.list_runs(
             connection,
             query.where(),
@@ -352,9 +353,9 @@ async def _runs(service: Service, query: RunQuery) -> _RunPage:
         runs = _LISTED_RUNS.validate_python([_with_links(row) for row in page.rows])
         rows, total = _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0
         tag = tag_of(rows + repr((total, page.next_cursor)).encode())
-        return _RunPage(rows, total, page.next_cursor, tag)
+        return RunPage(rows, total, page.next_cursor, tag)
 
-    def work() -> _RunPage:
+    def work() -> RunPage:
         if query.limit <= _KEPT_ROWS:
             return service.registry.answer(key, ask)
         with service.registry.reading() as connection:
@@ -498,7 +499,7 @@ def _page(
     }
 
 
-def _page_links(request: Request, query: RunQuery, page: _RunPage) -> PageLinks:
+def _page_links(request: Request, query: RunQuery, page: RunPage) -> PageLinks:
     if query.cursor is None:
         has_more = query.offset + query.limit < page.total
         return _links(request, query.limit, query.offset, has_more=has_more)

@@ -262,13 +262,26 @@ async def run_backtest(
 
     The run goes on when the other side goes away; with an Idempotency-Key it can ask again.
     """
-    run = await _start_legacy(service, legacy, idempotency_key)
+    return await run_to_end(service, request, await _start_legacy(service, legacy, idempotency_key))
+
+
+async def run_to_end(service: Service, request: Request, run: DagsterRun | NewRun) -> FinishedRun:
+    """Return the result of a run when it is there; one that is only asked for is started.
+
+    Raises
+    ------
+    ProblemError
+        If it is refused or fails, or the client has gone: the run goes on then.
+    """
+    if isinstance(run, NewRun):
+        run, _ = await _started(service, run, {})
+    awaited = run
     ended: list[FinishedRun | ProblemError | OdumError] = []
     async with anyio.create_task_group() as tasks:
 
         async def wait() -> None:
             try:
-                ended.append(await _finished(service, run))
+                ended.append(await _finished(service, awaited))
             except (ProblemError, OdumError) as error:
                 # Raised after the group, which would wrap it.
                 ended.append(error)

@@ -1,50 +1,36 @@
 """The moving-average crossover, event-driven."""
 
 from collections.abc import Sequence
-from decimal import Decimal
-from fractions import Fraction
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from odum_assets.bars.broker import BarHandler, Fill, Side, Size
+from odum_assets.backtest.strategies.signal_handler import SignalHandler, SignalParams
+from odum_assets.bars.broker import BarHandler
 from odum_assets.bars.strategy import BarSetup, BarStrategy
 from odum_assets.errors import BacktestError
 
 _WHOLE_BITS = 62
 
 
-class CrossoverParams(BaseModel):
-    """Parameters of the crossover.
+class CrossoverParams(SignalParams):
+    """Parameters of the crossover, beside side and size.
 
     Attributes
     ----------
     fast, slow : int
         Lengths of the averages, in bars.
-    side : {"long", "long_short"}
-        Whether a crossing down sells short, beside closing a long position.
-    fixed_size : Decimal or None
-        Size of an entry. Without any size it is 1.
-    percent_size : Decimal or None
-        Fraction of the account's equity at the filling open that an entry may cost, fee included.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     fast: int = Field(ge=1)
     slow: int = Field(ge=2)
-    side: Literal["long", "long_short"] = "long"
-    fixed_size: Decimal | None = Field(default=None, gt=0)
-    percent_size: Decimal | None = Field(default=None, gt=0, le=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.fast >= self.slow:
             raise ValueError(f"fast {self.fast} is not below slow {self.slow}")
-        if self.fixed_size is not None and self.percent_size is not None:
-            raise ValueError("fixed_size and percent_size are both given; give one of them")
         return self
 
 
@@ -54,7 +40,7 @@ class MovingAverageCrossover(BarStrategy):
     Params = CrossoverParams
 
     def __init__(self, setups: Sequence[BarSetup]) -> None:
-        self._handlers = [_Handler(setup) for setup in setups]
+        self._handlers = [_handler(setup) for setup in setups]
 
     @property
     def handlers(self) -> Sequence[BarHandler]:
@@ -104,45 +90,7 @@ def crossings(close: NDArray[np.int64], fast: int, slow: int) -> NDArray[np.int8
     return signs
 
 
-class _Handler:
-    """Trade the crossings of one instrument."""
-
-    def __init__(self, setup: BarSetup) -> None:
-        params: CrossoverParams = setup.params
-        signs = crossings(setup.series.close, params.fast, params.slow)
-        self._signs: list[int] = signs[setup.first :].tolist()
-        self._setup = setup
-        self._shorts = params.side == "long_short"
-        self._size: Size = self._affordable
-        if params.percent_size is None:
-            size = Decimal(1) if params.fixed_size is None else params.fixed_size
-            self._size = whole_units(size, setup)
-
-    def on_bar(self, index: int) -> None:
-        sign, broker = self._signs[index], self._setup.broker
-        position = broker.position
-        if not sign or position * sign > 0:
-            return
-        side: Side = 1 if sign > 0 else -1
-        if position:
-            broker.market(side, abs(position), "exit")
-        if side > 0 or self._shorts:
-            broker.market(side, self._size, "entry")
-
-    def on_fill(self, fill: Fill) -> None:
-        """Nothing follows from a fill."""
-
-    def _affordable(self, price: int) -> int:
-        share = self._setup.params.percent_size
-        return self._setup.affordable(share * self._setup.account.equity, price)
-
-
-def whole_units(size: Decimal, setup: BarSetup) -> int:
-    """Return a size in units; one that is no whole number of lots is refused."""
-    units = Fraction(size) * 10**setup.series.size_precision
-    if units % setup.lot:
-        lot = Decimal(setup.lot).scaleb(-setup.series.size_precision)
-        raise BacktestError(
-            f"strategy.params.fixed_size: {size} is no whole number of lots of {lot}"
-        )
-    return int(units)
+def _handler(setup: BarSetup) -> SignalHandler:
+    params: CrossoverParams = setup.params
+    signs = crossings(setup.series.close, params.fast, params.slow)
+    return SignalHandler(setup, signs[setup.first :].tolist())

@@ -30,6 +30,7 @@ from odum_assets.orchestration.metadata import (
     to_metadata,
 )
 from odum_assets.orchestration.names import OLDER_DAYS, day_job_name
+from odum_assets.orchestration.overrides import refuse_overrides
 from odum_assets.orchestration.planner import catalog_days, result_days
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
@@ -245,6 +246,7 @@ def run(
     from odum_assets.backtest.request import WINDOW, check_request
     from odum_assets.results.run import run_backtest
 
+    refuse_overrides(project, request)
     check_request(request, project.settings)
     refuse_unusable(project, request)
     with noting_output(project.settings, entry.run_id):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
-from odum_assets.config.reach import reach_of, strategy_problem
+from odum_assets.config.reach import reach_of, reach_problems, strategy_problem
 from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.assets.backtest import refuse_unusable
 from odum_assets.orchestration.assets.catalog import convert_due
@@ -63,20 +63,28 @@ def sweep_action(project: Project, loaded: LoadedConfig) -> Action:
 
 
 def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
-    """Refuse variants whose strategy no configuration names: a run config comes over HTTP.
+    """Refuse variants whose strategy or model nobody approved: a run config comes over HTTP.
 
     Raises
     ------
     ConfigError
         If there are any; the message says what is allowed.
     """
-    named = {config.ticks.strategy.path for config in project.configs if config.bars is None}
+    present = [config.config for config in project.configs]
     reach = reach_of(project.settings)
+    # Of what may vary these alone lead out of a configuration; a strategy that is named may have
+    # other parameters here.
+    named = {config.ticks.strategy.path for config in project.configs if config.bars is None}
     for variant in variants:
-        path = None if variant.config.bars else variant.config.ticks.strategy.path
-        problem = None if path in named else strategy_problem(path, reach)
+        if variant.config.bars is not None:
+            problems = reach_problems(variant.config.config, reach, present)
+            problem = str(problems[0]) if problems else None
+        else:
+            path = variant.config.ticks.strategy.path
+            problem = None if path in named else strategy_problem(path, reach)
+            problem = problem and f"strategy.path: {problem}"
         if problem is not None:
-            raise ConfigError(f"{variant.label}: strategy.path: {problem}")
+            raise ConfigError(f"{variant.label}: {problem}")
 
 
 def _sweep(

@@ -1,0 +1,416 @@
+"""Backtests on bars that are asked for by symbol and interval, as the earlier service took them.
+
+What belongs here: which configuration and bars a request means, what a run of it overrides, and the
+rows and figures of a reply. What does not: HTTP forms (``routes``), GraphQL types (``graphql``).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.service import Service
+from odum_assets.backtest.strategies.ma_cross import crossings
+from odum_assets.backtest.strategies.ml_signals import SIGNALS
+from odum_assets.bars.series import BarSeries
+from odum_assets.bars.sessions import OUTSIDE, SessionRules
+from odum_assets.catalog.bar_reader import read_bars
+from odum_assets.config import BarsConfig, LoadedConfig, catalog_root
+from odum_assets.config.instrument_names import names_instrument
+from odum_assets.config.variants import as_run_config, override
+from odum_assets.errors import DataError
+from odum_assets.orchestration.requests import NewRun
+from odum_assets.results.crossover_sweep import CrossoverSweep
+from odum_assets.results.store import ResultEntry
+from odum_assets.utc import iso_ns
+from odum_assets.vectorized.crossover import KernelFill
+
+type Signs = NDArray[np.int8]
+
+MAX_ROWS = 10_000
+"""Bars of one request."""
+
+_FIRST_DAY = date(1970, 1, 1)
+_END_OF_TIME = 2**62
+_SIGNALS: dict[int, Literal["buy", "sell", "hold"]] = {1: "buy", -1: "sell", 0: "hold"}
+
+
+class BarSelection(BaseModel):
+    """Which bars: the last ones of an instrument's in the catalog, or of its days."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    symbol: str = Field(
+        min_length=1, max_length=128, description="Any spelling.", examples=["BTC-USD"]
+    )
+    interval: Literal["1m", "5m", "15m", "1h", "1d"] = Field(
+        default="1d", description="Length of a bar."
+    )
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="The last bars at most.")
+    start_date: date | None = Field(default=None, description="First session; null: no bound.")
+    end_date: date | None = Field(default=None, description="Last session; null: no bound.")
+    config: str | None = Field(
+        default=None,
+        max_length=255,
+        description="Configuration to take. Null: the first by name that has this instrument alone "
+        "and this interval.",
+    )
+
+
+class BacktestTerms(BarSelection):
+    """How an account trades."""
+
+    period: Literal["1D"] = Field(
+        default="1D", description="Figures are annualized from daily returns."
+    )
+    init_cash: Decimal = Field(default=Decimal(10_000), gt=0, description="Starting balance.")
+    fees: Decimal = Field(
+        default=Decimal("0.001"), ge=0, lt=1, description="Fraction of a fill's value."
+    )
+    slippage: Decimal = Field(
+        default=Decimal("0.001"), ge=0, lt=1, description="Fraction by which orders fill worse."
+    )
+    side: Literal["long", "long_short"] = "long"
+    fixed_size: Decimal | None = Field(default=None, gt=0, description="Units of an entry.")
+    percent_size: Decimal | None = Field(
+        default=None, gt=0, le=1, description="Fraction of the equity that an entry may cost."
+    )
+    use_fallback: bool = Field(
+        default=False, description="Refused: no other strategy runs in place of the asked one."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.use_fallback:
+            raise ValueError(
+                "use_fallback: no other strategy runs in place of the asked one; leave it out"
+            )
+        if self.fixed_size is not None and self.percent_size is not None:
+            raise ValueError("fixed_size and percent_size are both given; give one of them")
+        return self
+
+    def overrides(self, strategy: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Return what a run has in place of its configuration's, by path."""
+        sizes = {"fixed_size": self.fixed_size, "percent_size": self.percent_size}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        values = {
+            "strategy": {"name": strategy, "params": {**params, "side": self.side, **given}},
+            "venue.starting_balance": self.init_cash,
+            "venue.fees": {"model": "rate", "rate": self.fees},
+            "execution.slippage": self.slippage,
+        }
+        return {path: as_run_config(value) for path, value in values.items()}
+
+
+class BacktestRow(BaseModel):
+    """The account at the close of a bar."""
+
+    Date: str = Field(description="Date of a daily bar, else the time of the close (UTC).")
+    portfolio_value: float
+    signal: Literal["buy", "sell", "hold"] = Field(description="Decided at this close.")
+
+
+class BacktestMetrics(BaseModel):
+    """Figures; rates are in percent, drawdowns zero or negative, what is not known is null."""
+
+    strategy_name: str
+    total_return: float | None
+    sharpe_ratio: float | None
+    max_drawdown: float | None
+    win_rate: float | None
+    profit_factor: float | None
+    total_trades: int
+    winning_trades: int
+    losing_trades: int
+
+
+class BarBacktest(BaseModel):
+    """A backtest that was run."""
+
+    id: str = Field(description="Id of the run, or of the variant of a vectorized one.")
+    symbol: str
+    status: Literal["completed"] = "completed"
+    data: list[BacktestRow]
+    metrics: BacktestMetrics
+    total_trades: int
+    winning_trades: int
+    losing_trades: int
+    profit_factor: float | None
+
+
+@dataclass(frozen=True)
+class SelectedBars:
+    """The bars of a selection and the configuration that they are run with.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    series : BarSeries
+        Bars inside of sessions, those that warm up first.
+    sessions : int array, shape (n,)
+        The session of each bar, days since 1970.
+    first : int
+        The first bar that is selected.
+    """
+
+    loaded: LoadedConfig
+    series: BarSeries
+    sessions: NDArray[np.int32]
+    first: int
+
+    @property
+    def config(self) -> BarsConfig:
+        """Return the configuration."""
+        assert isinstance(self.loaded.config, BarsConfig)  # noqa: S101 - selected by that
+        return self.loaded.config
+
+    @property
+    def instrument(self) -> str:
+        """Return the id of the instrument."""
+        return self.config.instruments[0].id
+
+    @cached_property
+    def selected(self) -> BarSeries:
+        """Return the selected bars."""
+        return self.series.after(self.first)
+
+    def dates(self) -> list[str]:
+        """Return what replies call each selected bar."""
+        if self.config.bars.is_daily:
+            days = self.sessions[self.first :].tolist()
+            return [(_FIRST_DAY + timedelta(days=day)).isoformat() for day in days]
+        return [iso_ns(time) for time in self.selected.close_time.tolist()]
+
+    def new_run(self, terms: BacktestTerms, strategy: str, params: dict[str, Any]) -> NewRun:
+        """Return the request that runs a strategy over the selected bars.
+
+        Raises
+        ------
+        ConfigError
+            If a value is not allowed.
+        """
+        overrides = terms.overrides(strategy, params)
+        override(self.loaded, overrides)
+        closes, step = self.selected.close_time, self.config.bars.step_ns
+        start = int(closes[0]) - step
+        if self.config.bars.is_daily:
+            rules = SessionRules.of(self.config.session)
+            bounds = rules.bounds(_FIRST_DAY + timedelta(days=int(self.sessions[self.first])))
+            start = int(closes[0]) - 1 if bounds is None else bounds[0]
+        return NewRun(
+            config=self.loaded.name,
+            window=True,
+            start=iso_ns(start),
+            end=iso_ns(int(closes[-1])),
+            close_positions=False,
+            overrides=overrides,
+        )
+
+    def rows(self, values: NDArray[np.float64], signs: Signs) -> list[BacktestRow]:
+        """Return the rows of a reply."""
+        return [
+            BacktestRow.model_construct(Date=day, portfolio_value=value, signal=_SIGNALS[sign])
+            for day, value, sign in zip(self.dates(), values.tolist(), signs.tolist(), strict=True)
+        ]
+
+
+def bar_configs(service: Service) -> list[LoadedConfig]:
+    """Return the configurations for bars of one instrument, by name."""
+    return [
+        loaded
+        for loaded in service.project().configs
+        if loaded.bars is not None and len(loaded.keys) == 1
+    ]
+
+
+def select_bars(service: Service, selection: BarSelection) -> SelectedBars:
+    """Return the bars that a selection means, from the catalog.
+
+    Raises
+    ------
+    ProblemError
+        404 if no configuration fits; the message says which there are.
+    DataError
+        If the catalog has no such bars.
+    """
+    loaded = _config(service, selection)
+    config = loaded.bars
+    assert config is not None  # noqa: S101 - one for bars
+    rules = SessionRules.of(config.session)
+    item = config.instruments[0]
+    root = catalog_root(loaded, service.settings)
+    series = read_bars(root, item.key, config.bars.step, 0, _END_OF_TIME)
+    sessions = rules.assign(series.close_time)
+    inside = sessions != OUTSIDE
+    wanted = inside.copy()
+    if selection.start_date is not None:
+        wanted &= sessions >= _day_number(selection.start_date)
+    if selection.end_date is not None:
+        wanted &= sessions <= _day_number(selection.end_date)
+    chosen = np.flatnonzero(wanted)[-selection.limit :]
+    if not len(chosen):
+        raise DataError(f"{item.id}: the catalog has no bars inside of sessions in these days")
+    opened = _FIRST_DAY + timedelta(days=int(sessions[chosen[0]]))
+    earlier = rules.before(opened, config.bars.warmup_sessions)
+    warm = np.flatnonzero(np.isin(sessions, [_day_number(day) for day in earlier]) & inside)
+    taken = np.concatenate([warm, chosen])
+    kept = np.zeros(len(series), np.bool_)
+    kept[taken] = True
+    return SelectedBars(loaded, series.where(kept), sessions[kept], len(warm))
+
+
+def result_reply(entry: ResultEntry, bars: SelectedBars, strategy: str) -> BarBacktest:
+    """Return the reply of a run over selected bars.
+
+    Parameters
+    ----------
+    entry : ResultEntry
+        Its result, with a report.
+    bars : SelectedBars
+        The bars.
+    strategy : {"ML_SIGNALS", "MA_CROSS"}
+        Its strategy.
+    """
+    folder, summary = entry.report_path, entry.summary()
+    assert folder is not None  # noqa: S101 - asked for with a report
+    equity = pq.read_table(folder / "equity.parquet", columns=["timestamp", "portfolio_value"])
+    times = equity["timestamp"].cast(pa.int64()).to_numpy()
+    at = times.searchsorted(bars.selected.close_time, side="right") - 1
+    values = equity["portfolio_value"].cast(pa.float64()).to_numpy()[at]
+    if strategy == "ML_SIGNALS":
+        signs = pq.read_table(folder / SIGNALS)["signal"].to_numpy()
+    else:
+        params = entry.metadata()["config"]["strategy"]["params"]
+        signs = _crossings(bars, params["fast"], params["slow"])
+    trades = summary["trades"]
+    metrics = BacktestMetrics(
+        strategy_name=strategy,
+        total_return=summary["returns"]["total_return_pct"],
+        sharpe_ratio=summary["ratios"]["sharpe"],
+        max_drawdown=summary["drawdown"]["max_drawdown_pct"],
+        **{name: trades[name] for name in _TRADES},
+    )
+    return _reply(entry.run_id, bars, metrics, bars.rows(values, signs))
+
+
+def vectorized_reply(bars: SelectedBars, terms: BacktestTerms, fast: int, slow: int) -> BarBacktest:
+    """Run one crossover in the kernel, without a run of its own, and return the reply.
+
+    Raises
+    ------
+    OdumError
+        If a value is not allowed, or Numba is not installed.
+    """
+    params = {"fast": fast, "slow": slow}
+    loaded = override(bars.loaded, terms.overrides("MA_CROSS", params))
+    bars = replace(bars, loaded=loaded)
+    item = bars.config.instruments[0]
+    sweep = CrossoverSweep(loaded, item, bars.series, bars.sessions, bars.first)
+    sweep.params((fast, slow))
+    (figures,) = sweep.grid.figures([(fast, slow)]).to_pylist()
+    fills = sweep.grid.fills(fast, slow)
+    tick_value = item.tick_size.scaleb(-item.size_precision) * bars.config.spec(item.key).multiplier
+    cash, positions = _account(fills, terms.init_cash, tick_value)
+    index = np.searchsorted([fill.bar for fill in fills], np.arange(len(bars.series)), "right")
+    value = positions[index] * bars.series.close * float(tick_value)
+    values = np.round(cash[index] + value, 8)[bars.first :]
+    results = _round_trips(fills, tick_value)
+    metrics = BacktestMetrics(
+        strategy_name="MA_CROSS",
+        total_return=figures["return_pct"],
+        sharpe_ratio=figures["sharpe"],
+        max_drawdown=figures["max_drawdown_pct"],
+        win_rate=figures["win_rate"],
+        profit_factor=figures["profit_factor"],
+        total_trades=figures["trades"],
+        winning_trades=sum(result > 0 for result in results),
+        losing_trades=sum(result < 0 for result in results),
+    )
+    rows = bars.rows(values, _crossings(bars, fast, slow))
+    return _reply(sweep.facts([(fast, slow)])["id"], bars, metrics, rows)
+
+
+_TRADES = ("win_rate", "profit_factor", "total_trades", "winning_trades", "losing_trades")
+
+
+def _config(service: Service, selection: BarSelection) -> LoadedConfig:
+    known = bar_configs(service)
+    for loaded in known:
+        if (
+            selection.config in (None, loaded.name)
+            and _interval(loaded) == selection.interval
+            and names_instrument(selection.symbol, loaded)
+        ):
+            return loaded
+    there = ", ".join(f"{next(iter(item.config.ids.values()))} {_interval(item)} ({item.name})"
+                      for item in known)  # fmt: skip
+    which = "no configuration" if selection.config is None else f"{selection.config[:80]!r} is none"
+    raise ProblemError(
+        404,
+        "unknown-symbol",
+        f"{which} for bars of {selection.interval} of {selection.symbol!r} alone; there is "
+        f"{there or 'none for bars'}",
+    )
+
+
+def _interval(loaded: LoadedConfig) -> str:
+    return "" if loaded.bars is None else loaded.bars.bars.step
+
+
+def _day_number(day: date) -> int:
+    return (day - _FIRST_DAY).days
+
+
+def _crossings(bars: SelectedBars, fast: int, slow: int) -> Signs:
+    return crossings(bars.series.close, fast, slow)[bars.first :]
+
+
+def _account(
+    fills: list[KernelFill], cash: Decimal, tick_value: Decimal
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return cash and position (units) before the first fill and after each; shape (m + 1,)."""
+    money, position = Fraction(cash), 0
+    found = [(float(money), 0.0)]
+    for fill in fills:
+        money -= fill.quantity * fill.price * Fraction(tick_value) + fill.fee
+        position += fill.quantity
+        found.append((float(money), float(position)))
+    table = np.array(found)
+    return table[:, 0], table[:, 1]
+
+
+def _round_trips(fills: list[KernelFill], tick_value: Decimal) -> list[Fraction]:
+    """Return what each closed position made, fees included: entry and exit follow each other."""
+    value = Fraction(tick_value)
+    return [
+        -(entry.quantity * entry.price + leave.quantity * leave.price) * value
+        - entry.fee
+        - leave.fee
+        for entry, leave in list(pairwise(fills))[::2]
+    ]
+
+
+def _reply(
+    name: str, bars: SelectedBars, metrics: BacktestMetrics, rows: list[BacktestRow]
+) -> BarBacktest:
+    return BarBacktest(
+        id=name,
+        symbol=bars.instrument,
+        data=rows,
+        metrics=metrics,
+        total_trades=metrics.total_trades,
+        winning_trades=metrics.winning_trades,
+        losing_trades=metrics.losing_trades,
+        profit_factor=metrics.profit_factor,
+    )

@@ -1,0 +1,1 @@
+"""GraphQL: the schema of the earlier service, its documents in both spellings, and its limits."""
