@@ -428,6 +428,8 @@ class BarStrategyHost(OdumStrategy):
     ----------
     sent
         Order id, instrument, leg and role of every order.
+    triggers
+        Trigger price of every stop order, the last one where it was moved, by order id.
     closes_at_end
         Whether what is open is closed at the last close.
     """
@@ -439,6 +441,7 @@ class BarStrategyHost(OdumStrategy):
         self.market = setup
         self.cash = balance
         self.sent: list[tuple[str, str, str, Role]] = []
+        self.triggers: dict[str, Decimal] = {}
         self.closes_at_end = False
         self.brokers = [
             NautilusBroker(self, instrument, position)
@@ -534,6 +537,8 @@ class BarStrategyHost(OdumStrategy):
         position.orders[name] = order
         self.market.by_order[name] = position
         self.sent.append((name, position.series.instrument, order.leg, order.role))
+        if order.price is not None and order.role != "target":
+            self.triggers[name] = position.series.price(order.price)
         self.submit_order(created)
         return name
 
@@ -544,6 +549,7 @@ class BarStrategyHost(OdumStrategy):
     def change(self, name: str, price: Price, *, is_stop: bool) -> None:
         """Change the price of an exit."""
         if is_stop:
+            self.triggers[name] = price.as_decimal()
             self.modify_order(ClientOrderId(name), trigger_price=price)
         else:
             self.modify_order(ClientOrderId(name), price=price)

@@ -136,7 +136,8 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
     with no_collections(), amounts_explained():
         orders = tables.write_orders(work, work / "orders.parquet", legs)
         events = read_event_table(work / "fill_events.arrow")
-        events = tables.with_legs(events, events["order_id"], legs)
+        purposes = legs.drop_columns("trigger_price")
+        events = tables.with_legs(events, events["order_id"], purposes)
         times = sample_times(inputs.traded)
         symbols = [
             _Symbol(item.id, series, Ledger(_rules(plan, number, outcome), ZERO))

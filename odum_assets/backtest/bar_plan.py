@@ -16,7 +16,7 @@ from odum_assets.config import BarsConfig
 from odum_assets.instruments.specs import currency_precision
 
 LEGS = "order_legs.parquet"
-"""Table in a run's work folder: instrument, leg and role of every order."""
+"""Table in a run's work folder: instrument, leg, role and trigger price of every order."""
 
 AMBIGUOUS = "ambiguous_bars.parquet"
 """Table in a run's work folder: bars in which the other path gives another answer."""

@@ -1,8 +1,9 @@
 """Replaying a plan on bars through NautilusTrader and writing down what happened."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import SessionRules
 from odum_assets.bars.strategy import BarSetup, BarStrategy
 from odum_assets.catalog.arrow import arrow
+from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
 
@@ -125,7 +127,7 @@ def simulate_bars(
             return
         record.close()
         report("finish", 0.0, len(record.orders), None)
-        write_legs(plan.work / LEGS, host.sent)
+        write_legs(plan.work / LEGS, host.sent, host.triggers)
         write_ambiguous(
             plan.work / AMBIGUOUS, [item for broker in host.brokers for item in broker.ambiguous]
         )
@@ -224,8 +226,10 @@ def _net_position(engine: Any) -> Callable[[Any], Any]:  # noqa: ANN401
     return lambda instrument: engine.portfolio.net_position(instrument.id)
 
 
-def write_legs(path: Path, sent: Sequence[tuple[str, str, str, str]]) -> None:
-    """Write what every order was for."""
+def write_legs(
+    path: Path, sent: Sequence[tuple[str, str, str, str]], triggers: Mapping[str, Decimal]
+) -> None:
+    """Write what every order was for, and the trigger price of stop orders."""
     names = ("order_id", "instrument", "leg", "role")
     columns = zip(*sent, strict=True) if sent else ([], [], [], [])
     pq.write_table(
@@ -234,6 +238,7 @@ def write_legs(path: Path, sent: Sequence[tuple[str, str, str, str]]) -> None:
                 name: pa.array(column, pa.string())
                 for name, column in zip(names, columns, strict=True)
             }
+            | {"trigger_price": pa.array([triggers.get(row[0]) for row in sent], DECIMAL)}
         ),
         path,
     )

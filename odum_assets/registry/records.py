@@ -336,6 +336,7 @@ def dataset_row(instrument_key: str, partitions: list[Row], created: datetime) -
         "instrument": str(key),
         "partitions": [[part["data_type"], part["day"], part["digest"]] for part in parts],
     }
+    timeframe = _timeframe(parts)
     days = sorted({part["day"] for part in parts})
     first, last = _midnight(days[0]), _midnight(days[-1])
     span = days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}"
@@ -345,14 +346,23 @@ def dataset_row(instrument_key: str, partitions: list[Row], created: datetime) -
         "content_hash": hashlib.sha256(canonical_json(identity).encode()).hexdigest(),
         "instrument": str(key),
         "symbols": [key.symbol],
-        "timeframe": _TICKS,
+        "timeframe": timeframe,
         "start_date": first,
-        "end_date": last + timedelta(days=1),
+        "end_date": last.replace(year=last.year + 1)
+        if timeframe == "1d"
+        else last + timedelta(days=1),
         "row_count": sum(part["rows"] for part in parts),
         "rejected_count": sum(part["rejected"] for part in parts),
         "partitions": parts,
         "created_at": created,
     }
+
+
+def _timeframe(parts: list[Row]) -> str:
+    """Return the step of bars, or that the data are ticks."""
+    steps = {part["data_type"].removeprefix("bars_") for part in parts}
+    is_of_bars = all(part["data_type"].startswith("bars_") for part in parts)
+    return steps.pop() if is_of_bars and len(steps) == 1 else _TICKS
 
 
 def strategy_row(section: Row, algorithm: Row, source_sha256: str | None, created: datetime) -> Row:

@@ -80,7 +80,10 @@ def overrides(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if chosen and chosen.get("type") != configured.get("type"):
         found["exec_algorithm"] = chosen["type"]
     has_book = (config.get("data_catalog") or {}).get("book_snapshot_5_path") is not None
-    if metadata.get("snapshot_mode", "both") != ("both" if has_book else "trades"):
+    configured_mode = "both" if has_book else "trades"
+    if config.get("kind") == "bars":
+        configured_mode = "bars"
+    if metadata.get("snapshot_mode", "both") != configured_mode:
         found["snapshot_mode"] = metadata["snapshot_mode"]
     if metadata.get("close_positions") is False:
         found["close_positions"] = False

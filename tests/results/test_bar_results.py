@@ -19,6 +19,7 @@ from real_bars import US_EQUITY, in_sessions, ns, orcl_2001, spy_2011
 
 from odum_assets.bars.series import BarSeries
 from odum_assets.errors import BacktestError, DataError
+from odum_assets.registry.records import record_of
 from odum_assets.results.store import ResultStore
 from odum_assets.results.tearsheet import write_tearsheet
 from odum_assets.results.verify import verify_result
@@ -280,3 +281,35 @@ def _children(parent: int) -> list[int]:
     return [
         int(each) for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     ]
+
+
+def test_stop_orders_have_their_last_trigger_price(market: BarMarket, real_data: Path) -> None:
+    params = {"orb": {"adaptive": False}, "scoring": {"enabled": False}}
+    config = bars_config(SPY, name="ORB", params=params)
+    market.add(config, [spy_2011(real_data)])
+    result = market.run(config, "2011-01-03", "2011-01-14")
+    orders = table_of(result, "orders")
+    stops = [order for order in orders if order["type"] == "STOP_MARKET"]
+    assert stops
+    for order in orders:
+        assert (order["trigger_price"] is None) == (order["type"] != "STOP_MARKET")
+    # Without slippage a stop that price reaches within a bar fills at its trigger.
+    filled = [order for order in stops if order["status"] == "filled"]
+    at_trigger = [
+        order for order in filled if order["avg_fill_price"] == float(order["trigger_price"])
+    ]
+    assert len(at_trigger) > len(filled) / 2
+    assert verify_result(result.run_id, market.settings).equal
+
+
+def test_a_completed_run_has_its_row_in_the_registry(market: BarMarket) -> None:
+    config = bars_config(SPY)
+    market.add(config, [session_bars(4)])
+    result = market.run(config, DAY, DAY)
+    record = record_of(ResultStore(market.settings.results_path), result.run_id)
+    assert record.run["status"] == "succeeded"
+    assert record.dataset is not None
+    assert record.strategy is not None
+    assert record.run["fills"] == result.summary["fills"]
+    assert record.dataset["timeframe"] == "1m"
+    assert record.strategy["name"] == "MA_CROSS"
