@@ -70,7 +70,7 @@ def test_money_of_generated_days(name: str, market: Market) -> None:
     )
 
     venue, multiplier = config.config.venue, instrument_spec(config).multiplier
-    rates = {"maker": venue.maker_fee, "taker": venue.taker_fee}
+    rates = {"maker": venue.maker_fee, "taker": venue.taker_fee, "simulated": venue.taker_fee}
     for fill in run.fills:
         value = fill["quantity"] * multiplier
         value = value / fill["price"] if config.key.is_inverse else value * fill["price"]
