@@ -172,8 +172,7 @@ class SelectedBars:
     @property
     def config(self) -> BarsConfig:
         """Return the configuration."""
-        assert isinstance(self.loaded.config, BarsConfig)  # noqa: S101 - selected by that
-        return self.loaded.config
+        return self.loaded.required_bars
 
     @property
     def instrument(self) -> str:

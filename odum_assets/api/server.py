@@ -220,8 +220,8 @@ def server_config(
     options : ServiceOptions
         How many connections there may be.
     log_level : str
-        What is logged. What clients do wrong, they are told: by default that is not, for they
-        could fill the log.
+        What is logged. Errors of clients are answered; by default they are not logged, since
+        clients could fill the log.
     """
     BoundedProtocol.limit = min(options.max_connections, _connections_with_files())
     return uvicorn.Config(

@@ -183,11 +183,7 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
         trades=trades,
         equity=equity,
         orders=orders,
-        resources=Resources(
-            replay_secs=outcome.replay_secs,
-            accounting_secs=round(time.perf_counter() - started, 3),
-            peak_memory_mib=outcome.peak_memory_mib,
-        ),
+        resources=Resources.of(outcome, started),
         symbols=figures,
         ambiguous=_ambiguous(ambiguous),
     )

@@ -172,8 +172,7 @@ def _prepared(plan: BarPlan, inputs: BarInputs, settings: Settings) -> dict[str,
 
 
 def _bars_config(request: RunRequest) -> BarsConfig:
-    config = request.config.bars
-    assert config is not None  # noqa: S101 - asked before
+    config = request.config.required_bars
     bar_strategy_path(config.strategy.name)
     inverse = [item.id for item in config.instruments if item.key.is_inverse]
     if inverse:

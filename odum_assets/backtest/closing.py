@@ -75,7 +75,7 @@ def closing_strategy(
     times : ClosingTimes or None
         When; None leaves positions open.
     stop_algorithm : Callable
-        Ends what an execution algorithm has under way.
+        Cancels the orders that an execution algorithm is working.
     """
     if times is None:
         return strategy
@@ -262,7 +262,7 @@ class _SimulatedOrder(NamedTuple):
 def close_at_last_price(plan: RunPlan, record: Journal, now_ns: int) -> None:
     """Record a fill at the last trade's price for each open position, marked as simulated.
 
-    NautilusTrader is not told: for it they stay open.
+    NautilusTrader does not know of these fills: for it the positions stay open.
     """
     config = plan.config
     sizes, prices = config.instrument.size_precision, config.instrument.price_precision

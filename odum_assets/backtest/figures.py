@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from typing import Self
 
 import pyarrow as pa
 
@@ -85,6 +86,12 @@ class Resources:
     replay_secs: float
     accounting_secs: float
     peak_memory_mib: int
+
+    @classmethod
+    def of(cls, outcome: ReplayOutcome, started: float) -> Self:
+        """Return what a replay took, and what counting took since a time of `perf_counter`."""
+        accounting = round(time.perf_counter() - started, 3)
+        return cls(outcome.replay_secs, accounting, outcome.peak_memory_mib)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +234,7 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
         trades=trades,
         equity=equity,
         orders=orders,
-        resources=Resources(
-            replay_secs=outcome.replay_secs,
-            accounting_secs=round(time.perf_counter() - started, 3),
-            peak_memory_mib=outcome.peak_memory_mib,
-        ),
+        resources=Resources.of(outcome, started),
     )
 
 

@@ -28,7 +28,7 @@ def computable(schema: pa.Schema) -> pa.Schema:
         for field in schema
         if pa.types.is_decimal(field.type)
     ]
-    told = {
+    pandas_schema = {
         "index_columns": [],
         "column_indexes": [],
         "columns": columns,
@@ -36,4 +36,4 @@ def computable(schema: pa.Schema) -> pa.Schema:
         "pandas_version": "2.0.0",
         "creator": {"library": "odum_assets", "version": "1"},
     }
-    return schema.with_metadata({_KEY: json.dumps(told).encode()})
+    return schema.with_metadata({_KEY: json.dumps(pandas_schema).encode()})

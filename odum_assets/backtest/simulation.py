@@ -171,7 +171,7 @@ def simulate(
 
 
 def _nothing() -> None:
-    """End nothing: there is no algorithm that has something under way."""
+    """Cancel nothing: no execution algorithm is working an order."""
 
 
 def _setup(plan: RunPlan) -> StrategySetup:

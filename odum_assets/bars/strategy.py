@@ -1,4 +1,4 @@
-"""What a strategy on bars is told, and how one is written.
+"""What a strategy on bars receives, and how one is written.
 
 A strategy is a subclass of `BarStrategy`, named in `odum_assets.backtest.bar_strategies`. It makes
 one `BarHandler` for each instrument, so that instruments of an account can share limits.

@@ -4,12 +4,12 @@ What belongs here: which sections there are, and what follows from all of them t
 not: the sections (``sections``), files (``loading``), tick configurations (``model``).
 """
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from odum_assets.config.bar_rules import BAR_CROSS_CHECKED, bar_problems
-from odum_assets.config.problems import Problem, raise_problems
+from odum_assets.config.problems import Problem
 from odum_assets.config.sections.bars import (
     BarCatalogConfig,
     BarExecutionConfig,
@@ -21,14 +21,14 @@ from odum_assets.config.sections.bars import (
     BarVenueConfig,
 )
 from odum_assets.config.sections.data import EnvironmentConfig, TimeWindow
-from odum_assets.config.sections.section import Section
+from odum_assets.config.sections.section import WholeConfig
 from odum_assets.config.sections.session import SessionConfig
 from odum_assets.config.value_types import Text
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.instruments.specs import InstrumentSpec, contract_multiplier
 
 
-class BarsConfig(Section):
+class BarsConfig(WholeConfig):
     """Configuration of one backtest on bars: one or several instruments in one account."""
 
     cross_checked: ClassVar = BAR_CROSS_CHECKED
@@ -65,13 +65,6 @@ class BarsConfig(Section):
     """Thresholds of the data quality checks."""
     metrics: BarMetricsConfig = BarMetricsConfig()
     """How figures are computed."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        raise_problems(
-            *self.cross_problems({name: getattr(self, name) for name in self.cross_checked})
-        )
-        return self
 
     @staticmethod
     def cross_problems(sections: dict[str, Any]) -> list[Problem]:

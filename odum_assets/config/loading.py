@@ -91,6 +91,19 @@ class LoadedConfig:
         """Return the configuration if it is one for bars."""
         return self.config if isinstance(self.config, BarsConfig) else None
 
+    @property
+    def required_bars(self) -> BarsConfig:
+        """Return the configuration where only one for bars can be meant.
+
+        Raises
+        ------
+        ConfigError
+            If it is one for ticks.
+        """
+        if isinstance(self.config, BarsConfig):
+            return self.config
+        raise ConfigError(f"{self.path}: kind is not bars; allowed here: a configuration for bars")
+
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object before its keys are known to be unique."""

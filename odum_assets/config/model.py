@@ -5,24 +5,24 @@ not: the sections (``sections``), files (``loading``), settings of a machine.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from odum_assets.config.problems import Problem, raise_problems
+from odum_assets.config.problems import Problem
 from odum_assets.config.rules import CROSS_CHECKED, cross_problems, resolve_key
 from odum_assets.config.sections.data import DataCatalogConfig, EnvironmentConfig, TimeWindow
 from odum_assets.config.sections.execution import ExecutionConfig, RiskConfig
 from odum_assets.config.sections.market import InstrumentConfig, VenueConfig
 from odum_assets.config.sections.quality import MetricsConfig, QualityConfig
-from odum_assets.config.sections.section import Section
+from odum_assets.config.sections.section import WholeConfig
 from odum_assets.config.sections.strategy import StrategyConfig
 from odum_assets.config.value_types import Amount, CurrencyPair, Text
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.instruments.specs import InstrumentSpec, contract_multiplier
 
 
-class RunConfig(Section):
+class RunConfig(WholeConfig):
     """Configuration of one backtest: what, where, from which data, when, how."""
 
     cross_checked: ClassVar = CROSS_CHECKED
@@ -58,13 +58,6 @@ class RunConfig(Section):
     """Thresholds of the data quality checks."""
     metrics: MetricsConfig = MetricsConfig()
     """How figures are computed."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        raise_problems(
-            *self.cross_problems({name: getattr(self, name) for name in self.cross_checked})
-        )
-        return self
 
     @staticmethod
     def cross_problems(sections: dict[str, Any]) -> list[Problem]:

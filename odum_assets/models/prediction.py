@@ -14,10 +14,10 @@ from odum_assets.errors import DataError
 from odum_assets.models.formats import ModelFormat
 from odum_assets.models.sandbox import Limits
 from odum_assets.models.signals import PredictionKind
+from odum_assets.models.worker import EXIT_REFUSED
 
 __all__ = ["Prediction", "predict"]
 
-_EXIT_REFUSED: Final = 3
 _START_SECONDS: Final = 60
 _TAIL: Final = 2000
 
@@ -109,7 +109,7 @@ def _answer(request: bytes, limits: Limits) -> bytes:
     if done.returncode == 0:
         return done.stdout
     text = done.stderr[-_TAIL:].decode(errors="replace").strip()
-    if done.returncode == _EXIT_REFUSED:
+    if done.returncode == EXIT_REFUSED:
         raise DataError(f"the model cannot be used: {text}")
     if done.returncode < 0:
         raise DataError(

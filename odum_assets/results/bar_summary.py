@@ -5,7 +5,6 @@ from typing import Any
 
 from odum_assets.backtest.bar_inputs import BarInputs
 from odum_assets.backtest.run import CompletedRun
-from odum_assets.config import BarsConfig
 from odum_assets.results.json_figures import amount_text, aspect_entry
 
 _PATHS = {
@@ -51,7 +50,7 @@ def _symbol(figures: Any) -> dict[str, Any]:  # noqa: ANN401 - see below
 
 def bar_aspects(run: CompletedRun) -> list[dict[str, Any]]:
     """Return what of a real market a run on bars simulated and what not."""
-    config = _config(run)
+    config = run.request.config.required_bars
     execution, fees = config.execution, config.venue.fees
     charged = (
         f"{amount_text(fees.rate)} of the value"
@@ -77,7 +76,7 @@ def bar_flags(run: CompletedRun) -> list[str]:
         lacking = ", ".join(
             f"{count} of {name}" for name, count in run.inputs.warmup_missing.items()
         )
-        wanted = _config(run).bars.warmup_sessions
+        wanted = run.request.config.required_bars.bars.warmup_sessions
         flags.append(
             f"Of the {wanted} sessions that warm indicators up are missing: {lacking}; figures "
             "that need them are unknown."
@@ -96,9 +95,3 @@ def bar_flags(run: CompletedRun) -> list[str]:
     if not run.figures.fills:
         flags.append("No order was filled.")
     return flags
-
-
-def _config(run: CompletedRun) -> BarsConfig:
-    config = run.request.config.bars
-    assert config is not None  # noqa: S101 - asked before
-    return config

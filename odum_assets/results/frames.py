@@ -135,7 +135,7 @@ class Result:
         if not self.exact:
             columns = [floats(column) for column in table.columns]
             table = pa.Table.from_arrays(columns, names=table.column_names)
-        # What pandas' own reader is told of the columns is not for here.
+        # The types that pandas' own reader takes from the schema do not apply here.
         frame = table.replace_schema_metadata(None).to_pandas()
         return frame if index is None else frame.set_index(index)
 

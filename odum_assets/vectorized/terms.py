@@ -1,4 +1,4 @@
-"""What a kernel is told of sizes, fees and money, as whole numbers.
+"""Sizes, fees and money for a kernel, as whole numbers.
 
 A session's account counts in a currency; a kernel counts in the largest amount that divides
 the value of one tick of one unit, a cent of the currency and the starting balance. So every

@@ -52,7 +52,7 @@ def _machine(setup: BarSetup, account: AccountGovernance) -> OrbMachine:
     first = setup.first
     trade_from = 0
     if first < len(setup.series):
-        # Sessions before the first bar of the run feed indicators only.
+        # Sessions before the first bar of the run are for indicators only.
         session = study.bars.session[study.bars.row_of[first]]
         trade_from = study.ranges[session].session.open_ns
     return OrbMachine(

@@ -114,7 +114,7 @@ class OrbMachine:
     tick_value
         Money per tick and unit of ``10 ** -size_precision``.
     trade_from
-        Nanoseconds: sessions that open earlier feed indicators only.
+        Nanoseconds: sessions that open earlier are for indicators only.
     offset
         Index in the study's series of the first bar that `on_bar` counts.
     """

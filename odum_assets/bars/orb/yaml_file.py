@@ -93,7 +93,7 @@ class StudyBars(Section):
     """Which end of a bar its time in the raw file names; without it what another configuration of
     the instrument says."""
     warmup_sessions: Annotated[Whole, Field(ge=0, le=10_000)] = 20
-    """Earlier sessions that feed indicators."""
+    """Earlier sessions, for indicators only."""
 
 
 class StudyBacktest(SizeParams):

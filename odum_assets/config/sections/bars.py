@@ -98,7 +98,7 @@ class BarsSection(Section):
     """Which end of a bar its time in the raw file names; nothing in the file tells it. Required for
     source raw. A daily bar's label is the date of its session: start."""
     warmup_sessions: Whole = Field(default=20, ge=0, le=10_000)
-    """Sessions before the first one that feed indicators; nothing is traded in them."""
+    """Sessions before the first one, for indicators only; nothing is traded in them."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

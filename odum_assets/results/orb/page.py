@@ -6,7 +6,6 @@ One file, drawn as the tearsheet is: nothing is loaded from elsewhere and nothin
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow as pa
 from odum_assets.results.orb.run import OrbRun
 from odum_assets.results.tearsheet import formats
 from odum_assets.results.tearsheet.charts import Line, draw_chart, span_of
+from odum_assets.results.tearsheet.html import html_page
 
 _TRADES = 200
 """At most so many trades are listed."""
@@ -49,17 +49,10 @@ def report_html(run: OrbRun, symbol: str) -> str:
     """
     metrics = run.symbol_metrics()[symbol]
     trades, sessions = run.trades(symbol), run.sessions(symbol)
-    style = (files("odum_assets.results.tearsheet") / "style.css").read_text(encoding="utf-8")
-    title = escape(f"{symbol} opening-range breakout")
     flags = [flag for flag in run.metrics()["flags"] if flag.startswith(f"{symbol}:")]
-    return "\n".join(
+    return html_page(
+        f"{symbol} opening-range breakout",
         [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta http-equiv="Content-Security-Policy" '
-            "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>",
             _header(run, symbol, sessions),
             _flags(flags),
             _figures(metrics),
@@ -69,8 +62,7 @@ def report_html(run: OrbRun, symbol: str) -> str:
             _counts("Exits", "Last exit of the trade", map(str, trades["exit_reason"].to_pylist())),
             _counts("Opening ranges", "Outcome", _outcomes(sessions)),
             _trades(trades),
-            "</body>\n</html>\n",
-        ]
+        ],
     )
 
 

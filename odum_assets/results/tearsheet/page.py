@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from odum_assets.results.tearsheet.figures import (
     value_at,
 )
 from odum_assets.results.tearsheet.gaps import gaps_of
+from odum_assets.results.tearsheet.html import html_page
 from odum_assets.results.tearsheet.tables import (
     EquitySeries,
     FillSeries,
@@ -63,17 +63,9 @@ def write_tearsheet(run_id: str, settings: Settings) -> Path:
 def tearsheet_html(entry: ResultEntry) -> str:
     """Return the page of a result that has a report."""
     summary, units = entry.summary(), _units(entry)
-    style = (files(__package__) / "style.css").read_text(encoding="utf-8")
-    title = escape(f"{entry.config_name} {entry.partition}")
-    return "\n".join(
+    return html_page(
+        f"{entry.config_name} {entry.partition}",
         [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            # Whatever a name in the result holds: nothing runs, and nothing is asked for elsewhere.
-            '<meta http-equiv="Content-Security-Policy" '
-            "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>",
             _header(entry),
             _warnings([*(summary.get("flags") or []), *caveats(summary)]),
             _assumptions(entry),
@@ -83,8 +75,7 @@ def tearsheet_html(entry: ResultEntry) -> str:
             _symbols(summary, units),
             _trades(read_trades(entry), units),
             _provenance(entry),
-            "</body>\n</html>\n",
-        ]
+        ],
     )
 
 
