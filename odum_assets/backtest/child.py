@@ -4,43 +4,72 @@ NautilusTrader takes about a second to load. A command that is going to run a ba
 process of the run load it while it loads Dagster itself. Nothing heavy is imported here.
 """
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final, NoReturn
 
 _WORKER = "worker"
 # The pipe of its messages and its parent.
 _WAITING_ARGUMENTS = 2
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = 256 << 20, 512 << 20
 _ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
+    "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
 }
+# The same of a process that runs already: numbers of glibc's mallopt.
+_MALLOPT: Final = ((-3, _MMAP_THRESHOLD), (-1, _TRIM_THRESHOLD))
+_SET_NAME: Final = 15  # PR_SET_NAME of Linux' prctl
+
+
+@dataclass(slots=True)
+class ForkedProcess:
+    """A process that was forked off this one; the part of `subprocess.Popen` that is needed."""
+
+    pid: int
+    returncode: int | None = None
+
+    def kill(self) -> None:
+        """Kill it, unless it was seen to have ended."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Return its exit code, a signal as a negative number."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
+type Process = subprocess.Popen[bytes] | ForkedProcess
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that replays, and the reading end of the pipe of its messages."""
+    """A process that replays, the pipe of its task, and the reading end of that of its messages."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Process
+    task: IO[bytes] | None
     messages: int
 
     def give(self, plans: Path, log: Path) -> bool:
         """Say what is to be replayed and where output goes; return whether it was there to hear."""
-        pipe = self.process.stdin
-        if pipe is None:
+        if self.task is None:
             raise AssertionError("a process that has its task already")
         try:
-            pipe.write(f"{json.dumps([str(plans), str(log)])}\n".encode())
-            pipe.close()
+            with self.task:
+                self.task.write(f"{json.dumps([str(plans), str(log)])}\n".encode())
         except BrokenPipeError:
             return False
         return True
@@ -48,7 +77,9 @@ class Child:
     def end(self) -> None:
         """End a process that has no task, and close what belongs to it."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        if self.task is not None:
+            self.task.close()
         os.close(self.messages)
 
 
@@ -76,7 +107,29 @@ def started_ahead() -> Iterator[None]:
     When the context ends without a run, so does the process. It has the current folder and
     environment of now.
     """
-    _waiting.append(_start(_WORKER, subprocess.DEVNULL, own_group=False))
+    with _waits(_start(_WORKER, subprocess.DEVNULL, own_group=False)):
+        yield
+
+
+@contextmanager
+def forked_ahead(run: Callable[[list[str]], None]) -> Iterator[None]:
+    """Fork the process of the next single run off this one, which has loaded what a replay needs.
+
+    Call it while this process has one thread. When the context ends without a run, so does the
+    process.
+
+    Parameters
+    ----------
+    run : Callable
+        What the process does, given its arguments: ``worker.main``.
+    """
+    with _waits(_fork(run)):
+        yield
+
+
+@contextmanager
+def _waits(child: Child) -> Iterator[None]:
+    _waiting.append(child)
     try:
         yield
     finally:
@@ -126,7 +179,8 @@ def await_task(arguments: list[str]) -> tuple[Path, Path | None]:
     """
     if len(arguments) > _WAITING_ARGUMENTS:
         return Path(arguments[-1]), None
-    line = sys.stdin.readline()
+    with open(0, encoding="utf-8", closefd=False) as given:
+        line = given.readline()
     if not line:
         os._exit(0)
     plans, log = json.loads(line)
@@ -153,4 +207,36 @@ def _start(
         start_new_session=own_group,
     )
     os.close(writing)
-    return Child(process, reading)
+    return Child(process, process.stdin, reading)
+
+
+def _fork(run: Callable[[list[str]], None]) -> Child:
+    reading, writing = os.pipe()
+    task, giving = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(task, 0)
+        for descriptor in (task, giving, reading):
+            os.close(descriptor)
+        _run_forked(run, [str(writing), str(parent)])
+    os.close(task)
+    os.close(writing)
+    return Child(ForkedProcess(pid), os.fdopen(giving, "wb"), reading)
+
+
+def _run_forked(run: Callable[[list[str]], None], arguments: list[str]) -> NoReturn:
+    """Run and end this process: nothing of the one that it was forked off may go on in it."""
+    code = 1
+    try:
+        if sys.platform == "linux":
+            library = ctypes.CDLL(None)
+            library.prctl(_SET_NAME, b"backtest.worker", 0, 0, 0)
+            for number, value in _MALLOPT:
+                library.mallopt(number, value)
+        run(arguments)
+        code = 0
+    except BaseException:  # noqa: BLE001 - as at the end of any process
+        traceback.print_exc(file=sys.__stderr__)
+    finally:
+        os._exit(code)

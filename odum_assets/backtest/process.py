@@ -7,7 +7,6 @@ not: the processes (``worker``, ``sweep_worker``).
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from odum_assets.backtest.bar_plan import BarPlan
-from odum_assets.backtest.child import start_child
+from odum_assets.backtest.child import Process, start_child
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
 from odum_assets.backtest.output import LOG, kept_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
@@ -80,7 +79,7 @@ class Messages:
 class _Child:
     """A process that replays, and what it said so far of why it refused which plans."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Process
     lines: IO[str]
     refusals: dict[int, str] = field(default_factory=dict)
 

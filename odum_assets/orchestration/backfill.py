@@ -7,10 +7,11 @@ failed; the other partitions go on.
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 
+from odum_assets.backtest.child import forked_ahead
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.launch import (
@@ -42,8 +44,9 @@ _PRELOAD: Final = [
     "odum_assets.catalog.convert",
     "odum_assets.results.run",
 ]
-"""What the fork server loads once: Dagster with its store, and pyarrow. Not NautilusTrader, which
-the process of each backtest loads for itself."""
+_WORKER: Final = "odum_assets.backtest.worker"
+"""What the fork server loads once: Dagster with its store, and pyarrow; and NautilusTrader, where
+something is replayed. The process of each backtest is forked off that of its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ def backfill(
         )
         for index, work in enumerate(works)
     )
+    _preload(waiting)
     tell = on_event or _ignore
     running: list[_Running] = []
     results: dict[int, LaunchResult] = {}
@@ -210,6 +214,20 @@ def run_task(task: _Task, sender: Connection) -> None:
     # Ctrl-C in a terminal is for the parent, which then stops each of its processes once.
     os.setpgid(0, 0)
     os.environ.update(task.environment)
+    with _replay_ahead(task):
+        _run(task, sender)
+    sender.close()
+
+
+def _replay_ahead(task: _Task) -> AbstractContextManager[None]:
+    """Fork the process that replays, as long as this one has one thread."""
+    worker = sys.modules.get(_WORKER)
+    if worker is None or not _replays(task):
+        return nullcontext()
+    return forked_ahead(worker.main)
+
+
+def _run(task: _Task, sender: Connection) -> None:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     with dg.DagsterInstance.from_ref(task.instance) as instance:
         try:
@@ -227,7 +245,6 @@ def run_task(task: _Task, sender: Connection) -> None:
         except OdumError as error:
             result = LaunchResult(False, task.run_id, (("run", str(error)),))
     sender.send(result)
-    sender.close()
 
 
 def _stop_with_parent() -> None:
@@ -243,9 +260,18 @@ def _send_step(sender: Connection, event: dg.DagsterEvent) -> None:
         sender.send(event.step_key.replace("__", "/"))
 
 
+def _replays(task: _Task) -> bool:
+    return any(key[0] == "backtest" and key[-1] == "result" for key in task.keys)
+
+
+def _preload(tasks: Iterable[_Task]) -> None:
+    """Say what the fork server loads; one that runs already stays as it is."""
+    worker = [_WORKER] if any(map(_replays, tasks)) else []
+    get_context("forkserver").set_forkserver_preload([*_PRELOAD, *worker])
+
+
 def _start(task: _Task) -> _Running:
     context = get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
     with _interrupts_ignored():
         # What the server starts with, its processes do: until a run begins they say nothing of it.
         ensure_running()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from odum_assets.backtest import child
-from odum_assets.backtest.child import Child, start_child, started_ahead
+from odum_assets.backtest.child import Child, await_task, forked_ahead, start_child, started_ahead
 
 
 def _is_gone(process: int) -> bool:
@@ -75,3 +75,29 @@ def test_a_sweep_does_not_take_the_process_of_a_run(plans: Path, tmp_path: Path)
         started = start_child("sweep_worker", plans, tmp_path / "worker.log", own_group=True)
         assert started is not waiting
         assert _ended(started) == 1
+
+
+def test_a_forked_process_takes_the_next_run_and_is_gone_with_the_context(
+    plans: Path, tmp_path: Path
+) -> None:
+    def run(arguments: list[str]) -> None:
+        task, log = await_task(arguments)
+        os.write(int(arguments[0]), f"{task} {log} {os.getppid() == int(arguments[1])}".encode())
+        raise ValueError("no plan")
+
+    log = tmp_path / "worker.log"
+    with forked_ahead(run):
+        (waiting,) = child._waiting
+        taken = start_child("worker", plans, log, own_group=False)
+        assert taken is waiting
+        assert os.read(taken.messages, 10_000).decode() == f"{plans} {log} True"
+        os.close(taken.messages)
+        assert taken.process.wait() == 1
+        # What killed a process is its end, and it is asked for once.
+        taken.process.kill()
+        assert taken.process.wait() == 1
+        assert "ValueError: no plan" in log.read_text()
+    with forked_ahead(run):
+        (waiting,) = child._waiting
+    assert _is_gone(waiting.process.pid)
+    assert waiting.process.wait() == -signal.SIGKILL

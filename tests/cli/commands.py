@@ -32,14 +32,23 @@ def lay_out(folder: Path) -> None:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes that run in a folder, this one aside."""
+    """Return command lines and names of the processes that run in a folder, this one aside."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             if (entry / "cwd").readlink() == folder:
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
+                arguments = (entry / "cmdline").read_text().replace("\0", " ")
+                found.append(arguments + (entry / "comm").read_text().strip())
         except OSError:
             continue
     return found
+
+
+def replays_in(folder: Path) -> bool:
+    """Return whether a process replays there: one of its own command, or one that was forked."""
+    return any(
+        "-m odum_assets.backtest.worker" in line or line.endswith("backtest.worker")
+        for line in processes_in(folder)
+    )
