@@ -1,0 +1,1 @@
+import type { ReactNode } from "react"; export function SweepsScreen(): ReactNode { return null; }
