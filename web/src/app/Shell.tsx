@@ -31,7 +31,7 @@ export function Shell(): ReactNode {
       </a>
       <header className="no-print flex h-11 shrink-0 items-center gap-1 border-b border-line bg-panel px-3">
         <Link to="/" search={{ tz } as never} className="mr-3 flex items-center gap-2 font-semibold">
-          <img src="/assets/icon.svg" alt="" width={20} height={20} />
+          <img src="/icon.svg" alt="" width={20} height={20} />
           <span className="hidden lg:inline">Odum Assets</span>
         </Link>
         <nav aria-label="Screens" className="flex items-center gap-0.5">
