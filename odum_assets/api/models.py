@@ -125,6 +125,7 @@ class ListedResult(BaseModel):
     metadata: ListedMetadata
     tags: list[str] = []
     note: str = ""
+    star: bool = False
 
 
 class Result(BaseModel):

@@ -12,6 +12,7 @@ from odum_assets.api.preconditions import Preconditions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
+from odum_assets.config.schema import json_schema
 
 router = APIRouter(prefix="/api/configs", tags=["configurations"], route_class=ExactRoute)
 
@@ -54,6 +55,35 @@ class SavedConfig(BaseModel):
     etag: str
 
 
+class ConfigCandidate(BaseModel):
+    """A configuration that is being written."""
+
+    name: str | None = Field(
+        default=None,
+        description="Its name: it must agree with the other configurations of the folder then.",
+    )
+    config: dict[str, Any]
+
+
+class ConfigProblem(BaseModel):
+    """One thing that is wrong."""
+
+    path: str = Field(description="Where, as in the file.", examples=["strategy.orders[0].price"])
+    found: str | None = Field(description="What is there; null for a missing key.")
+    allowed: str = Field(description="What is allowed.")
+    text: str = Field(description="The whole message.")
+
+
+class ConfigValidity(BaseModel):
+    """Whether a configuration can be used."""
+
+    valid: bool
+    hash: str | None = Field(description="Content hash of a valid one.")
+    instrument: str | None
+    problems: list[ConfigProblem]
+    notes: list[str] = Field(description="What the file leaves open or spells as of old.")
+
+
 @router.get("")
 def list_configs(service: ServiceHere) -> Configs:
     """List configurations, with what is wrong with those that cannot be used."""
@@ -73,6 +103,18 @@ def list_configs(service: ServiceHere) -> Configs:
         ],
         problems=problems,
     )
+
+
+@router.get("/schema")
+def get_config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of configurations: of either kind, with defaults and help."""
+    return json_schema()
+
+
+@router.post("/validate")
+def validate_config(service: ServiceHere, candidate: ConfigCandidate) -> ConfigValidity:
+    """Say what is wrong with a configuration as it is written; nothing is stored."""
+    raise ProblemError(501, "not-implemented", "not yet")
 
 
 @router.get("/{name}", response_model=dict[str, Any], responses={304: {"description": "Known"}})

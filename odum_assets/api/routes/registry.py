@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
@@ -29,7 +31,13 @@ from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.tables import TIMELINE_EVENTS, timeline_events, timeline_of
 from odum_assets.registry import queries
 from odum_assets.registry.created import uuid_of
-from odum_assets.registry.models import DATASETS, FIGURES, SORTED_COLUMNS, STRATEGIES
+from odum_assets.registry.models import (
+    DATASETS,
+    FIGURES,
+    NUMERIC_FIGURES,
+    SORTED_COLUMNS,
+    STRATEGIES,
+)
 from odum_assets.registry.queries import RunFilter
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import ArtifactKind, Exact, RunMode, RunStatus
@@ -108,6 +116,12 @@ class Run(_RunFigures):
     zero or negative, amounts are in `currency`; `pnl` is net of commissions and funding.
     """
 
+    star: bool = Field(default=False, description="Whether somebody marked it.")
+    tags: list[str] = []
+    verified: bool | None = Field(
+        default=None,
+        description="Whether the latest verification gave the same digest; null without one.",
+    )
     links: RunLinks
 
 
@@ -259,10 +273,37 @@ def _parsed(value: object) -> object:
 _Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
 
 
-class RunQuery(BaseModel):
-    """Which runs, in which order, how many of them."""
+def _with_bounds[T: BaseModel](model: type[T]) -> type[T]:
+    """Return a model with a lowest and a highest value for each figure of the registry."""
+    bounds: dict[str, Any] = {
+        f"{bound}_{column.name}": (
+            Decimal | None,
+            Field(default=None, description=f"{column.name}: {word}, as a list has it."),
+        )
+        for column in NUMERIC_FIGURES
+        for bound, word in (("min", "at least this"), ("max", "at most this"))
+    }
+    return create_model(model.__name__, __base__=model, **bounds)
+
+
+@_with_bounds
+class RunSelection(BaseModel):
+    """Which runs."""
 
     model_config = ConfigDict(extra="forbid")
+
+    q: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Words that are all found in run id, configuration, instrument, partition, "
+        "tags or note, whatever their case.",
+    )
+    flagged: bool | None = Field(default=None, description="Whether there are warnings about it.")
+    star: bool | None = Field(default=None, description="Whether somebody marked it.")
+    tag: str | None = Field(default=None, max_length=64)
+    verified: bool | None = Field(
+        default=None, description="Whether the latest verification gave the same digest."
+    )
 
     status: list[RunStatus] | None = Field(
         default=None, max_length=len(RunStatus), description="One of these; give it several times."
@@ -278,6 +319,11 @@ class RunQuery(BaseModel):
     dagster_run_id: str | None = Field(default=None, max_length=64)
     executed_from: _Moment | None = None
     executed_to: _Moment | None = Field(default=None, description="Not included.")
+
+
+class RunQuery(RunSelection):
+    """Which runs, in which order, how many of them."""
+
     sort: str = Field(
         default="-executed_at",
         pattern=rf"^-?({'|'.join(SORTED_COLUMNS)})$",
@@ -293,11 +339,33 @@ class RunQuery(BaseModel):
 
     def where(self) -> RunFilter:
         """Return which runs."""
-        names = RunQuery.model_fields.keys() - {"sort", "limit", "offset", "cursor"}
+        names = {field.name for field in fields(RunFilter)} & RunSelection.model_fields.keys()
         return RunFilter(**{name: getattr(self, name) for name in names})
 
 
 _Query = Annotated[RunQuery, Query()]
+
+
+class FacetValue(BaseModel):
+    """A value that runs have, and how many of them."""
+
+    value: str
+    runs: int
+
+
+class RunFacets(BaseModel):
+    """How many runs of a selection have which value; of each facet as if it were not chosen."""
+
+    total: int = Field(description="Runs of the whole selection.")
+    status: list[FacetValue]
+    config_name: list[FacetValue]
+    instrument: list[FacetValue]
+    detail: list[FacetValue]
+    tag: list[FacetValue]
+    flagged: int = Field(description="Runs with warnings.")
+    star: int
+    verified: int = Field(description="Runs whose latest verification was equal.")
+    not_equal: int = Field(description="Runs whose latest verification was not.")
 
 
 @router.get("/runs", response_model=list[Run], responses=KNOWN)
@@ -362,6 +430,14 @@ async def page_of_runs(service: Service, query: RunQuery) -> RunPage:
             return ask(connection)
 
     return await service.single_flight.get(key, work)
+
+
+@router.get("/v1/runs/facets", response_model=RunFacets, responses=KNOWN)
+async def get_run_facets(
+    service: ServiceHere, request: Request, selection: Annotated[RunSelection, Query()]
+) -> Response:
+    """Count runs by status, configuration, instrument, detail, tag: for chips of a filter."""
+    raise ProblemError(501, "not-implemented", "not yet")
 
 
 @router.get("/v1/runs/{run_id}", response_model=WholeRun, responses=KNOWN)
