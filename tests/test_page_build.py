@@ -1,4 +1,4 @@
-"""The built page: that it is of the sources in ``web/``, within its budgets, and of this host alone."""
+"""The built page: of the sources in ``web/``, within its budgets, and of this host alone."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ def _sources_sha256() -> str:
     names = sorted(
         str(path.relative_to(_SOURCES).as_posix())
         for path in _SOURCES.rglob("*")
-        if path.is_file() and not {"node_modules", ".vite"} & set(path.relative_to(_SOURCES).parts)
+        if path.is_file() and not {"node_modules", ".vite", "openapi.json"} & set(path.relative_to(_SOURCES).parts)
     )
     total = hashlib.sha256()
     for name in names:

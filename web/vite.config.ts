@@ -11,7 +11,7 @@ const out = join(here, "../odum_assets/api/page");
 /** Files that a build depends on, relative, sorted by name. */
 function sources(folder: string): string[] {
   return readdirSync(folder)
-    .filter((name) => !["node_modules", ".vite"].includes(name))
+    .filter((name) => !["node_modules", ".vite", "openapi.json"].includes(name))
     .flatMap((name) => {
       const path = join(folder, name);
       return statSync(path).isDirectory() ? sources(path) : [relative(here, path)];

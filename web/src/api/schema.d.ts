@@ -44,6 +44,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Session
+         * @description Say whether a token is needed, and whether this browser has a session. Needs no token.
+         */
+        get: operations["get_session"];
+        put?: never;
+        /**
+         * Begin Session
+         * @description Trade the token for a cookie that lasts 12 hours; 401 where it is another one.
+         */
+        post: operations["begin_session"];
+        /**
+         * End Session
+         * @description End the session of this browser.
+         */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/backtest/results": {
         parameters: {
             query?: never;
@@ -254,6 +282,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/note": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Note
+         * @description Return text, tags and star of a run; the ETag is needed to replace them.
+         */
+        get: operations["get_note"];
+        /**
+         * Put Note
+         * @description Replace text, tags and star of a run: 412 if somebody changed them meanwhile.
+         *
+         *     Without If-Match a run that has none of them gets them, and others are refused (428).
+         */
+        put: operations["put_note"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs": {
         parameters: {
             query?: never;
@@ -292,6 +346,26 @@ export interface paths {
          * @description Start a run, or one for every day of a range; Location is the address of its state.
          */
         post: operations["start_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Facets
+         * @description Count runs by status, configuration, instrument, detail, tag: for chips of a filter.
+         */
+        get: operations["get_run_facets"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -860,6 +934,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plan Run
+         * @description Return what a run would come to: the body is that of POST runs, and so are the refusals.
+         */
+        post: operations["plan_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify Run
+         * @description Run a stored result again and compare; nothing of it is changed.
+         *
+         *     Its end is an event of the run, with type `verified` and payload {equal, expected, found,
+         *     changed_inputs, dagster_run_id}: the digests, and the inputs that are others now. A second
+         *     request while one is under way returns that one.
+         */
+        post: operations["verify_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sweeps
+         * @description List sweeps, newest first: those whose variants are runs, and vectorized ones.
+         */
+        get: operations["list_sweeps"];
+        put?: never;
+        /**
+         * Start Sweep
+         * @description Start a sweep over one day; Location is its address, where variants appear one by one.
+         */
+        post: operations["start_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep
+         * @description Return a sweep: its axes, and its variants with status, figures, flags and errors.
+         */
+        get: operations["get_sweep"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/datasets": {
         parameters: {
             query?: never;
@@ -900,6 +1062,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Coverage
+         * @description Return the state of every partition, by instrument, data type and day.
+         */
+        get: operations["get_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/{instrument}/{data_type}/{day}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Partition
+         * @description Return what there is of one day: raw file, manifest, verdicts, and the runs that used it.
+         */
+        get: operations["get_partition"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/configs": {
         parameters: {
             query?: never;
@@ -921,6 +1123,46 @@ export interface paths {
          *     and what the operator allows besides. The next launch has Dagster load it.
          */
         post: operations["save_config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/configs/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Config Schema
+         * @description Return the JSON Schema of configurations: of either kind, with defaults and help.
+         */
+        get: operations["get_config_schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/configs/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Config
+         * @description Say what is wrong with a configuration as it is written; nothing is stored.
+         */
+        post: operations["validate_config"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1263,6 +1505,21 @@ export interface components {
             score_buckets: components["schemas"]["ScoreBucket"][];
         };
         /**
+         * Axis
+         * @description What varies: a path of the configuration and its values, in order.
+         */
+        Axis: {
+            /** Path */
+            path: string;
+            /**
+             * Name
+             * @description Shortest name that tells it from the others.
+             */
+            name: string;
+            /** Values */
+            values: components["schemas"]["Value"][];
+        };
+        /**
          * Backfill
          * @description Runs for the days of a range.
          */
@@ -1495,6 +1752,48 @@ export interface components {
             count: number;
         };
         /**
+         * CatalogPartition
+         * @description One day (or year) of one instrument and data type.
+         */
+        CatalogPartition: {
+            /** Instrument */
+            instrument: string;
+            /** Data Type */
+            data_type: string;
+            /** Day */
+            day: string;
+            /**
+             * State
+             * @description One of the characters of the calendar.
+             */
+            state: string;
+            /** State Text */
+            state_text: string;
+            /**
+             * Raw
+             * @description Raw file: path, size, mtime_ns (text).
+             */
+            raw: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Manifest
+             * @description Null while it is not converted.
+             */
+            manifest: {
+                [key: string]: unknown;
+            } | null;
+            /** Verdicts */
+            verdicts: components["schemas"]["PartitionVerdict"][];
+            /**
+             * Runs
+             * @description The latest runs that read it.
+             */
+            runs: components["schemas"]["PartitionRun"][];
+            /** Problems */
+            problems: string[];
+        };
+        /**
          * Comparison
          * @description Runs side by side; values stand in the order of `run_ids`.
          */
@@ -1527,6 +1826,21 @@ export interface components {
             equity: components["schemas"]["AlignedEquity"];
         };
         /**
+         * ConfigCandidate
+         * @description A configuration that is being written.
+         */
+        ConfigCandidate: {
+            /**
+             * Name
+             * @description Its name: it must agree with the other configurations of the folder then.
+             */
+            name?: string | null;
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * ConfigHash
          * @description What a run's configuration was.
          */
@@ -1537,6 +1851,33 @@ export interface components {
             config_hash: string;
             /** Timestamp */
             timestamp: string;
+        };
+        /**
+         * ConfigProblem
+         * @description One thing that is wrong.
+         */
+        ConfigProblem: {
+            /**
+             * Path
+             * @description Where, as in the file.
+             * @example strategy.orders[0].price
+             */
+            path: string;
+            /**
+             * Found
+             * @description What is there; null for a missing key.
+             */
+            found: string | null;
+            /**
+             * Allowed
+             * @description What is allowed.
+             */
+            allowed: string;
+            /**
+             * Text
+             * @description The whole message.
+             */
+            text: string;
         };
         /**
          * ConfigUpload
@@ -1558,6 +1899,28 @@ export interface components {
             };
         };
         /**
+         * ConfigValidity
+         * @description Whether a configuration can be used.
+         */
+        ConfigValidity: {
+            /** Valid */
+            valid: boolean;
+            /**
+             * Hash
+             * @description Content hash of a valid one.
+             */
+            hash: string | null;
+            /** Instrument */
+            instrument: string | null;
+            /** Problems */
+            problems: components["schemas"]["ConfigProblem"][];
+            /**
+             * Notes
+             * @description What the file leaves open or spells as of old.
+             */
+            notes: string[];
+        };
+        /**
          * Configs
          * @description Run configurations.
          */
@@ -1569,6 +1932,56 @@ export interface components {
              * @description Where configurations contradict each other.
              */
             problems: string[];
+        };
+        /**
+         * Coverage
+         * @description A calendar of all data.
+         */
+        Coverage: {
+            /** Days */
+            days: string[];
+            /** Rows */
+            rows: components["schemas"]["CoverageRow"][];
+            /**
+             * Problems
+             * @description What could not be read.
+             */
+            problems: string[];
+        };
+        /**
+         * CoverageRow
+         * @description The partitions of one instrument and data type, one for each of the days.
+         */
+        CoverageRow: {
+            /** Instrument */
+            instrument: string;
+            /** Data Type */
+            data_type: string;
+            /**
+             * Configs
+             * @description Configurations that read it.
+             */
+            configs: string[];
+            /**
+             * State
+             * @description A character per day: ■ up to date, ◪ stale, □ not converted, ▨ raw file gone, · no raw file, ! raw file unreadable. Of yearly data each day has its year's.
+             */
+            state: string;
+            /**
+             * Rows
+             * @description Rows in the catalog; null without a partition.
+             */
+            rows: (number | null)[];
+            /**
+             * Rejected
+             * @description Rows that were rejected.
+             */
+            rejected: (number | null)[];
+            /**
+             * Checks
+             * @description What the checks say: passed, warned or refused; null without a partition.
+             */
+            checks: (string | null)[];
         };
         /**
          * Curve
@@ -1675,6 +2088,12 @@ export interface components {
              */
             data_source: "local" | "gcs" | "auto";
         };
+        /**
+         * DataType
+         * @description Name the kinds of raw data; the value is the folder's suffix.
+         * @enum {string}
+         */
+        DataType: "trades" | "book_snapshot_5" | "derivative_ticker" | "bars_1m" | "bars_5m" | "bars_15m" | "bars_1h" | "bars_1d";
         /**
          * DatasetCreate
          * @description Days of an instrument that runs are to read.
@@ -1932,6 +2351,16 @@ export interface components {
              * @description `after` of the next page; null on the last one.
              */
             next_after: number | null;
+        };
+        /**
+         * FacetValue
+         * @description A value that runs have, and how many of them.
+         */
+        FacetValue: {
+            /** Value */
+            value: string;
+            /** Runs */
+            runs: number;
         };
         /**
          * FactorAttribution
@@ -2352,6 +2781,52 @@ export interface components {
              * @default
              */
             note: string;
+            /**
+             * Star
+             * @default false
+             */
+            star: boolean;
+        };
+        /**
+         * ListedSweep
+         * @description A sweep in a list.
+         */
+        ListedSweep: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @description runs: each variant is a run with a result. vectorized: the Numba kernel ran them, and a file has their figures.
+             * @enum {string}
+             */
+            kind: "runs" | "vectorized";
+            /** Config */
+            config: string;
+            /**
+             * Partition
+             * @description Day; null for a vectorized sweep over sessions.
+             */
+            partition: string | null;
+            /** Instrument */
+            instrument: string;
+            /** @description failed: every variant did. */
+            status: components["schemas"]["SweepStatus"];
+            /** Variants */
+            variants: number;
+            /**
+             * By Status
+             * @description Variants by status.
+             */
+            by_status: {
+                [key: string]: number;
+            };
+            /** Created At */
+            created_at: string | null;
+            /**
+             * Dagster Run Id
+             * @description What runs it; DELETE runs/{it} cancels.
+             */
+            dagster_run_id: string | null;
         };
         /**
          * LiveRun
@@ -2472,6 +2947,161 @@ export interface components {
              * @default
              */
             note: string;
+        };
+        /**
+         * NewSession
+         * @description What a session begins with.
+         */
+        NewSession: {
+            /**
+             * Token
+             * Format: password
+             * @description Token of the service (ODUM_API_TOKEN).
+             * @default
+             */
+            token: string;
+        };
+        /**
+         * NewSweep
+         * @description A sweep to start: variants of a configuration over one day.
+         */
+        NewSweep: {
+            /**
+             * Mode
+             * @description fast: the summary only. report: also orders, fills, positions, equity and timeline, which ticks and report need.
+             * @default report
+             * @enum {string}
+             */
+            mode: "fast" | "report";
+            /**
+             * Snapshot Mode
+             * @description What moves the simulated market. trades: the trades alone. book: the book snapshots, trades are only the strategy's signal. both: both. auto: both if the configuration names a book_snapshot_5_path, else trades.
+             * @default auto
+             * @enum {string}
+             */
+            snapshot_mode: "auto" | "trades" | "book" | "both";
+            /**
+             * Close Positions
+             * @description Close open positions at the end of the window.
+             * @default true
+             */
+            close_positions: boolean;
+            /**
+             * Closing
+             * @description How positions are closed. book: by market orders into the last book; what it does not take stays open. last_price: the same, and the rest at the last trade's price, marked as simulated. work: the strategy stops execution.closing.work_secs before the end, and the position is worked through successive books. CONFIG: the configuration's execution.closing.method.
+             * @default CONFIG
+             * @enum {string}
+             */
+            closing: "CONFIG" | "last_price" | "book" | "work";
+            /**
+             * Exec Algorithm
+             * @description Execution algorithm for this run. CONFIG: the configuration's.
+             * @default CONFIG
+             * @enum {string}
+             */
+            exec_algorithm: "CONFIG" | "NORMAL" | "TWAP" | "VWAP" | "ICEBERG";
+            /**
+             * Exec Algorithm Params
+             * @description Parameters of exec_algorithm, defaults where left out. TWAP: horizon_secs, interval_secs, child_order_type. VWAP: horizon_secs, intervals, lookback_days, child_order_type. ICEBERG: visible_pct.
+             * @default {}
+             * @example {
+             *       "horizon_secs": 10
+             *     }
+             */
+            exec_algorithm_params: {
+                [key: string]: unknown;
+            };
+            /**
+             * Log Level
+             * @description What of a strategy's log is kept with the result, failed runs too.
+             * @default INFO
+             * @enum {string}
+             */
+            log_level: "DEBUG" | "INFO" | "WARNING" | "ERROR";
+            /**
+             * Start
+             * @description Start: 2023-05-23T19:23:00Z, or with a day a time of day in UTC such as 19:23 (the form to use in a backfill). Takes precedence over time_window.start of the configuration, which counts where this is empty, else the start of the day.
+             * @example 2024-07-18T00:00:00Z
+             */
+            start?: string | null;
+            /**
+             * End
+             * @description End (exclusive), same format as start. Takes precedence over time_window.end of the configuration, which counts where this is empty, else the end of the day.
+             * @example 2024-07-18T00:05:00Z
+             */
+            end?: string | null;
+            /**
+             * Overrides
+             * @description Values for this run in place of the configuration's, by dotted path, such as {strategy.params.fast: 10, venue.starting_balance: 5000}. What decides the data (instruments, bars, session, data_catalog, time_window) may not be among them. A number with more digits than a float holds is written {"$number": "0.1234567890123456789"}.
+             * @default {}
+             */
+            overrides: {
+                [key: string]: unknown | null;
+            };
+            /**
+             * Config
+             * @description Configuration.
+             * @example my_config
+             */
+            config: string;
+            /**
+             * Day
+             * Format: date
+             * @description Day (UTC).
+             */
+            day: string;
+            /**
+             * Vary
+             * @description Values by dotted path; every combination runs.
+             * @default {}
+             * @example {
+             *       "strategy.params.window": [
+             *         50,
+             *         100
+             *       ]
+             *     }
+             */
+            vary: {
+                [key: string]: (unknown | null)[];
+            };
+            /**
+             * Variants
+             * @description Instead of vary: one {path: value} object per variant.
+             * @default []
+             */
+            variants: {
+                [key: string]: unknown | null;
+            }[];
+            /**
+             * Slots
+             * @description Variants at one time.
+             * @default 2
+             */
+            slots: number;
+        };
+        /**
+         * Note
+         * @description What people say of a run.
+         */
+        Note: {
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Tags
+             * @default []
+             * @example [
+             *       "baseline"
+             *     ]
+             */
+            tags: string[];
+            /**
+             * Star
+             * @default false
+             */
+            star: boolean;
         };
         /**
          * OrderRow
@@ -2598,6 +3228,50 @@ export interface components {
             description: string;
         };
         /**
+         * PartitionRun
+         * @description A run that read a partition.
+         */
+        PartitionRun: {
+            /** Run Id */
+            run_id: string;
+            /** Config Name */
+            config_name: string;
+            /** Executed At */
+            executed_at: string;
+            /**
+             * Digest
+             * @description Digest of the partition then.
+             */
+            digest: string;
+            /**
+             * Current
+             * @description Whether the partition is the same now.
+             */
+            current: boolean;
+        };
+        /**
+         * PartitionVerdict
+         * @description What a check says of a partition.
+         */
+        PartitionVerdict: {
+            /** Check */
+            check: string;
+            /** Passed */
+            passed: boolean;
+            /**
+             * Blocking
+             * @description Whether runs refuse the partition because of it.
+             */
+            blocking: boolean;
+            /** Text */
+            text: string;
+            /**
+             * Config
+             * @description Whose thresholds; null where all agree.
+             */
+            config: string | null;
+        };
+        /**
          * Pattern
          * @description A reason, without what is about the one order, and how many orders were refused for it.
          */
@@ -2606,6 +3280,100 @@ export interface components {
             reason: string | null;
             /** Count */
             count: number;
+        };
+        /**
+         * PlannedPartition
+         * @description A catalog partition that the runs read.
+         */
+        PlannedPartition: {
+            /** Instrument */
+            instrument: string;
+            /** Data Type */
+            data_type: string;
+            /** Day */
+            day: string;
+            /**
+             * State
+             * @description As in the coverage calendar: ■ ◪ □ ▨ · !
+             */
+            state: string;
+            /** State Text */
+            state_text: string;
+            /**
+             * Rows
+             * @description Rows in the catalog; null while not converted.
+             */
+            rows: number | null;
+            /**
+             * Converts
+             * @description Whether it is converted first.
+             */
+            converts: boolean;
+        };
+        /**
+         * PlannedRun
+         * @description What a request for a run comes to; nothing is started.
+         */
+        PlannedRun: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "day" | "days" | "window";
+            /** Config */
+            config: string;
+            /** Config Hash */
+            config_hash: string;
+            /** Instruments */
+            instruments: string[];
+            /**
+             * Runs
+             * @description Number of backtests.
+             */
+            runs: number;
+            /** Days */
+            days: string[];
+            /**
+             * Skipped
+             * @description Days of a range that are left out, and why.
+             */
+            skipped: {
+                [key: string]: string;
+            };
+            /**
+             * Steps
+             * @description Assets of the configuration that are made.
+             */
+            steps: string[];
+            /** Partitions */
+            partitions: components["schemas"]["PlannedPartition"][];
+            /**
+             * Partitions Total
+             * @description Partitions of the plan; the list ends at 5,000.
+             */
+            partitions_total: number;
+            /**
+             * Converts
+             * @description Partitions that are converted first.
+             */
+            converts: number;
+            /**
+             * Rows
+             * @description Rows that are read; null where some are not known yet.
+             */
+            rows: number | null;
+            /**
+             * Seconds
+             * @description Time that the runs take one after the other, by earlier runs of the configuration; null without any. Conversions are not in it.
+             */
+            seconds: number | null;
+            /**
+             * Seconds From
+             * @description Earlier runs that `seconds` follows from.
+             */
+            seconds_from: number;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * PnlBreakdown
@@ -3016,6 +3784,22 @@ export interface components {
              * @description Warnings about the result.
              */
             flag_count: number | null;
+            /**
+             * Star
+             * @description Whether somebody marked it.
+             * @default false
+             */
+            star: boolean;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Verified
+             * @description Whether the latest verification gave the same digest; null without one.
+             */
+            verified?: boolean | null;
             links: components["schemas"]["RunLinks"];
         };
         /**
@@ -3174,6 +3958,44 @@ export interface components {
             run_mode: "backtest";
         };
         /**
+         * RunFacets
+         * @description How many runs of a selection have which value; of each facet as if it were not chosen.
+         */
+        RunFacets: {
+            /**
+             * Total
+             * @description Runs of the whole selection.
+             */
+            total: number;
+            /** Status */
+            status: components["schemas"]["FacetValue"][];
+            /** Config Name */
+            config_name: components["schemas"]["FacetValue"][];
+            /** Instrument */
+            instrument: components["schemas"]["FacetValue"][];
+            /** Detail */
+            detail: components["schemas"]["FacetValue"][];
+            /** Tag */
+            tag: components["schemas"]["FacetValue"][];
+            /**
+             * Flagged
+             * @description Runs with warnings.
+             */
+            flagged: number;
+            /** Star */
+            star: number;
+            /**
+             * Verified
+             * @description Runs whose latest verification was equal.
+             */
+            verified: number;
+            /**
+             * Not Equal
+             * @description Runs whose latest verification was not.
+             */
+            not_equal: number;
+        };
+        /**
          * RunLinks
          * @description Where more of a run is; null for what it does not have (yet).
          */
@@ -3275,6 +4097,75 @@ export interface components {
             avg_r: number | null;
             /** Win Rate */
             win_rate: number | null;
+        };
+        /**
+         * Session
+         * @description Whether a browser may ask.
+         */
+        Session: {
+            /**
+             * Token Needed
+             * @description Whether the service has a token.
+             */
+            token_needed: boolean;
+            /**
+             * Open
+             * @description Whether requests of this browser pass.
+             */
+            open: boolean;
+            /**
+             * Expires At
+             * @description End of the cookie; null without one.
+             */
+            expires_at: string | null;
+        };
+        /**
+         * StartedSweep
+         * @description A sweep that was asked for.
+         */
+        StartedSweep: {
+            /**
+             * Kind
+             * @default sweep
+             * @constant
+             */
+            kind: "sweep";
+            /** Id */
+            id: string;
+            /** Dagster Run Id */
+            dagster_run_id: string;
+            status: components["schemas"]["SweepStatus"];
+            /** Variants */
+            variants: number;
+        };
+        /**
+         * StartedVerification
+         * @description A verification under way; the event `verified` of the run tells how it ends.
+         */
+        StartedVerification: {
+            /**
+             * Kind
+             * @default verification
+             * @constant
+             */
+            kind: "verification";
+            /**
+             * Run Id
+             * @description The result that is verified.
+             */
+            run_id: string;
+            /**
+             * Dagster Run Id
+             * @description What runs it again; runs/{it}/status and /stream.
+             */
+            dagster_run_id: string;
+            status: components["schemas"]["Status"];
+            /**
+             * Event Type
+             * @default verified
+             * @constant
+             */
+            event_type: "verified";
         };
         /** @enum {string} */
         Status: "queued" | "running" | "succeeded" | "failed" | "canceled";
@@ -3401,6 +4292,130 @@ export interface components {
             flags: string[];
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * Sweep
+         * @description A sweep with its variants.
+         */
+        Sweep: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @description runs: each variant is a run with a result. vectorized: the Numba kernel ran them, and a file has their figures.
+             * @enum {string}
+             */
+            kind: "runs" | "vectorized";
+            /** Config */
+            config: string;
+            /**
+             * Partition
+             * @description Day; null for a vectorized sweep over sessions.
+             */
+            partition: string | null;
+            /** Instrument */
+            instrument: string;
+            /** @description failed: every variant did. */
+            status: components["schemas"]["SweepStatus"];
+            /** Variants */
+            variants: number;
+            /**
+             * By Status
+             * @description Variants by status.
+             */
+            by_status: {
+                [key: string]: number;
+            };
+            /** Created At */
+            created_at: string | null;
+            /**
+             * Dagster Run Id
+             * @description What runs it; DELETE runs/{it} cancels.
+             */
+            dagster_run_id: string | null;
+            /** Currency */
+            currency: string | null;
+            /** Axes */
+            axes: components["schemas"]["Axis"][];
+            /**
+             * Figures
+             * @description Names of the figures that variants have.
+             */
+            figures: string[];
+            /**
+             * Facts
+             * @description What a vectorized sweep is of; else empty.
+             */
+            facts: {
+                [key: string]: unknown;
+            };
+            /**
+             * Total
+             * @description Variants of all pages.
+             */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
+            /**
+             * Rows
+             * @description Variants of this page.
+             */
+            rows: components["schemas"]["SweepVariant"][];
+        };
+        /** @enum {string} */
+        SweepStatus: "queued" | "running" | "succeeded" | "failed" | "canceled";
+        /**
+         * SweepVariant
+         * @description A variant: what is varied, and what became of it.
+         */
+        SweepVariant: {
+            /**
+             * Number
+             * @description From 1, in the order given.
+             */
+            number: number;
+            /**
+             * Varied
+             * @description Values by path.
+             */
+            varied: {
+                [key: string]: components["schemas"]["Value"];
+            };
+            /**
+             * Run Id
+             * @description Its run; null in a vectorized sweep.
+             */
+            run_id: string | null;
+            status: components["schemas"]["SweepStatus"];
+            /**
+             * Figures
+             * @description As in a list of runs (fractions); of a vectorized sweep those of its file, with percentages as fractions, too.
+             */
+            figures: {
+                [key: string]: number | null;
+            };
+            /** Flags */
+            flags: string[];
+            /** Error */
+            error: string | null;
+        };
+        /**
+         * Sweeps
+         * @description Sweeps, newest first.
+         */
+        Sweeps: {
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
+            /** Has More */
+            has_more: boolean;
+            /** Sweeps */
+            sweeps: components["schemas"]["ListedSweep"][];
         };
         /**
          * TickRow
@@ -3629,6 +4644,7 @@ export interface components {
             /** Data */
             data: components["schemas"]["TrainedModel"][];
         };
+        Value: string | number | boolean | null;
         /**
          * Venue
          * @description A venue.
@@ -3784,6 +4800,22 @@ export interface components {
              * @description Warnings about the result.
              */
             flag_count: number | null;
+            /**
+             * Star
+             * @description Whether somebody marked it.
+             * @default false
+             */
+            star: boolean;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Verified
+             * @description Whether the latest verification gave the same digest; null without one.
+             */
+            verified?: boolean | null;
             links: components["schemas"]["RunLinks"];
             /** Params */
             params: {
@@ -4026,6 +5058,73 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MountStatus"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    begin_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSession"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -4437,9 +5536,83 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_note: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the note that it replaces. */
+                "if-match"?: string | null;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Note"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            404: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     list_stored_runs: {
         parameters: {
             query?: {
+                /** @description Words that are all found in run id, configuration, instrument, partition, tags or note, whatever their case. */
+                q?: string | null;
+                /** @description Whether there are warnings about it. */
+                flagged?: boolean | null;
+                /** @description Whether somebody marked it. */
+                star?: boolean | null;
+                tag?: string | null;
+                /** @description Whether the latest verification gave the same digest. */
+                verified?: boolean | null;
                 /** @description One of these; give it several times. */
                 status?: components["schemas"]["RunStatus"][] | null;
                 config_name?: string | null;
@@ -4454,6 +5627,122 @@ export interface operations {
                 executed_from?: string | null;
                 /** @description Not included. */
                 executed_to?: string | null;
+                /** @description initial_capital: at least this, as a list has it. */
+                min_initial_capital?: number | string | null;
+                /** @description initial_capital: at most this, as a list has it. */
+                max_initial_capital?: number | string | null;
+                /** @description final_balance: at least this, as a list has it. */
+                min_final_balance?: number | string | null;
+                /** @description final_balance: at most this, as a list has it. */
+                max_final_balance?: number | string | null;
+                /** @description final_value: at least this, as a list has it. */
+                min_final_value?: number | string | null;
+                /** @description final_value: at most this, as a list has it. */
+                max_final_value?: number | string | null;
+                /** @description lowest_value: at least this, as a list has it. */
+                min_lowest_value?: number | string | null;
+                /** @description lowest_value: at most this, as a list has it. */
+                max_lowest_value?: number | string | null;
+                /** @description pnl: at least this, as a list has it. */
+                min_pnl?: number | string | null;
+                /** @description pnl: at most this, as a list has it. */
+                max_pnl?: number | string | null;
+                /** @description realized: at least this, as a list has it. */
+                min_realized?: number | string | null;
+                /** @description realized: at most this, as a list has it. */
+                max_realized?: number | string | null;
+                /** @description unrealized: at least this, as a list has it. */
+                min_unrealized?: number | string | null;
+                /** @description unrealized: at most this, as a list has it. */
+                max_unrealized?: number | string | null;
+                /** @description commissions: at least this, as a list has it. */
+                min_commissions?: number | string | null;
+                /** @description commissions: at most this, as a list has it. */
+                max_commissions?: number | string | null;
+                /** @description funding: at least this, as a list has it. */
+                min_funding?: number | string | null;
+                /** @description funding: at most this, as a list has it. */
+                max_funding?: number | string | null;
+                /** @description drawdown_amount: at least this, as a list has it. */
+                min_drawdown_amount?: number | string | null;
+                /** @description drawdown_amount: at most this, as a list has it. */
+                max_drawdown_amount?: number | string | null;
+                /** @description drawdown_duration_secs: at least this, as a list has it. */
+                min_drawdown_duration_secs?: number | string | null;
+                /** @description drawdown_duration_secs: at most this, as a list has it. */
+                max_drawdown_duration_secs?: number | string | null;
+                /** @description expectancy: at least this, as a list has it. */
+                min_expectancy?: number | string | null;
+                /** @description expectancy: at most this, as a list has it. */
+                max_expectancy?: number | string | null;
+                /** @description total_return: at least this, as a list has it. */
+                min_total_return?: number | string | null;
+                /** @description total_return: at most this, as a list has it. */
+                max_total_return?: number | string | null;
+                /** @description cagr: at least this, as a list has it. */
+                min_cagr?: number | string | null;
+                /** @description cagr: at most this, as a list has it. */
+                max_cagr?: number | string | null;
+                /** @description volatility: at least this, as a list has it. */
+                min_volatility?: number | string | null;
+                /** @description volatility: at most this, as a list has it. */
+                max_volatility?: number | string | null;
+                /** @description max_drawdown: at least this, as a list has it. */
+                min_max_drawdown?: number | string | null;
+                /** @description max_drawdown: at most this, as a list has it. */
+                max_max_drawdown?: number | string | null;
+                /** @description win_rate: at least this, as a list has it. */
+                min_win_rate?: number | string | null;
+                /** @description win_rate: at most this, as a list has it. */
+                max_win_rate?: number | string | null;
+                /** @description profit_factor: at least this, as a list has it. */
+                min_profit_factor?: number | string | null;
+                /** @description profit_factor: at most this, as a list has it. */
+                max_profit_factor?: number | string | null;
+                /** @description sharpe_ratio: at least this, as a list has it. */
+                min_sharpe_ratio?: number | string | null;
+                /** @description sharpe_ratio: at most this, as a list has it. */
+                max_sharpe_ratio?: number | string | null;
+                /** @description sortino_ratio: at least this, as a list has it. */
+                min_sortino_ratio?: number | string | null;
+                /** @description sortino_ratio: at most this, as a list has it. */
+                max_sortino_ratio?: number | string | null;
+                /** @description calmar_ratio: at least this, as a list has it. */
+                min_calmar_ratio?: number | string | null;
+                /** @description calmar_ratio: at most this, as a list has it. */
+                max_calmar_ratio?: number | string | null;
+                /** @description figures_version: at least this, as a list has it. */
+                min_figures_version?: number | string | null;
+                /** @description figures_version: at most this, as a list has it. */
+                max_figures_version?: number | string | null;
+                /** @description orders: at least this, as a list has it. */
+                min_orders?: number | string | null;
+                /** @description orders: at most this, as a list has it. */
+                max_orders?: number | string | null;
+                /** @description fills: at least this, as a list has it. */
+                min_fills?: number | string | null;
+                /** @description fills: at most this, as a list has it. */
+                max_fills?: number | string | null;
+                /** @description total_trades: at least this, as a list has it. */
+                min_total_trades?: number | string | null;
+                /** @description total_trades: at most this, as a list has it. */
+                max_total_trades?: number | string | null;
+                /** @description winning_trades: at least this, as a list has it. */
+                min_winning_trades?: number | string | null;
+                /** @description winning_trades: at most this, as a list has it. */
+                max_winning_trades?: number | string | null;
+                /** @description losing_trades: at least this, as a list has it. */
+                min_losing_trades?: number | string | null;
+                /** @description losing_trades: at most this, as a list has it. */
+                max_losing_trades?: number | string | null;
+                /** @description break_even_trades: at least this, as a list has it. */
+                min_break_even_trades?: number | string | null;
+                /** @description break_even_trades: at most this, as a list has it. */
+                max_break_even_trades?: number | string | null;
+                /** @description flag_count: at least this, as a list has it. */
+                min_flag_count?: number | string | null;
+                /** @description flag_count: at most this, as a list has it. */
+                max_flag_count?: number | string | null;
                 /** @description A column, with - before it for the highest first. */
                 sort?: string;
                 limit?: number;
@@ -4490,6 +5779,15 @@ export interface operations {
     list_runs: {
         parameters: {
             query?: {
+                /** @description Words that are all found in run id, configuration, instrument, partition, tags or note, whatever their case. */
+                q?: string | null;
+                /** @description Whether there are warnings about it. */
+                flagged?: boolean | null;
+                /** @description Whether somebody marked it. */
+                star?: boolean | null;
+                tag?: string | null;
+                /** @description Whether the latest verification gave the same digest. */
+                verified?: boolean | null;
                 /** @description One of these; give it several times. */
                 status?: components["schemas"]["RunStatus"][] | null;
                 config_name?: string | null;
@@ -4504,6 +5802,122 @@ export interface operations {
                 executed_from?: string | null;
                 /** @description Not included. */
                 executed_to?: string | null;
+                /** @description initial_capital: at least this, as a list has it. */
+                min_initial_capital?: number | string | null;
+                /** @description initial_capital: at most this, as a list has it. */
+                max_initial_capital?: number | string | null;
+                /** @description final_balance: at least this, as a list has it. */
+                min_final_balance?: number | string | null;
+                /** @description final_balance: at most this, as a list has it. */
+                max_final_balance?: number | string | null;
+                /** @description final_value: at least this, as a list has it. */
+                min_final_value?: number | string | null;
+                /** @description final_value: at most this, as a list has it. */
+                max_final_value?: number | string | null;
+                /** @description lowest_value: at least this, as a list has it. */
+                min_lowest_value?: number | string | null;
+                /** @description lowest_value: at most this, as a list has it. */
+                max_lowest_value?: number | string | null;
+                /** @description pnl: at least this, as a list has it. */
+                min_pnl?: number | string | null;
+                /** @description pnl: at most this, as a list has it. */
+                max_pnl?: number | string | null;
+                /** @description realized: at least this, as a list has it. */
+                min_realized?: number | string | null;
+                /** @description realized: at most this, as a list has it. */
+                max_realized?: number | string | null;
+                /** @description unrealized: at least this, as a list has it. */
+                min_unrealized?: number | string | null;
+                /** @description unrealized: at most this, as a list has it. */
+                max_unrealized?: number | string | null;
+                /** @description commissions: at least this, as a list has it. */
+                min_commissions?: number | string | null;
+                /** @description commissions: at most this, as a list has it. */
+                max_commissions?: number | string | null;
+                /** @description funding: at least this, as a list has it. */
+                min_funding?: number | string | null;
+                /** @description funding: at most this, as a list has it. */
+                max_funding?: number | string | null;
+                /** @description drawdown_amount: at least this, as a list has it. */
+                min_drawdown_amount?: number | string | null;
+                /** @description drawdown_amount: at most this, as a list has it. */
+                max_drawdown_amount?: number | string | null;
+                /** @description drawdown_duration_secs: at least this, as a list has it. */
+                min_drawdown_duration_secs?: number | string | null;
+                /** @description drawdown_duration_secs: at most this, as a list has it. */
+                max_drawdown_duration_secs?: number | string | null;
+                /** @description expectancy: at least this, as a list has it. */
+                min_expectancy?: number | string | null;
+                /** @description expectancy: at most this, as a list has it. */
+                max_expectancy?: number | string | null;
+                /** @description total_return: at least this, as a list has it. */
+                min_total_return?: number | string | null;
+                /** @description total_return: at most this, as a list has it. */
+                max_total_return?: number | string | null;
+                /** @description cagr: at least this, as a list has it. */
+                min_cagr?: number | string | null;
+                /** @description cagr: at most this, as a list has it. */
+                max_cagr?: number | string | null;
+                /** @description volatility: at least this, as a list has it. */
+                min_volatility?: number | string | null;
+                /** @description volatility: at most this, as a list has it. */
+                max_volatility?: number | string | null;
+                /** @description max_drawdown: at least this, as a list has it. */
+                min_max_drawdown?: number | string | null;
+                /** @description max_drawdown: at most this, as a list has it. */
+                max_max_drawdown?: number | string | null;
+                /** @description win_rate: at least this, as a list has it. */
+                min_win_rate?: number | string | null;
+                /** @description win_rate: at most this, as a list has it. */
+                max_win_rate?: number | string | null;
+                /** @description profit_factor: at least this, as a list has it. */
+                min_profit_factor?: number | string | null;
+                /** @description profit_factor: at most this, as a list has it. */
+                max_profit_factor?: number | string | null;
+                /** @description sharpe_ratio: at least this, as a list has it. */
+                min_sharpe_ratio?: number | string | null;
+                /** @description sharpe_ratio: at most this, as a list has it. */
+                max_sharpe_ratio?: number | string | null;
+                /** @description sortino_ratio: at least this, as a list has it. */
+                min_sortino_ratio?: number | string | null;
+                /** @description sortino_ratio: at most this, as a list has it. */
+                max_sortino_ratio?: number | string | null;
+                /** @description calmar_ratio: at least this, as a list has it. */
+                min_calmar_ratio?: number | string | null;
+                /** @description calmar_ratio: at most this, as a list has it. */
+                max_calmar_ratio?: number | string | null;
+                /** @description figures_version: at least this, as a list has it. */
+                min_figures_version?: number | string | null;
+                /** @description figures_version: at most this, as a list has it. */
+                max_figures_version?: number | string | null;
+                /** @description orders: at least this, as a list has it. */
+                min_orders?: number | string | null;
+                /** @description orders: at most this, as a list has it. */
+                max_orders?: number | string | null;
+                /** @description fills: at least this, as a list has it. */
+                min_fills?: number | string | null;
+                /** @description fills: at most this, as a list has it. */
+                max_fills?: number | string | null;
+                /** @description total_trades: at least this, as a list has it. */
+                min_total_trades?: number | string | null;
+                /** @description total_trades: at most this, as a list has it. */
+                max_total_trades?: number | string | null;
+                /** @description winning_trades: at least this, as a list has it. */
+                min_winning_trades?: number | string | null;
+                /** @description winning_trades: at most this, as a list has it. */
+                max_winning_trades?: number | string | null;
+                /** @description losing_trades: at least this, as a list has it. */
+                min_losing_trades?: number | string | null;
+                /** @description losing_trades: at most this, as a list has it. */
+                max_losing_trades?: number | string | null;
+                /** @description break_even_trades: at least this, as a list has it. */
+                min_break_even_trades?: number | string | null;
+                /** @description break_even_trades: at most this, as a list has it. */
+                max_break_even_trades?: number | string | null;
+                /** @description flag_count: at least this, as a list has it. */
+                min_flag_count?: number | string | null;
+                /** @description flag_count: at most this, as a list has it. */
+                max_flag_count?: number | string | null;
                 /** @description A column, with - before it for the highest first. */
                 sort?: string;
                 limit?: number;
@@ -4563,6 +5977,175 @@ export interface operations {
                 };
             };
             413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_run_facets: {
+        parameters: {
+            query?: {
+                /** @description Words that are all found in run id, configuration, instrument, partition, tags or note, whatever their case. */
+                q?: string | null;
+                /** @description Whether there are warnings about it. */
+                flagged?: boolean | null;
+                /** @description Whether somebody marked it. */
+                star?: boolean | null;
+                tag?: string | null;
+                /** @description Whether the latest verification gave the same digest. */
+                verified?: boolean | null;
+                /** @description One of these; give it several times. */
+                status?: components["schemas"]["RunStatus"][] | null;
+                config_name?: string | null;
+                instrument?: string | null;
+                partition?: string | null;
+                detail?: ("fast" | "report") | null;
+                run_mode?: components["schemas"]["RunMode"] | null;
+                dataset_id?: number | null;
+                strategy_id?: number | null;
+                sweep_id?: string | null;
+                dagster_run_id?: string | null;
+                executed_from?: string | null;
+                /** @description Not included. */
+                executed_to?: string | null;
+                /** @description initial_capital: at least this, as a list has it. */
+                min_initial_capital?: number | string | null;
+                /** @description initial_capital: at most this, as a list has it. */
+                max_initial_capital?: number | string | null;
+                /** @description final_balance: at least this, as a list has it. */
+                min_final_balance?: number | string | null;
+                /** @description final_balance: at most this, as a list has it. */
+                max_final_balance?: number | string | null;
+                /** @description final_value: at least this, as a list has it. */
+                min_final_value?: number | string | null;
+                /** @description final_value: at most this, as a list has it. */
+                max_final_value?: number | string | null;
+                /** @description lowest_value: at least this, as a list has it. */
+                min_lowest_value?: number | string | null;
+                /** @description lowest_value: at most this, as a list has it. */
+                max_lowest_value?: number | string | null;
+                /** @description pnl: at least this, as a list has it. */
+                min_pnl?: number | string | null;
+                /** @description pnl: at most this, as a list has it. */
+                max_pnl?: number | string | null;
+                /** @description realized: at least this, as a list has it. */
+                min_realized?: number | string | null;
+                /** @description realized: at most this, as a list has it. */
+                max_realized?: number | string | null;
+                /** @description unrealized: at least this, as a list has it. */
+                min_unrealized?: number | string | null;
+                /** @description unrealized: at most this, as a list has it. */
+                max_unrealized?: number | string | null;
+                /** @description commissions: at least this, as a list has it. */
+                min_commissions?: number | string | null;
+                /** @description commissions: at most this, as a list has it. */
+                max_commissions?: number | string | null;
+                /** @description funding: at least this, as a list has it. */
+                min_funding?: number | string | null;
+                /** @description funding: at most this, as a list has it. */
+                max_funding?: number | string | null;
+                /** @description drawdown_amount: at least this, as a list has it. */
+                min_drawdown_amount?: number | string | null;
+                /** @description drawdown_amount: at most this, as a list has it. */
+                max_drawdown_amount?: number | string | null;
+                /** @description drawdown_duration_secs: at least this, as a list has it. */
+                min_drawdown_duration_secs?: number | string | null;
+                /** @description drawdown_duration_secs: at most this, as a list has it. */
+                max_drawdown_duration_secs?: number | string | null;
+                /** @description expectancy: at least this, as a list has it. */
+                min_expectancy?: number | string | null;
+                /** @description expectancy: at most this, as a list has it. */
+                max_expectancy?: number | string | null;
+                /** @description total_return: at least this, as a list has it. */
+                min_total_return?: number | string | null;
+                /** @description total_return: at most this, as a list has it. */
+                max_total_return?: number | string | null;
+                /** @description cagr: at least this, as a list has it. */
+                min_cagr?: number | string | null;
+                /** @description cagr: at most this, as a list has it. */
+                max_cagr?: number | string | null;
+                /** @description volatility: at least this, as a list has it. */
+                min_volatility?: number | string | null;
+                /** @description volatility: at most this, as a list has it. */
+                max_volatility?: number | string | null;
+                /** @description max_drawdown: at least this, as a list has it. */
+                min_max_drawdown?: number | string | null;
+                /** @description max_drawdown: at most this, as a list has it. */
+                max_max_drawdown?: number | string | null;
+                /** @description win_rate: at least this, as a list has it. */
+                min_win_rate?: number | string | null;
+                /** @description win_rate: at most this, as a list has it. */
+                max_win_rate?: number | string | null;
+                /** @description profit_factor: at least this, as a list has it. */
+                min_profit_factor?: number | string | null;
+                /** @description profit_factor: at most this, as a list has it. */
+                max_profit_factor?: number | string | null;
+                /** @description sharpe_ratio: at least this, as a list has it. */
+                min_sharpe_ratio?: number | string | null;
+                /** @description sharpe_ratio: at most this, as a list has it. */
+                max_sharpe_ratio?: number | string | null;
+                /** @description sortino_ratio: at least this, as a list has it. */
+                min_sortino_ratio?: number | string | null;
+                /** @description sortino_ratio: at most this, as a list has it. */
+                max_sortino_ratio?: number | string | null;
+                /** @description calmar_ratio: at least this, as a list has it. */
+                min_calmar_ratio?: number | string | null;
+                /** @description calmar_ratio: at most this, as a list has it. */
+                max_calmar_ratio?: number | string | null;
+                /** @description figures_version: at least this, as a list has it. */
+                min_figures_version?: number | string | null;
+                /** @description figures_version: at most this, as a list has it. */
+                max_figures_version?: number | string | null;
+                /** @description orders: at least this, as a list has it. */
+                min_orders?: number | string | null;
+                /** @description orders: at most this, as a list has it. */
+                max_orders?: number | string | null;
+                /** @description fills: at least this, as a list has it. */
+                min_fills?: number | string | null;
+                /** @description fills: at most this, as a list has it. */
+                max_fills?: number | string | null;
+                /** @description total_trades: at least this, as a list has it. */
+                min_total_trades?: number | string | null;
+                /** @description total_trades: at most this, as a list has it. */
+                max_total_trades?: number | string | null;
+                /** @description winning_trades: at least this, as a list has it. */
+                min_winning_trades?: number | string | null;
+                /** @description winning_trades: at most this, as a list has it. */
+                max_winning_trades?: number | string | null;
+                /** @description losing_trades: at least this, as a list has it. */
+                min_losing_trades?: number | string | null;
+                /** @description losing_trades: at most this, as a list has it. */
+                max_losing_trades?: number | string | null;
+                /** @description break_even_trades: at least this, as a list has it. */
+                min_break_even_trades?: number | string | null;
+                /** @description break_even_trades: at most this, as a list has it. */
+                max_break_even_trades?: number | string | null;
+                /** @description flag_count: at least this, as a list has it. */
+                min_flag_count?: number | string | null;
+                /** @description flag_count: at most this, as a list has it. */
+                max_flag_count?: number | string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunFacets"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             422: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
@@ -5513,6 +7096,160 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    plan_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedRun"];
+                };
+            };
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    verify_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedVerification"];
+                };
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_sweeps: {
+        parameters: {
+            query?: {
+                config?: string | null;
+                limit?: number;
+                /** @description Rows to skip. */
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweeps"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    start_sweep: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text, new for each run: the same request with the same key starts nothing and returns the run that the first one started. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSweep"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedSweep"];
+                };
+            };
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_sweep: {
+        parameters: {
+            query?: {
+                /** @description A figure, with - before it for the highest first; as given by default. */
+                sort?: string | null;
+                limit?: number;
+                /** @description Rows to skip. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     list_raw_days: {
         parameters: {
             query?: {
@@ -5562,6 +7299,76 @@ export interface operations {
                 };
             };
             413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_coverage: {
+        parameters: {
+            query: {
+                /** @description First day (UTC). */
+                first_day: string;
+                /** @description Last day, included; up to 3,660 days. */
+                last_day: string;
+                instrument?: string | null;
+                data_type?: components["schemas"]["DataType"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Coverage"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_partition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                instrument: string;
+                data_type: components["schemas"]["DataType"];
+                day: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogPartition"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
@@ -5621,6 +7428,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SavedConfig"];
+                };
+            };
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_config_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    validate_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigCandidate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigValidity"];
                 };
             };
             413: components["responses"]["Problem"];

@@ -188,8 +188,8 @@ export class RunChart {
     for (let at = from; at < to; at += 1) {
       const bucket = this.buckets[at]!;
       const time = this.scale.offsetOf(this.t0) + at * Number(this.step);
-      if (bucket.buys?.n) wanted.push({ weight: bucket.buys.n, mark: { time, position: "belowBar", shape: "arrowUp", color: this.colors.gain, size: 0.8 } });
-      if (bucket.sells?.n) wanted.push({ weight: bucket.sells.n, mark: { time, position: "aboveBar", shape: "arrowDown", color: this.colors.loss, size: 0.8 } });
+      if (bucket.buys?.n) wanted.push({ weight: bucket.buys.n, mark: { time, position: "belowBar", shape: "arrowUp", color: this.colors.gain, size: 0.6 } });
+      if (bucket.sells?.n) wanted.push({ weight: bucket.sells.n, mark: { time, position: "aboveBar", shape: "arrowDown", color: this.colors.loss, size: 0.6 } });
       if (bucket.refused) wanted.push({ weight: Number.POSITIVE_INFINITY, mark: { time, position: "inBar", shape: "circle", color: this.colors.bad, size: 0.6 } });
     }
     const kept = wanted.length > MOST_MARKS ? wanted.sort((a, b) => b.weight - a.weight).slice(0, MOST_MARKS) : wanted;

@@ -8,7 +8,7 @@ import { count, decimal, percent, seconds, signed, words } from "../../lib/forma
 /** Net PnL with its sum, beside it what was simulated and what was not, flags and figures. */
 export function RunHead({ run, result }: { run: WholeRun; result: Result }): ReactNode {
   return (
-    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[minmax(300px,5fr)_minmax(380px,6fr)_minmax(300px,5fr)]">
+    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[290px_minmax(0,1fr)_330px]">
       <Profit run={run} result={result} />
       <Realism rows={result.summary.simulated} />
       <div className="flex flex-col gap-3 lg:col-span-2 xl:col-span-1">
@@ -75,12 +75,18 @@ function Profit({ run, result }: { run: WholeRun; result: Result }): ReactNode {
         {engine !== undefined && engine !== null && (
           <span className="text-quiet">
             {" · "}
-            {sign(engine) === 0 ? "the engine's own account agrees" : `the engine's own account differs by ${signed(engine, digits)}`}
+            {isWithin(engine, result.metadata.reconciliation?.engine_tolerance) ? "the engine's own account agrees" : `the engine's own account differs by ${signed(engine, digits)}`}
           </span>
         )}
       </p>
     </Panel>
   );
+}
+
+/** Whether a difference is no more than rounding explains. */
+function isWithin(difference: string, tolerance: string | null | undefined): boolean {
+  const size = sign(difference) < 0 ? negate(difference) : difference;
+  return sign(difference) === 0 || (!!tolerance && sign(add(size, negate(tolerance))) <= 0);
 }
 
 const ASPECTS: Record<string, string> = {
@@ -89,7 +95,7 @@ const ASPECTS: Record<string, string> = {
   funding: "Funding",
   latency: "Latency",
   queue_position: "Queue position",
-  liquidity_consumption: "Liquidity used up",
+  liquidity_consumption: "Liquidity used",
   market_impact: "Market impact",
   margin_calls: "Margin calls",
   refused_orders: "Refused orders",
@@ -102,7 +108,7 @@ function Realism({ rows }: { rows: Simulated[] | undefined }): ReactNode {
       {rows ? (
         <ul>
           {rows.map((row) => (
-            <li key={row.aspect} className="grid grid-cols-[16px_112px_1fr] items-baseline gap-x-1 py-px">
+            <li key={row.aspect} className="grid grid-cols-[16px_118px_1fr] items-baseline gap-x-1 py-px">
               <span aria-hidden="true" className={row.simulated ? "text-good" : "text-loss"}>
                 {row.simulated ? "●" : "○"}
               </span>

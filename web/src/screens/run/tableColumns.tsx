@@ -56,7 +56,7 @@ function time(id: string, label: string, zone: string, why: string, more: Partia
   return column(
     id,
     label,
-    212,
+    232,
     (row) => {
       const ns = parseNs(value(row, id) ?? "");
       return ns === null ? <Dash why={why} /> : <span className="mono">{formatNs(ns, zone)}</span>;
@@ -69,8 +69,8 @@ const num = { numeric: true } as const;
 
 export function tableColumns(table: TableName, zone: string, currency: string | null): Column<Row>[] {
   const money = (id: string): Cell => (row) => {
-    const found = value(row, id);
-    return <Money value={found} digits={Math.min(8, Math.max(2, found?.split(".")[1]?.length ?? 2))} />;
+    // Four digits stand under each other; all are in the title.
+    return <Money value={value(row, id)} digits={4} />;
   };
   const unit = currency ?? "the account's currency";
   if (table === "fills") {
@@ -109,7 +109,7 @@ export function tableColumns(table: TableName, zone: string, currency: string | 
     column("side", "Side", 74, side),
     column("net_pnl", "Net PnL", 140, money("net_pnl"), num),
     column("realized_pnl", "Realized", 130, money("realized_pnl"), num),
-    column("commissions", "Commissions", 120, exact("commissions"), num),
+    column("commissions", "Commissions", 124, (row) => <Num value={value(row, "commissions")} digits={4} />, num),
     column("peak_quantity", "Peak quantity", 110, exact("peak_quantity"), num),
     column("avg_entry_price", "Entry", 132, average("avg_entry_price", ""), num),
     column("avg_exit_price", "Exit", 132, average("avg_exit_price", "still open"), num),

@@ -10,6 +10,14 @@ import { filterOf } from "./RunsScreen";
 
 const STATUSES = ["succeeded", "running", "queued", "failed", "canceled"];
 
+const TOGGLES = [
+  ["flagged", "⚠", "flagged", "flagged"],
+  ["star", "★", "starred", "star"],
+  ["verified", "✓", "verified", "verified"],
+] as const;
+
+const chip = (isOn: boolean) => cx("inline-flex h-7 items-center gap-1 rounded-[5px] border px-2 whitespace-nowrap", isOn ? "border-accent bg-accent-soft text-accent" : "border-line bg-panel hover:bg-raised");
+
 /** Filters of the list: each is in the address. */
 export function Filters(): ReactNode {
   const [search, setUrl] = useUrl();
@@ -22,32 +30,40 @@ export function Filters(): ReactNode {
       <div className="flex items-center gap-1" role="group" aria-label="Status">
         {STATUSES.map((status) => {
           const isOn = statuses.includes(status);
-          const number = facets.data?.status?.[status];
+          const number = facets.data?.status.find((one) => one.value === status)?.runs;
           if (number === undefined && !isOn && facets.data) return null;
           return (
             <button
               key={status}
               type="button"
               aria-pressed={isOn}
-              className={cx("inline-flex h-7 items-center gap-1 rounded-[5px] border px-2", isOn ? "border-accent bg-accent-soft text-accent" : "border-line bg-panel hover:bg-raised")}
+              className={chip(isOn)}
               onClick={() => setUrl({ status: toggled(statuses, status).join(",") || undefined })}
             >
               {status} <span className="text-[12px] text-quiet">{number === undefined ? "" : count(number)}</span>
             </button>
           );
         })}
-        <button
-          type="button"
-          aria-pressed={search.flagged === "true"}
-          className={cx("inline-flex h-7 items-center gap-1 rounded-[5px] border px-2", search.flagged ? "border-accent bg-accent-soft text-accent" : "border-line bg-panel hover:bg-raised")}
-          onClick={() => setUrl({ flagged: search.flagged ? undefined : "true" })}
-        >
-          <span aria-hidden="true">⚠</span> flagged
-        </button>
+        {TOGGLES.map(([name, sign, label, field]) => {
+          const isOn = search[name] === "true";
+          const number = facets.data?.[field];
+          if (!number && !isOn) return null;
+          return (
+            <button key={name} type="button" aria-pressed={isOn} className={chip(isOn)} onClick={() => setUrl({ [name]: isOn ? undefined : "true" })}>
+              <span aria-hidden="true">{sign}</span> {label} <span className="text-[12px] text-quiet">{count(number)}</span>
+            </button>
+          );
+        })}
       </div>
       <Choice label="All configs" name="config" value={search.config} options={facets.data?.config_name} short={shortConfig} />
       <Choice label="All instruments" name="instrument" value={search.instrument} options={facets.data?.instrument} short={shortInstrument} />
-      <Choice label="All days" name="partition" value={search.partition} options={facets.data?.partition} short={(one) => one} />
+      <Choice label="All tags" name="tag" value={search.tag} options={facets.data?.tag} short={(one) => one} />
+      {search.partition && (
+        <button type="button" className={chip(true)} onClick={() => setUrl({ partition: undefined })}>
+          {search.partition} <span aria-hidden="true">✕</span>
+          <span className="sr-only">: remove this filter</span>
+        </button>
+      )}
     </>
   );
 }
@@ -77,18 +93,17 @@ function SearchField(): ReactNode {
   );
 }
 
-function Choice({ label, name, value, options, short }: { label: string; name: string; value: string | undefined; options: Record<string, number> | undefined; short(one: string): string }): ReactNode {
+function Choice({ label, name, value, options, short }: { label: string; name: string; value: string | undefined; options: { value: string; runs: number }[] | undefined; short(one: string): string }): ReactNode {
   const [, setUrl] = useUrl();
-  const names = Object.keys(options ?? {});
-  if (value && !names.includes(value)) names.unshift(value);
-  if (names.length < 2 && !value) return null;
+  const found = options ?? [];
+  const all = value && !found.some((one) => one.value === value) ? [{ value, runs: 0 }, ...found] : found;
+  if (all.length < 2 && !value) return null;
   return (
     <select aria-label={label} className={cx("field max-w-52", value && "border-accent text-accent")} value={value ?? ""} onChange={(event) => setUrl({ [name]: event.target.value || undefined })}>
       <option value="">{label}</option>
-      {names.map((one) => (
-        <option key={one} value={one}>
-          {short(one)}
-          {options?.[one] === undefined ? "" : ` (${count(options[one])})`}
+      {all.map((one) => (
+        <option key={one.value} value={one.value}>
+          {short(one.value)} ({count(one.runs)})
         </option>
       ))}
     </select>

@@ -28,6 +28,9 @@ export function filterOf(search: Search): RunFilter {
     detail: search.mode,
     sweep_id: search.sweep,
     flagged: search.flagged,
+    star: search.star,
+    verified: search.verified,
+    tag: search.tag,
     executed_from: search.from && day(search.from, 0),
     executed_to: search.to && day(search.to, 1),
   };
@@ -137,7 +140,7 @@ export function RunsScreen(): ReactNode {
   );
 }
 
-const FILTERS = ["q", "status", "config", "instrument", "partition", "mode", "sweep", "flagged", "from", "to"] as const;
+const FILTERS = ["q", "status", "config", "instrument", "partition", "mode", "sweep", "flagged", "star", "verified", "tag", "from", "to"] as const;
 
 function chosenColumns(all: RunColumn[], search: Search): RunColumn[] {
   const names = listOf(search.cols);
