@@ -51,7 +51,7 @@ export class RunChart {
     this.colors = chartColors();
     this.chart = createChartEx<number, NsScale>(element, this.scale, {
       autoSize: true,
-      layout: { attributionLogo: false, fontSize: 11, fontFamily: getComputedStyle(element).fontFamily, panes: { enableResize: true } },
+      layout: { attributionLogo: false, fontSize: 11, fontFamily: getComputedStyle(element).fontFamily, panes: { enableResize: false } },
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, minimumWidth: 84 },
       timeScale: { borderVisible: false, rightOffset: 0, minBarSpacing: 0.2, tickMarkMaxCharacterLength: 9 } as never,
@@ -86,6 +86,7 @@ export class RunChart {
     ({ t0: this.t0, step: this.step, buckets: this.buckets } = gridOf(bars, curve));
     const offset = (index: number) => this.scale.offsetOf(this.t0) + index * Number(this.step);
     const each = (value: (bucket: Bucket) => object | null) => this.buckets.map((bucket, index) => ({ time: offset(index), ...(value(bucket) ?? {}) })) as never;
+    this.scale.digits = this.step % 1_000_000_000n === 0n ? 0 : 3;
     this.isOwnMove = true;
     this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } } as never);
     this.candles.setData(each(({ candle }) => candle && { open: candle.o, high: candle.h, low: candle.l, close: candle.c }));

@@ -1,5 +1,5 @@
 import type { ChartOptionsImpl, DataItem, IHorzScaleBehavior, InternalHorzScaleItem, LocalizationOptions, TickMark, TickMarkWeightValue, TimeMark } from "lightweight-charts";
-import { formatNs, momentOf } from "../lib/ns";
+import { formatNs, formatSpan, momentOf } from "../lib/ns";
 
 const S = 1e9;
 /** Sizes of round times, and the weight of a label that stands on one. */
@@ -21,6 +21,10 @@ export class NsScale implements IHorzScaleBehavior<number> {
   /** Time that offsets count from, a midnight in UTC. */
   origin = 0n;
   zone = "UTC";
+  /** Digits of the second at the crosshair. */
+  digits = 3;
+  /** Whether times are since a begin, not of a day. */
+  isElapsed = false;
   private own!: ChartOptionsImpl<number>;
 
   options(): ChartOptionsImpl<number> {
@@ -46,9 +50,11 @@ export class NsScale implements IHorzScaleBehavior<number> {
     return item as unknown as InternalHorzScaleItem;
   }
   formatHorzItem(item: InternalHorzScaleItem): string {
-    return formatNs(this.nsOf(item as unknown as number), this.zone, 3);
+    if (this.isElapsed) return `+${formatSpan(this.nsOf(item as unknown as number))}`;
+    return formatNs(this.nsOf(item as unknown as number), this.zone, this.digits);
   }
   formatTickmark(mark: TickMark): string {
+    if (this.isElapsed) return formatSpan(this.nsOf(mark.time as unknown as number));
     const { date, time, fraction } = momentOf(this.nsOf(mark.time as unknown as number), this.zone);
     const weight = mark.weight as unknown as number;
     if (weight >= DAY) return date.slice(5);

@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { loadBars, loadCurve, type Bars, type Curve } from "../../api/charts";
 import { ApiError } from "../../api/client";
-import { loadRows } from "../../api/result";
+import { loadResult, loadRows } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
@@ -87,14 +87,15 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
     };
   }, [origin, zone, asTable]);
 
-  const precision = pricePrecision(run);
+  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const precision = pricePrecision(result.data?.metadata.config?.instrument as { price_precision?: unknown } | undefined);
   useEffect(() => {
     if (!bars.data && !curve.data) return;
     const isOwn = own.current === `${search.t0}-${search.t1}`;
     chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, isOwn ? null : seen);
     // Only new data are set; moves are below.
     // eslint-disable-next-line
-  }, [bars.data, curve.data, zone, asTable]);
+  }, [bars.data, curve.data, zone, asTable, precision]);
   useEffect(() => {
     if (own.current !== `${search.t0}-${search.t1}`) chart.current?.show(seen);
   }, [seen, search.t0, search.t1]);
@@ -186,11 +187,17 @@ function ChartFailure({ error, retry }: { error: unknown; retry(): void }): Reac
   return <Failure error={error} retry={retry} compact />;
 }
 
+const PANES: [string, number][] = [["Price · fills ▲ buy ▼ sell", 0], ["Equity, with its range", 0.55], ["Drawdown", 0.75], ["Position", 0.87]];
+
+/** Names of the panes, at their shares of the height without the time axis. */
 function PaneNames(): ReactNode {
-  // Where the panes are: their shares are fixed at the start.
   return (
-    <div aria-hidden="true" className="pointer-events-none absolute inset-0 text-[11px] text-quiet">
-      <span className="absolute top-1 left-1">Price, fills ▲ buy ▼ sell</span>
+    <div aria-hidden="true" className="pointer-events-none absolute inset-x-0 top-0 bottom-7 z-10 text-[11px] text-quiet">
+      {PANES.map(([name, top]) => (
+        <span key={name} className="absolute left-1 rounded bg-panel/80 px-1" style={{ top: `calc(${top * 100}% + 3px)` }}>
+          {name}
+        </span>
+      ))}
     </div>
   );
 }
@@ -256,9 +263,9 @@ async function nearestFill(runId: string, at: bigint): Promise<bigint> {
   }
 }
 
-function pricePrecision(run: WholeRun): number {
-  const found = run.provenance.price_precision ?? (run.params.price_precision as number | undefined);
-  return typeof found === "number" ? found : 2;
+function pricePrecision(config: { price_precision?: unknown } | undefined): number {
+  const found = Number(config?.price_precision);
+  return Number.isInteger(found) && found >= 0 && found <= 16 ? found : 2;
 }
 
 function summary(run: WholeRun): string {
