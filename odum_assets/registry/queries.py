@@ -469,6 +469,83 @@ def get_verified(connection: sa.Connection, keys: Sequence[int]) -> dict[int, bo
     return {row.run_id: row.payload["equal"] for row in connection.execute(query)}
 
 
+def get_costs(connection: sa.Connection, where: RunFilter, limit: int) -> list[tuple[float, int]]:
+    """Return wall time (s) of replay and counting, and replayed rows, of the latest runs."""
+    query = (
+        sa.select(RUNS.c.provenance)
+        .where(*_conditions(connection, where))
+        .order_by(RUNS.c.executed_at.desc(), RUNS.c.id.desc())
+        .limit(limit)
+    )
+    costs = []
+    for provenance in connection.execute(query).scalars():
+        resources = provenance["resources"]
+        seconds = resources["replay_secs"] + resources["accounting_secs"]
+        costs.append((seconds, provenance["rows_replayed"]))
+    return costs
+
+
+def list_sweeps(connection: sa.Connection, config_name: str | None = None) -> list[Row]:
+    """Return sweeps whose variants are in the registry, newest first.
+
+    Returns
+    -------
+    list of dict
+        ``sweep_id config_name partition instrument created_at``, and ``by_status``, the number of
+        variants by their status.
+    """
+    names = ("sweep_id", "config_name", "partition", "instrument", "status")
+    columns = [RUNS.c[name] for name in names]
+    query = (
+        sa.select(*columns, sa.func.count(), sa.func.min(RUNS.c.executed_at))
+        .where(RUNS.c.sweep_id.is_not(None))
+        .group_by(*columns)
+    )
+    sweeps: dict[str, Row] = {}
+    for *values, count, moment in connection.execute(_with(query, RUNS.c.config_name, config_name)):
+        row = dict(zip(names, values, strict=True))
+        status = row.pop("status")
+        sweep = sweeps.setdefault(row["sweep_id"], {**row, "created_at": moment, "by_status": {}})
+        sweep["by_status"][status] = sweep["by_status"].get(status, 0) + count
+        sweep["created_at"] = min(sweep["created_at"], moment)
+    return sorted(
+        sweeps.values(), key=lambda row: (row["created_at"], row["sweep_id"]), reverse=True
+    )
+
+
+def get_variants(connection: sa.Connection, sweep_id: str) -> list[Row]:
+    """Return the runs of a sweep with what is varied (``sweep``) and their warnings (``flags``).
+
+    ``sweep`` is as in the provenance of a result; None where an earlier version registered it.
+    """
+    asked = RUNS.c.provenance[("request", "metadata", "sweep")]
+    query = sa.select(*_LISTED, RUNS.c.provenance["sweep"].label("own"), asked.label("asked"))
+    rows = _all(connection, query.where(RUNS.c.sweep_id == sweep_id).order_by(RUNS.c.id))
+    flags: dict[int, list[str]] = {}
+    warnings = (
+        sa.select(EVENTS.c.run_id, EVENTS.c.payload)
+        .join(RUNS, RUNS.c.id == EVENTS.c.run_id)
+        .where(RUNS.c.sweep_id == sweep_id, EVENTS.c.event_type == "warning")
+        .order_by(EVENTS.c.run_id, EVENTS.c.sequence)
+    )
+    for row in connection.execute(warnings):
+        flags.setdefault(row.run_id, []).append(row.payload["text"])
+    return [
+        {**row, "sweep": row["own"] or row["asked"], "flags": flags.get(row["id"], [])}
+        for row in rows
+    ]
+
+
+def get_dagster_runs(connection: sa.Connection, sweep_ids: Sequence[str]) -> dict[str, str]:
+    """Return the Dagster runs that carried sweeps out, by the ids of the sweeps."""
+    query = (
+        sa.select(RUNS.c.sweep_id, sa.func.max(RUNS.c.dagster_run_id))
+        .where(RUNS.c.sweep_id.in_(sweep_ids))
+        .group_by(RUNS.c.sweep_id)
+    )
+    return {sweep: run for sweep, run in connection.execute(query).tuples() if run is not None}
+
+
 def count_groups(
     connection: sa.Connection, where: RunFilter, names: Sequence[str]
 ) -> list[tuple[tuple[Any, ...], int]]:
