@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import Depends, Request
 
 from odum_assets.api import config_files, models
+from odum_assets.api.annotated_runs import AnnotationIndex
 from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.capacity import Capacity, StorageCapacity
 from odum_assets.api.config_files import ConfigFile
@@ -44,6 +45,7 @@ class Service:
         self.store = result_store(settings)
         self.cache = Cache()
         self.registry = RunRegistry(settings, self.cache)
+        self.annotations = AnnotationIndex(self.store)
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
         self.repeats = KeyLocks()

@@ -38,6 +38,21 @@ class State(StrEnum):
     MISSING = "no raw file"
     UNREADABLE = "raw file unreadable"
 
+    @property
+    def symbol(self) -> str:
+        """Return the character of a calendar."""
+        return _SYMBOLS[self]
+
+
+_SYMBOLS = {
+    State.CURRENT: "■",
+    State.STALE: "◪",
+    State.NEW: "□",
+    State.KEPT: "▨",
+    State.MISSING: "·",
+    State.UNREADABLE: "!",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:

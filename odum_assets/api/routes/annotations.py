@@ -99,7 +99,7 @@ def known_run_id(service: Service, text: str) -> str:
         If there is none (404), or several fit (409).
     """
     name = service.registry.name_of(text)
-    if not is_run_id(name) or not service.store.isknown_run_id(name):
+    if not is_run_id(name) or not service.store.is_known(name):
         raise ProblemError(
             404, "unknown-run", f"there is no stored run {text[:80]}; see GET /api/v1/runs"
         )

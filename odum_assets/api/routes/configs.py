@@ -12,6 +12,7 @@ from odum_assets.api.preconditions import Preconditions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
+from odum_assets.config.problems import Problem, found_and_allowed
 from odum_assets.config.schema import json_schema
 
 router = APIRouter(prefix="/api/configs", tags=["configurations"], route_class=ExactRoute)
@@ -114,7 +115,14 @@ def get_config_schema() -> dict[str, Any]:
 @router.post("/validate")
 def validate_config(service: ServiceHere, candidate: ConfigCandidate) -> ConfigValidity:
     """Say what is wrong with a configuration as it is written; nothing is stored."""
-    raise ProblemError(501, "not-implemented", "not yet")
+    loaded, problems = config_files.check(service.settings, candidate.name, candidate.config)
+    return ConfigValidity(
+        valid=not problems,
+        hash=None if loaded is None else loaded.content_hash,
+        instrument=None if loaded is None else str(loaded.key),
+        problems=[_problem(problem) for problem in problems],
+        notes=[] if loaded is None else list(loaded.notes),
+    )
 
 
 @router.get("/{name}", response_model=dict[str, Any], responses={304: {"description": "Known"}})
@@ -168,3 +176,8 @@ def save_config(
         hash=loaded.content_hash,
         etag=tag,
     )
+
+
+def _problem(problem: Problem) -> ConfigProblem:
+    found, allowed = found_and_allowed(problem)
+    return ConfigProblem(path=problem.path, found=found, allowed=allowed, text=problem.text)

@@ -1,114 +1,37 @@
 """Sweeps: variants of one configuration side by side, in NautilusTrader or in the Numba kernel."""
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from odum_assets.api import models
+from odum_assets.api.dagster_client import DagsterRun
+from odum_assets.api.exact_bodies import ExactRoute
+from odum_assets.api.launching import repeat_tags
+from odum_assets.api.planned_runs import counted_launch, planned
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import json_reply
 from odum_assets.api.routes.results import KNOWN, Offset
-from odum_assets.api.routes.runs import IdempotencyKey
+from odum_assets.api.routes.runs import IdempotencyKey, started_once
 from odum_assets.api.service import ServiceHere
-from odum_assets.orchestration.requests import RunOptions
+from odum_assets.api.sweeps import (
+    MOST_VARIANTS,
+    NewSweep,
+    StartedSweep,
+    Sweep,
+    Sweeps,
+    listed_sweeps,
+    requested_variants,
+    started_only,
+    stored_sweep,
+    with_dagster_runs,
+)
+from odum_assets.config import LoadedConfig
+from odum_assets.orchestration.planner import Plan, Planner
+from odum_assets.orchestration.registration import SWEEP_ID_TAG
+from odum_assets.orchestration.requests import NewRun, RunOptions
+from odum_assets.results.run_id import is_sweep_id
 
-router = APIRouter(prefix="/api/v1/sweeps", tags=["runs"])
-
-type SweepStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
-type Value = str | float | int | bool | None
-
-_MOST_VARIANTS = 10_000
-
-
-class NewSweep(RunOptions):
-    """A sweep to start: variants of a configuration over one day."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    config: str = Field(description="Configuration.", examples=["my_config"])
-    day: date = Field(description="Day (UTC).")
-    vary: dict[str, list[Any | None]] = Field(
-        default={},
-        description="Values by dotted path; every combination runs.",
-        examples=[{"strategy.params.window": [50, 100]}],
-    )
-    variants: list[dict[str, Any | None]] = Field(
-        default=[],
-        max_length=_MOST_VARIANTS,
-        description="Instead of vary: one {path: value} object per variant.",
-    )
-    slots: int = Field(default=2, ge=1, le=64, description="Variants at one time.")
-
-
-class ListedSweep(BaseModel):
-    """A sweep in a list."""
-
-    id: str
-    kind: Literal["runs", "vectorized"] = Field(
-        description="runs: each variant is a run with a result. vectorized: the Numba kernel ran "
-        "them, and a file has their figures."
-    )
-    config: str
-    partition: str | None = Field(description="Day; null for a vectorized sweep over sessions.")
-    instrument: str
-    status: SweepStatus = Field(description="failed: every variant did.")
-    variants: int
-    by_status: dict[str, int] = Field(description="Variants by status.")
-    created_at: datetime | None
-    dagster_run_id: str | None = Field(description="What runs it; DELETE runs/{it} cancels.")
-
-
-class Sweeps(models.Paged):
-    """Sweeps, newest first."""
-
-    sweeps: list[ListedSweep]
-
-
-class Axis(BaseModel):
-    """What varies: a path of the configuration and its values, in order."""
-
-    path: str
-    name: str = Field(description="Shortest name that tells it from the others.")
-    values: list[Value]
-
-
-class SweepVariant(BaseModel):
-    """A variant: what is varied, and what became of it."""
-
-    number: int = Field(description="From 1, in the order given.")
-    varied: dict[str, Value] = Field(description="Values by path.")
-    run_id: str | None = Field(description="Its run; null in a vectorized sweep.")
-    status: SweepStatus
-    figures: dict[str, float | None] = Field(
-        description="As in a list of runs (fractions); of a vectorized sweep those of its file, "
-        "with percentages as fractions, too."
-    )
-    flags: list[str]
-    error: str | None
-
-
-class Sweep(ListedSweep):
-    """A sweep with its variants."""
-
-    currency: str | None
-    axes: list[Axis]
-    figures: list[str] = Field(description="Names of the figures that variants have.")
-    facts: dict[str, Any] = Field(description="What a vectorized sweep is of; else empty.")
-    total: int = Field(description="Variants of all pages.")
-    limit: int
-    offset: int
-    rows: list[SweepVariant] = Field(description="Variants of this page.")
-
-
-class StartedSweep(BaseModel):
-    """A sweep that was asked for."""
-
-    kind: Literal["sweep"] = "sweep"
-    id: str
-    dagster_run_id: str
-    status: SweepStatus
-    variants: int
+router = APIRouter(prefix="/api/v1/sweeps", tags=["runs"], route_class=ExactRoute)
 
 
 @router.get("", response_model=Sweeps, responses=KNOWN)
@@ -120,7 +43,25 @@ async def list_sweeps(
     offset: Offset = 0,
 ) -> Response:
     """List sweeps, newest first: those whose variants are runs, and vectorized ones."""
-    raise ProblemError(501, "not-implemented", "not yet")
+
+    def work() -> bytes:
+        sweeps = listed_sweeps(service, config)
+        page = sweeps[offset : offset + limit]
+        with_dagster_runs(service, page)
+        return (
+            Sweeps(
+                sweeps=page,
+                total=len(sweeps),
+                limit=limit,
+                offset=offset,
+                has_more=offset + len(page) < len(sweeps),
+            )
+            .model_dump_json()
+            .encode()
+        )
+
+    key = ("sweeps", config, limit, offset)
+    return json_reply(request, await service.single_flight.get(key, work))
 
 
 @router.post("", status_code=202)
@@ -131,7 +72,25 @@ async def start_sweep(
     idempotency_key: IdempotencyKey = None,
 ) -> StartedSweep:
     """Start a sweep over one day; Location is its address, where variants appear one by one."""
-    raise ProblemError(501, "not-implemented", "not yet")
+    variants = requested_variants(new)
+
+    async def start() -> DagsterRun:
+        with counted_launch(service):
+            plan = await planned(service, new.config, tags, work)
+        return await service.dagster.launching.run(service.dagster.launch, plan)
+
+    def work(planner: Planner, loaded: LoadedConfig) -> Plan:
+        options = new.model_dump(include=set(RunOptions.model_fields))
+        run = NewRun(config=loaded.name, day=new.day, **options)
+        return planner.plan_sweep(run, variants, new.slots)
+
+    tags = repeat_tags(idempotency_key, new.model_dump_json())
+    run = await started_once(service, service.dagster.find_run, start, tags)
+    sweep_id = run.tags[SWEEP_ID_TAG]
+    response.headers["Location"] = f"/api/v1/sweeps/{sweep_id}"
+    return StartedSweep(
+        id=sweep_id, dagster_run_id=run.run_id, status=run.status, variants=len(variants)
+    )
 
 
 @router.get("/{sweep_id}", response_model=Sweep, responses=KNOWN)
@@ -147,8 +106,24 @@ async def get_sweep(
             description="A figure, with - before it for the highest first; as given by default.",
         ),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_VARIANTS)] = _MOST_VARIANTS,
+    limit: Annotated[int, Query(ge=1, le=MOST_VARIANTS)] = MOST_VARIANTS,
     offset: Offset = 0,
 ) -> Response:
     """Return a sweep: its axes, and its variants with status, figures, flags and errors."""
-    raise ProblemError(501, "not-implemented", "not yet")
+    key = ("sweep", sweep_id, sort, limit, offset)
+
+    def work() -> bytes | None:
+        found = stored_sweep(service, sweep_id, sort, limit, offset)
+        return None if found is None else found.model_dump_json().encode()
+
+    body = await service.single_flight.get(key, work)
+    if body is None:
+        run = None
+        if is_sweep_id(sweep_id):
+            run = await service.dagster.ask(service.dagster.find_run, SWEEP_ID_TAG, sweep_id)
+        if run is None:
+            raise ProblemError(
+                404, "unknown-sweep", f"there is no sweep {sweep_id[:80]}; see GET /api/v1/sweeps"
+            )
+        body = started_only(service, sweep_id, run, limit, offset).model_dump_json().encode()
+    return json_reply(request, body)
