@@ -61,6 +61,7 @@ class Bars(Buckets):
 
     run_id: str
     instrument: str
+    instruments: list[str] = Field(description="All of the run's.")
     o: list[float]
     h: list[float]
     l: list[float]  # noqa: E741 - candles are named so
@@ -100,7 +101,7 @@ class PositionColumns(BaseModel):
     )
 
 
-class CurvePoint(BaseModel):
+class AccountPoint(BaseModel):
     """The account at a moment."""
 
     ts_ns: str
@@ -109,7 +110,7 @@ class CurvePoint(BaseModel):
     position: float | None
 
 
-class Curve(Buckets):
+class AccountCurve(Buckets):
     """The account of a run by bucket."""
 
     run_id: str
@@ -117,7 +118,7 @@ class Curve(Buckets):
     equity: EquityColumns
     drawdown: DrawdownColumns
     position: PositionColumns
-    before: CurvePoint | None = Field(description="The last sample before the window.")
+    before: AccountPoint | None = Field(description="The last sample before the window.")
 
 
 class MomentTrades(BaseModel):
@@ -191,6 +192,7 @@ class Moment(BaseModel):
 
     run_id: str
     instrument: str
+    instruments: list[str] = Field(description="All of the run's.")
     base_ns: str = Field(description="The moment.")
     span_ns: str
     trades: MomentTrades

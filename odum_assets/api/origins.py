@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from odum_assets.api.charts import Curve
+from odum_assets.api.charts import AccountCurve
 
 type Align = Literal["time", "start"]
 type By = Literal["hour", "weekday", "day", "month", "side", "instrument", "liquidity", "purpose"]
@@ -131,7 +131,7 @@ class Curves(BaseModel):
     align: Align
     t0_ns: str = Field(description="Since 1970, or since each run's begin.")
     step_ns: str
-    runs: dict[str, Curve]
+    runs: dict[str, AccountCurve]
     missing: list[str] = Field(description="Runs in fast mode, which have no curve.")
 
 

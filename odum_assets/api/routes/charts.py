@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from odum_assets.api.charts import Bars, Curve, Moment
+from odum_assets.api.charts import AccountCurve, Bars, Moment
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import KNOWN
 from odum_assets.api.service import RunResultHere, ServiceHere
@@ -18,7 +18,7 @@ Instrument = Annotated[
     str | None,
     Query(
         max_length=120,
-        description="One of the run's; needed for a run of several.",
+        description="One of the run's; its first one by default.",
         examples=["BINANCE:PERPETUAL:BTC-USDT"],
     ),
 ]
@@ -51,15 +51,15 @@ WindowHere = Annotated[Window, Depends(_window_of)]
 
 
 @router.get("/bars", response_model=Bars, responses=KNOWN)
-async def get_bars(
+async def get_run_bars(
     service: ServiceHere, entry: RunResultHere, request: Request, window: WindowHere
 ) -> Response:
     """Return the market of a run as candles, with its fills, its refusals and faults in the data."""
     raise ProblemError(501, "not-yet", "bars")
 
 
-@router.get("/curve", response_model=Curve, responses=KNOWN)
-async def get_curve(
+@router.get("/curve", response_model=AccountCurve, responses=KNOWN)
+async def get_run_curve(
     service: ServiceHere, entry: RunResultHere, request: Request, window: WindowHere
 ) -> Response:
     """Return equity, drawdown and position of a run by bucket: first, min, max and last."""
@@ -67,7 +67,7 @@ async def get_curve(
 
 
 @router.get("/moment", response_model=Moment, responses=KNOWN)
-async def get_moment(
+async def get_run_moment(
     service: ServiceHere,
     entry: RunResultHere,
     request: Request,
