@@ -1,29 +1,15 @@
 """Equity curves of several runs at the same moments."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import BaseModel, Field
 
+from odum_assets.api.origins import Align, AlignedEquity
 from odum_assets.api.tables import equity_of
 from odum_assets.results.store import ResultEntry
 from odum_assets.results.tables import StoredTable
-
-type Align = Literal["time", "start"]
-
-
-class AlignedEquity(BaseModel):
-    """Equity of several runs at the same moments; null before a run's begin and after its end."""
-
-    align: Align
-    times_ns: list[str] = Field(
-        description="Since 1970, or since each run's begin. Texts: they do not fit JavaScript."
-    )
-    equity: dict[str, list[float | None]]
-    missing: list[str] = Field(description="Runs in fast mode, which have no curve.")
 
 
 def align_equity(entries: Sequence[ResultEntry], align: Align, points: int) -> AlignedEquity:

@@ -156,3 +156,9 @@ class Paged(Pagination):
     """A page of rows."""
 
     limit: int
+
+
+class PagedSelection(Paged):
+    """A page of rows that can be sorted, filtered and searched."""
+
+    row: int | None = Field(default=None, description="Number of the row that `around` names.")

@@ -1,11 +1,11 @@
 """Runs side by side."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
 
-from odum_assets.api.aligning import Align, AlignedEquity, align_equity
+from odum_assets.api.aligning import align_equity
+from odum_assets.api.origins import Align, Comparison, Curves
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import ServiceHere
 from odum_assets.results.compare import compare_results
@@ -13,17 +13,6 @@ from odum_assets.results.compare import compare_results
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 _MOST = 20
-
-
-class Comparison(BaseModel):
-    """Runs side by side; values stand in the order of `run_ids`."""
-
-    run_ids: list[str]
-    same_digest: bool = Field(description="Whether they are equal in every order and fill.")
-    metrics: dict[str, list[Any]]
-    config: dict[str, list[Any]] = Field(description="Settings that differ.")
-    inputs: dict[str, list[Any]] = Field(description="Options and data that differ.")
-    equity: AlignedEquity
 
 
 @router.get("/compare")
@@ -40,7 +29,12 @@ def compare_runs(
         ),
     ],
     align: Annotated[Align, Query(description="Same time, or same time since the begin.")] = "time",
-    points: Annotated[int, Query(ge=2, le=5_000)] = 500,
+    points: Annotated[
+        int, Query(ge=2, le=5_000, description="Buckets, about: their length is a usual one.")
+    ] = 500,
+    base: Annotated[
+        str | None, Query(max_length=120, description="One of the ids; the first by default.")
+    ] = None,
 ) -> Comparison:
     """Put runs side by side: figures, what differs, and equity at the same moments."""
     names = list(dict.fromkeys(text.strip() for text in ids.split(",") if text.strip()))
@@ -56,5 +50,11 @@ def compare_runs(
         metrics={row.name: list(row.values) for row in comparison.metrics},
         config={row.name: list(row.values) for row in comparison.config},
         inputs={row.name: list(row.values) for row in comparison.inputs},
+        base=comparison.run_ids[0],
+        lineage=[],
+        simulated=[],
+        first_differences=[],
+        not_compared=[],
+        curves=Curves(align=align, t0_ns="0", step_ns="0", runs={}, missing=[]),
         equity=align_equity(entries, align, points),
     )

@@ -82,7 +82,7 @@ RangeHere = Annotated[Range, Depends(_range_of)]
 """The rows that the query names by ``limit``, ``offset``, ``start`` and ``end``."""
 
 
-class Fills(models.Paged):
+class Fills(models.PagedSelection):
     """A page of fills, in order of time."""
 
     fills: list[FillRow]

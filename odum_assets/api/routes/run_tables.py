@@ -3,11 +3,12 @@
 A run is named by its id or by its id in Dagster.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
@@ -28,6 +29,51 @@ router = APIRouter(prefix="/api", tags=["runs"])
 _Direction = Literal["long", "short"]
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which rows of a table are asked for, in which order, and around which one."""
+
+    sort: str | None
+    where: str | None
+    around: str | None
+
+
+async def _order_of(
+    sort: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="Columns, separated by commas; a minus before one: descending. Nulls are "
+            "last.",
+            examples=["-net_pnl"],
+        ),
+    ] = None,
+    where: Annotated[
+        str | None,
+        Query(
+            max_length=500,
+            description="Conditions that all hold, separated by commas: column, one of "
+            "``: = != < <= > >= ~`` (``~``: contains), value. ``null`` is no value. Texts are "
+            "compared without case.",
+            examples=["side:buy,net_pnl<0"],
+        ),
+    ] = None,
+    around: Annotated[
+        str | None,
+        Query(
+            max_length=120,
+            description="Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is "
+            "meant: the reply is the page that has it, and `row` its number.",
+        ),
+    ] = None,
+) -> Order:
+    return Order(sort, where, around)
+
+
+OrderHere = Annotated[Order, Depends(_order_of)]
+"""What the query says by ``sort``, ``where`` and ``around``."""
+
+
 class Metrics(BaseModel):
     """Figures of a run."""
 
@@ -35,13 +81,13 @@ class Metrics(BaseModel):
     metrics: models.Summary
 
 
-class Orders(models.Paged):
+class Orders(models.PagedSelection):
     """A page of orders, in order of creation."""
 
     orders: list[OrderRow]
 
 
-class Positions(models.Paged):
+class Positions(models.PagedSelection):
     """A page of round trips, as the positions that they were."""
 
     trades: list[PositionRow]
@@ -134,7 +180,11 @@ def get_metrics(service: ServiceHere, run_id: str) -> Metrics:
 
 @router.get("/v1/runs/{run_id}/trades", response_model=Positions, responses=FORMS)
 def get_trades(
-    entry: RunResultHere, request: Request, limit: Limit = None, offset: Offset = 0
+    entry: RunResultHere,
+    request: Request,
+    order: OrderHere,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
     """Return the round trips of a run, by their end."""
     return table_reply(request, trades_of(entry), "trades", Page(offset, limit))
@@ -147,13 +197,17 @@ def get_equity(entry: RunResultHere, request: Request, selection: RangeHere) -> 
 
 
 @router.get("/v1/runs/{run_id}/orders", response_model=Orders, responses=FORMS)
-def get_orders(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
+def get_orders(
+    entry: RunResultHere, request: Request, selection: RangeHere, order: OrderHere
+) -> Response:
     """Return the orders of a run, in order of creation."""
     return timed_reply(request, orders_of(entry), "orders", selection)
 
 
 @router.get("/v1/runs/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_run_fills(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
+def get_run_fills(
+    entry: RunResultHere, request: Request, selection: RangeHere, order: OrderHere
+) -> Response:
     """Return the fills of a run, in order of time."""
     return timed_reply(request, fills_of(entry), "fills", selection)
 
