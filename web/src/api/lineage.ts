@@ -1,20 +1,8 @@
 import { getJson } from "./client";
+import type { components } from "./schema";
 
-/** Something that a result was made of. */
-export interface LineageNode {
-  kind: string;
-  name: string;
-  sha256: string | null;
-  rows_in: number | null;
-  rows_written: number | null;
-  rejected: number | null;
-  now: string | null;
-}
-
-export interface Lineage {
-  nodes: LineageNode[];
-  account: { start: string | null; difference: string | null } | null;
-}
+export type Lineage = components["schemas"]["Lineage"];
+export type LineageNode = components["schemas"]["LineageNode"];
 
 export function loadLineage(runId: string, signal?: AbortSignal): Promise<Lineage> {
   return getJson<Lineage>(`/api/v1/runs/${runId}/lineage`, signal);

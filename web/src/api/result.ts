@@ -62,7 +62,7 @@ export type TableName = "trades" | "fills" | "orders";
 /** A row: numbers are texts with every digit. */
 export type Row = Record<string, string | boolean | null>;
 
-export async function loadRows(runId: string, table: TableName, query: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<{ rows: Row[]; total: number; offset: number }> {
+export async function loadRows(runId: string, table: TableName, query: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<{ rows: Row[]; total: number; row: number | null }> {
   const body = await getExact<Record<string, unknown>>(`${run(runId)}/${table}${queryOf(query)}`, signal);
-  return { rows: body[table] as Row[], total: Number(body.total), offset: Number(body.offset) };
+  return { rows: body[table] as Row[], total: Number(body.total), row: body.row === undefined || body.row === null ? null : Number(body.row) };
 }

@@ -308,6 +308,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Facets
+         * @description Count runs by status, configuration, instrument, detail, tag: for chips of a filter.
+         */
+        get: operations["get_run_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs": {
         parameters: {
             query?: never;
@@ -346,26 +366,6 @@ export interface paths {
          * @description Start a run, or one for every day of a range; Location is the address of its state.
          */
         post: operations["start_run"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/runs/facets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Run Facets
-         * @description Count runs by status, configuration, instrument, detail, tag: for chips of a filter.
-         */
-        get: operations["get_run_facets"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -720,6 +720,106 @@ export interface paths {
          * @description Return what the strategy of a run printed and logged; failed runs have it, too.
          */
         get: operations["get_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/bars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Bars
+         * @description Return the market of a run as candles, with its fills, its refusals and faults in the data.
+         */
+        get: operations["get_run_bars"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/curve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Curve
+         * @description Return equity, drawdown and position of a run by bucket: first, min, max and last.
+         */
+        get: operations["get_run_curve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/moment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Moment
+         * @description Return trades, books, orders and fills around a moment, to the nanosecond.
+         */
+        get: operations["get_run_moment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Breakdown
+         * @description Return profit and commissions of a run by hour, day, side..., and their distribution.
+         */
+        get: operations["get_breakdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Lineage
+         * @description Return what a result was made from, with hashes and rows, and whether it is there now.
+         */
+        get: operations["get_lineage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1415,6 +1515,53 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * AccountCurve
+         * @description The account of a run by bucket.
+         */
+        AccountCurve: {
+            /**
+             * T0 Ns
+             * @description When bucket 0 begins, ns since 1970 (UTC).
+             */
+            t0_ns: string;
+            /**
+             * Step Ns
+             * @description Length of a bucket, from 10 ms to 1 day.
+             */
+            step_ns: string;
+            /**
+             * I
+             * @description Numbers of the buckets, ascending.
+             */
+            i: number[];
+            /** Run Id */
+            run_id: string;
+            /**
+             * Instrument
+             * @description Null: the whole account.
+             */
+            instrument: string | null;
+            equity: components["schemas"]["EquityColumns"];
+            drawdown: components["schemas"]["DrawdownColumns"];
+            position: components["schemas"]["PositionColumns"];
+            /** @description The last sample before the window. */
+            before: components["schemas"]["AccountPoint"] | null;
+        };
+        /**
+         * AccountPoint
+         * @description The account at a moment.
+         */
+        AccountPoint: {
+            /** Ts Ns */
+            ts_ns: string;
+            /** Equity */
+            equity: number;
+            /** Drawdown */
+            drawdown: number | null;
+            /** Position */
+            position: number | null;
+        };
+        /**
          * Algorithm
          * @description An execution algorithm.
          */
@@ -1604,6 +1751,27 @@ export interface components {
             signal: "buy" | "sell" | "hold";
         };
         /**
+         * Band
+         * @description A span of time with a fault in the data.
+         */
+        Band: {
+            /**
+             * Kind
+             * @description No rows of the market for a while; the best bid at or above the best ask; a day of the run without data.
+             * @enum {string}
+             */
+            kind: "gap" | "crossed" | "missing_day";
+            /** From Ns */
+            from_ns: string;
+            /** To Ns */
+            to_ns: string;
+            /**
+             * Data Type
+             * @description Which data; null where it is all of them.
+             */
+            data_type: string | null;
+        };
+        /**
          * BarBacktest
          * @description A backtest that was run.
          */
@@ -1632,6 +1800,68 @@ export interface components {
             losing_trades: number;
             /** Profit Factor */
             profit_factor: number | null;
+        };
+        /**
+         * Bars
+         * @description The market of a run as candles, with its fills and refusals by bucket.
+         *
+         *     Trades lie in the bucket of their arrival (ts_init); a bar of the catalog in that of its begin.
+         */
+        Bars: {
+            /**
+             * T0 Ns
+             * @description When bucket 0 begins, ns since 1970 (UTC).
+             */
+            t0_ns: string;
+            /**
+             * Step Ns
+             * @description Length of a bucket, from 10 ms to 1 day.
+             */
+            step_ns: string;
+            /**
+             * I
+             * @description Numbers of the buckets, ascending.
+             */
+            i: number[];
+            /** Run Id */
+            run_id: string;
+            /** Instrument */
+            instrument: string;
+            /**
+             * Instruments
+             * @description All of the run's.
+             */
+            instruments: string[];
+            /** O */
+            o: number[];
+            /** H */
+            h: number[];
+            /** L */
+            l: number[];
+            /** C */
+            c: number[];
+            /**
+             * V
+             * @description Traded quantity.
+             */
+            v: number[];
+            /**
+             * N
+             * @description Trades, or bars of the catalog.
+             */
+            n: number[];
+            buys: components["schemas"]["SideFills"];
+            sells: components["schemas"]["SideFills"];
+            refused: components["schemas"]["Refusals"];
+            /** Bands */
+            bands: components["schemas"]["Band"][];
+            /** @description Whether the catalog has the data that the run replayed. If they are changed or gone, the market is not in the reply, unless the ticks of the run were exported. */
+            source: components["schemas"]["MarketSource"];
+            /**
+             * Source Detail
+             * @description Which data are not those of the run, and what to do.
+             */
+            source_detail: string | null;
         };
         /** Body_backtest_ml */
         Body_backtest_ml: {
@@ -1740,6 +1970,44 @@ export interface components {
             model_name?: string | null;
         };
         /**
+         * Breakdown
+         * @description The result of a run by what its trades have in common; the rows add up to all of it.
+         */
+        Breakdown: {
+            /** Run Id */
+            run_id: string;
+            by: components["schemas"]["By"];
+            /** Rows */
+            rows: components["schemas"]["BreakdownRow"][];
+            /** @description Null without closed round trips. */
+            histogram: components["schemas"]["Histogram"] | null;
+        };
+        /**
+         * BreakdownRow
+         * @description Round trips, or fills, that have something in common.
+         */
+        BreakdownRow: {
+            /**
+             * Key
+             * @description Hour of the day, weekday, day or month (UTC) of the end of the round trips; side, instrument, liquidity of the fills or purpose of their orders. ``open``: positions open at the end; ``none``: not said.
+             */
+            key: string;
+            /**
+             * Trades
+             * @description Round trips; null where fills are grouped.
+             */
+            trades: number | null;
+            /** Fills */
+            fills: number;
+            /**
+             * Net Pnl
+             * @description After commissions, without funding; exact.
+             */
+            net_pnl: string | null;
+            /** Commissions */
+            commissions: string | null;
+        };
+        /**
          * Bucket
          * @description Refused orders in a range of prices; the upper end belongs to the last one only.
          */
@@ -1751,6 +2019,8 @@ export interface components {
             /** Count */
             count: number;
         };
+        /** @enum {string} */
+        By: "hour" | "weekday" | "day" | "month" | "side" | "instrument" | "liquidity" | "purpose";
         /**
          * CatalogPartition
          * @description One day (or year) of one instrument and data type.
@@ -1801,6 +2071,11 @@ export interface components {
             /** Run Ids */
             run_ids: string[];
             /**
+             * Base
+             * @description The run that the others are compared with.
+             */
+            base: string;
+            /**
              * Same Digest
              * @description Whether they are equal in every order and fill.
              */
@@ -1823,6 +2098,28 @@ export interface components {
             inputs: {
                 [key: string]: unknown[];
             };
+            /**
+             * Lineage
+             * @description Data, strategy, versions.
+             */
+            lineage: components["schemas"]["LineageRow"][];
+            /** Simulated */
+            simulated: components["schemas"]["SimulatedRow"][];
+            /**
+             * First Differences
+             * @description Of each run that differs from the base in a fill, an order or a round trip.
+             */
+            first_differences: components["schemas"]["FirstDifference"][];
+            /**
+             * Not Compared
+             * @description Runs whose rows cannot be compared: they, or the base, ran in fast mode.
+             */
+            not_compared: string[];
+            curves: components["schemas"]["Curves"];
+            /**
+             * @deprecated
+             * @description Last values of `curves`, which has the extremes, too.
+             */
             equity: components["schemas"]["AlignedEquity"];
         };
         /**
@@ -2026,6 +2323,29 @@ export interface components {
             drawdown_pct: number | null;
         };
         /**
+         * Curves
+         * @description Equity of several runs in the same buckets.
+         */
+        Curves: {
+            align: components["schemas"]["Align"];
+            /**
+             * T0 Ns
+             * @description Since 1970, or since each run's begin.
+             */
+            t0_ns: string;
+            /** Step Ns */
+            step_ns: string;
+            /** Runs */
+            runs: {
+                [key: string]: components["schemas"]["AccountCurve"];
+            };
+            /**
+             * Missing
+             * @description Runs in fast mode, which have no curve.
+             */
+            missing: string[];
+        };
+        /**
          * DataCheck
          * @description Whether there are the data for a run.
          */
@@ -2225,7 +2545,32 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * DrawdownColumns
+         * @description Fall of equity from its highest value since the begin of the run, by bucket.
+         */
+        DrawdownColumns: {
+            /**
+             * Min
+             * @description A fraction of the peak, zero or negative; null while no peak is positive.
+             */
+            min: (number | null)[];
+        };
         EntryId: number | string;
+        /**
+         * EquityColumns
+         * @description Equity by bucket: no extreme is lost.
+         */
+        EquityColumns: {
+            /** First */
+            first: number[];
+            /** Min */
+            min: number[];
+            /** Max */
+            max: number[];
+            /** Last */
+            last: number[];
+        };
         /**
          * EquityPoints
          * @description A page of the equity curve.
@@ -2496,6 +2841,11 @@ export interface components {
             offset: number;
             /** Has More */
             has_more: boolean;
+            /**
+             * Row
+             * @description Number of the row that `around` names.
+             */
+            row?: number | null;
             /** Fills */
             fills: components["schemas"]["FillRow"][];
         };
@@ -2544,6 +2894,48 @@ export interface components {
             report_path: string | null;
         };
         /**
+         * FirstDifference
+         * @description The first row in which a run differs from the base; null rows: one has no more rows.
+         */
+        FirstDifference: {
+            /** Run Id */
+            run_id: string;
+            /**
+             * Table
+             * @enum {string}
+             */
+            table: "fills" | "orders" | "trades";
+            /**
+             * Row
+             * @description Number of the row in both tables, from 0.
+             */
+            row: number;
+            /**
+             * Ts Ns
+             * @description The earlier time of both rows.
+             */
+            ts_ns: string | null;
+            /**
+             * Columns
+             * @description Columns that differ; empty if one has no row.
+             */
+            columns: string[];
+            /**
+             * A
+             * @description The row of the base; numbers are texts.
+             */
+            a: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * B
+             * @description The row of the run.
+             */
+            b: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * Health
          * @description Whether the service is up.
          */
@@ -2557,6 +2949,22 @@ export interface components {
             service: string;
             /** Version */
             version: string;
+        };
+        /**
+         * Histogram
+         * @description How the net results of closed round trips are distributed.
+         */
+        Histogram: {
+            /**
+             * Edges
+             * @description One more than there are bins; the last bin has both.
+             */
+            edges: number[];
+            /**
+             * N
+             * @description Round trips per bin.
+             */
+            n: number[];
         };
         /**
          * Instrument
@@ -2694,6 +3102,107 @@ export interface components {
             exec_algorithm_params?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * Lineage
+         * @description From the raw files to the profit.
+         */
+        Lineage: {
+            /** Run Id */
+            run_id: string;
+            /** Nodes */
+            nodes: components["schemas"]["LineageNode"][];
+            account: components["schemas"]["LineageAccount"];
+        };
+        /**
+         * LineageAccount
+         * @description The account from start to end; difference is that of the engine's own account to it.
+         */
+        LineageAccount: {
+            /** Currency */
+            currency: string | null;
+            /** Start */
+            start: string | null;
+            /** Realized */
+            realized: string | null;
+            /** Commissions */
+            commissions: string | null;
+            /** Funding */
+            funding: string | null;
+            /** Final */
+            final: string | null;
+            /** Difference */
+            difference: string | null;
+        };
+        /**
+         * LineageNode
+         * @description Something that a result was made from, or a part of it.
+         */
+        LineageNode: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "raw" | "catalog" | "config" | "options" | "strategy" | "input" | "version" | "digest" | "pnl";
+            /** Name */
+            name: string;
+            /**
+             * Sha256
+             * @description Of a version none; what it is, says the name.
+             */
+            sha256: string | null;
+            /**
+             * Rows In
+             * @description Rows of the raw file; null where not known.
+             */
+            rows_in: number | null;
+            /** Rows Written */
+            rows_written: number | null;
+            /** Rejected */
+            rejected: number | null;
+            /**
+             * Rejected By
+             * @description Rejected rows by reason; null where the catalog has other data now.
+             */
+            rejected_by: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Now
+             * @description What is there now, compared with what the run used; null where there is nothing to compare.
+             */
+            now: ("same" | "changed" | "gone") | null;
+            /**
+             * Detail
+             * @description How it was compared, or what is there now.
+             */
+            detail: string | null;
+        };
+        /**
+         * LineageRow
+         * @description What runs used of something; null: not at all.
+         */
+        LineageRow: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Differs */
+            differs: boolean;
+            /** Values */
+            values: (components["schemas"]["LineageValue"] | null)[];
+        };
+        /**
+         * LineageValue
+         * @description What one run used of something.
+         */
+        LineageValue: {
+            /** Sha256 */
+            sha256: string | null;
+            /** Rows */
+            rows: number | null;
+            /** Rejected */
+            rejected: number | null;
         };
         /**
          * ListedConfig
@@ -2874,6 +3383,8 @@ export interface components {
              */
             result: string | null;
         };
+        /** @enum {string} */
+        MarketSource: "same" | "changed" | "gone";
         /**
          * Metrics
          * @description Figures of a run.
@@ -2897,6 +3408,171 @@ export interface components {
             data: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Moment
+         * @description Everything within a span around a moment, to the nanosecond; at most 5,000 rows of each.
+         */
+        Moment: {
+            /** Run Id */
+            run_id: string;
+            /** Instrument */
+            instrument: string;
+            /**
+             * Instruments
+             * @description All of the run's.
+             */
+            instruments: string[];
+            /**
+             * Base Ns
+             * @description The moment.
+             */
+            base_ns: string;
+            /** Span Ns */
+            span_ns: string;
+            trades: components["schemas"]["MomentTrades"];
+            books: components["schemas"]["MomentBooks"];
+            bars: components["schemas"]["MomentBars"];
+            orders: components["schemas"]["MomentOrders"];
+            fills: components["schemas"]["MomentFills"];
+            /**
+             * Truncated
+             * @description Tables of which there are more rows; those nearest to the moment are given.
+             */
+            truncated: ("trades" | "books" | "bars" | "orders" | "fills")[];
+            /** @description Whether the catalog has the data that the run replayed. If they are changed or gone, the market is not in the reply, unless the ticks of the run were exported. */
+            source: components["schemas"]["MarketSource"];
+            /**
+             * Source Detail
+             * @description Which data are not those of the run, and what to do.
+             */
+            source_detail: string | null;
+        };
+        /**
+         * MomentBars
+         * @description Bars of the catalog, for a run on bars.
+         */
+        MomentBars: {
+            /**
+             * Dt Ns
+             * @description When the bar closes, ns after `base_ns`.
+             */
+            dt_ns: number[];
+            /** O */
+            o: number[];
+            /** H */
+            h: number[];
+            /** L */
+            l: number[];
+            /** C */
+            c: number[];
+            /** V */
+            v: number[];
+        };
+        /**
+         * MomentBooks
+         * @description Book snapshots: of each side a list of levels, the best first, each with a value per row.
+         */
+        MomentBooks: {
+            /** Dt Ns */
+            dt_ns: number[];
+            /** Event Dt Ns */
+            event_dt_ns: number[];
+            /** Bid Price */
+            bid_price: (number | null)[][];
+            /** Bid Size */
+            bid_size: (number | null)[][];
+            /** Ask Price */
+            ask_price: (number | null)[][];
+            /** Ask Size */
+            ask_size: (number | null)[][];
+        };
+        /**
+         * MomentFills
+         * @description Fills of the run.
+         */
+        MomentFills: {
+            /** Dt Ns */
+            dt_ns: number[];
+            /** Order Id */
+            order_id: (string | null)[];
+            /** Side */
+            side: (string | null)[];
+            /** Price */
+            price: (number | null)[];
+            /** Quantity */
+            quantity: (number | null)[];
+            /** Commission */
+            commission: (number | null)[];
+            /** Liquidity */
+            liquidity: (string | null)[];
+            /** Realized Pnl */
+            realized_pnl: (number | null)[];
+            /** Position Quantity */
+            position_quantity: (number | null)[];
+        };
+        /**
+         * MomentOrders
+         * @description Orders that were alive in the window.
+         */
+        MomentOrders: {
+            /**
+             * Dt Ns
+             * @description When it was made, ns after `base_ns`.
+             */
+            dt_ns: number[];
+            /**
+             * Ended Dt Ns
+             * @description Its last fill, or when it was canceled, expired or refused; null: still open.
+             */
+            ended_dt_ns: (number | null)[];
+            /** Id */
+            id: string[];
+            /** Side */
+            side: (string | null)[];
+            /** Type */
+            type: (string | null)[];
+            /** Price */
+            price: (number | null)[];
+            /** Amount */
+            amount: (number | null)[];
+            /** Filled */
+            filled: (number | null)[];
+            /** Avg Fill Price */
+            avg_fill_price: (number | null)[];
+            /** Status */
+            status: (string | null)[];
+            /** Reason */
+            reason: (string | null)[];
+            /** Purpose */
+            purpose: (string | null)[];
+        };
+        /**
+         * MomentTrades
+         * @description Trades of the market.
+         */
+        MomentTrades: {
+            /**
+             * Dt Ns
+             * @description Arrival (ts_init), ns after `base_ns`.
+             */
+            dt_ns: number[];
+            /**
+             * Event Dt Ns
+             * @description Time at the exchange (ts_event).
+             */
+            event_dt_ns: number[];
+            /** Price */
+            price: number[];
+            /** Size */
+            size: number[];
+            /**
+             * Side
+             * @description buy, sell, or none where it is not known.
+             */
+            side: string[];
+            /** Trade Id */
+            trade_id: string[];
         };
         /**
          * MountStatus
@@ -3172,6 +3848,11 @@ export interface components {
             offset: number;
             /** Has More */
             has_more: boolean;
+            /**
+             * Row
+             * @description Number of the row that `around` names.
+             */
+            row?: number | null;
             /** Orders */
             orders: components["schemas"]["OrderRow"][];
         };
@@ -3396,6 +4077,17 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * PositionColumns
+         * @description Position by bucket.
+         */
+        PositionColumns: {
+            /**
+             * Last
+             * @description Negative: short. Null: several instruments have no common quantity.
+             */
+            last: (number | null)[];
+        };
+        /**
          * PositionRow
          * @description A round trip, or what is open at the end.
          */
@@ -3448,6 +4140,11 @@ export interface components {
             offset: number;
             /** Has More */
             has_more: boolean;
+            /**
+             * Row
+             * @description Number of the row that `around` names.
+             */
+            row?: number | null;
             /** Trades */
             trades: components["schemas"]["PositionRow"][];
         };
@@ -3517,6 +4214,22 @@ export interface components {
             calmar?: number | null;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * Refusals
+         * @description Orders that were denied or rejected by bucket.
+         */
+        Refusals: {
+            /**
+             * I
+             * @description Numbers of the buckets.
+             */
+            i: number[];
+            /**
+             * N
+             * @description How many.
+             */
+            n: number[];
         };
         /**
          * RejectedOrders
@@ -4118,6 +4831,51 @@ export interface components {
              * @description End of the cookie; null without one.
              */
             expires_at: string | null;
+        };
+        /**
+         * SideFills
+         * @description Fills of one side by bucket.
+         */
+        SideFills: {
+            /**
+             * I
+             * @description Numbers of the buckets.
+             */
+            i: number[];
+            /**
+             * N
+             * @description How many.
+             */
+            n: number[];
+            /** Qty */
+            qty: number[];
+            /**
+             * Vwap
+             * @description Mean price, weighted by quantity.
+             */
+            vwap: number[];
+        };
+        /**
+         * SimulatedRow
+         * @description An aspect of a real market; null: the result does not say it.
+         */
+        SimulatedRow: {
+            /** Aspect */
+            aspect: string;
+            /** Differs */
+            differs: boolean;
+            /** Values */
+            values: (components["schemas"]["SimulatedValue"] | null)[];
+        };
+        /**
+         * SimulatedValue
+         * @description Whether a run simulated an aspect of a real market, and how.
+         */
+        SimulatedValue: {
+            /** Simulated */
+            simulated: boolean;
+            /** Detail */
+            detail: string;
         };
         /**
          * StartedSweep
@@ -5601,6 +6359,175 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_run_facets: {
+        parameters: {
+            query?: {
+                /** @description Words that are all found in run id, configuration, instrument, partition, tags or note, whatever their case. */
+                q?: string | null;
+                /** @description Whether there are warnings about it. */
+                flagged?: boolean | null;
+                /** @description Whether somebody marked it. */
+                star?: boolean | null;
+                tag?: string | null;
+                /** @description Whether the latest verification gave the same digest. */
+                verified?: boolean | null;
+                /** @description One of these; give it several times. */
+                status?: components["schemas"]["RunStatus"][] | null;
+                config_name?: string | null;
+                instrument?: string | null;
+                partition?: string | null;
+                detail?: ("fast" | "report") | null;
+                run_mode?: components["schemas"]["RunMode"] | null;
+                dataset_id?: number | null;
+                strategy_id?: number | null;
+                sweep_id?: string | null;
+                dagster_run_id?: string | null;
+                executed_from?: string | null;
+                /** @description Not included. */
+                executed_to?: string | null;
+                /** @description initial_capital: at least this, as a list has it. */
+                min_initial_capital?: number | null;
+                /** @description initial_capital: at most this, as a list has it. */
+                max_initial_capital?: number | null;
+                /** @description final_balance: at least this, as a list has it. */
+                min_final_balance?: number | null;
+                /** @description final_balance: at most this, as a list has it. */
+                max_final_balance?: number | null;
+                /** @description final_value: at least this, as a list has it. */
+                min_final_value?: number | null;
+                /** @description final_value: at most this, as a list has it. */
+                max_final_value?: number | null;
+                /** @description lowest_value: at least this, as a list has it. */
+                min_lowest_value?: number | null;
+                /** @description lowest_value: at most this, as a list has it. */
+                max_lowest_value?: number | null;
+                /** @description pnl: at least this, as a list has it. */
+                min_pnl?: number | null;
+                /** @description pnl: at most this, as a list has it. */
+                max_pnl?: number | null;
+                /** @description realized: at least this, as a list has it. */
+                min_realized?: number | null;
+                /** @description realized: at most this, as a list has it. */
+                max_realized?: number | null;
+                /** @description unrealized: at least this, as a list has it. */
+                min_unrealized?: number | null;
+                /** @description unrealized: at most this, as a list has it. */
+                max_unrealized?: number | null;
+                /** @description commissions: at least this, as a list has it. */
+                min_commissions?: number | null;
+                /** @description commissions: at most this, as a list has it. */
+                max_commissions?: number | null;
+                /** @description funding: at least this, as a list has it. */
+                min_funding?: number | null;
+                /** @description funding: at most this, as a list has it. */
+                max_funding?: number | null;
+                /** @description drawdown_amount: at least this, as a list has it. */
+                min_drawdown_amount?: number | null;
+                /** @description drawdown_amount: at most this, as a list has it. */
+                max_drawdown_amount?: number | null;
+                /** @description drawdown_duration_secs: at least this, as a list has it. */
+                min_drawdown_duration_secs?: number | null;
+                /** @description drawdown_duration_secs: at most this, as a list has it. */
+                max_drawdown_duration_secs?: number | null;
+                /** @description expectancy: at least this, as a list has it. */
+                min_expectancy?: number | null;
+                /** @description expectancy: at most this, as a list has it. */
+                max_expectancy?: number | null;
+                /** @description total_return: at least this, as a list has it. */
+                min_total_return?: number | null;
+                /** @description total_return: at most this, as a list has it. */
+                max_total_return?: number | null;
+                /** @description cagr: at least this, as a list has it. */
+                min_cagr?: number | null;
+                /** @description cagr: at most this, as a list has it. */
+                max_cagr?: number | null;
+                /** @description volatility: at least this, as a list has it. */
+                min_volatility?: number | null;
+                /** @description volatility: at most this, as a list has it. */
+                max_volatility?: number | null;
+                /** @description max_drawdown: at least this, as a list has it. */
+                min_max_drawdown?: number | null;
+                /** @description max_drawdown: at most this, as a list has it. */
+                max_max_drawdown?: number | null;
+                /** @description win_rate: at least this, as a list has it. */
+                min_win_rate?: number | null;
+                /** @description win_rate: at most this, as a list has it. */
+                max_win_rate?: number | null;
+                /** @description profit_factor: at least this, as a list has it. */
+                min_profit_factor?: number | null;
+                /** @description profit_factor: at most this, as a list has it. */
+                max_profit_factor?: number | null;
+                /** @description sharpe_ratio: at least this, as a list has it. */
+                min_sharpe_ratio?: number | null;
+                /** @description sharpe_ratio: at most this, as a list has it. */
+                max_sharpe_ratio?: number | null;
+                /** @description sortino_ratio: at least this, as a list has it. */
+                min_sortino_ratio?: number | null;
+                /** @description sortino_ratio: at most this, as a list has it. */
+                max_sortino_ratio?: number | null;
+                /** @description calmar_ratio: at least this, as a list has it. */
+                min_calmar_ratio?: number | null;
+                /** @description calmar_ratio: at most this, as a list has it. */
+                max_calmar_ratio?: number | null;
+                /** @description figures_version: at least this, as a list has it. */
+                min_figures_version?: number | null;
+                /** @description figures_version: at most this, as a list has it. */
+                max_figures_version?: number | null;
+                /** @description orders: at least this, as a list has it. */
+                min_orders?: number | null;
+                /** @description orders: at most this, as a list has it. */
+                max_orders?: number | null;
+                /** @description fills: at least this, as a list has it. */
+                min_fills?: number | null;
+                /** @description fills: at most this, as a list has it. */
+                max_fills?: number | null;
+                /** @description total_trades: at least this, as a list has it. */
+                min_total_trades?: number | null;
+                /** @description total_trades: at most this, as a list has it. */
+                max_total_trades?: number | null;
+                /** @description winning_trades: at least this, as a list has it. */
+                min_winning_trades?: number | null;
+                /** @description winning_trades: at most this, as a list has it. */
+                max_winning_trades?: number | null;
+                /** @description losing_trades: at least this, as a list has it. */
+                min_losing_trades?: number | null;
+                /** @description losing_trades: at most this, as a list has it. */
+                max_losing_trades?: number | null;
+                /** @description break_even_trades: at least this, as a list has it. */
+                min_break_even_trades?: number | null;
+                /** @description break_even_trades: at most this, as a list has it. */
+                max_break_even_trades?: number | null;
+                /** @description flag_count: at least this, as a list has it. */
+                min_flag_count?: number | null;
+                /** @description flag_count: at most this, as a list has it. */
+                max_flag_count?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunFacets"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     list_stored_runs: {
         parameters: {
             query?: {
@@ -5628,121 +6555,121 @@ export interface operations {
                 /** @description Not included. */
                 executed_to?: string | null;
                 /** @description initial_capital: at least this, as a list has it. */
-                min_initial_capital?: number | string | null;
+                min_initial_capital?: number | null;
                 /** @description initial_capital: at most this, as a list has it. */
-                max_initial_capital?: number | string | null;
+                max_initial_capital?: number | null;
                 /** @description final_balance: at least this, as a list has it. */
-                min_final_balance?: number | string | null;
+                min_final_balance?: number | null;
                 /** @description final_balance: at most this, as a list has it. */
-                max_final_balance?: number | string | null;
+                max_final_balance?: number | null;
                 /** @description final_value: at least this, as a list has it. */
-                min_final_value?: number | string | null;
+                min_final_value?: number | null;
                 /** @description final_value: at most this, as a list has it. */
-                max_final_value?: number | string | null;
+                max_final_value?: number | null;
                 /** @description lowest_value: at least this, as a list has it. */
-                min_lowest_value?: number | string | null;
+                min_lowest_value?: number | null;
                 /** @description lowest_value: at most this, as a list has it. */
-                max_lowest_value?: number | string | null;
+                max_lowest_value?: number | null;
                 /** @description pnl: at least this, as a list has it. */
-                min_pnl?: number | string | null;
+                min_pnl?: number | null;
                 /** @description pnl: at most this, as a list has it. */
-                max_pnl?: number | string | null;
+                max_pnl?: number | null;
                 /** @description realized: at least this, as a list has it. */
-                min_realized?: number | string | null;
+                min_realized?: number | null;
                 /** @description realized: at most this, as a list has it. */
-                max_realized?: number | string | null;
+                max_realized?: number | null;
                 /** @description unrealized: at least this, as a list has it. */
-                min_unrealized?: number | string | null;
+                min_unrealized?: number | null;
                 /** @description unrealized: at most this, as a list has it. */
-                max_unrealized?: number | string | null;
+                max_unrealized?: number | null;
                 /** @description commissions: at least this, as a list has it. */
-                min_commissions?: number | string | null;
+                min_commissions?: number | null;
                 /** @description commissions: at most this, as a list has it. */
-                max_commissions?: number | string | null;
+                max_commissions?: number | null;
                 /** @description funding: at least this, as a list has it. */
-                min_funding?: number | string | null;
+                min_funding?: number | null;
                 /** @description funding: at most this, as a list has it. */
-                max_funding?: number | string | null;
+                max_funding?: number | null;
                 /** @description drawdown_amount: at least this, as a list has it. */
-                min_drawdown_amount?: number | string | null;
+                min_drawdown_amount?: number | null;
                 /** @description drawdown_amount: at most this, as a list has it. */
-                max_drawdown_amount?: number | string | null;
+                max_drawdown_amount?: number | null;
                 /** @description drawdown_duration_secs: at least this, as a list has it. */
-                min_drawdown_duration_secs?: number | string | null;
+                min_drawdown_duration_secs?: number | null;
                 /** @description drawdown_duration_secs: at most this, as a list has it. */
-                max_drawdown_duration_secs?: number | string | null;
+                max_drawdown_duration_secs?: number | null;
                 /** @description expectancy: at least this, as a list has it. */
-                min_expectancy?: number | string | null;
+                min_expectancy?: number | null;
                 /** @description expectancy: at most this, as a list has it. */
-                max_expectancy?: number | string | null;
+                max_expectancy?: number | null;
                 /** @description total_return: at least this, as a list has it. */
-                min_total_return?: number | string | null;
+                min_total_return?: number | null;
                 /** @description total_return: at most this, as a list has it. */
-                max_total_return?: number | string | null;
+                max_total_return?: number | null;
                 /** @description cagr: at least this, as a list has it. */
-                min_cagr?: number | string | null;
+                min_cagr?: number | null;
                 /** @description cagr: at most this, as a list has it. */
-                max_cagr?: number | string | null;
+                max_cagr?: number | null;
                 /** @description volatility: at least this, as a list has it. */
-                min_volatility?: number | string | null;
+                min_volatility?: number | null;
                 /** @description volatility: at most this, as a list has it. */
-                max_volatility?: number | string | null;
+                max_volatility?: number | null;
                 /** @description max_drawdown: at least this, as a list has it. */
-                min_max_drawdown?: number | string | null;
+                min_max_drawdown?: number | null;
                 /** @description max_drawdown: at most this, as a list has it. */
-                max_max_drawdown?: number | string | null;
+                max_max_drawdown?: number | null;
                 /** @description win_rate: at least this, as a list has it. */
-                min_win_rate?: number | string | null;
+                min_win_rate?: number | null;
                 /** @description win_rate: at most this, as a list has it. */
-                max_win_rate?: number | string | null;
+                max_win_rate?: number | null;
                 /** @description profit_factor: at least this, as a list has it. */
-                min_profit_factor?: number | string | null;
+                min_profit_factor?: number | null;
                 /** @description profit_factor: at most this, as a list has it. */
-                max_profit_factor?: number | string | null;
+                max_profit_factor?: number | null;
                 /** @description sharpe_ratio: at least this, as a list has it. */
-                min_sharpe_ratio?: number | string | null;
+                min_sharpe_ratio?: number | null;
                 /** @description sharpe_ratio: at most this, as a list has it. */
-                max_sharpe_ratio?: number | string | null;
+                max_sharpe_ratio?: number | null;
                 /** @description sortino_ratio: at least this, as a list has it. */
-                min_sortino_ratio?: number | string | null;
+                min_sortino_ratio?: number | null;
                 /** @description sortino_ratio: at most this, as a list has it. */
-                max_sortino_ratio?: number | string | null;
+                max_sortino_ratio?: number | null;
                 /** @description calmar_ratio: at least this, as a list has it. */
-                min_calmar_ratio?: number | string | null;
+                min_calmar_ratio?: number | null;
                 /** @description calmar_ratio: at most this, as a list has it. */
-                max_calmar_ratio?: number | string | null;
+                max_calmar_ratio?: number | null;
                 /** @description figures_version: at least this, as a list has it. */
-                min_figures_version?: number | string | null;
+                min_figures_version?: number | null;
                 /** @description figures_version: at most this, as a list has it. */
-                max_figures_version?: number | string | null;
+                max_figures_version?: number | null;
                 /** @description orders: at least this, as a list has it. */
-                min_orders?: number | string | null;
+                min_orders?: number | null;
                 /** @description orders: at most this, as a list has it. */
-                max_orders?: number | string | null;
+                max_orders?: number | null;
                 /** @description fills: at least this, as a list has it. */
-                min_fills?: number | string | null;
+                min_fills?: number | null;
                 /** @description fills: at most this, as a list has it. */
-                max_fills?: number | string | null;
+                max_fills?: number | null;
                 /** @description total_trades: at least this, as a list has it. */
-                min_total_trades?: number | string | null;
+                min_total_trades?: number | null;
                 /** @description total_trades: at most this, as a list has it. */
-                max_total_trades?: number | string | null;
+                max_total_trades?: number | null;
                 /** @description winning_trades: at least this, as a list has it. */
-                min_winning_trades?: number | string | null;
+                min_winning_trades?: number | null;
                 /** @description winning_trades: at most this, as a list has it. */
-                max_winning_trades?: number | string | null;
+                max_winning_trades?: number | null;
                 /** @description losing_trades: at least this, as a list has it. */
-                min_losing_trades?: number | string | null;
+                min_losing_trades?: number | null;
                 /** @description losing_trades: at most this, as a list has it. */
-                max_losing_trades?: number | string | null;
+                max_losing_trades?: number | null;
                 /** @description break_even_trades: at least this, as a list has it. */
-                min_break_even_trades?: number | string | null;
+                min_break_even_trades?: number | null;
                 /** @description break_even_trades: at most this, as a list has it. */
-                max_break_even_trades?: number | string | null;
+                max_break_even_trades?: number | null;
                 /** @description flag_count: at least this, as a list has it. */
-                min_flag_count?: number | string | null;
+                min_flag_count?: number | null;
                 /** @description flag_count: at most this, as a list has it. */
-                max_flag_count?: number | string | null;
+                max_flag_count?: number | null;
                 /** @description A column, with - before it for the highest first. */
                 sort?: string;
                 limit?: number;
@@ -5803,121 +6730,121 @@ export interface operations {
                 /** @description Not included. */
                 executed_to?: string | null;
                 /** @description initial_capital: at least this, as a list has it. */
-                min_initial_capital?: number | string | null;
+                min_initial_capital?: number | null;
                 /** @description initial_capital: at most this, as a list has it. */
-                max_initial_capital?: number | string | null;
+                max_initial_capital?: number | null;
                 /** @description final_balance: at least this, as a list has it. */
-                min_final_balance?: number | string | null;
+                min_final_balance?: number | null;
                 /** @description final_balance: at most this, as a list has it. */
-                max_final_balance?: number | string | null;
+                max_final_balance?: number | null;
                 /** @description final_value: at least this, as a list has it. */
-                min_final_value?: number | string | null;
+                min_final_value?: number | null;
                 /** @description final_value: at most this, as a list has it. */
-                max_final_value?: number | string | null;
+                max_final_value?: number | null;
                 /** @description lowest_value: at least this, as a list has it. */
-                min_lowest_value?: number | string | null;
+                min_lowest_value?: number | null;
                 /** @description lowest_value: at most this, as a list has it. */
-                max_lowest_value?: number | string | null;
+                max_lowest_value?: number | null;
                 /** @description pnl: at least this, as a list has it. */
-                min_pnl?: number | string | null;
+                min_pnl?: number | null;
                 /** @description pnl: at most this, as a list has it. */
-                max_pnl?: number | string | null;
+                max_pnl?: number | null;
                 /** @description realized: at least this, as a list has it. */
-                min_realized?: number | string | null;
+                min_realized?: number | null;
                 /** @description realized: at most this, as a list has it. */
-                max_realized?: number | string | null;
+                max_realized?: number | null;
                 /** @description unrealized: at least this, as a list has it. */
-                min_unrealized?: number | string | null;
+                min_unrealized?: number | null;
                 /** @description unrealized: at most this, as a list has it. */
-                max_unrealized?: number | string | null;
+                max_unrealized?: number | null;
                 /** @description commissions: at least this, as a list has it. */
-                min_commissions?: number | string | null;
+                min_commissions?: number | null;
                 /** @description commissions: at most this, as a list has it. */
-                max_commissions?: number | string | null;
+                max_commissions?: number | null;
                 /** @description funding: at least this, as a list has it. */
-                min_funding?: number | string | null;
+                min_funding?: number | null;
                 /** @description funding: at most this, as a list has it. */
-                max_funding?: number | string | null;
+                max_funding?: number | null;
                 /** @description drawdown_amount: at least this, as a list has it. */
-                min_drawdown_amount?: number | string | null;
+                min_drawdown_amount?: number | null;
                 /** @description drawdown_amount: at most this, as a list has it. */
-                max_drawdown_amount?: number | string | null;
+                max_drawdown_amount?: number | null;
                 /** @description drawdown_duration_secs: at least this, as a list has it. */
-                min_drawdown_duration_secs?: number | string | null;
+                min_drawdown_duration_secs?: number | null;
                 /** @description drawdown_duration_secs: at most this, as a list has it. */
-                max_drawdown_duration_secs?: number | string | null;
+                max_drawdown_duration_secs?: number | null;
                 /** @description expectancy: at least this, as a list has it. */
-                min_expectancy?: number | string | null;
+                min_expectancy?: number | null;
                 /** @description expectancy: at most this, as a list has it. */
-                max_expectancy?: number | string | null;
+                max_expectancy?: number | null;
                 /** @description total_return: at least this, as a list has it. */
-                min_total_return?: number | string | null;
+                min_total_return?: number | null;
                 /** @description total_return: at most this, as a list has it. */
-                max_total_return?: number | string | null;
+                max_total_return?: number | null;
                 /** @description cagr: at least this, as a list has it. */
-                min_cagr?: number | string | null;
+                min_cagr?: number | null;
                 /** @description cagr: at most this, as a list has it. */
-                max_cagr?: number | string | null;
+                max_cagr?: number | null;
                 /** @description volatility: at least this, as a list has it. */
-                min_volatility?: number | string | null;
+                min_volatility?: number | null;
                 /** @description volatility: at most this, as a list has it. */
-                max_volatility?: number | string | null;
+                max_volatility?: number | null;
                 /** @description max_drawdown: at least this, as a list has it. */
-                min_max_drawdown?: number | string | null;
+                min_max_drawdown?: number | null;
                 /** @description max_drawdown: at most this, as a list has it. */
-                max_max_drawdown?: number | string | null;
+                max_max_drawdown?: number | null;
                 /** @description win_rate: at least this, as a list has it. */
-                min_win_rate?: number | string | null;
+                min_win_rate?: number | null;
                 /** @description win_rate: at most this, as a list has it. */
-                max_win_rate?: number | string | null;
+                max_win_rate?: number | null;
                 /** @description profit_factor: at least this, as a list has it. */
-                min_profit_factor?: number | string | null;
+                min_profit_factor?: number | null;
                 /** @description profit_factor: at most this, as a list has it. */
-                max_profit_factor?: number | string | null;
+                max_profit_factor?: number | null;
                 /** @description sharpe_ratio: at least this, as a list has it. */
-                min_sharpe_ratio?: number | string | null;
+                min_sharpe_ratio?: number | null;
                 /** @description sharpe_ratio: at most this, as a list has it. */
-                max_sharpe_ratio?: number | string | null;
+                max_sharpe_ratio?: number | null;
                 /** @description sortino_ratio: at least this, as a list has it. */
-                min_sortino_ratio?: number | string | null;
+                min_sortino_ratio?: number | null;
                 /** @description sortino_ratio: at most this, as a list has it. */
-                max_sortino_ratio?: number | string | null;
+                max_sortino_ratio?: number | null;
                 /** @description calmar_ratio: at least this, as a list has it. */
-                min_calmar_ratio?: number | string | null;
+                min_calmar_ratio?: number | null;
                 /** @description calmar_ratio: at most this, as a list has it. */
-                max_calmar_ratio?: number | string | null;
+                max_calmar_ratio?: number | null;
                 /** @description figures_version: at least this, as a list has it. */
-                min_figures_version?: number | string | null;
+                min_figures_version?: number | null;
                 /** @description figures_version: at most this, as a list has it. */
-                max_figures_version?: number | string | null;
+                max_figures_version?: number | null;
                 /** @description orders: at least this, as a list has it. */
-                min_orders?: number | string | null;
+                min_orders?: number | null;
                 /** @description orders: at most this, as a list has it. */
-                max_orders?: number | string | null;
+                max_orders?: number | null;
                 /** @description fills: at least this, as a list has it. */
-                min_fills?: number | string | null;
+                min_fills?: number | null;
                 /** @description fills: at most this, as a list has it. */
-                max_fills?: number | string | null;
+                max_fills?: number | null;
                 /** @description total_trades: at least this, as a list has it. */
-                min_total_trades?: number | string | null;
+                min_total_trades?: number | null;
                 /** @description total_trades: at most this, as a list has it. */
-                max_total_trades?: number | string | null;
+                max_total_trades?: number | null;
                 /** @description winning_trades: at least this, as a list has it. */
-                min_winning_trades?: number | string | null;
+                min_winning_trades?: number | null;
                 /** @description winning_trades: at most this, as a list has it. */
-                max_winning_trades?: number | string | null;
+                max_winning_trades?: number | null;
                 /** @description losing_trades: at least this, as a list has it. */
-                min_losing_trades?: number | string | null;
+                min_losing_trades?: number | null;
                 /** @description losing_trades: at most this, as a list has it. */
-                max_losing_trades?: number | string | null;
+                max_losing_trades?: number | null;
                 /** @description break_even_trades: at least this, as a list has it. */
-                min_break_even_trades?: number | string | null;
+                min_break_even_trades?: number | null;
                 /** @description break_even_trades: at most this, as a list has it. */
-                max_break_even_trades?: number | string | null;
+                max_break_even_trades?: number | null;
                 /** @description flag_count: at least this, as a list has it. */
-                min_flag_count?: number | string | null;
+                min_flag_count?: number | null;
                 /** @description flag_count: at most this, as a list has it. */
-                max_flag_count?: number | string | null;
+                max_flag_count?: number | null;
                 /** @description A column, with - before it for the highest first. */
                 sort?: string;
                 limit?: number;
@@ -5977,175 +6904,6 @@ export interface operations {
                 };
             };
             413: components["responses"]["Problem"];
-            422: components["responses"]["Problem"];
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_run_facets: {
-        parameters: {
-            query?: {
-                /** @description Words that are all found in run id, configuration, instrument, partition, tags or note, whatever their case. */
-                q?: string | null;
-                /** @description Whether there are warnings about it. */
-                flagged?: boolean | null;
-                /** @description Whether somebody marked it. */
-                star?: boolean | null;
-                tag?: string | null;
-                /** @description Whether the latest verification gave the same digest. */
-                verified?: boolean | null;
-                /** @description One of these; give it several times. */
-                status?: components["schemas"]["RunStatus"][] | null;
-                config_name?: string | null;
-                instrument?: string | null;
-                partition?: string | null;
-                detail?: ("fast" | "report") | null;
-                run_mode?: components["schemas"]["RunMode"] | null;
-                dataset_id?: number | null;
-                strategy_id?: number | null;
-                sweep_id?: string | null;
-                dagster_run_id?: string | null;
-                executed_from?: string | null;
-                /** @description Not included. */
-                executed_to?: string | null;
-                /** @description initial_capital: at least this, as a list has it. */
-                min_initial_capital?: number | string | null;
-                /** @description initial_capital: at most this, as a list has it. */
-                max_initial_capital?: number | string | null;
-                /** @description final_balance: at least this, as a list has it. */
-                min_final_balance?: number | string | null;
-                /** @description final_balance: at most this, as a list has it. */
-                max_final_balance?: number | string | null;
-                /** @description final_value: at least this, as a list has it. */
-                min_final_value?: number | string | null;
-                /** @description final_value: at most this, as a list has it. */
-                max_final_value?: number | string | null;
-                /** @description lowest_value: at least this, as a list has it. */
-                min_lowest_value?: number | string | null;
-                /** @description lowest_value: at most this, as a list has it. */
-                max_lowest_value?: number | string | null;
-                /** @description pnl: at least this, as a list has it. */
-                min_pnl?: number | string | null;
-                /** @description pnl: at most this, as a list has it. */
-                max_pnl?: number | string | null;
-                /** @description realized: at least this, as a list has it. */
-                min_realized?: number | string | null;
-                /** @description realized: at most this, as a list has it. */
-                max_realized?: number | string | null;
-                /** @description unrealized: at least this, as a list has it. */
-                min_unrealized?: number | string | null;
-                /** @description unrealized: at most this, as a list has it. */
-                max_unrealized?: number | string | null;
-                /** @description commissions: at least this, as a list has it. */
-                min_commissions?: number | string | null;
-                /** @description commissions: at most this, as a list has it. */
-                max_commissions?: number | string | null;
-                /** @description funding: at least this, as a list has it. */
-                min_funding?: number | string | null;
-                /** @description funding: at most this, as a list has it. */
-                max_funding?: number | string | null;
-                /** @description drawdown_amount: at least this, as a list has it. */
-                min_drawdown_amount?: number | string | null;
-                /** @description drawdown_amount: at most this, as a list has it. */
-                max_drawdown_amount?: number | string | null;
-                /** @description drawdown_duration_secs: at least this, as a list has it. */
-                min_drawdown_duration_secs?: number | string | null;
-                /** @description drawdown_duration_secs: at most this, as a list has it. */
-                max_drawdown_duration_secs?: number | string | null;
-                /** @description expectancy: at least this, as a list has it. */
-                min_expectancy?: number | string | null;
-                /** @description expectancy: at most this, as a list has it. */
-                max_expectancy?: number | string | null;
-                /** @description total_return: at least this, as a list has it. */
-                min_total_return?: number | string | null;
-                /** @description total_return: at most this, as a list has it. */
-                max_total_return?: number | string | null;
-                /** @description cagr: at least this, as a list has it. */
-                min_cagr?: number | string | null;
-                /** @description cagr: at most this, as a list has it. */
-                max_cagr?: number | string | null;
-                /** @description volatility: at least this, as a list has it. */
-                min_volatility?: number | string | null;
-                /** @description volatility: at most this, as a list has it. */
-                max_volatility?: number | string | null;
-                /** @description max_drawdown: at least this, as a list has it. */
-                min_max_drawdown?: number | string | null;
-                /** @description max_drawdown: at most this, as a list has it. */
-                max_max_drawdown?: number | string | null;
-                /** @description win_rate: at least this, as a list has it. */
-                min_win_rate?: number | string | null;
-                /** @description win_rate: at most this, as a list has it. */
-                max_win_rate?: number | string | null;
-                /** @description profit_factor: at least this, as a list has it. */
-                min_profit_factor?: number | string | null;
-                /** @description profit_factor: at most this, as a list has it. */
-                max_profit_factor?: number | string | null;
-                /** @description sharpe_ratio: at least this, as a list has it. */
-                min_sharpe_ratio?: number | string | null;
-                /** @description sharpe_ratio: at most this, as a list has it. */
-                max_sharpe_ratio?: number | string | null;
-                /** @description sortino_ratio: at least this, as a list has it. */
-                min_sortino_ratio?: number | string | null;
-                /** @description sortino_ratio: at most this, as a list has it. */
-                max_sortino_ratio?: number | string | null;
-                /** @description calmar_ratio: at least this, as a list has it. */
-                min_calmar_ratio?: number | string | null;
-                /** @description calmar_ratio: at most this, as a list has it. */
-                max_calmar_ratio?: number | string | null;
-                /** @description figures_version: at least this, as a list has it. */
-                min_figures_version?: number | string | null;
-                /** @description figures_version: at most this, as a list has it. */
-                max_figures_version?: number | string | null;
-                /** @description orders: at least this, as a list has it. */
-                min_orders?: number | string | null;
-                /** @description orders: at most this, as a list has it. */
-                max_orders?: number | string | null;
-                /** @description fills: at least this, as a list has it. */
-                min_fills?: number | string | null;
-                /** @description fills: at most this, as a list has it. */
-                max_fills?: number | string | null;
-                /** @description total_trades: at least this, as a list has it. */
-                min_total_trades?: number | string | null;
-                /** @description total_trades: at most this, as a list has it. */
-                max_total_trades?: number | string | null;
-                /** @description winning_trades: at least this, as a list has it. */
-                min_winning_trades?: number | string | null;
-                /** @description winning_trades: at most this, as a list has it. */
-                max_winning_trades?: number | string | null;
-                /** @description losing_trades: at least this, as a list has it. */
-                min_losing_trades?: number | string | null;
-                /** @description losing_trades: at most this, as a list has it. */
-                max_losing_trades?: number | string | null;
-                /** @description break_even_trades: at least this, as a list has it. */
-                min_break_even_trades?: number | string | null;
-                /** @description break_even_trades: at most this, as a list has it. */
-                max_break_even_trades?: number | string | null;
-                /** @description flag_count: at least this, as a list has it. */
-                min_flag_count?: number | string | null;
-                /** @description flag_count: at most this, as a list has it. */
-                max_flag_count?: number | string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunFacets"];
-                };
-            };
-            /** @description The client has it already (If-None-Match). */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
             422: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
@@ -6566,6 +7324,12 @@ export interface operations {
                 limit?: number | null;
                 /** @description Rows to skip. */
                 offset?: number;
+                /** @description Columns, separated by commas; a minus before one: descending. Nulls are last. */
+                sort?: string | null;
+                /** @description Conditions that all hold, separated by commas: column, one of ``: = != < <= > >= ~`` (``~``: contains), value. ``null`` is no value. Texts are compared without case. */
+                where?: string | null;
+                /** @description Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is meant: the reply is the page that has it, and `row` its number. */
+                around?: string | null;
             };
             header?: never;
             path: {
@@ -6652,6 +7416,12 @@ export interface operations {
                 start?: string | null;
                 /** @description Only before this time. */
                 end?: string | null;
+                /** @description Columns, separated by commas; a minus before one: descending. Nulls are last. */
+                sort?: string | null;
+                /** @description Conditions that all hold, separated by commas: column, one of ``: = != < <= > >= ~`` (``~``: contains), value. ``null`` is no value. Texts are compared without case. */
+                where?: string | null;
+                /** @description Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is meant: the reply is the page that has it, and `row` its number. */
+                around?: string | null;
             };
             header?: never;
             path: {
@@ -6695,6 +7465,12 @@ export interface operations {
                 start?: string | null;
                 /** @description Only before this time. */
                 end?: string | null;
+                /** @description Columns, separated by commas; a minus before one: descending. Nulls are last. */
+                sort?: string | null;
+                /** @description Conditions that all hold, separated by commas: column, one of ``: = != < <= > >= ~`` (``~``: contains), value. ``null`` is no value. Texts are compared without case. */
+                where?: string | null;
+                /** @description Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is meant: the reply is the page that has it, and `row` its number. */
+                around?: string | null;
             };
             header?: never;
             path: {
@@ -6792,6 +7568,190 @@ export interface operations {
                 content: {
                     "text/plain": string;
                 };
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_run_bars: {
+        parameters: {
+            query?: {
+                start?: string | null;
+                end?: string | null;
+                /** @description Buckets, about: their length is a usual one. */
+                points?: number;
+                /** @description One of the run's; its first one by default. */
+                instrument?: string | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bars"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_run_curve: {
+        parameters: {
+            query?: {
+                start?: string | null;
+                end?: string | null;
+                /** @description Buckets, about: their length is a usual one. */
+                points?: number;
+                /** @description One of the run's; its first one by default. */
+                instrument?: string | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountCurve"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_run_moment: {
+        parameters: {
+            query: {
+                /** @description The moment, ns since 1970 (UTC). */
+                at_ns: number;
+                /** @description Length of the span around it, ns. */
+                span_ns?: number;
+                /** @description One of the run's; its first one by default. */
+                instrument?: string | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moment"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_breakdown: {
+        parameters: {
+            query?: {
+                /** @description What the trades have in common. */
+                by?: components["schemas"]["By"];
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Breakdown"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_lineage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lineage"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             404: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
@@ -6912,7 +7872,10 @@ export interface operations {
                 ids: string;
                 /** @description Same time, or same time since the begin. */
                 align?: components["schemas"]["Align"];
+                /** @description Buckets, about: their length is a usual one. */
                 points?: number;
+                /** @description One of the ids; the first by default. */
+                base?: string | null;
             };
             header?: never;
             path?: never;

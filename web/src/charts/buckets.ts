@@ -53,8 +53,9 @@ export function gridOf(bars: Bars | null, curve: Curve | null): Grid {
       max: Math.max(old?.max ?? Number.NEGATIVE_INFINITY, max[at]!),
       last: end[at]!,
     };
-    bucket.drawdown = Math.min(bucket.drawdown ?? 0, curve.drawdown.min[at]!);
-    bucket.position = curve.position.last[at]!;
+    const fall = curve.drawdown.min[at] ?? null;
+    bucket.drawdown = fall === null ? bucket.drawdown : Math.min(bucket.drawdown ?? 0, fall);
+    bucket.position = curve.position.last[at] ?? null;
   });
   return { t0, step, buckets };
 }

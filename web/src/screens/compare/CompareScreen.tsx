@@ -8,7 +8,7 @@ import { useUrl, useZone } from "../../app/search";
 import { lineColor, lineStyle } from "../../charts/LinesChart";
 import { Button, buttonClass, cx, Panel, ScreenHead, Status, useTitle } from "../../components/basics";
 import { Empty, Failure, Loaded, Skeleton } from "../../components/states";
-import { shortConfig, signed, words } from "../../lib/format";
+import { count, shortConfig, signed, words } from "../../lib/format";
 import { formatNs } from "../../lib/ns";
 import { listOf, toggled } from "../../lib/url";
 import { EquityOverlay } from "./EquityOverlay";
@@ -27,14 +27,14 @@ export function CompareScreen(): ReactNode {
   const isSettled = runs.every((one) => one.data || one.error);
   const ready = known.filter((run) => run.status === "succeeded").map((run) => run.run_id);
   const align = search.align ?? "time";
+  const base = ready.includes(search.base ?? "") ? search.base! : (ready[0] ?? "");
   const query = useQuery({
-    queryKey: ["compare", ready, align],
-    queryFn: ({ signal }) => loadComparison(ready, align, signal),
+    queryKey: ["compare", ready, align, base],
+    queryFn: ({ signal }) => loadComparison(ready, align, base, signal),
     enabled: isSettled && ready.length >= 2,
     placeholderData: keepPreviousData,
     staleTime: Number.POSITIVE_INFINITY,
   });
-  const base = ready.includes(search.base ?? "") ? search.base! : (ready[0] ?? "");
   const hidden = new Set(listOf(search.hidden));
   const toggle = (id: string) => setUrl({ hidden: toggled([...hidden], id).join(",") || undefined });
   for (let at = 0; at < 9; at += 1) {
@@ -160,13 +160,14 @@ function AddRun({ taken, onAdd }: { taken: string[]; onAdd(id: string): void }):
 function Differences({ comparison, ids }: { comparison: Comparison; ids: string[] }): ReactNode {
   const groups: [string, Record<string, unknown[]>][] = [
     ["Configuration", comparison.config],
-    ["Options and data", comparison.inputs],
-    ...(comparison.simulated && Object.keys(comparison.simulated).length ? [["What was simulated", comparison.simulated] as [string, Record<string, unknown[]>]] : []),
+    ["Options", Object.fromEntries(Object.entries(comparison.inputs).filter(([name]) => !name.startsWith("data.")))],
+    ["What was simulated", Object.fromEntries(comparison.simulated.filter((row) => row.differs).map((row) => [`simulated.${row.aspect}`, row.values.map((value) => (value === null ? null : `${value.simulated ? "yes" : "no"}: ${value.detail}`))]))],
+    ["Data, strategy, versions", Object.fromEntries(comparison.lineage.filter((row) => row.differs).map((row) => [`${row.kind} ${row.name}`, row.values.map(lineageText)]))],
   ];
   const number = groups.reduce((sum, [, rows]) => sum + Object.keys(rows).length, 0);
   return (
     <Panel title="Differences" aside={<span className="label">{number ? `${number} settings and inputs differ` : "same settings and inputs"}</span>}>
-      {comparison.same_digest ? <p className="py-1 font-medium text-good">✓ Equal in every order and fill.</p> : <First first={comparison.first_difference} ids={ids} />}
+      {comparison.same_digest ? <p className="py-1 font-medium text-good">✓ Equal in every order and fill.</p> : <Firsts comparison={comparison} />}
       {number > 0 && (
         <div className="max-h-80 overflow-auto" tabIndex={0} role="region" aria-label="What differs">
           <table className="plain-table">
@@ -204,34 +205,86 @@ function Differences({ comparison, ids }: { comparison: Comparison; ids: string[
   );
 }
 
-function First({ first, ids }: { first: FirstDifference | null | undefined; ids: string[] }): ReactNode {
-  const zone = useZone();
-  if (!first) return null;
-  const names = [...new Set([...Object.keys(first.a ?? {}), ...Object.keys(first.b ?? {})])].filter((name) => first.a?.[name] !== first.b?.[name] || ["timestamp", "side", "price", "quantity"].includes(name));
+function lineageText(value: { sha256: string | null; rows: number | null; rejected: number | null } | null): string | null {
+  if (value === null) return null;
+  const parts = [value.sha256?.slice(0, 12), value.rows === null ? null : `${count(value.rows)} rows`, value.rejected ? `${count(value.rejected)} rejected` : null];
+  return parts.filter(Boolean).join(", ") || null;
+}
+
+/** Of each run the first row that is not the baseline's. */
+function Firsts({ comparison }: { comparison: Comparison }): ReactNode {
+  const [search, setUrl] = useUrl();
+  const all = comparison.first_differences;
+  const chosen = all.find((one) => one.run_id === search.against) ?? all[0];
   return (
-    <section className="py-1" aria-label="First difference" data-testid="first-difference">
+    <>
+      {all.length > 1 && (
+        <label className="flex items-center gap-2 py-1">
+          <span className="label">First difference of</span>
+          <select className="field mono" value={chosen?.run_id} onChange={(event) => setUrl({ against: event.target.value })}>
+            {all.map((one) => (
+              <option key={one.run_id}>{one.run_id}</option>
+            ))}
+          </select>
+        </label>
+      )}
+      {chosen && <First first={chosen} base={comparison.base} />}
+      {comparison.not_compared.length > 0 && <p className="label py-1">Rows cannot be compared (fast mode): {comparison.not_compared.join(", ")}</p>}
+    </>
+  );
+}
+
+const ALWAYS = ["timestamp", "opened", "side", "price", "quantity", "amount"];
+
+function First({ first, base }: { first: FirstDifference; base: string }): ReactNode {
+  const zone = useZone();
+  const names = Object.keys(first.a ?? first.b ?? {}).filter((name) => first.columns.includes(name) || ALWAYS.includes(name));
+  return (
+    <section className="overflow-x-auto py-1" aria-label="First difference" data-testid="first-difference">
       <p className="mb-1">
-        <span className="font-medium text-warn">≠ The first difference</span> is in row {first.row} of {words(first.table)}
-        {first.ts_ns && <> at <span className="mono">{formatNs(BigInt(first.ts_ns), zone)}</span> {zone}</>}.
+        <span className="font-medium text-warn">≠ The first difference</span> is in row {count(first.row + 1)} of the {words(first.table)}
+        {first.ts_ns && (
+          <>
+            {" "}
+            at <span className="mono">{formatNs(BigInt(first.ts_ns), zone)}</span> {zone}
+          </>
+        )}
+        .
       </p>
       <table className="plain-table">
         <thead>
           <tr>
             <th scope="col">Run</th>
-            {names.map((name) => <th key={name} scope="col">{words(name)}</th>)}
-            <th scope="col"><span className="sr-only">Open</span></th>
+            {names.map((name) => (
+              <th key={name} scope="col">
+                {words(name)}
+              </th>
+            ))}
+            <th scope="col">
+              <span className="sr-only">Open</span>
+            </th>
           </tr>
         </thead>
         <tbody>
-          {[first.a, first.b].map((row, at) => (
-            <tr key={ids[at]}>
-              <th scope="row" className="mono font-normal">{ids[at]?.slice(-13)}</th>
-              {row === null ? <td colSpan={names.length} className="text-quiet">has no such row</td> : names.map((name) => (
-                <td key={name} className={cx("breaks", first.a && first.b && first.a[name] !== first.b[name] && "bg-warn-soft")}>{row[name] === null ? "—" : String(row[name])}</td>
-              ))}
+          {([[base, first.a], [first.run_id, first.b]] as const).map(([id, row]) => (
+            <tr key={id}>
+              <th scope="row" className="mono font-normal">
+                {id.slice(-13)}
+              </th>
+              {row === null ? (
+                <td colSpan={names.length} className="text-quiet">
+                  has no more rows
+                </td>
+              ) : (
+                names.map((name) => (
+                  <td key={name} className={cx("mono whitespace-nowrap", first.columns.includes(name) && "bg-warn-soft")}>
+                    {row[name] === null || row[name] === undefined ? "—" : String(row[name])}
+                  </td>
+                ))
+              )}
               <td>
-                {first.ts_ns && ids[at] && (
-                  <Link to="/runs/$runId" params={{ runId: ids[at] }} search={{ moment: first.ts_ns } as never} className="text-accent hover:underline">
+                {first.ts_ns && (
+                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="text-accent hover:underline">
                     microscope
                   </Link>
                 )}

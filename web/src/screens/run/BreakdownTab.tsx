@@ -2,17 +2,15 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { getJson } from "../../api/client";
 import type { WholeRun } from "../../api/runs";
+import type { components } from "../../api/schema";
 import { useUrl } from "../../app/search";
-import { cx, Money, Num } from "../../components/basics";
+import { cx, Dash, Money, Num } from "../../components/basics";
 import { Empty, Loaded, Skeleton } from "../../components/states";
 import { count, decimal, signed } from "../../lib/format";
 
-interface Breakdown {
-  rows: { key: string; trades: number; net_pnl: string | null; commissions: string | null }[];
-  histogram: { edges: number[]; n: number[] } | null;
-}
+type Breakdown = components["schemas"]["Breakdown"];
 
-const BY = ["hour", "day", "month", "side", "liquidity", "purpose"];
+const BY = ["hour", "weekday", "day", "month", "side", "instrument", "liquidity", "purpose"];
 
 /** What the result is made up of, and how its round trips are distributed. */
 export function BreakdownTab({ run }: { run: WholeRun }): ReactNode {
@@ -32,7 +30,7 @@ export function BreakdownTab({ run }: { run: WholeRun }): ReactNode {
             {one}
           </button>
         ))}
-        {(by === "hour" || by === "day" || by === "month") && <span className="label ml-2">UTC</span>}
+        {["hour", "weekday", "day", "month"].includes(by) && <span className="label ml-2">UTC</span>}
       </div>
       <Loaded query={query} place={<Skeleton className="h-72" />}>
         {(data) => (
@@ -54,6 +52,7 @@ function Rows({ rows }: { rows: Breakdown["rows"] }): ReactNode {
         <tr>
           <th scope="col" className="w-28">Key</th>
           <th scope="col" className="num w-20">Trades</th>
+          <th scope="col" className="num w-20">Fills</th>
           <th scope="col" className="num w-32">Net PnL</th>
           <th scope="col" aria-label="Loss and gain" />
           <th scope="col" className="num w-28">Commissions</th>
@@ -65,8 +64,9 @@ function Rows({ rows }: { rows: Breakdown["rows"] }): ReactNode {
           return (
             <tr key={row.key}>
               <th scope="row" className="!text-ink font-normal">{row.key}</th>
-              <td className="num">{count(row.trades)}</td>
-              <td className="num"><Money value={row.net_pnl} /></td>
+              <td className="num">{row.trades === null ? <Dash why="fills are grouped here, not round trips" /> : count(row.trades)}</td>
+              <td className="num">{count(row.fills)}</td>
+              <td className="num"><Money value={row.net_pnl} why="fills of one kind have no result of their own" /></td>
               <td aria-hidden="true">
                 <span className="grid h-4 grid-cols-2">
                   <span className="flex justify-end">{share < 0 && <span className="h-3 self-center bg-loss" style={{ width: `${-share * 100}%` }} />}</span>

@@ -1,20 +1,20 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { loadBars, loadCurve, type Bars, type Curve } from "../../api/charts";
-import { ApiError } from "../../api/client";
 import { loadResult, loadRows } from "../../api/result";
-import type { WholeRun } from "../../api/runs";
+import { shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
 import { gridOf, type Bucket } from "../../charts/buckets";
 import { RunChart } from "../../charts/RunChart";
 import { loadedSpan, type Span } from "../../charts/window";
 import { Button, Num, Tag } from "../../components/basics";
-import { Failure } from "../../components/states";
+import { Failure, Skeleton } from "../../components/states";
 import { count, decimal, percent, signed, UNKNOWN } from "../../lib/format";
 import { formatNs, formatSpan, isoNs, parseNs } from "../../lib/ns";
 import { BucketTable } from "./BucketTable";
-import { MomentPanel } from "./MomentPanel";
+
+const MomentPanel = lazy(() => import("./MomentPanel").then((module) => ({ default: module.MomentPanel })));
 
 const DAY = 86_400_000_000_000n;
 const SPANS: [string, bigint | null][] = [["All", null], ["1 d", DAY], ["4 h", DAY / 6n], ["1 h", DAY / 24n], ["10 min", 600_000_000_000n], ["1 min", 60_000_000_000n], ["1 s", 1_000_000_000n]];
@@ -45,7 +45,7 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
   const load = useMemo(() => loadedSpan(seen, whole), [seen, whole]);
   const key = [run.run_id, run.digest, load.from.toString(), load.to.toString(), load.points];
   const bars = useQuery({ queryKey: ["bars", ...key, search.instrument ?? ""], queryFn: ({ signal }) => loadBars(run.run_id, load, search.instrument, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
-  const curve = useQuery({ queryKey: ["curve", ...key], queryFn: ({ signal }) => loadCurve(run.run_id, load, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
+  const curve = useQuery({ queryKey: ["curve", ...key, search.instrument ?? ""], queryFn: ({ signal }) => loadCurve(run.run_id, load, search.instrument, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
 
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<RunChart | null>(null);
@@ -138,6 +138,15 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
             </Button>
           ))}
         </div>
+        {bars.data && bars.data.instruments.length > 1 && (
+          <select className="field h-6 text-[12px]" aria-label="Instrument" value={bars.data.instrument} onChange={(event) => setUrl({ instrument: event.target.value === bars.data?.instruments[0] ? undefined : event.target.value })}>
+            {bars.data.instruments.map((one) => (
+              <option key={one} value={one}>
+                {shortInstrument(one)}
+              </option>
+            ))}
+          </select>
+        )}
         <Goto onGo={(ns) => setUrl({ at: ns.toString(), ...toUrl({ from: ns - 300_000_000_000n, to: ns + 300_000_000_000n }) })} />
         <span className="text-[12px] text-quiet">
           {formatNs(seen.from, zone, 0)} – {formatNs(seen.to, zone, 0, seen.to - seen.from > DAY)} {zone} · {formatSpan(seen.to - seen.from)}
@@ -145,7 +154,7 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
         </span>
         <span className="ml-auto flex items-center gap-2">
           {(bars.isFetching || curve.isFetching) && <span className="label" role="status">loading…</span>}
-          {bars.data?.source === "changed" && <Tag tone="warn" title="The catalog has other data now than those that the run replayed; the chart shows those of the run's hash or none">market data changed since</Tag>}
+          {bars.data && bars.data.source !== "same" && <Tag tone="warn" title={bars.data.source_detail ?? ""}>market data {bars.data.source}</Tag>}
           <Button small onClick={() => setAsTable(!asTable)} aria-pressed={asTable}>
             {asTable ? "As chart" : "As table"}
           </Button>
@@ -154,7 +163,12 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
           </Button>
         </span>
       </div>
-      {error ? <ChartFailure error={error} retry={() => void Promise.all([bars.refetch(), curve.refetch()])} /> : null}
+      {bars.data && bars.data.source !== "same" && bars.data.source_detail && (
+        <p role="status" className="mx-1 rounded border border-warn bg-warn-soft px-3 py-1.5">
+          {bars.data.source_detail}
+        </p>
+      )}
+      {error ? <Failure error={error} retry={() => void Promise.all([bars.refetch(), curve.refetch()])} compact /> : null}
       <Legend bucket={shown} zone={zone} {...(run.currency ? { currency: run.currency } : {})} pick={(one) => setUrl({ tab: "fills", at: one.from.toString(), row: `${UNKNOWN}@${one.from}` }, { push: true })} />
       {asTable ? (
         <BucketTable buckets={bucketsIn(bars.data, curve.data, seen)} zone={zone} />
@@ -171,20 +185,9 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
           <PaneNames />
         </div>
       )}
-      {search.moment && numberOf(search.moment) !== null && <MomentPanel run={run} at={numberOf(search.moment)!} />}
+      {search.moment && numberOf(search.moment) !== null && <Suspense fallback={<Skeleton className="h-96" />}><MomentPanel run={run} at={numberOf(search.moment)!} precision={precision} /></Suspense>}
     </div>
   );
-}
-
-function ChartFailure({ error, retry }: { error: unknown; retry(): void }): ReactNode {
-  if (error instanceof ApiError && error.status === 409) {
-    return (
-      <div role="status" className="rounded border border-warn bg-warn-soft px-3 py-2">
-        {error.message}
-      </div>
-    );
-  }
-  return <Failure error={error} retry={retry} compact />;
 }
 
 const PANES: [string, number][] = [["Price · fills ▲ buy ▼ sell", 0], ["Equity, with its range", 0.55], ["Drawdown", 0.75], ["Position", 0.87]];

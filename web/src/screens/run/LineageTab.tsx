@@ -7,10 +7,10 @@ import { Loaded, Skeleton } from "../../components/states";
 import { count, decimal, words } from "../../lib/format";
 
 const STAGES: [string, string[]][] = [
-  ["Raw files", ["raw", "source"]],
-  ["Catalog partitions", ["catalog", "partition"]],
-  ["Configuration, strategy, versions", ["config", "strategy", "version", "versions", "options"]],
-  ["Result", ["digest", "result", "pnl"]],
+  ["Raw files", ["raw", "input"]],
+  ["Catalog partitions", ["catalog"]],
+  ["Configuration, strategy, versions", ["config", "options", "strategy", "version"]],
+  ["Result", ["digest", "pnl"]],
 ];
 
 const NOW: Record<string, [string, Tone, string]> = {
@@ -31,9 +31,9 @@ export function LineageTab({ run }: { run: WholeRun }): ReactNode {
           <div className="flex flex-col gap-4 px-1">
             <p>
               {changed === 0 ? <span className="text-good">✓ Everything that can be compared is the same now.</span> : <span className="text-warn">⚠ {changed} of {nodes.length} are not what the run used.</span>}{" "}
-              {account && (
+              {account.start !== null && (
                 <span className="text-quiet">
-                  Account: start {decimal(account.start)}, difference to the sum of all fills {decimal(account.difference)}.
+                  Account: {decimal(account.start)} {account.currency} at the start, {decimal(account.final)} at the end; the engine's own account differs by {decimal(account.difference)}.
                 </span>
               )}
             </p>
@@ -60,7 +60,7 @@ export function LineageTab({ run }: { run: WholeRun }): ReactNode {
 }
 
 function NodeTable({ nodes }: { nodes: LineageNode[] }): ReactNode {
-  const hasRows = nodes.some((node) => node.rows_in !== null || node.rows_written !== null);
+  const hasRows = nodes.some((node) => node.rows_in != null || node.rows_written != null);
   return (
     <div className="overflow-x-auto">
       <table className="plain-table">
@@ -75,15 +75,15 @@ function NodeTable({ nodes }: { nodes: LineageNode[] }): ReactNode {
         </thead>
         <tbody>
           {nodes.map((node) => (
-            <tr key={`${node.kind} ${node.name}`}>
+            <tr key={`${node.kind} ${node.name} ${node.sha256}`}>
               <td>{words(node.kind)}</td>
-              <td className="breaks">{node.name}</td>
+              <td className="breaks">{node.name}{node.detail && <span className="block text-[12px] text-quiet">{node.detail}</span>}</td>
               <td><Hash value={node.sha256} /></td>
               {hasRows && (
                 <>
                   <td className="num"><Known value={node.rows_in} why="not counted there">{count(node.rows_in)}</Known></td>
                   <td className="num"><Known value={node.rows_written} why="not counted there">{count(node.rows_written)}</Known></td>
-                  <td className="num">{node.rejected ? <span className="text-warn">{count(node.rejected)}</span> : <Known value={node.rejected} why="not counted there">0</Known>}</td>
+                  <td className="num">{node.rejected ? <span className="text-warn" title={Object.entries(node.rejected_by ?? {}).map(([reason, number]) => `${reason}: ${number}`).join("\n")}>{count(node.rejected)}</span> : <Known value={node.rejected} why="not counted there">0</Known>}</td>
                 </>
               )}
               <td><Now now={node.now} /></td>
@@ -95,7 +95,7 @@ function NodeTable({ nodes }: { nodes: LineageNode[] }): ReactNode {
   );
 }
 
-function Now({ now }: { now: string | null }): ReactNode {
+function Now({ now }: { now: string | null | undefined }): ReactNode {
   if (!now) return <Dash why="there is nothing to compare it with" />;
   const [label, tone, title] = NOW[now] ?? [now, "neutral" as Tone, now];
   return <Tag tone={tone} title={title}>{label}</Tag>;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { lazy, Suspense, type ReactNode } from "react";
 import { loadResult } from "../../api/result";
 import { isActive, loadRun, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
@@ -9,14 +9,20 @@ import { AsCommand, buttonClass, Copy, Hash, Status, Tag, useTitle } from "../..
 import { Empty, Failure, Skeleton } from "../../components/states";
 import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
-import { BreakdownTab } from "./BreakdownTab";
 import { ChartTab } from "./ChartTab";
-import { ConfigTab, FilesTab, LogTab, NoteTab } from "./DocumentTabs";
-import { LineageTab } from "./LineageTab";
-import { LivePanel } from "./LivePanel";
 import { RunHead } from "./RunHead";
-import { TableTab } from "./TableTab";
-import { Verify } from "./Verify";
+
+// Head and chart come first; the rest when it is opened.
+const documents = () => import("./DocumentTabs");
+const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
+const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
+const LogTab = lazy(() => documents().then((module) => ({ default: module.LogTab })));
+const NoteTab = lazy(() => documents().then((module) => ({ default: module.NoteTab })));
+const BreakdownTab = lazy(() => import("./BreakdownTab").then((module) => ({ default: module.BreakdownTab })));
+const LineageTab = lazy(() => import("./LineageTab").then((module) => ({ default: module.LineageTab })));
+const LivePanel = lazy(() => import("./LivePanel").then((module) => ({ default: module.LivePanel })));
+const TableTab = lazy(() => import("./TableTab").then((module) => ({ default: module.TableTab })));
+const Verify = lazy(() => import("./Verify").then((module) => ({ default: module.Verify })));
 
 /** One run: while it goes on, and what came of it. */
 export function RunScreen(): ReactNode {
@@ -39,7 +45,9 @@ export function RunScreen(): ReactNode {
     <div className="flex flex-col gap-3 p-3">
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} compact /> : null}
       <Title run={query.data} />
-      {isActive(query.data) ? <LivePanel run={query.data} onEnd={() => void query.refetch()} /> : <Ended run={query.data} />}
+      <Suspense fallback={<Skeleton className="h-[60vh]" />}>
+        {isActive(query.data) ? <LivePanel run={query.data} onEnd={() => void query.refetch()} /> : query.data.status === "succeeded" ? <Finished run={query.data} /> : <NoResult run={query.data} />}
+      </Suspense>
     </div>
   );
 }
@@ -95,15 +103,14 @@ function Title({ run }: { run: WholeRun }): ReactNode {
         <Link to="/compare" search={{ ids: run.run_id, ...(tz ? { tz } : {}) } as never} className={buttonClass()}>
           Compare…
         </Link>
-        {run.status === "succeeded" && <Verify run={run} />}
+        {run.status === "succeeded" && (
+          <Suspense fallback={<span className="inline-block h-7 w-14" />}>
+            <Verify run={run} />
+          </Suspense>
+        )}
       </span>
     </div>
   );
-}
-
-function Ended({ run }: { run: WholeRun }): ReactNode {
-  if (run.status !== "succeeded") return <NoResult run={run} />;
-  return <Finished run={run} />;
 }
 
 function Finished({ run }: { run: WholeRun }): ReactNode {
@@ -134,7 +141,9 @@ function Finished({ run }: { run: WholeRun }): ReactNode {
               In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.
             </Empty>
           ) : (
-            <Content tab={tab} run={run} />
+            <Suspense fallback={<Skeleton className="h-[60vh]" />}>
+              <Content tab={tab} run={run} />
+            </Suspense>
           )}
         </Tabs>
       </div>

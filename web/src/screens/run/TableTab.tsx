@@ -36,8 +36,10 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
     try {
       const ns = parseNs(around);
       const page = await loadRows(run.run_id, table, { sort, where, around: ns === null ? around : ns.toString(), limit: 1 });
-      setReveal({ index: page.offset });
-      if (page.rows[0]) setUrl({ row: idOf(page.rows[0]) });
+      if (page.row === null) return;
+      setReveal({ index: page.row });
+      const found = page.rows.at(-1);
+      if (found) setUrl({ row: idOf(found), at: parseNs(String(found[timeColumn(table)] ?? ""))?.toString() });
     } catch (error) {
       setProblem(error);
     }
