@@ -20,6 +20,7 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.run_registry import RunRegistry
 from odum_assets.api.single_flight import SingleFlight
 from odum_assets.config import LoadedConfig, effective_settings
+from odum_assets.orchestration.coverage import CoverageReader
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.registry.database import RegistryError, result_store
 from odum_assets.results.listing import algorithm, overrides, time_range
@@ -53,6 +54,7 @@ class Service:
         self.following = Following(self.dagster)
         self.storage = StorageCapacity()
         self.single_flight = SingleFlight()
+        self.coverage = CoverageReader()
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result, by its id, the begin or end of its id, or ``last``.

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -483,6 +483,35 @@ def get_costs(connection: sa.Connection, where: RunFilter, limit: int) -> list[t
         seconds = resources["replay_secs"] + resources["accounting_secs"]
         costs.append((seconds, provenance["rows_replayed"]))
     return costs
+
+
+def get_runs_over(
+    connection: sa.Connection, instrument: str, data_type: str, day: date, limit: int
+) -> list[Row]:
+    """Return the latest runs that read a catalog partition, with its ``digest`` then."""
+    midnight = datetime.combine(day, time(), UTC)
+    query = sa.select(DATASETS.c.id, DATASETS.c.instrument, DATASETS.c.partitions).where(
+        DATASETS.c.start_date <= midnight, DATASETS.c.end_date > midnight
+    )
+    wanted = {"data_type": data_type, "day": day.isoformat()}
+    digests = {
+        row.id: part["digest"]
+        for row in connection.execute(query)
+        for part in row.partitions
+        # Of ticks the dataset says whose they are.
+        if part.get("instrument", row.instrument) == instrument
+        and {name: part[name] for name in wanted} == wanted
+    }
+    runs = (
+        sa.select(RUNS.c.run_id, RUNS.c.config_name, RUNS.c.executed_at, RUNS.c.dataset_id)
+        .where(RUNS.c.dataset_id.in_(digests))
+        .order_by(RUNS.c.executed_at.desc(), RUNS.c.id.desc())
+        .limit(limit)
+    )
+    rows = _all(connection, runs)
+    for row in rows:
+        row["digest"] = digests[row.pop("dataset_id")]
+    return rows
 
 
 def list_sweeps(connection: sa.Connection, config_name: str | None = None) -> list[Row]:
