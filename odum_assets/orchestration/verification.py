@@ -14,7 +14,9 @@ from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register_result
 
 JOB: Final = "verify_result"
-"""Name of the job and of its op."""
+"""Name of the job."""
+
+_OP: Final = "verify"
 
 VERIFIES_TAG: Final = "odum/verifies"
 """Tag of a Dagster run: the result that it runs again."""
@@ -28,7 +30,7 @@ class VerifyConfig(dg.Config):
 
 def run_config(run_id: str) -> dict[str, object]:
     """Return the run config by which the job verifies a result."""
-    return {"ops": {JOB: {"config": {"run_id": run_id}}}}
+    return {"ops": {_OP: {"config": {"run_id": run_id}}}}
 
 
 def verification_job(project: Project) -> dg.JobDefinition:
@@ -38,7 +40,7 @@ def verification_job(project: Project) -> dg.JobDefinition:
         "an event of the result (`verified`); the result stays as it is."
     )
 
-    @dg.op(name=JOB, pool=POOL_BACKTEST, description=description)
+    @dg.op(name=_OP, pool=POOL_BACKTEST, description=description)
     def verify(context: dg.OpExecutionContext, config: VerifyConfig) -> None:
         with failing({"run_id": config.run_id}):
             _verify(context, project, config.run_id)
