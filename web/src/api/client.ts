@@ -46,6 +46,14 @@ export function serviceIsAway(): boolean {
   return isAway;
 }
 
+const refusals = new Set<() => void>();
+
+/** Call a function when the service wants its token. */
+export function watchRefusals(listener: () => void): () => void {
+  refusals.add(listener);
+  return () => refusals.delete(listener);
+}
+
 async function problemOf(response: Response): Promise<ApiError> {
   const requestId = response.headers.get("X-Request-Id");
   const after = Number(response.headers.get("Retry-After")) || null;
@@ -70,6 +78,7 @@ export async function request(input: RequestInfo | URL, init?: RequestInit): Pro
     throw new ApiError(0, "The service does not answer.", "unreachable");
   }
   setAway(false);
+  if (response.status === 401 && !String(input).includes("/api/session")) for (const listener of refusals) listener();
   if (response.ok || response.status === 304) return response;
   throw await problemOf(response);
 }

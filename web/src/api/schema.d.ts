@@ -3917,7 +3917,10 @@ export interface components {
             run_id: string;
             /** Config Name */
             config_name: string;
-            /** Executed At */
+            /**
+             * Executed At
+             * Format: date-time
+             */
             executed_at: string;
             /**
              * Digest
@@ -3940,17 +3943,15 @@ export interface components {
             /** Passed */
             passed: boolean;
             /**
-             * Blocking
-             * @description Whether runs refuse the partition because of it.
+             * Refused By
+             * @description Configurations whose runs refuse the partition because of it.
              */
-            blocking: boolean;
-            /** Text */
-            text: string;
+            refused_by: string[];
             /**
-             * Config
-             * @description Whose thresholds; null where all agree.
+             * Text
+             * @description What was found against what is allowed.
              */
-            config: string | null;
+            text: string;
         };
         /**
          * Pattern

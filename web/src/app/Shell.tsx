@@ -4,6 +4,7 @@ import { getJson, serviceIsAway, watchService } from "../api/client";
 import { Button, cx } from "../components/basics";
 import { Modal, Pop } from "../components/overlays";
 import { CommandPalette } from "./CommandPalette";
+import { Login } from "./Login";
 import { keysNow, useKey } from "./keys";
 import { SCREENS } from "./screens";
 import { useUrl, useZone } from "./search";
@@ -80,6 +81,7 @@ export function Shell(): ReactNode {
       <Modal open={help} onOpenChange={setHelp} title="Keys of this screen">
         {help && <Keys />}
       </Modal>
+      <Login />
       {palette && <CommandPalette onClose={() => setPalette(false)} />}
     </>
   );

@@ -15,17 +15,24 @@ export function EquityOverlay({ comparison, base, hidden }: { comparison: Compar
   const chart = useRef<LinesChart | null>(null);
   const [at, setAt] = useState<number | null>(null);
   const isShare = search.unit === "percent";
-  const { equity } = comparison;
-  const isElapsed = equity.align === "start";
-  const times = useMemo(() => equity.times_ns.map(BigInt), [equity]);
+  const { curves } = comparison;
+  const isElapsed = curves.align === "start";
+  const times = useMemo(() => {
+    const last = Math.max(-1, ...Object.values(curves.runs).map((curve) => curve.i.at(-1) ?? -1));
+    return Array.from({ length: last + 1 }, (_, at) => BigInt(curves.t0_ns) + BigInt(curves.step_ns) * BigInt(at));
+  }, [curves]);
   const lines = useMemo(
     () =>
       comparison.run_ids.map((id) => {
-        const values = equity.equity[id] ?? times.map(() => null);
+        const values: (number | null)[] = times.map(() => null);
+        const curve = curves.runs[id];
+        curve?.i.forEach((bucket, at) => {
+          values[bucket] = curve.equity.last[at] ?? null;
+        });
         const first = values.find((value) => value !== null) ?? null;
         return { id, values: isShare && first ? values.map((value) => (value === null ? null : (value / first - 1) * 100)) : values };
       }),
-    [comparison.run_ids, equity, times, isShare],
+    [comparison.run_ids, curves, times, isShare],
   );
   useEffect(() => {
     if (!box.current) return;
@@ -66,7 +73,7 @@ export function EquityOverlay({ comparison, base, hidden }: { comparison: Compar
           <Empty title="None of these runs has an equity curve">In fast mode a run keeps its figures only.</Empty>
         </>
       )}
-      {equity.missing.length > 0 && times.length > 0 && <p className="label mt-1">Without a curve (fast mode): {equity.missing.join(", ")}</p>}
+      {curves.missing.length > 0 && times.length > 0 && <p className="label mt-1">Without a curve (fast mode): {curves.missing.join(", ")}</p>}
     </Panel>
   );
 }

@@ -28,7 +28,7 @@ export function MetricTable({ comparison, base }: { comparison: Comparison; base
           </tr>
         </thead>
         <tbody>
-          {Object.entries(comparison.metrics).map(([name, values]) => (
+          {Object.entries(comparison.metrics).filter(([name, values]) => name !== "figures_version" || new Set(values).size > 1).map(([name, values]) => (
             <tr key={name} className="hover:bg-raised">
               <th scope="row" className="!text-ink font-normal whitespace-nowrap">{label(name)}</th>
               {values.map((value, index) => (

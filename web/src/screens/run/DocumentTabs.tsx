@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useState, type ReactNode } from "react";
-import { getJson, request, sendJson } from "../../api/client";
+import { useMemo, useState, type ReactNode } from "react";
+import { request } from "../../api/client";
+import { saveNote, useNote, type Note } from "../../api/notes";
 import { loadArtifacts, loadResult } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { Button, Copy, Tag } from "../../components/basics";
@@ -132,41 +133,42 @@ export function FilesTab({ run }: { run: WholeRun }): ReactNode {
   );
 }
 
-interface Annotations {
-  run_id: string;
-  tags: string[];
-  note: string;
-}
-
-/** Tags and a note, kept in a file beside the result. */
+/** Tags, a note and a star, kept in a file beside the result. */
 export function NoteTab({ run }: { run: WholeRun }): ReactNode {
-  const path = `/api/v1/runs/${run.run_id}/annotations`;
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["annotations", run.run_id], queryFn: ({ signal }) => getJson<Annotations>(path, signal) });
-  const [note, setNote] = useState<string | null>(null);
+  const query = useNote(run.run_id);
+  const [text, setText] = useState<string | null>(null);
   const [tag, setTag] = useState("");
   const [problem, setProblem] = useState<unknown>(null);
-  useEffect(() => setNote(null), [query.data]);
-  const save = async (next: { tags: string[]; note: string }) => {
+  const save = async (change: Partial<Note>) => {
     setProblem(null);
     try {
-      const { data } = await sendJson<Annotations>("PUT", path, next);
-      client.setQueryData(["annotations", run.run_id], data);
+      await saveNote(client, run.run_id, query.data!, change);
+      if (change.text !== undefined) setText(null);
     } catch (error) {
       setProblem(error);
     }
   };
   return (
     <Loaded query={query} place={place}>
-      {(found) => (
+      {({ note }) => (
         <div className="flex max-w-3xl flex-col gap-3 px-1">
-          {problem ? <Failure error={problem} compact /> : null}
+          {problem ? (
+            <Failure
+              error={problem}
+              compact
+              retry={() => {
+                setProblem(null);
+                void query.refetch();
+              }}
+            />
+          ) : null}
           <div className="flex flex-wrap items-center gap-2">
             <span className="label">Tags</span>
-            {found.tags.map((one) => (
+            {note.tags.map((one) => (
               <Tag key={one} tone="accent">
                 {one}
-                <button type="button" aria-label={`Remove the tag ${one}`} onClick={() => void save({ tags: found.tags.filter((other) => other !== one), note: found.note })}>
+                <button type="button" aria-label={`Remove the tag ${one}`} onClick={() => void save({ tags: note.tags.filter((other) => other !== one) })}>
                   ✕
                 </button>
               </Tag>
@@ -174,7 +176,7 @@ export function NoteTab({ run }: { run: WholeRun }): ReactNode {
             <form
               onSubmit={(event) => {
                 event.preventDefault();
-                if (tag.trim()) void save({ tags: [...new Set([...found.tags, tag.trim()])], note: found.note }).then(() => setTag(""));
+                if (tag.trim()) void save({ tags: [...new Set([...note.tags, tag.trim()])] }).then(() => setTag(""));
               }}
             >
               <input className="field w-40" placeholder="Add a tag" aria-label="Add a tag" value={tag} onChange={(event) => setTag(event.target.value)} />
@@ -182,10 +184,10 @@ export function NoteTab({ run }: { run: WholeRun }): ReactNode {
           </div>
           <label className="flex flex-col gap-1">
             <span className="label">Note</span>
-            <textarea className="field h-48 py-2" value={note ?? found.note} onChange={(event) => setNote(event.target.value)} />
+            <textarea className="field h-48 py-2" value={text ?? note.text} onChange={(event) => setText(event.target.value)} />
           </label>
           <div>
-            <Button kind="primary" disabled={note === null || note === found.note} onClick={() => void save({ tags: found.tags, note: note ?? "" })}>
+            <Button kind="primary" disabled={text === null || text === note.text} onClick={() => void save({ text: text ?? "" })}>
               Save note
             </Button>
           </div>

@@ -8,10 +8,10 @@ import { count, decimal, percent, seconds, signed, words } from "../../lib/forma
 /** Net PnL with its sum, beside it what was simulated and what was not, flags and figures. */
 export function RunHead({ run, result }: { run: WholeRun; result: Result }): ReactNode {
   return (
-    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[290px_minmax(0,1fr)_330px]">
+    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[290px_minmax(0,1fr)_330px] 2xl:grid-cols-[320px_minmax(0,1fr)_320px_360px]">
       <Profit run={run} result={result} />
       <Realism rows={result.summary.simulated} />
-      <div className="flex flex-col gap-3 lg:col-span-2 xl:col-span-1">
+      <div className="flex flex-col gap-3 lg:col-span-2 xl:col-span-1 2xl:contents">
         <Figures result={result} currency={run.currency} />
       </div>
     </div>
@@ -130,7 +130,7 @@ function Figures({ result, currency }: { result: Result; currency: string | null
   const pct = (value: string | null | undefined) => (value === null || value === undefined ? <Dash /> : `${decimal(value, 2)}\u2009%`);
   const short = "null for less than 30 days";
   const rows: [string, ReactNode][] = [
-    ["Max drawdown", <span key="d"><Percent value={drawdown.max_drawdown} /> <span className="text-quiet">{signed(drawdown.max_drawdown_amount)} {currency}</span></span>],
+    ["Max drawdown", <span key="d"><Percent value={drawdown.max_drawdown} /> <span className="whitespace-nowrap text-quiet">{signed(drawdown.max_drawdown_amount)} {currency}</span></span>],
     ["Under water", drawdown.max_drawdown_duration_secs ? seconds(Number(drawdown.max_drawdown_duration_secs)) : <Dash />],
     ["Sharpe · Sortino", <span key="s"><Num value={ratios.sharpe} digits={2} /> · <Num value={ratios.sortino} digits={2} /></span>],
     ["CAGR · volatility", <span key="c">{returns.cagr_pct ? pct(returns.cagr_pct) : <Dash why={short} />} · {pct(returns.volatility_pct)}</span>],

@@ -11,6 +11,7 @@ import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
 import { ChartTab } from "./ChartTab";
 import { RunHead } from "./RunHead";
+import { Star } from "./Star";
 
 // Head and chart come first; the rest when it is opened.
 const documents = () => import("./DocumentTabs");
@@ -78,6 +79,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
           <span className="truncate">{run.run_id}</span>
         </Copy>
       </h1>
+      <Star runId={run.run_id} />
       <Status status={run.status} progress={run.progress} />
       <Link to="/configs/$name" params={{ name: run.config_name }} search={zone} className="text-accent hover:underline" title={run.config_name}>
         {shortConfig(run.config_name)}

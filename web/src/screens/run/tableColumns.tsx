@@ -2,6 +2,8 @@ import type { ReactNode } from "react";
 import type { Row, TableName } from "../../api/result";
 import { Dash, Money, Num, Tag } from "../../components/basics";
 import type { Column } from "../../components/DataTable";
+import { fixed } from "../../lib/decimal";
+import { decimal } from "../../lib/format";
 import { formatNs, formatSpan, parseNs } from "../../lib/ns";
 
 /** Column that says when a row was. */
@@ -26,8 +28,10 @@ const exact = (id: string, why?: string): Cell => (row) => <Num value={value(row
 /** An average price may have 20 digits: eight are shown, all are in the title. */
 const average = (id: string, why: string): Cell => (row) => {
   const text = value(row, id);
-  const digits = text?.split(".")[1]?.length ?? 0;
-  return <Num value={text} {...(digits > 8 ? { digits: 8 } : {})} why={why} />;
+  if (text === null) return <Dash why={why} />;
+  const digits = text.split(".")[1]?.length ?? 0;
+  const shown = digits > 8 ? fixed(text, 8).replace(/\.?0+$/, "") : text;
+  return <span title={text}>{decimal(shown)}</span>;
 };
 
 const text = (id: string, why: string): Cell => (row) => {

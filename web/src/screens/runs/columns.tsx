@@ -43,6 +43,7 @@ const whole = (value: number) => count(value);
 /** All columns of the list, in their order. */
 export function runColumns(zone: string): RunColumn[] {
   return [
+    { id: "star", label: "★", title: "Starred", group: "Run", standard: true, width: 26, value: (run) => run.star, cell: (run) => (run.star ? <span className="text-warn" title="starred">★</span> : null) },
     {
       id: "run_id", label: "Run", group: "Run", standard: true, width: 292, sort: "run_id", value: (run) => run.run_id,
       cell: (run) => (
@@ -85,6 +86,11 @@ export function runColumns(zone: string): RunColumn[] {
       id: "digest", label: "Digest", group: "Identity", standard: true, width: 96, value: (run) => run.digest,
       cell: (run) => (run.digest ? <Copy text={run.digest} label="the digest" className="mono">{run.digest.slice(0, 8)}</Copy> : <Dash why={noResult(run)} />),
     },
+    {
+      id: "verified", label: "Verified", group: "Identity", standard: true, width: 82, value: (run) => run.verified,
+      cell: (run) => (run.verified == null ? <Dash why="not verified yet" /> : run.verified ? <span className="text-good">✓ equal</span> : <span className="text-bad">≠ differs</span>),
+    },
+    { id: "tags", label: "Tags", group: "Run", standard: false, width: 140, value: (run) => run.tags.join(), cell: (run) => run.tags.map((tag) => <Tag key={tag} tone="accent">{tag}</Tag>) },
     { id: "config_hash", label: "Config hash", group: "Identity", standard: false, width: 100, value: (run) => run.config_hash, cell: (run) => <Copy text={run.config_hash} label="the configuration's hash" className="mono">{run.config_hash.slice(0, 8)}</Copy> },
     { id: "sweep_id", label: "Sweep", group: "Identity", standard: false, width: 120, value: (run) => run.sweep_id, cell: (run) => run.sweep_id ?? <Dash why="not of a sweep" /> },
   ];
