@@ -22,6 +22,8 @@ const STATES: Record<string, [string, string]> = {
   "!": ["raw file unreadable", "text-bad"],
 };
 
+const hasData = (row: Coverage["rows"][number]) => /[^·]/.test(row.state);
+
 function monthOf(text: string): { first: string; last: string } {
   const [year, month] = text.split("-").map(Number) as [number, number];
   const last = new Date(Date.UTC(year, month, 0)).getUTCDate();
@@ -60,11 +62,16 @@ export function DataScreen(): ReactNode {
       </ScreenHead>
       <Loaded query={query} place={<Skeleton className="h-64" />}>
         {(coverage) => (
-          <Panel flush>
+          <Panel flush aside={coverage.rows.some((row) => !hasData(row)) && (
+            <label className="flex items-center gap-1.5 text-quiet">
+              <input type="checkbox" className="accent-accent" checked={search.all === "1"} onChange={(event) => setUrl({ all: event.target.checked ? "1" : undefined })} />
+              also {count(coverage.rows.filter((row) => !hasData(row)).length)} configured without data this month
+            </label>
+          )}>
             {coverage.problems.map((one) => (
               <p key={one} className="px-3 py-1 text-warn">⚠ {one}</p>
             ))}
-            {coverage.rows.length ? <Calendar coverage={coverage} /> : <Empty title="There are no raw data and no partitions" command="odum data generate" />}
+            {coverage.rows.length ? <Calendar coverage={search.all === "1" || !coverage.rows.some(hasData) ? coverage : { ...coverage, rows: coverage.rows.filter(hasData) }} /> : <Empty title="There are no raw data and no partitions" command="odum data generate" />}
           </Panel>
         )}
       </Loaded>

@@ -43,9 +43,9 @@ const whole = (value: number) => count(value);
 /** All columns of the list, in their order. */
 export function runColumns(zone: string): RunColumn[] {
   return [
-    { id: "star", label: "★", title: "Starred", group: "Run", standard: true, width: 26, value: (run) => run.star, cell: (run) => (run.star ? <span className="text-warn" title="starred">★</span> : null) },
+    { id: "star", label: "★", title: "Starred", group: "Run", standard: true, width: 28, value: (run) => run.star, cell: (run) => (run.star ? <span className="text-warn" title="starred">★</span> : null) },
     {
-      id: "run_id", label: "Run", group: "Run", standard: true, width: 292, sort: "run_id", value: (run) => run.run_id,
+      id: "run_id", label: "Run", group: "Run", standard: true, width: 304, sort: "run_id", value: (run) => run.run_id,
       cell: (run) => (
         <Link to="/runs/$runId" params={{ runId: run.run_id }} search={keepZone as never} className="mono text-accent hover:underline" title={run.run_id}>
           {run.run_id}
@@ -58,7 +58,7 @@ export function runColumns(zone: string): RunColumn[] {
     figure("total_return", "Return", "Result", true, 86, share),
     figure("max_drawdown", "Drawdown", "Risk", true, 92, share, "Largest fall from a peak of the equity"),
     figure("sharpe_ratio", "Sharpe", "Risk", true, 74, ratio),
-    figure("orders", "Orders", "Trades", true, 80, whole),
+    figure("orders", "Orders", "Trades", true, 76, whole),
     figure("fills", "Fills", "Trades", true, 80, whole),
     figure("total_trades", "Trades", "Trades", false, 72, whole, "Round trips"),
     figure("win_rate", "Won", "Trades", false, 76, plainShare, "Share of the round trips that won"),
