@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from anyio import to_thread
 from fastapi import Depends, Request
@@ -27,6 +27,11 @@ from odum_assets.results.listing import algorithm, overrides, time_range
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError
 from odum_assets.settings import Settings
+
+AGGREGATIONS: Final = 2
+"""Results whose tables are aggregated at once: each takes a processor."""
+
+AGGREGATION_S: Final = 120.0
 
 
 class Service:
@@ -55,6 +60,7 @@ class Service:
         self.storage = StorageCapacity()
         self.single_flight = SingleFlight()
         self.coverage = CoverageReader()
+        self.aggregations = Capacity("aggregation of a result", AGGREGATIONS, AGGREGATION_S)
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result, by its id, the begin or end of its id, or ``last``.

@@ -79,7 +79,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
           <span className="truncate">{run.run_id}</span>
         </Copy>
       </h1>
-      <Star runId={run.run_id} />
+      {!isActive(run) && <Star runId={run.run_id} />}
       <Status status={run.status} progress={run.progress} />
       <Link to="/configs/$name" params={{ name: run.config_name }} search={zone} className="text-accent hover:underline" title={run.config_name}>
         {shortConfig(run.config_name)}
