@@ -617,7 +617,7 @@ export interface paths {
         };
         /**
          * Get Trades
-         * @description Return the round trips of a run, by their end.
+         * @description Return the round trips of a run, by their end unless they are sorted.
          */
         get: operations["get_trades"];
         put?: never;
@@ -657,7 +657,7 @@ export interface paths {
         };
         /**
          * Get Orders
-         * @description Return the orders of a run, in order of creation.
+         * @description Return the orders of a run, in order of creation unless they are sorted.
          */
         get: operations["get_orders"];
         put?: never;
@@ -677,7 +677,7 @@ export interface paths {
         };
         /**
          * Get Run Fills
-         * @description Return the fills of a run, in order of time.
+         * @description Return the fills of a run, in order of time unless they are sorted.
          */
         get: operations["get_run_fills"];
         put?: never;
@@ -737,7 +737,7 @@ export interface paths {
         };
         /**
          * Get Run Bars
-         * @description Return the market of a run as candles, with its fills, its refusals and faults in the data.
+         * @description Return the market of a run as candles, with its fills, refusals and faults in the data.
          */
         get: operations["get_run_bars"];
         put?: never;
@@ -7892,6 +7892,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Comparison"];
                 };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             422: components["responses"]["Problem"];
             default: components["responses"]["Problem"];

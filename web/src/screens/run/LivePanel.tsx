@@ -75,13 +75,14 @@ export function LivePanel({ run, onEnd }: { run: WholeRun; onEnd(): void }): Rea
   };
   const progress = status.data?.progress;
   const state = status.data?.status ?? run.status;
-  const phase = state === "queued" ? "queued" : (progress?.phase ?? "convert");
+  // Until the first progress the process is being started.
+  const phase = progress?.phase ?? "queued";
   return (
     <div className="flex flex-col gap-3">
       {problem ? <Failure error={problem} compact /> : null}
       {status.error ? <Failure error={status.error} compact retry={() => void status.refetch()} /> : null}
       <Panel
-        title={status.data?.canceling ? "Is being canceled" : state === "queued" ? "Waits for its turn" : "Is running"}
+        title={status.data?.canceling ? "Is being canceled" : state === "queued" ? "Waits for its turn" : progress ? "Is running" : "Is being started"}
         aside={
           <Button kind="danger" disabled={status.data?.canceling} onClick={() => setAsking(true)}>
             Cancel run

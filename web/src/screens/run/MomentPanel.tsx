@@ -27,7 +27,7 @@ export function MomentPanel({ run, at, precision }: { run: WholeRun; at: bigint;
     staleTime: Number.POSITIVE_INFINITY,
   });
   const box = useRef<HTMLElement>(null);
-  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [at]);
+  useEffect(() => box.current?.scrollIntoView({ block: "start" }), [at]);
   const step = (by: number) => {
     const next = SPANS[SPANS.indexOf(span) + by];
     if (next) setUrl({ span: next === STANDARD ? undefined : next.toString() });
@@ -113,14 +113,14 @@ function Content({ moment, zone, precision, onMove }: { moment: Moment; zone: st
               if (isZero) isZeroSet = true;
               return (
                 <tr key={`${one.dt} ${at}`} data-zero={isZero || undefined} className={cx(one.dt === 0 && "bg-accent-soft", one.dt === chosen && one.dt !== 0 && "bg-raised")}>
-                  <td className="mono">
+                  <td className="mono whitespace-nowrap">
                     <button type="button" className="hover:text-accent" title="Show the book at this time; twice: move t₀ here" onClick={() => setChosen(one.dt)} onDoubleClick={() => onMove(base + BigInt(one.dt))}>
                       {formatNs(base + BigInt(one.dt), zone)}
                     </button>
                   </td>
-                  <td className="mono num">{one.dt > 0 ? "+" : ""}{formatSpan(BigInt(one.dt))}</td>
-                  <td>{one.kind}</td>
-                  <td className={one.side === "buy" ? "text-gain" : one.side === "sell" ? "text-loss" : "text-quiet"}>{one.side === "buy" ? "▲ buy" : one.side === "sell" ? "▼ sell" : "—"}</td>
+                  <td className="mono num whitespace-nowrap">{one.dt > 0 ? "+" : ""}{formatSpan(BigInt(one.dt))}</td>
+                  <td className="whitespace-nowrap">{one.kind}</td>
+                  <td className={one.side === "buy" ? "text-gain" : one.side === "sell" ? "text-loss" : "text-quiet"}>{one.side === "buy" ? "▲\u00a0buy" : one.side === "sell" ? "▼\u00a0sell" : "—"}</td>
                   <td className="num">{one.price === null ? <Dash why="none" /> : decimal(one.price)}</td>
                   <td className="num">{one.size === null ? <Dash why="none" /> : decimal(one.size)}</td>
                   <td className="breaks pl-4 text-quiet">{one.text}</td>

@@ -8,7 +8,7 @@ import { count, decimal, percent, seconds, signed, words } from "../../lib/forma
 /** Net PnL with its sum, beside it what was simulated and what was not, flags and figures. */
 export function RunHead({ run, result }: { run: WholeRun; result: Result }): ReactNode {
   return (
-    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[290px_minmax(0,1fr)_330px] 2xl:grid-cols-[320px_minmax(0,1fr)_320px_360px]">
+    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[300px_minmax(0,1fr)_360px] 2xl:grid-cols-[320px_minmax(0,1fr)_320px_360px]">
       <Profit run={run} result={result} />
       <Realism rows={result.summary.simulated} />
       <div className="flex flex-col gap-3 lg:col-span-2 xl:col-span-1 2xl:contents">
