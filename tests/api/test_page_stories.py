@@ -25,7 +25,7 @@ _QUIET = (
     "--disable-sync",
 )
 _AXE = REPOSITORY / "web" / "node_modules" / "axe-core" / "axe.min.js"
-_WAIT_MS = 30_000
+_WAIT_MS = 15_000
 
 playwright: Any
 if _MUST_RUN:
@@ -128,7 +128,8 @@ def test_from_the_list_to_the_ticks_around_a_fill(tab: Tab, service: Service) ->
     page.keyboard.press("Enter")
     moment = page.get_by_test_id("moment")
     moment.get_by_text(re.compile("^fill")).first.wait_for()
-    assert moment.get_by_role("table", name="Book at the chosen time").is_visible()
+    moment.get_by_role("button", name="10 min").click()
+    moment.get_by_role("table", name="Book at the chosen time").wait_for()
     tab.wait_for_address(r"moment=\d{19}")
 
     # The raw file that it is from.
@@ -144,7 +145,7 @@ def test_an_address_shows_the_same_to_somebody_else(tab: Tab, service: Service) 
     sold = service.get(f"/api/v1/runs/{name}/fills?where=side:sell&sort=-price&limit=1").json
     tab.see(f"{sold['total']:,} fills")
     dearest = f"{sold['fills'][0]['price']:,}"
-    assert dearest in tab.page.locator("tbody tr:not(.spacer)").first.inner_text()
+    assert dearest in tab.page.locator(".grid-table tr[aria-rowindex='2']").inner_text()
 
 
 def test_compare_leads_to_the_first_fill_that_differs(tab: Tab, service: Service) -> None:

@@ -50,7 +50,7 @@ export function Shell(): ReactNode {
           ))}
         </nav>
         <div className="ml-auto flex items-center gap-1">
-          <Button kind="quiet" onClick={() => setPalette(true)} aria-label="Go to a run or screen">
+          <Button kind="quiet" onClick={() => setPalette(true)} title="Go to a run or screen">
             <span className="hidden md:inline">Go to…</span> <kbd className="mono rounded border border-line px-1">⌘K</kbd>
           </Button>
           <ZoneChoice />

@@ -22,7 +22,8 @@ export function keysNow(): Key[] {
 
 function isTyping(target: EventTarget | null): boolean {
   const element = target as HTMLElement | null;
-  return !!element && (element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName));
+  if (!element || (element instanceof HTMLInputElement && /^(checkbox|radio)$/.test(element.type))) return false;
+  return element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
 }
 
 function nameOf(event: KeyboardEvent): string {

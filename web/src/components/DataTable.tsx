@@ -165,7 +165,7 @@ export function DataTable<R>(props: Props<R>): ReactNode {
 function Head<R>({ column, sort, onSort }: { column: Column<R>; sort?: string; onSort?: (sort: string) => void }): ReactNode {
   const isSorted = column.sort !== undefined && sort?.replace(/^-/, "") === column.sort;
   const isDown = isSorted && sort?.startsWith("-");
-  const label = <span className="truncate">{column.label}</span>;
+  const label = column.label ? <span className="truncate">{column.label}</span> : <span className="sr-only">{column.title}</span>;
   return (
     <th
       scope="col"

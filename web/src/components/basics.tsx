@@ -118,7 +118,6 @@ export function Copy({ text, children, label, className }: { text: string; child
     <button
       type="button"
       title={`Copy ${label ?? text}`}
-      aria-label={`Copy ${label ?? text}`}
       className={cx("group inline-flex items-center gap-1 rounded text-left hover:text-accent", className)}
       onClick={() => {
         void navigator.clipboard.writeText(text).then(() => {
@@ -132,6 +131,7 @@ export function Copy({ text, children, label, className }: { text: string; child
       <span aria-hidden="true" className="w-3 shrink-0 text-quiet group-hover:text-accent">
         {copied ? "✓" : <CopySign />}
       </span>
+      <span className="sr-only">, copy {label ?? ""}</span>
       <span className="sr-only" role="status">
         {copied ? "copied" : ""}
       </span>
@@ -164,7 +164,7 @@ export function Panel({ title, aside, children, className, flush = false }: { ti
     <section className={cx("panel min-w-0", className)}>
       {(title || aside) && (
         <header className="flex min-h-9 flex-wrap items-center gap-x-3 gap-y-1 px-3 pt-1.5">
-          <h2 className="text-[13px] font-semibold">{title}</h2>
+          {title && <h2 className="text-[13px] font-semibold">{title}</h2>}
           <div className="ml-auto flex flex-wrap items-center gap-2">{aside}</div>
         </header>
       )}

@@ -106,7 +106,7 @@ function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
             <th scope="col" className="pr-4 text-left font-medium">Instrument</th>
             <th scope="col" className="pr-4 text-left font-medium">Data</th>
             {coverage.days.map((day) => (
-              <th key={day} scope="col" className="w-6 text-center font-normal" title={day}>{day.slice(8)}</th>
+              <th key={day} scope="col" className="w-[24px] text-center font-normal" title={day}>{day.slice(8)}</th>
             ))}
           </tr>
         </thead>
@@ -130,7 +130,7 @@ function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
                       title={title}
                       aria-label={`${shortInstrument(row.instrument)} ${row.data_type} ${title}`}
                       aria-pressed={isChosen}
-                      className={cx("relative size-6 rounded text-[13px] leading-6 hover:bg-raised", color, isChosen && "bg-accent-soft outline outline-accent")}
+                      className={cx("relative size-[24px] rounded text-[13px] leading-6 hover:bg-raised", color, isChosen && "bg-accent-soft outline outline-accent")}
                       onClick={() => setUrl({ day, instrument: row.instrument, type: row.data_type })}
                     >
                       {state}

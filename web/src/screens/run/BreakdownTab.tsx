@@ -54,7 +54,9 @@ function Rows({ rows }: { rows: Breakdown["rows"] }): ReactNode {
           <th scope="col" className="num w-20">Trades</th>
           <th scope="col" className="num w-20">Fills</th>
           <th scope="col" className="num w-32">Net PnL</th>
-          <th scope="col" aria-label="Loss and gain" />
+          <th scope="col">
+            <span className="sr-only">Loss and gain</span>
+          </th>
           <th scope="col" className="num w-28">Commissions</th>
         </tr>
       </thead>
