@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from live import DAYS, KEY, Live
 from service import BTC, THROTTLED, Service
 
@@ -36,7 +37,7 @@ def _verified(live: Live, run_id: str) -> dict[str, object]:
     live.wait(
         "end of the verification",
         lambda: live.get(status).json["status"] in ("succeeded", "failed"),
-        120,
+        300,
     )
     events = live.get(address).json["events"]
     assert len(events) == before + 1
@@ -45,6 +46,7 @@ def _verified(live: Live, run_id: str) -> dict[str, object]:
     return payload
 
 
+@pytest.mark.timeout(1_200)
 def test_a_run_is_planned_made_and_verified_whatever_has_changed(live: Live) -> None:
     _own_day(live, 400)
     body = {"config": BTC, "day": str(OWN_DAY)}
@@ -56,7 +58,7 @@ def test_a_run_is_planned_made_and_verified_whatever_has_changed(live: Live) -> 
     # Nothing was started by asking.
     assert live.get(f"/api/v1/runs?partition={OWN_DAY}").json["total"] == 0
     run_id = live.launch(**body)
-    assert live.wait_ended(run_id)["status"] == "succeeded"
+    assert live.wait_ended(run_id, 300)["status"] == "succeeded"
     plan = live.post("/api/v1/plan", body).json
     assert (plan["converts"], plan["seconds_from"] >= 1) == (0, True)
     assert plan["rows"] == sum(part["rows"] for part in plan["partitions"]) > 0
@@ -98,6 +100,7 @@ def test_a_run_is_planned_made_and_verified_whatever_has_changed(live: Live) -> 
     assert not file.exists()
 
 
+@pytest.mark.timeout(600)
 def test_a_sweep_fills_in_while_it_runs(live: Live) -> None:
     vary = {"execution.latency.insert_ms": [5, 0], "venue.taker_fee": [0.0005, 0.001]}
     body = {"config": BTC, "day": DAYS[0], "mode": "fast", "vary": vary}
@@ -108,7 +111,7 @@ def test_a_sweep_fills_in_while_it_runs(live: Live) -> None:
     assert live.post("/api/v1/sweeps", body, Idempotency_Key="one").json["id"] in address
     # There is something to look at from the first moment.
     assert live.get(address).json["status"] in ("queued", "running")
-    live.wait("end of the sweep", lambda: live.get(address).json["status"] == "succeeded", 120)
+    live.wait("end of the sweep", lambda: live.get(address).json["status"] == "succeeded", 300)
     sweep = live.get(f"{address}?sort=-pnl&limit=3").json
     assert (sweep["variants"], sweep["total"], len(sweep["rows"])) == (4, 4, 3)
     assert [(axis["name"], axis["values"]) for axis in sweep["axes"]] == [
