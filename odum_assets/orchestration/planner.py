@@ -213,8 +213,9 @@ class Planner:
         loaded = self._config(new)
         if new.day is None:
             raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
+        varied = _checked(lambda: make_variants(loaded, variants))
         plan = self._day(loaded, new, new.day, "sweep")
-        self._check_strategies([variant.config for variant in make_variants(loaded, variants)])
+        self._check_strategies([variant.config for variant in varied])
         sweep_id = new_sweep_id(plan.request)
         config = {**plan.config, "variants": [*variants], "slots": slots}
         return replace(plan, config=config, tags={**plan.tags, SWEEP_ID_TAG: sweep_id})
@@ -479,8 +480,8 @@ def _refuse_missing_days(
         )
 
 
-def _checked(make: Callable[[], "RunRequest"]) -> "RunRequest":
-    """Return a request; one whose options cannot be used is an invalid one."""
+def _checked[T](make: Callable[[], T]) -> T:
+    """Return what a request means; one whose options cannot be used is an invalid one."""
     try:
         return make()
     except (BacktestError, ConfigError) as error:

@@ -500,7 +500,7 @@ def get_runs_over(
         for part in row.partitions
         # Of ticks the dataset says whose they are.
         if part.get("instrument", row.instrument) == instrument
-        and {name: part[name] for name in wanted} == wanted
+        and {name: part.get(name) for name in wanted} == wanted
     }
     runs = (
         sa.select(RUNS.c.run_id, RUNS.c.config_name, RUNS.c.executed_at, RUNS.c.dataset_id)
