@@ -37,7 +37,7 @@ class Band(BaseModel):
     """A span of time with a fault in the data."""
 
     kind: Literal["gap", "crossed", "missing_day"] = Field(
-        description="No rows of the market for a while; the best bid at or above the best ask; a "
+        description="No rows of the market for a while; the best bid above the best ask; a "
         "day of the run without data."
     )
     from_ns: str
@@ -133,7 +133,10 @@ class MomentTrades(BaseModel):
 
 
 class MomentBooks(BaseModel):
-    """Book snapshots: of each side a list of levels, the best first, each with a value per row."""
+    """Book snapshots: of each side a list of levels, the best first, each with a value per row.
+
+    The first one may be from before the span: the book that stood when it begins.
+    """
 
     dt_ns: list[int]
     event_dt_ns: list[int]
@@ -155,7 +158,10 @@ class MomentBars(BaseModel):
 
 
 class MomentOrders(BaseModel):
-    """Orders that were alive in the window."""
+    """Orders that were alive in the span.
+
+    Of a run with more than 200,000 orders: those made in the span, or in ten minutes before it.
+    """
 
     dt_ns: list[int] = Field(description="When it was made, ns after `base_ns`.")
     ended_dt_ns: list[int | None] = Field(

@@ -173,6 +173,9 @@ def units_of(column: Any) -> tuple[Int64s, int] | None:  # noqa: ANN401 - a deci
     tuple of ndarray and int, or None
         Units (n,) and the number of decimals; None if they do not fit 64 bits.
     """
+    quick = _quick_units(column)
+    if quick is not None:
+        return quick, _PRECISIONS[0]
     for precision in _PRECISIONS:
         try:
             scaled = column.cast(pa.decimal128(38, precision))
@@ -185,22 +188,65 @@ def units_of(column: Any) -> tuple[Int64s, int] | None:  # noqa: ANN401 - a deci
     return None
 
 
+def _quick_units(column: Any) -> Int64s | None:  # noqa: ANN401 - a decimal column
+    """Return decimals as units of the first precision, None if that needs a closer look.
+
+    The quotient of floats is right to within its last bits, and the product of whole numbers says
+    for sure whether it is: several times as fast as Arrow's cast.
+    """
+    finer = column.type.scale - _PRECISIONS[0]
+    if column.type.bit_width != 128 or finer < 0:
+        return None
+    words = np.frombuffer(column.buffers()[1], np.int64).reshape(-1, 2)
+    words = words[column.offset : column.offset + len(column)]
+    low = np.ascontiguousarray(words[:, 0])
+    amounts = low.view(np.uint64).astype(np.float64)
+    amounts += words[:, 1] * 2.0**64
+    amounts /= 10.0**finer
+    np.rint(amounts, out=amounts)
+    if np.abs(amounts).max(initial=0) > _EXACT:
+        return None
+    units = amounts.astype(np.int64)
+    # Equal in the lower 64 bits; that far off no quotient of floats is.
+    return units if np.array_equal(units * 10**finer, low) else None
+
+
 def nearest_floats(column: Any) -> Float64s:  # noqa: ANN401 - a decimal column
-    """Return the float64 nearest to each decimal, nan for nulls; shape (n,)."""
+    """Return the float64 nearest to each decimal, nan for nulls; shape (n,).
+
+    Decimals of up to 15 digits come back as they were; beyond 2**53 units of the eighth decimal the
+    last bit may be another one.
+    """
     if not pa.types.is_decimal(column.type):
         found: Float64s = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return found
     absent = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
     filled = column if absent is None else pc.fill_null(column, pa.scalar(0).cast(column.type))
+    values: Float64s
     exact = units_of(filled)
-    if exact is not None and (not len(filled) or int(np.abs(exact[0]).max()) <= _EXACT):
-        # Whole numbers that a float holds, over a power of ten that it holds: rounded once.
-        values = exact[0] / float(10 ** exact[1])
-    else:
+    if exact is None:
         values = filled.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    elif np.abs(exact[0]).max(initial=0) <= _EXACT:
+        # Whole numbers that a float holds, over a power of ten that it holds: rounded once.
+        values = exact[0] / 10.0 ** exact[1]
+    else:
+        # More digits than a float has: the last bit may be another one.
+        values = (exact[0].astype(np.longdouble) / 10.0 ** exact[1]).astype(np.float64)
     if absent is not None:
         values = np.where(absent, np.nan, values)
     return values
+
+
+def is_value(rows: Any, column: str, value: str | None) -> npt.NDArray[np.bool_]:  # noqa: ANN401
+    """Return which rows of a batch or table have a text in a column; shape (n,).
+
+    All have where no text is asked for or there is no such column.
+    """
+    if value is None or column not in rows.schema.names:
+        return np.ones(rows.num_rows, np.bool_)
+    found = pc.fill_null(pc.equal(rows[column], value), False)
+    equal: npt.NDArray[np.bool_] = np.asarray(found)
+    return equal
 
 
 def times_of(column: Any) -> Int64s:  # noqa: ANN401 - a timestamp column
@@ -245,8 +291,7 @@ def scan_path(
     """Yield the rows of a window of a parquet file, as `scan`."""
     start = -(2**63) if start_ns is None else start_ns
     end = 2**63 - 1 if end_ns is None else end_ns
-    texts = [name for name in ("side", "status", "liquidity", "instrument") if name in columns]
-    with pq.ParquetFile(path, read_dictionary=texts, memory_map=True) as file:
+    with pq.ParquetFile(path, memory_map=True) as file:
         names = [time, *(name for name in columns if name in file.schema_arrow.names)]
         groups = _groups_in(file.metadata, time, start, end)
         for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names):

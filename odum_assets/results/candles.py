@@ -7,10 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import Float64s, Int64s
 from odum_assets.raw.layout import DataType
 from odum_assets.results.buckets import (
@@ -18,6 +16,7 @@ from odum_assets.results.buckets import (
     Grid,
     Sums,
     counts,
+    is_value,
     nearest_floats,
     scan,
     times_of,
@@ -130,9 +129,9 @@ def fill_columns(fills: TableFile, grid: Grid, instrument: str | None) -> dict[s
     sides = {side: _SideFills(grid.count) for side in ("buy", "sell")}
     names = ("side", "price", "quantity", "instrument")
     for times, batch in scan(fills, "timestamp", names, grid.t0, grid.end):
-        kept = _is(batch, "instrument", instrument)
+        kept = is_value(batch, "instrument", instrument)
         for side, found in sides.items():
-            rows = np.flatnonzero(kept & _is(batch, "side", side))
+            rows = np.flatnonzero(kept & is_value(batch, "side", side))
             found.update(
                 grid.of(times[rows]), batch["price"].take(rows), batch["quantity"].take(rows)
             )
@@ -171,8 +170,8 @@ def refusal_columns(orders: TableFile, grid: Grid, instrument: str | None) -> di
     rows = np.zeros(grid.count, np.int64)
     names = ("status", "instrument")
     for times, batch in scan(orders, "timestamp", names, grid.t0, grid.end):
-        refused = _is(batch, "instrument", instrument) & np.logical_or(
-            *(_is(batch, "status", status) for status in _REFUSED)
+        refused = is_value(batch, "instrument", instrument) & np.logical_or(
+            *(is_value(batch, "status", status) for status in _REFUSED)
         )
         rows += counts(grid.of(times[refused]), grid.count)
     at = np.flatnonzero(rows)
@@ -261,13 +260,6 @@ def _best(levels: Any) -> Float64s:  # noqa: ANN401 - a list column
     best = np.full(len(is_there), np.nan)
     best[is_there] = prices[starts[:-1][is_there]]
     return best
-
-
-def _is(batch: pa.RecordBatch, column: str, value: str | None) -> Any:  # noqa: ANN401 - an array
-    """Return which rows have a value; all where no value is asked for or there is no column."""
-    if value is None or column not in batch.schema.names:
-        return np.ones(batch.num_rows, np.bool_)
-    return pc.fill_null(pc.equal(batch[column], value), False).to_numpy(zero_copy_only=False)
 
 
 def instrument_column(market: Market, instrument: str) -> str | None:

@@ -140,7 +140,7 @@ class ChosenTable(StoredTable):
     def _blocks(self, offset: int, limit: int) -> Iterator[pa.Table]:
         wanted = self.rows[offset : offset + limit]
         for first in range(0, len(wanted), _BLOCK_ROWS):
-            yield _taken(self.file, wanted[first : first + _BLOCK_ROWS])
+            yield taken(self.file, wanted[first : first + _BLOCK_ROWS])
 
 
 def choose(table: StoredTable, where: Sequence[Condition], sort: Sequence[SortKey]) -> Int64s:
@@ -227,12 +227,12 @@ def _batches(file: TableFile, column: str) -> Iterator[tuple[int, pa.RecordBatch
             start += batch.num_rows
 
 
-def _taken(file: TableFile, numbers: Int64s) -> pa.Table:
-    """Return rows by their numbers, in the order of the numbers."""
+def taken(file: TableFile, numbers: Int64s, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return rows by their numbers, in the order of the numbers: all columns, or some."""
     ascending = np.sort(numbers)
     parts = []
     with file.opened() as path, pq.ParquetFile(path, memory_map=True) as parquet:
-        groups, start = [], 0
+        groups = []
         firsts = [0]
         for group in range(parquet.num_row_groups):
             firsts.append(firsts[-1] + parquet.metadata.row_group(group).num_rows)
@@ -240,16 +240,20 @@ def _taken(file: TableFile, numbers: Int64s) -> pa.Table:
             inside = ascending[ascending.searchsorted(start) : ascending.searchsorted(end)]
             groups += [(group, inside - start)] if len(inside) else []
         for group, rows in groups:
-            parts += _rows_of_group(parquet, group, rows)
+            parts += _rows_of_group(parquet, group, rows, columns)
         if not parts:
-            return parquet.schema_arrow.empty_table()
+            empty = parquet.schema_arrow.empty_table()
+            return empty if columns is None else empty.select(columns)
     table = pa.Table.from_batches(parts).combine_chunks()
     return table.take(ascending.searchsorted(numbers))
 
 
-def _rows_of_group(parquet: pq.ParquetFile, group: int, rows: Int64s) -> list[pa.RecordBatch]:
+def _rows_of_group(
+    parquet: pq.ParquetFile, group: int, rows: Int64s, columns: Sequence[str] | None
+) -> list[pa.RecordBatch]:
     found, start = [], 0
-    for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group]):
+    names = None if columns is None else [*columns]
+    for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names):
         end = start + batch.num_rows
         inside = rows[rows.searchsorted(start) : rows.searchsorted(end)]
         if len(inside):
@@ -270,7 +274,7 @@ def _columns(schema: pa.Schema, names: Sequence[str]) -> list[str]:
 
 def _order(table: pa.Table, sort: Sequence[SortKey]) -> Int64s:
     keys = [(key.column, "descending" if key.descending else "ascending") for key in sort]
-    found: Int64s = pc.sort_indices(table, sort_keys=keys, null_placement="at_end").to_numpy()
+    found: Int64s = pc.sort_indices(table, sort_keys=keys).to_numpy()
     return found
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import Float64s, Int64s
 from odum_assets.raw.layout import DataType
-from odum_assets.results.buckets import nearest_floats, scan, times_of
+from odum_assets.results.buckets import is_value, nearest_floats, scan, times_of
 from odum_assets.results.curve import known
 from odum_assets.results.market import PartitionNow, rows_in_order
 from odum_assets.results.tables import TableFile
@@ -90,6 +92,24 @@ def market_rows(
     return _collected(rows_in_order(partitions, columns, span.start, span.end), span)
 
 
+def books_around(partitions: Sequence[PartitionNow], span: Span) -> tuple[pa.Table, bool]:
+    """Return books as `market_rows`, and before them the one that stood when the span begins."""
+    columns = MARKET[DataType.BOOK]
+    rows, more = market_rows(partitions, columns, span)
+    if not more:
+        before: pa.RecordBatch | None = None
+        for _, batch in rows_in_order(partitions, columns, span.start - _LOOK_BACK, span.start):
+            before = batch.slice(batch.num_rows - 1)
+        if before is not None:
+            parts = [before, *rows.to_batches()] if rows.num_rows else [before]
+            rows = pa.Table.from_batches(parts).combine_chunks()
+    return rows, more
+
+
+_LOOK_BACK: Final = 600_000_000_000
+"""Longest age of a book that is given as the one that stands, ns."""
+
+
 def exported_rows(ticks: TableFile, span: Span) -> tuple[pa.Table, bool]:
     """Return trades of the run's own export, as `market_rows`."""
     names = MARKET[DataType.TRADES]
@@ -103,6 +123,8 @@ def fill_columns(fills: TableFile, span: Span, instrument: str | None) -> tuple[
     names = (*numbers, *texts, "instrument")
     batches = scan(fills, "timestamp", names, span.start, span.end)
     rows, more = _collected(_of_instrument(batches, instrument), span, "timestamp")
+    if not rows.num_rows:
+        return {name: [] for name in ("dt_ns", *numbers, *texts)}, False
     return {**_times(rows, span, "timestamp"), **_values(rows, numbers, texts)}, more
 
 
@@ -111,18 +133,25 @@ def order_columns(
 ) -> tuple[Columns, bool]:
     """Return orders that were alive in the span, and whether there are more.
 
-    An order that was filled ends with its last fill, which the orders' table does not say.
+    An order that was filled ends with its last fill, which the orders' table does not say. Of a
+    large table only orders are given that were made in the span or in ten minutes before it.
     """
     numbers = ("price", "amount", "filled", "avg_fill_price")
     texts = ("id", "side", "type", "status", "reason", "purpose")
-    names = (*numbers, *texts, "ended", "instrument")
-    batches = _of_instrument(scan(orders, "timestamp", names, None, span.end), instrument)
-    found = [batch.filter(pa.array(_may_live(times, batch, span))) for times, batch in batches]
-    table = pa.Table.from_batches([each for each in found if each.num_rows] or found[:1])
-    if not table.num_rows:
+    names = ("ended", "time_in_force", "instrument", *numbers, *texts)
+    with orders.opened() as path:
+        horizon = _HORIZON if pq.read_metadata(path).num_rows > _LARGE else span.start
+    batches = scan(orders, "timestamp", names, span.start - horizon, span.end)
+    found = [
+        batch.filter(pa.array(_may_live(times, batch, span, instrument)))
+        for times, batch in batches
+    ]
+    if not any(batch.num_rows for batch in found):
         empty: Columns = {name: [] for name in ("dt_ns", "ended_dt_ns", *numbers, *texts)}
         return empty, False
-    ended = _ends(table, fills)
+    table = pa.Table.from_batches(found)
+    until = None if horizon == span.start else span.end + horizon
+    ended = _ends(table, fills, until)
     alive = ended >= span.start
     table, ended = table.filter(pa.array(alive)), ended[alive]
     some, more = span.nearest(times_of(one(table["timestamp"])))
@@ -134,40 +163,51 @@ def order_columns(
     }, more
 
 
-def _may_live(times: Int64s, batch: pa.RecordBatch, span: Span) -> Any:  # noqa: ANN401 - an array
-    """Return which orders may be alive in the span: all but those known to have ended before."""
-    ended = batch["ended"]
-    unknown = ended.is_null().to_numpy(zero_copy_only=False)
-    late = pc.fill_null(ended.cast(pa.int64()), 0).to_numpy() >= span.start
-    # A market order is filled when it arrives.
-    is_market = pc.fill_null(pc.equal(batch["type"], "MARKET"), False)
-    has_ended = is_market.to_numpy(zero_copy_only=False) & (times < span.start - _MARKET_LIFE)
-    filled = pc.fill_null(pc.equal(batch["status"], "filled"), False)
-    return late | (unknown & ~(has_ended & filled.to_numpy(zero_copy_only=False)))
+def _may_live(
+    times: Int64s, batch: pa.RecordBatch, span: Span, instrument: str | None
+) -> npt.NDArray[np.bool_]:
+    """Return which orders may be alive in the span: when filled ones ended is not known here."""
+    ended = batch["ended"].cast(pa.int64()).fill_null(-1).to_numpy()
+    at_once = is_value(batch, "type", "MARKET")
+    for force in ("IOC", "FOK"):
+        at_once |= is_value(batch, "time_in_force", force)
+    # What fills at once takes no longer than latencies.
+    recent = ~at_once | (times >= span.start - _AT_ONCE)
+    filled = is_value(batch, "status", "filled") & (ended < 0) & recent
+    living = is_value(batch, "status", "open") | filled | (ended >= span.start)
+    return living & is_value(batch, "instrument", instrument)
 
 
-_MARKET_LIFE: Final = 60_000_000_000
-"""Longest time from a market order to its last fill, ns: latencies are far shorter."""
+_LARGE: Final = 200_000
+_HORIZON: Final = 600_000_000_000
+_AT_ONCE: Final = 60_000_000_000
 
 
-def _ends(table: pa.Table, fills: TableFile) -> Int64s:
-    """Return when orders ended, ns; the largest time for what is open."""
-    ends = pc.fill_null(one(table["ended"]).cast(pa.int64()), -1).to_numpy().copy()
-    open_ones = pc.equal(one(table["status"]), "open").to_numpy(zero_copy_only=False)
-    ends[(ends < 0) & open_ones] = _LATEST
-    wanted = one(table["id"]).filter(pa.array(ends < 0))
-    if len(wanted):
-        first = int(times_of(one(table["timestamp"]))[ends < 0].min())
-        last = np.full(len(wanted), -1, np.int64)
-        for times, batch in scan(fills, "timestamp", ("order_id",), first, None):
+def _ends(table: pa.Table, fills: TableFile, until: int | None) -> Int64s:
+    """Return when orders ended, ns, by fills until then; the largest time for what is open."""
+    ends: Int64s = one(table["ended"]).cast(pa.int64()).fill_null(-1).to_numpy().copy()
+    unknown = ends < 0
+    wanted = one(table["id"]).filter(pa.array(unknown))
+    if not len(wanted):
+        return ends
+    # Open ones, and orders whose parts an algorithm filled.
+    last = np.full(len(wanted), _LATEST, np.int64)
+    is_filled = is_value(table, "status", "filled")[unknown]
+    last[is_filled] = -1
+    made = times_of(one(table["timestamp"]))[unknown][is_filled]
+    if len(made):
+        first = int(made.min())
+        until = int(made.max()) + (
+            _HORIZON if table.num_rows > _LARGE else _LATEST - int(made.max())
+        )
+        for times, batch in scan(fills, "timestamp", ("order_id",), first, until):
             at = pc.index_in(batch["order_id"], value_set=wanted)
             rows = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
-            np.maximum.at(last, at.take(pa.array(rows)).to_numpy(), times[rows])
-        # Parts of an algorithm's order were filled, not itself.
-        last[last < 0] = _LATEST
-        ends[ends < 0] = last
-    found: Int64s = ends
-    return found
+            places = at.take(rows).to_numpy()
+            last[places] = np.where(is_filled[places], times[rows], last[places])
+    last[last < 0] = _LATEST
+    ends[unknown] = last
+    return ends
 
 
 def _of_instrument(

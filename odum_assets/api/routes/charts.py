@@ -27,7 +27,8 @@ from odum_assets.results.stored_file import StoredFile
 
 router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["runs"])
 
-_LATEST = 2**63 - 1
+_LATEST = 7_258_118_400_000_000_000
+"""2200-01-01, ns since 1970: buckets that end after it still fit 64 bits."""
 
 Instrument = Annotated[
     str | None,
@@ -282,8 +283,11 @@ class _MomentQuestion(_Question):
             parts = [part for part in self.parts if part.data_type in kinds]
             rows, more = None, False
             if parts and all(part.source == "same" for part in parts):
-                columns = moment.MARKET.get(parts[0].data_type, moment.BARS)
-                rows, more = moment.market_rows(parts, columns, inside)
+                if name == "books":
+                    rows, more = moment.books_around(parts, inside)
+                else:
+                    columns = moment.MARKET.get(parts[0].data_type, moment.BARS)
+                    rows, more = moment.market_rows(parts, columns, inside)
             elif is_export and name == "trades":
                 rows, more = moment.exported_rows(self._ticks, inside)
             found[name] = _EMPTY[name] if not rows else read(rows, span)
@@ -337,6 +341,6 @@ async def _sent(
 
 def _time(name: str, text: str | None) -> int | None:
     try:
-        return None if text is None or not text.strip() else time_ns(text.strip())
+        return None if not text or not text.strip() else min(time_ns(text.strip()), _LATEST)
     except ValueError as error:
         raise ProblemError(422, "invalid-request", f"{name}: {error}") from None
