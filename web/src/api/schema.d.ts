@@ -1757,7 +1757,7 @@ export interface components {
         Band: {
             /**
              * Kind
-             * @description No rows of the market for a while; the best bid at or above the best ask; a day of the run without data.
+             * @description No rows of the market for a while; the best bid above the best ask; a day of the run without data.
              * @enum {string}
              */
             kind: "gap" | "crossed" | "missing_day";
@@ -3472,6 +3472,8 @@ export interface components {
         /**
          * MomentBooks
          * @description Book snapshots: of each side a list of levels, the best first, each with a value per row.
+         *
+         *     The first one may be from before the span: the book that stood when it begins.
          */
         MomentBooks: {
             /** Dt Ns */
@@ -3513,7 +3515,9 @@ export interface components {
         };
         /**
          * MomentOrders
-         * @description Orders that were alive in the window.
+         * @description Orders that were alive in the span.
+         *
+         *     Of a run with more than 200,000 orders: those made in the span, or in ten minutes before it.
          */
         MomentOrders: {
             /**
