@@ -110,10 +110,13 @@ class PartitionNow:
 
 def replayed(entry: ResultEntry) -> tuple[int, int]:
     """Return the window that a run replayed, ns, its end excluded; else first and last trade."""
-    window = entry.metadata()["window"]
+    metadata = entry.metadata()
+    window = metadata["window"]
     start, end = window["start_ns"], window["end_ns"]
-    first = int(window["first_trade_ns"]) if start is None else int(start)
-    return first, int(window["last_trade_ns"]) + 1 if end is None else int(end)
+    # Of a bar its close is recorded, and its last nanosecond counts.
+    first = int(window["first_trade_ns"]) - (metadata["snapshot_mode"] == "bars")
+    last = int(window["last_trade_ns"]) + 1
+    return first if start is None else int(start), last if end is None else int(end)
 
 
 class Market:
