@@ -114,7 +114,7 @@ def replayed(entry: ResultEntry) -> tuple[int, int]:
     window = metadata["window"]
     start, end = window["start_ns"], window["end_ns"]
     # Of a bar its close is recorded, and its last nanosecond counts.
-    first = int(window["first_trade_ns"]) - (metadata["snapshot_mode"] == "bars")
+    first = int(window["first_trade_ns"]) - (metadata["config"].get("kind") == "bars")
     last = int(window["last_trade_ns"]) + 1
     return first if start is None else int(start), last if end is None else int(end)
 
