@@ -110,10 +110,13 @@ class PartitionNow:
 
 def replayed(entry: ResultEntry) -> tuple[int, int]:
     """Return the window that a run replayed, ns, its end excluded; else first and last trade."""
-    window = entry.metadata()["window"]
+    metadata = entry.metadata()
+    window = metadata["window"]
     start, end = window["start_ns"], window["end_ns"]
-    first = int(window["first_trade_ns"]) if start is None else int(start)
-    return first, int(window["last_trade_ns"]) + 1 if end is None else int(end)
+    # Of a bar its close is recorded, and its last nanosecond counts.
+    first = int(window["first_trade_ns"]) - (metadata["config"].get("kind") == "bars")
+    last = int(window["last_trade_ns"]) + 1
+    return first if start is None else int(start), last if end is None else int(end)
 
 
 class Market:
@@ -161,7 +164,7 @@ class Market:
         if worst == "same":
             return worst, None
         named = [str(each) for each in partitions if each.source == worst]
-        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        more = f" (and {len(named) - 1} other partitions)" if len(named) > 1 else ""
         what = "is gone from" if worst == "gone" else "has changed in"
         return worst, (
             f"{named[0]}{more} {what} the catalog since the run; convert the same raw file again, "
@@ -217,7 +220,8 @@ def _rows(
     """Yield the rows of one partition, without those that an earlier one holds."""
     assert part.manifest is not None  # noqa: S101 - the source is the same
     repeats = None
-    if earlier is not None:
+    # Bars of two partitions are different ones.
+    if earlier is not None and not part.data_type.is_bars:
         assert earlier.manifest is not None  # noqa: S101
         repeats = repeated_rows(part.root, earlier.manifest, part.manifest)
     with part.opened() as path:

@@ -95,15 +95,20 @@ def market_rows(
 def books_around(partitions: Sequence[PartitionNow], span: Span) -> tuple[pa.Table, bool]:
     """Return books as `market_rows`, and before them the one that stood when the span begins."""
     columns = MARKET[DataType.BOOK]
-    rows, more = market_rows(partitions, columns, span)
-    if not more:
-        before: pa.RecordBatch | None = None
-        for _, batch in rows_in_order(partitions, columns, span.start - _LOOK_BACK, span.start):
-            before = batch.slice(batch.num_rows - 1)
-        if before is not None:
-            parts = [before, *rows.to_batches()] if rows.num_rows else [before]
-            rows = pa.Table.from_batches(parts).combine_chunks()
-    return rows, more
+    before: pa.RecordBatch | None = None
+    inside: list[tuple[Int64s, pa.RecordBatch]] = []
+    begin = span.start - _LOOK_BACK
+    for times, batch in rows_in_order(partitions, columns, begin, span.end):
+        first = int(times.searchsorted(span.start))
+        if first:
+            before = batch.slice(first - 1, 1)
+        if first < len(times):
+            inside.append((times[first:], batch.slice(first)))
+    rows, more = _collected(inside, span)
+    if before is None or more:
+        return rows, more
+    parts = [before, *rows.to_batches()] if rows.num_rows else [before]
+    return pa.Table.from_batches(parts).combine_chunks(), False
 
 
 _LOOK_BACK: Final = 600_000_000_000

@@ -20,7 +20,7 @@ CALLS = {
     "bars, 1 h of it": ("bars?start=2024-01-01T12:00:00Z&end=2024-01-01T13:00:00Z", 0.4),
     "curve of the run": ("curve?points=2000", 0.5),
     "curve, 1 h of it": ("curve?start=2024-01-01T12:00:00Z&end=2024-01-01T13:00:00Z", 0.4),
-    "moment of 5 s": (f"moment?at_ns={MOMENT}", 0.3),
+    "moment of 5 s": (f"moment?at_ns={MOMENT}", 0.6),
     "round trips by net PnL": ("trades?sort=-net_pnl&limit=200", 0.4),
     "round trips, next page": ("trades?sort=-net_pnl&limit=200&offset=200", 0.3),
     "sells at a loss": ("fills?where=side:sell,realized_pnl%3C0&limit=200", 0.5),

@@ -47,7 +47,7 @@ async def compare_runs(
         str | None, Query(max_length=120, description="One of the ids; the first by default.")
     ] = None,
 ) -> Response:
-    """Put runs side by side: figures, what differs, and equity at the same moments."""
+    """Put runs side by side: figures, what differs and where first, equity in the same buckets."""
     names = list(dict.fromkeys(text.strip() for text in ids.split(",") if text.strip()))
     if not 2 <= len(names) <= _MOST:
         raise ProblemError(
