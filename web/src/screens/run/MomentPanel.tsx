@@ -27,7 +27,9 @@ export function MomentPanel({ run, at, precision }: { run: WholeRun; at: bigint;
     staleTime: Number.POSITIVE_INFINITY,
   });
   const box = useRef<HTMLElement>(null);
-  useEffect(() => box.current?.scrollIntoView({ block: "start" }), [at]);
+  useEffect(() => {
+    box.current?.scrollIntoView({ block: "start" });
+  }, [at]);
   const step = (by: number) => {
     const next = SPANS[SPANS.indexOf(span) + by];
     if (next) setUrl({ span: next === STANDARD ? undefined : next.toString() });
