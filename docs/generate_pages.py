@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+DOCUMENT = FOLDER.parent / "web" / "openapi.json"
 PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 type Schema = dict[str, Any]
@@ -284,13 +285,24 @@ def _parameter(parameter: Any) -> list[str]:
 # --- service and make targets -------------------------------------------------------------------
 
 
-def routes() -> str:
-    """Return a table of every route of the service, by its tag."""
+def service_document() -> Schema:
+    """Return the OpenAPI document of the service without a token."""
     from odum_assets.api.app import build_app
-    from odum_assets.api.options import load_options
+    from odum_assets.api.options import ServiceOptions
     from odum_assets.settings import load_settings
 
-    document = build_app(load_settings(), load_options()).openapi()
+    document: Schema = build_app(load_settings(), ServiceOptions(token=None)).openapi()
+    return document
+
+
+def service_text() -> str:
+    """Return the text of the stored document, which the types of the page are made of."""
+    return json.dumps(service_document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def routes() -> str:
+    """Return a table of every route of the service, by its tag."""
+    document = service_document()
     parts = []
     for tag in document["tags"]:
         rows = [
@@ -330,9 +342,11 @@ GENERATED: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write the generated parts of every page."""
+    """Write the generated parts of every page, and the OpenAPI document of the service."""
     for path in pages():
         path.write_text(generated(path), encoding="utf-8")
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(service_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,12 @@ def test_generated_parts_are_those_of_the_code(path: Path) -> None:
     assert "<!-- generated: " not in generate_pages.PART.sub("", text), "a part without its end"
 
 
+def test_the_stored_document_is_that_of_the_service() -> None:
+    assert generate_pages.DOCUMENT.read_text("utf-8") == generate_pages.service_text(), (
+        "run: make docs"
+    )
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.read_bytes()) <= 12 * 1024
 

@@ -18,21 +18,31 @@ from odum_assets.api.document import TAGS, completed
 from odum_assets.api.graphql.serving import graphql_routes
 from odum_assets.api.guards import Guard
 from odum_assets.api.options import ServiceOptions
+from odum_assets.api.page_files import PageFiles
 from odum_assets.api.routes import (
     annotations,
     catalog,
+    charts,
     comparing,
     configs,
+    coverage,
     data,
     entries,
+    facets,
     model_backtests,
+    notes,
     orb,
+    origins,
+    planning,
     registry,
     results,
     run_tables,
     runs,
+    sessions,
     status,
+    sweeps,
     trained_models,
+    verifying,
 )
 from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
@@ -52,15 +62,24 @@ _TAKEN_HEADERS = [
 _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
+    sessions.router,
     results.router,
     annotations.router,
+    notes.router,
+    facets.router,
     registry.router,
     entries.router,
     run_tables.router,
+    charts.router,
+    origins.router,
     orb.router,
     comparing.router,
     runs.router,
+    planning.router,
+    verifying.router,
+    sweeps.router,
     data.router,
+    coverage.router,
     configs.router,
     catalog.router,
     trained_models.router,
@@ -110,13 +129,15 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         app.include_router(router)
     app.router.routes += docs_routes()
     app.router.routes += graphql_routes(service)
-    sessions = sessions_of(options)
-    if sessions is not None:
-        app.router.routes += login_routes(sessions)
+    open_sessions = app.state.sessions = sessions_of(options)
+    if open_sessions is not None:
+        app.router.routes += login_routes(open_sessions)
     dagster = pidfile_of(options.dagster_url)
     if dagster is not None:
         app.router.routes += proxy_routes(dagster[0])
-    app.add_middleware(Guard, options=options, sessions=sessions)
+    # What no route does; a route would take from others the methods that they do not have.
+    app.router.default = PageFiles()
+    app.add_middleware(Guard, options=options, sessions=open_sessions, has_page=True)
     if options.cors:
         # Outermost: a page must be able to read a refusal, too.
         app.add_middleware(

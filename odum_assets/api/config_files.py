@@ -14,7 +14,8 @@ from odum_assets.config import LoadedConfig, load_config, read_folder
 from odum_assets.config.agreement import conflicts, overridden
 from odum_assets.config.exact_json import write_json
 from odum_assets.config.folder import is_config_name
-from odum_assets.config.loading import parse_config
+from odum_assets.config.loading import checked_config, parse_config
+from odum_assets.config.problems import Problem
 from odum_assets.config.reach import reach_of, reach_problems
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings, is_inside
@@ -146,6 +147,46 @@ def write(
         _check_reach(loaded, settings, [file.loaded for file in files if file.loaded is not None])
         _replace(path, text)
         return replace(loaded, path=path), tag_of(text.encode()), is_new
+
+
+def check(
+    settings: Settings, name: str | None, content: dict[str, Any]
+) -> tuple[LoadedConfig | None, list[Problem]]:
+    """Return a configuration that is being written, or None, and what is wrong with it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Say which folder it would go into, and what it may reach.
+    name : str or None
+        Its name; without one it is not compared with the others of the folder.
+    content : dict[str, Any]
+        Its content.
+
+    Raises
+    ------
+    ProblemError
+        If it can have no such name, or cannot be written as JSON.
+    """
+    folder = settings.configs_path
+    path = Path("config.json") if name is None else Path(path_of(folder, name).name)
+    try:
+        loaded, problems = checked_config(_text(content), path)
+    except ConfigError as error:
+        return None, [Problem("", str(error))]
+    if loaded is None:
+        return None, problems
+    others = [file.loaded for file in list_files(settings) if file.loaded is not None]
+    problems = reach_problems(loaded.config, reach_of(settings), [other.config for other in others])
+    if name is not None:
+        unused = overridden(settings)
+        problems += [
+            Problem("", line)
+            for other in others
+            if other.name != loaded.name
+            for line in conflicts(replace(other, path=Path(other.path.name)), loaded, unused)
+        ]
+    return loaded, problems
 
 
 def _text(content: dict[str, Any]) -> str:

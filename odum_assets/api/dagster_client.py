@@ -126,6 +126,16 @@ class DagsterBackfill:
     runs: tuple[BackfillRun, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a run is started of; without a selection its whole job."""
+
+    name: str
+    run_config: Mapping[str, Any]
+    tags: Mapping[str, str]
+    selection: tuple[Key, ...] = ()
+
+
 class DagsterClient:
     """Ask a Dagster webserver.
 
@@ -173,13 +183,28 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        location, repository = self._loaded(plan)
-        reply = self._launched(plan, location, repository)
-        if reply["__typename"] != "LaunchRunSuccess":
-            raise ProblemError(409, "not-launched", f"Dagster: {_refusal(reply)}")
-        started = _run_of(reply["run"])
-        assert started is not None  # noqa: S101 - Dagster has just started it
-        return started
+        tags = dict(plan.tags)
+        if plan.partition is not None:
+            tags["dagster/partition"] = plan.partition
+        job = _Job(plan.job, plan.run_config, tags, plan.selection)
+        return self._launched(job, *self._loaded(plan))
+
+    def launch_job(
+        self, name: str, run_config: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> DagsterRun:
+        """Start a job that belongs to no configuration and return its run as it begins.
+
+        Raises
+        ------
+        ProblemError
+            If Dagster cannot be reached or does not take it.
+        """
+        location, _ = self._location(())
+        loaded = location["locationOrLoadError"]
+        if not loaded.get("repositories"):
+            raise ProblemError(409, "graph-not-loaded", f"Dagster: {_refusal(loaded)}")
+        names = str(location["name"]), str(loaded["repositories"][0]["name"])
+        return self._launched(_Job(name, run_config, tags), *names)
 
     def launch_days(self, plan: "Plan") -> str:
         """Start a run for each of several days and return the id of all of it.
@@ -295,11 +320,8 @@ class DagsterClient:
         )["cancelPartitionBackfill"]
         return None if reply["__typename"] == "CancelBackfillSuccess" else _refusal(reply)
 
-    def _launched(self, plan: "Plan", location: str, repository: str) -> dict[str, Any]:
-        tags = dict(plan.tags)
-        selected = [{"path": list(key)} for key in plan.selection]
-        if plan.partition is not None:
-            tags["dagster/partition"] = plan.partition
+    def _launched(self, job: _Job, location: str, repository: str) -> DagsterRun:
+        selected = [{"path": list(key)} for key in job.selection]
         reply: dict[str, Any] = self._query(
             f"""mutation($params: ExecutionParams!) {{ launchRun(executionParams: $params) {{
             __typename ... on LaunchRunSuccess {{ run {{ {_RUN} }} }}
@@ -309,28 +331,32 @@ class DagsterClient:
                 "selector": {
                     "repositoryLocationName": location,
                     "repositoryName": repository,
-                    "jobName": plan.job,
+                    "jobName": job.name,
                     **({"assetSelection": selected} if selected else {}),
                 },
-                "runConfigData": plan.run_config,
-                "executionMetadata": {"tags": _tag_list(tags)},
+                "runConfigData": job.run_config,
+                "executionMetadata": {"tags": _tag_list(job.tags)},
             },
         )["launchRun"]
-        return reply
+        if reply["__typename"] != "LaunchRunSuccess":
+            raise ProblemError(409, "not-launched", f"Dagster: {_refusal(reply)}")
+        started = _run_of(reply["run"])
+        assert started is not None  # noqa: S101 - Dagster has just started it
+        return started
 
     def _loaded(self, plan: "Plan") -> tuple[str, str]:
         """Return the names of code location and repository, reloaded where that is due.
 
         A configuration may be newer than what Dagster has loaded, however it was changed.
         """
-        location, content = self._location(plan)
+        location, content = self._location(plan.target)
         if content != plan.loaded.content_hash:
             with self._reloading:
                 # Another launch may have had it loaded meanwhile.
-                location, content = self._location(plan)
+                location, content = self._location(plan.target)
                 if content != plan.loaded.content_hash:
                     self._reload(location["name"])
-                    location, content = self._location(plan)
+                    location, content = self._location(plan.target)
         loaded = location["locationOrLoadError"]
         if content != plan.loaded.content_hash:
             reason = "it has loaded another content of this configuration"
@@ -339,8 +365,14 @@ class DagsterClient:
             raise ProblemError(409, "graph-not-loaded", f"Dagster at {self._display_url}: {reason}")
         return str(location["name"]), str(loaded["repositories"][0]["name"])
 
-    def _location(self, plan: "Plan") -> tuple[dict[str, Any], str | None]:
-        """Return the code location, and the hash of the configuration that it was loaded with."""
+    def _location(self, target: Key) -> tuple[dict[str, Any], str | None]:
+        """Return the code location, and the hash of the configuration that it was loaded with.
+
+        Parameters
+        ----------
+        target : Key
+            An asset of the configuration; none where no configuration matters.
+        """
         reply = self._query(
             f"""query($key: AssetKeyInput!) {{
             workspaceOrError {{ __typename ... on Workspace {{ locationEntries {{ name
@@ -348,7 +380,7 @@ class DagsterClient:
             ... on RepositoryLocation {{ repositories {{ name }} }} {_ERROR} }} }} }} {_ERROR} }}
             assetNodeOrError(assetKey: $key) {{ ... on AssetNode {{
             metadataEntries {{ label ... on TextMetadataEntry {{ text }} }} }} }} }}""",
-            key={"path": list(plan.target)},
+            key={"path": list(target)},
         )
         entries = reply["assetNodeOrError"].get("metadataEntries", ())
         content = next(

@@ -5,7 +5,7 @@ from typing import Any, Final
 from odum_assets.api import problems
 
 _PROBLEM: Final = {"$ref": "#/components/responses/Problem"}
-_OPEN_PATHS: Final = ("/api/health",)
+_OPEN_PATHS: Final = ("/api/health", "/api/session")
 
 TAGS: Final = [
     {"name": "status", "description": "Whether the service runs and can read the data."},

@@ -28,12 +28,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odum_assets.api.options import LOOPBACK, ServiceOptions
+from odum_assets.api.page_files import is_page_request
 from odum_assets.api.problems import MEDIA_TYPE, ProblemError, problem_body
-from odum_assets.api.session import PATHS, Sessions, login_address, sessions_of
+from odum_assets.api.session import PATHS, SESSION_PATH, Sessions, login_address, sessions_of
 from odum_assets.models.store import MAX_MODEL_BYTES
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_OPEN: Final = ("/api/health", *PATHS)
+_OPEN: Final = ("/api/health", SESSION_PATH, *PATHS)
 """Paths that need no token, so that a supervisor can ask, and a person can give it."""
 
 _UPLOADS: Final = ("/api/models/upload", "/api/models/backtest/ml", "/graphql")
@@ -65,12 +66,20 @@ class Guard:
         Token and limit.
     sessions : Sessions or None
         Cookies that stand for the token.
+    has_page : bool
+        Whether the application has the results page, whose files need no token.
     """
 
     def __init__(
-        self, app: ASGIApp, options: ServiceOptions, sessions: Sessions | None = None
+        self,
+        app: ASGIApp,
+        options: ServiceOptions,
+        sessions: Sessions | None = None,
+        *,
+        has_page: bool = False,
     ) -> None:
         self._app = app
+        self._has_page = has_page
         self._options = options
         self._sessions = sessions or sessions_of(options)
 
@@ -118,11 +127,15 @@ class Guard:
         _check_single(headers)
         self._check_host(headers)
         credential = self._credential(scope, headers)
-        if credential is None and scope["path"] in _OPEN:
+        if credential is None and self._is_open(scope):
             credential = "none"
         if credential is None:
             raise _unauthorized(scope)
         self._check_origin(scope, headers, credential)
+
+    def _is_open(self, scope: Scope) -> bool:
+        """Return whether a request needs no token."""
+        return scope["path"] in _OPEN or (self._has_page and is_page_request(scope))
 
     def _check_host(self, headers: Headers) -> None:
         """Refuse names that a page in a browser made up for this machine (DNS rebinding)."""

@@ -125,6 +125,7 @@ class ListedResult(BaseModel):
     metadata: ListedMetadata
     tags: list[str] = []
     note: str = ""
+    star: bool = False
 
 
 class Result(BaseModel):
@@ -155,3 +156,9 @@ class Paged(Pagination):
     """A page of rows."""
 
     limit: int
+
+
+class PagedSelection(Paged):
+    """A page of rows that can be sorted, filtered and searched."""
+
+    row: int | None = Field(default=None, description="Number of the row that `around` names.")

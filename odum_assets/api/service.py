@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from anyio import to_thread
 from fastapi import Depends, Request
 
 from odum_assets.api import config_files, models
+from odum_assets.api.annotated_runs import AnnotationIndex
 from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.capacity import Capacity, StorageCapacity
 from odum_assets.api.config_files import ConfigFile
@@ -19,12 +20,18 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.run_registry import RunRegistry
 from odum_assets.api.single_flight import SingleFlight
 from odum_assets.config import LoadedConfig, effective_settings
+from odum_assets.orchestration.coverage import CoverageReader
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.registry.database import RegistryError, result_store
 from odum_assets.results.listing import algorithm, overrides, time_range
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError
 from odum_assets.settings import Settings
+
+AGGREGATIONS: Final = 2
+"""Results whose tables are aggregated at once: each takes a processor."""
+
+AGGREGATION_S: Final = 120.0
 
 
 class Service:
@@ -44,6 +51,7 @@ class Service:
         self.store = result_store(settings)
         self.cache = Cache()
         self.registry = RunRegistry(settings, self.cache)
+        self.annotations = AnnotationIndex(self.store)
         self.dagster = DagsterClient(options.dagster_url)
         self.launches = LaunchLimit(options.launches_per_minute)
         self.repeats = KeyLocks()
@@ -51,6 +59,8 @@ class Service:
         self.following = Following(self.dagster)
         self.storage = StorageCapacity()
         self.single_flight = SingleFlight()
+        self.coverage = CoverageReader()
+        self.aggregations = Capacity("aggregation of a result", AGGREGATIONS, AGGREGATION_S)
 
     def result(self, run_id: str) -> ResultEntry:
         """Return a result, by its id, the begin or end of its id, or ``last``.

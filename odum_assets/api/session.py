@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qs, quote
 
@@ -26,6 +27,9 @@ from odum_assets.api.options import ServiceOptions
 
 PATHS: Final = ("/login", "/logout")
 """Where to come in and go; they need no token."""
+
+SESSION_PATH: Final = "/api/session"
+"""Where the page trades the token for the cookie; it checks the token itself."""
 
 _LASTS_S: Final = 12 * 3_600
 _LOCAL: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*", re.ASCII)
@@ -98,6 +102,26 @@ class Sessions:
         self._ended = {cookie: until for cookie, until in self._ended.items() if until > now}
         self._ended[text] = int(text.partition(".")[0])
 
+    def begin(self, request: Request, reply: Response) -> str:
+        """Give a new cookie with a reply, and return it."""
+        cookie = self.open()
+        reply.set_cookie(
+            _cookie_name(request.scope),
+            cookie,
+            max_age=_LASTS_S,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return cookie
+
+    def end(self, request: Request, reply: Response) -> None:
+        """Let the cookie of a request count no longer, and have the browser forget it."""
+        cookie = self.cookie_of(request.scope)
+        if cookie is not None:
+            self.close(cookie)
+        reply.delete_cookie(_cookie_name(request.scope), httponly=True, samesite="strict")
+
     def _signature(self, text: str) -> str:
         return hmac.new(self._key, text.encode("utf-8", "replace"), "sha256").hexdigest()
 
@@ -105,6 +129,11 @@ class Sessions:
         """Return the cookie of a request that counts, None without one."""
         cookie = _cookie(Headers(scope=scope).get("cookie", ""), _cookie_name(scope))
         return cookie if cookie is not None and self.is_open(cookie) else None
+
+
+def expiry_of(cookie: str) -> datetime:
+    """Return when a cookie ends that counts."""
+    return datetime.fromtimestamp(int(cookie.partition(".")[0]), UTC)
 
 
 def sessions_of(options: ServiceOptions) -> Sessions | None:
@@ -136,22 +165,12 @@ def login_routes(sessions: Sessions) -> list[Route]:
             form = _FORM.format(next=html.escape(target or ""))
             return _page(f"<p role='alert'>This is not the token of the service.</p>{form}", 401)
         reply = RedirectResponse(target or "/login", 303)
-        reply.set_cookie(
-            _cookie_name(request.scope),
-            sessions.open(),
-            max_age=_LASTS_S,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        sessions.begin(request, reply)
         return reply
 
     async def log_out(request: Request) -> Response:
-        cookie = sessions.cookie_of(request.scope)
-        if cookie is not None:
-            sessions.close(cookie)
         reply = RedirectResponse("/login", 303)
-        reply.delete_cookie(_cookie_name(request.scope), httponly=True, samesite="strict")
+        sessions.end(request, reply)
         return reply
 
     return [

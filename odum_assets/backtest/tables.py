@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,9 @@ from odum_assets.errors import BacktestError
 
 _QUANTUM = Decimal("1e-16")
 _WIDE = Context(prec=38, rounding=ROUND_HALF_EVEN)
+
+GROUP_ROWS: Final = 131_072
+"""Rows of a group: what is read at least to see a part of a table."""
 
 FILLS: pa.Schema = arrow.schema(
     [
@@ -237,7 +240,7 @@ def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> Orde
     )
     table = with_legs(table, ids, legs)
     table = table.cast(computable(table.schema))
-    pq.write_table(table, path, compression="zstd", compression_level=1)
+    pq.write_table(table, path, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
     return _count_orders(table, fills)
 
 
@@ -369,7 +372,8 @@ def _table(schema: pa.Schema, attributes: str, rows: Sequence[object]) -> pa.Tab
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    pq.write_table(table.cast(computable(table.schema)), path, compression="zstd")
+    table = table.cast(computable(table.schema))
+    pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS)
 
 
 def _fit(value: Decimal | None) -> Decimal | None:

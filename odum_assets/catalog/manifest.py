@@ -177,6 +177,9 @@ class PartitionManifest:
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+_NAMES = tuple(item.name for item in fields(PartitionManifest))
+
+
 def load_manifest(path: Path) -> PartitionManifest:
     """Read one manifest file.
 
@@ -334,19 +337,10 @@ def _refuse_constant(text: str) -> None:
 
 def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
     """Return a manifest; its place says which partition it must be of."""
-    content.setdefault("rules", {})
-    values = {item.name: content[item.name] for item in fields(PartitionManifest)}
-    source = dict(values["source"])
-    source["mtime_ns"] = None if source["mtime_ns"] is None else int(source["mtime_ns"])
-    values |= {name: int(values[name]) for name in _TIMES}
-    values["data_type"] = DataType(values["data_type"])
-    values["day"] = date.fromisoformat(values["day"])
-    values["source"] = SourceRecord(**source)
-    values["file"] = FileRecord(**values["file"])
-    name = values["file"].name
+    manifest = assembled(content)
+    name = manifest.file.name
     if name != Path(name).name:
         raise ValueError(f"its data file {name!r} is in another folder")
-    manifest = PartitionManifest(**values)
     _check_types(manifest)
     location = (
         parse_instrument_key(manifest.key).slug,
@@ -356,6 +350,26 @@ def _from_json(content: dict[str, Any], path: Path) -> PartitionManifest:
     if location != (path.parents[1].name, path.parent.name, path.stem):
         raise ValueError(f"it belongs to {manifest.key} {manifest.data_type} {manifest.day}")
     return manifest
+
+
+def assembled(content: dict[str, Any]) -> PartitionManifest:
+    """Return a manifest without checking its values: for calendars of very many.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError, AttributeError
+        If the content is none of a manifest.
+    """
+    content.setdefault("rules", {})
+    values = {name: content[name] for name in _NAMES}
+    source = dict(values["source"])
+    source["mtime_ns"] = None if source["mtime_ns"] is None else int(source["mtime_ns"])
+    values |= {name: int(values[name]) for name in _TIMES}
+    values["data_type"] = DataType(values["data_type"])
+    values["day"] = date.fromisoformat(values["day"])
+    values["source"] = SourceRecord(**source)
+    values["file"] = FileRecord(**values["file"])
+    return PartitionManifest(**values)
 
 
 def _check_types(manifest: PartitionManifest) -> None:

@@ -52,7 +52,7 @@ class PartitionPaths:
     @property
     def manifest_folder(self) -> Path:
         """The folder of the manifests of all days."""
-        return self.catalog_root / "manifests" / self.key.slug / self.data_type.value
+        return manifest_folder(self.catalog_root, self.key, self.data_type)
 
     @property
     def manifest(self) -> Path:
@@ -93,6 +93,11 @@ class PartitionPaths:
     def manifest_lock(self) -> Path:
         """The lock that readers of manifests share, and that is held while one is replaced."""
         return manifest_lock(self.catalog_root, self.key.slug, self.data_type.value)
+
+
+def manifest_folder(catalog_root: Path, key: InstrumentKey, data_type: DataType) -> Path:
+    """Return the folder of the manifests of one instrument and data type."""
+    return catalog_root / "manifests" / key.slug / data_type.value
 
 
 def manifest_lock(catalog_root: Path, slug: str, data_type: str) -> Path:

@@ -46,12 +46,12 @@ def drop_repeats(view: Path, manifests: Sequence[PartitionManifest]) -> list[int
     for manifest in manifests:
         earlier = last.get(manifest.data_type)
         last[manifest.data_type] = manifest
-        repeats = _repeats(view, earlier, manifest) if earlier is not None else None
+        repeats = repeated_rows(view, earlier, manifest) if earlier is not None else None
         dropped.append(0 if repeats is None else _leave_out(manifest.data_path(view), repeats))
     return dropped
 
 
-def _repeats(
+def repeated_rows(
     view: Path, earlier: PartitionManifest, later: PartitionManifest
 ) -> "np.ndarray[Any, np.dtype[np.bool_]] | None":
     """Return which rows of the later partition are in the earlier one; None if there are none."""

@@ -1,5 +1,6 @@
 """``odum results delete``, ``tag`` and ``note``: what changes about stored results."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -124,7 +125,7 @@ def tag(
 
     def change(before: Annotations) -> Annotations:
         kept = {*before.tags} - {*(remove or ())}
-        return Annotations(tuple(kept | {*(tags or ())}), before.note)
+        return replace(before, tags=tuple(kept | {*(tags or ())}))
 
     _tell(name, annotate(store, name, change), as_json)
 
@@ -150,7 +151,7 @@ def note(
     name = choose_run(store, run_id, failed=True)
 
     def change(before: Annotations) -> Annotations:
-        return before if text is None else Annotations(before.tags, text)
+        return before if text is None else replace(before, note=text)
 
     _tell(name, annotate(store, name, change), as_json)
 

@@ -82,7 +82,6 @@ def vsweep(
     from odum_assets.config import catalog_root, load_config
     from odum_assets.errors import ConfigError
     from odum_assets.results.crossover_sweep import (
-        FOLDER,
         chosen_pairs,
         open_sweep,
         pairs_of,
@@ -90,6 +89,7 @@ def vsweep(
         verify_variants,
         write_variants,
     )
+    from odum_assets.results.variant_files import FOLDER
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()

@@ -155,6 +155,29 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
     ConfigError
         As `load_config`.
     """
+    loaded, problems = checked_config(text, path)
+    if loaded is None:
+        file = printable(str(path))
+        lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{file}: more than {MOST_PROBLEMS} problems; the rest is not shown")
+        raise ConfigError("\n".join(lines))
+    return loaded
+
+
+def checked_config(text: str, path: Path) -> tuple[LoadedConfig | None, list[Problem]]:
+    """Return the configuration in a text, or None and what is wrong with it.
+
+    Parameters
+    ----------
+    text, path
+        As for `parse_config`.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no JSON object.
+    """
     file = printable(str(path))
     problems: list[Problem] = []
     if not _NAME.fullmatch(path.stem):
@@ -170,12 +193,10 @@ def parse_config(text: str, path: Path) -> LoadedConfig:
         found = _problems(error, document, model)
         problems += [other for other in found if other.path not in reported]
     if config is None or problems:
-        lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
-        if len(problems) > MOST_PROBLEMS:
-            lines.append(f"{file}: more than {MOST_PROBLEMS} problems; the rest is not shown")
-        raise ConfigError("\n".join(lines))
+        return None, problems
     notes = tuple(str(translation) for translation in translations if translation.is_note)
-    return LoadedConfig(path.stem, path, config, content_hash(config), config.key, notes)
+    loaded = LoadedConfig(path.stem, path, config, content_hash(config), config.key, notes)
+    return loaded, []
 
 
 def migrated(path: Path) -> tuple[str, list[Translation]]:

@@ -6,6 +6,7 @@ file and a guess at the key that was meant. What does not: the rules themselves 
 """
 
 import json
+import re
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,6 +50,20 @@ class Problem:
     def __str__(self) -> str:
         """Return ``path: text`` on one line, whatever characters the file has."""
         return printable(f"{shortened(self.path)}: {self.text}" if self.path else self.text)
+
+
+_FOUND = re.compile(r"found (.*?), (?:should be |allowed )?(.*)", re.DOTALL)
+
+
+def found_and_allowed(problem: Problem) -> tuple[str | None, str]:
+    """Return what was found, None where something is missing, and what is allowed instead."""
+    before, mark, after = problem.text.partition("; ")
+    if mark and before == "missing":
+        return None, after.removeprefix("give: ").removeprefix("give ")
+    if mark and before == "unknown key":
+        return problem.path.rpartition(".")[2], after
+    match = _FOUND.fullmatch(problem.text)
+    return (match[1], match[2]) if match else (None, problem.text)
 
 
 def printable(text: str) -> str:

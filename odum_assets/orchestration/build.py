@@ -18,6 +18,7 @@ from odum_assets.orchestration.sensors import (
     ended_runs_sensor,
     raw_days_sensor,
 )
+from odum_assets.orchestration.verification import verification_job
 from odum_assets.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def definitions_of(project: Project) -> dg.Definitions:
     return dg.Definitions(
         assets=[*specs, *catalog, *daily, *(action.spec for action in actions)],
         asset_checks=[action.checks for action in actions],
-        jobs=[*jobs, *(action.job for action in actions)],
+        jobs=[*jobs, *(action.job for action in actions), verification_job(project)],
         sensors=sensors,
         executor=dg.in_process_executor,
         metadata=_refusals(project),

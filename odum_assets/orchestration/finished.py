@@ -22,7 +22,6 @@ _REPORT = ("equity.parquet", "tearsheet.html")
 _SETTLED = (State.CURRENT, State.KEPT)
 _UNDECIDING = {"run_id", "mode", "config_path", "config", "config_notes", "dagster_run_id"}
 """What of the record of a request does not decide its result; `config_hash` stands for `config`."""
-_BUILT_IN = "odum_assets.backtest.strategies.trade_replay:TradeReplay"
 """Strategy of configurations without one of their own; loading it would load NautilusTrader."""
 
 
@@ -114,16 +113,9 @@ def _catalog_now(project: Project, request: "RunRequest") -> Digests | None:
 
 def _strategy_now(request: "RunRequest") -> dict[str, str]:
     """Return the hashes of the modules of the strategy, as their files are now."""
-    from odum_assets.backtest.bar_strategies import bar_strategy_path
-    from odum_assets.backtest.strategies.loading import import_from_here
-    from odum_assets.backtest.strategies.sources import StrategySources
+    from odum_assets.results.lineage import strategy_now
 
-    import_from_here()
-    if (bars := request.config.bars) is not None:
-        path = bar_strategy_path(bars.strategy.name)
-    else:
-        path = request.config.ticks.strategy.path or _BUILT_IN
-    return StrategySources([path]).modules(path)
+    return strategy_now(request.config)
 
 
 def _inputs_now(project: Project, request: "RunRequest") -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import DataError
@@ -21,6 +21,7 @@ from odum_assets.orchestration.project import (
     raw_folder_of,
     readable_raw,
 )
+from odum_assets.raw.fingerprint import FileStat
 from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
@@ -37,6 +38,21 @@ class State(StrEnum):
     KEPT = "raw file gone"
     MISSING = "no raw file"
     UNREADABLE = "raw file unreadable"
+
+    @property
+    def symbol(self) -> str:
+        """Return the character of a calendar."""
+        return _SYMBOLS[self]
+
+
+_SYMBOLS = {
+    State.CURRENT: "■",
+    State.STALE: "◪",
+    State.NEW: "□",
+    State.KEPT: "▨",
+    State.MISSING: "·",
+    State.UNREADABLE: "!",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +117,77 @@ def describe_partition(project: Project, source: Source, day: date) -> Partition
         manifest = read_manifest(root, source.key, source.data_type, day)
     except DataError as error:
         problems.append(str(error))
-    if is_unreadable:
-        state = State.UNREADABLE
-    elif raw is None:
-        state = State.MISSING if manifest is None else State.KEPT
-    elif manifest is None:
-        state = State.STALE if problems else State.NEW
-    else:
-        state = State.CURRENT if _is_current(source, raw, manifest) else State.STALE
+    stat = None if raw is None else raw.stat
+    recorded = None if manifest is None else recorded_conversion(manifest)
+    state = State.UNREADABLE
+    if not is_unreadable:
+        state = state_of(stat, recorded, expected_conversion(source), is_damaged=bool(problems))
     return Partition(source, day, state, raw, manifest, tuple(problems))
 
 
-def _is_current(source: Source, raw: RawInput, manifest: "PartitionManifest") -> bool:
-    spec = source.loaded.config.spec(source.key)
-    stored = (manifest.source.size, manifest.source.mtime_ns)
-    rules = conversion_rules(source)
-    return (
-        stored == (raw.stat.size, raw.stat.mtime_ns)
-        and manifest.converter_version == CONVERTER_VERSION
-        and manifest.price_precision == spec.price_precision
-        and manifest.size_precision == spec.size_precision
-        and manifest.rules == ({} if rules is None else rules.document(spec))
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What decides whether a partition is up to date, beside its raw file.
+
+    Parameters
+    ----------
+    converter_version : int
+        Version of the rules by which rows are made.
+    price_precision, size_precision : int
+        Decimals of prices and sizes.
+    rules : dict[str, Any]
+        What else decides rows: for bars step, label and sessions.
+    """
+
+    converter_version: int
+    price_precision: int
+    size_precision: int
+    rules: dict[str, Any]
+
+
+def expected_conversion(source: Source) -> Conversion:
+    """Return how a partition of a source would be converted now."""
+    spec, rules = source.loaded.config.spec(source.key), conversion_rules(source)
+    document = {} if rules is None else rules.document(spec)
+    return Conversion(CONVERTER_VERSION, spec.price_precision, spec.size_precision, document)
+
+
+def recorded_conversion(manifest: "PartitionManifest") -> tuple[FileStat, Conversion]:
+    """Return of which raw file, and how, a partition was converted."""
+    conversion = Conversion(
+        manifest.converter_version,
+        manifest.price_precision,
+        manifest.size_precision,
+        manifest.rules,
     )
+    return FileStat(manifest.source.size, manifest.source.mtime_ns), conversion
+
+
+def state_of(
+    raw: FileStat | None,
+    recorded: tuple[FileStat, Conversion] | None,
+    expected: Conversion,
+    *,
+    is_damaged: bool,
+) -> State:
+    """Return the state of a partition whose raw file could be looked at.
+
+    Parameters
+    ----------
+    raw : FileStat or None
+        The raw file that there is now.
+    recorded : tuple of FileStat and Conversion, or None
+        From `recorded_conversion`.
+    expected : Conversion
+        From `expected_conversion`.
+    is_damaged : bool
+        Whether there is a manifest that cannot be read.
+    """
+    if raw is None:
+        return State.MISSING if recorded is None else State.KEPT
+    if recorded is None:
+        return State.STALE if is_damaged else State.NEW
+    return State.CURRENT if recorded == (raw, expected) else State.STALE
 
 
 def conversion_rules(source: Source) -> "BarRules | None":

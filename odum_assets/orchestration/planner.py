@@ -32,10 +32,10 @@ from odum_assets.orchestration.partition_state import (
     sources_for,
 )
 from odum_assets.orchestration.project import Project, Source, missing_raw
-from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
+from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG, SWEEP_ID_TAG
 from odum_assets.orchestration.requests import NewRun, RunOptions, WindowOptions
 from odum_assets.raw.layout import DataType
-from odum_assets.results.run_id import run_id_of
+from odum_assets.results.run_id import new_sweep_id, run_id_of
 from odum_assets.utc import iso_ns
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Plan:
         Days of a range.
     skipped : dict[str, str]
         Days of a range that are left out, with the reason.
+    partitions : tuple[Partition, ...]
+        Everything that is read, in the state in which it was.
     """
 
     request: "RunRequest"
@@ -91,6 +93,7 @@ class Plan:
     partition: str | None = None
     days: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
+    partitions: tuple[Partition, ...] = ()
 
     @property
     def job(self) -> str:
@@ -210,9 +213,12 @@ class Planner:
         loaded = self._config(new)
         if new.day is None:
             raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
+        varied = _checked(lambda: make_variants(loaded, variants))
         plan = self._day(loaded, new, new.day, "sweep")
-        self._check_strategies([variant.config for variant in make_variants(loaded, variants)])
-        return replace(plan, config={**plan.config, "variants": [*variants], "slots": slots})
+        self._check_strategies([variant.config for variant in varied])
+        sweep_id = new_sweep_id(plan.request)
+        config = {**plan.config, "variants": [*variants], "slots": slots}
+        return replace(plan, config=config, tags={**plan.tags, SWEEP_ID_TAG: sweep_id})
 
     def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
         if loaded.bars is not None:
@@ -293,6 +299,7 @@ class Planner:
             # What sessions touch are other partitions than theirs: their step converts it.
             self._conversions(parts) if kind == "result" and request.calendar is None else (),
             run_id,
+            partitions=tuple(parts),
             **facts,
         )
 
@@ -473,8 +480,8 @@ def _refuse_missing_days(
         )
 
 
-def _checked(make: Callable[[], "RunRequest"]) -> "RunRequest":
-    """Return a request; one whose options cannot be used is an invalid one."""
+def _checked[T](make: Callable[[], T]) -> T:
+    """Return what a request means; one whose options cannot be used is an invalid one."""
     try:
         return make()
     except (BacktestError, ConfigError) as error:

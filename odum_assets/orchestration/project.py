@@ -278,7 +278,7 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
         return _find_trades(source.upstream, day, settings)
     folder = raw_folder_of(source, settings)
     _, _, after = source.template_parts
-    for spelling in _spellings(after):
+    for spelling in raw_spellings(after):
         path = f"{folder}/{period_name(source.data_type, day)}{spelling}"
         stat = _stat(path)
         if stat is not None:
@@ -339,7 +339,8 @@ def missing_raw(source: Source, day: date, settings: Settings) -> str:
     )
 
 
-def _spellings(path: str) -> Iterator[str]:
+def raw_spellings(path: str) -> Iterator[str]:
+    """Yield how a path may be spelled on disk, the plain spelling first."""
     folder, slash, name = path.rpartition("/")
     names = dict.fromkeys((name, name.replace(*SPOT_NAMES)))
     spelled = [quote(each, safe=safe) for safe in ("@", "") for each in names]

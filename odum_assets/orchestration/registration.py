@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 RUN_ID_TAG: Final = "odum/run_id"
 """Tag of a Dagster run: id that its result gets, so that whoever asked for it can find it."""
 
+SWEEP_ID_TAG: Final = "odum/sweep_id"
+"""Tag of a Dagster run: id that its sweep gets."""
+
 CONFIG_TAG: Final = "odum/config"
 """Tag of a Dagster run: configuration that it is about; the run id is for this one's result."""
 

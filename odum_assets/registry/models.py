@@ -182,6 +182,9 @@ FIGURES: Final = (
 (`odum_assets.backtest.metrics.FIGURES_VERSION`).
 """
 
+NUMERIC_FIGURES: Final = tuple(column for column in FIGURES if column.name != "currency")
+"""Figures that a list is narrowed by with a lowest and a highest value."""
+
 SORTED_COLUMNS = (
     "executed_at",
     "run_id",

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -35,7 +35,7 @@ from odum_assets.registry.models import (
     SORTED_COLUMNS,
     STRATEGIES,
 )
-from odum_assets.registry.records import Row
+from odum_assets.registry.records import VERIFIED, Row
 from odum_assets.registry.types import (
     MONEY_DECIMALS,
     MONEY_DIGITS,
@@ -56,6 +56,9 @@ _INNER = {"params", "provenance"}
 _LISTED = [column for column in RUNS.c if column.name not in _INNER]
 
 
+_SEARCHED = (
+    RUNS.c.run_id + " " + RUNS.c.config_name + " " + RUNS.c.instrument + " " + RUNS.c.partition
+)
 _EQUAL = (
     "config_name",
     "instrument",
@@ -72,6 +75,15 @@ _MOMENTS = ("executed_from", "executed_to")
 
 class QueryError(RegistryError):
     """Report a question that the registry cannot answer: a column, limit or cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Lowest and highest value of a figure, both included; None is none."""
+
+    figure: str
+    lowest: float | None
+    highest: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,19 @@ class RunFilter:
     params : dict or None
         Options that the run's ``params`` hold: ``{"exec_algorithm": {"type": "TWAP"}}`` finds every
         run with this type, whatever its other options. Of a list, some of its plain values.
+    flagged : bool or None
+        Whether there are warnings about it.
+    verified : bool or None
+        Whether the latest verification gave the same digest; None where it does not matter.
+    words : tuple of (str, tuple of str)
+        Texts that are all found in run id, configuration, instrument or partition, whatever their
+        case; each with runs that have it elsewhere.
+    run_ids : sequence of str or None
+        Only these.
+    not_run_ids : sequence of str
+        None of these.
+    bounds : tuple of Bound
+        Lowest and highest values of figures.
     """
 
     config_name: str | None = None
@@ -110,6 +135,12 @@ class RunFilter:
     executed_from: datetime | None = None
     executed_to: datetime | None = None
     params: Row | None = None
+    flagged: bool | None = None
+    verified: bool | None = None
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    run_ids: Sequence[str] | None = None
+    not_run_ids: Sequence[str] = ()
+    bounds: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,12 +413,179 @@ def _conditions(connection: sa.Connection, where: RunFilter) -> list[sa.ColumnEl
         conditions.append(RUNS.c.executed_at >= where.executed_from)
     if where.executed_to is not None:
         conditions.append(RUNS.c.executed_at < where.executed_to)
+    conditions += _narrowing(where)
     if where.params is not None:
         if connection.dialect.name == "postgresql":
             conditions.append(RUNS.c.params.op("@>")(sa.literal(where.params, RUNS.c.params.type)))
         else:
             conditions += _holding("$", where.params)
     return conditions
+
+
+def _narrowing(where: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield the conditions on warnings, verifications, words, named runs and figures."""
+    if where.flagged is not None:
+        yield RUNS.c.flag_count > 0 if where.flagged else RUNS.c.flag_count == 0
+    if where.verified is not None:
+        yield RUNS.c.id.in_(_verified(where.verified))
+    for word, elsewhere in where.words:
+        _check_value("q", word)
+        found = _SEARCHED.icontains(word, autoescape=True)
+        yield found | RUNS.c.run_id.in_(elsewhere) if elsewhere else found
+    if where.run_ids is not None:
+        yield RUNS.c.run_id.in_(where.run_ids)
+    if where.not_run_ids:
+        yield RUNS.c.run_id.not_in(where.not_run_ids)
+    for bound in where.bounds:
+        column = RUNS.c[bound.figure]
+        if bound.lowest is not None:
+            yield column >= sa.literal(bound.lowest, sa.Double())
+        if bound.highest is not None:
+            yield column <= sa.literal(bound.highest, sa.Double())
+
+
+def _verified(equal: bool) -> sa.Select[Any]:
+    """Return the keys of the runs whose latest verification ended like this."""
+    later = EVENTS.alias()
+    is_latest = ~(
+        sa.select(1)
+        .where(
+            later.c.run_id == EVENTS.c.run_id,
+            later.c.event_type == VERIFIED,
+            later.c.sequence > EVENTS.c.sequence,
+        )
+        .exists()
+    )
+    ended = EVENTS.c.payload["equal"].as_boolean()
+    return sa.select(EVENTS.c.run_id).where(
+        EVENTS.c.event_type == VERIFIED, ended.is_(sa.true() if equal else sa.false()), is_latest
+    )
+
+
+def get_verified(connection: sa.Connection, keys: Sequence[int]) -> dict[int, bool]:
+    """Return how the latest verification ended, by the keys of runs that have one."""
+    which = EVENTS.c.run_id.in_(keys) & (EVENTS.c.event_type == VERIFIED)
+    query = sa.select(EVENTS.c.run_id, EVENTS.c.payload).where(which).order_by(EVENTS.c.sequence)
+    return {row.run_id: row.payload["equal"] for row in connection.execute(query)}
+
+
+def get_costs(connection: sa.Connection, where: RunFilter, limit: int) -> list[tuple[float, int]]:
+    """Return wall time (s) of replay and counting, and replayed rows, of the latest runs."""
+    query = (
+        sa.select(RUNS.c.provenance)
+        .where(*_conditions(connection, where))
+        .order_by(RUNS.c.executed_at.desc(), RUNS.c.id.desc())
+        .limit(limit)
+    )
+    costs = []
+    for provenance in connection.execute(query).scalars():
+        resources = provenance["resources"]
+        seconds = resources["replay_secs"] + resources["accounting_secs"]
+        costs.append((seconds, provenance["rows_replayed"]))
+    return costs
+
+
+def get_runs_over(
+    connection: sa.Connection, instrument: str, data_type: str, day: date, limit: int
+) -> list[Row]:
+    """Return the latest runs that read a catalog partition, with its ``digest`` then."""
+    midnight = datetime.combine(day, time(), UTC)
+    query = sa.select(DATASETS.c.id, DATASETS.c.instrument, DATASETS.c.partitions).where(
+        DATASETS.c.start_date <= midnight, DATASETS.c.end_date > midnight
+    )
+    wanted = {"data_type": data_type, "day": day.isoformat()}
+    digests = {
+        row.id: part["digest"]
+        for row in connection.execute(query)
+        for part in row.partitions
+        # Of ticks the dataset says whose they are.
+        if part.get("instrument", row.instrument) == instrument
+        and {name: part.get(name) for name in wanted} == wanted
+    }
+    runs = (
+        sa.select(RUNS.c.run_id, RUNS.c.config_name, RUNS.c.executed_at, RUNS.c.dataset_id)
+        .where(RUNS.c.dataset_id.in_(digests))
+        .order_by(RUNS.c.executed_at.desc(), RUNS.c.id.desc())
+        .limit(limit)
+    )
+    rows = _all(connection, runs)
+    for row in rows:
+        row["digest"] = digests[row.pop("dataset_id")]
+    return rows
+
+
+def list_sweeps(connection: sa.Connection, config_name: str | None = None) -> list[Row]:
+    """Return sweeps whose variants are in the registry, newest first.
+
+    Returns
+    -------
+    list of dict
+        ``sweep_id config_name partition instrument created_at``, and ``by_status``, the number of
+        variants by their status.
+    """
+    names = ("sweep_id", "config_name", "partition", "instrument", "status")
+    columns = [RUNS.c[name] for name in names]
+    query = (
+        sa.select(*columns, sa.func.count(), sa.func.min(RUNS.c.executed_at))
+        .where(RUNS.c.sweep_id.is_not(None))
+        .group_by(*columns)
+    )
+    sweeps: dict[str, Row] = {}
+    for *values, count, moment in connection.execute(_with(query, RUNS.c.config_name, config_name)):
+        row = dict(zip(names, values, strict=True))
+        status = row.pop("status")
+        sweep = sweeps.setdefault(row["sweep_id"], {**row, "created_at": moment, "by_status": {}})
+        sweep["by_status"][status] = sweep["by_status"].get(status, 0) + count
+        sweep["created_at"] = min(sweep["created_at"], moment)
+    return sorted(
+        sweeps.values(), key=lambda row: (row["created_at"], row["sweep_id"]), reverse=True
+    )
+
+
+def get_variants(connection: sa.Connection, sweep_id: str) -> list[Row]:
+    """Return the runs of a sweep with what is varied (``sweep``) and their warnings (``flags``).
+
+    ``sweep`` is as in the provenance of a result; None where an earlier version registered it.
+    """
+    asked = RUNS.c.provenance[("request", "metadata", "sweep")]
+    query = sa.select(*_LISTED, RUNS.c.provenance["sweep"].label("own"), asked.label("asked"))
+    rows = _all(connection, query.where(RUNS.c.sweep_id == sweep_id).order_by(RUNS.c.id))
+    flags: dict[int, list[str]] = {}
+    warnings = (
+        sa.select(EVENTS.c.run_id, EVENTS.c.payload)
+        .join(RUNS, RUNS.c.id == EVENTS.c.run_id)
+        .where(RUNS.c.sweep_id == sweep_id, EVENTS.c.event_type == "warning")
+        .order_by(EVENTS.c.run_id, EVENTS.c.sequence)
+    )
+    for row in connection.execute(warnings):
+        flags.setdefault(row.run_id, []).append(row.payload["text"])
+    return [
+        {**row, "sweep": row["own"] or row["asked"], "flags": flags.get(row["id"], [])}
+        for row in rows
+    ]
+
+
+def get_dagster_runs(connection: sa.Connection, sweep_ids: Sequence[str]) -> dict[str, str]:
+    """Return the Dagster runs that carried sweeps out, by the ids of the sweeps."""
+    query = (
+        sa.select(RUNS.c.sweep_id, sa.func.max(RUNS.c.dagster_run_id))
+        .where(RUNS.c.sweep_id.in_(sweep_ids))
+        .group_by(RUNS.c.sweep_id)
+    )
+    return {sweep: run for sweep, run in connection.execute(query).tuples() if run is not None}
+
+
+def count_groups(
+    connection: sa.Connection, where: RunFilter, names: Sequence[str]
+) -> list[tuple[tuple[Any, ...], int]]:
+    """Return the combinations of values that runs have in some columns, and how many have each.
+
+    A name may be ``flagged``, whether there are warnings.
+    """
+    columns = [(RUNS.c.flag_count > 0) if name == "flagged" else RUNS.c[name] for name in names]
+    query = sa.select(*columns, sa.func.count()).where(*_conditions(connection, where))
+    rows = connection.execute(query.group_by(*columns))
+    return [(tuple(row[:-1]), row[-1]) for row in rows]
 
 
 def _check_value(name: str, value: Any) -> None:  # noqa: ANN401 - any value of a filter

@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,8 +32,12 @@ from odum_assets.results.failures import read_failure
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.results.stored_file import StoredFile
+from odum_assets.results.verified import read_verifications
 
 type Row = dict[str, Any]
+
+VERIFIED = "verified"
+"""Type of the event that tells how a verification ended."""
 
 UNVERSIONED = "unversioned"
 """Version of a strategy whose class has no file."""
@@ -184,10 +188,12 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
             # Results of earlier versions do not know these.
             | {
                 name: metadata.get(name)
-                for name in ("missing_days", "partial_days", "rows_repeated")
+                for name in ("missing_days", "partial_days", "rows_repeated", "sweep")
             },
         }
         artifacts, problems = _artifacts(store, entry.run_id)
+        events = _events(summary, metadata, created)
+        events += _verifications(store, entry.run_id, len(events), problems)
         return Record(
             run=run,
             dataset=dataset_row(metadata["instrument_key"], metadata["catalog"], created),
@@ -198,7 +204,7 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
                 created,
             ),
             artifacts=artifacts,
-            events=_events(summary, metadata, created),
+            events=events,
             path=entry.fast_path,
             problems=problems,
         )
@@ -461,6 +467,20 @@ def _events(summary: Row, metadata: Row, created: datetime) -> list[Row]:
         (RunStatus.SUCCEEDED.value, created, {"digest": metadata["digest"]}),
     ]
     return [_event(index, *event) for index, event in enumerate(events)]
+
+
+def _verifications(store: ResultStore, run_id: str, first: int, problems: list[str]) -> list[Row]:
+    """Return an event for each verification; a damaged file is a problem, not the run's end."""
+    file = store.file("verifications", f"{run_id}.json")
+    try:
+        found = read_verifications(file)
+    except ResultError as error:
+        problems.append(printable(str(error)))
+        return []
+    return [
+        _event(first + each.number, VERIFIED, _moment(each.verified_at), asdict(each))
+        for each in found
+    ]
 
 
 def _event(sequence: int, kind: str, moment: datetime, payload: Row) -> Row:

@@ -40,7 +40,7 @@ def annotate(
             raise ResultError(f"no run {run_id} in {store.root}")
         path = store.annotations_path(run_id)
         changed = change(read_annotations(store.file("annotations", path.name)))
-        after = Annotations(tuple(sorted({*changed.tags})), changed.note.strip())
+        after = Annotations(tuple(sorted({*changed.tags})), changed.note.strip(), changed.star)
         _check(after)
         if after == Annotations():
             path.unlink(missing_ok=True)

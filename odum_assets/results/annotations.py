@@ -1,4 +1,4 @@
-"""Tags and a note that people give a run, kept as ``annotations/<run_id>.json`` beside its result.
+"""Tags, a note and a star that people give a run: ``annotations/<run_id>.json`` beside its result.
 
 They change nothing of the result: its files, its digest and its row in the registry stay.
 """
@@ -19,14 +19,18 @@ class Annotations:
         In alphabetical order.
     note : str
         Text; empty where there is none.
+    star : bool
+        Whether the run is marked.
     """
 
     tags: tuple[str, ...] = ()
     note: str = ""
+    star: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is stored and sent."""
-        return {"tags": list(self.tags), "note": self.note}
+        starred = {"star": True} if self.star else {}
+        return {"tags": list(self.tags), "note": self.note, **starred}
 
 
 def read_annotations(file: StoredFile) -> Annotations:
@@ -42,7 +46,7 @@ def read_annotations(file: StoredFile) -> Annotations:
         tags, note = found["tags"], found["note"]
         if not isinstance(note, str) or not all(isinstance(tag, str) for tag in tags):
             raise TypeError("tags and note must be text")
-        return Annotations(tuple(tags), note)
+        return Annotations(tuple(tags), note, found.get("star") is True)
     except FileNotFoundError:
         return Annotations()
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

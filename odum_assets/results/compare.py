@@ -1,6 +1,6 @@
 """Stored results side by side: figures, and what of configuration and data differs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,49 @@ def compare_results(entries: Sequence[ResultEntry]) -> Comparison:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a result used of something: its hash, of data rows and rejected ones."""
+
+    sha256: str | None
+    rows: int | None = None
+    rejected: int | None = None
+
+
+def origins(entries: Sequence[ResultEntry]) -> list[tuple[str, ComparisonRow]]:
+    """Return the kind of everything that results were made from, with an `Origin` of each."""
+    sides = [dict(_origins(entry.metadata())) for entry in entries]
+    names = dict.fromkeys(name for side in sides for name in side)
+    return [(kind, _row((kind, name), sides, name)) for kind, name in names]
+
+
+def simulated(entries: Sequence[ResultEntry]) -> tuple[ComparisonRow, ...]:
+    """Return the aspects of a real market, with whether each result simulated it, and how."""
+    sides = [
+        {each["aspect"]: each for each in entry.summary().get("simulated") or []}
+        for entry in entries
+    ]
+    return tuple(
+        _row(name, sides) for name in dict.fromkeys(name for side in sides for name in side)
+    )
+
+
+def _origins(metadata: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Origin]]:
+    for kind, names in (("raw", "sources"), ("catalog", "catalog")):
+        for each in metadata[names]:
+            owner = each.get("instrument") or metadata["instrument_key"]
+            name = f"{owner} {each['data_type']} {each['day']}"
+            sha256 = each.get("sha256") or each.get("digest")
+            yield (kind, name), Origin(sha256, each.get("rows"), each.get("rejected"))
+    yield ("config", metadata["config_name"]), Origin(metadata["config_hash"])
+    modules = metadata.get("strategy_modules") or {"strategy": metadata["strategy_sha256"]}
+    for kind, found in (("strategy", modules), ("input", metadata.get("strategy_inputs", {}))):
+        for name, sha256 in found.items():
+            yield (kind, name), Origin(sha256)
+    for name, version in metadata["versions"].items():
+        yield ("version", f"{name} {version}"), Origin(None)
+
+
 def _inputs(metadata: dict[str, Any]) -> dict[str, Any]:
     found = _flat({name: metadata.get(name) for name in _OPTIONS})
     for partition in metadata["catalog"]:
@@ -110,8 +153,8 @@ def _differences(sides: list[dict[str, Any]]) -> tuple[ComparisonRow, ...]:
     return tuple(row for row in rows if row.differs)
 
 
-def _row(name: str, sides: list[dict[str, Any]]) -> ComparisonRow:
-    return ComparisonRow(name, tuple(side.get(name) for side in sides))
+def _row(key: Any, sides: Sequence[dict[Any, Any]], name: str | None = None) -> ComparisonRow:  # noqa: ANN401
+    return ComparisonRow(name or key, tuple(side.get(key) for side in sides))
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -32,6 +32,7 @@ from odum_assets.catalog.bar_reader import read_bars
 from odum_assets.config import BarsConfig, LoadedConfig
 from odum_assets.config.sections.bars import BarInstrumentConfig
 from odum_assets.errors import BacktestError, ConfigError, DataError
+from odum_assets.results.variant_files import FACTS
 from odum_assets.storage.files import sync
 from odum_assets.storage.scratch import scratch_folder
 from odum_assets.utc import day_of_ns, iso_ns
@@ -43,10 +44,6 @@ STRATEGY: Final = "MA_CROSS"
 
 MAX_VARIANTS: Final = 1_000_000
 
-FOLDER: Final = "vsweeps"
-"""Folder of sweeps in the results path."""
-
-_METADATA = b"odum.vsweep"
 _END_OF_TIME = 2**62
 
 type Pair = tuple[int, int]
@@ -340,7 +337,7 @@ def write_variants(table: pa.Table, facts: dict[str, Any], path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            pq.write_table(table.replace_schema_metadata({_METADATA: text}), unfinished)
+            pq.write_table(table.replace_schema_metadata({FACTS: text}), unfinished)
             sync(unfinished)
             unfinished.replace(path)
         finally:

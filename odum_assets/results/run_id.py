@@ -52,6 +52,16 @@ def run_id_of(request: RunRequest, dagster_run_id: str | None = None) -> str:
     return new_run_id(request.config, requested_window(request)[0], dagster_run_id)
 
 
+def new_sweep_id(request: RunRequest) -> str:
+    """Return a fresh id for a sweep over the data of a request."""
+    return f"SWP_{new_run_id(request.config, requested_window(request)[0])}"
+
+
+def is_sweep_id(text: str) -> bool:
+    """Return whether a text has the form of a sweep's id."""
+    return text.startswith("SWP_") and is_run_id(text.removeprefix("SWP_"))
+
+
 def requested_window(request: RunRequest) -> tuple[int, int | None]:
     """Return the window of a run (ns since 1970); its end is None where it is open.
 

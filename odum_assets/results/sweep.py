@@ -17,7 +17,7 @@ from odum_assets.config.variants import Variant, label_of
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.results.logs import store_log
 from odum_assets.results.run import store_result
-from odum_assets.results.run_id import new_run_id, requested_window
+from odum_assets.results.run_id import new_run_id, new_sweep_id, requested_window
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
 
@@ -95,6 +95,7 @@ def run_sweep(
     slots: int | Slots = 2,
     progress: ProgressCallback | None = None,
     dagster_run_id: str | None = None,
+    sweep_id: str | None = None,
     begun: Callable[[Sequence[VariantRun]], None] | None = None,
     ended: Callable[[VariantRun, OdumError | None], None] | None = None,
 ) -> SweepResult:
@@ -117,6 +118,8 @@ def run_sweep(
         Called as the sweep proceeds.
     dagster_run_id : str, optional
         The Dagster run that asked for it; goes into the provenance of every result.
+    sweep_id : str, optional
+        The sweep's id; a new one by default.
     begun : callable, optional
         Called with the runs of all variants before the first one begins.
     ended : callable, optional
@@ -135,7 +138,7 @@ def run_sweep(
     """
     _check(request, variants)
     start, _ = requested_window(request)
-    sweep_id = f"SWP_{new_run_id(request.config, start)}"
+    sweep_id = sweep_id or new_sweep_id(request)
     runs: list[VariantRun] = []
 
     def begin(requests: Sequence[RunRequest]) -> None:

@@ -10,7 +10,14 @@ from service import BTC, Service, lay_out, make_results, serving
 
 TOKEN = "a-token-nobody-guesses-5678"  # noqa: S105 - of a test
 _NEED_DAGSTER = ["start_run", "get_run_status", "cancel_run", "stream_run"]
-_NEED_DAGSTER += ["get_backfill", "cancel_backfill", "run_backtest", "run_backtest_stream"]
+_NEED_DAGSTER += [
+    "verify_run",
+    "start_sweep",
+    "get_backfill",
+    "cancel_backfill",
+    "run_backtest",
+    "run_backtest_stream",
+]
 
 
 def _tried(service: Service, folder: Path, *options: str) -> None:

@@ -68,7 +68,7 @@ def test_the_calls_of_the_service_page_tell_one_story(live: Live) -> None:
         ["bash", "-euo", "pipefail", "-c", script], cwd=live.folder, capture_output=True, check=True
     )
     said = [each for each in ran.stdout.decode().split("\x1e") if each]
-    saved, checked, first, second, best, one, now, metrics, page, compared, canceled = said
+    saved, checked, first, second, best, one, now, metrics, page, *charts, compared, canceled = said
     assert json.loads(saved)["status"] == "saved"
     check = json.loads(checked)
     assert (check["valid"], check["errors"], check["has_book"]) == (True, [], True)
@@ -99,10 +99,17 @@ def test_the_calls_of_the_service_page_tell_one_story(live: Live) -> None:
     shown = json.loads(page)
     assert fills.num_rows == shown["total"] == figures["fills"]
     assert len(shown["fills"]) == 2
+    bars, account, orders, lineage = map(json.loads, charts)
+    assert sum(bars["buys"]["n"]) + sum(bars["sells"]["n"]) == figures["fills"]
+    assert min(account["drawdown"]["min"]) == pytest.approx(figures["drawdown"]["max_drawdown"])
+    assert {row["side"] for row in orders["orders"]} == {"buy"}
+    assert {node["now"] for node in lineage["nodes"] if node["kind"] == "raw"} == {"same"}
     comparison = json.loads(compared)
     assert comparison["run_ids"] == ids
     assert comparison["same_digest"] is False
-    assert [len(curve) for curve in comparison["equity"]["equity"].values()] == [5]
+    (curve,) = comparison["curves"]["runs"].values()
+    assert 1 <= len(curve["i"]) <= 5
+    assert min(curve["drawdown"]["min"]) <= 0
     third = json.loads(canceled)
     assert third["canceling"] or third["status"] == "canceled"
     assert live.wait_ended(third["run_id"])["status"] == "canceled"

@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,24 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.registry.database import create_engine, reading, registry_url
 from odum_assets.registry.models import SORTED_COLUMNS
 from odum_assets.registry.queries import (
+    Bound,
     QueryError,
     RunFilter,
+    count_groups,
     count_runs,
+    get_costs,
     get_run,
     get_runs,
+    get_runs_over,
+    get_variants,
+    get_verified,
     latest_events,
     list_artifacts,
     list_datasets,
     list_events,
     list_runs,
     list_strategies,
+    list_sweeps,
 )
 from odum_assets.registry.register import upgrade_registry
 from odum_assets.registry.types import RunStatus
@@ -103,6 +110,58 @@ def test_filtered_pages_are_the_filtered_rows_of_all(connection: sa.Connection) 
         for offset in (3, 20, RUNS - 6, RUNS):
             page = list_runs(connection, where, column, limit=4, offset=offset)
             assert [row["run_id"] for row in page.rows] == expected[offset : offset + 4]
+
+
+def test_words_bounds_and_warnings_narrow_a_list(connection: sa.Connection) -> None:
+    everything = _everything(connection, "run_id", 50)
+
+    def expected(fits: Callable[[dict[str, Any]], bool]) -> list[str]:
+        return [row["run_id"] for row in everything if fits(row)]
+
+    def found(where: RunFilter) -> list[str]:
+        assert count_runs(connection, where) == len(_everything(connection, "run_id", 7, where))
+        return [row["run_id"] for row in _everything(connection, "run_id", 7, where)]
+
+    def within(row: dict[str, Any]) -> bool:
+        return row["pnl"] is not None and -0.1 <= row["pnl"] <= 0.1
+
+    bounds = (Bound("pnl", -0.1, 0.1), Bound("orders", None, 3))
+    few = expected(lambda row: within(row) and row["orders"] <= 3)
+    assert 0 < len(few) < RUNS
+    assert found(RunFilter(bounds=bounds)) == few
+    one, other = everything[3]["run_id"], everything[9]["run_id"]
+    suffix = one.rpartition("_")[2].upper()
+    assert one in found(RunFilter(words=((suffix, ()), ("btc", ()))))
+    assert found(RunFilter(words=(("nowhere", (one, other)), ("btc", ())))) == [one, other]
+    assert found(RunFilter(words=(("%", ()),))) == found(RunFilter(run_ids=[])) == []
+    assert found(RunFilter(run_ids=[other], not_run_ids=[one])) == [other]
+    assert len(found(RunFilter(not_run_ids=[one]))) == RUNS + 1
+    for flagged in (True, False):
+        assert found(RunFilter(flagged=flagged)) == expected(
+            lambda row, flagged=flagged: (
+                row["flag_count"] is not None and (row["flag_count"] > 0) is flagged
+            )
+        )
+    groups = dict(count_groups(connection, RunFilter(bounds=bounds), ("status", "detail")))
+    assert sum(groups.values()) == len(few)
+    with pytest.raises(QueryError, match="q: found"):
+        found(RunFilter(words=(("\x00", ()),)))
+
+
+def test_costs_sweeps_and_uses_of_a_partition_are_told(connection: sa.Connection) -> None:
+    where = RunFilter(status=RunStatus.SUCCEEDED)
+    costs = get_costs(connection, where, 5)
+    assert len(costs) == 5
+    assert all(seconds > 0 and rows == 5 for seconds, rows in costs)
+    assert list_sweeps(connection) == get_variants(connection, "SWP_none") == []
+    run = get_run(connection, list_runs(connection, where, limit=1).rows[0]["run_id"])
+    assert run is not None
+    (part,) = (each for each in run["dataset"]["partitions"] if each["data_type"] == "trades")
+    used = get_runs_over(connection, run["instrument"], "trades", DAY, RUNS)
+    assert len(used) == RUNS
+    assert {each["digest"] for each in used} == {part["digest"]}
+    assert get_runs_over(connection, run["instrument"], "trades", DAY + timedelta(1), 5) == []
+    assert get_verified(connection, [run["id"]]) == {}
 
 
 def _check_pages(connection: sa.Connection, column: str, way: str) -> None:

@@ -20,6 +20,10 @@ from real_bars import US_EQUITY, in_sessions, ns, orcl_2001, spy_2011
 from odum_assets.bars.series import BarSeries
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.registry.records import record_of
+from odum_assets.results.buckets import grid_over
+from odum_assets.results.candles import candle_columns, fill_columns, market_partitions
+from odum_assets.results.curve import CurveBuckets, CurveFile
+from odum_assets.results.market import Market, replayed
 from odum_assets.results.store import ResultStore
 from odum_assets.results.tearsheet import write_tearsheet
 from odum_assets.results.verify import verify_result
@@ -313,3 +317,35 @@ def test_a_completed_run_has_its_row_in_the_registry(market: BarMarket) -> None:
     assert record.run["fills"] == result.summary["fills"]
     assert record.dataset["timeframe"] == "1m"
     assert record.strategy["name"] == "MA_CROSS"
+
+
+def test_charts_of_two_instruments_have_each_its_own_bars_and_fills(market: BarMarket) -> None:
+    config = bars_config(SPY, QQQ)
+    series = {SPY: session_bars(2), QQQ: session_bars(3, 300, QQQ)}
+    market.add(config, series.values())
+    result = market.run(config, DAY, DAY)
+    entry = ResultStore(market.settings.results_path).entry(result.run_id)
+    stock = Market(entry, market.settings)
+    assert stock.instruments == [SPY, QQQ]
+    fills = table_of(result, "fills")
+    start, end = OPEN, OPEN + 390 * 60_000_000_000
+    for name, bars in series.items():
+        parts = market_partitions(stock.partitions(name))
+        assert [part.source for part in parts] == ["same"]
+        grid = grid_over(start, end, 26)
+        assert grid.step == 15 * 60_000_000_000
+        shown = candle_columns(parts, grid, *replayed(entry))
+        groups = np.split(np.arange(len(bars.open)), [*range(15, len(bars.open), 15)])
+        assert shown["i"] == [*range(len(groups))]
+        assert shown["o"] == [float(int(bars.open[rows[0]]) * bars.tick_size) for rows in groups]
+        assert shown["h"] == [float(int(bars.high[rows].max()) * bars.tick_size) for rows in groups]
+        assert shown["l"] == [float(int(bars.low[rows].min()) * bars.tick_size) for rows in groups]
+        assert shown["c"] == [float(int(bars.close[rows[-1]]) * bars.tick_size) for rows in groups]
+        assert shown["v"] == [float(bars.volume[rows].sum()) for rows in groups]
+        whole = grid_over(start, end + 1, 30)
+        found = fill_columns(entry.report_file("fills.parquet"), whole, name)
+        of_name = [row for row in fills if row["instrument"] == name]
+        assert sum(found["buys"]["n"]) + sum(found["sells"]["n"]) == len(of_name) > 0
+        curve = CurveBuckets(whole).read(CurveFile.of(entry, name)).columns()
+        worst = result.summary["symbols"][name]["drawdown"]["max_drawdown"]
+        assert min(curve["drawdown"]["min"]) == pytest.approx(worst, rel=1e-12)

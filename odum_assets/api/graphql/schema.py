@@ -26,9 +26,10 @@ from odum_assets.api.graphql.types import (
 )
 from odum_assets.api.model_backtests import backtest_model, backtest_upload, model_at
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.routes.registry import RunQuery, page_of_runs
+from odum_assets.api.routes.registry import page_of_runs
 from odum_assets.api.routes.runs import run_to_end
 from odum_assets.api.routes.trained_models import list_models
+from odum_assets.api.run_selection import RunQuery
 from odum_assets.api.service import Service
 
 MAX_DEPTH: Final = 8

@@ -46,7 +46,7 @@ class DeletedRun(BaseModel):
 @router.get("/v1/runs/{run_id}/annotations")
 def get_annotations(service: ServiceHere, run_id: str) -> RunAnnotations:
     """Return the tags and the note of a run."""
-    name = _known(service, run_id)
+    name = known_run_id(service, run_id)
     found = read_annotations(service.store.file("annotations", f"{name}.json"))
     return RunAnnotations(run_id=name, tags=list(found.tags), note=found.note)
 
@@ -54,8 +54,12 @@ def get_annotations(service: ServiceHere, run_id: str) -> RunAnnotations:
 @router.put("/v1/runs/{run_id}/annotations")
 def put_annotations(service: ServiceHere, run_id: str, new: NewAnnotations) -> RunAnnotations:
     """Set the tags and the note of a run; they are kept in a file beside its result."""
-    name = _known(service, run_id)
-    after = annotate(service.store, name, lambda _: Annotations(tuple(new.tags), new.note))
+    name = known_run_id(service, run_id)
+    after = annotate(
+        service.store,
+        name,
+        lambda before: Annotations(tuple(new.tags), new.note, before.star),
+    )
     return RunAnnotations(run_id=name, tags=list(after.tags), note=after.note)
 
 
@@ -73,7 +77,7 @@ def delete_result(
         raise ProblemError(
             404, "unknown-result", f"{run_id[:80]} is not a run id; deleting takes whole ones only"
         )
-    name = _known(service, run_id)
+    name = known_run_id(service, run_id)
     (found,) = files_of_runs(service.settings, [name])
     if not dry_run:
         delete_run(service.settings, name)
@@ -86,7 +90,7 @@ def delete_result(
     )
 
 
-def _known(service: Service, text: str) -> str:
+def known_run_id(service: Service, text: str) -> str:
     """Return the id of a stored run, with a result or without.
 
     Raises

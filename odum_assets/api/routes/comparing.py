@@ -1,34 +1,34 @@
 """Runs side by side."""
 
-from typing import Annotated, Any
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
 
-from odum_assets.api.aligning import Align, AlignedEquity, align_equity
+from odum_assets.api.aggregating import aggregated
+from odum_assets.api.cache import file_validator
+from odum_assets.api.origins import Align, Comparison
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.routes.results import KNOWN
 from odum_assets.api.service import ServiceHere
-from odum_assets.results.compare import compare_results
+from odum_assets.api.tables import equity_of, fills_of, orders_of, trades_of
+from odum_assets.results.aligning import aligned_curves, last_values
+from odum_assets.results.compare import compare_results, origins, simulated
+from odum_assets.results.differing import first_difference
+from odum_assets.results.store import ResultEntry
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 _MOST = 20
 
 
-class Comparison(BaseModel):
-    """Runs side by side; values stand in the order of `run_ids`."""
-
-    run_ids: list[str]
-    same_digest: bool = Field(description="Whether they are equal in every order and fill.")
-    metrics: dict[str, list[Any]]
-    config: dict[str, list[Any]] = Field(description="Settings that differ.")
-    inputs: dict[str, list[Any]] = Field(description="Options and data that differ.")
-    equity: AlignedEquity
-
-
-@router.get("/compare")
-def compare_runs(
+@router.get("/compare", response_model=Comparison, responses=KNOWN)
+async def compare_runs(
     service: ServiceHere,
+    request: Request,
     ids: Annotated[
         str,
         Query(
@@ -40,21 +40,82 @@ def compare_runs(
         ),
     ],
     align: Annotated[Align, Query(description="Same time, or same time since the begin.")] = "time",
-    points: Annotated[int, Query(ge=2, le=5_000)] = 500,
-) -> Comparison:
-    """Put runs side by side: figures, what differs, and equity at the same moments."""
+    points: Annotated[
+        int, Query(ge=2, le=5_000, description="Buckets, about: their length is a usual one.")
+    ] = 500,
+    base: Annotated[
+        str | None, Query(max_length=120, description="One of the ids; the first by default.")
+    ] = None,
+) -> Response:
+    """Put runs side by side: figures, what differs and where first, equity in the same buckets."""
     names = list(dict.fromkeys(text.strip() for text in ids.split(",") if text.strip()))
     if not 2 <= len(names) <= _MOST:
         raise ProblemError(
             422, "invalid-request", f"ids: allowed 2 to {_MOST} different ids of runs"
         )
-    entries = [service.result_of_run(name) for name in names]
+    entries = await to_thread.run_sync(lambda: [service.result_of_run(name) for name in names])
+    at = 0
+    if base is not None:
+        known = [*zip(names, entries, strict=True)]
+        found = [n for n, (name, entry) in enumerate(known) if base in (name, entry.run_id)]
+        if not found:
+            raise ProblemError(422, "invalid-request", f"base: {base[:80]!r} is none of the ids")
+        at = found[0]
+    work = partial(_compared, entries, entries[at], align, points)
+    key = ("compare", tuple(entry.run_id for entry in entries), at, align, points)
+    validator = tuple(_validator(entry) for entry in entries)
+    return await aggregated(service, request, key, validator, work)
+
+
+def _validator(entry: ResultEntry) -> Hashable:
+    tables = ("equity", "fills", "orders", "positions")
+    files = [entry.report_file(f"{name}.parquet").path for name in tables]
+    return entry.digest, file_validator(entry.fast_path, *files)
+
+
+def _compared(
+    entries: Sequence[ResultEntry], base: ResultEntry, align: Align, points: int
+) -> bytes:
     comparison = compare_results(entries)
-    return Comparison(
-        run_ids=list(comparison.run_ids),
-        same_digest=comparison.same_digest,
-        metrics={row.name: list(row.values) for row in comparison.metrics},
-        config={row.name: list(row.values) for row in comparison.config},
-        inputs={row.name: list(row.values) for row in comparison.inputs},
-        equity=align_equity(entries, align, points),
-    )
+    known = [entry for entry in entries if entry.report_path is not None]
+    for entry in known:
+        for table in (equity_of, fills_of, orders_of, trades_of):
+            # Says what a report lacks.
+            table(entry)
+    others = [entry for entry in known if entry.digest != base.digest]
+    if base.report_path is None:
+        others = []
+    differing = [first_difference(base, entry) for entry in others]
+    compared = {base.run_id, *(entry.run_id for entry in others)}
+    curves = aligned_curves(known, align, points)
+    missing = [entry.run_id for entry in entries if entry.run_id not in curves["runs"]]
+    found = {
+        "run_ids": comparison.run_ids,
+        "base": base.run_id,
+        "same_digest": comparison.same_digest,
+        "metrics": {row.name: row.values for row in comparison.metrics},
+        "config": {row.name: row.values for row in comparison.config},
+        "inputs": {row.name: row.values for row in comparison.inputs},
+        "lineage": [
+            {
+                "kind": kind,
+                "name": row.name,
+                "differs": row.differs,
+                "values": [None if value is None else asdict(value) for value in row.values],
+            }
+            for kind, row in origins(entries)
+        ],
+        "simulated": [
+            {"aspect": row.name, "differs": row.differs, "values": row.values}
+            for row in simulated(entries)
+        ],
+        "first_differences": [each for each in differing if each is not None],
+        "not_compared": [
+            entry.run_id
+            for entry in entries
+            if entry.run_id not in compared and entry.digest != base.digest
+        ],
+        "curves": {**curves, "align": align, "missing": missing},
+        "equity": {**last_values(curves), "align": align, "missing": missing},
+    }
+    return Comparison.model_validate(found).model_dump_json().encode()

@@ -12,6 +12,8 @@ from odum_assets.api.preconditions import Preconditions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
+from odum_assets.config.problems import Problem, found_and_allowed
+from odum_assets.config.schema import json_schema
 
 router = APIRouter(prefix="/api/configs", tags=["configurations"], route_class=ExactRoute)
 
@@ -54,6 +56,35 @@ class SavedConfig(BaseModel):
     etag: str
 
 
+class ConfigCandidate(BaseModel):
+    """A configuration that is being written."""
+
+    name: str | None = Field(
+        default=None,
+        description="Its name: it must agree with the other configurations of the folder then.",
+    )
+    config: dict[str, Any]
+
+
+class ConfigProblem(BaseModel):
+    """One thing that is wrong."""
+
+    path: str = Field(description="Where, as in the file.", examples=["strategy.orders[0].price"])
+    found: str | None = Field(description="What is there; null for a missing key.")
+    allowed: str = Field(description="What is allowed.")
+    text: str = Field(description="The whole message.")
+
+
+class ConfigValidity(BaseModel):
+    """Whether a configuration can be used."""
+
+    valid: bool
+    hash: str | None = Field(description="Content hash of a valid one.")
+    instrument: str | None
+    problems: list[ConfigProblem]
+    notes: list[str] = Field(description="What the file leaves open or spells as of old.")
+
+
 @router.get("")
 def list_configs(service: ServiceHere) -> Configs:
     """List configurations, with what is wrong with those that cannot be used."""
@@ -72,6 +103,25 @@ def list_configs(service: ServiceHere) -> Configs:
             for file in files
         ],
         problems=problems,
+    )
+
+
+@router.get("/schema")
+def get_config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of configurations: of either kind, with defaults and help."""
+    return json_schema()
+
+
+@router.post("/validate")
+def validate_config(service: ServiceHere, candidate: ConfigCandidate) -> ConfigValidity:
+    """Say what is wrong with a configuration as it is written; nothing is stored."""
+    loaded, problems = config_files.check(service.settings, candidate.name, candidate.config)
+    return ConfigValidity(
+        valid=not problems,
+        hash=None if loaded is None else loaded.content_hash,
+        instrument=None if loaded is None else str(loaded.key),
+        problems=[_problem(problem) for problem in problems],
+        notes=[] if loaded is None else list(loaded.notes),
     )
 
 
@@ -126,3 +176,8 @@ def save_config(
         hash=loaded.content_hash,
         etag=tag,
     )
+
+
+def _problem(problem: Problem) -> ConfigProblem:
+    found, allowed = found_and_allowed(problem)
+    return ConfigProblem(path=problem.path, found=found, allowed=allowed, text=problem.text)

@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import (
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -25,14 +24,19 @@ from odum_assets.api.preconditions import tag_of, tag_of_files
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import StoredFileResponse, json_reply, not_modified
 from odum_assets.api.routes.results import KNOWN, Offset
+from odum_assets.api.run_selection import RunQuery
 from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.tables import TIMELINE_EVENTS, timeline_events, timeline_of
 from odum_assets.registry import queries
 from odum_assets.registry.created import uuid_of
-from odum_assets.registry.models import DATASETS, FIGURES, SORTED_COLUMNS, STRATEGIES
-from odum_assets.registry.queries import RunFilter
+from odum_assets.registry.models import (
+    DATASETS,
+    FIGURES,
+    STRATEGIES,
+)
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import ArtifactKind, Exact, RunMode, RunStatus
+from odum_assets.results.annotations import Annotations
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -108,6 +112,12 @@ class Run(_RunFigures):
     zero or negative, amounts are in `currency`; `pnl` is net of commissions and funding.
     """
 
+    star: bool = Field(default=False, description="Whether somebody marked it.")
+    tags: list[str] = []
+    verified: bool | None = Field(
+        default=None,
+        description="Whether the latest verification gave the same digest; null without one.",
+    )
     links: RunLinks
 
 
@@ -245,58 +255,6 @@ _LISTED_RUNS = TypeAdapter(list[Run])
 """What is sent of several runs."""
 
 
-def _parsed(value: object) -> object:
-    # Numbers would be taken for seconds since 1970.
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        try:
-            return moment.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("allowed a time of the years 1 to 9999 in UTC") from None
-    return moment
-
-
-_Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
-
-
-class RunQuery(BaseModel):
-    """Which runs, in which order, how many of them."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: list[RunStatus] | None = Field(
-        default=None, max_length=len(RunStatus), description="One of these; give it several times."
-    )
-    config_name: str | None = Field(default=None, max_length=255)
-    instrument: str | None = Field(default=None, max_length=128)
-    partition: str | None = Field(default=None, max_length=32, examples=["2024-07-18"])
-    detail: Literal["fast", "report"] | None = None
-    run_mode: RunMode | None = None
-    dataset_id: int | None = Field(default=None, ge=1, lt=2**63)
-    strategy_id: int | None = Field(default=None, ge=1, lt=2**63)
-    sweep_id: str | None = Field(default=None, max_length=80)
-    dagster_run_id: str | None = Field(default=None, max_length=64)
-    executed_from: _Moment | None = None
-    executed_to: _Moment | None = Field(default=None, description="Not included.")
-    sort: str = Field(
-        default="-executed_at",
-        pattern=rf"^-?({'|'.join(SORTED_COLUMNS)})$",
-        description="A column, with - before it for the highest first.",
-    )
-    limit: int = Field(default=50, ge=1, le=queries.MAX_LIMIT)
-    offset: int = Field(default=0, ge=0, le=2**40)
-    cursor: str | None = Field(
-        default=None,
-        max_length=1_000,
-        description="next_cursor of the previous page, instead of an offset.",
-    )
-
-    def where(self) -> RunFilter:
-        """Return which runs."""
-        names = RunQuery.model_fields.keys() - {"sort", "limit", "offset", "cursor"}
-        return RunFilter(**{name: getattr(self, name) for name in names})
-
-
 _Query = Annotated[RunQuery, Query()]
 
 
@@ -338,19 +296,30 @@ class RunPage(NamedTuple):
 
 async def page_of_runs(service: Service, query: RunQuery) -> RunPage:
     """Return a page of runs."""
-    key = ("runs", query.model_dump_json())
+    annotated = await to_thread.run_sync(service.annotations.now)
+    key = ("runs", query.model_dump_json(), annotated.version)
 
     def ask(connection: Connection) -> RunPage:
         page = queries.list_runs(
             connection,
-            query.where(),
+            query.where(annotated.by_run),
             query.sort,
             query.limit,
             query.cursor,
             query.offset,
             with_total=True,
         )
-        runs = _LISTED_RUNS.validate_python([_with_links(row) for row in page.rows])
+        verified = queries.get_verified(connection, [row["id"] for row in page.rows])
+        runs = _LISTED_RUNS.validate_python(
+            [
+                {
+                    **_with_links(row),
+                    **_said_of(annotated.by_run.get(row["run_id"])),
+                    "verified": verified.get(row["id"]),
+                }
+                for row in page.rows
+            ]
+        )
         rows, total = _LISTED_RUNS.dump_json(runs, by_alias=True), page.total or 0
         tag = tag_of(rows + repr((total, page.next_cursor)).encode())
         return RunPage(rows, total, page.next_cursor, tag)
@@ -370,6 +339,9 @@ async def get_run(service: ServiceHere, request: Request, run_id: str) -> Respon
 
     def work() -> bytes:
         row = _with_links(service.registry.run(run_id))
+        row |= _said_of(service.annotations.now().by_run.get(row["run_id"]))
+        with service.registry.reading() as connection:
+            row["verified"] = queries.get_verified(connection, [row["id"]]).get(row["id"])
         return WholeRun.model_validate(row).model_dump_json(by_alias=True).encode()
 
     return json_reply(request, await service.single_flight.get(("run", run_id), work))
@@ -525,6 +497,12 @@ def _links(request: Request, limit: int, offset: int, *, has_more: bool) -> Page
 
 def _here(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _said_of(annotations: Annotations | None) -> dict[str, Any]:
+    """Return what lists show of tags and star."""
+    found = annotations or Annotations()
+    return {"tags": list(found.tags), "star": found.star}
 
 
 def _with_links(row: Row) -> Row:

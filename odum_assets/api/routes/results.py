@@ -82,7 +82,7 @@ RangeHere = Annotated[Range, Depends(_range_of)]
 """The rows that the query names by ``limit``, ``offset``, ``start`` and ``end``."""
 
 
-class Fills(models.Paged):
+class Fills(models.PagedSelection):
     """A page of fills, in order of time."""
 
     fills: list[FillRow]
@@ -211,7 +211,12 @@ def get_ticks(
 
 
 def timed_reply(request: Request, table: StoredTable, name: str, selection: Range) -> Response:
-    """Send a page of the rows of a range of time.
+    """Send a page of the rows of a range of time; errors as `selected`."""
+    return table_reply(request, selected(table, selection), name, selection.page)
+
+
+def selected(table: StoredTable, selection: Range) -> StoredTable:
+    """Return the rows of a range of time.
 
     Raises
     ------
@@ -222,9 +227,7 @@ def timed_reply(request: Request, table: StoredTable, name: str, selection: Rang
         None if text is None else require_time(which, text)
         for which, text in (("start", selection.start), ("end", selection.end))
     ]
-    if bounds != [None, None]:
-        table = table.between(*bounds)
-    return table_reply(request, table, name, selection.page)
+    return table if bounds == [None, None] else table.between(*bounds)
 
 
 async def _listed(

@@ -7,14 +7,24 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
-from odum_assets.api.replies import Page, next_link, table_reply
+from odum_assets.api.choosing import ChoiceHere, Columns, chosen_reply
+from odum_assets.api.replies import Page, next_link
 from odum_assets.api.routes.orb import orb_metrics
-from odum_assets.api.routes.results import FORMS, Fills, Limit, Offset, RangeHere, timed_reply
+from odum_assets.api.routes.results import (
+    FORMS,
+    Fills,
+    Limit,
+    Offset,
+    RangeHere,
+    selected,
+    timed_reply,
+)
 from odum_assets.api.rows import EquityRow, EventRow, OrderRow, PositionRow
 from odum_assets.api.service import ResultHere, RunResultHere, ServiceHere
 from odum_assets.api.tables import equity_of, fills_of, orders_of, timeline_of, trades_of
@@ -35,13 +45,13 @@ class Metrics(BaseModel):
     metrics: models.Summary
 
 
-class Orders(models.Paged):
+class Orders(models.PagedSelection):
     """A page of orders, in order of creation."""
 
     orders: list[OrderRow]
 
 
-class Positions(models.Paged):
+class Positions(models.PagedSelection):
     """A page of round trips, as the positions that they were."""
 
     trades: list[PositionRow]
@@ -133,11 +143,19 @@ def get_metrics(service: ServiceHere, run_id: str) -> Metrics:
 
 
 @router.get("/v1/runs/{run_id}/trades", response_model=Positions, responses=FORMS)
-def get_trades(
-    entry: RunResultHere, request: Request, limit: Limit = None, offset: Offset = 0
+async def get_trades(
+    service: ServiceHere,
+    entry: RunResultHere,
+    request: Request,
+    choice: ChoiceHere,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> Response:
-    """Return the round trips of a run, by their end."""
-    return table_reply(request, trades_of(entry), "trades", Page(offset, limit))
+    """Return the round trips of a run, by their end unless they are sorted."""
+    table = await to_thread.run_sync(trades_of, entry)
+    columns = Columns("position_id", "opened")
+    page = Page(offset, limit)
+    return await chosen_reply(service, request, table, "trades", page, choice, columns)
 
 
 @router.get("/v1/runs/{run_id}/equity", response_model=EquityPoints, responses=FORMS)
@@ -147,15 +165,31 @@ def get_equity(entry: RunResultHere, request: Request, selection: RangeHere) -> 
 
 
 @router.get("/v1/runs/{run_id}/orders", response_model=Orders, responses=FORMS)
-def get_orders(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
-    """Return the orders of a run, in order of creation."""
-    return timed_reply(request, orders_of(entry), "orders", selection)
+async def get_orders(
+    service: ServiceHere,
+    entry: RunResultHere,
+    request: Request,
+    selection: RangeHere,
+    choice: ChoiceHere,
+) -> Response:
+    """Return the orders of a run, in order of creation unless they are sorted."""
+    table = await to_thread.run_sync(lambda: selected(orders_of(entry), selection))
+    columns = Columns("id", "timestamp")
+    return await chosen_reply(service, request, table, "orders", selection.page, choice, columns)
 
 
 @router.get("/v1/runs/{run_id}/fills", response_model=Fills, responses=FORMS)
-def get_run_fills(entry: RunResultHere, request: Request, selection: RangeHere) -> Response:
-    """Return the fills of a run, in order of time."""
-    return timed_reply(request, fills_of(entry), "fills", selection)
+async def get_run_fills(
+    service: ServiceHere,
+    entry: RunResultHere,
+    request: Request,
+    selection: RangeHere,
+    choice: ChoiceHere,
+) -> Response:
+    """Return the fills of a run, in order of time unless they are sorted."""
+    table = await to_thread.run_sync(lambda: selected(fills_of(entry), selection))
+    columns = Columns("order_id", "timestamp")
+    return await chosen_reply(service, request, table, "fills", selection.page, choice, columns)
 
 
 @router.get("/v1/runs/{run_id}/timeline", response_model=Timeline, responses=FORMS)

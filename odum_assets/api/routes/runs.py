@@ -16,7 +16,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from odum_assets.api import models
-from odum_assets.api.capacity import go_on
 from odum_assets.api.dagster_client import (
     FINISHED,
     DagsterBackfill,
@@ -26,12 +25,12 @@ from odum_assets.api.dagster_client import (
 )
 from odum_assets.api.following import RunLog, StreamEvent
 from odum_assets.api.launching import BODY_TAG, KEY_TAG, repeat_tags
+from odum_assets.api.planned_runs import check_length, counted_launch, planned_run
 from odum_assets.api.problems import ProblemError
-from odum_assets.api.runs_by_ids import RunCreate, resolved
+from odum_assets.api.runs_by_ids import RunCreate
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.api.unix_http import pidfile_of
-from odum_assets.errors import InvalidRequestError, OdumError
-from odum_assets.orchestration.planner import Plan, Planner
+from odum_assets.errors import OdumError
+from odum_assets.orchestration.planner import Plan
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG
 from odum_assets.orchestration.requests import LegacyRun, NewRun
 from odum_assets.orchestration.run_process import NotInterruptedError, RunProcess, process_of
@@ -140,7 +139,7 @@ async def start_run(
     """Start a run, or one for every day of a range; Location is the address of its state."""
     tags = repeat_tags(idempotency_key, new.model_dump_json())
     if new.is_range:
-        _check_length(service, new)
+        check_length(service, new)
         backfill = await _started_days(service, new, tags)
         response.headers["Location"] = f"/api/v1/backfills/{backfill.id}"
         return backfill
@@ -415,48 +414,16 @@ async def _started(
         launched.append(run)
         return run
 
-    run = await _once(service, service.dagster.find_run, start, tags)
+    run = await started_once(service, service.dagster.find_run, start, tags)
     # What has just begun has no events that tell anything.
     log = RunLog(run.run_id, run) if launched else await service.following.log(run.run_id)
     return log.run or run, log
 
 
 async def _planned(service: Service, request: NewRun | LegacyRun, tags: dict[str, str]) -> Plan:
-    """Plan a request, if its turn has come: what it reads may lie on another host."""
-
-    def plan() -> Plan:
-        project, loaded = service.config(request.config)
-        new = request.new_run(loaded) if isinstance(request, LegacyRun) else request
-        # The client gets a reply about a failure, and starts it again or not.
-        source = {"odum/source": "api", "dagster/max_retries": "0"}
-        # A Dagster elsewhere may have strategies of its own.
-        is_here = pidfile_of(service.options.dagster_url) is not None
-        planner = Planner(project, {**source, **tags}, proceed=go_on, checks_strategies=is_here)
-        return planner.plan(new)
-
-    service.launches.take()
-    try:
-        if isinstance(request, RunCreate):
-            request = await anyio.to_thread.run_sync(resolved, service, request)
-        storage = await anyio.to_thread.run_sync(service.storage_of, request.config)
-        return await storage.run(plan)
-    except (InvalidRequestError, ProblemError) as problem:
-        if isinstance(problem, InvalidRequestError) or problem.status == 404:
-            # Refused before any data was looked for.
-            service.launches.give_back()
-        raise
-
-
-def _check_length(service: Service, new: NewRun) -> None:
-    """Refuse a range that is too long for one request."""
-    most = service.options.max_days
-    if new.first_day and new.last_day and (new.last_day - new.first_day).days >= most:
-        raise ProblemError(
-            422,
-            "invalid-window",
-            f"{new.first_day} to {new.last_day}: allowed up to {most:,} days in one request "
-            "(ODUM_API_MAX_DAYS); start it in parts",
-        )
+    """Plan a request, if its turn has come."""
+    with counted_launch(service):
+        return await planned_run(service, request, tags)
 
 
 def _register(service: Service, plan: Plan, dagster_run_id: str | None = None) -> None:
@@ -501,11 +468,11 @@ async def _started_days(service: Service, new: NewRun, tags: dict[str, str]) -> 
             service, await dagster.ranges.run(dagster.launch_days, planned)
         )
 
-    backfill = await _once(service, service.dagster.find_backfill, start, tags)
+    backfill = await started_once(service, service.dagster.find_backfill, start, tags)
     return await _backfill_reply(service, backfill, skipped)
 
 
-async def _once[T: (DagsterRun, DagsterBackfill)](
+async def started_once[T: (DagsterRun, DagsterBackfill)](
     service: Service,
     find: Callable[[str, str], T | None],
     start: Callable[[], Awaitable[T]],

@@ -1,0 +1,139 @@
+"""Pages of a result's table that is filtered, sorted, or looked into for a row."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from anyio import to_thread
+from fastapi import Depends, Query, Request, Response
+
+from odum_assets.api.cache import file_validator
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import DEFAULT_ROWS, Page, table_reply
+from odum_assets.api.service import Service
+from odum_assets.catalog.fixed_point import Int64s
+from odum_assets.results.choosing import (
+    ChosenTable,
+    choose,
+    parse_conditions,
+    parse_sort,
+    place_of_id,
+    place_of_time,
+    time_ns,
+)
+from odum_assets.results.tables import StoredTable
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows of a table are asked for, in which order, and around which one."""
+
+    sort: str | None
+    where: str | None
+    around: str | None
+
+
+async def _choice_of(
+    sort: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="Columns, separated by commas; a minus before one: descending. Nulls are "
+            "last.",
+            examples=["-net_pnl"],
+        ),
+    ] = None,
+    where: Annotated[
+        str | None,
+        Query(
+            max_length=500,
+            description="Conditions that all hold, separated by commas: column, one of "
+            "``: = != < <= > >= ~`` (``~``: contains), value. ``null`` is no value. Texts are "
+            "compared without case.",
+            examples=["side:buy,net_pnl<0"],
+        ),
+    ] = None,
+    around: Annotated[
+        str | None,
+        Query(
+            max_length=120,
+            description="Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is "
+            "meant: the reply is the page that has it, and `row` its number.",
+        ),
+    ] = None,
+) -> Choice:
+    return Choice(sort or None, where or None, around or None)
+
+
+ChoiceHere = Annotated[Choice, Depends(_choice_of)]
+"""What the query says by ``sort``, ``where`` and ``around``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns of a table by which `Choice.around` names a row."""
+
+    id: str
+    time: str
+
+
+async def chosen_reply(
+    service: Service,
+    request: Request,
+    table: StoredTable,
+    name: str,
+    page: Page,
+    choice: Choice,
+    columns: Columns,
+) -> Response:
+    """Send a page of the rows that a request chooses.
+
+    Raises
+    ------
+    InvalidRequestError
+        If conditions or order cannot be used.
+    ProblemError
+        If there is no row that `around` names (404).
+    """
+    if choice == Choice(None, None, None):
+        return await to_thread.run_sync(table_reply, request, table, name, page)
+
+    def work() -> tuple[StoredTable, Page, int | None]:
+        rows = _rows(service, table, choice)
+        chosen = ChosenTable(table.file, kind=table.kind, rows=rows)
+        if choice.around is None:
+            return chosen, page, None
+        row = _row(table, columns, choice.around, rows)
+        size = page.limit or DEFAULT_ROWS
+        return chosen, replace(page, offset=row // size * size, limit=size), row
+
+    found, page, row = await service.aggregations.run(work)
+    extra = None if row is None else {"row": row}
+    return await to_thread.run_sync(table_reply, request, found, name, page, extra)
+
+
+def _rows(service: Service, table: StoredTable, choice: Choice) -> Int64s:
+    """Return the numbers of the chosen rows in their order, worked out once for all pages."""
+    where = () if choice.where is None else parse_conditions(choice.where)
+    sort = () if choice.sort is None else parse_sort(choice.sort)
+    key = ("chosen", table.path, where, sort, table.first, table.last)
+
+    def make() -> bytes:
+        return choose(table, where, sort).astype(np.int32).tobytes()
+
+    kept = service.cache.get(key, file_validator(table.path), make)
+    return np.frombuffer(kept, np.int32).astype(np.int64)
+
+
+def _row(table: StoredTable, columns: Columns, around: str, rows: Int64s) -> int:
+    place = place_of_id(table, columns.id, around, rows)
+    if place is None:
+        # A text that is no time is an id that there is not.
+        with suppress(ValueError):
+            place = place_of_time(table, columns.time, time_ns(around), rows)
+    if place is None:
+        raise ProblemError(
+            404, "unknown-row", f"around: no row with {columns.id} {around[:80]!r} among the chosen"
+        )
+    return place

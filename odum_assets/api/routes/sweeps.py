@@ -1,0 +1,129 @@
+"""Sweeps: variants of one configuration side by side, in NautilusTrader or in the Numba kernel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from odum_assets.api.dagster_client import DagsterRun
+from odum_assets.api.exact_bodies import ExactRoute
+from odum_assets.api.launching import repeat_tags
+from odum_assets.api.planned_runs import counted_launch, planned
+from odum_assets.api.problems import ProblemError
+from odum_assets.api.replies import json_reply
+from odum_assets.api.routes.results import KNOWN, Offset
+from odum_assets.api.routes.runs import IdempotencyKey, started_once
+from odum_assets.api.service import ServiceHere
+from odum_assets.api.sweeps import (
+    MOST_VARIANTS,
+    NewSweep,
+    StartedSweep,
+    Sweep,
+    Sweeps,
+    listed_sweeps,
+    requested_variants,
+    started_only,
+    stored_sweep,
+    with_dagster_runs,
+)
+from odum_assets.config import LoadedConfig
+from odum_assets.orchestration.planner import Plan, Planner
+from odum_assets.orchestration.registration import SWEEP_ID_TAG
+from odum_assets.orchestration.requests import NewRun, RunOptions
+from odum_assets.results.run_id import is_sweep_id
+
+router = APIRouter(prefix="/api/v1/sweeps", tags=["runs"], route_class=ExactRoute)
+
+
+@router.get("", response_model=Sweeps, responses=KNOWN)
+async def list_sweeps(
+    service: ServiceHere,
+    request: Request,
+    config: Annotated[str | None, Query(max_length=255)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    offset: Offset = 0,
+) -> Response:
+    """List sweeps, newest first: those whose variants are runs, and vectorized ones."""
+
+    def work() -> bytes:
+        sweeps = listed_sweeps(service, config)
+        page = sweeps[offset : offset + limit]
+        with_dagster_runs(service, page)
+        return (
+            Sweeps(
+                sweeps=page,
+                total=len(sweeps),
+                limit=limit,
+                offset=offset,
+                has_more=offset + len(page) < len(sweeps),
+            )
+            .model_dump_json()
+            .encode()
+        )
+
+    key = ("sweeps", config, limit, offset)
+    return json_reply(request, await service.single_flight.get(key, work))
+
+
+@router.post("", status_code=202)
+async def start_sweep(
+    service: ServiceHere,
+    new: NewSweep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> StartedSweep:
+    """Start a sweep over one day; Location is its address, where variants appear one by one."""
+    variants = requested_variants(new)
+
+    async def start() -> DagsterRun:
+        with counted_launch(service):
+            plan = await planned(service, new.config, tags, work)
+        return await service.dagster.launching.run(service.dagster.launch, plan)
+
+    def work(planner: Planner, loaded: LoadedConfig) -> Plan:
+        options = new.model_dump(include=set(RunOptions.model_fields))
+        run = NewRun(config=loaded.name, day=new.day, **options)
+        return planner.plan_sweep(run, variants, new.slots)
+
+    tags = repeat_tags(idempotency_key, new.model_dump_json())
+    run = await started_once(service, service.dagster.find_run, start, tags)
+    sweep_id = run.tags[SWEEP_ID_TAG]
+    response.headers["Location"] = f"/api/v1/sweeps/{sweep_id}"
+    return StartedSweep(
+        id=sweep_id, dagster_run_id=run.run_id, status=run.status, variants=len(variants)
+    )
+
+
+@router.get("/{sweep_id}", response_model=Sweep, responses=KNOWN)
+async def get_sweep(
+    service: ServiceHere,
+    request: Request,
+    sweep_id: str,
+    sort: Annotated[
+        str | None,
+        Query(
+            max_length=80,
+            pattern=r"^-?[a-z0-9_]+$",
+            description="A figure, with - before it for the highest first; as given by default.",
+        ),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_VARIANTS)] = MOST_VARIANTS,
+    offset: Offset = 0,
+) -> Response:
+    """Return a sweep: its axes, and its variants with status, figures, flags and errors."""
+    key = ("sweep", sweep_id, sort, limit, offset)
+
+    def work() -> bytes | None:
+        found = stored_sweep(service, sweep_id, sort, limit, offset)
+        return None if found is None else found.model_dump_json().encode()
+
+    body = await service.single_flight.get(key, work)
+    if body is None:
+        run = None
+        if is_sweep_id(sweep_id):
+            run = await service.dagster.ask(service.dagster.find_run, SWEEP_ID_TAG, sweep_id)
+        if run is None:
+            raise ProblemError(
+                404, "unknown-sweep", f"there is no sweep {sweep_id[:80]}; see GET /api/v1/sweeps"
+            )
+        body = started_only(service, sweep_id, run, limit, offset).model_dump_json().encode()
+    return json_reply(request, body)

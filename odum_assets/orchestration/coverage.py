@@ -1,0 +1,276 @@
+"""The state of very many partitions at once: calendars of instruments and days.
+
+The rules are those of `partition_state`. Folders are listed once instead of asking for each file,
+and what was read of a manifest is kept while its file is the same.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic_core import from_json
+
+from odum_assets.config import LoadedConfig
+from odum_assets.errors import DataError
+from odum_assets.orchestration.checks import CATALOG_CHECKS
+from odum_assets.orchestration.partition_state import (
+    Conversion,
+    State,
+    describe_partition,
+    expected_conversion,
+    recorded_conversion,
+    state_of,
+)
+from odum_assets.orchestration.project import (
+    Project,
+    Source,
+    raw_folder_of,
+    raw_spellings,
+)
+from odum_assets.raw.fingerprint import FileStat
+from odum_assets.raw.layout import is_url, local_path, period_name
+from odum_assets.storage.locks import shared
+
+if TYPE_CHECKING:
+    from odum_assets.catalog import PartitionManifest
+
+type Checked = Literal["passed", "warned", "refused"]
+"""What the checks of a partition come to."""
+
+_UNUSABLE: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, DataError)
+"""What a manifest of unexpected content can lead to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One partition of a calendar.
+
+    Parameters
+    ----------
+    state : State
+        What there is.
+    rows, rejected : int or None
+        Rows in the catalog, and rejected ones; None without a partition.
+    checked : Checked or None
+        What the checks come to, by the thresholds of all configurations that read it.
+    problem : str or None
+        What cannot be read.
+    """
+
+    state: State
+    rows: int | None = None
+    rejected: int | None = None
+    checked: Checked | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a calendar needs of a manifest; None for all where it cannot be read."""
+
+    recorded: tuple[FileStat, Conversion] | None
+    rows: int | None = None
+    rejected: int | None = None
+    checked: Checked | None = None
+    problem: str | None = None
+
+
+_ABSENT: Final = _Known(None)
+
+type _Identity = tuple[int, int, int]
+type _Folder = dict[str, tuple[_Identity, _Known]]
+"""Manifests of a folder by the names of their files."""
+
+
+@dataclass(slots=True)
+class CoverageReader:
+    """Read calendars, and keep what was read of manifests."""
+
+    _folders: dict[tuple[Path, tuple[str, ...]], _Folder] = field(default_factory=dict)
+
+    def read(
+        self,
+        project: Project,
+        sources: Sequence[Source],
+        days: Sequence[date],
+        proceed: Callable[[], None] = lambda: None,
+    ) -> list[list[Cell]]:
+        """Return a cell for each source and day.
+
+        Parameters
+        ----------
+        project : Project
+            Where everything lies.
+        sources : sequence of Source
+            Instruments and data types.
+        days : sequence of date
+            UTC days.
+        proceed : callable, optional
+            Called before each source, to raise when nobody waits any more.
+        """
+        raw = _RawFolders()
+        cells = []
+        for source in sources:
+            proceed()
+            periods = [source.partition_of(day) for day in days]
+            of_period = self._cells(project, source, list(dict.fromkeys(periods)), raw)
+            cells.append([of_period[period] for period in periods])
+        return cells
+
+    def _cells(
+        self, project: Project, source: Source, days: Sequence[date], raw: "_RawFolders"
+    ) -> dict[date, Cell]:
+        folder = raw_folder_of(source, project.settings)
+        if source.upstream is not None or is_url(folder):
+            return {day: _asked(project, source, day) for day in days}
+        folder, known = str(local_path(folder)), self._known(project, source)
+        expected = expected_conversion(source)
+        _, _, after = source.template_parts
+        below, _, _ = after.rpartition("/")
+        names = [spelling.rpartition("/")[2] for spelling in raw_spellings(after)]
+        cells = {}
+        for day in days:
+            listed = raw.list(f"{folder}/{period_name(source.data_type, day)}{below}")
+            if listed is None:
+                cells[day] = _asked(project, source, day)
+                continue
+            found = known.get(f"{day.isoformat()}.json", _ABSENT)
+            if found is None:
+                cells[day] = _asked(project, source, day)
+                continue
+            name = next((name for name in names if name in listed), None)
+            cells[day] = _cell(None if name is None else listed[name], found, expected)
+        return cells
+
+    def _known(self, project: Project, source: Source) -> dict[str, _Known | None]:
+        """Return what the manifests of a source say, by the names of their files.
+
+        None stands for a link, which is to be looked at by itself.
+        """
+        from odum_assets.catalog.links import require_inside
+        from odum_assets.catalog.paths import manifest_folder, manifest_lock
+
+        root, configs = project.catalog_root(source.loaded), source.named_by
+        folder = manifest_folder(root, source.key, source.data_type)
+        require_inside(root, folder)
+        key = folder, tuple(config.content_hash for config in configs)
+        before = self._folders.get(key, {})
+        now: _Folder = {}
+        links: dict[str, _Known | None] = {}
+        with shared(manifest_lock(root, source.key.slug, source.data_type.value)):
+            for entry in _entries(folder):
+                if not entry.name.endswith(".json"):
+                    continue
+                if entry.is_symlink():
+                    links[entry.name] = None
+                    continue
+                stat = entry.stat()
+                identity = stat.st_mtime_ns, stat.st_size, stat.st_ino
+                earlier = before.get(entry.name)
+                if earlier is None or earlier[0] != identity:
+                    earlier = identity, _read(entry.path, stat.st_size, configs)
+                now[entry.name] = earlier
+        self._folders[key] = now
+        return {name: known for name, (_, known) in now.items()} | links
+
+
+def _read(path: str, size: int, configs: Sequence[LoadedConfig]) -> _Known:
+    """Return what a manifest says."""
+    from odum_assets.catalog.manifest import assembled
+
+    try:
+        # Several times as fast as the standard library, and there may be tens of thousands.
+        manifest = assembled(from_json(_content(path, size), allow_inf_nan=False))
+        return _Known(
+            recorded_conversion(manifest),
+            manifest.rows_written,
+            manifest.rows_rejected,
+            _checked(manifest, configs),
+        )
+    except FileNotFoundError:
+        return _ABSENT
+    except (*_UNUSABLE, OSError) as error:
+        return _Known(None, problem=f"{path}: the manifest cannot be used ({error})")
+
+
+def _content(path: str, size: int) -> bytes:
+    """Return what is in a file of a size; files are replaced whole, never changed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(manifest: "PartitionManifest", configs: Sequence[LoadedConfig]) -> Checked:
+    """Return what the checks come to, as `checks.evaluate_partition`, without its texts."""
+    outcome: Checked = "passed"
+    for check in CATALOG_CHECKS[manifest.data_type]:
+        for config in configs:
+            if not check.evaluate_for(manifest, config).passed:
+                if check.refuses(config):
+                    return "refused"
+                outcome = "warned"
+    return outcome
+
+
+def _cell(raw: FileStat | str | None, known: _Known, expected: Conversion) -> Cell:
+    if isinstance(raw, str):
+        return Cell(State.UNREADABLE, known.rows, known.rejected, known.checked, raw)
+    state = state_of(raw, known.recorded, expected, is_damaged=known.problem is not None)
+    return Cell(state, known.rows, known.rejected, known.checked, known.problem)
+
+
+def _asked(project: Project, source: Source, day: date) -> Cell:
+    """Return a cell by looking at its partition alone."""
+    part = describe_partition(project, source, day)
+    problem = part.problems[0] if part.problems else None
+    if part.manifest is None:
+        return Cell(part.state, problem=problem)
+    manifest = part.manifest
+    try:
+        checked = _checked(manifest, source.named_by)
+    except _UNUSABLE as error:
+        return Cell(part.state, manifest.rows_written, manifest.rows_rejected, None, str(error))
+    return Cell(part.state, manifest.rows_written, manifest.rows_rejected, checked, problem)
+
+
+class _RawFolders:
+    """Folders of raw files of this machine, each listed once."""
+
+    def __init__(self) -> None:
+        self._listed: dict[str, dict[str, FileStat | str] | None] = {}
+
+    def list(self, folder: str) -> dict[str, FileStat | str] | None:
+        """Return the files of a folder, or why one is none; None where that cannot be listed."""
+        if folder not in self._listed:
+            self._listed[folder] = self._list(folder)
+        return self._listed[folder]
+
+    def _list(self, folder: str) -> dict[str, FileStat | str] | None:
+        files: dict[str, FileStat | str] = {}
+        try:
+            for entry in _entries(Path(folder)):
+                stat = entry.stat()
+                is_file = S_ISREG(stat.st_mode)
+                files[entry.name] = (
+                    FileStat(stat.st_size, stat.st_mtime_ns)
+                    if is_file
+                    else f"{entry.path}: is a folder or device, not a file; remove it."
+                )
+        except OSError:
+            return None
+        return files
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing without it."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,316 @@
+"""Rows of a result's table, chosen by conditions and put in an order, of which a page is read.
+
+Only the columns that conditions and order name are read as a whole; the rows of a page are taken
+batch by batch.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import Int64s
+from odum_assets.errors import InvalidRequestError
+from odum_assets.results.json_rows import lines_of
+from odum_assets.results.tables import StoredTable, TableFile
+
+_CONDITION: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=|!=|[:=<>~])\s*(.*?)\s*")
+_COMPARE: Final = {
+    ":": pc.equal,
+    "=": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+_ORDERED: Final = ("<", "<=", ">", ">=")
+_MOST_CONDITIONS: Final = 16
+_BLOCK_ROWS: Final = 100_000
+"""Rows of an order that are held at once."""
+
+_BATCH_ROWS: Final = 65_536
+_LATEST: Final = 2**63 - 1
+
+type Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A column, how it is compared, and with what; None is null."""
+
+    column: str
+    operator: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """A column to sort by, and the way."""
+
+    column: str
+    descending: bool
+
+
+def parse_conditions(text: str) -> tuple[Condition, ...]:
+    """Return conditions such as ``side:buy,net_pnl<0``.
+
+    Raises
+    ------
+    InvalidRequestError
+        If one cannot be read.
+    """
+    found = []
+    for part in text.split(","):
+        match = _CONDITION.fullmatch(part)
+        if match is None:
+            raise _invalid(f"where: found {part[:80]!r}, allowed such as side:buy or net_pnl<0")
+        column, operator, value = match.groups()
+        found.append(Condition(column, operator, None if value.lower() == "null" else value))
+    if len(found) > _MOST_CONDITIONS:
+        raise _invalid(f"where: allowed {_MOST_CONDITIONS} conditions")
+    return tuple(found)
+
+
+def parse_sort(text: str) -> tuple[SortKey, ...]:
+    """Return the columns of an order such as ``-net_pnl,timestamp``."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return tuple(SortKey(name.lstrip("-+"), name.startswith("-")) for name in names)
+
+
+def time_ns(text: str) -> int:
+    """Return a time as ns since 1970: digits are that already, other texts ISO 8601 with a zone.
+
+    Raises
+    ------
+    ValueError
+        If the text is neither.
+    """
+    if text.isdecimal() and text.isascii():
+        if len(text) > len(str(_LATEST)) or int(text) > _LATEST:
+            raise ValueError(f"found {text[:40]!r}, allowed up to {_LATEST} ns")
+        return int(text)
+    try:
+        # To the nanosecond, which Python's own datetime does not have.
+        scalar: Any = pa.scalar(text).cast(pa.timestamp("ns", "UTC"))
+    except pa.ArrowInvalid:
+        allowed = "ns since 1970 or a time such as 2024-07-18T00:00:00Z"
+        raise ValueError(f"found {text[:40]!r}, allowed {allowed}") from None
+    return int(scalar.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTable(StoredTable):
+    """A table's rows by number, in an order of its own.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Numbers of the rows in the file, in their new order; shape (n,).
+    """
+
+    rows: Int64s = None  # type: ignore[assignment]
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    def lines(self, offset: int, limit: int) -> Iterator[bytes]:
+        """Yield rows as JSON objects, each with a newline, many at a time."""
+        for table in self._blocks(offset, limit):
+            for batch in table.to_batches(max_chunksize=2_048):
+                yield bytes(lines_of(self.kind.objects(batch), "\n"))
+
+    def arrow(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+        """Yield rows as record batches, at least one (perhaps empty)."""
+        for table in self._blocks(offset, limit):
+            for batch in table.to_batches(max_chunksize=4_096):
+                yield self.kind.batch(batch)
+        if not len(self.rows[offset : offset + limit]):
+            yield from StoredTable(self.file, kind=self.kind).arrow(0, 0)
+
+    def _blocks(self, offset: int, limit: int) -> Iterator[pa.Table]:
+        wanted = self.rows[offset : offset + limit]
+        for first in range(0, len(wanted), _BLOCK_ROWS):
+            yield taken(self.file, wanted[first : first + _BLOCK_ROWS])
+
+
+def choose(table: StoredTable, where: Sequence[Condition], sort: Sequence[SortKey]) -> Int64s:
+    """Return the numbers of the rows that meet all conditions, in an order.
+
+    Rows that are equal in the order stay in that of the table; nulls are last.
+
+    Parameters
+    ----------
+    table : StoredTable
+        The table, or a range of it.
+    where : sequence of Condition
+        All must hold.
+    sort : sequence of SortKey
+        The first one counts most.
+
+    Raises
+    ------
+    InvalidRequestError
+        If a column does not exist, or cannot be compared with a value.
+    """
+    with table.file.opened() as path, pq.ParquetFile(path, memory_map=True) as file:
+        schema, total = file.schema_arrow, file.metadata.num_rows
+        names = _columns(
+            schema, [*(each.column for each in where), *(each.column for each in sort)]
+        )
+        last = total if table.last is None else table.last
+        if not names:
+            return np.arange(table.first, last)
+        values = [(condition, _value(condition, schema)) for condition in where]
+        kept: list[Int64s] = []
+        keys: list[pa.RecordBatch] = []
+        start = 0
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+            numbers = np.arange(start, start + batch.num_rows)
+            start += batch.num_rows
+            mask: Mask = (numbers >= table.first) & (numbers < last)
+            for condition, value in values:
+                mask &= _holds(batch[condition.column], condition, value)
+            rows = np.flatnonzero(mask)
+            kept.append(numbers[rows])
+            if sort:
+                keys.append(batch.take(rows))
+    found: Int64s = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    return found[_order(pa.Table.from_batches(keys), sort)] if sort and len(found) else found
+
+
+def place_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int | None:
+    """Return the place of the first row with an id among chosen rows; None if there is none."""
+    found = [
+        at + pc.indices_nonzero(pc.equal(batch[column], text)).to_numpy().astype(np.int64)
+        for at, batch in _batches(table.file, column)
+    ]
+    if not found:
+        return None
+    places = np.flatnonzero(np.isin(rows, np.concatenate(found)))
+    return int(places[0]) if len(places) else None
+
+
+def place_of_time(table: StoredTable, column: str, ns: int, rows: Int64s) -> int | None:
+    """Return the place of the next row from a time on among chosen rows, of the last one after it.
+
+    None if there are no rows.
+    """
+    if not len(rows):
+        return None
+    parts = [
+        batch[column].cast(pa.int64()).fill_null(_LATEST)
+        for _, batch in _batches(table.file, column)
+    ]
+    times = np.concatenate([part.to_numpy() for part in parts])[rows]
+    later = times >= ns
+    if later.any():
+        return int(np.where(later, times, _LATEST).argmin())
+    return int(times.argmax())
+
+
+def _batches(file: TableFile, column: str) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield a column, and the number of the first row of each batch."""
+    start = 0
+    with file.opened() as path, pq.ParquetFile(path, memory_map=True) as parquet:
+        for batch in parquet.iter_batches(_BATCH_ROWS, columns=[column]):
+            yield start, batch
+            start += batch.num_rows
+
+
+def taken(file: TableFile, numbers: Int64s, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return rows by their numbers, in the order of the numbers: all columns, or some."""
+    ascending = np.sort(numbers)
+    parts = []
+    with file.opened() as path, pq.ParquetFile(path, memory_map=True) as parquet:
+        groups = []
+        firsts = [0]
+        for group in range(parquet.num_row_groups):
+            firsts.append(firsts[-1] + parquet.metadata.row_group(group).num_rows)
+        for group, (start, end) in enumerate(pairwise(firsts)):
+            inside = ascending[ascending.searchsorted(start) : ascending.searchsorted(end)]
+            groups += [(group, inside - start)] if len(inside) else []
+        for group, rows in groups:
+            parts += _rows_of_group(parquet, group, rows, columns)
+        if not parts:
+            empty = parquet.schema_arrow.empty_table()
+            return empty if columns is None else empty.select(columns)
+    table = pa.Table.from_batches(parts).combine_chunks()
+    return table.take(ascending.searchsorted(numbers))
+
+
+def _rows_of_group(
+    parquet: pq.ParquetFile, group: int, rows: Int64s, columns: Sequence[str] | None
+) -> list[pa.RecordBatch]:
+    found, start = [], 0
+    names = None if columns is None else [*columns]
+    for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names):
+        end = start + batch.num_rows
+        inside = rows[rows.searchsorted(start) : rows.searchsorted(end)]
+        if len(inside):
+            found.append(batch.take(inside - start))
+        start = end
+        if start > rows[-1]:
+            break
+    return found
+
+
+def _columns(schema: pa.Schema, names: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in schema.names:
+            known = ", ".join(schema.names)
+            raise _invalid(f"there is no column {name[:80]!r}; there are {known}")
+    return sorted(set(names))
+
+
+def _order(table: pa.Table, sort: Sequence[SortKey]) -> Int64s:
+    keys = [(key.column, "descending" if key.descending else "ascending") for key in sort]
+    found: Int64s = pc.sort_indices(table, sort_keys=keys).to_numpy()
+    return found
+
+
+def _value(condition: Condition, schema: pa.Schema) -> Any:  # noqa: ANN401 - a scalar of any type
+    """Return what a column is compared with, in the column's type."""
+    kind = schema.field(condition.column).type
+    text = condition.value
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if condition.operator in _ORDERED and (is_text or text is None):
+        raise _invalid(f"where: {condition.column} has no order by {condition.operator}")
+    if condition.operator == "~" and not is_text:
+        raise _invalid(f"where: {condition.column} is no text; ~ looks into texts")
+    if text is None or is_text:
+        return text
+    try:
+        if pa.types.is_timestamp(kind):
+            return pa.scalar(time_ns(text), pa.int64()).cast(kind)
+        return pa.scalar(Decimal(text)).cast(kind)
+    except (ValueError, InvalidOperation, pa.ArrowException):
+        raise _invalid(f"where: {condition.column} cannot be compared with {text[:80]!r}") from None
+
+
+def _holds(column: Any, condition: Condition, value: Any) -> Mask:  # noqa: ANN401 - see `_value`
+    """Return which rows meet a condition."""
+    if value is None:
+        found = column.is_valid() if condition.operator == "!=" else column.is_null()
+    elif condition.operator == "~":
+        found = pc.match_substring(column, value, ignore_case=True)
+    elif isinstance(value, str):
+        found = _COMPARE[condition.operator](pc.utf8_lower(column), value.lower())
+    else:
+        found = _COMPARE[condition.operator](column, value)
+    # What is not known differs from every value.
+    known: Mask = pc.fill_null(found, condition.operator == "!=").to_numpy(zero_copy_only=False)
+    return known
+
+
+def _invalid(detail: str) -> InvalidRequestError:
+    return InvalidRequestError("invalid-request", detail)

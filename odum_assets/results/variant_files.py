@@ -1,0 +1,152 @@
+"""The stored files of vectorized sweeps: what each is of, and the figures of its variants.
+
+What belongs here: finding and reading them. What does not: making them (``crossover_sweep``).
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from odum_assets.results.stored_file import ResultError
+
+FOLDER: Final = "vsweeps"
+"""Folder of vectorized sweeps in the results path."""
+
+FACTS: Final = b"odum.vsweep"
+"""Key of what a sweep is of in the metadata of its file."""
+
+AXES: Final = ("fast", "slow")
+"""Columns of what varies."""
+
+_NAME: Final = re.compile(r".+_([0-9a-f]{12})")
+_FIGURES: Final = {
+    "return_pct": ("total_return", 0.01),
+    "cagr_pct": ("cagr", 0.01),
+    "sharpe": ("sharpe_ratio", 1),
+    "max_drawdown_pct": ("max_drawdown", 0.01),
+    "trades": ("total_trades", 1),
+    "win_rate": ("win_rate", 0.01),
+    "profit_factor": ("profit_factor", 1),
+    "fees": ("commissions", 1),
+    "fills": ("fills", 1),
+    "final_equity": ("final_value", 1),
+}
+"""Columns by the registry's name of the figure, and what makes a fraction of a percentage."""
+
+FIGURES: Final = tuple(name for name, _ in _FIGURES.values())
+"""Names of the figures, as the registry has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFile:
+    """A stored vectorized sweep.
+
+    Parameters
+    ----------
+    id : str
+        The sweep's id, 12 hex digits.
+    path : Path
+        Its file.
+    facts : dict[str, Any]
+        What it is of: config, instrument, sessions, number of variants.
+    """
+
+    id: str
+    path: Path
+    facts: dict[str, Any]
+
+
+def variant_files(results_path: Path) -> dict[str, Path]:
+    """Return the files of vectorized sweeps by the ids of these, in order of their names."""
+    found = {}
+    for path in sorted((results_path / FOLDER).glob("*.parquet")):
+        match = _NAME.fullmatch(path.stem)
+        if match is not None:
+            found[match[1]] = path
+    return found
+
+
+def read_variant_file(sweep_id: str, path: Path) -> VariantFile:
+    """Return what a file is of.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read; it is named.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        facts = json.loads(metadata[FACTS])
+        if not isinstance(facts["variants"], int):
+            raise TypeError("variants must be a number")
+        return VariantFile(sweep_id, path, facts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(
+            f"{path}: no vectorized sweep can be read ({type(error).__name__}: {error}); move it "
+            "away"
+        ) from error
+
+
+def read_variants(
+    file: VariantFile, sort: str | None, offset: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return some variants as ``number``, their axes and figures.
+
+    Parameters
+    ----------
+    file : VariantFile
+        The sweep.
+    sort : str or None
+        A name of `FIGURES` or `AXES`, with ``-`` before it for the highest first; the stored order
+        by default. What is not known comes last.
+    offset, limit : int
+        Which ones.
+
+    Raises
+    ------
+    ResultError
+        If the file cannot be read, or has no such figure.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    columns = {name: column for column, (name, _) in _FIGURES.items()} | {a: a for a in AXES}
+    try:
+        table = pq.read_table(file.path)
+        order = np.arange(table.num_rows)
+        if sort is not None:
+            name = columns[sort.removeprefix("-")]
+            way = "descending" if sort.startswith("-") else "ascending"
+            keys: Any = [(name, way), *((axis, "ascending") for axis in AXES)]
+            order = pc.sort_indices(table, sort_keys=keys).to_numpy()
+        chosen = order[offset : offset + limit]
+        rows = table.take(chosen).to_pylist()
+    except (OSError, ValueError, KeyError) as error:
+        raise ResultError(f"{file.path}: cannot be read ({error})") from error
+    return [
+        {
+            "number": int(index) + 1,
+            "varied": {axis: row[axis] for axis in AXES},
+            "figures": {
+                name: None if row[column] is None else row[column] * factor
+                for column, (name, factor) in _FIGURES.items()
+            },
+        }
+        for index, row in zip(chosen, rows, strict=True)
+    ]
+
+
+def axis_values(file: VariantFile) -> dict[str, list[int]]:
+    """Return the values of each axis, in order."""
+    import pyarrow.compute as pc
+
+    table = pq.read_table(file.path, columns=list(AXES))
+    found = {axis: pc.unique(table[axis]).to_pylist() for axis in AXES}
+    return {
+        axis: sorted(value for value in values if value is not None)
+        for axis, values in found.items()
+    }

@@ -1,0 +1,237 @@
+import {
+  BarSeries, BaselineSeries, CandlestickSeries, ColorType, createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineType, AreaSeries,
+  type IChartApiBase, type ISeriesApi, type ISeriesMarkersPluginApi, type LogicalRange, type MouseEventParams, type SeriesMarker, type SeriesType,
+} from "lightweight-charts";
+import type { Bars, Curve } from "../api/charts";
+import { Bands } from "./bands";
+import { gridOf, type Bucket } from "./buckets";
+import { chartColors, type ChartColors } from "./colors";
+import { NsScale } from "./timeAxis";
+import type { Span } from "./window";
+
+interface Listener {
+  /** What is seen has changed and come to rest. */
+  onWindow(span: Span): void;
+  onHover(bucket: Bucket | null): void;
+  onPick(bucket: Bucket): void;
+}
+
+type Series = ISeriesApi<SeriesType, number>;
+const SETTLE_MS = 220;
+const MOST_MARKS = 400;
+
+/** Price with fills, equity, drawdown and position over one time axis. */
+export class RunChart {
+  private readonly chart: IChartApiBase<number>;
+  private readonly scale = new NsScale();
+  private readonly candles: Series;
+  private readonly volume: Series;
+  private readonly equityRange: Series;
+  private readonly equity: Series;
+  private readonly drawdown: Series;
+  private readonly position: Series;
+  private readonly marks: ISeriesMarkersPluginApi<number>;
+  private readonly bands: Bands;
+  private buckets: Bucket[] = [];
+  private t0 = 0n;
+  private step = 1n;
+  private timer = 0;
+  private hovered = -1;
+  /** Moves that were not made by a person are not told of. */
+  private isOwnMove = false;
+  private colors: ChartColors;
+  private readonly themes: MediaQueryList;
+  private readonly observer: MutationObserver;
+  private readonly listener: Listener;
+
+  constructor(element: HTMLElement, origin: bigint, zone: string, listener: Listener) {
+    this.listener = listener;
+    this.scale.origin = origin;
+    this.scale.zone = zone;
+    this.colors = chartColors();
+    this.chart = createChartEx<number, NsScale>(element, this.scale, {
+      autoSize: true,
+      layout: { attributionLogo: false, fontSize: 11, fontFamily: getComputedStyle(element).fontFamily, panes: { enableResize: false } },
+      crosshair: { mode: CrosshairMode.Normal },
+      rightPriceScale: { borderVisible: false, minimumWidth: 84 },
+      timeScale: { borderVisible: false, rightOffset: 0, minBarSpacing: 0.2, tickMarkMaxCharacterLength: 9 } as never,
+      kineticScroll: { mouse: false, touch: !matchMedia("(prefers-reduced-motion: reduce)").matches },
+    } as never) as unknown as IChartApiBase<number>;
+    const add = (type: Parameters<typeof this.chart.addSeries>[0], options: object, pane: number) => this.chart.addSeries(type, { priceLineVisible: false, lastValueVisible: false, ...options } as never, pane) as unknown as Series;
+    this.candles = add(CandlestickSeries, {}, 0);
+    this.volume = add(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" } }, 0);
+    this.chart.priceScale("volume", 0).applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
+    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.16 } });
+    this.equityRange = add(BarSeries, { openVisible: false, thinBars: true, priceFormat: MONEY }, 1);
+    this.equity = add(LineSeries, { lineWidth: 2, priceFormat: MONEY, crosshairMarkerVisible: false }, 1);
+    this.drawdown = add(AreaSeries, { lineWidth: 1, priceFormat: SHARE, crosshairMarkerVisible: false, invertFilledArea: true }, 2);
+    this.position = add(BaselineSeries, { lineWidth: 1, lineType: LineType.WithSteps, baseValue: { type: "price", price: 0 }, crosshairMarkerVisible: false, priceFormat: QUANTITY }, 3);
+    this.marks = createSeriesMarkers(this.candles as never, [], { autoScale: false }) as unknown as ISeriesMarkersPluginApi<number>;
+    this.bands = new Bands();
+    this.candles.attachPrimitive(this.bands as never);
+    [0.55, 0.2, 0.12, 0.13].forEach((share, at) => this.chart.panes()[at]?.setStretchFactor(share * 10));
+    this.paint();
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(this.moved);
+    this.chart.subscribeCrosshairMove(this.hover);
+    this.chart.subscribeClick(this.picked);
+    this.themes = matchMedia("(prefers-color-scheme: dark)");
+    this.themes.addEventListener("change", this.paint);
+    this.observer = new MutationObserver(this.paint);
+    this.observer.observe(document.documentElement, { attributes: true });
+  }
+
+  /** Show what was loaded; what is seen stays where it is, unless a window is given. */
+  setData(bars: Bars | null, curve: Curve | null, precision: number, seen: Span | null): void {
+    const before = this.seen();
+    ({ t0: this.t0, step: this.step, buckets: this.buckets } = gridOf(bars, curve));
+    const offset = (index: number) => this.scale.offsetOf(this.t0) + index * Number(this.step);
+    const each = (value: (bucket: Bucket) => object | null) => this.buckets.map((bucket, index) => ({ time: offset(index), ...(value(bucket) ?? {}) })) as never;
+    this.scale.digits = this.step % 1_000_000_000n === 0n ? 0 : 3;
+    this.isOwnMove = true;
+    this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } } as never);
+    this.candles.setData(each(({ candle }) => candle && { open: candle.o, high: candle.h, low: candle.l, close: candle.c }));
+    this.volume.setData(each(({ candle }) => candle && { value: candle.v }));
+    this.equityRange.setData(each(({ equity }) => equity && { open: equity.first, high: equity.max, low: equity.min, close: equity.last }));
+    this.equity.setData(each(({ equity }) => equity && { value: equity.last }));
+    this.drawdown.setData(each(({ drawdown }) => (drawdown === null ? null : { value: drawdown * 100 })));
+    this.position.setData(each(({ position }) => (position === null ? null : { value: position })));
+    this.bands.set((bars?.bands ?? []).map((band) => ({ kind: band.kind, from: this.logical(BigInt(band.from_ns)), to: this.logical(BigInt(band.to_ns)) })));
+    this.mark();
+    this.show(seen ?? before ?? { from: this.t0, to: this.t0 + this.step * BigInt(this.buckets.length) });
+  }
+
+  /** Move to a window. */
+  show(span: Span): void {
+    if (!this.buckets.length) return;
+    this.isOwnMove = true;
+    this.chart.timeScale().setVisibleLogicalRange({ from: this.logical(span.from) - 0.5, to: this.logical(span.to) - 0.5 } as LogicalRange);
+    window.setTimeout(() => {
+      this.isOwnMove = false;
+    }, SETTLE_MS);
+    this.mark();
+  }
+
+  /** Zoom about the middle: 0.5 is twice as near. */
+  zoom(factor: number): void {
+    const seen = this.seen();
+    if (!seen) return;
+    const width = seen.to - seen.from;
+    const next = BigInt(Math.max(1, Math.round(Number(width) * factor)));
+    const middle = seen.from + width / 2n;
+    this.listener.onWindow({ from: middle - next / 2n, to: middle + next / 2n });
+  }
+
+  /** Move the crosshair by buckets, for who has no mouse. */
+  stepCrosshair(by: number): void {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const first = Math.max(0, Math.ceil(range?.from ?? 0));
+    const last = Math.min(this.buckets.length - 1, Math.floor(range?.to ?? 0));
+    const from = this.hovered >= first && this.hovered <= last ? this.hovered : Math.floor((first + last) / 2);
+    let at = from;
+    // Empty buckets have nothing to say.
+    do at += by;
+    while (at > 0 && at < this.buckets.length - 1 && !this.buckets[at]!.candle && !this.buckets[at]!.equity);
+    at = Math.max(0, Math.min(this.buckets.length - 1, at));
+    const bucket = this.buckets[at];
+    if (!bucket) return;
+    this.hovered = at;
+    const price = bucket.candle?.c ?? bucket.equity?.last;
+    if (price !== undefined) this.chart.setCrosshairPosition(price, (this.scale.offsetOf(this.t0) + at * Number(this.step)) as never, (bucket.candle ? this.candles : this.equity) as never);
+    this.listener.onHover(bucket);
+  }
+
+  pick(): void {
+    const bucket = this.buckets[this.hovered];
+    if (bucket) this.listener.onPick(bucket);
+  }
+
+  /** Buckets that are seen and have something. */
+  visible(): Bucket[] {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range) return [];
+    return this.buckets.slice(Math.max(0, Math.floor(range.from)), Math.ceil(range.to) + 1).filter((bucket) => bucket.candle || bucket.equity);
+  }
+
+  remove(): void {
+    window.clearTimeout(this.timer);
+    this.themes.removeEventListener("change", this.paint);
+    this.observer.disconnect();
+    this.chart.remove();
+  }
+
+  private readonly paint = (): void => {
+    this.colors = chartColors();
+    const { ink, quiet, line, panel, gain, loss, accent } = this.colors;
+    this.chart.applyOptions({
+      layout: { background: { type: ColorType.Solid, color: panel }, textColor: quiet, panes: { separatorColor: line, separatorHoverColor: line } },
+      grid: { vertLines: { color: `${line}66` }, horzLines: { color: `${line}66` } },
+      crosshair: { vertLine: { color: quiet, labelBackgroundColor: ink }, horzLine: { color: quiet, labelBackgroundColor: ink } },
+    } as never);
+    // Candles are quiet: the fills are what one looks for.
+    this.candles.applyOptions({ upColor: `${quiet}`, borderUpColor: quiet, wickUpColor: quiet, downColor: panel, borderDownColor: quiet, wickDownColor: quiet } as never);
+    this.volume.applyOptions({ color: `${quiet}44` } as never);
+    this.equityRange.applyOptions({ upColor: `${accent}55`, downColor: `${accent}55` } as never);
+    this.equity.applyOptions({ color: accent } as never);
+    this.drawdown.applyOptions({ lineColor: loss, topColor: `${loss}10`, bottomColor: `${loss}40` } as never);
+    this.position.applyOptions({
+      topLineColor: gain, topFillColor1: `${gain}40`, topFillColor2: `${gain}10`, bottomLineColor: loss, bottomFillColor1: `${loss}10`, bottomFillColor2: `${loss}40`,
+    } as never);
+    this.bands.paint(this.colors);
+    this.mark();
+  };
+
+  /** Mark fills of what is seen: where too many stand side by side, those with most fills. */
+  private mark(): void {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const from = Math.max(0, Math.floor(range?.from ?? 0) - 50);
+    const to = Math.min(this.buckets.length, Math.ceil(range?.to ?? this.buckets.length) + 50);
+    const wanted: { weight: number; mark: SeriesMarker<number> }[] = [];
+    for (let at = from; at < to; at += 1) {
+      const bucket = this.buckets[at]!;
+      const time = this.scale.offsetOf(this.t0) + at * Number(this.step);
+      if (bucket.buys?.n) wanted.push({ weight: bucket.buys.n, mark: { time, position: "belowBar", shape: "arrowUp", color: this.colors.gain, size: 0.6 } });
+      if (bucket.sells?.n) wanted.push({ weight: bucket.sells.n, mark: { time, position: "aboveBar", shape: "arrowDown", color: this.colors.loss, size: 0.6 } });
+      if (bucket.refused) wanted.push({ weight: Number.POSITIVE_INFINITY, mark: { time, position: "inBar", shape: "circle", color: this.colors.bad, size: 0.6 } });
+    }
+    const kept = wanted.length > MOST_MARKS ? wanted.sort((a, b) => b.weight - a.weight).slice(0, MOST_MARKS) : wanted;
+    this.marks.setMarkers(kept.map((one) => one.mark).sort((a, b) => a.time - b.time));
+  }
+
+  private readonly moved = (): void => {
+    window.clearTimeout(this.timer);
+    const isOwn = this.isOwnMove;
+    this.timer = window.setTimeout(() => {
+      this.mark();
+      const seen = this.seen();
+      if (seen && !isOwn) this.listener.onWindow(seen);
+    }, SETTLE_MS);
+  };
+
+  private readonly hover = (event: MouseEventParams<number>): void => {
+    const at = event.logical === undefined ? -1 : Math.round(event.logical);
+    if (event.point === undefined && at < 0) return;
+    this.hovered = at;
+    this.listener.onHover(this.buckets[at] ?? null);
+  };
+
+  private readonly picked = (event: MouseEventParams<number>): void => {
+    const bucket = event.logical === undefined ? undefined : this.buckets[Math.round(event.logical)];
+    if (bucket) this.listener.onPick(bucket);
+  };
+
+  private seen(): Span | null {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range || !this.buckets.length) return null;
+    const ns = (logical: number) => this.t0 + BigInt(Math.round((logical + 0.5) * Number(this.step)));
+    return { from: ns(range.from), to: ns(range.to) };
+  }
+
+  private logical(ns: bigint): number {
+    return Number(ns - this.t0) / Number(this.step);
+  }
+}
+
+const short = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2, minimumFractionDigits: 2 });
+const MONEY = { type: "custom", minMove: 0.01, formatter: (value: number) => short.format(value).replace("-", "−") };
+const SHARE = { type: "custom", minMove: 0.01, formatter: (value: number) => `${value.toFixed(2).replace("-", "−").replace(/^−0\.00$/, "0.00")} %` };
+const QUANTITY = { type: "custom", minMove: 0.001, formatter: (value: number) => new Intl.NumberFormat("en-US", { maximumSignificantDigits: 5 }).format(value).replace("-", "−") };

@@ -1,0 +1,168 @@
+import type { ReactNode } from "react";
+import type { WholeRun } from "../../api/runs";
+import type { Result, Simulated } from "../../api/result";
+import { cx, Dash, Money, Num, Panel, Percent } from "../../components/basics";
+import { add, fixed, negate, sign } from "../../lib/decimal";
+import { count, decimal, percent, seconds, signed, words } from "../../lib/format";
+
+/** Net PnL with its sum, beside it what was simulated and what was not, flags and figures. */
+export function RunHead({ run, result }: { run: WholeRun; result: Result }): ReactNode {
+  return (
+    <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[300px_minmax(0,1fr)_360px] 2xl:grid-cols-[320px_minmax(0,1fr)_320px_360px]">
+      <Profit run={run} result={result} />
+      <Realism rows={result.summary.simulated} />
+      <div className="flex flex-col gap-3 lg:col-span-2 xl:col-span-1 2xl:contents">
+        <Figures result={result} currency={run.currency} />
+      </div>
+    </div>
+  );
+}
+
+interface Line {
+  sign: string;
+  label: string;
+  value: string | null;
+}
+
+function Profit({ run, result }: { run: WholeRun; result: Result }): ReactNode {
+  const { pnl, pnl_breakdown: parts, account } = result.summary;
+  const start = account.starting_balance ?? null;
+  const unrealized = parts.unrealized ?? null;
+  const lines: Line[] = [
+    { sign: "", label: "Start", value: start },
+    { sign: "+", label: "Realized", value: parts.realized ?? null },
+    ...(unrealized && sign(unrealized) ? [{ sign: "+", label: "Unrealized", value: unrealized }] : []),
+    { sign: "−", label: "Commissions", value: parts.commissions ?? null },
+    { sign: "+", label: "Funding", value: parts.funding ?? null },
+  ];
+  const final = account.final_equity ?? account.final_balance ?? null;
+  const known = lines.every((line) => line.value !== null) && final !== null;
+  const sum = known ? add(...lines.map((line) => (line.sign === "−" ? negate(line.value!) : line.value!))) : null;
+  const difference = sum === null ? null : add(final!, negate(sum));
+  const isExact = difference !== null && sign(difference) === 0;
+  const digits = Math.min(12, Math.max(2, ...[...lines.map((line) => line.value), final].map((value) => value?.split(".")[1]?.length ?? 0)));
+  const engine = result.metadata.reconciliation?.engine_difference;
+  return (
+    <Panel title="Net PnL" aside={<span className="label">{run.currency}</span>}>
+      <p className="flex flex-wrap items-baseline gap-x-3 text-[26px] leading-8 font-semibold" data-testid="net-pnl">
+        <Money value={pnl} why="not known for this run" />
+        <span className="text-[15px] font-medium">
+          <Percent value={run.total_return} why="not known: no start balance" />
+        </span>
+      </p>
+      <table className="mt-2 w-full" aria-label="The sum of the net PnL">
+        <tbody>
+          {lines.map((line) => (
+            <tr key={line.label}>
+              <td className="w-4 text-quiet">{line.sign}</td>
+              <th scope="row" className="py-px text-left font-normal text-quiet">
+                {line.label}
+              </th>
+              <td className="mono text-right">{line.value === null ? <Dash /> : decimal(fixed(line.value, digits))}</td>
+            </tr>
+          ))}
+          <tr className="border-t border-line font-medium">
+            <td>=</td>
+            <th scope="row" className="pt-0.5 text-left font-medium">
+              Final equity
+            </th>
+            <td className="mono pt-0.5 text-right">{final === null ? <Dash /> : decimal(fixed(final, digits))}</td>
+          </tr>
+        </tbody>
+      </table>
+      <p className={cx("mt-1.5 text-[12px]", isExact ? "text-good" : difference === null ? "text-quiet" : "text-warn")}>
+        {isExact ? "✓ adds up in every digit" : difference === null ? "The sum is not known" : `⚠ differs from the sum by ${signed(difference, digits)}`}
+        {engine !== undefined && engine !== null && (
+          <span className="text-quiet">
+            {" · "}
+            {isWithin(engine, result.metadata.reconciliation?.engine_tolerance) ? "the engine's own account agrees" : `the engine's own account differs by ${signed(engine, digits)}`}
+          </span>
+        )}
+      </p>
+    </Panel>
+  );
+}
+
+/** Whether a difference is no more than rounding explains. */
+function isWithin(difference: string, tolerance: string | null | undefined): boolean {
+  const size = sign(difference) < 0 ? negate(difference) : difference;
+  return sign(difference) === 0 || (!!tolerance && sign(add(size, negate(tolerance))) <= 0);
+}
+
+const ASPECTS: Record<string, string> = {
+  market: "Market",
+  fees: "Fees",
+  funding: "Funding",
+  latency: "Latency",
+  queue_position: "Queue position",
+  liquidity_consumption: "Liquidity used",
+  market_impact: "Market impact",
+  margin_calls: "Margin calls",
+  refused_orders: "Refused orders",
+};
+
+function Realism({ rows }: { rows: Simulated[] | undefined }): ReactNode {
+  const simulated = rows?.filter((row) => row.simulated).length ?? 0;
+  return (
+    <Panel title="What was simulated" aside={rows && <span className="label">{`${simulated} of ${rows.length}`}</span>}>
+      {rows ? (
+        <ul>
+          {rows.map((row) => (
+            <li key={row.aspect} className="grid grid-cols-[16px_118px_1fr] items-baseline gap-x-1 py-px">
+              <span aria-hidden="true" className={row.simulated ? "text-good" : "text-loss"}>
+                {row.simulated ? "●" : "○"}
+              </span>
+              <span className="sr-only">{row.simulated ? "simulated:" : "not simulated:"}</span>
+              <span className={row.simulated ? "" : "text-quiet"}>{ASPECTS[row.aspect] ?? words(row.aspect)}</span>
+              <span className="text-[12px] text-quiet">{row.detail}</span>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p className="text-quiet">Results of this age do not say it. Run it again to see.</p>
+      )}
+    </Panel>
+  );
+}
+
+function Figures({ result, currency }: { result: Result; currency: string | null }): ReactNode {
+  const { drawdown, ratios, trades, returns, orders, fills, flags, orders_by_status, missing_days } = result.summary;
+  const pct = (value: string | null | undefined) => (value === null || value === undefined ? <Dash /> : `${decimal(value, 2)}\u2009%`);
+  const short = "null for less than 30 days";
+  const rows: [string, ReactNode][] = [
+    ["Max drawdown", <span key="d"><Percent value={drawdown.max_drawdown} /> <span className="whitespace-nowrap text-quiet">{signed(drawdown.max_drawdown_amount)} {currency}</span></span>],
+    ["Under water", drawdown.max_drawdown_duration_secs ? seconds(Number(drawdown.max_drawdown_duration_secs)) : <Dash />],
+    ["Sharpe · Sortino", <span key="s"><Num value={ratios.sharpe} digits={2} /> · <Num value={ratios.sortino} digits={2} /></span>],
+    ["CAGR · volatility", <span key="c">{returns.cagr_pct ? pct(returns.cagr_pct) : <Dash why={short} />} · {pct(returns.volatility_pct)}</span>],
+    ["Round trips", <span key="t">{count(trades.total_trades)} <span className="text-quiet">({pct(trades.win_rate)} won)</span></span>],
+    ["Profit factor", <Num key="p" value={trades.profit_factor} digits={2} why="no losing round trip" />],
+    ["Orders · fills", `${count(orders)} · ${count(fills)}`],
+    ["Orders by status", Object.entries(orders_by_status).map(([status, number]) => `${count(number)} ${status}`).join(", ") || "—"],
+  ];
+  return (
+    <>
+      <Panel title="Warnings" {...(flags.length || missing_days?.length ? {} : { aside: <span className="text-[12px] text-good">✓ none</span> })}>
+        {[...flags, ...(missing_days?.length ? [`Days without data: ${missing_days.join(", ")}`] : [])].map((flag) => (
+          <p key={flag} className="flex gap-2 py-0.5">
+            <span aria-hidden="true" className="text-warn">⚠</span>
+            <span>{flag}</span>
+          </p>
+        ))}
+      </Panel>
+      <Panel title="Figures" className="flex-1">
+        <dl className="grid grid-cols-[auto_1fr] gap-x-4 sm:max-xl:grid-cols-[auto_1fr_auto_1fr]">
+          {rows.map(([label, value]) => (
+            <div key={label} className="contents">
+              <dt className="py-px text-quiet">{label}</dt>
+              <dd className="py-px text-right">{value}</dd>
+            </div>
+          ))}
+        </dl>
+      </Panel>
+    </>
+  );
+}
+
+export function oneLine(run: WholeRun): string {
+  return `${signed(run.pnl)} ${run.currency ?? ""}, ${percent(run.total_return, 2, true)}`;
+}

@@ -1,0 +1,200 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { lazy, Suspense, type ReactNode } from "react";
+import { loadResult } from "../../api/result";
+import { isActive, loadRun, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
+import { useKey } from "../../app/keys";
+import { useUrl } from "../../app/search";
+import { AsCommand, buttonClass, Copy, Hash, Status, Tag, useTitle } from "../../components/basics";
+import { Empty, Failure, Skeleton } from "../../components/states";
+import { Tabs, type TabItem } from "../../components/Tabs";
+import { count, shortConfig } from "../../lib/format";
+import { ChartTab } from "./ChartTab";
+import { RunHead } from "./RunHead";
+import { Star } from "./Star";
+
+// Head and chart come first; the rest when it is opened.
+const documents = () => import("./DocumentTabs");
+const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
+const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
+const LogTab = lazy(() => documents().then((module) => ({ default: module.LogTab })));
+const NoteTab = lazy(() => documents().then((module) => ({ default: module.NoteTab })));
+const BreakdownTab = lazy(() => import("./BreakdownTab").then((module) => ({ default: module.BreakdownTab })));
+const LineageTab = lazy(() => import("./LineageTab").then((module) => ({ default: module.LineageTab })));
+const LivePanel = lazy(() => import("./LivePanel").then((module) => ({ default: module.LivePanel })));
+const TableTab = lazy(() => import("./TableTab").then((module) => ({ default: module.TableTab })));
+const Verify = lazy(() => import("./Verify").then((module) => ({ default: module.Verify })));
+
+/** One run: while it goes on, and what came of it. */
+export function RunScreen(): ReactNode {
+  const { runId } = useParams({ strict: false }) as { runId: string };
+  const query = useQuery({
+    queryKey: ["run", runId],
+    queryFn: ({ signal }) => loadRun(runId, signal),
+    refetchInterval: ({ state }) => (state.data && isActive(state.data) ? 3_000 : false),
+    staleTime: 5_000,
+  });
+  useTitle(runId);
+  if (!query.data) {
+    return (
+      <div className="flex flex-col gap-3 p-3">
+        {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <RunPlace />}
+      </div>
+    );
+  }
+  return (
+    <div className="flex flex-col gap-3 p-3">
+      {query.error ? <Failure error={query.error} retry={() => void query.refetch()} compact /> : null}
+      <Title run={query.data} />
+      <Suspense fallback={<Skeleton className="h-[60vh]" />}>
+        {isActive(query.data) ? <LivePanel run={query.data} onEnd={() => void query.refetch()} /> : query.data.status === "succeeded" ? <Finished run={query.data} /> : <NoResult run={query.data} />}
+      </Suspense>
+    </div>
+  );
+}
+
+function RunPlace(): ReactNode {
+  return (
+    <>
+      <Skeleton className="h-7 w-96" />
+      <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-3">
+        <Skeleton className="h-56" />
+        <Skeleton className="h-56" />
+        <Skeleton className="h-56" />
+      </div>
+      <Skeleton className="h-[60vh]" />
+    </>
+  );
+}
+
+function Title({ run }: { run: WholeRun }): ReactNode {
+  const navigate = useNavigate();
+  const [{ tz }] = useUrl();
+  const zone = (tz ? { tz } : {}) as never;
+  useKey("c", "Compare with another run", () => void navigate({ to: "/compare", search: { ids: run.run_id } as never }), "Run");
+  return (
+    <div className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
+      <h1 className="min-w-0 text-[15px] font-semibold">
+        <Copy text={run.run_id} label="the run's id">
+          <span className="truncate">{run.run_id}</span>
+        </Copy>
+      </h1>
+      {!isActive(run) && <Star runId={run.run_id} />}
+      <Status status={run.status} progress={run.progress} />
+      <Link to="/configs/$name" params={{ name: run.config_name }} search={zone} className="text-accent hover:underline" title={run.config_name}>
+        {shortConfig(run.config_name)}
+      </Link>
+      <span className="text-quiet">{shortInstrument(run.instrument)}</span>
+      <span>{periodOf(run)} <span className="text-[12px] text-quiet">UTC</span></span>
+      {run.detail === "fast" && <Tag title="Figures only: no orders, fills and curves were kept">fast mode</Tag>}
+      {run.sweep_id && (
+        <Link to="/sweeps/$sweepId" params={{ sweepId: run.sweep_id }} className="text-accent hover:underline">
+          sweep {run.sweep_id.slice(0, 12)}
+        </Link>
+      )}
+      {run.digest && (
+        <span className="inline-flex items-center gap-1 text-quiet" title="Hash of every order, fill and balance: equal digests are equal results">
+          digest <Hash value={run.digest} />
+        </span>
+      )}
+      <span className="no-print ml-auto flex flex-wrap items-center gap-2">
+        <AsCommand command={`odum results show ${run.run_id}`} />
+        <Link to="/launch" search={{ from: run.run_id } as never} className={buttonClass()}>
+          Run again…
+        </Link>
+        <Link to="/compare" search={{ ids: run.run_id, ...(tz ? { tz } : {}) } as never} className={buttonClass()}>
+          Compare…
+        </Link>
+        {run.status === "succeeded" && (
+          <Suspense fallback={<span className="inline-block h-7 w-14" />}>
+            <Verify run={run} />
+          </Suspense>
+        )}
+      </span>
+    </div>
+  );
+}
+
+function Finished({ run }: { run: WholeRun }): ReactNode {
+  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const [search, setUrl] = useUrl();
+  const hasTables = run.detail === "report";
+  const items: TabItem[] = [
+    { id: "chart", label: "Chart" },
+    { id: "trades", label: "Trades", note: count(run.total_trades) },
+    { id: "fills", label: "Fills", note: count(run.fills) },
+    { id: "orders", label: "Orders", note: count(run.orders) },
+    { id: "breakdown", label: "Breakdown" },
+    { id: "lineage", label: "Lineage" },
+    { id: "config", label: "Config" },
+    { id: "log", label: "Log" },
+    { id: "files", label: "Files" },
+    { id: "note", label: "Note" },
+  ];
+  const tab = items.some((item) => item.id === search.tab) ? search.tab! : "chart";
+  const change = (next: string) => setUrl({ tab: next === "chart" ? undefined : next, sort: undefined, where: undefined, row: tab === next ? search.row : undefined });
+  return (
+    <>
+      {result.data ? <RunHead run={run} result={result.data} /> : result.error ? <Failure error={result.error} retry={() => void result.refetch()} /> : <Skeleton className="h-60" />}
+      <div className="panel flex flex-col px-2 pt-1 pb-2">
+        <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
+          {["chart", "trades", "fills", "orders", "breakdown"].includes(tab) && !hasTables ? (
+            <Empty title="This run kept its figures only" command={`odum backtest --config ${run.config_name} --report`}>
+              In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.
+            </Empty>
+          ) : (
+            <Suspense fallback={<Skeleton className="h-[60vh]" />}>
+              <Content tab={tab} run={run} />
+            </Suspense>
+          )}
+        </Tabs>
+      </div>
+    </>
+  );
+}
+
+function Content({ tab, run }: { tab: string; run: WholeRun }): ReactNode {
+  switch (tab) {
+    case "chart":
+      return <ChartTab run={run} />;
+    case "trades":
+    case "fills":
+    case "orders":
+      return <TableTab key={tab} run={run} table={tab} />;
+    case "breakdown":
+      return <BreakdownTab run={run} />;
+    case "lineage":
+      return <LineageTab run={run} />;
+    case "config":
+      return <ConfigTab run={run} />;
+    case "log":
+      return <LogTab run={run} />;
+    case "files":
+      return <FilesTab run={run} />;
+    default:
+      return <NoteTab run={run} />;
+  }
+}
+
+/** A run that failed or was canceled: why, and its log. */
+function NoResult({ run }: { run: WholeRun }): ReactNode {
+  const [search, setUrl] = useUrl();
+  const tab = ["config", "files"].includes(search.tab ?? "") ? search.tab! : "log";
+  return (
+    <>
+      <div role="alert" className="panel border-bad px-3 py-2">
+        <p className="font-medium text-bad">
+          {run.status === "failed" ? "The run failed" : `The run was ${run.status}`}
+          {run.error_type && <span className="font-normal text-quiet"> · {run.error_type}</span>}
+        </p>
+        {run.error && <p className="breaks mt-1 whitespace-pre-wrap">{run.error}</p>}
+        {run.phase && <p className="mt-1 text-quiet">It came as far as: {run.phase}</p>}
+      </div>
+      <div className="panel flex flex-col px-2 pt-1 pb-2">
+        <Tabs items={[{ id: "log", label: "Log" }, { id: "config", label: "Config" }, { id: "files", label: "Files" }]} value={tab} onChange={(next) => setUrl({ tab: next === "log" ? undefined : next })} label="Parts of the run">
+          {tab === "log" ? <LogTab run={run} /> : tab === "config" ? <ConfigTab run={run} /> : <FilesTab run={run} />}
+        </Tabs>
+      </div>
+    </>
+  );
+}

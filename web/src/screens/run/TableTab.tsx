@@ -1,0 +1,182 @@
+import { useQuery } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
+import { loadRows, type Row, type TableName } from "../../api/result";
+import type { WholeRun } from "../../api/runs";
+import { getJson } from "../../api/client";
+import { useUrl, useZone } from "../../app/search";
+import { buttonClass, Button, cx, Tag } from "../../components/basics";
+import { DataTable } from "../../components/DataTable";
+import { Empty, Failure } from "../../components/states";
+import { count, UNKNOWN } from "../../lib/format";
+import { formatNs, parseNs } from "../../lib/ns";
+import { tableColumns, timeColumn } from "./tableColumns";
+
+const PRESETS: Record<TableName, [string, string][]> = {
+  trades: [["", "All"], ["net_pnl>0", "Won"], ["net_pnl<0", "Lost"], ["side:long", "Long"], ["side:short", "Short"], ["status:open", "Open"]],
+  fills: [["", "All"], ["side:buy", "Buys"], ["side:sell", "Sells"], ["liquidity:maker", "Maker"], ["liquidity:taker", "Taker"]],
+  orders: [["", "All"], ["status:filled", "Filled"], ["status:canceled", "Canceled"], ["status:expired", "Expired"], ["status:denied", "Denied"], ["status:rejected", "Rejected"], ["status:open", "Open"]],
+};
+
+/** Trades, fills or orders: sorted and filtered by the service; a row leads to its moment on the chart. */
+export function TableTab({ run, table }: { run: WholeRun; table: TableName }): ReactNode {
+  const [search, setUrl] = useUrl();
+  const zone = useZone();
+  const [total, setTotal] = useState<number | null>(null);
+  const [reveal, setReveal] = useState<{ index: number } | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  const { sort, where, row } = search;
+  const idOf = useCallback((one: Row) => idOfRow(table, one), [table]);
+  const load = useCallback(
+    async (offset: number, limit: number, signal: AbortSignal) => loadRows(run.run_id, table, { sort, where, offset, limit }, signal),
+    [run.run_id, table, sort, where],
+  );
+  const columns = useMemo(() => tableColumns(table, zone, run.currency), [table, zone, run.currency]);
+  const goTo = async (around: string) => {
+    setProblem(null);
+    try {
+      const ns = parseNs(around);
+      const page = await loadRows(run.run_id, table, { sort, where, around: ns === null ? around : ns.toString(), limit: 1 });
+      if (page.row === null) return;
+      setReveal({ index: page.row });
+      const found = page.rows.at(-1);
+      if (found) setUrl({ row: idOf(found), at: parseNs(String(found[timeColumn(table)] ?? ""))?.toString() });
+    } catch (error) {
+      setProblem(error);
+    }
+  };
+  // A link to a row moves there once; the row's own clicks need no move.
+  const [linked] = useState(row);
+  useEffect(() => {
+    if (linked) void goTo(linked.split("@")[1] ?? linked);
+    // eslint-disable-next-line
+  }, []);
+  const chosen = (one: Row) => {
+    const time = parseNs(String(one[timeColumn(table)] ?? ""));
+    setUrl({ row: idOf(one), at: time === null ? undefined : time.toString() });
+  };
+  const csv = `/api/v1/runs/${run.run_id}/${table}?${new URLSearchParams({ ...(sort ? { sort } : {}), ...(where ? { where } : {}) })}`;
+  return (
+    <div className="flex flex-col gap-2">
+      <div className="flex flex-wrap items-center gap-2">
+        <div className="flex flex-wrap items-center gap-1" role="group" aria-label="Rows">
+          {PRESETS[table].map(([value, label]) => {
+            const isOn = (where ?? "") === value;
+            return (
+              <button key={label} type="button" aria-pressed={isOn} className={cx("h-7 rounded-[5px] border px-2", isOn ? "border-accent bg-accent-soft text-accent" : "border-line bg-panel hover:bg-raised")} onClick={() => setUrl({ where: value || undefined })}>
+                {label}
+              </button>
+            );
+          })}
+        </div>
+        <WhereField value={where ?? ""} onChange={(next) => setUrl({ where: next || undefined })} />
+        <GoTo go={goTo} />
+        <span className="text-quiet" role="status">
+          {total === null ? "…" : `${count(total)} ${table}`}
+        </span>
+        <span className="ml-auto flex gap-2">
+          <Button disabled={!search.at} onClick={() => setUrl({ tab: undefined, moment: search.at })} title="The ticks and the book around the chosen row">
+            Microscope
+          </Button>
+          <Button disabled={!search.at} onClick={() => setUrl({ tab: undefined, ...around(search.at!) }, { push: true })} title="The chart around the chosen row">
+            Show on chart
+          </Button>
+          <a className={buttonClass()} href={csv} download={`${run.run_id}-${table}.json`}>
+            Download
+          </a>
+        </span>
+      </div>
+      {problem ? <Failure error={problem} compact /> : null}
+      {table === "orders" && <Refusals run={run} />}
+      <div className="flex h-[calc(100dvh-12rem)] min-h-80 flex-col overflow-hidden rounded border border-line">
+        <DataTable
+          label={`${table} of ${run.run_id}`}
+          columns={columns}
+          queryKey={["rows", run.run_id, run.digest, table, sort ?? "", where ?? ""]}
+          load={load}
+          rowId={idOf}
+          {...(sort ? { sort } : {})}
+          onSort={(next) => setUrl({ sort: next })}
+          current={row ?? null}
+          onCurrent={chosen}
+          onOpen={(one) => {
+            const time = parseNs(String(one[timeColumn(table)] ?? ""));
+            if (time !== null) setUrl({ tab: undefined, row: idOf(one), moment: time.toString() }, { push: true });
+          }}
+          onTotal={setTotal}
+          reveal={reveal}
+          scope="Rows"
+          empty={<Empty title={where ? `No ${table} fit this filter` : `The run has no ${table}`} />}
+        />
+      </div>
+      {row && search.at && <p className="label">Chosen: {row.split("@")[0]} at {formatNs(BigInt(search.at), zone)} {zone}. Enter opens it under the microscope.</p>}
+    </div>
+  );
+}
+
+/** Positions of a netting account share an id: with its begin it is one row's own. */
+function idOfRow(table: TableName, row: Row): string {
+  if (table === "orders") return String(row.id);
+  const time = parseNs(String(row[timeColumn(table)] ?? ""));
+  return `${row[table === "fills" ? "order_id" : "position_id"] ?? UNKNOWN}@${time ?? ""}`;
+}
+
+export function around(at: string): { t0: string; t1: string } {
+  const half = 300_000_000_000n;
+  return { t0: (BigInt(at) - half).toString(), t1: (BigInt(at) + half).toString() };
+}
+
+function WhereField({ value, onChange }: { value: string; onChange(next: string): void }): ReactNode {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        onChange(text.trim());
+      }}
+    >
+      <input data-filter className="field mono w-60" placeholder="side:buy,net_pnl<0  ( / )" aria-label="Filter: conditions as side:buy or net_pnl<0, separated by commas; Enter applies them" value={text} onChange={(event) => setText(event.target.value)} onBlur={() => text.trim() !== value && onChange(text.trim())} />
+    </form>
+  );
+}
+
+function GoTo({ go }: { go(text: string): void }): ReactNode {
+  const [text, setText] = useState("");
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (text.trim()) go(text.trim());
+      }}
+    >
+      <input className="field w-44" placeholder="Go to time or id" aria-label="Go to a time (UTC) or an id" value={text} onChange={(event) => setText(event.target.value)} />
+    </form>
+  );
+}
+
+interface Analysis {
+  analysis: { total: number; by_reason?: unknown; reasons?: unknown } & Record<string, unknown>;
+  total: number;
+}
+
+/** Orders that were refused, by reason. */
+function Refusals({ run }: { run: WholeRun }): ReactNode {
+  const query = useQuery({
+    queryKey: ["refused", run.run_id, run.digest],
+    queryFn: ({ signal }) => getJson<Analysis>(`/api/backtest/results/${run.run_id}/rejected-orders?limit=1`, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (!query.data || query.data.total === 0) return null;
+  const lists = Object.entries(query.data.analysis).filter(([name, value]) => /reason/.test(name) && value && typeof value === "object");
+  return (
+    <div className="flex flex-wrap items-center gap-2">
+      <Tag tone="warn">{count(query.data.total)} refused</Tag>
+      {lists.flatMap(([, value]) => Object.entries(value as Record<string, unknown>)).map(([reason, number]) => (
+        <span key={reason} className="text-quiet">
+          {reason}: {String(number)}
+        </span>
+      ))}
+    </div>
+  );
+}
+
