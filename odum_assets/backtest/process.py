@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.child import start_child
+from odum_assets.backtest.counting import load_kernel_beside
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
 from odum_assets.backtest.output import LOG, kept_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
@@ -93,6 +94,7 @@ class _Child:
             elif phase == _ENDED:
                 yield index, done
             else:
+                load_kernel_beside(orders)
                 progress(index, Progress(phase, done, orders, market_time_ns))
 
 

@@ -134,7 +134,8 @@ class Replayed:
 
     def fills(self) -> Fills:
         """Return what was recorded."""
-        parts = [fills for _, fills in read_fills(self.plan.work / "fill_events.arrow", self.rules)]
+        events = self.plan.work / "fill_events.arrow"
+        parts = [fills.rows() for _, fills in read_fills(events, self.rules)]
         return Fills(
             *([each for part in column for each in part] for column in zip(*parts, strict=True))
         )
