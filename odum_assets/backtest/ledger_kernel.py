@@ -7,6 +7,9 @@ Every amount that the exact ledger rounds is rounded here from the same digits (
 and every float is the result of the same operations in the same order, so no figure differs. Sizes
 and prices stay below 2**53, so that each is a float without rounding, and amounts below 2**62, so
 that no sum wraps; beyond, the pass ends with a status and the exact ledger counts instead.
+
+Numba keeps compiled code as long as this file is unchanged: change it when `wide_integers` or the
+constants of ``engine_account`` change.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import random
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from odum_assets.backtest import counting
 from odum_assets.backtest.columns import Dues, FillColumns
 from odum_assets.backtest.counting import Counted, FillCounter, load_kernel
 from odum_assets.backtest.ledger import AccountRules
@@ -71,14 +73,14 @@ def _parts(fills: list[Fill], dues: list[Due], batch: int) -> list[tuple[FillCol
     return parts
 
 
-def _seen(counter: FillCounter, counted: list[Counted]) -> dict[str, Any]:
+def _seen(counter: FillCounter, parts: list[Counted]) -> dict[str, Any]:
     """Return every figure of an account, floats included."""
     ledger = counter.ledger
     return {
-        "rows": [[*map(int, column)] for each in counted for column in each.rows],
+        "rows": [[*map(int, column)] for each in parts for column in each.rows],
         "samples": [
             (each.units(), each._signed_cost(), each.entry(), each.unrealized(D(7)))
-            for part in counted
+            for part in parts
             for each in part.samples
         ],
         "trips": counter.closed().to_pylist(),
@@ -163,3 +165,46 @@ def test_many_fills_are_counted_by_compiled_code_alone(
     counter = assert_equal(kernel, RULES[name], fills, sorted(dues), 700)
     assert counter._compiled is not None
     assert len(counter.results()) > 5
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        (0, 2**53, 100, 0),
+        (0, 5, 2**53, 0),
+        (0, 5, 100, 2**53),
+        (1, 5, 100, 2**70),
+        (1, 2**52, 2**52, 0),
+        (0, 5, 0, 0),
+    ],
+    ids=["size", "price", "commission", "beyond 64 bits", "value", "price of zero"],
+)
+@pytest.mark.parametrize("name", ["linear", "inverse", "spot, cash"])
+def test_the_exact_ledger_takes_over_where_64_bits_do_not_suffice(
+    kernel: ModuleType, name: str, large: Fill
+) -> None:
+    rules = RULES[name]
+    if rules.is_inverse and (large[2] == 0 or large[1] == large[2]):
+        return  # Not possible, or small.
+    before: list[Fill] = [(0, 7, 101, 3), (1, -3, 99, 1), (0, -2, 105, 2), (1, 9, 98, 1)]
+    closing = (large[0], -large[1], large[2] + 1, large[3])
+    after: list[Fill] = [large, closing, (0, -9, 103, 1), (2, 5, 100, 0)]
+    dues: list[Due] = [(3, 5, True), (5, -2, True), (6, 0, True)]
+    first = FillCounter(rules, D(1000), kernel)
+    first.count(columns(before))
+    assert first._compiled is not None
+    counter = assert_equal(kernel, rules, [*before, *after], dues, len(before))
+    assert counter._compiled is None
+
+
+def test_compiled_code_is_not_loaded_for_few_fills_or_without_numba(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = tmp_path / "fill_events.arrow"
+    monkeypatch.setattr(counting, "load_kernel", lambda _timeout: counting)
+    events.write_bytes(bytes(40 * (counting.WORTH_LOADING - 1)))
+    assert counting.kernel_for(events) is None
+    events.write_bytes(bytes(40 * counting.WORTH_LOADING))
+    assert counting.kernel_for(events) is counting
+    monkeypatch.setattr(counting, "find_spec", lambda _name: None)
+    assert counting._load() is None
