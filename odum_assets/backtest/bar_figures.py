@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from odum_assets.backtest import tables
 from odum_assets.backtest.bar_inputs import BarInputs
 from odum_assets.backtest.bar_plan import AMBIGUOUS, LEGS, BarPlan
+from odum_assets.backtest.columns import Dues, FillColumns
+from odum_assets.backtest.counting import FillCounter, kernel_for
 from odum_assets.backtest.equity import EquityPoint
 from odum_assets.backtest.figures import (
     AccountFigures,
@@ -32,7 +34,7 @@ from odum_assets.backtest.figures import (
     no_collections,
 )
 from odum_assets.backtest.journal import read_event_table
-from odum_assets.backtest.ledger import ZERO, AccountRules, Fills, Ledger, LedgerRows, RoundTrip
+from odum_assets.backtest.ledger import ZERO, AccountRules, Ledger, LedgerRows
 from odum_assets.backtest.metrics import (
     EquityFigures,
     EquitySeries,
@@ -42,10 +44,11 @@ from odum_assets.backtest.metrics import (
     trade_statistics,
 )
 from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.positions import positions_table
 from odum_assets.backtest.reconciliation import reconcile_instruments
 from odum_assets.bars.series import BarSeries
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.fixed_point import DECIMAL, amount_of, units_column
+from odum_assets.catalog.fixed_point import DECIMAL, Units, amount_of, units_column
 from odum_assets.utc import DAY_NS, NS_PER_SECOND
 
 _SESSION_SECS = DAY_NS // NS_PER_SECOND
@@ -57,12 +60,16 @@ type _Int64s = NDArray[np.int64]
 class _Symbol:
     """One instrument while it is counted; amounts in units of their last decimals.
 
-    `cash`, `realized`, `unrealized` and `quantity` are at the samples, `rows` after each fill.
+    `cash`, `realized`, `unrealized` and `quantity` are at the samples, `rows` after each fill;
+    `ledger`, `closed` and `results` are as of `FillCounter` at the end.
     """
 
     name: str
     series: BarSeries
-    ledger: Ledger
+    counter: FillCounter
+    ledger: Ledger = field(init=False)
+    closed: pa.Table = field(init=False)
+    results: Units = field(init=False)
     rows: LedgerRows = field(default_factory=lambda: LedgerRows([], [], []))
     cash: list[int] = field(default_factory=list)
     realized: list[int] = field(default_factory=list)
@@ -71,12 +78,7 @@ class _Symbol:
     entry: list[Decimal | None] = field(default_factory=list)
     before_closing: int = 0
 
-    def apply(self, fills: Fills) -> None:
-        """Count fills."""
-        for whole, part in zip(self.rows, self.ledger.apply_fills(fills), strict=True):
-            whole.extend(part)
-
-    def count(self, fills: Fills, times: _Int64s, prices: Sequence[int]) -> None:
+    def count(self, fills: FillColumns, times: _Int64s, prices: Sequence[int]) -> None:
         """Count all fills and mark what is open at ascending times.
 
         Parameters
@@ -88,29 +90,28 @@ class _Symbol:
         prices
             The last close at each time, in units of the price's last decimal.
         """
-        done = np.searchsorted(np.asarray(fills.ts, dtype=np.int64), times, side="right")
+        done = np.searchsorted(fills.ts, times, side="right")
         starts = np.flatnonzero(np.diff(done, prepend=-1))
-        applied = 0
-        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True):
-            upto = int(done[start])
-            if stop == len(times):
-                self.before_closing = self._before(fills, applied, int(times[-1]), prices[-1])
-                applied = len(self.rows.cash)
-            self.apply(fills.part(applied, upto))
-            applied = upto
-            cash, realized, quantity = self.ledger.units()
+        # Before the last one there is what is open before the last moment.
+        after = done[starts]
+        before = np.searchsorted(fills.ts, times[-1])
+        if len(after) > 1:
+            before = max(before, after[-2])
+        counted = self.counter.count(fills, Dues.samples(np.insert(after, -1, before)))
+        self.rows = counted.rows
+        *samples, before_closing, last = counted.samples
+        self.before_closing = before_closing.unrealized_units([prices[-1]])[0]
+        ends = [*starts[1:].tolist(), len(times)]
+        for sample, start, stop in zip([*samples, last], starts.tolist(), ends, strict=True):
+            cash, realized, quantity = sample.units()
             count = stop - start
             self.cash += [cash] * count
             self.realized += [realized] * count
             self.quantity += [quantity] * count
-            self.entry += [self.ledger.entry()] * count
-            self.unrealized += self.ledger.unrealized_units(prices[start:stop])
-
-    def _before(self, fills: Fills, applied: int, last: int, price: int) -> int:
-        """Count the fills before the last moment and return what is open then, at a price."""
-        upto = int(np.searchsorted(np.asarray(fills.ts, dtype=np.int64), last))
-        self.apply(fills.part(applied, max(upto, applied)))
-        return self.ledger.unrealized_units([price])[0]
+            self.entry += [sample.entry()] * count
+            self.unrealized += sample.unrealized_units(prices[start:stop])
+        self.ledger, self.closed = self.counter.ledger, self.counter.closed()
+        self.results = self.counter.results()
 
 
 def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome) -> RunFigures:
@@ -139,8 +140,9 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
         purposes = legs.drop_columns("trigger_price")
         events = tables.with_legs(events, events["order_id"], purposes)
         times = sample_times(inputs.traded)
+        kernel = kernel_for(work / "fill_events.arrow")
         symbols = [
-            _Symbol(item.id, series, Ledger(_rules(plan, number, outcome), ZERO))
+            _Symbol(item.id, series, FillCounter(_rules(plan, number, outcome), ZERO, kernel))
             for number, (item, series) in enumerate(
                 zip(plan.config.instruments, inputs.traded, strict=True)
             )
@@ -149,7 +151,7 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
         rows = [np.flatnonzero(names == part.name) for part in symbols]
         for symbol, index in zip(symbols, rows, strict=True):
             part = _one_batch(events.take(index))
-            fills = tables.fill_entries(part, symbol.ledger.rules)
+            fills = tables.fill_entries(part, symbol.counter.rules)
             symbol.count(fills, times, _prices(symbol, times))
         _write_fills(plan, events, symbols, rows)
         _write_positions(plan, symbols)
@@ -157,7 +159,10 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
         tables.write_equity(work / "equity.parquet", points)
         _write_symbol_equity(plan, symbols, times)
         reconciliation = reconcile_instruments(
-            {part.name: part.ledger for part in symbols}, start, outcome, work / "fills.parquet"
+            {part.name: (part.ledger, part.closed) for part in symbols},
+            start,
+            outcome,
+            work / "fills.parquet",
         )
         ends = session_ends(inputs, times)
         ambiguous = pq.read_table(work / AMBIGUOUS)
@@ -165,11 +170,8 @@ def compute_bar_figures(plan: BarPlan, inputs: BarInputs, outcome: ReplayOutcome
             part.name: _symbol_figures(plan, part, times, ends, ambiguous) for part in symbols
         }
         whole = _whole_account(plan, figures, symbols, points)
-        trips = sorted(
-            (trip for part in symbols for trip in part.ledger.round_trips),
-            key=lambda trip: trip.closed_ts or 0,
-        )
-        trades = trade_statistics(trips, start)
+        results = np.concatenate([part.results for part in symbols])
+        trades = trade_statistics(results, symbols[0].counter.rules.currency_precision, start)
         equity = _equity(plan, [point.equity for point in points], times, ends)
     single = len(symbols) == 1
     return RunFigures(
@@ -217,7 +219,7 @@ def _rules(plan: BarPlan, number: int, outcome: ReplayOutcome) -> AccountRules:
 def _prices(symbol: _Symbol, times: _Int64s) -> list[int]:
     """Return the last close at each time, the first open before there is one."""
     series = symbol.series
-    unit = int(series.tick_size.scaleb(symbol.ledger.rules.price_precision))
+    unit = int(series.tick_size.scaleb(symbol.counter.rules.price_precision))
     index = np.searchsorted(series.close_time, times, side="right") - 1
     ticks = np.where(index < 0, series.open[0], series.close[np.maximum(index, 0)])
     prices: list[int] = (ticks * unit).tolist()
@@ -228,15 +230,15 @@ def _write_fills(
     plan: BarPlan, events: pa.Table, symbols: Sequence[_Symbol], rows: Sequence[NDArray[Any]]
 ) -> None:
     """Write the fills table: what each fill realized, and account and position after it."""
-    money = symbols[0].ledger.rules.currency_precision
+    money = symbols[0].counter.rules.currency_precision
     realized = np.zeros(events.num_rows, object)
     change = np.zeros(events.num_rows, object)
     quantities, order_of_rows = [], np.concatenate(rows)
     for symbol, index in zip(symbols, rows, strict=True):
-        cash = [0, *symbol.rows.cash]
+        cash = [0, *map(int, symbol.rows.cash)]
         realized[index] = symbol.rows.realized
         change[index] = [after - before for before, after in pairwise(cash)]
-        size = symbol.ledger.rules.size_precision
+        size = symbol.counter.rules.size_precision
         quantities.append(units_column(symbol.rows.quantity, size, DECIMAL))
     first = int(plan.config.venue.starting_balance.scaleb(money))
     balance = [*accumulate(change.tolist(), initial=first)][1:]
@@ -257,22 +259,23 @@ def _write_fills(
 
 def _write_positions(plan: BarPlan, symbols: Sequence[_Symbol]) -> None:
     """Write the positions table: round trips in order of their end, then what is open."""
-    closed = [(trip, part.name) for part in symbols for trip in part.ledger.round_trips]
-    closed.sort(key=lambda item: item[0].closed_ts or 0)
-    still_open = [(trip, part.name) for part in symbols for trip in part.ledger.open_positions()]
-    rows: list[tuple[RoundTrip, str]] = [*closed, *still_open]
-    table = tables.positions_table([trip for trip, _ in rows])
-    names = pa.array([name for _, name in rows], pa.string())
-    pq.write_table(
-        table.append_column("instrument", names),
-        plan.work / "positions.parquet",
-        compression="zstd",
-    )
+    closed = [_named(part.closed, part.name) for part in symbols]
+    still_open = [
+        _named(positions_table([*part.ledger.open_positions()]), part.name) for part in symbols
+    ]
+    ended = pa.concat_tables(closed)
+    order = np.argsort(np.asarray(ended["closed"].cast(pa.int64())), kind="stable")
+    table = pa.concat_tables([ended.take(order), *still_open]).combine_chunks()
+    pq.write_table(table, plan.work / "positions.parquet", compression="zstd")
+
+
+def _named(table: pa.Table, name: str) -> pa.Table:
+    return table.append_column("instrument", pa.array([name] * table.num_rows, pa.string()))
 
 
 def _points(symbols: Sequence[_Symbol], times: _Int64s, start: Decimal) -> list[EquityPoint]:
     """Return the account at the samples; several instruments have no common quantity or price."""
-    rules = symbols[0].ledger.rules
+    rules = symbols[0].counter.rules
     money, first = rules.currency_precision, int(start.scaleb(rules.currency_precision))
 
     def total(columns: Sequence[list[int]]) -> list[Decimal]:
@@ -303,7 +306,7 @@ def _points(symbols: Sequence[_Symbol], times: _Int64s, start: Decimal) -> list[
 
 def _equity_units(symbol: _Symbol, times: _Int64s) -> list[int]:
     """Return cash and what is open; a cash account holds the full value."""
-    rules = symbol.ledger.rules
+    rules = symbol.counter.rules
     if not rules.is_cash:
         return [cash + gain for cash, gain in zip(symbol.cash, symbol.unrealized, strict=True)]
     # What a position is worth is its cost and its profit; both are exact to the last decimal.
@@ -322,7 +325,7 @@ def _write_symbol_equity(plan: BarPlan, symbols: Sequence[_Symbol], times: _Int6
     """Write what each instrument added to the account at every sample."""
     parts = []
     for part in symbols:
-        rules = part.ledger.rules
+        rules = part.counter.rules
         money = rules.currency_precision
         columns = {
             "timestamp": pa.array(times).cast(tables.EQUITY.field("timestamp").type),
@@ -372,7 +375,7 @@ def _symbol_figures(
             realized_pnl=ledger.realized,
             unrealized_pnl=unrealized,
         ),
-        trades=trade_statistics(ledger.round_trips, start),
+        trades=trade_statistics(symbol.results, money, start),
         equity=_equity(plan, equity, times, ends),
         ambiguous=_ambiguous(ambiguous.filter(pc.equal(ambiguous["instrument"], symbol.name))),
     )

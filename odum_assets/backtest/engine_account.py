@@ -50,7 +50,7 @@ from dataclasses import dataclass
 ROUNDOFF = 1.01 * 2.0**-53
 """Relative error of an operation, with room for the higher orders."""
 # What a distance from a half may itself be wrong by: it is a f64, too.
-_DISTANCE_ERROR = 1e-12
+DISTANCE_ERROR = 1e-12
 
 
 @dataclass(slots=True)
@@ -163,5 +163,5 @@ def units_apart(error: float, remainder: float) -> int:
     int
         Zero when no half lies within the error.
     """
-    beyond = error + _DISTANCE_ERROR - (0.5 - abs(remainder))
+    beyond = error + DISTANCE_ERROR - (0.5 - abs(remainder))
     return int(beyond) + 1 if beyond >= 0.0 else 0

@@ -1,20 +1,24 @@
 """Marking an account to the market at set times while its fills are replayed.
 
-What belongs here: merging fills, funding and sample times into one pass over a `Ledger`. What does
-not: statistics over the samples (``metrics``).
+What belongs here: merging fills, funding and sample times into one pass of a `FillCounter`. What
+does not: statistics over the samples (``metrics``).
 """
 
-from bisect import bisect_left, bisect_right
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-from odum_assets.backtest.ledger import ZERO, Fills, Ledger, LedgerRows
+import numpy as np
+
+from odum_assets.backtest.columns import Dues, FillColumns
+from odum_assets.backtest.counting import FillCounter
+from odum_assets.backtest.ledger import LedgerRows, Marking
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.prices import LastPrices
+from odum_assets.catalog.fixed_point import Int64s, units_array, units_of
 from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns
 
 
@@ -30,16 +34,6 @@ class EquityPoint:
     quantity: Decimal
     entry: Decimal | None
     price: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """A payment, which comes before the fills of its moment, or a sample, which comes after."""
-
-    ts: int
-    before_fills: bool
-    amount: Decimal = ZERO
-    price: Decimal | None = None
 
 
 def sample_times(first: int, last: int, interval_secs: int) -> list[int]:
@@ -74,7 +68,7 @@ class MarkToMarket:
 
     Parameters
     ----------
-    ledger : Ledger
+    counter : FillCounter
         The account; it is changed.
     funding : sequence of Funding
         In order of time; a payment is counted before the fills of its moment.
@@ -91,67 +85,61 @@ class MarkToMarket:
 
     def __init__(
         self,
-        ledger: Ledger,
+        counter: FillCounter,
         funding: Sequence[Funding],
         times: Sequence[int],
         prices: LastPrices,
     ) -> None:
         self.points: list[EquityPoint] = []
-        self.ledger = ledger
+        self.counter = counter
         marks = prices.at(times) if times else []
-        due: list[_Due] = [_Due(each.ts, before_fills=True, amount=each.amount) for each in funding]
-        due += [
-            _Due(ts, before_fills=False, price=price)
-            for ts, price in zip(times, marks, strict=True)
-        ]
-        due.sort(key=lambda each: (each.ts, not each.before_fills))
-        self._due = deque(due)
+        self._marks = iter(zip(times, marks, strict=True))
+        precision = counter.rules.currency_precision
+        # A payment comes before the fills of its moment, a sample after them.
+        due = [(each.ts, 0, units_of(each.amount, precision)) for each in funding]
+        due += [(ts, 1, 0) for ts in times]
+        due.sort(key=lambda each: each[:2])
+        ts, kinds, amounts = zip(*due, strict=True) if due else ((), (), ())
+        self._due_ts = np.array(ts, np.int64)
+        self._is_sample = np.array(kinds, np.bool_)
+        self._amount = units_array(amounts)
 
-    def apply_fills(self, fills: Fills) -> LedgerRows:
+    def apply_fills(self, fills: FillColumns) -> LedgerRows:
         """Apply fills and what is due between them; return what the ledger says after each."""
-        rows = LedgerRows([], [], [])
-        start = 0
-        while start < len(fills.ts):
-            stop = self._next_stop(fills.ts, start)
-            step = self.ledger.apply_fills(fills.part(start, stop))
-            for whole, part in zip(rows, step, strict=True):
-                whole.extend(part)
-            # What is due after the last fill may still have fills before it in the next part.
-            if stop < len(fills.ts):
-                self._take()
-            start = stop
-        return rows
+        before = np.searchsorted(fills.ts, self._due_ts, side="left")
+        after = np.where(
+            self._is_sample, np.searchsorted(fills.ts, self._due_ts, side="right"), before
+        )
+        # What is due after the last fill may still have fills before it in the next part.
+        return self._count(fills, after, int(np.searchsorted(after, len(fills.ts))))
 
     def finish(self) -> None:
         """Count and mark what is due after the last fill."""
-        while self._due:
-            self._take()
+        rest = len(self._due_ts)
+        self._count(FillColumns.none(), np.zeros(rest, np.int64), rest)
 
-    def _next_stop(self, times: list[int], start: int) -> int:
-        if not self._due:
-            return len(times)
-        due = self._due[0]
-        place = bisect_left if due.before_fills else bisect_right
-        return place(times, due.ts, start)
-
-    def _take(self) -> None:
-        due = self._due.popleft()
-        if due.before_fills:
-            self.ledger.apply_funding(due.amount)
-        else:
-            self.points.append(equity_point(self.ledger, due.ts, due.price))
+    def _count(self, fills: FillColumns, after: Int64s, count: int) -> LedgerRows:
+        """Count fills and the first things that are due."""
+        dues = Dues(after[:count], self._amount[:count], self._is_sample[:count])
+        counted = self.counter.count(fills, dues)
+        self._due_ts, self._amount = self._due_ts[count:], self._amount[count:]
+        self._is_sample = self._is_sample[count:]
+        # Marks last: samples may be fewer than they are.
+        for state, (ts, price) in zip(counted.samples, self._marks, strict=False):
+            self.points.append(equity_point(state, ts, price))
+        return counted.rows
 
 
-def equity_point(ledger: Ledger, ts: int, price: Decimal | None) -> EquityPoint:
-    """Return the account as it is, marked at a price."""
+def equity_point(account: Marking, ts: int, price: Decimal | None) -> EquityPoint:
+    """Return an account as it is, marked at a price."""
     return EquityPoint(
         ts=ts,
-        cash=ledger.cash,
-        realized=ledger.realized,
-        unrealized=ledger.unrealized(price),
-        equity=ledger.equity(price),
-        quantity=ledger.quantity,
-        entry=ledger.entry(),
+        cash=account.cash,
+        realized=account.realized,
+        unrealized=account.unrealized(price),
+        equity=account.equity(price),
+        quantity=account.quantity,
+        entry=account.entry(),
         price=price,
     )
 

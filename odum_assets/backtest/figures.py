@@ -12,6 +12,7 @@ from typing import Self
 import pyarrow as pa
 
 from odum_assets.backtest import tables
+from odum_assets.backtest.counting import FillCounter, kernel_for
 from odum_assets.backtest.equity import (
     MarkToMarket,
     before,
@@ -19,7 +20,7 @@ from odum_assets.backtest.equity import (
     outside_gaps,
     sample_times,
 )
-from odum_assets.backtest.ledger import AccountRules, EngineAccount, Ledger
+from odum_assets.backtest.ledger import AccountRules, EngineAccount
 from odum_assets.backtest.metrics import (
     EquityFigures,
     EquitySeries,
@@ -171,7 +172,8 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
         size_precision=config.instrument.size_precision,
         currency_precision=outcome.currency_precision,
     )
-    ledger = Ledger(rules, config.venue.starting_balance)
+    recorded = work / "fill_events.arrow"
+    counter = FillCounter(rules, config.venue.starting_balance, kernel_for(recorded))
     first, last = prices.span[0], plan.close_at_ns
     closing = outcome.closing_at_ns
     regular = sample_times(first, last, config.metrics.equity_interval_secs)
@@ -180,15 +182,16 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
     # Arrow joins the orders on one core while the ledger counts on the other.
     with ThreadPoolExecutor(1) as pool, no_collections(), amounts_explained():
         counting = pool.submit(tables.write_orders, work, work / "orders.parquet")
-        market = MarkToMarket(ledger, outcome.funding, times, prices)
+        market = MarkToMarket(counter, outcome.funding, times, prices)
         fills, last_fill, engine = _apply_fills(plan, market)
+        ledger, closed = counter.ledger, counter.closed()
         marked = market.points
         end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
         points = [*(each for each in marked if each.ts in grid and each.ts < end.ts), end]
         tables.write_equity(work / "equity.parquet", points)
         still_open = list(ledger.open_positions())
-        tables.write_positions(work / "positions.parquet", ledger.round_trips, still_open)
-        reconciliation = reconcile(ledger, outcome, work / "fills.parquet", engine)
+        tables.write_positions(work / "positions.parquet", closed, still_open)
+        reconciliation = reconcile(ledger, outcome, work / "fills.parquet", engine, closed)
         series = EquitySeries(
             times=[each.ts for each in points],
             equity=[each.equity for each in points],
@@ -209,7 +212,8 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
             final_equity=end.equity,
             lowest_equity=min(series.equity),
         )
-        trades, equity = trade_statistics(ledger.round_trips, start), equity_figures(series)
+        trades = trade_statistics(counter.results(), rules.currency_precision, start)
+        equity = equity_figures(series)
         orders = counting.result()
     _check_rate_limit(plan, orders.reasons)
     return RunFigures(
@@ -274,19 +278,19 @@ def _apply_fills(plan: RunPlan, market: MarkToMarket) -> tuple[int, int, EngineA
     """
     count = last = 0
     engine: EngineAccount | None = None
-    rules = market.ledger.rules
+    rules = market.counter.rules
     writer = tables.FillsWriter(plan.work / "fills.parquet", rules)
     for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", rules):
         if tables.is_simulated(batch) and engine is None:
             # They are the last of all: funding and samples that are due come before them.
             market.finish()
-            engine = market.ledger.engine_account
+            engine = market.counter.ledger.engine_account
         writer.write(batch, market.apply_fills(fills))
         count += len(fills.ts)
-        last = fills.ts[-1]
+        last = int(fills.ts[-1])
     writer.close()
     market.finish()
-    return count, last, engine or market.ledger.engine_account
+    return count, last, engine or market.counter.ledger.engine_account
 
 
 def _check_rate_limit(plan: RunPlan, reasons: dict[str, int]) -> None:

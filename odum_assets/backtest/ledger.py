@@ -70,6 +70,21 @@ class AccountRules:
     size_precision: int
     currency_precision: int
 
+    def amount_ratio(self) -> tuple[int, int]:
+        """Return what turns a product of price and quantity units into units of the currency.
+
+        It is a numerator and a denominator; for inverse contracts, of quantity over price units.
+        """
+        top, bottom = self.multiplier.as_integer_ratio()
+        top *= 10**self.currency_precision
+        bottom *= 10**self.size_precision
+        if self.is_inverse:
+            top *= 10**self.price_precision
+        else:
+            bottom *= 10**self.price_precision
+        common = math.gcd(top, bottom)
+        return top // common, bottom // common
+
 
 class Fills(NamedTuple):
     """Executions in order of time, as columns of equal length.
@@ -167,8 +182,115 @@ class RoundTrip(NamedTuple):
         return self.realized_pnl - self.commissions
 
 
+class Marking:
+    """What an account is worth at a price; its whole numbers are given by subclasses."""
+
+    __slots__ = ()
+
+    rules: AccountRules
+    # An amount is the product of price and quantity units times `_scale`, over `_per_amount`;
+    # inverse: quantity units over price units.
+    _scale: int
+    _per_amount: int
+    _cash: int
+    _realized: int
+    _quantity: int
+
+    def _signed_cost(self) -> int:
+        """Return what is open at its entry prices, with guard digits, negative when short."""
+        raise NotImplementedError
+
+    @property
+    def cash(self) -> Decimal:
+        """Return the cash balance."""
+        return self._amount(self._cash)
+
+    @property
+    def realized(self) -> Decimal:
+        """Return what was realized, before commissions."""
+        return self._amount(self._realized)
+
+    @property
+    def quantity(self) -> Decimal:
+        """Return the signed open quantity over all positions."""
+        return amount_of(self._quantity, self.rules.size_precision)
+
+    def units(self) -> tuple[int, int, int]:
+        """Return cash, what was realized, and the signed quantity, in units of the last decimal."""
+        return self._cash, self._realized, self._quantity
+
+    def unrealized(self, price: Decimal | None) -> Decimal:
+        """Return the open positions' profit at a price, rounded to the account currency."""
+        if price is None:
+            return self._amount(0)
+        return self._amount(self.unrealized_units([units_of(price, self.rules.price_precision)])[0])
+
+    def unrealized_units(self, ticks: Sequence[int]) -> list[int]:
+        """Return `unrealized` at prices, all in units of the last decimal."""
+        cost, quantity, scale = self._signed_cost(), self._quantity * _GUARD, self._scale
+        if not cost and not quantity:
+            return [0] * len(ticks)
+        by = self._per_amount * _GUARD
+        if self.rules.is_inverse:
+            return [_rounded((cost * each - quantity) * scale, by * each)[0] for each in ticks]
+        return [_rounded((quantity * each - cost) * scale, by)[0] for each in ticks]
+
+    def equity(self, price: Decimal | None) -> Decimal:
+        """Return cash plus what is open at a price; a cash account holds the full value."""
+        if not self.rules.is_cash:
+            return self.cash + self.unrealized(price)
+        ticks = 0 if price is None else units_of(price, self.rules.price_precision)
+        value, _ = _rounded(self._quantity * ticks * self._scale, self._per_amount)
+        return self._amount(self._cash + value)
+
+    def entry(self) -> Decimal | None:
+        """Return the average entry price of what is open, None when flat or when hedged to zero."""
+        cost = self._signed_cost()
+        if not self._quantity or (self.rules.is_inverse and not cost):
+            return None
+        return self._average(cost, self._quantity, _GUARD)
+
+    def _average(self, value: int, quantity: int, guard: int = 1) -> Decimal:
+        """Return the average price of a quantity that cost a value; linear ones with a guard."""
+        if self.rules.is_inverse:
+            ticks = _CONTEXT.divide(Decimal(quantity * _GUARD), Decimal(value))
+        else:
+            ticks = _CONTEXT.divide(Decimal(value), Decimal(quantity * guard))
+        price = ticks.scaleb(-self.rules.price_precision, _CONTEXT)
+        exact = _EXACT_HARMONIC if self.rules.is_inverse else _EXACT
+        return price.quantize(exact, context=_CONTEXT)
+
+    def _amount(self, units: int) -> Decimal:
+        return amount_of(units, self.rules.currency_precision)
+
+
+class Snapshot(Marking):
+    """An account at one moment.
+
+    Parameters
+    ----------
+    rules : AccountRules
+        How money is counted.
+    units : tuple of int
+        Cash, what was realized, and the signed open quantity, in units of the last decimal.
+    cost : int
+        What is open at its entry prices, as of `Ledger`.
+    """
+
+    __slots__ = ("_cash", "_cost", "_per_amount", "_quantity", "_realized", "_scale", "rules")
+
+    def __init__(self, rules: AccountRules, units: tuple[int, int, int], cost: int) -> None:
+        self.rules = rules
+        self._scale, self._per_amount = rules.amount_ratio()
+        self._cash, self._realized, self._quantity = units
+        self._cost = cost
+
+    def _signed_cost(self) -> int:
+        return self._cost
+
+
 @dataclass(slots=True)
-class _Position:
+class Position:
     """An open position; `held` has no sign.
 
     `cost` is ``entry * held``, for inverse contracts ``held / entry``, with the guard digits;
@@ -198,7 +320,7 @@ class _Position:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Ledger(Marking):
     """Count fills and funding in order of time.
 
     Parameters
@@ -238,36 +360,15 @@ class Ledger:
     _funding: int = 0
     _engine_surplus: int = 0
     _quantity: int = 0
-    _positions: dict[str, _Position] = field(default_factory=dict)
-    # An amount is the product of price and quantity units times `_scale`, over `_per_amount`;
-    # inverse: quantity units over price units.
+    _positions: dict[str, Position] = field(default_factory=dict)
     _scale: int = field(init=False)
     _per_amount: int = field(init=False)
     _unit_value: float = field(init=False)
 
     def __post_init__(self) -> None:
-        rules = self.rules
-        self._cash = units_of(self.starting_balance, rules.currency_precision)
-        top, bottom = rules.multiplier.as_integer_ratio()
-        top *= 10**rules.currency_precision
-        bottom *= 10**rules.size_precision
-        if rules.is_inverse:
-            top *= 10**rules.price_precision
-        else:
-            bottom *= 10**rules.price_precision
-        common = math.gcd(top, bottom)
-        self._scale, self._per_amount = top // common, bottom // common
+        self._cash = units_of(self.starting_balance, self.rules.currency_precision)
+        self._scale, self._per_amount = self.rules.amount_ratio()
         self._unit_value = self._scale / self._per_amount
-
-    @property
-    def cash(self) -> Decimal:
-        """Return the cash balance."""
-        return self._amount(self._cash)
-
-    @property
-    def realized(self) -> Decimal:
-        """Return what was realized, before commissions."""
-        return self._amount(self._realized)
 
     @property
     def commissions(self) -> Decimal:
@@ -299,10 +400,38 @@ class Ledger:
         """Return what NautilusTrader should say now."""
         return EngineAccount(self.engine_cash, self.quantity, self.engine_tolerance_units)
 
-    @property
-    def quantity(self) -> Decimal:
-        """Return the signed open quantity over all positions."""
-        return amount_of(self._quantity, self.rules.size_precision)
+    @classmethod
+    def restored(
+        cls,
+        rules: AccountRules,
+        starting_balance: Decimal,
+        left_out: Sequence[float],
+        totals: Sequence[int],
+        positions: dict[str, Position],
+    ) -> "Ledger":
+        """Return an account as another way of counting left it, without round trips.
+
+        Parameters
+        ----------
+        rules, starting_balance
+            As of the class.
+        left_out : sequence of float
+            `left_out` and `value_left_out`.
+        totals : sequence of int
+            Cash, realized, quantity, commissions, funding, NautilusTrader's surplus and tolerance.
+        positions : dict of str to Position
+            Open ones in order of opening.
+        """
+        ledger = cls(rules, starting_balance)
+        ledger.left_out, ledger.value_left_out = left_out
+        ledger._cash, ledger._realized, ledger._quantity, ledger._commissions = totals[:4]
+        ledger._funding, ledger._engine_surplus, ledger.engine_tolerance_units = totals[4:]
+        ledger._positions = positions
+        return ledger
+
+    def snapshot(self) -> Snapshot:
+        """Return the account as it is now."""
+        return Snapshot(self.rules, self.units(), self._signed_cost())
 
     def apply_fills(self, fills: Fills) -> LedgerRows:
         """Count fills in order and return what the ledger says after each."""
@@ -336,45 +465,6 @@ class Ledger:
         self._funding += units
         self._cash += units
 
-    def unrealized(self, price: Decimal | None) -> Decimal:
-        """Return the open positions' profit at a price, rounded to the account currency."""
-        if price is None or not self._positions:
-            return self._amount(0)
-        ticks = units_of(price, self.rules.price_precision)
-        cost = self._signed_cost()
-        if self.rules.is_inverse:
-            value = (cost * ticks - self._quantity * _GUARD) * self._scale
-            return self._amount(_rounded(value, self._per_amount * ticks * _GUARD)[0])
-        value = (self._quantity * ticks * _GUARD - cost) * self._scale
-        return self._amount(_rounded(value, self._per_amount * _GUARD)[0])
-
-    def unrealized_units(self, ticks: Sequence[int]) -> list[int]:
-        """Return `unrealized` of a linear contract at prices, all in units of the last decimal."""
-        if not self._positions:
-            return [0] * len(ticks)
-        cost, quantity, scale = self._signed_cost(), self._quantity * _GUARD, self._scale
-        by = self._per_amount * _GUARD
-        return [_rounded((quantity * price - cost) * scale, by)[0] for price in ticks]
-
-    def units(self) -> tuple[int, int, int]:
-        """Return cash, what was realized, and the signed quantity, in units of the last decimal."""
-        return self._cash, self._realized, self._quantity
-
-    def equity(self, price: Decimal | None) -> Decimal:
-        """Return cash plus what is open at a price; a cash account holds the full value."""
-        if not self.rules.is_cash:
-            return self.cash + self.unrealized(price)
-        ticks = 0 if price is None else units_of(price, self.rules.price_precision)
-        value, _ = _rounded(self._quantity * ticks * self._scale, self._per_amount)
-        return self._amount(self._cash + value)
-
-    def entry(self) -> Decimal | None:
-        """Return the average entry price of what is open, None when flat or when hedged to zero."""
-        cost = self._signed_cost()
-        if not self._quantity or (self.rules.is_inverse and not cost):
-            return None
-        return self._average(cost, self._quantity, _GUARD)
-
     def open_positions(self) -> Iterator[RoundTrip]:
         """Yield what is open, in the order of opening."""
         for name, position in self._positions.items():
@@ -395,7 +485,7 @@ class Ledger:
 
     def _increase(
         self,
-        position: _Position | None,
+        position: Position | None,
         name: str,
         ts: int,
         quantity: int,
@@ -405,7 +495,7 @@ class Ledger:
         size = abs(quantity)
         if position is None:
             binary = BinaryAverage(price, size)
-            position = self._positions[name] = _Position(quantity > 0, ts, binary)
+            position = self._positions[name] = Position(quantity > 0, ts, binary)
         else:
             position.binary.increase(position.held, size, price)
         if self.rules.is_inverse:
@@ -424,7 +514,7 @@ class Ledger:
         position.fills += 1
 
     def _reduce(
-        self, position: _Position, name: str, ts: int, quantity: int, price: int, commission: int
+        self, position: Position, name: str, ts: int, quantity: int, price: int, commission: int
     ) -> int:
         size, held = abs(quantity), position.held
         closing, own = size, commission
@@ -448,19 +538,19 @@ class Ledger:
                 self._increase(None, name, ts, opened, price, commission - own)
         return gain
 
-    def _gain(self, position: _Position, closing: int, price: int, value: int, cost: int) -> int:
+    def _gain(self, position: Position, closing: int, price: int, value: int, cost: int) -> int:
         """Return what closing a part of a position realizes.
 
         What NautilusTrader realizes is counted beside.
 
         Parameters
         ----------
-        position : _Position
+        position : Position
             As it was before.
         closing, price : int
             Size and price of the part, in units of their last decimals.
         value, cost : int
-            What the part is worth and what it cost, as of `_Position`.
+            What the part is worth and what it cost, as of `Position`.
         """
         held, binary, unit_value = position.held, position.binary, self._unit_value
         if self.rules.is_inverse:
@@ -490,13 +580,13 @@ class Ledger:
             return whole + 1, fraction - 1.0
         return whole, fraction
 
-    def _arithmetic_gain(self, position: _Position, price: int, closing: int) -> tuple[int, float]:
+    def _arithmetic_gain(self, position: Position, price: int, closing: int) -> tuple[int, float]:
         """Return what closing a part of a long inverse position realizes by NautilusTrader."""
         cost = position.arithmetic
         value = closing * (price * position.held * _GUARD - cost) * self._scale
         return _rounded(value, self._per_amount * cost * price)
 
-    def _trip(self, name: str, position: _Position, closed_ts: int | None) -> RoundTrip:
+    def _trip(self, name: str, position: Position, closed_ts: int | None) -> RoundTrip:
         size_precision = self.rules.size_precision
         return RoundTrip(
             position_id=name,
@@ -513,19 +603,6 @@ class Ledger:
             commissions=self._amount(position.commissions),
             fills=position.fills,
         )
-
-    def _average(self, value: int, quantity: int, guard: int = 1) -> Decimal:
-        """Return the average price of a quantity that cost a value; linear ones with a guard."""
-        if self.rules.is_inverse:
-            ticks = _CONTEXT.divide(Decimal(quantity * _GUARD), Decimal(value))
-        else:
-            ticks = _CONTEXT.divide(Decimal(value), Decimal(quantity * guard))
-        price = ticks.scaleb(-self.rules.price_precision, _CONTEXT)
-        exact = _EXACT_HARMONIC if self.rules.is_inverse else _EXACT
-        return price.quantize(exact, context=_CONTEXT)
-
-    def _amount(self, units: int) -> Decimal:
-        return amount_of(units, self.rules.currency_precision)
 
 
 def _rounded(value: int, by: int) -> tuple[int, float]:

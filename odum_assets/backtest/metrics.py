@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from odum_assets.backtest.ledger import ZERO, RoundTrip
+from odum_assets.backtest.ledger import ZERO
+from odum_assets.catalog.fixed_point import Units, amount_of
 from odum_assets.utc import NS_PER_SECOND
 
 FIGURES_VERSION: Final = 2
@@ -32,6 +33,7 @@ nothing. Below a year it is an extrapolation, which GIPS does not allow to be sh
 such a result is flagged."""
 
 _HUNDRED = Decimal(100)
+_HALF = 32
 _DAY_SECS = 86_400
 _LOWEST = Decimal("-Infinity")
 
@@ -111,28 +113,36 @@ class EquityFigures:
     ratios: Ratios
 
 
-def trade_statistics(trips: Sequence[RoundTrip], starting_balance: Decimal) -> TradeStatistics:
-    """Summarize closed round trips; percentages are of the starting balance."""
-    results = [trip.net_pnl for trip in trips]
-    wins = [each for each in results if each > 0]
-    losses = [each for each in results if each < 0]
-    total_wins, total_losses = sum(wins, ZERO), sum(losses, ZERO)
-    average_win = _mean(wins)
-    average_loss = _mean(losses)
+def trade_statistics(results: Units, precision: int, starting_balance: Decimal) -> TradeStatistics:
+    """Summarize closed round trips by their results; percentages are of the starting balance.
+
+    Parameters
+    ----------
+    results : array of whole numbers, shape (n,)
+        What each gave after commissions, in units of ``10 ** -precision``.
+    precision : int
+        Decimals of the account currency.
+    starting_balance : Decimal
+        In the account currency.
+    """
+    wins, losses = results[results > 0], results[results < 0]
+    total_wins, total_losses = (_sum(each, precision) for each in (wins, losses))
+    average_win = total_wins / len(wins) if len(wins) else None
+    average_loss = total_losses / len(losses) if len(losses) else None
     return TradeStatistics(
         total_trades=len(results),
         winning_trades=len(wins),
         losing_trades=len(losses),
         break_even_trades=len(results) - len(wins) - len(losses),
-        win_rate=float(_HUNDRED * len(wins) / len(results)) if results else None,
+        win_rate=float(_HUNDRED * len(wins) / len(results)) if len(results) else None,
         avg_win=average_win,
         avg_loss=average_loss,
         avg_win_pct=_percent(average_win, starting_balance),
         avg_loss_pct=_percent(average_loss, starting_balance),
-        largest_win=max(wins, default=None),
-        largest_loss=min(losses, default=None),
+        largest_win=amount_of(int(wins.max()), precision) if len(wins) else None,
+        largest_loss=amount_of(int(losses.min()), precision) if len(losses) else None,
         profit_factor=float(total_wins / -total_losses) if total_losses else None,
-        expectancy=_mean(results),
+        expectancy=_sum(results, precision) / len(results) if len(results) else None,
         total_wins=total_wins,
         total_losses=total_losses,
     )
@@ -314,8 +324,15 @@ def percent_of(amount: Decimal, base: Decimal) -> float:
     return float(_HUNDRED * amount / base)
 
 
-def _mean(values: Sequence[Decimal]) -> Decimal | None:
-    return sum(values, ZERO) / len(values) if values else None
+def _sum(units: Units, precision: int) -> Decimal:
+    """Return the sum of whole numbers as an amount."""
+    if not len(units):
+        return ZERO
+    # Halves of 64 bits, which do not overflow.
+    if units.dtype == object:
+        return amount_of(sum(units.tolist()), precision)
+    high, low = int((units >> _HALF).sum()), int((units & ((1 << _HALF) - 1)).sum())
+    return amount_of((high << _HALF) + low, precision)
 
 
 def _percent(amount: Decimal | None, base: Decimal) -> float | None:

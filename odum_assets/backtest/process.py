@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.child import Process, start_child
+from odum_assets.backtest.counting import load_kernel_beside
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
 from odum_assets.backtest.output import LOG, kept_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
@@ -92,6 +93,7 @@ class _Child:
             elif phase == _ENDED:
                 yield index, done
             else:
+                load_kernel_beside(orders)
                 progress(index, Progress(phase, done, orders, market_time_ns))
 
 

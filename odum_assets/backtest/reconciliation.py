@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +37,7 @@ import pyarrow.parquet as pq
 from odum_assets.backtest.journal import signed_quantity
 from odum_assets.backtest.ledger import ZERO, AccountRules, EngineAccount, Ledger
 from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.positions import positions_table
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import column_units, units_of
 from odum_assets.errors import BacktestError
@@ -89,15 +90,15 @@ class CashFlows:
         self.commissions += _total(batch["commission"], rules.currency_precision)
         self.realized += _total(batch["realized_pnl"], rules.currency_precision)
         quantities = signed_quantity(batch)
-        for key, sums, units in (
-            ("position_id", self.quantities, lambda keys: keys.to_pylist()),
-            ("price", self._by_price, lambda keys: column_units(keys, rules.price_precision)),
-        ):
+        for key, sums in (("position_id", self.quantities), ("price", self._by_price)):
             table = pa.table({"key": batch[key], "quantity": quantities})
             grouped = table.group_by("key", use_threads=False).aggregate([("quantity", "sum")])
             (part,) = grouped.combine_chunks().to_batches()
-            amounts = column_units(part["quantity_sum"], rules.size_precision)
-            for each, amount in zip(units(part["key"]), amounts, strict=True):
+            amounts = column_units(part["quantity_sum"], rules.size_precision).tolist()
+            keys: Any = part["key"]
+            if key == "price":
+                keys = column_units(keys, rules.price_precision)
+            for each, amount in zip(keys.tolist(), amounts, strict=True):
                 sums[each] += amount
 
     @property
@@ -146,7 +147,11 @@ class Reconciliation:
 
 
 def reconcile(
-    ledger: Ledger, outcome: ReplayOutcome, fills: Path, engine: EngineAccount | None = None
+    ledger: Ledger,
+    outcome: ReplayOutcome,
+    fills: Path,
+    engine: EngineAccount | None = None,
+    closed: pa.Table | None = None,
 ) -> Reconciliation:
     """Check an account against its positions, its fills table and NautilusTrader.
 
@@ -160,6 +165,8 @@ def reconcile(
         The fills table as it was written.
     engine : EngineAccount, optional
         What NautilusTrader should have said, where that is not the account at its end.
+    closed : pa.Table, optional
+        All round trips, where the ledger need not have them.
 
     Raises
     ------
@@ -167,23 +174,39 @@ def reconcile(
         If any two disagree; all differences are named.
     """
     engine = ledger.engine_account if engine is None else engine
-    part = (None, ledger, engine, outcome.engine_quantity)
+    part = _Part(None, ledger, engine, outcome.engine_quantity, closed)
     return _reconcile([part], ledger.starting_balance, outcome, fills)
 
 
 def reconcile_instruments(
-    ledgers: Mapping[str, Ledger], starting_balance: Decimal, outcome: ReplayOutcome, fills: Path
+    counted: Mapping[str, tuple[Ledger, pa.Table]],
+    starting_balance: Decimal,
+    outcome: ReplayOutcome,
+    fills: Path,
 ) -> Reconciliation:
-    """Check an account of several instruments, each counted from zero, as `reconcile`."""
+    """Check an account of several instruments, each counted from zero, as `reconcile`.
+
+    Of each there are the ledger and its round trips, as `closed` of `reconcile`.
+    """
     parts = [
-        (name, ledger, ledger.engine_account, outcome.engine_quantities[name])
-        for name, ledger in ledgers.items()
+        _Part(name, ledger, ledger.engine_account, outcome.engine_quantities[name], closed)
+        for name, (ledger, closed) in counted.items()
     ]
     return _reconcile(parts, starting_balance, outcome, fills)
 
 
+class _Part(NamedTuple):
+    """One instrument of an account: what was counted, and what NautilusTrader holds."""
+
+    name: str | None
+    ledger: Ledger
+    engine: EngineAccount
+    quantity: Decimal
+    closed: pa.Table | None
+
+
 def _reconcile(
-    parts: Sequence[tuple[str | None, Ledger, EngineAccount, Decimal]],
+    parts: Sequence[_Part],
     starting_balance: Decimal,
     outcome: ReplayOutcome,
     fills: Path,
@@ -191,11 +214,11 @@ def _reconcile(
     problems: list[str] = []
     balance = cash = engine_cash = starting_balance
     tolerance = ZERO
-    for name, ledger, engine, quantity in parts:
+    for name, ledger, engine, quantity, closed in parts:
         flows = CashFlows.read(fills, ledger.rules, name)
         flow_balance = _cash_flow_balance(ledger, flows, outcome)
         differences = [
-            *_position_problems(ledger, outcome),
+            *_position_problems(ledger, closed, outcome),
             *_table_problems(ledger, flows),
             *_flow_problems(ledger, flows, flow_balance),
             *_quantity_problems(ledger.rules, engine, quantity),
@@ -217,7 +240,7 @@ def _reconcile(
     return Reconciliation(
         balance_change=cash - starting_balance,
         cash_flow_balance=balance,
-        averaging="harmonic" if parts[0][1].rules.is_inverse else "arithmetic",
+        averaging="harmonic" if parts[0].ledger.rules.is_inverse else "arithmetic",
         engine_averaging="arithmetic",
         engine_expected_balance=engine_cash,
         engine_final_balance=outcome.engine_balance,
@@ -226,13 +249,17 @@ def _reconcile(
     )
 
 
-def _position_problems(ledger: Ledger, outcome: ReplayOutcome) -> Iterable[str]:
-    trips = [*ledger.round_trips, *ledger.open_positions()]
+def _position_problems(
+    ledger: Ledger, closed: pa.Table | None, outcome: ReplayOutcome
+) -> Iterable[str]:
+    ended = positions_table(ledger.round_trips) if closed is None else closed
+    table = pa.concat_tables([ended, positions_table([*ledger.open_positions()])])
     funding = sum((each.amount for each in outcome.funding), ZERO)
-    for what, found, expected in (
-        ("realized", sum((trip.realized_pnl for trip in trips), ZERO), ledger.realized),
-        ("commissions", sum((trip.commissions for trip in trips), ZERO), ledger.commissions),
+    for what, column, expected in (
+        ("realized", "realized_pnl", ledger.realized),
+        ("commissions", "commissions", ledger.commissions),
     ):
+        found = pc.sum(table[column]).as_py() or ZERO
         if found != expected:
             yield f"{what} of all positions sums to {found}, the account says {expected}"
     if funding != ledger.funding:

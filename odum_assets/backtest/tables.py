@@ -5,7 +5,7 @@ All columns are Arrow; orders are joined with their fills and ends without a loo
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.columns import FillColumns
 from odum_assets.backtest.equity import EquityPoint
 from odum_assets.backtest.journal import (
     CLOSE_TAG,
@@ -22,16 +23,14 @@ from odum_assets.backtest.journal import (
     read_events,
     signed_quantity,
 )
-from odum_assets.backtest.ledger import AccountRules, Fills, LedgerRows, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, LedgerRows, RoundTrip
 from odum_assets.backtest.pandas_types import computable
+from odum_assets.backtest.positions import positions_table, rows_table
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, column_units, units_column
 from odum_assets.catalog.nautilus_schema import TIME
 from odum_assets.errors import BacktestError
-
-_QUANTUM = Decimal("1e-16")
-_WIDE = Context(prec=38, rounding=ROUND_HALF_EVEN)
 
 GROUP_ROWS: Final = 131_072
 """Rows of a group: what is read at least to see a part of a table."""
@@ -53,30 +52,6 @@ FILLS: pa.Schema = arrow.schema(
 )
 """Executions with what each realized, and cash and signed position after it."""
 
-POSITIONS: pa.Schema = arrow.schema(
-    [
-        ("position_id", pa.string()),
-        ("side", pa.string()),
-        ("status", pa.string()),
-        ("opened", TIME),
-        ("closed", TIME),
-        ("quantity", DECIMAL),
-        ("peak_quantity", DECIMAL),
-        ("avg_entry_price", DECIMAL),
-        ("avg_exit_price", DECIMAL),
-        ("realized_pnl", DECIMAL),
-        ("commissions", DECIMAL),
-        ("net_pnl", DECIMAL),
-        ("fills", pa.int64()),
-    ]
-)
-"""Round trips, and what is open at the end."""
-
-_POSITION_ATTRIBUTES = (
-    "position_id side status opened_ts closed_ts quantity peak_quantity average_open average_close "
-    "realized_pnl commissions net_pnl fills"
-)
-
 EQUITY: pa.Schema = arrow.schema(
     [
         ("timestamp", TIME),
@@ -94,7 +69,7 @@ EQUITY: pa.Schema = arrow.schema(
 _EQUITY_ATTRIBUTES = "ts equity cash realized unrealized quantity entry price"
 
 
-def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch, Fills]]:
+def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch, FillColumns]]:
     """Yield the recorded fills by batches, as columns and as ledger entries.
 
     Simulated ones, the last of a run, are in a batch of their own.
@@ -109,7 +84,7 @@ def read_fills(path: Path, rules: AccountRules) -> Iterator[tuple[pa.RecordBatch
         fills = fill_entries(batch, rules)
         if fills.ts[0] < last or np.any(np.diff(fills.ts) < 0):
             raise BacktestError("NautilusTrader reported fills out of order of time")
-        last = fills.ts[-1]
+        last = int(fills.ts[-1])
         yield batch, fills
 
 
@@ -126,16 +101,14 @@ def is_simulated(batch: pa.RecordBatch) -> bool:
     return bool(batch["liquidity"][0].as_py() == SIMULATED)
 
 
-def fill_entries(batch: pa.RecordBatch, rules: AccountRules) -> Fills:
-    """Return recorded fills of one instrument as ledger entries."""
-    times: list[Any] = batch["ts"].to_pylist()
+def fill_entries(batch: pa.RecordBatch, rules: AccountRules) -> FillColumns:
+    """Return recorded fills of one instrument as columns to count."""
     ids: Any = batch["position_id"]
     ids = ids.dictionary_encode()
-    # One text for all fills of a position: its hash is computed once.
-    names: list[str] = ids.dictionary.to_pylist()
-    return Fills(
-        ts=times,
-        position_id=[names[index] for index in ids.indices.to_pylist()],
+    return FillColumns(
+        ts=np.asarray(batch["ts"], np.int64),
+        names=ids.dictionary.to_pylist(),
+        position=np.asarray(ids.indices, np.int64),
         quantity=column_units(signed_quantity(batch), rules.size_precision),
         price=column_units(batch["price"], rules.price_precision),
         commission=column_units(
@@ -149,8 +122,13 @@ class FillsWriter:
 
     def __init__(self, path: Path, rules: AccountRules) -> None:
         self._rules = rules
+        # A dictionary of amounts takes longer to make than it is worth.
         self._writer = pq.ParquetWriter(
-            path, computable(FILLS), compression="zstd", compression_level=1
+            path,
+            computable(FILLS),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["position_id", "side", "liquidity"],  # type: ignore[arg-type]
         )
 
     def write(self, batch: pa.RecordBatch, rows: LedgerRows) -> None:
@@ -341,41 +319,16 @@ def _counts(column: "pa.ChunkedArray[Any]") -> dict[str, int]:
     return {each["values"]: each["counts"] for each in sorted(counted, key=lambda e: e["values"])}
 
 
-def write_positions(
-    path: Path, closed: Iterable[RoundTrip], still_open: Iterable[RoundTrip]
-) -> None:
+def write_positions(path: Path, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
     """Write the positions table: round trips in order of their end, then what is open."""
-    _write(path, positions_table([*closed, *still_open]))
-
-
-def positions_table(trips: Sequence[RoundTrip]) -> pa.Table:
-    """Return round trips as a table."""
-    return _table(POSITIONS, _POSITION_ATTRIBUTES, trips)
+    _write(path, pa.concat_tables([closed, positions_table(still_open)]).combine_chunks())
 
 
 def write_equity(path: Path, points: Sequence[EquityPoint]) -> None:
     """Write the equity table."""
-    _write(path, _table(EQUITY, _EQUITY_ATTRIBUTES, points))
-
-
-def _table(schema: pa.Schema, attributes: str, rows: Sequence[object]) -> pa.Table:
-    """Return a table whose columns are attributes of objects."""
-    arrays: list[Any] = []
-    for name, field in zip(attributes.split(), schema, strict=True):
-        values = [getattr(each, name) for each in rows]
-        if field.name.startswith("avg_"):
-            values = [_fit(each) for each in values]
-        kind = pa.int64() if field.type == TIME else field.type
-        arrays.append(pa.array(values, kind).cast(field.type))
-    table: pa.Table = arrow.table(arrays, schema=schema)
-    return table
+    _write(path, rows_table(EQUITY, _EQUITY_ATTRIBUTES, points))
 
 
 def _write(path: Path, table: pa.Table) -> None:
     table = table.cast(computable(table.schema))
     pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS)
-
-
-def _fit(value: Decimal | None) -> Decimal | None:
-    """Round an average to the table's 16 decimals."""
-    return None if value is None else value.quantize(_QUANTUM, context=_WIDE)

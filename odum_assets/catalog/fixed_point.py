@@ -5,6 +5,7 @@ written decimal and an account is integer arithmetic: exact, and much cheaper th
 is dropped here: what cannot be held is marked with a `Problem`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import IntEnum
@@ -19,6 +20,8 @@ from odum_assets.catalog.arrow import Column, flags_of, kernels
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
+Units = npt.NDArray[Any]
+"""Whole numbers of the last decimal: int64, or Python's as objects where 64 bits do not suffice."""
 
 STORED_SCALE = 16
 """Decimals of stored prices and amounts."""
@@ -282,8 +285,8 @@ def column_ticks(column: Column, precision: int) -> Int64s:
     return ticks
 
 
-def column_units(column: Column, precision: int) -> list[int]:
-    """Return a decimal128 column without nulls as numbers of units.
+def column_units(column: Column, precision: int) -> Units:
+    """Return a decimal128 column without nulls as numbers of units; shape (n,).
 
     Raises
     ------
@@ -296,18 +299,25 @@ def column_units(column: Column, precision: int) -> list[int]:
     words = words[scaled.offset : scaled.offset + len(scaled)]
     low = words[:, 0]
     if np.array_equal(words[:, 1], low >> _SIGN_BITS):
-        units: list[int] = low.tolist()
-        return units
-    return [units_of(amount, precision) for amount in scaled.to_pylist()]
+        return low.copy()
+    return units_array([units_of(amount, precision) for amount in scaled.to_pylist()])
 
 
-def units_column(units: list[int], precision: int, kind: pa.Decimal128Type) -> Column:
+def units_array(units: Sequence[int]) -> Units:
+    """Return whole numbers as an array of int64, or of objects where one does not fit."""
+    try:
+        return np.array(units, np.int64)
+    except OverflowError:
+        return np.array(units, object)
+
+
+def units_column(units: Units | list[int], precision: int, kind: pa.Decimal128Type) -> Column:
     """Return numbers of units as a decimal128 column of another scale, which must be as fine."""
     try:
         numbers = np.array(units, np.int64)
     except OverflowError:
         scaled = pa.decimal128(38, precision)
-        return pa.array([amount_of(unit, precision) for unit in units], scaled).cast(kind)
+        return pa.array([amount_of(unit, precision) for unit in list(units)], scaled).cast(kind)
     column: Column = _scaled(numbers, precision).cast(kind)
     return column
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pricefiles import OPEN, trades_file
 
+from odum_assets.backtest.columns import FillColumns
+from odum_assets.backtest.counting import FillCounter
 from odum_assets.backtest.equity import (
     EquityPoint,
     MarkToMarket,
@@ -23,7 +25,7 @@ from odum_assets.backtest.equity import (
     outside_gaps,
     sample_times,
 )
-from odum_assets.backtest.ledger import AccountRules, Fills, Ledger, LedgerRows, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, LedgerRows
 from odum_assets.backtest.metrics import (
     EquitySeries,
     cagr,
@@ -34,6 +36,7 @@ from odum_assets.backtest.metrics import (
 )
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.prices import LastPrices
+from odum_assets.catalog.fixed_point import units_array
 
 D = Decimal
 NS = 1_000_000_000
@@ -49,10 +52,10 @@ RULES = AccountRules(
 )
 
 
-def _fills(*rows: tuple[int, int, int, int]) -> Fills:
+def _fills(*rows: tuple[int, int, int, int]) -> FillColumns:
     """Return fills of one position: time, signed quantity, price, commission."""
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
-    return Fills(columns[0], ["P"] * len(rows), *columns[1:])
+    ts, *columns = np.array(rows, np.int64).reshape(-1, 4).T
+    return FillColumns(ts, ["P"], np.zeros(len(rows), np.int64), *columns)
 
 
 def _prices(*rows: tuple[int, str]) -> LastPrices:
@@ -70,11 +73,11 @@ def test_sample_times_are_whole_multiples_after_the_first_and_up_to_the_last() -
 
 
 def test_what_happens_at_a_moment_is_in_its_sample() -> None:
-    ledger = Ledger(RULES, D(1000))
+    counter = FillCounter(RULES, D(1000))
     fills = _fills((10, 1, 100, 1), (20, -1, 110, 1))
     funding = [Funding(15, D(-2)), Funding(20, D(3)), Funding(30, D(5))]
     prices = _prices((10, "100"), (15, "105"), (20, "110"))
-    marking = MarkToMarket(ledger, funding, [9, 10, 14, 15, 19, 20, 29, 30, 31], prices)
+    marking = MarkToMarket(counter, funding, [9, 10, 14, 15, 19, 20, 29, 30, 31], prices)
     counted = marking.apply_fills(fills)
     marking.finish()
     samples = marking.points
@@ -103,13 +106,21 @@ def test_what_happens_at_a_moment_is_in_its_sample() -> None:
 def test_every_sample_holds_exactly_what_came_up_to_it(
     fill_times: list[int], funding_times: list[int], moments: list[int], batch: int
 ) -> None:
-    ledger = Ledger(RULES, D(0))
+    counter = FillCounter(RULES, D(0))
     # A fill costs 1, a payment brings 1000: cash counts both.
     fills = _fills(*((ts, 1, 7, 1) for ts in fill_times))
     funding = [Funding(ts, D(1000)) for ts in funding_times]
-    marking = MarkToMarket(ledger, funding, moments, _prices((0, "7")))
+    marking = MarkToMarket(counter, funding, moments, _prices((0, "7")))
     parts = [
-        marking.apply_fills(fills.part(start, start + batch))
+        marking.apply_fills(
+            fills._replace(
+                ts=fills.ts[start : start + batch],
+                position=fills.position[start : start + batch],
+                quantity=fills.quantity[start : start + batch],
+                price=fills.price[start : start + batch],
+                commission=fills.commission[start : start + batch],
+            )
+        )
         for start in range(0, len(fills.ts), batch)
     ]
     marking.finish()
@@ -121,7 +132,7 @@ def test_every_sample_holds_exactly_what_came_up_to_it(
         assert each.cash == 1000 * paid - filled
         assert each.quantity == filled
     assert [each for part in parts for each in part.quantity] == [*range(1, len(fill_times) + 1)]
-    assert ledger.cash == 1000 * len(funding) - len(fill_times)
+    assert counter.ledger.cash == 1000 * len(funding) - len(fill_times)
 
 
 def test_before_finds_the_sample_at_or_before() -> None:
@@ -268,13 +279,9 @@ def test_growth_that_no_number_holds_is_not_known() -> None:
     assert cagr([1e6], 525_600.0) is None
 
 
-def _trip(net: str) -> RoundTrip:
-    return RoundTrip("P", "long", 0, 1, D(0), D(1), D(1), D(1), D(net) + 1, D(1), 2)
-
-
-def test_trades_are_judged_after_commissions() -> None:
-    trips = [_trip(each) for each in ("30", "-10", "0", "10", "-5")]
-    assert asdict(trade_statistics(trips, D(1000))) == {
+def test_trades_are_judged_by_their_results() -> None:
+    results = np.array([3000, -1000, 0, 1000, -500])
+    assert asdict(trade_statistics(results, 2, D(1000))) == {
         "total_trades": 5,
         "winning_trades": 2,
         "losing_trades": 2,
@@ -294,10 +301,20 @@ def test_trades_are_judged_after_commissions() -> None:
 
 
 def test_figures_of_no_trades_and_of_no_losses_are_none() -> None:
-    nothing = asdict(trade_statistics([], D(1000)))
+    nothing = asdict(trade_statistics(np.empty(0, np.int64), 2, D(1000)))
     assert nothing["total_trades"] == 0
     unknown = ("win_rate", "avg_win", "avg_loss", "largest_win", "profit_factor", "expectancy")
     assert {nothing[name] for name in unknown} == {None}
-    only_wins = trade_statistics([_trip("5")], D(1000))
+    only_wins = trade_statistics(np.array([500]), 2, D(1000))
     assert (only_wins.profit_factor, only_wins.avg_loss) == (None, None)
     assert only_wins.win_rate == 100.0
+
+
+@given(st.lists(st.one_of(st.integers(-(2**62), 2**62), st.integers(-(10**30), 10**30))))
+def test_sums_of_results_are_exact(units: list[int]) -> None:
+    found = trade_statistics(units_array(units), 2, D(1000))
+    assert found.total_wins.scaleb(2, Context(99)) == sum(each for each in units if each > 0)
+    assert found.total_losses.scaleb(2, Context(99)) == sum(each for each in units if each < 0)
+    assert found.largest_win == max(
+        (D(each).scaleb(-2, Context(99)) for each in units if each > 0), default=None
+    )

@@ -4,7 +4,7 @@ import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from tinydays import (
     with_strategy,
 )
 
+from odum_assets.backtest import figures
+from odum_assets.backtest.counting import load_kernel
 from odum_assets.backtest.equity import LastPrices
-from odum_assets.backtest.figures import RunFigures, compute_figures
+from odum_assets.backtest.figures import Resources, RunFigures, compute_figures
 from odum_assets.backtest.inputs import plan_of, run_inputs
 from odum_assets.backtest.journal import FILL_EVENTS, read_event_table
 from odum_assets.backtest.ledger import AccountRules, Fills, Ledger
@@ -45,6 +47,7 @@ EIGHT = 8 * 3600
 DOLLARS = "BINANCE:SPOT_PAIR:BTC-USD"
 RAW = "raw_tick_data/by_date/day-*/data_type-{}/{}.parquet"
 REFUSED = "the accounts do not reconcile"
+NOT_MEASURED = Resources(0.0, 0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ class Replayed:
 
     def fills(self) -> Fills:
         """Return what was recorded."""
-        parts = [fills for _, fills in read_fills(self.plan.work / "fill_events.arrow", self.rules)]
+        events = self.plan.work / "fill_events.arrow"
+        parts = [fills.rows() for _, fills in read_fills(events, self.rules)]
         return Fills(
             *([each for part in column for each in part] for column in zip(*parts, strict=True))
         )
@@ -168,6 +172,8 @@ def replayed(
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.chdir(Path(__file__).parent)
+        # Compiled code counts here what `ledger` counts exactly.
+        patch.setattr(figures, "kernel_for", lambda _: load_kernel())
         workspace = ResultStore(market.settings.results_path).workspace()
         data = stack.enter_context(run_inputs(wanted, market.settings, workspace))
         plan, _ = plan_of(data.request, data, data.work)
@@ -228,6 +234,19 @@ def test_the_account_is_accepted_as_it_is(replayed: Replayed, copy: Path) -> Non
     )
     rebuilt = replayed.ledger(replayed.fills())
     assert reconcile(rebuilt, replayed.outcome, copy / "fills.parquet")
+
+
+def test_the_exact_ledger_gives_the_same_figures_and_tables(
+    replayed: Replayed, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted() -> tuple[RunFigures, list[bytes]]:
+        found = replace(replayed.counted(copy), resources=NOT_MEASURED)
+        return found, [path.read_bytes() for path in sorted(copy.glob("*.parquet"))]
+
+    compiled = counted()
+    assert len(compiled[1]) == 4
+    monkeypatch.setattr(figures, "kernel_for", lambda _: None)
+    assert repr(counted()) == repr(compiled)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from odum_assets.backtest.tables import _fit
+from odum_assets.backtest.positions import _fit
 
 
 @pytest.mark.parametrize(
