@@ -10,6 +10,7 @@ from odum_assets.orchestration.assets.catalog import catalog_asset
 from odum_assets.orchestration.assets.export import report_asset, ticks_asset
 from odum_assets.orchestration.assets.raw import raw_spec
 from odum_assets.orchestration.assets.sweep import sweep_action
+from odum_assets.orchestration.assets.vsweep import can_be_swept, vsweep_action
 from odum_assets.orchestration.automation import automation_sensor
 from odum_assets.orchestration.jobs import day_job
 from odum_assets.orchestration.project import Project, load_project
@@ -58,6 +59,8 @@ def definitions_of(project: Project) -> dg.Definitions:
             report_asset(project, loaded),
         ]
         actions += [window_action(project, loaded), sweep_action(project, loaded)]
+        if can_be_swept(loaded):
+            actions.append(vsweep_action(project, loaded))
     jobs = [day_job(project, loaded) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
     sensors: list[dg.SensorDefinition] = [

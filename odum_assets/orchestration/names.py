@@ -25,7 +25,7 @@ CATALOG_NAMES: Final = {
 }
 """Last part of a catalog asset's key, by the raw data type it is made of."""
 
-ACTIONS: Final = ("window", "sweep")
+ACTIONS: Final = ("window", "sweep", "vsweep")
 """Last parts of keys of assets that a job of their own makes, on request."""
 
 OWNERS: Final = ["team:research"]
@@ -57,7 +57,7 @@ def catalog_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
 
 
 def backtest_key(config_name: str, step: str) -> dg.AssetKey:
-    """Return the key of ``result``, ``window``, ``sweep``, ``ticks`` or ``report`` of a config."""
+    """Return the key of ``result``, ``window``, ``sweep``, ``report`` or another of a config."""
     return dg.AssetKey(["backtest", config_name, step])
 
 
@@ -67,7 +67,7 @@ def day_job_name(config_name: str) -> str:
 
 
 def action_job_name(config_name: str, action: str) -> str:
-    """Return the name of the job that runs a ``window`` or a ``sweep`` of a configuration."""
+    """Return the name of the job that runs one of `ACTIONS` of a configuration."""
     return f"{config_name}_{action}"
 
 

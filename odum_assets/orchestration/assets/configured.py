@@ -18,6 +18,7 @@ from odum_assets.orchestration.checks import (
     Check,
     ResultCheck,
     SweepCheck,
+    VsweepCheck,
     check_result,
     check_specs,
 )
@@ -63,7 +64,7 @@ def action(
     *,
     description: str,
     daily: bool,
-    checks: Sequence[ResultCheck] | Sequence[SweepCheck],
+    checks: Sequence[ResultCheck] | Sequence[SweepCheck] | Sequence[VsweepCheck],
     check_inputs: Callable[[Mapping[str, dg.MetadataValue[Any]]], tuple[Any, ...]],
     compute: Callable[[dg.AssetSpec], Callable[..., None]],
 ) -> Action:
@@ -81,7 +82,7 @@ def action(
         What a person reads of it.
     daily : bool
         Whether it has a partition per day; else it depends on all days at once.
-    checks : sequence of ResultCheck or SweepCheck
+    checks : sequence of ResultCheck, SweepCheck or VsweepCheck
         Its checks.
     check_inputs : callable
         Return what the checks evaluate from the metadata of a materialization.
