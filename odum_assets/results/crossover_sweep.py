@@ -402,7 +402,7 @@ def open_sweep(
     series = read_bars(catalog, item.key, config.bars.step, start, end)
     sessions = rules.assign(series.close_time)
     inside = sessions != OUTSIDE
-    series = _taken(series, inside)
+    series = series.where(inside)
     first = int(series.close_time.searchsorted(first_open, side="right"))
     if first == len(series):
         raise DataError(f"{item.id}: the catalog has no bars inside of sessions in this time")
@@ -534,17 +534,6 @@ def _params(config: BarsConfig, item: BarInstrumentConfig, pair: Pair) -> Crosso
     params = bar_strategy_params(kind, _values(config, item, pair), STRATEGY)
     assert isinstance(params, CrossoverParams)  # noqa: S101 - what the strategy declares
     return params
-
-
-def _taken(series: BarSeries, inside: NDArray[np.bool_]) -> BarSeries:
-    columns = (series.close_time, series.open, series.high, series.low, series.close, series.volume)
-    return BarSeries(
-        series.instrument,
-        series.step,
-        series.tick_size,
-        series.size_precision,
-        *(column[inside] for column in columns),
-    )
 
 
 def _digest(table: pa.Table) -> str:
