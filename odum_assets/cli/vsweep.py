@@ -56,13 +56,15 @@ def vsweep(
 ) -> None:
     """Run a moving-average crossover with every pair of lengths over the bars of the catalog.
 
-    All variants go into one parquet file with their figures; none becomes a result. Without days it
-    takes every session that the catalog holds. Averages whose fast length is not below the slow one
-    are left out.
+    All variants go into one parquet file with their figures, the asset backtest/CONFIG/vsweep; none
+    becomes a result. Sessions of --from and --to are converted first where they are not; without
+    days it takes every session that the catalog holds. Averages whose fast length is not below the
+    slow one are left out.
 
     [dim]Examples:[/]
-      odum vsweep spy_ma_cross --fast 5:50:5 --slow 20:200:10
-      odum vsweep spy_ma_cross --fast 5:50:5 --slow 20:200:10 --verify 3 --sort sharpe
+      odum vsweep spy_1m_ma_cross_config --fast 5:50:5 --slow 20:200:10
+      odum vsweep spy_1m_ma_cross_config --fast 5:50:5 --slow 20:200:10 --verify 3 \
+--sort sharpe
     """
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.options import require_pair

@@ -407,8 +407,10 @@ def open_sweep(
     if first == len(series):
         raise DataError(f"{item.id}: the catalog has no bars inside of sessions in this time")
     if item.expiry is not None and day_of_ns(int(series.close_time[-1])) >= item.expiry:
-        # NautilusTrader settles what is open then, and the kernel does not.
-        raise ConfigError(f"{item.id}: expires on {item.expiry}; sweep days before it with --to")
+        raise ConfigError(
+            f"{item.id}: expires on {item.expiry}; sweep days before it with --to: what is open on "
+            "that day is settled by NautilusTrader, and a sweep does not know settlements"
+        )
     return CrossoverSweep(loaded, item, series, sessions[inside], first)
 
 

@@ -225,7 +225,7 @@ def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) 
         ],
         "partitions_def": project.result_partitions(loaded) if daily else None,
         "group_name": loaded.name,
-        "kinds": {"nautilus", "json"},
+        "kinds": {"numba", "parquet"} if name == "vsweep" else {"nautilus", "json"},
         "owners": OWNERS,
         "tags": _tags("backtest", loaded),
         "code_version": backtest_code_version(loaded),

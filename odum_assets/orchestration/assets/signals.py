@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
 def model_specs(project: Project) -> Iterator[dg.AssetSpec]:
     """Yield the external asset of each model that a configuration names."""
-    labels = {label: loaded for loaded in project.configs for label in model_labels(loaded)}
-    for label, loaded in sorted(labels.items()):
+    for label in sorted({label for loaded in project.configs for label in model_labels(loaded)}):
         yield dg.AssetSpec(
             model_key(label),
-            description=f"A trained model, delivered from outside: {label}. Its data version is "
+            description=f"Raw files: {label}, trained and delivered outside. Its data version is "
             "the hash of its content when it predicted last.",
-            group_name=loaded.name,
+            group_name="models",
             kinds={"raw"},
             owners=OWNERS,
             tags={"stage": "raw"},
