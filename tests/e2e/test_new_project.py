@@ -51,7 +51,7 @@ class Project:
         """Run a command as a shell does; what it prints is kept."""
         done = subprocess.run(
             shlex.split(line.replace("RUN_ID", self._newest)), cwd=self.folder,
-            env=self.environment, capture_output=True, text=True, check=False, timeout=300,
+            env=self.environment, capture_output=True, text=True, check=False, timeout=900,
         )  # fmt: skip
         # The sample has gaps of many minutes, which a check of the catalog finds.
         expected = 1 if line.startswith("odum data check") else 0
