@@ -99,6 +99,7 @@ def run_configs() -> str:
         "A day's result": run_config.ResultConfig,
         "A window": run_config.WindowConfig,
         "A sweep": run_config.SweepConfig,
+        "A vectorized sweep": run_config.VsweepConfig,
         "A catalog partition": run_config.ConvertConfig,
     }
     parts = []

@@ -19,7 +19,12 @@ from pydantic import BaseModel
 
 from odum_assets.cli.main import app
 from odum_assets.config import RunConfig
-from odum_assets.orchestration.checks import CATALOG_CHECKS, SWEEP_CHECKS, WINDOW_CHECKS
+from odum_assets.orchestration.checks import (
+    CATALOG_CHECKS,
+    SWEEP_CHECKS,
+    VSWEEP_CHECKS,
+    WINDOW_CHECKS,
+)
 from odum_assets.orchestration.sensors import STABLE_SECS
 from odum_assets.settings import Settings
 
@@ -68,7 +73,7 @@ def test_every_key_and_variable_is_in_the_reference() -> None:
 def test_every_check_is_on_a_page() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
     catalog = [check for checks in CATALOG_CHECKS.values() for check in checks]
-    for name in {check.name for check in (*catalog, *WINDOW_CHECKS, *SWEEP_CHECKS)}:
+    for name in {check.name for check in (*catalog, *WINDOW_CHECKS, *SWEEP_CHECKS, *VSWEEP_CHECKS)}:
         assert f"`{name}`" in text
 
 

@@ -4,12 +4,14 @@ What belongs here: which configuration and bars a request means, what a run of i
 rows and figures of a reply. What does not: HTTP forms (``routes``), GraphQL types (``graphql``).
 """
 
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -24,15 +26,17 @@ from odum_assets.backtest.strategies.ma_cross import crossings
 from odum_assets.backtest.strategies.ml_signals import SIGNALS
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import OUTSIDE, SessionRules
+from odum_assets.catalog import scan_manifests
 from odum_assets.catalog.bar_reader import read_bars
 from odum_assets.config import BarsConfig, LoadedConfig, catalog_root
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.config.variants import as_run_config, override
 from odum_assets.errors import DataError
 from odum_assets.orchestration.requests import NewRun
+from odum_assets.raw.layout import DataType
 from odum_assets.results.crossover_sweep import CrossoverSweep
 from odum_assets.results.store import ResultEntry
-from odum_assets.utc import iso_ns
+from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 from odum_assets.vectorized.crossover import KernelFill
 
 type Signs = NDArray[np.int8]
@@ -42,6 +46,8 @@ MAX_ROWS = 10_000
 
 _FIRST_DAY = date(1970, 1, 1)
 _END_OF_TIME = 2**62
+_MARGIN_NS = 7 * DAY_NS
+"""Time beyond that of the bars which is read at first: nights and weekends."""
 _SIGNALS: dict[int, Literal["buy", "sell", "hold"]] = {1: "buy", -1: "sell", 0: "hold"}
 
 
@@ -249,7 +255,7 @@ def select_bars(service: Service, selection: BarSelection) -> SelectedBars:
     rules = SessionRules.of(config.session)
     item = config.instruments[0]
     root = catalog_root(loaded, service.settings)
-    series = read_bars(root, item.key, config.bars.step, 0, _END_OF_TIME)
+    series = _history(root, config, rules, selection)
     sessions = rules.assign(series.close_time)
     inside = sessions != OUTSIDE
     wanted = inside.copy()
@@ -267,6 +273,34 @@ def select_bars(service: Service, selection: BarSelection) -> SelectedBars:
     kept = np.zeros(len(series), np.bool_)
     kept[taken] = True
     return SelectedBars(loaded, series.where(kept), sessions[kept], len(warm))
+
+
+def _history(
+    root: Path, config: BarsConfig, rules: SessionRules, selection: BarSelection
+) -> BarSeries:
+    """Read the catalog from its end until there are the bars of a selection and their warm-up."""
+    key, step = config.instruments[0].key, config.bars.step
+    manifests = scan_manifests(root, key, DataType(config.bars.data_type)).manifests
+    if not manifests or config.bars.is_daily:
+        return read_bars(root, key, step, 0, _END_OF_TIME)
+    earliest, last = manifests[0].first_ts_init - 1, manifests[-1].last_ts_init
+    if selection.end_date is not None:
+        # Sessions may end on the UTC day after their date.
+        last = min(last, day_start_ns(selection.end_date) + 2 * DAY_NS)
+    if selection.start_date is not None:
+        earliest = max(earliest, day_start_ns(selection.start_date) - 2 * DAY_NS)
+    end = 2**31 if selection.end_date is None else _day_number(selection.end_date)
+    reach, start, count = _MARGIN_NS + 2 * selection.limit * config.bars.step_ns, last, 0
+    while start > earliest and count < selection.limit:
+        start = max(last - reach, earliest)
+        # A stretch without any bar is no error as long as there are earlier ones.
+        with nullcontext() if start == earliest else suppress(DataError):
+            sessions = rules.assign(read_bars(root, key, step, start, last).close_time)
+            count = int(((sessions != OUTSIDE) & (sessions <= end)).sum())
+        reach *= 4
+    earlier = rules.before(day_of_ns(start), config.bars.warmup_sessions)
+    bounds = rules.bounds(earlier[0]) if earlier else None
+    return read_bars(root, key, step, start if bounds is None else min(start, bounds[0]), last)
 
 
 def result_reply(entry: ResultEntry, bars: SelectedBars, strategy: str) -> BarBacktest:

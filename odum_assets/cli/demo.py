@@ -27,8 +27,11 @@ def demo(as_json: JsonOption = False) -> None:
     """Make sample data and every asset of them: a first look at the whole.
 
     Three days of two instruments are written, converted and run, each day by itself and all of them
-    as one account. Existing data and results are kept.
+    as one account; then two studies on bars: an opening-range breakout, and a crossover with a
+    sweep of its lengths. Existing data and results are kept.
     """
+    from odum_assets.cli import demo_bars
+    from odum_assets.cli.outcome import show_list
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
@@ -36,13 +39,24 @@ def demo(as_json: JsonOption = False) -> None:
 
     output, settings = Output(as_json), load_settings()
     started = time.monotonic()
-    for name in CONFIGS:
+    for name in (*CONFIGS, *demo_bars.STUDIES):
         choose_config(name, settings, what="demo")
     spec = sample()
     written = _write_missing(spec, settings, output)
     with open_session(settings, output) as session:
         runs_made = _make_days(session, spec)
-        runs_made += sum(_make_window(session, session.config(name), spec) for name in CONFIGS)
+        runs_made += sum(
+            _make_window(session, session.config(name), days)
+            for names, days in (
+                (CONFIGS, _days(spec)),
+                (demo_bars.STUDIES, [demo_bars.FIRST_DAY, demo_bars.LAST_DAY]),
+            )
+            for name in names
+        )
+        swept = demo_bars.last_sweep(session)
+        if swept is None:
+            swept = demo_bars.sweep(session)
+            runs_made += swept is not None
     entries = _entries(settings, spec)
     seconds = time.monotonic() - started
     places = _places(settings)
@@ -52,9 +66,13 @@ def demo(as_json: JsonOption = False) -> None:
             "runs_made": runs_made,
             "seconds": round(seconds, 1),
             "results": [_record(entry) for entry in entries],
+            "vsweep": None if swept is None else swept["file"],
             "places": places,
         }
     )
+    show_list(output, entries)
+    if swept is not None:
+        demo_bars.show_sweep(output, swept)
     _show(output, entries, places, written, runs_made, seconds)
 
 
@@ -74,34 +92,40 @@ def _write_missing(spec: "SampleSpec", settings: "Settings", output: "Output") -
     import tempfile
     from pathlib import Path
 
+    from odum_assets.cli.demo_bars import missing_bars, write_bars
     from odum_assets.cli.progress import Display
     from odum_assets.cli.sample import sample_paths
     from odum_assets.raw.sample import write_sample
 
     missing = [path for path in sample_paths(spec, settings.raw_root) if not path.is_file()]
-    if not missing:
-        return 0
-    _refuse_foreign(spec, settings)
+    bars = list(missing_bars(settings))
+    if missing or bars:
+        _refuse_foreign(spec, settings)
     root = Path(settings.raw_root)
     root.mkdir(parents=True, exist_ok=True)
+    if bars:
+        write_bars(settings, bars)
+    if not missing:
+        return len(bars)
     with tempfile.TemporaryDirectory(prefix=".sample-", dir=root) as folder:
         with Display(output, "Writing sample data") as display:
             write_sample(folder, spec, display.files)
         for path in missing:
             path.parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / path.relative_to(root)).replace(path)
-    return len(missing)
+    return len(missing) + len(bars)
 
 
 def _refuse_foreign(spec: "SampleSpec", settings: "Settings") -> None:
     """Refuse to mix sample data into a folder of real data that the environment names."""
+    from odum_assets.cli.demo_bars import bar_days
     from odum_assets.errors import DataError
     from odum_assets.raw.layout import is_url, list_days
 
     if "raw_root" not in settings.model_fields_set:
         return
     others = [] if is_url(settings.raw_root) else list_days(settings.raw_root)
-    others = [day for day in others if day not in _days(spec)]
+    others = [day for day in others if day not in (*_days(spec), *bar_days())]
     if others or is_url(settings.raw_root):
         raise DataError(
             f"UNIFIED_CLOUD_LOCAL_PATH={settings.raw_root} holds other days or is not a local "
@@ -151,7 +175,7 @@ def _has_files(settings: "Settings", name: str, partition: str) -> bool:
     return entry is not None and expected <= files(entry).keys()
 
 
-def _make_window(session: "Session", loaded: "LoadedConfig", spec: "SampleSpec") -> int:
+def _make_window(session: "Session", loaded: "LoadedConfig", days: "list[date]") -> int:
     """Make the continuous run over all days unless it is there; return how many were made."""
     from odum_assets.cli.runs import run_plan
     from odum_assets.orchestration.names import backtest_key
@@ -161,18 +185,19 @@ def _make_window(session: "Session", loaded: "LoadedConfig", spec: "SampleSpec")
     recorded = session.instance.get_latest_materialization_event(key) is not None
     if recorded and _has_files(session.settings, loaded.name, "window"):
         return 0
-    days = _days(spec)
     new = NewRun(config=loaded.name, first_day=days[0], last_day=days[-1], window=True)
     run_plan(session, session.planner().plan(new))
     return 1
 
 
 def _entries(settings: "Settings", spec: "SampleSpec") -> "list[ResultEntry]":
+    from odum_assets.cli.demo_bars import STUDIES
     from odum_assets.results.store import ResultStore
 
     store = ResultStore(settings.results_path)
     partitions = [*(day.isoformat() for day in _days(spec)), "window"]
     stored = [store.current(name, partition) for name in CONFIGS for partition in partitions]
+    stored += [store.current(name, "window") for name in STUDIES]
     return [entry for entry in stored if entry is not None]
 
 
@@ -206,10 +231,8 @@ def _show(
     runs_made: int,
     seconds: float,
 ) -> None:
-    from odum_assets.cli.outcome import show_list
     from odum_assets.cli.rendering import display_path, escaped
 
-    show_list(output, entries)
     output.facts("Files", [(name, escaped(display_path(path))) for name, path in places.items()])
     output.show("")
     if entries:

@@ -179,7 +179,11 @@ def warn_refused(output: Output, project: "Project") -> None:
 
 def last_part(step_key: str | None) -> str:
     """Return the part of an asset's name that a person tells steps by."""
-    return (step_key or "").rsplit("__", 1)[-1].rsplit("/", 1)[-1]
+    name = step_key or ""
+    # The name of a configuration's signals ends with the configuration.
+    return (
+        "signals" if name.startswith("signals__") else name.rsplit("__", 1)[-1].rsplit("/", 1)[-1]
+    )
 
 
 def failure_text(result: "LaunchResult") -> str:

@@ -9,9 +9,8 @@ import typer
 from odum_assets.cli.options import ConfigArgument, FromOption, JsonOption, ToOption
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from odum_assets.cli.rendering import Output
+    from odum_assets.cli.session import Session
 
 
 class VariantOrder(StrEnum):
@@ -22,16 +21,6 @@ class VariantOrder(StrEnum):
     SHARPE = "sharpe"
     DRAWDOWN = "drawdown"
     PROFIT_FACTOR = "profit_factor"
-
-
-_COLUMNS = {
-    VariantOrder.RETURN: "return_pct",
-    VariantOrder.CAGR: "cagr_pct",
-    VariantOrder.SHARPE: "sharpe",
-    # Zero or negative: the largest is the best.
-    VariantOrder.DRAWDOWN: "max_drawdown_pct",
-    VariantOrder.PROFIT_FACTOR: "profit_factor",
-}
 
 
 def vsweep(
@@ -67,78 +56,97 @@ def vsweep(
 ) -> None:
     """Run a moving-average crossover with every pair of lengths over the bars of the catalog.
 
-    All variants go into one parquet file with their figures; none becomes a result. Without days it
-    takes every session that the catalog holds. Averages whose fast length is not below the slow one
-    are left out.
+    All variants go into one parquet file with their figures, the asset backtest/CONFIG/vsweep; none
+    becomes a result. Sessions of --from and --to are converted first where they are not; without
+    days it takes every session that the catalog holds. Averages whose fast length is not below the
+    slow one are left out.
 
     [dim]Examples:[/]
-      odum vsweep spy_ma_cross --fast 5:50:5 --slow 20:200:10
-      odum vsweep spy_ma_cross --fast 5:50:5 --slow 20:200:10 --verify 3 --sort sharpe
+      odum vsweep spy_1m_ma_cross_config --fast 5:50:5 --slow 20:200:10
+      odum vsweep spy_1m_ma_cross_config --fast 5:50:5 --slow 20:200:10 --verify 3 \
+--sort sharpe
     """
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.options import require_pair
     from odum_assets.cli.rendering import Output
     from odum_assets.cli.selection import choose_config
-    from odum_assets.config import catalog_root, load_config
+    from odum_assets.cli.session import open_session
+    from odum_assets.config import load_config
     from odum_assets.errors import ConfigError
     from odum_assets.results.crossover_sweep import (
-        chosen_pairs,
-        open_sweep,
+        bars_config,
+        best_first,
         pairs_of,
         parse_lengths,
-        verify_variants,
+        read_variants,
         write_variants,
     )
-    from odum_assets.results.variant_files import FOLDER
     from odum_assets.settings import load_settings
+    from odum_assets.vectorized.crossover import require_numba
 
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
     if choice.warning:
         output.warn(choice.warning)
-    loaded = load_config(choice.path)
+    bars_config(load_config(choice.path))
+    require_numba()
     try:
         pairs = pairs_of(parse_lengths(fast, "--fast"), parse_lengths(slow, "--slow"))
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    with output.waiting(f"Running {len(pairs):,} variants"):
-        sweep = open_sweep(
-            loaded,
-            catalog_root(loaded, settings),
-            instrument=instrument,
-            days=require_pair(first, last),
-        )
-        table = sweep.grid.figures(pairs)
-    facts = sweep.facts(pairs)
-    path = out or settings.results_path / FOLDER / f"{loaded.name}_{facts['id']}.parquet"
-    order = _order(table, _COLUMNS[sort])
-    verified = None
-    if verify:
-        chosen = chosen_pairs(table, order, verify, facts["id"])
-        with output.waiting(f"Replaying {len(chosen)} variants in NautilusTrader"):
-            fills = verify_variants(sweep, chosen, settings.results_path / FOLDER / ".staging")
-        verified = {"variants": [list(pair) for pair in chosen], "fills": fills}
-    write_variants(table, facts, path)
-    best = table.take(order[:top]).to_pylist()
+    days = require_pair(first, last)
+    options = {
+        "fast": fast,
+        "slow": slow,
+        "verify": verify,
+        "sort": sort.value,
+        "instrument": instrument,
+        "first_day": days and days[0].isoformat(),
+        "last_day": days and days[1].isoformat(),
+    }
+    with open_session(choice.settings, output, replays=verify > 0) as session:
+        done = sweep_crossover(session, choice.name, options, f"Running {len(pairs):,} variants")
+    path = Path(done["file"])
+    table, facts = read_variants(path)
+    if out is not None:
+        path = out
+        write_variants(table, facts, out)
+    best = table.take(best_first(table, sort.value)[:top]).to_pylist()
+    verified = done.get("verified")
     output.data({**facts, "path": str(path), "verified": verified, "best": best})
-    _show(output, facts, best, path, verified)
+    show_variants(output, facts, best, path, verified)
 
 
-def _order(table: "pa.Table", column: str) -> list[int]:
-    """Return the rows of a table, the highest figure first, unknown ones last."""
-    import pyarrow.compute as pc
+def sweep_crossover(
+    session: "Session", name: str, options: dict[str, Any], title: str
+) -> dict[str, Any]:
+    """Run the vectorized sweep of a configuration and return the metadata of its asset.
 
-    keys: Any = [(column, "descending"), ("fast", "ascending"), ("slow", "ascending")]
-    return list(map(int, pc.sort_indices(table, sort_keys=keys).to_numpy()))
+    Raises
+    ------
+    WorkError
+        If it failed.
+    """
+    from odum_assets.cli.errors import WorkError
+    from odum_assets.cli.session import failure_text
+    from odum_assets.orchestration.names import backtest_key
+
+    key = backtest_key(name, "vsweep")
+    given = {option: value for option, value in options.items() if value is not None}
+    result = session.run(title, [tuple(key.path)], None, {tuple(key.path): given})
+    if not result.success:
+        raise WorkError(failure_text(result))
+    return dict(result.materializations[key.to_user_string()])
 
 
-def _show(
+def show_variants(
     output: "Output",
     facts: dict[str, Any],
     best: list[dict[str, Any]],
     path: Path,
     verified: dict[str, Any] | None,
 ) -> None:
+    """Print variants, what they are of, and where all of them are."""
     from odum_assets.cli.rendering import (
         amount,
         colored,

@@ -9,9 +9,12 @@ from odum_assets.orchestration.assets.backtest import result_asset, window_actio
 from odum_assets.orchestration.assets.catalog import catalog_asset
 from odum_assets.orchestration.assets.export import report_asset, ticks_asset
 from odum_assets.orchestration.assets.raw import raw_spec
+from odum_assets.orchestration.assets.signals import model_specs, signals_asset
 from odum_assets.orchestration.assets.sweep import sweep_action
+from odum_assets.orchestration.assets.vsweep import can_be_swept, vsweep_action
 from odum_assets.orchestration.automation import automation_sensor
 from odum_assets.orchestration.jobs import day_job
+from odum_assets.orchestration.names import model_labels
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.orchestration.sensors import (
     ended_run_sensors,
@@ -50,15 +53,19 @@ def definitions_of(project: Project) -> dg.Definitions:
     days run side by side as runs of their own.
     """
     specs = [raw_spec(project, source) for source in project.sources if source.upstream is None]
+    specs += model_specs(project)
     catalog = [catalog_asset(project, source) for source in project.sources]
     daily, actions = [], []
     for loaded in project.configs:
         daily += [
+            *([signals_asset(project, loaded)] if model_labels(loaded) else []),
             result_asset(project, loaded),
             *([] if loaded.bars else [ticks_asset(project, loaded)]),
             report_asset(project, loaded),
         ]
         actions += [window_action(project, loaded), sweep_action(project, loaded)]
+        if can_be_swept(loaded):
+            actions.append(vsweep_action(project, loaded))
     jobs = [day_job(project, loaded) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
     sensors: list[dg.SensorDefinition] = [

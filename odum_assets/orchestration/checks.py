@@ -474,6 +474,33 @@ SWEEP_CHECKS: Final = (
 """Checks of a sweep."""
 
 
+@dataclass(frozen=True, slots=True)
+class VsweepCheck:
+    """A check of a vectorized sweep, evaluated from its variants and those without a trade."""
+
+    name: str
+    description: str
+    blocking: bool
+    evaluate: Callable[[int, int], Verdict]
+
+
+def evaluate_traded(variants: int, idle: int) -> Verdict:
+    """Judge whether every variant of a vectorized sweep trades."""
+    text = f"{variants - idle:,} of {variants:,} variants trade"
+    return Verdict(idle == 0, text, {"variants": variants, "without_trades": idle})
+
+
+VSWEEP_CHECKS: Final = (
+    VsweepCheck(
+        "variants_trade",
+        "Every variant has a round trip: its averages are not longer than the bars suffice for.",
+        False,
+        evaluate_traded,
+    ),
+)
+"""Checks of a vectorized sweep."""
+
+
 # --- Dagster ------------------------------------------------------------------------------------
 
 

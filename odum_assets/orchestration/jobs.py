@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
-from odum_assets.orchestration.names import OLDER_DAYS, backtest_key, day_job_name
+from odum_assets.orchestration.names import (
+    OLDER_DAYS,
+    backtest_key,
+    day_job_name,
+    model_labels,
+    signals_key,
+)
 from odum_assets.orchestration.project import Project
 
 if TYPE_CHECKING:
@@ -15,14 +21,16 @@ if TYPE_CHECKING:
     )
 
 DAY_STEPS = ("result", "ticks", "report")
-"""Daily assets of a configuration besides its catalog partitions; those of bars have no ticks."""
+"""Daily assets of a configuration besides its catalog partitions; those of bars have no ticks,
+those of a model have signals, too."""
 
 
 def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
     """Return the assets of a configuration's day job, in the order of the graph."""
     catalog = [source.catalog_key for source in project.sources_of(loaded)]
+    signals = [signals_key(loaded.name)] if model_labels(loaded) else []
     steps = [step for step in DAY_STEPS if loaded.bars is None or step != "ticks"]
-    return [*catalog, *(backtest_key(loaded.name, step) for step in steps)]
+    return [*catalog, *signals, *(backtest_key(loaded.name, step) for step in steps)]
 
 
 def day_job(project: Project, loaded: LoadedConfig) -> "UnresolvedAssetJobDefinition":

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from odum_assets.results.sweep import SweepResult
 
     Materialized = dg.MaterializeResult[Any]
@@ -116,6 +118,13 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
             "error": variant.error or "",
         }
         records.append(dg.TableRecord(values))
+    return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
+
+
+def grid_table(variants: "pa.Table") -> dg.MetadataValue[Any]:
+    """Return variants of a vectorized sweep side by side; a figure that is not known is null."""
+    columns = [dg.TableColumn(name, "float") for name in variants.column_names]
+    records = [dg.TableRecord(row) for row in variants.to_pylist()]
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
 
 

@@ -4,6 +4,8 @@ Only spelling belongs here. A name that a user sees in the UI or types on the co
 in one place, so that it cannot come out differently in two.
 """
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Final
@@ -25,7 +27,7 @@ CATALOG_NAMES: Final = {
 }
 """Last part of a catalog asset's key, by the raw data type it is made of."""
 
-ACTIONS: Final = ("window", "sweep")
+ACTIONS: Final = ("window", "sweep", "vsweep")
 """Last parts of keys of assets that a job of their own makes, on request."""
 
 OWNERS: Final = ["team:research"]
@@ -57,8 +59,33 @@ def catalog_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
 
 
 def backtest_key(config_name: str, step: str) -> dg.AssetKey:
-    """Return the key of ``result``, ``window``, ``sweep``, ``ticks`` or ``report`` of a config."""
+    """Return the key of ``result``, ``window``, ``sweep``, ``report`` or another of a config."""
     return dg.AssetKey(["backtest", config_name, step])
+
+
+def signals_key(config_name: str) -> dg.AssetKey:
+    """Return the key of the signals of a configuration's model."""
+    return dg.AssetKey(["signals", config_name])
+
+
+def model_key(label: str) -> dg.AssetKey:
+    """Return the key of the external asset of a model, by what it is called (`model_labels`)."""
+    return dg.AssetKey(["raw", "models", re.sub(r"[^A-Za-z0-9]+", "_", label.partition(" ")[2])])
+
+
+def model_labels(loaded: LoadedConfig) -> list[str]:
+    """Return what the models of a configuration are called; none unless its strategy has any."""
+    config, labels = loaded.bars, []
+    if config is None or config.strategy.name != "ML_SIGNALS":
+        return []
+    for item in config.instruments:
+        given = config.strategy.params_of(item.id).get("model")
+        # What cannot be used is refused when the strategy is prepared.
+        if isinstance(given, Mapping):
+            labels.append(
+                f"model {given.get('path') or f'{given.get("user")}/{given.get("name")}'}"
+            )
+    return list(dict.fromkeys(labels))
 
 
 def day_job_name(config_name: str) -> str:
@@ -67,7 +94,7 @@ def day_job_name(config_name: str) -> str:
 
 
 def action_job_name(config_name: str, action: str) -> str:
-    """Return the name of the job that runs a ``window`` or a ``sweep`` of a configuration."""
+    """Return the name of the job that runs one of `ACTIONS` of a configuration."""
     return f"{config_name}_{action}"
 
 

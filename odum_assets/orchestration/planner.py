@@ -23,7 +23,14 @@ from odum_assets.errors import (
 )
 from odum_assets.orchestration.days import days_between, days_of
 from odum_assets.orchestration.finished import finished_result
-from odum_assets.orchestration.names import action_job_name, backtest_key, day_job_name, op_name
+from odum_assets.orchestration.names import (
+    action_job_name,
+    backtest_key,
+    day_job_name,
+    model_labels,
+    op_name,
+    signals_key,
+)
 from odum_assets.orchestration.overrides import refuse_overrides
 from odum_assets.orchestration.partition_state import (
     Partition,
@@ -110,7 +117,16 @@ class Plan:
         """Return the assets of the run, catalog partitions first."""
         converted = [part.source.catalog_key for part in self.conversions]
         steps = [backtest_key(self.loaded.name, step) for step in self.steps]
-        return tuple(tuple(key.path) for key in dict.fromkeys([*converted, *steps]))
+        signals = [signals_key(self.loaded.name)] if self._has_signals else []
+        return tuple(tuple(key.path) for key in dict.fromkeys([*converted, *signals, *steps]))
+
+    @property
+    def _has_signals(self) -> bool:
+        """Return whether a model's signals are made first, which the result then reads."""
+        if self.kind != "result" or not model_labels(self.loaded):
+            return False
+        # A part of a day, or other parameters, have predictions of their own.
+        return not self.request.overrides and self.request.is_whole
 
     @property
     def selection(self) -> tuple[Key, ...]:

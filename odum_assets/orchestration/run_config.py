@@ -4,17 +4,19 @@ What belongs here: what only Dagster's run config has. What does not: the option
 interface has (``requests``), the run configuration files (``config``).
 """
 
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
 from odum_assets.config import LoadedConfig
-from odum_assets.errors import ConfigError
+from odum_assets.errors import ConfigError, InvalidRequestError
 from odum_assets.orchestration.requests import RunOptions, WindowOptions
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
+    from odum_assets.results.crossover_sweep import SweepRequest
 
 
 class ConvertConfig(dg.Config):
@@ -65,3 +67,62 @@ class SweepConfig(ResultConfig):
         if self.vary and self.variants:
             raise ConfigError("vary and variants exclude each other")
         return make_variants(loaded, grid(self.vary) if self.vary else self.variants)
+
+
+class VsweepConfig(dg.Config):
+    """Run config of a vectorized sweep."""
+
+    fast: str = Field(
+        description="Bars of the fast average: FIRST:LAST:STEP, or a list.", examples=["5:50:5"]
+    )
+    slow: str = Field(
+        description="Bars of the slow average; a pair whose fast one is not below it is left out.",
+        examples=["20:200:10"],
+    )
+    verify: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="Replay the K best and K random variants in NautilusTrader; the run fails if "
+        "any fill differs.",
+    )
+    sort: Literal["return", "cagr", "sharpe", "drawdown", "profit_factor"] = Field(
+        default="return", description="The figure that says which variants are the best."
+    )
+    instrument: str | None = Field(
+        default=None, description="Instrument, where the configuration has several."
+    )
+    first_day: str | None = Field(
+        default=None,
+        description="First session. Without days: every session that the catalog holds.",
+        examples=["2011-01-03"],
+    )
+    last_day: str | None = Field(default=None, description="Last session, included.")
+
+    def sweep_request(self) -> "SweepRequest":
+        """Return the request.
+
+        Raises
+        ------
+        ConfigError, InvalidRequestError
+            If lengths or days cannot be used.
+        """
+        from odum_assets.results.crossover_sweep import SweepRequest, pairs_of, parse_lengths
+
+        pairs = pairs_of(parse_lengths(self.fast, "fast"), parse_lengths(self.slow, "slow"))
+        return SweepRequest(pairs, self.verify, self.sort, self.instrument, self._days())
+
+    def _days(self) -> tuple[date, date] | None:
+        if self.first_day is None and self.last_day is None:
+            return None
+        try:
+            first, last = (date.fromisoformat(day or "") for day in (self.first_day, self.last_day))
+        except ValueError:
+            first, last = date.max, date.min
+        if last < first:
+            raise InvalidRequestError(
+                "invalid-window",
+                f"first_day {self.first_day} and last_day {self.last_day}: give both, as dates in "
+                "order such as 2011-01-03",
+            )
+        return first, last

@@ -1,7 +1,8 @@
 """A vectorized sweep of one configuration: its bars, its variants' figures, and their proof.
 
 What belongs here: from a configuration on bars to one parquet file of variants, and replaying some
-of them in NautilusTrader. What does not: the kernel (``vectorized``), how a table looks.
+of them in NautilusTrader. What does not: the kernel (``vectorized``), how a table looks, converting
+bars.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,10 +30,11 @@ from odum_assets.backtest.strategies.ma_cross import CrossoverParams
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import OUTSIDE, SessionRules
 from odum_assets.catalog.bar_reader import read_bars
-from odum_assets.config import BarsConfig, LoadedConfig
+from odum_assets.config import BarsConfig, LoadedConfig, catalog_root
 from odum_assets.config.sections.bars import BarInstrumentConfig
 from odum_assets.errors import BacktestError, ConfigError, DataError
-from odum_assets.results.variant_files import FACTS
+from odum_assets.results.variant_files import FACTS, FOLDER
+from odum_assets.settings import Settings
 from odum_assets.storage.files import sync
 from odum_assets.storage.scratch import scratch_folder
 from odum_assets.utc import day_of_ns, iso_ns
@@ -45,6 +47,18 @@ STRATEGY: Final = "MA_CROSS"
 MAX_VARIANTS: Final = 1_000_000
 
 _END_OF_TIME = 2**62
+
+SORT_COLUMNS: Final = {
+    "return": "return_pct",
+    "cagr": "cagr_pct",
+    "sharpe": "sharpe",
+    # Zero or negative: the largest is the best.
+    "drawdown": "max_drawdown_pct",
+    "profit_factor": "profit_factor",
+}
+"""Columns by the figure that variants are sorted by."""
+
+type SortKey = Literal["return", "cagr", "sharpe", "drawdown", "profit_factor"]
 
 type Pair = tuple[int, int]
 """Lengths of the fast and of the slow average."""
@@ -215,6 +229,113 @@ class CrossoverSweep:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """What is asked of a sweep.
+
+    Parameters
+    ----------
+    pairs : sequence of (int, int)
+        Lengths of the fast and of the slow average of each variant.
+    verify : int
+        How many of the best and of the other variants are replayed.
+    sort : str
+        The figure that says which are the best, one of `SORT_COLUMNS`.
+    instrument : str or None
+        One of the configuration's instruments; needed where it has several.
+    days : (date, date) or None
+        First and last session; None: all of the catalog.
+    """
+
+    pairs: Sequence[Pair]
+    verify: int = 0
+    sort: SortKey = "return"
+    instrument: str | None = None
+    days: tuple[date, date] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSweep:
+    """A sweep whose variants are in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    facts : dict[str, Any]
+        What it is of, as `CrossoverSweep.facts`.
+    table : pa.Table
+        The variants, in the order of the request.
+    order : list[int]
+        Rows, best first.
+    verified : list of (int, int)
+        Variants that were replayed.
+    fills : int
+        Their fills, all of them equal.
+    digest : str
+        Hash of the table: equal inputs give an equal one.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+    table: pa.Table
+    order: list[int]
+    verified: list[Pair]
+    fills: int
+    digest: str
+
+
+def run_crossover_sweep(
+    loaded: LoadedConfig,
+    settings: Settings,
+    request: SweepRequest,
+    progress: Callable[[int, int], None] | None = None,
+) -> StoredSweep:
+    """Run a sweep over the bars of the catalog, prove some of its variants, write them all.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    settings : Settings
+        Where catalog and results lie.
+    request : SweepRequest
+        What is asked.
+    progress : callable, optional
+        Called with the variants that are replayed, and with how many there are to replay.
+
+    Raises
+    ------
+    OdumError
+        If it cannot be run, or a fill of a replayed variant differs; nothing is written then.
+    """
+    sweep = open_sweep(
+        loaded, catalog_root(loaded, settings), instrument=request.instrument, days=request.days
+    )
+    table = sweep.grid.figures(request.pairs)
+    facts, order = sweep.facts(request.pairs), best_first(table, request.sort)
+    folder = settings.results_path / FOLDER
+    chosen = chosen_pairs(table, order, request.verify, facts["id"]) if request.verify else []
+    fills = verify_variants(sweep, chosen, folder / ".staging", progress)
+    path = folder / f"{loaded.name}_{facts['id']}.parquet"
+    write_variants(table, facts, path)
+    return StoredSweep(path, facts, table, order, chosen, fills, _digest(table))
+
+
+def read_variants(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the variants of a file of `write_variants`, and what they are of."""
+    table = pq.read_table(path)
+    return table, json.loads((table.schema.metadata or {})[FACTS])
+
+
+def best_first(table: pa.Table, sort: SortKey) -> list[int]:
+    """Return the rows of a table, the best figure first, unknown ones last."""
+    import pyarrow.compute as pc
+
+    keys: Any = [(SORT_COLUMNS[sort], "descending"), ("fast", "ascending"), ("slow", "ascending")]
+    return list(map(int, pc.sort_indices(table, sort_keys=keys).to_numpy()))
+
+
 def bars_config(loaded: LoadedConfig) -> BarsConfig:
     """Return a configuration on bars whose strategy can be swept.
 
@@ -278,13 +399,15 @@ def open_sweep(
     series = read_bars(catalog, item.key, config.bars.step, start, end)
     sessions = rules.assign(series.close_time)
     inside = sessions != OUTSIDE
-    series = _taken(series, inside)
+    series = series.where(inside)
     first = int(series.close_time.searchsorted(first_open, side="right"))
     if first == len(series):
         raise DataError(f"{item.id}: the catalog has no bars inside of sessions in this time")
     if item.expiry is not None and day_of_ns(int(series.close_time[-1])) >= item.expiry:
-        # NautilusTrader settles what is open then, and the kernel does not.
-        raise ConfigError(f"{item.id}: expires on {item.expiry}; sweep days before it with --to")
+        raise ConfigError(
+            f"{item.id}: expires on {item.expiry}; sweep days before it with --to: what is open on "
+            "that day is settled by NautilusTrader, and a sweep does not know settlements"
+        )
     return CrossoverSweep(loaded, item, series, sessions[inside], first)
 
 
@@ -412,15 +535,13 @@ def _params(config: BarsConfig, item: BarInstrumentConfig, pair: Pair) -> Crosso
     return params
 
 
-def _taken(series: BarSeries, inside: NDArray[np.bool_]) -> BarSeries:
-    columns = (series.close_time, series.open, series.high, series.low, series.close, series.volume)
-    return BarSeries(
-        series.instrument,
-        series.step,
-        series.tick_size,
-        series.size_precision,
-        *(column[inside] for column in columns),
-    )
+def _digest(table: pa.Table) -> str:
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode())
+        # What is not known is NaN there.
+        digest.update(table[name].to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _decimal(value: Fraction) -> Decimal:

@@ -20,7 +20,8 @@ def time_range(document: Mapping[str, Any]) -> str:
         Of a result, or the record of a run without one.
     """
     metadata = document["metadata"]
-    days, window = metadata.get("days") or [], metadata.get("window")
+    # A year of daily bars is one day of these, and many sessions.
+    days, window = metadata.get("sessions") or metadata.get("days") or [], metadata.get("window")
     if window is None:
         # The record of a run without a result.
         start, end = (_ns(document.get(name)) for name in ("start", "end"))

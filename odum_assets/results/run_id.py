@@ -6,7 +6,7 @@ import secrets
 from odum_assets.backtest.request import RunRequest
 from odum_assets.config import LoadedConfig
 from odum_assets.results.stored_file import ResultError
-from odum_assets.utc import DAY_NS, datetime_of_ns, day_start_ns
+from odum_assets.utc import datetime_of_ns
 
 _RANDOM = re.compile(r"[0-9a-f]{6}")
 _PATTERN = re.compile(r"[A-Z]{2,4}_[A-Z0-9]{2,24}_\d{8}_\d{8}_[0-9a-f]{6}_[0-9a-f]{6}")
@@ -76,8 +76,9 @@ def requested_window(request: RunRequest) -> tuple[int, int | None]:
         request = request.normalized()
     start, end = request.start_ns, request.end_ns
     if request.days:
-        start = day_start_ns(request.days[0]) if start is None else start
-        end = day_start_ns(request.days[-1]) + DAY_NS if end is None else end
+        first, last = request.span()
+        start = first if start is None else start
+        end = last if end is None else end
     if start is None:
         raise ResultError(f"{request.config.name}: a run without days and without a window")
     return start, end

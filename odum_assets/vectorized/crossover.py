@@ -90,7 +90,7 @@ class CrossoverGrid:
         terms: Terms,
         annualization_days: int,
     ) -> None:
-        _require_numba()
+        require_numba()
         self._money_unit = terms.money_unit
         self._annualization_days = annualization_days
         if not 0 <= first < len(series):
@@ -221,7 +221,14 @@ def _against(opens: Ints, slippage: Decimal, side: int) -> Ints:
     return np.ascontiguousarray(side * -(-side * opens * factor // share.denominator))
 
 
-def _require_numba() -> None:
+def require_numba() -> None:
+    """Refuse to go on without the compiler.
+
+    Raises
+    ------
+    NoNumbaError
+        If it is not installed; the message says how to install it.
+    """
     from importlib.util import find_spec
 
     if find_spec("numba") is None:

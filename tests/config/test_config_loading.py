@@ -32,6 +32,8 @@ SHIPPED = {
     "deribit_ethusd_l2_trades_config": "DERIBIT:PERPETUAL:ETH-USD@INV",
     "okx_btcusdt_l2_trades_config": "OKX:PERPETUAL:BTC-USDT@LIN",
     "okx_ethusdt_l2_trades_config": "OKX:PERPETUAL:ETH-USDT@LIN",
+    "spy_1m_ma_cross_config": "ARCA:EQUITY:SPY",
+    "spy_qqq_1m_orb_config": "ARCA:EQUITY:SPY",
 }
 
 

@@ -51,7 +51,7 @@ class Project:
         """Run a command as a shell does; what it prints is kept."""
         done = subprocess.run(
             shlex.split(line.replace("RUN_ID", self._newest)), cwd=self.folder,
-            env=self.environment, capture_output=True, text=True, check=False, timeout=300,
+            env=self.environment, capture_output=True, text=True, check=False, timeout=900,
         )  # fmt: skip
         # The sample has gaps of many minutes, which a check of the catalog finds.
         expected = 1 if line.startswith("odum data check") else 0
@@ -81,7 +81,7 @@ def _uv(*words: str) -> None:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment that holds the wheel and what it requires, nothing else."""
+    """The programs of an environment that holds the wheel with its compiler, nothing else."""
     if not Path(UV).is_file():
         pytest.skip("uv is not installed")
     folder = tmp_path_factory.mktemp("wheel")
@@ -93,7 +93,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = folder / "environment"
     _uv("venv", "--python", sys.executable, str(environment))
     python = str(environment / "bin/python")
-    _uv("pip", "install", "--python", python, "--constraint", str(constraints), str(wheel))
+    _uv("pip", "install", "--python", python, "--constraint", str(constraints), f"{wheel}[vector]")
     return environment / "bin"
 
 
@@ -139,7 +139,8 @@ def test_the_project_is_that_of_the_repository(project: Project) -> None:
 def test_the_demo_ran(project: Project) -> None:
     assert "odum demo" in project.printed
     stored = list((project.folder / "data/results/fast").iterdir())
-    assert len(stored) >= 9
+    assert len(stored) >= 11
+    assert len(list((project.folder / "data/results/vsweeps").glob("*.parquet"))) == 1
     assert not (project.folder / "data/results/failed").exists()
 
 

@@ -1,6 +1,7 @@
 """Bars in the graph: partitions of sessions and years, what a request reads, what is requested."""
 
 import datetime as dt
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
 
 from odum_assets.errors import ConfigError, InvalidRequestError, UnavailableDataError
 from odum_assets.orchestration.discovery import Cursor, DayRun, discover
@@ -17,6 +20,7 @@ from odum_assets.orchestration.partition_state import State, describe_partition
 from odum_assets.orchestration.planner import Planner
 from odum_assets.orchestration.requests import NewRun
 from odum_assets.raw.layout import DataType, raw_file_path
+from odum_assets.results.run_id import run_id_of
 from odum_assets.settings import Settings
 
 MINUTE = 60_000_000_000
@@ -225,6 +229,88 @@ def test_a_year_of_daily_bars_is_one_partition(
     new = NewRun.of(config="daily", day=dt.date(2001, 1, 17), mode="fast")
     found = carry_out(instance, graph, new)
     assert "backtest/daily/result" in found
+
+
+def test_runs_are_named_by_the_open_of_their_session(folder: Path, settings: Settings) -> None:
+    write_config(folder, "spy", SPY)
+    write_bars(folder, MONDAY)
+    plan = Planner(graph_of(settings).project).plan(NewRun.of(config="spy", day=MONDAY))
+    # 09:30 in New York; a run without a plan gets its id from the request in the same way.
+    assert (plan.run_id or "").startswith("ARC_SPY_20240108_14300000_")
+    assert run_id_of(plan.request).startswith("ARC_SPY_20240108_14300000_")
+
+
+def test_a_vectorized_sweep_is_an_asset_of_the_crossover_alone(
+    folder: Path, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    write_config(folder, "spy", SPY, bars={"step": "1m", "label": "start", "warmup_sessions": 1})
+    write_config(folder, "orb", SPY, strategy={"name": "ORB", "params": {}})
+    for number in (5, 8, 9):
+        write_bars(folder, dt.date(2024, 1, number))
+    graph = graph_of(settings)
+    assets = graph.definitions.resolve_asset_graph()
+    keys = {key.to_user_string() for key in assets.get_all_asset_keys()}
+    assert {key for key in keys if key.endswith("/vsweep")} == {"backtest/spy/vsweep"}
+    key = ("backtest", "spy", "vsweep")
+    config = {
+        "fast": "2:4", "slow": "5,300", "verify": 1,
+        "first_day": "2024-01-08", "last_day": "2024-01-09",
+    }  # fmt: skip
+    done = materialize(instance, graph, [key], None, config={key: config})
+    assert done.success, done.failures
+    found = done.materializations["backtest/spy/vsweep"]
+    # It converts the sessions and the one before; 390 bars of each are inside of hours.
+    assert (found["bars"], found["sessions"], found["variants_run"]) == (780, 2, 6)
+    assert len(found["verified"]["variants"]) == 2
+    (source,) = graph.project.sources
+    assert len(instance.get_materialized_partitions(source.catalog_key)) == 3
+    record = instance.get_latest_materialization_event(dg.AssetKey(key))
+    assert record is not None
+    assert record.asset_materialization is not None
+    tags = record.asset_materialization.tags or {}
+    assert tags["dagster/data_version"] == found["digest"]
+    again = materialize(instance, graph, [key], None, config={key: config | {"verify": 0}})
+    assert again.materializations["backtest/spy/vsweep"]["digest"] == found["digest"]
+    refused = materialize(instance, graph, [key], None, config={key: config | {"fast": "x"}})
+    assert "fast: found x" in refused.failures[0][1]
+    half = {name: value for name, value in config.items() if name != "last_day"}
+    refused = materialize(instance, graph, [key], None, config={key: half})
+    assert "give both, as dates" in refused.failures[0][1]
+
+
+def test_signals_are_an_asset_that_the_result_reads(
+    folder: Path, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    model = LogisticRegression().fit([[-0.1], [0.0], [0.1]], [0, 0, 1])
+    (folder / "m.skops").write_bytes(skops.io.dumps(model))
+    params = {"model": {"path": "m.skops"}, "features": ["Returns"], "threshold": 0.3}
+    write_config(folder, "ml", SPY, strategy={"name": "ML_SIGNALS", "params": params})
+    for day in (MONDAY, TUESDAY):
+        write_bars(folder, day)
+    graph = graph_of(settings)
+    found = carry_out(instance, graph, NewRun.of(config="ml", day=TUESDAY, mode="fast"))
+    signals = found["signals/ml"]
+    predictions = list((settings.results_path / "predictions").iterdir())
+    assert len(predictions) == 1, "the result has the predictions of the signals"
+    table = pq.read_table(signals["file"])
+    assert table.num_rows == 390
+    assert signals["entries"] == table["signal"].to_pylist().count(1) > 0
+    sha256 = hashlib.sha256((folder / "m.skops").read_bytes()).hexdigest()
+    assert signals["models"] == {"model m.skops": sha256}
+    latest = instance.get_latest_materialization_event(dg.AssetKey(["raw", "models", "m_skops"]))
+    assert latest is not None
+    assert latest.asset_materialization is not None
+    assert (latest.asset_materialization.tags or {})["dagster/data_version"] == sha256
+    job = graph.definitions.resolve_job_def("ml_day")
+    assert "signals__ml" in {node.name for node in job.nodes}
+    # Other parameters have predictions of their own, and need no asset.
+    other = NewRun.of(config="ml", day=TUESDAY, overrides={"strategy.params.threshold": 0.5})
+    assert ("signals", "ml") not in Planner(graph.project).plan(other).keys
+    (folder / "m.skops").unlink()
+    keys = [("signals", "ml")]
+    missing = materialize(instance, graph, keys, TUESDAY.isoformat())
+    assert "m.skops: the model cannot be read" in missing.failures[0][1]
+    assert pq.read_table(signals["file"]).equals(table)
 
 
 # --- the sensor ---------------------------------------------------------------------------------

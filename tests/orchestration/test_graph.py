@@ -30,7 +30,17 @@ SLUGS = {
     "okx_btcusdt_l2_trades_config": "okx_perpetual_btc_usdt_lin",
     "okx_ethusdt_l2_trades_config": "okx_perpetual_eth_usdt_lin",
 }
-"""The shipped configurations and the instruments that they read."""
+"""The shipped configurations for ticks and the instruments that they read."""
+
+BAR_SLUGS = {
+    "spy_1m_ma_cross_config": ("arca_equity_spy",),
+    "spy_qqq_1m_orb_config": ("arca_equity_spy", "nasdaq_equity_qqq"),
+}
+"""Those for bars."""
+
+SWEPT = "spy_1m_ma_cross_config"
+NAMES = (*SLUGS, *BAR_SLUGS)
+ON_REQUEST = [action for action in ACTIONS if action != "vsweep"]
 
 
 @pytest.fixture
@@ -46,8 +56,13 @@ def test_shipped_configs_make_the_expected_keys(shipped: dg.Definitions) -> None
     slugs = set(SLUGS.values())
     raw = {f"raw/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_snapshot_5")}
     catalog = {f"catalog/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_depths")}
-    backtest = {f"backtest/{name}/{step}" for name in SLUGS for step in DAY_STEPS}
-    on_request = {f"backtest/{name}/{action}" for name in SLUGS for action in ACTIONS}
+    bars = {slug for slugs in BAR_SLUGS.values() for slug in slugs}
+    raw |= {f"raw/{slug}/bars_1m" for slug in bars}
+    catalog |= {f"catalog/{slug}/bars_1m" for slug in bars}
+    backtest = {f"backtest/{name}/{step}" for name in NAMES for step in DAY_STEPS}
+    backtest -= {f"backtest/{name}/ticks" for name in BAR_SLUGS}
+    on_request = {f"backtest/{name}/{action}" for name in NAMES for action in ON_REQUEST}
+    on_request.add(f"backtest/{SWEPT}/vsweep")
 
     specs = _keys(shipped)
 
@@ -69,17 +84,21 @@ def test_kinds_and_owners_follow_the_stage(shipped: dg.Definitions) -> None:
         "result": {"backtest": {"nautilus", "json"}},
         "window": {"backtest": {"nautilus", "json"}},
         "sweep": {"backtest": {"nautilus", "json"}},
+        "vsweep": {"backtest": {"numba", "parquet"}},
         "ticks": {"backtest": {"json"}},
         "report": {"backtest": {"html"}},
     }
     for spec in _keys(shipped).values():
         stage, _, step = spec.key.path
-        same = {"book_snapshot_5": "trades", "book_depths": "trades"}
+        same = dict.fromkeys(("book_snapshot_5", "book_depths", "bars_1m"), "trades")
         assert spec.kinds == expected[same.get(step, step)][stage]
         assert spec.owners == ["team:research"]
         # What the node of the graph shows of it tells assets of one name apart.
         first_word, _, _ = str(spec.description).partition(":")
-        names = {"raw": "Raw files", "catalog": "Catalog", "result": "Day", "report": "Tearsheet"}
+        names = {
+            "raw": "Raw files", "catalog": "Catalog", "result": "Day", "report": "Tearsheet",
+            "vsweep": "Vectorized sweep",
+        }  # fmt: skip
         assert first_word == names.get(stage, names.get(step, step.capitalize()))
 
 
@@ -87,7 +106,10 @@ def test_every_daily_asset_shares_one_partitioning(shipped: dg.Definitions) -> N
     specs = _keys(shipped).values()
     partitions = {spec.partitions_def for spec in specs if spec.partitions_def is not None}
     assert len(partitions) == 1
-    assert {spec.key.path[-1] for spec in specs if spec.partitions_def is None} == {"window"}
+    assert {spec.key.path[-1] for spec in specs if spec.partitions_def is None} == {
+        "window",
+        "vsweep",
+    }
 
 
 def test_every_dependency_is_an_asset_of_the_graph(shipped: dg.Definitions) -> None:
@@ -98,8 +120,8 @@ def test_every_dependency_is_an_asset_of_the_graph(shipped: dg.Definitions) -> N
 
 def test_each_config_has_a_day_job_of_catalog_result_and_exports(shipped: dg.Definitions) -> None:
     jobs = {job.name: job for job in shipped.resolve_all_job_defs() if job.name != AD_HOC_JOB}
-    expected = {f"{name}_{job}" for name in SLUGS for job in ("day", *ACTIONS)}
-    assert set(jobs) == {*expected, "verify_result"}
+    every = {f"{name}_{job}" for name in NAMES for job in ("day", *ON_REQUEST)}
+    assert set(jobs) == {*every, f"{SWEPT}_vsweep", "verify_result"}
     for name, slug in SLUGS.items():
         selected = jobs[f"{name}_day"].asset_layer.selected_asset_keys
         assert {key.to_user_string() for key in selected} == {
@@ -107,6 +129,13 @@ def test_each_config_has_a_day_job_of_catalog_result_and_exports(shipped: dg.Def
             f"catalog/{slug}/book_depths",
             f"backtest/{name}/result",
             f"backtest/{name}/ticks",
+            f"backtest/{name}/report",
+        }
+    for name, slugs in BAR_SLUGS.items():
+        selected = jobs[f"{name}_day"].asset_layer.selected_asset_keys
+        assert {key.to_user_string() for key in selected} == {
+            *(f"catalog/{slug}/bars_1m" for slug in slugs),
+            f"backtest/{name}/result",
             f"backtest/{name}/report",
         }
 
@@ -185,7 +214,7 @@ def test_changing_a_config_changes_the_code_version_of_its_result(graph: Graph) 
     after = _keys(build_definitions(settings=graph.project.settings))
 
     changed = {key for key in before if before[key].code_version != after[key].code_version}
-    assert changed == {f"backtest/{BTC}/{step}" for step in (*DAY_STEPS, *ACTIONS)}
+    assert changed == {f"backtest/{BTC}/{step}" for step in (*DAY_STEPS, *ON_REQUEST)}
 
 
 def test_converter_version_is_the_one_of_the_catalog() -> None:

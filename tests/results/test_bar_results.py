@@ -297,12 +297,16 @@ def test_stop_orders_have_their_last_trigger_price(market: BarMarket, real_data:
     assert stops
     for order in orders:
         assert (order["trigger_price"] is None) == (order["type"] != "STOP_MARKET")
-    # Without slippage a stop that price reaches within a bar fills at its trigger.
-    filled = [order for order in stops if order["status"] == "filled"]
-    at_trigger = [
-        order for order in filled if order["avg_fill_price"] == float(order["trigger_price"])
-    ]
-    assert len(at_trigger) > len(filled) / 2
+    # Without slippage a stop that price reaches within a bar fills at its trigger, else at an open
+    # beyond it. A stop that was moved has the trigger that it was moved to.
+    for order in (order for order in stops if order["status"] == "filled"):
+        behind = order["avg_fill_price"] - float(order["trigger_price"])
+        assert behind >= 0 if order["side"] == "buy" else behind <= 0
+    final = {order["trigger_price"] for order in stops if order["role"] == "stop"}
+    trades = table_of(result, "SPY_trades")
+    moved = [trade for trade in trades if trade["stop_final"] != trade["stop_initial"]]
+    assert moved
+    assert {Decimal(f"{trade['stop_final']:.2f}") for trade in moved} <= final
     assert verify_result(result.run_id, market.settings).equal
 
 

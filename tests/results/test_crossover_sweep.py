@@ -257,6 +257,7 @@ def test_daily_bars_are_proven_too(tmp_path: Path) -> None:
 
 def _run(project: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
     _load(project)
+    monkeypatch.chdir(project)
     monkeypatch.setenv("ODUM_CONFIGS_PATH", str(project / "configs"))
     monkeypatch.setenv("DATA_CATALOG_PATH", str(project / "catalog"))
     monkeypatch.setenv("UNIFIED_CLOUD_LOCAL_PATH", str(project / "data"))

@@ -23,6 +23,7 @@ from odum_assets.errors import DataError
 from odum_assets.models.features import FEATURES
 from odum_assets.models.formats import ModelFormat, model_format
 from odum_assets.models.kept_predictions import kept_prediction, read_prediction
+from odum_assets.models.prediction import Prediction
 from odum_assets.models.signals import signals_of
 from odum_assets.models.store import MAX_MODEL_BYTES, ModelStore
 from odum_assets.settings import Settings
@@ -162,22 +163,40 @@ class _ModelSignals:
         prediction = read_prediction(setup.prepared)
         if len(prediction.values) != len(setup.series):
             raise DataError(f"{setup.instrument}: the predictions are of other bars")
-        values = prediction.values[setup.first :]
-        self._setup = setup
-        self._values = values
-        self._signals = signals_of(values, prediction.kind, params.threshold)
-        self.handler = SignalHandler(setup, self._signals.tolist())
+        self._table = signal_table(
+            setup.instrument, setup.series.after(setup.first), prediction, params.threshold
+        )
+        self.handler = SignalHandler(setup, self._table["signal"].to_numpy().tolist())
 
     def table(self) -> pa.Table:
-        times = self._setup.series.close_time[self._setup.first :]
-        return pa.table(
-            {
-                "time": pa.array(times, pa.timestamp("ns", "UTC")),
-                "instrument": pa.array([self._setup.instrument] * len(times), pa.string()),
-                "prediction": pa.array(self._values, mask=np.isnan(self._values)),
-                "signal": pa.array(self._signals),
-            }
-        )
+        return self._table
+
+
+def signal_table(
+    instrument: str, traded: BarSeries, prediction: Prediction, threshold: float
+) -> pa.Table:
+    """Return the signals of traded bars: time, instrument, prediction (null: unknown), signal.
+
+    Parameters
+    ----------
+    instrument : str
+        Its ``id`` in the configuration.
+    traded : BarSeries
+        The last bars of those that were predicted.
+    prediction : Prediction
+        Of all bars.
+    threshold : float
+        As of `signals_of`.
+    """
+    values = prediction.values[len(prediction.values) - len(traded) :]
+    return pa.table(
+        {
+            "time": pa.array(traded.close_time, pa.timestamp("ns", "UTC")),
+            "instrument": pa.array([instrument] * len(traded), pa.string()),
+            "prediction": pa.array(values, mask=np.isnan(values)),
+            "signal": pa.array(signals_of(values, prediction.kind, threshold)),
+        }
+    )
 
 
 def _file_content(path: Path) -> bytes:

@@ -6,7 +6,8 @@ What does not: the strategy class and its parameters (``loading``, ``params``).
 A module of the project is compiled from the bytes whose hash the result carries, whatever becomes
 of its file afterwards; compiled files in ``__pycache__`` are not used, since they only promise the
 same second of change and size. Modules of Python itself and of installed packages are loaded as
-ever: ``versions`` in the provenance names those that count.
+ever: ``versions`` in the provenance names those that count. Of this package's own modules those
+that decide what a strategy on bars does are hashed, too.
 """
 
 import ast
@@ -24,6 +25,8 @@ from types import CodeType, ModuleType
 from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
+_DECIDING = (f"{_PACKAGE}.bars", f"{_PACKAGE}.models", f"{__package__}.signal_handler")
+"""Modules of this package that strategies on bars are made of."""
 _LIBRARIES = {"site-packages", "dist-packages"}
 
 
@@ -146,7 +149,7 @@ class StrategySources(MetaPathFinder):
             if each in specs:
                 continue
             specs[each] = spec = self._locate(each, specs)
-            if spec is None or not (each == name or self._is_ours(spec)):
+            if spec is None or not (each == name or self._is_ours(spec) or _is_deciding(spec)):
                 continue
             try:
                 source = self._read(spec)
@@ -154,7 +157,7 @@ class StrategySources(MetaPathFinder):
                 # Importing it will say so, if it is imported.
                 continue
             reached.add(each)
-            if self._is_ours(spec):
+            if self._is_ours(spec) or _is_deciding(spec) or each == name:
                 waiting += _imports(source.content, spec)
         return reached
 
@@ -197,6 +200,11 @@ def fingerprint(modules: Mapping[str, str]) -> str | None:
         return next(iter(modules.values()), None)
     text = json.dumps(modules, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_deciding(spec: ModuleSpec) -> bool:
+    """Return whether a module of this package decides what a strategy on bars does."""
+    return spec.has_location and any(name in _DECIDING for name in _with_packages(spec.name))
 
 
 def _standard_library() -> set[str]:

@@ -1,6 +1,6 @@
 """Backtest results: of one day, and of a window that runs as one continuous account."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -272,10 +272,21 @@ def run(
     )
 
 
-def refuse_unusable(project: Project, request: "RunRequest") -> None:
+def refuse_unusable(
+    project: Project, request: "RunRequest", days: Sequence[date] | None = None
+) -> None:
     """Refuse partitions that are not good enough for the configuration of a request.
 
     Whatever other configurations think of them, and whether this run or another converted them.
+
+    Parameters
+    ----------
+    project : Project
+        Where the catalog lies.
+    request : RunRequest
+        What reads the partitions.
+    days : sequence of date, optional
+        The partitions; those of the request by default.
 
     Raises
     ------
@@ -287,7 +298,9 @@ def refuse_unusable(project: Project, request: "RunRequest") -> None:
     root = project.catalog_root(request.config)
     lines = []
     for key, data_type, day in product(
-        request.config.keys, request.data_types, request.catalog_days
+        request.config.keys,
+        request.data_types,
+        request.catalog_days if days is None else days,
     ):
         manifest = read_manifest(root, key, data_type, day)
         if manifest is None:

@@ -18,6 +18,7 @@ from odum_assets.orchestration.checks import (
     Check,
     ResultCheck,
     SweepCheck,
+    VsweepCheck,
     check_result,
     check_specs,
 )
@@ -27,7 +28,10 @@ from odum_assets.orchestration.names import (
     action_job_name,
     backtest_code_version,
     backtest_key,
+    model_key,
+    model_labels,
     op_name,
+    signals_key,
 )
 from odum_assets.orchestration.project import Project
 
@@ -63,7 +67,7 @@ def action(
     *,
     description: str,
     daily: bool,
-    checks: Sequence[ResultCheck] | Sequence[SweepCheck],
+    checks: Sequence[ResultCheck] | Sequence[SweepCheck] | Sequence[VsweepCheck],
     check_inputs: Callable[[Mapping[str, dg.MetadataValue[Any]]], tuple[Any, ...]],
     compute: Callable[[dg.AssetSpec], Callable[..., None]],
 ) -> Action:
@@ -81,7 +85,7 @@ def action(
         What a person reads of it.
     daily : bool
         Whether it has a partition per day; else it depends on all days at once.
-    checks : sequence of ResultCheck or SweepCheck
+    checks : sequence of ResultCheck, SweepCheck or VsweepCheck
         Its checks.
     check_inputs : callable
         Return what the checks evaluate from the metadata of a materialization.
@@ -147,6 +151,35 @@ def backtest_asset(
     return declare
 
 
+def signals_declaration(project: Project, loaded: LoadedConfig, *, description: str) -> Declaration:
+    """Declare the asset of the signals of a configuration's model.
+
+    Parameters
+    ----------
+    project : Project
+        Where the data come from.
+    loaded : LoadedConfig
+        The configuration.
+    description : str
+        What a person reads of it.
+    """
+    attributes = _attributes(project, loaded, "result", daily=True)
+    catalog = [dep for dep in attributes["deps"] if isinstance(dep, dg.AssetDep)]
+    attributes |= {
+        "key": signals_key(loaded.name),
+        "deps": [*catalog, *map(model_key, model_labels(loaded))],
+        "kinds": {"parquet"},
+        "tags": _tags("signals", loaded),
+    }
+    declare: Declaration = dg.asset(
+        **attributes,
+        pool=POOL_BACKTEST,
+        automation_condition=ON_NEW_DATA,
+        description=description,
+    )
+    return declare
+
+
 def export_asset(
     project: Project, loaded: LoadedConfig, name: str, *, kinds: set[str], description: str
 ) -> Declaration:
@@ -183,12 +216,16 @@ def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) 
     return {
         "key": backtest_key(loaded.name, name),
         "deps": [
-            dg.AssetDep(source.catalog_key, partition_mapping=_mapping(loaded, daily))
-            for source in project.sources_of(loaded)
+            *(
+                dg.AssetDep(source.catalog_key, partition_mapping=_mapping(loaded, daily))
+                for source in project.sources_of(loaded)
+            ),
+            # What runs on request predicts by itself, over all of its bars.
+            *([signals_key(loaded.name)] if name == "result" and model_labels(loaded) else []),
         ],
         "partitions_def": project.result_partitions(loaded) if daily else None,
         "group_name": loaded.name,
-        "kinds": {"nautilus", "json"},
+        "kinds": {"numba", "parquet"} if name == "vsweep" else {"nautilus", "json"},
         "owners": OWNERS,
         "tags": _tags("backtest", loaded),
         "code_version": backtest_code_version(loaded),

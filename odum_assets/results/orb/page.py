@@ -202,7 +202,7 @@ def _table(
         for row in rows
     )
     return (
-        f'<section class="trades"><h2>{escape(title)}</h2>'
+        f'<section class="trades figures"><h2>{escape(title)}</h2>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>"
     )
 
