@@ -88,7 +88,10 @@ class RunRequest:
 
     @property
     def data_types(self) -> tuple[DataType, ...]:
-        """Return the raw data types that the run reads; funding only where it is configured."""
+        """Return the raw data types that the run reads; funding only where it is configured.
+
+        Of those in ``config.optional_types`` it reads the days that are there.
+        """
         bars = self.config.bars
         if bars is not None:
             return (DataType(bars.bars.data_type),)
@@ -375,7 +378,8 @@ def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> No
         for key in request.config.keys
         for data_type in request.data_types
         for day in request.catalog_days
-        if read_manifest(root, key, data_type, day) is None
+        if data_type not in request.config.optional_types
+        and read_manifest(root, key, data_type, day) is None
     ]
     if lines:
         raise NotConvertedError(

@@ -336,6 +336,8 @@ def _files_for(
         folder = raw_folder_of(source, project.settings)
         for day in catalog_days(loaded, [partition]):
             raw = readable_raw(source, day, project.settings)
+            if raw is None and not source.is_required(loaded):
+                continue
             if raw is None or day.isoformat() not in after.done.get(folder, {}):
                 lacking.append(source.data_type.value)
             else:

@@ -19,8 +19,14 @@ DAY_STEPS = ("result", "ticks", "report")
 
 
 def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
-    """Return the assets of a configuration's day job, in the order of the graph."""
-    catalog = [source.catalog_key for source in project.sources_of(loaded)]
+    """Return the assets of a configuration's day job, in the order of the graph.
+
+    What a day may lack is not among them: a step that makes nothing would have all that follows
+    skipped. The step of the result converts it.
+    """
+    catalog = [
+        source.catalog_key for source in project.sources_of(loaded) if source.is_required(loaded)
+    ]
     steps = [step for step in DAY_STEPS if loaded.bars is None or step != "ticks"]
     return [*catalog, *(backtest_key(loaded.name, step) for step in steps)]
 

@@ -68,6 +68,7 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
             with run_registration(context, request, project.settings) as entry:
+                convert_optional(context.op_execution_context, project, request)
                 convert_sessions(context.op_execution_context, project, request)
                 try:
                     return run(context, request, project, entry)
@@ -152,6 +153,18 @@ def convert_sessions(
     convert_warmup(context, project, request)
     if request.calendar is not None and request.sessions:
         convert_due(context, project, request, request.catalog_days, needs_all=True)
+
+
+def convert_optional(
+    context: dg.OpExecutionContext, project: Project, request: "RunRequest"
+) -> None:
+    """Convert what the day may lack and has a raw file: no step of its job does."""
+    optional = [
+        source
+        for source in project.sources_of(request.config)
+        if not source.is_required(request.config)
+    ]
+    convert_due(context, project, request, request.days, needs_all=False, sources=optional)
 
 
 def convert_warmup(context: dg.OpExecutionContext, project: Project, request: "RunRequest") -> None:
