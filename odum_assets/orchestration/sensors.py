@@ -16,6 +16,7 @@ from odum_assets.orchestration.discovery import Cursor, DayRun, discover
 from odum_assets.orchestration.ended_runs import register_ended
 from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.names import day_job_name
+from odum_assets.orchestration.planned_checks import report_not_evaluated
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import reconcile_pending
 from odum_assets.orchestration.run_config import ResultConfig
@@ -135,6 +136,7 @@ def _status_sensor(project: Project, word: str, status: dg.DagsterRunStatus) -> 
         ),
     )
     def register(context: dg.RunStatusSensorContext) -> None:
+        report_not_evaluated(context.instance, context.dagster_run)
         register_ended(context.instance, project, context.dagster_run)
 
     return register
