@@ -40,7 +40,7 @@ def report_not_evaluated(
     ]
     partition = run.tags.get("dagster/partition")
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
-        keys, PartitionKeyFilter(partition)
+        keys, PartitionKeyFilter(key=partition)
     )
     is_open = AssetCheckExecutionRecordStatus.PLANNED
     left = [

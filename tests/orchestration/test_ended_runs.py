@@ -91,7 +91,7 @@ def test_checks_of_a_run_that_failed_before_are_said_to_be_not_evaluated(
     checks = graph.definitions.resolve_asset_graph().asset_check_keys
     planned = [key for key in checks if key.asset_key in map(dg.AssetKey, [*CATALOG, RESULT])]
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(
-        planned, PartitionKeyFilter(DAY)
+        planned, PartitionKeyFilter(key=DAY)
     )
     assert records.keys() == {*planned}, "those of the step that was skipped, too"
     for record in records.values():

@@ -180,6 +180,8 @@ def export_asset(
         owners=OWNERS,
         tags=_tags("export", loaded),
         code_version=backtest_code_version(loaded),
+        # A run in mode fast makes none.
+        output_required=False,
         automation_condition=on_new_data(),
         description=description,
     )
