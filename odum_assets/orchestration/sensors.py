@@ -53,8 +53,8 @@ def raw_days_sensor(
             "whose time_window covers the day, once all files that they name are there. A day "
             f"folder is taken when it holds a file {MARKER}, or after {_STABLE_DEFAULT:g} s "
             f"without a change ({STABLE_SECS}). Turning it on runs every day on disk that has no "
-            "result yet, or one of other data or another configuration; resetting its cursor is "
-            "harmless. Never turn it on together with on_new_data."
+            "result yet (in mode fast or report), or one of other data or another configuration; "
+            "resetting its cursor is harmless. Never turn it on together with on_new_data."
         ),
     )
     def raw_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -180,8 +180,11 @@ def stable_secs(text: str | None) -> float:
 
 
 def _is_finished(project: Project, run: DayRun) -> bool:
-    """Return whether a run would only repeat a result that is there, whoever asked for it."""
-    request = ResultConfig().day_request(run.config, run.day)
+    """Return whether a run would only repeat a result that is there, whoever asked for it.
+
+    One in mode fast is a result as well: the sensor asks for days, not for reports.
+    """
+    request = ResultConfig(mode="fast").day_request(run.config, run.day)
     return finished_result(project, request) is not None
 
 

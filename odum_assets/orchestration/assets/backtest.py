@@ -15,6 +15,7 @@ from odum_assets.orchestration.assets.catalog import convert_due
 from odum_assets.orchestration.assets.configured import Action, action, backtest_asset
 from odum_assets.orchestration.checks import (
     RESULT_CHECKS,
+    WHOLE_DAY,
     WINDOW_CHECKS,
     check_result,
     evaluate_partition,
@@ -52,7 +53,7 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     @backtest_asset(
         project,
         loaded,
-        checks=RESULT_CHECKS,
+        checks=(*RESULT_CHECKS, WHOLE_DAY),
         description=(
             f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
             f"{', '.join(map(str, loaded.keys))}) over one {_partition_name(loaded)}, from the "
@@ -273,15 +274,19 @@ def run(
     register_result(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
+    is_window = request.partition == WINDOW
+    verdicts = [
+        check_result(check, check.evaluate(result.summary, result.metadata))
+        for check in (WINDOW_CHECKS if is_window else RESULT_CHECKS)
+    ]
+    if not is_window:
+        verdicts.append(check_result(WHOLE_DAY, WHOLE_DAY.evaluate(request.is_whole)))
     return Materialized(
         metadata=result_metadata(result, request)
         | to_metadata(facts or {})
         | output_metadata(project.settings, result.run_id),
         data_version=dg.DataVersion(result.digest),
-        check_results=[
-            check_result(check, check.evaluate(result.summary, result.metadata))
-            for check in (WINDOW_CHECKS if request.partition == WINDOW else RESULT_CHECKS)
-        ],
+        check_results=verdicts,
     )
 
 
