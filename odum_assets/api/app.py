@@ -52,6 +52,7 @@ _TAKEN_HEADERS = [
 _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
+    status.alias,
     results.router,
     annotations.router,
     registry.router,

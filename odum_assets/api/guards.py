@@ -34,7 +34,7 @@ from odum_assets.api.session import PATHS, Sessions, login_address, sessions_of
 from odum_assets.models.store import MAX_MODEL_BYTES
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_OPEN: Final = ("/api/health", *PATHS)
+_OPEN: Final = ("/api/health", "/health", *PATHS)
 """Paths that need no token, so that a supervisor can ask, and a person can give it."""
 
 _UPLOADS: Final = ("/api/models/upload", "/api/models/backtest/ml", "/graphql")
