@@ -82,11 +82,11 @@ def run_inputs(
     request = request.normalized()
     sweep_staging(root)
     with workspace as work, scratch_folder(root / ".views") as view:
-        wanted = [
+        partitions = [
             PartitionRequest(request.config.key, data_type, _days_there(request, data_type, root))
             for data_type in request.data_types
         ]
-        manifests = catalog_view(root, wanted, view)
+        manifests = catalog_view(root, partitions, view)
         dropped = drop_repeats(view, manifests)
         window = request.bounds()
         prices = LastPrices(_files(manifests, DataType.TRADES, view), window)

@@ -142,8 +142,8 @@ def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     if rejected:
         text += "; " + ", ".join(f"{why} {count:,}" for why, count in manifest.rejected.items())
     facts = {"rejected": rejected, "rows_in": rows, "share": _share(rejected, rows)}
-    kept = manifest.rows_written > 0
-    return Verdict(kept and _within(rejected, rows, limit), text, facts)
+    has_rows = manifest.rows_written > 0
+    return Verdict(has_rows and _within(rejected, rows, limit), text, facts)
 
 
 def evaluate_gaps(manifest: "PartitionManifest", limit: Limit) -> Verdict:

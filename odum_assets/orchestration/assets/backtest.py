@@ -91,8 +91,8 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                 bounds = config.bounds(loaded)
                 requested = config.request(loaded, (), "window", bounds)
                 with run_registration(context, requested, project.settings) as entry:
-                    wanted = catalog_days(loaded, result_days(loaded, *bounds))
-                    convert_due(context, project, requested, wanted, needs_all=False)
+                    partitions = catalog_days(loaded, result_days(loaded, *bounds))
+                    convert_due(context, project, requested, partitions, needs_all=False)
                     days, missing = window_days(project, loaded, bounds)
                     if missing:
                         kind = "trades" if loaded.bars is None else "bars"
@@ -226,21 +226,21 @@ def window_days(
     from odum_assets.catalog import scan_manifests
 
     root = project.catalog_root(loaded)
-    wanted = result_days(loaded, *bounds)
+    partitions = result_days(loaded, *bounds)
     data_type = DataType.TRADES if loaded.bars is None else DataType(loaded.bars.bars.data_type)
     scans = [scan_manifests(root, key, data_type) for key in loaded.keys]
     available = set.intersection(*({item.day for item in scan.manifests} for scan in scans))
     for scan in scans:
-        scan.require(catalog_days(loaded, wanted))
-    days = tuple(day for day in wanted if available.issuperset(catalog_days(loaded, [day])))
+        scan.require(catalog_days(loaded, partitions))
+    days = tuple(day for day in partitions if available.issuperset(catalog_days(loaded, [day])))
     if not days:
         names = ", ".join(map(str, loaded.keys))
         raise DataError(
-            f"{loaded.name} window: {root} holds no {data_type} of {names} from {wanted[0]} to "
-            f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
-            "there are: odum data list"
+            f"{loaded.name} window: {root} holds no {data_type} of {names} from {partitions[0]} to "
+            f"{partitions[-1]}, and there are no raw files of these days to convert. See which "
+            "days there are: odum data list"
         )
-    return days, [day.isoformat() for day in wanted if day not in available]
+    return days, [day.isoformat() for day in partitions if day not in available]
 
 
 def run(
