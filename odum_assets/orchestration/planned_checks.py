@@ -49,14 +49,22 @@ def report_not_evaluated(
         if record.run_id == run.run_id and record.status is is_open
     ]
     for key in left:
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=False,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"Not evaluated: run {run.run_id} failed before.",
-                partition=partition,
-            )
+        text = f"Not evaluated: run {run.run_id} failed before."
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=text,
+            partition=partition,
         )
+        # As an event of the run: of those without a run, which are public, Dagster keeps one only
+        # for each check and partition.
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+            job_name=run.job_name,
+            event_specific_data=evaluation,
+            message=text,
+        )
+        instance.report_dagster_event(event, run.run_id)
     return left
