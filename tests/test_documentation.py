@@ -167,8 +167,10 @@ def test_every_command_is_on_the_page_of_commands() -> None:
 
 
 def test_the_strategy_of_the_readme_is_the_one_that_a_new_project_has() -> None:
-    assert _blocks(README, "python") == [(ROOT / "template/momentum.py").read_text("utf-8")]
-    section = json.loads((ROOT / "template/strategy.json").read_text("utf-8"))
+    assert _blocks(README, "python") == [
+        (ROOT / "odum_assets/cli/new_project/momentum.py.txt").read_text("utf-8")
+    ]
+    section = json.loads((ROOT / "odum_assets/cli/new_project/strategy.json").read_text("utf-8"))
     assert [json.loads(block) for block in _blocks(README, "json")] == [section]
 
 

@@ -63,6 +63,7 @@ _SWITCH_S = 0.0005
 _ROUTERS = (
     status.router,
     sessions.router,
+    status.alias,
     results.router,
     annotations.router,
     notes.router,

@@ -16,6 +16,7 @@ with its GraphQL and WebSockets. What it keeps out, and what it does not:
   person who has the token runs: strategies are code.
 """
 
+import asyncio
 import base64
 import binascii
 import json
@@ -34,13 +35,14 @@ from odum_assets.api.session import PATHS, SESSION_PATH, Sessions, login_address
 from odum_assets.models.store import MAX_MODEL_BYTES
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_OPEN: Final = ("/api/health", SESSION_PATH, *PATHS)
+_OPEN: Final = ("/api/health", "/health", SESSION_PATH, *PATHS)
 """Paths that need no token, so that a supervisor can ask, and a person can give it."""
 
 _UPLOADS: Final = ("/api/models/upload", "/api/models/backtest/ml", "/graphql")
 """Paths whose body may be a model."""
 _FORM_BYTES: Final = 64 * 1024
 
+_SESSION_POLL_S: Final = 1.0
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 _SINGLE: Final = ("Host", "Origin", "Authorization", "Content-Type")
 _KEPT_OUT: Final = {
@@ -107,10 +109,7 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            limited = receive
-            if scope["type"] == "http":
-                limited = self._limited(scope["path"], headers, receive)
-            await self._app(scope, limited, answer)
+            await self._app(scope, self._received(scope, headers, receive, answer), answer)
         except ProblemError as error:
             await _refuse(scope, answer, error)
         except Exception:
@@ -174,11 +173,20 @@ class Guard:
             return "none"
         scheme, _, given = headers.get("authorization", "").partition(" ")
         scheme, text = scheme.lower(), given.strip().encode("latin-1", "replace")
-        if scheme == "bearer" and self._sessions.is_token(text):
+        if scheme == "bearer" and self._sessions.is_token(text, scope):
             return "bearer"
-        if scheme == "basic" and self._sessions.is_token(_password(text)):
+        if scheme == "basic" and self._sessions.is_token(_password(text), scope):
             return "basic"
         return None if self._sessions.cookie_of(scope) is None else "cookie"
+
+    def _received(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> Receive:
+        """Return what is received, within the limits of a body or of a session."""
+        if scope["type"] == "http":
+            return self._limited(scope["path"], headers, receive)
+        cookie = None if self._sessions is None else self._sessions.cookie_of(scope)
+        if self._sessions is None or cookie is None:
+            return receive
+        return _while_open(self._sessions, cookie, receive, send)
 
     def _limited(self, path: str, headers: Headers, receive: Receive) -> Receive:
         """Return a body that ends with a refusal where it grows too large."""
@@ -204,6 +212,23 @@ class Guard:
             return message
 
         return limited
+
+
+def _while_open(sessions: Sessions, cookie: str, receive: Receive, send: Send) -> Receive:
+    """Return the messages of a WebSocket up to the end of the session that it was opened in."""
+
+    async def received() -> Message:
+        incoming = asyncio.ensure_future(receive())
+        try:
+            while not (await asyncio.wait([incoming], timeout=_SESSION_POLL_S))[0]:
+                if not sessions.is_open(cookie):
+                    await send({"type": "websocket.close", "code": 1008})
+                    return {"type": "websocket.disconnect", "code": 1008}
+            return incoming.result()
+        finally:
+            incoming.cancel()
+
+    return received
 
 
 def _check_address(scope: Scope) -> None:

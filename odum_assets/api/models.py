@@ -50,7 +50,12 @@ class Trades(_Open):
     winning_trades: int
     losing_trades: int
     break_even_trades: int
-    win_rate: float | None = Field(description="Percent.")
+    win_rate_pct: float | None = Field(default=None, description="Won of all, in percent.")
+    win_rate: float | None = Field(
+        description="Earlier name of win_rate_pct, in percent. In runs of the registry win_rate is "
+        "a fraction.",
+        deprecated=True,
+    )
     profit_factor: float | None
     expectancy: float | None
 

@@ -70,7 +70,7 @@ class Service:
         ProblemError
             If there is none (404), or several fit (409).
         """
-        name = self._name_of(run_id)
+        name = self.name_of(run_id)
         entry = self._stored(name) if is_run_id(name) else None
         if entry is None:
             raise ProblemError(
@@ -134,7 +134,7 @@ class Service:
         except (ProblemError, ResultError, KeyError, ValueError):
             return None
 
-    def _name_of(self, text: str) -> str:
+    def name_of(self, text: str) -> str:
         """Return the run id that a text means; itself where the registry cannot be asked."""
         try:
             return self.registry.name_of(text)

@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from base64 import b64encode
+from collections import OrderedDict, deque
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qs, quote
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from odum_assets.api.options import ServiceOptions
+from odum_assets.api.problems import ProblemError
 
 PATHS: Final = ("/login", "/logout")
 """Where to come in and go; they need no token."""
@@ -32,6 +34,10 @@ SESSION_PATH: Final = "/api/session"
 """Where the page trades the token for the cookie; it checks the token itself."""
 
 _LASTS_S: Final = 12 * 3_600
+_MOST_FAILED: Final = 30
+_FAILED_S: Final = 60.0
+_MOST_ADDRESSES: Final = 1_000
+"""Addresses whose wrong tokens are remembered; the one that came longest ago is forgotten."""
 _LOCAL: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*", re.ASCII)
 """A path of this host; a browser takes `//x` and `/\\x` for another host."""
 
@@ -75,10 +81,37 @@ class Sessions:
         self._token = token
         self._key = secrets.token_bytes(32)
         self._ended: dict[str, int] = {}
+        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def is_token(self, given: bytes) -> bool:
-        """Return whether a text is the token, in a time that does not tell how much of it fits."""
-        return hmac.compare_digest(given, self._token)
+    def is_token(self, given: bytes, scope: Scope) -> bool:
+        """Return whether a text is the token, in a time that does not tell how much of it fits.
+
+        Raises
+        ------
+        ProblemError
+            If too many that were not came from the same address in the last minute. What is given
+            then is not looked at, right or wrong.
+        """
+        address, now = (scope.get("client") or ("",))[0], time.monotonic()
+        failed = self._failed.setdefault(address, deque(maxlen=_MOST_FAILED))
+        self._failed.move_to_end(address)
+        if len(failed) == _MOST_FAILED and now - failed[0] < _FAILED_S:
+            wait = int(_FAILED_S - (now - failed[0])) + 1
+            raise ProblemError(
+                429,
+                "too-many-logins",
+                f"{_MOST_FAILED} wrong tokens came from this address within a minute; try again in "
+                f"{wait} s",
+                {"Retry-After": str(wait)},
+            )
+        is_right = hmac.compare_digest(given, self._token)
+        if not is_right:
+            failed.append(now)
+        elif not failed:
+            del self._failed[address]
+        if len(self._failed) > _MOST_ADDRESSES:
+            self._failed.popitem(last=False)
+        return is_right
 
     def open(self) -> str:
         """Return a new cookie."""
@@ -161,7 +194,7 @@ def login_routes(sessions: Sessions) -> list[Route]:
             fields = {}
         target = _local(fields.get("next", [""])[-1])
         given = fields.get("token", [""])[-1].strip()
-        if not sessions.is_token(given.encode("utf-8", "replace")):
+        if not sessions.is_token(given.encode("utf-8", "replace"), request.scope):
             form = _FORM.format(next=html.escape(target or ""))
             return _page(f"<p role='alert'>This is not the token of the service.</p>{form}", 401)
         reply = RedirectResponse(target or "/login", 303)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.request import RunRequest, check_request, without_trades
 from odum_assets.backtest.volume import VolumeDays
-from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view
+from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view, read_manifest
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.config.sections.algorithms import VwapAlgorithm
@@ -81,11 +82,11 @@ def run_inputs(
     request = request.normalized()
     sweep_staging(root)
     with workspace as work, scratch_folder(root / ".views") as view:
-        wanted = [
-            PartitionRequest(request.config.key, data_type, request.days)
+        partitions = [
+            PartitionRequest(request.config.key, data_type, _days_there(request, data_type, root))
             for data_type in request.data_types
         ]
-        manifests = catalog_view(root, wanted, view)
+        manifests = catalog_view(root, partitions, view)
         dropped = drop_repeats(view, manifests)
         window = request.bounds()
         prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
@@ -124,6 +125,7 @@ def plan_of(
         If positions are to be worked for longer than the window is.
     """
     algorithm = request.algorithm
+    there = {manifest.data_type for manifest in inputs.manifests}
     curve_days: list[PartitionManifest] = []
     curve = None
     start, end = request.bounds()
@@ -136,7 +138,7 @@ def plan_of(
         exec_algorithm=algorithm,
         snapshot_mode=request.snapshot_mode,
         closing=request.effective_closing,
-        data_types=request.data_types,
+        data_types=tuple(kind for kind in request.data_types if kind in there),
         days=request.days,
         catalog=inputs.view,
         funding_files=_files(inputs.manifests, DataType.FUNDING, inputs.view),
@@ -152,6 +154,14 @@ def plan_of(
     )
     _check_work_time(plan, request)
     return plan, curve_days
+
+
+def _days_there(request: RunRequest, data_type: DataType, root: Path) -> tuple[date, ...]:
+    """Return the days whose partitions are read: all of them, or those that are there."""
+    if data_type not in request.config.optional_types:
+        return request.days
+    key = request.config.key
+    return tuple(day for day in request.days if read_manifest(root, key, data_type, day))
 
 
 def _check_work_time(plan: RunPlan, request: RunRequest) -> None:

@@ -42,7 +42,8 @@ _LOWEST = Decimal("-Infinity")
 class TradeStatistics:
     """Round trips by their result after commissions; amounts in the account currency.
 
-    Rates and names with ``pct`` are in percent (of the starting balance). ``profit_factor`` is the
+    Names with ``pct`` are in percent (of the starting balance). ``win_rate`` is the earlier name of
+    ``win_rate_pct``, in percent; the registry's is a fraction. ``profit_factor`` is the
     sum of wins over the absolute sum of losses; ``expectancy`` is the mean result of a round trip.
     """
 
@@ -50,6 +51,7 @@ class TradeStatistics:
     winning_trades: int
     losing_trades: int
     break_even_trades: int
+    win_rate_pct: float | None
     win_rate: float | None
     avg_win: Decimal | None
     avg_loss: Decimal | None
@@ -129,12 +131,14 @@ def trade_statistics(results: Units, precision: int, starting_balance: Decimal) 
     total_wins, total_losses = (_sum(each, precision) for each in (wins, losses))
     average_win = total_wins / len(wins) if len(wins) else None
     average_loss = total_losses / len(losses) if len(losses) else None
+    win_rate = float(_HUNDRED * len(wins) / len(results)) if len(results) else None
     return TradeStatistics(
         total_trades=len(results),
         winning_trades=len(wins),
         losing_trades=len(losses),
         break_even_trades=len(results) - len(wins) - len(losses),
-        win_rate=float(_HUNDRED * len(wins) / len(results)) if len(results) else None,
+        win_rate_pct=win_rate,
+        win_rate=win_rate,
         avg_win=average_win,
         avg_loss=average_loss,
         avg_win_pct=_percent(average_win, starting_balance),

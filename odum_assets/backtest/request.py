@@ -88,7 +88,10 @@ class RunRequest:
 
     @property
     def data_types(self) -> tuple[DataType, ...]:
-        """Return the raw data types that the run reads; funding only where it is configured."""
+        """Return the raw data types that the run reads; funding only where it is configured.
+
+        Of those in ``config.optional_types`` it reads the days that are there.
+        """
         bars = self.config.bars
         if bars is not None:
             return (DataType(bars.bars.data_type),)
@@ -130,8 +133,8 @@ class RunRequest:
         inside = calendar.dates_between(
             first if start is None else start, last if end is None else end
         )
-        wanted = set(self.days)
-        return tuple(day for day in inside if calendar.partition_of(day) in wanted)
+        partitions = set(self.days)
+        return tuple(day for day in inside if calendar.partition_of(day) in partitions)
 
     @property
     def catalog_days(self) -> tuple[date, ...]:
@@ -204,8 +207,8 @@ class RunRequest:
         last = self.days[-1] if self.end_ns is None or end is None else day_of_ns(end - 1)
         count = (last - first).days + 1
         there = set(self.days)
-        wanted = (first + timedelta(days=index) for index in range(count))
-        return tuple(day for day in wanted if day not in there)
+        window_days = (first + timedelta(days=index) for index in range(count))
+        return tuple(day for day in window_days if day not in there)
 
     def window(self) -> tuple[int | None, int | None]:
         """Return start and end that count: those asked for, else the configuration's."""
@@ -375,7 +378,8 @@ def _check_partitions(request: RunRequest, settings: Settings, root: Path) -> No
         for key in request.config.keys
         for data_type in request.data_types
         for day in request.catalog_days
-        if read_manifest(root, key, data_type, day) is None
+        if data_type not in request.config.optional_types
+        and read_manifest(root, key, data_type, day) is None
     ]
     if lines:
         raise NotConvertedError(

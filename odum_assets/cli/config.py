@@ -1,6 +1,7 @@
 """``odum config``: validate, show and describe run configurations."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,7 @@ def validate(
       odum config validate
       odum config validate configs/my_config.json
     """
-    from odum_assets.cli.rendering import Output, escaped, plural, table
+    from odum_assets.cli.rendering import Output, escaped, fitted, plural, table
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
@@ -52,11 +53,16 @@ def validate(
             "problems": problems,
         }
     )
-    rows = table(None, ["configuration", "instrument", "hash"])
-    for config in loaded:
-        rows.add_row(config.name, str(config.key), config.content_hash[:12])
-    if loaded:
-        output.show(rows)
+    rows = [
+        {
+            "configuration": config.name,
+            "instrument": str(config.key),
+            "hash": config.content_hash[:12],
+        }
+        for config in loaded
+    ]
+    if rows:
+        output.show(fitted(output, partial(table, None), rows, ("hash", "instrument")))
     for config in loaded:
         for note in config.notes:
             output.show(f"{escaped(config.name)}: {escaped(note)}")

@@ -199,7 +199,9 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
       odum data check
       odum data check --config binance_futures_btcusdt_l2_trades_config --day 2024-07-18
     """
-    from odum_assets.cli.rendering import Output, escaped, plural, table
+    from rich.padding import Padding
+
+    from odum_assets.cli.rendering import Output, escaped, plural
 
     output = Output(as_json)
     _, partitions = _partitions(output, config, day)
@@ -214,13 +216,15 @@ def check(config: ConfigFilter = None, day: DayOption = None, as_json: JsonOptio
         }
     )
     for instrument in dict.fromkeys(verdict["instrument"] for verdict in failed):
-        rows = table(instrument, ["", "day", "data type", "check"])
+        output.show(f"[bold]{instrument}[/]")
         for verdict in failed:
             if verdict["instrument"] == instrument:
                 mark = "[bold red]blocks[/]" if verdict["blocking"] else "[yellow]warns[/]"
-                text = f"{verdict['check']}: [dim]{escaped(verdict['text'])}[/]"
-                rows.add_row(mark, verdict["day"], verdict["data_type"], text)
-        output.show(rows)
+                where = f"{verdict['day']}  {verdict['data_type']}"
+                output.show(f"  {where}  {verdict['check']} {mark}")
+                # Below, and not beside it: a narrow terminal would fold it into a column of words.
+                output.show(Padding(f"[dim]{escaped(verdict['text'])}[/]", (0, 0, 0, 4)))
+        output.show("")
     checked = len(partitions) - len(waiting)
     passed = len(verdicts) - len(failed)
     output.show(

@@ -73,13 +73,12 @@ def project_files() -> dict[str, str]:
 
     from odum_assets.config.exact_json import read_json, write_json
 
-    root = _source()
-    template = root / "template"
+    root, template = _source(), Path(__file__).parent / "new_project"
     files = {
         name: (template / source).read_text(encoding="utf-8")
         for name, source in (
             ("README.md", "README.md"),
-            ("momentum.py", "momentum.py"),
+            ("momentum.py", "momentum.py.txt"),
             (".gitignore", "gitignore"),
         )
     }

@@ -92,6 +92,12 @@ class LoadedConfig:
         return self.config if isinstance(self.config, BarsConfig) else None
 
     @property
+    def optional_types(self) -> tuple[str, ...]:
+        """Return the raw data types that a day may lack: runs use them where they are there."""
+        is_optional = self.bars is None and self.config.quality.missing_funding == "warn"
+        return ("derivative_ticker",) if is_optional else ()
+
+    @property
     def required_bars(self) -> BarsConfig:
         """Return the configuration where only one for bars can be meant.
 

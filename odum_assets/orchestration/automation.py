@@ -4,18 +4,13 @@ The sensor ``raw_days`` does the same by requesting whole-day runs. Only one of 
 together they would run everything twice.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
 _AC = dg.AutomationCondition
 
-_READY = (
-    ~_AC.in_progress()
-    & ~_AC.any_deps_in_progress()
-    & ~_AC.any_deps_missing()
-    & _AC.all_deps_blocking_checks_passed()
-)
 # Edges, not levels: a condition that stays true would ask for the same failed run for ever. Since
 # the first evaluation counts as a reset, a report with an unchanged data version changes nothing.
 _CHANGED = (
@@ -25,12 +20,29 @@ _CHANGED = (
 )
 _MISSING = _AC.missing().newly_true().since(_AC.newly_requested() | _AC.newly_updated())
 
-ON_NEW_DATA: Final = ((_CHANGED | _MISSING) & _READY).with_label("on_new_data")
-"""Ask for a partition that is missing or whose input changed, once, when its inputs are good."""
+
+def on_new_data(optional: Sequence[dg.AssetKey] = ()) -> dg.AutomationCondition[Any]:
+    """Ask for a partition that is missing or whose input changed, once, when its inputs are good.
+
+    Parameters
+    ----------
+    optional : sequence of dg.AssetKey
+        Inputs that a partition may lack.
+    """
+    lacking = _AC.any_deps_missing()
+    if optional:
+        lacking = lacking.ignore(dg.AssetSelection.assets(*optional))
+    is_ready = (
+        ~_AC.in_progress()
+        & ~_AC.any_deps_in_progress()
+        & ~lacking
+        & _AC.all_deps_blocking_checks_passed()
+    )
+    return ((_CHANGED | _MISSING) & is_ready).with_label("on_new_data")
 
 
 def automation_sensor(assets: list[dg.AssetKey]) -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor that evaluates `ON_NEW_DATA`; it is off until a person turns it on."""
+    """Return the sensor that evaluates `on_new_data`; it is off until a person turns it on."""
     return dg.AutomationConditionSensorDefinition(
         "on_new_data",
         target=dg.AssetSelection.assets(*assets),

@@ -88,6 +88,8 @@ def definitions_of(project: Project) -> dg.Definitions:
 def _refusals(project: Project) -> dict[str, dg.MetadataValue[Any]]:
     """Return what the UI shows at the code location: files that could not be used, and why."""
     return {
-        f"left out of the graph: {refused.path.name}": dg.MetadataValue.text(str(refused))
+        f"left out of the graph: {refused.path.name}": dg.MetadataValue.text(
+            f"{refused}\nAfter mending the file, reload this code location."
+        )
         for refused in project.refused
     }

@@ -50,15 +50,20 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A threshold and the configuration that sets it: its name, and itself for its sessions."""
+    """A threshold, the key that sets it, and the configuration for its sessions."""
 
     value: Decimal | int
-    config: str
+    key: str
     loaded: LoadedConfig | None = None
 
     def __str__(self) -> str:
-        """Return the threshold with its origin."""
-        return f"{self.value} (quality section of {self.config})"
+        """Return the threshold and the key that changes it."""
+        return f"{self.value} (quality.{self.key})"
+
+    @property
+    def seconds(self) -> str:
+        """Return the same of a threshold in seconds."""
+        return f"{self.value} s (quality.{self.key})"
 
 
 class Check(Protocol):
@@ -95,7 +100,7 @@ class CatalogCheck:
     def evaluate_for(self, manifest: "PartitionManifest", config: LoadedConfig) -> Verdict:
         """Judge a partition by the threshold of a configuration."""
         value = getattr(config.config.quality, self.threshold)
-        return self.evaluate(manifest, Limit(value, config.name, config))
+        return self.evaluate(manifest, Limit(value, self.threshold, config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +142,8 @@ def evaluate_rejects(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     if rejected:
         text += "; " + ", ".join(f"{why} {count:,}" for why, count in manifest.rejected.items())
     facts = {"rejected": rejected, "rows_in": rows, "share": _share(rejected, rows)}
-    kept = manifest.rows_written > 0
-    return Verdict(kept and _within(rejected, rows, limit), text, facts)
+    has_rows = manifest.rows_written > 0
+    return Verdict(has_rows and _within(rejected, rows, limit), text, facts)
 
 
 def evaluate_gaps(manifest: "PartitionManifest", limit: Limit) -> Verdict:
@@ -147,7 +152,7 @@ def evaluate_gaps(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     longest = gaps["max_s"]
     if longest is None:
         return Verdict(True, "a single row: no gap to measure")
-    text = f"longest time without a row {longest:,.1f} s; allowed {limit} s"
+    text = f"longest time without a row {longest:,.1f} s; allowed {limit.seconds}"
     return Verdict(Decimal(str(longest)) <= limit.value, text, {"longest_s": longest})
 
 
@@ -161,7 +166,7 @@ def evaluate_coverage(manifest: "PartitionManifest", limit: Limit) -> Verdict:
     late_s, early_s = late / NS_PER_SECOND, early / NS_PER_SECOND
     text = (
         f"first row {late_s:,.1f} s after the day begins, last row {early_s:,.1f} s before "
-        f"it ends; allowed seconds {limit}"
+        f"it ends; allowed {limit.seconds}"
     )
     facts = {"starts_late_s": late_s, "ends_early_s": early_s}
     return Verdict(max(late, early) <= limit.value * NS_PER_SECOND, text, facts)
@@ -226,7 +231,7 @@ def evaluate_missing_bars(manifest: "PartitionManifest", limit: Limit) -> Verdic
 
     config = None if limit.loaded is None else limit.loaded.bars
     if config is None:
-        raise AssertionError(f"{limit.config} reads no bars")
+        raise AssertionError(f"{limit.key}: the configuration reads no bars")
     missing, expected = missing_bars(manifest, BarCalendar.of(config))
     text = f"{missing:,} of {expected:,} bars of the sessions are missing; allowed share {limit}"
     facts = {"missing_bars": missing, "bars_of_sessions": expected}
@@ -345,9 +350,12 @@ def _evaluate_check(
     refused = tuple(config.name for config in failing if check.refuses(config))
     if not failing:
         return Evaluation(check, verdict, refused)
-    text = f"{verdict.text}. Exceeded for {_listed([config.name for config in failing])}"
+    text = verdict.text
+    if len(failing) < len(configs):
+        text += f"; exceeded for {_listed([config.name for config in failing])}"
     if refused:
-        text += f"; runs are refused of {_listed(refused)}"
+        text += "; runs are refused"
+        text += f": {_listed(refused)}" if len(refused) < len(failing) else ""
     return Evaluation(check, replace(verdict, text=text), refused)
 
 
@@ -427,6 +435,31 @@ RESULT_CHECKS: Final = (
     ),
 )
 """Checks of a result."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartCheck:
+    """A check of a day's result, evaluated from whether the run covered all of the day."""
+
+    name: str
+    description: str
+    blocking: bool
+    evaluate: Callable[[bool], Verdict]
+
+
+def evaluate_part(is_whole: bool) -> Verdict:
+    """Judge whether a run covered all that its configuration runs of the day."""
+    text = "the run covered a part of the day: the day's current result is another one, if any"
+    return Verdict(is_whole, "the run covered the day" if is_whole else text)
+
+
+WHOLE_DAY: Final = PartCheck(
+    "whole_day",
+    "The run covered all that the configuration runs of the day. Dagster shows a partition as "
+    "materialized after a run of a part of it, too.",
+    False,
+    evaluate_part,
+)
 
 
 def evaluate_days(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:

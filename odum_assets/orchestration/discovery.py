@@ -185,14 +185,14 @@ def discover(
             ready_day = _find(folder, day, sources, project, notes)
             if ready_day is not None and _is_ready(ready_day, before, after, now, stable_secs):
                 ready.append(ready_day)
-    taken = _take(project, sorted(ready, key=lambda day_: (day_.day, day_.folder)), after)
-    days = sorted({day_.day for day_ in taken})
+    reported = _take(project, sorted(ready, key=lambda day_: (day_.day, day_.folder)), after)
+    days = sorted({day_.day for day_ in reported})
     configs = [config for config in project.configs if config.name not in unusable]
     runs, run_notes = _runs(project, configs, days, after)
     runs += _missed_runs(project, configs, before, after, MAX_RUNS - len(runs))
     _remember(before, after, unusable, days)
-    files = tuple((source, day_.day, raw) for day_ in taken for source, raw in day_.files)
-    notes += run_notes + _waiting_notes(after, len(ready) - len(taken), stable_secs)
+    files = tuple((source, day_.day, raw) for day_ in reported for source, raw in day_.files)
+    notes += run_notes + _waiting_notes(after, len(ready) - len(reported), stable_secs)
     return Discovery(files, tuple(runs), after, tuple(notes))
 
 
@@ -247,19 +247,19 @@ def fingerprint_of(files: Sequence[tuple[Source, RawInput]]) -> str:
 
 def _take(project: Project, ready: Sequence[_ReadyDay], after: Cursor) -> list[_ReadyDay]:
     """Take as many ready days as one tick may report, and mark them done."""
-    taken: list[_ReadyDay] = []
+    reported: list[_ReadyDay] = []
     files = 0
     runs = 0
     for ready_day in ready:
         files += len(ready_day.files)
         runs += len(project.configs)
-        if taken and (files > MAX_FILES or runs > max(MAX_RUNS, len(project.configs))):
+        if reported and (files > MAX_FILES or runs > max(MAX_RUNS, len(project.configs))):
             break
-        taken.append(ready_day)
+        reported.append(ready_day)
         day = ready_day.day.isoformat()
         after.done[ready_day.folder][day] = ready_day.fingerprint
         del after.pending[ready_day.folder][day]
-    return taken
+    return reported
 
 
 def _remember(before: Cursor, after: Cursor, names: Iterable[str], days: list[date]) -> None:
@@ -281,10 +281,11 @@ def _missed_runs(
     runs: list[DayRun] = []
     for loaded in configs:
         days = before.missed.get(loaded.name, ())
-        kept = max(most - len(runs), 0)
-        runs += _runs(project, [loaded], [date.fromisoformat(day) for day in days[:kept]], after)[0]
-        if days[kept:]:
-            after.missed[loaded.name] = days[kept:]
+        count = max(most - len(runs), 0)
+        next_days = [date.fromisoformat(day) for day in days[:count]]
+        runs += _runs(project, [loaded], next_days, after)[0]
+        if days[count:]:
+            after.missed[loaded.name] = days[count:]
     return runs
 
 
@@ -336,6 +337,8 @@ def _files_for(
         folder = raw_folder_of(source, project.settings)
         for day in catalog_days(loaded, [partition]):
             raw = readable_raw(source, day, project.settings)
+            if raw is None and not source.is_required(loaded):
+                continue
             if raw is None or day.isoformat() not in after.done.get(folder, {}):
                 lacking.append(source.data_type.value)
             else:

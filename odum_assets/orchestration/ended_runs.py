@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.names import backtest_key, day_job_name, op_name
+from odum_assets.orchestration.planned_checks import report_not_evaluated
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import (
     NEXT_TRY_TAG,
@@ -137,6 +138,7 @@ def register_ended_or_log(
     run = instance.get_run_by_id(dagster_run_id)
     if run is None:
         return
+    report_not_evaluated(instance, run)
     try:
         register_ended(instance, project, run)
     except OdumError as error:

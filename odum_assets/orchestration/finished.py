@@ -104,6 +104,8 @@ def _catalog_now(project: Project, request: "RunRequest") -> Digests | None:
             continue
         for day in request.catalog_days:
             part = describe_partition(project, source, day)
+            if not source.is_required(request.config) and part.state is State.MISSING:
+                continue
             if part.state not in _SETTLED or part.manifest is None:
                 return None
             place = str(source.key), source.data_type.value, day.isoformat()

@@ -26,8 +26,14 @@ those of a model have signals, too."""
 
 
 def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
-    """Return the assets of a configuration's day job, in the order of the graph."""
-    catalog = [source.catalog_key for source in project.sources_of(loaded)]
+    """Return the assets of a configuration's day job, in the order of the graph.
+
+    What a day may lack is not among them: a step that makes nothing would have all that follows
+    skipped. The step of the result converts it.
+    """
+    catalog = [
+        source.catalog_key for source in project.sources_of(loaded) if source.is_required(loaded)
+    ]
     signals = [signals_key(loaded.name)] if model_labels(loaded) else []
     steps = [step for step in DAY_STEPS if loaded.bars is None or step != "ticks"]
     return [*catalog, *signals, *(backtest_key(loaded.name, step) for step in steps)]

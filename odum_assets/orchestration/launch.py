@@ -4,6 +4,9 @@ What belongs here: opening the instance, one run in this process, and telling wh
 does not: several runs at a time (``backfill``), anything a person sees.
 """
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -37,6 +40,9 @@ _QUIET: Final = {
         "class": "NoOpComputeLogManager",
     }
 }
+
+_CANCEL_POLL_S: Final = 1.0
+_CANCEL_GRACE_S: Final = 2.0
 
 type Key = Sequence[str]
 """An asset key as its parts, such as ``("backtest", "my_config", "result")``."""
@@ -198,9 +204,10 @@ def materialize(
         remote_job_origin=job_origin(name),
     )
     outcome = _Outcome(partition)
-    with watched(on_progress):
+    with watched(on_progress), _stopped_on_request(instance, run_id) as ended:
         for event in execute_run_iterator(InMemoryJob(definition), run, instance):
             if _is_interrupted(event):
+                ended.set()
                 # Who presses Ctrl-C cancels the run: Dagster would call it failed.
                 instance.report_run_canceling(run, "The run was interrupted (Ctrl-C).")
             outcome.take(event)
@@ -210,6 +217,40 @@ def materialize(
     register_ended_or_log(instance, graph.project, run.run_id)
     finished = instance.get_run_by_id(run.run_id)
     return outcome.result(run.run_id, None if finished is None else finished.status)
+
+
+@contextmanager
+def _stopped_on_request(instance: dg.DagsterInstance, run_id: str) -> Iterator[threading.Event]:
+    """Interrupt this process, as Ctrl-C does, once its run is terminated in the Dagster UI.
+
+    Dagster notes that this is wanted and cannot reach a process that it has not started.
+
+    Yields
+    ------
+    threading.Event
+        To be set where the run is interrupted already.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_CANCEL_POLL_S):
+            run = instance.get_run_by_id(run_id)
+            if run is not None and run.status is dg.DagsterRunStatus.CANCELING:
+                # The service interrupts the process itself: not a second time.
+                if not ended.wait(_CANCEL_GRACE_S):
+                    os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    is_main = threading.current_thread() is threading.main_thread()
+    thread = threading.Thread(target=watch, daemon=True)
+    if is_main and not instance.is_ephemeral:
+        thread.start()
+    try:
+        yield ended
+    finally:
+        ended.set()
+        if thread.ident is not None:
+            thread.join()
 
 
 def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:

@@ -242,7 +242,7 @@ class Planner:
         request = self._day_request(loaded, new, day)
         parts = self._partitions(loaded, new, [day])
         _refuse_unreadable(parts)
-        _refuse_missing(self.project, parts)
+        _refuse_missing(self.project, loaded, parts)
         _refuse_without_trades(request, parts)
         return self._plan(kind, request, new, parts, partition=day.isoformat())
 
@@ -256,7 +256,7 @@ class Planner:
             without = [
                 f"{partition.source.data_type}: {partition.state}"
                 for partition in of_day
-                if not partition.raw
+                if not partition.raw and partition.source.is_required(loaded)
             ]
             finished = self._finished(loaded, new, day) if not without else None
             if without:
@@ -303,17 +303,21 @@ class Planner:
     ) -> Plan:
         is_single = kind != "sweep" and "days" not in facts
         run_id = run_id_of(request) if is_single else None
+        loaded = self._config(new)
         tags = {**self.tags, CONFIG_TAG: request.config.name}
         options = WindowOptions if kind == "window" else RunOptions
         return Plan(
             request,
-            self._config(new),
+            loaded,
             kind,
             _steps(kind, new),
             _run_config(new, options),
             tags if run_id is None else {**tags, RUN_ID_TAG: run_id},
-            # What sessions touch are other partitions than theirs: their step converts it.
-            self._conversions(parts) if kind == "result" and request.calendar is None else (),
+            # What sessions touch are other partitions than theirs, and what a day may lack takes no
+            # step in its job: the step of the result converts it.
+            self._conversions(loaded, parts)
+            if kind == "result" and request.calendar is None
+            else (),
             run_id,
             partitions=tuple(parts),
             **facts,
@@ -372,14 +376,17 @@ class Planner:
             partitions += [describe_partition(self.project, source, day) for source in sources]
         return partitions
 
-    def _conversions(self, parts: Sequence[Partition]) -> tuple[Partition, ...]:
+    def _conversions(
+        self, loaded: LoadedConfig, parts: Sequence[Partition]
+    ) -> tuple[Partition, ...]:
         """Return the partitions that have a raw file, but for those with nothing left to do."""
 
         def is_done(part: Partition) -> bool:
             is_current = part.state is State.CURRENT
             return is_current and part.day.isoformat() in self.recorded_days(part.source)
 
-        return tuple(part for part in parts if part.raw is not None and not is_done(part))
+        required = [part for part in parts if part.source.is_required(loaded)]
+        return tuple(part for part in required if part.raw is not None and not is_done(part))
 
 
 def _run_config(new: NewRun, options: type[RunOptions]) -> dict[str, Any]:
@@ -450,12 +457,13 @@ def _refuse_unreadable(parts: Sequence[Partition]) -> None:
         raise UnavailableDataError("unreadable-data", "\n".join(problems))
 
 
-def _refuse_missing(project: Project, parts: Sequence[Partition]) -> None:
+def _refuse_missing(project: Project, loaded: LoadedConfig, parts: Sequence[Partition]) -> None:
     """Refuse a day of which there is neither a raw file nor a catalog partition."""
-    missing = [part for part in parts if part.state is State.MISSING]
+    required = [part for part in parts if part.source.is_required(loaded)]
+    missing = [part for part in required if part.state is State.MISSING]
     if missing:
         lines = [missing_raw(part.source, part.day, project.settings) for part in missing]
-        is_partial = len(missing) < len(parts)
+        is_partial = len(missing) < len(required)
         raise UnavailableDataError("missing-data", "\n".join(lines), is_partial=is_partial)
 
 

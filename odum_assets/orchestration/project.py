@@ -95,6 +95,10 @@ class Source:
         """What comes before the folder of the day or year, its pattern, and what follows."""
         return self.template.partition("year-*" if self.data_type.is_yearly else "day-*")
 
+    def is_required(self, loaded: LoadedConfig) -> bool:
+        """Return whether every day that a configuration runs must have such a file."""
+        return self.data_type.value not in loaded.optional_types
+
     def partition_of(self, day: date) -> date:
         """Return the partition that holds a day: the day, or the first day of its year."""
         return year_of(day) if self.data_type.is_yearly else day

@@ -16,6 +16,7 @@ from odum_assets.orchestration.discovery import Cursor, DayRun, discover
 from odum_assets.orchestration.ended_runs import register_ended
 from odum_assets.orchestration.finished import finished_result
 from odum_assets.orchestration.names import day_job_name
+from odum_assets.orchestration.planned_checks import report_not_evaluated
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import reconcile_pending
 from odum_assets.orchestration.run_config import ResultConfig
@@ -52,8 +53,8 @@ def raw_days_sensor(
             "whose time_window covers the day, once all files that they name are there. A day "
             f"folder is taken when it holds a file {MARKER}, or after {_STABLE_DEFAULT:g} s "
             f"without a change ({STABLE_SECS}). Turning it on runs every day on disk that has no "
-            "result yet, or one of other data or another configuration; resetting its cursor is "
-            "harmless. Never turn it on together with on_new_data."
+            "result yet (in mode fast or report), or one of other data or another configuration; "
+            "resetting its cursor is harmless. Never turn it on together with on_new_data."
         ),
     )
     def raw_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -135,6 +136,7 @@ def _status_sensor(project: Project, word: str, status: dg.DagsterRunStatus) -> 
         ),
     )
     def register(context: dg.RunStatusSensorContext) -> None:
+        report_not_evaluated(context.instance, context.dagster_run)
         register_ended(context.instance, project, context.dagster_run)
 
     return register
@@ -178,8 +180,11 @@ def stable_secs(text: str | None) -> float:
 
 
 def _is_finished(project: Project, run: DayRun) -> bool:
-    """Return whether a run would only repeat a result that is there, whoever asked for it."""
-    request = ResultConfig().day_request(run.config, run.day)
+    """Return whether a run would only repeat a result that is there, whoever asked for it.
+
+    One in mode fast is a result as well: the sensor asks for days, not for reports.
+    """
+    request = ResultConfig(mode="fast").day_request(run.config, run.day)
     return finished_result(project, request) is not None
 
 

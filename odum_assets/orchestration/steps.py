@@ -71,6 +71,8 @@ def report_materialization(
     where = dg.AssetRecordsFilter(
         asset_key=spec.key, asset_partitions=None if partition is None else [partition]
     )
+    # As in `report_raw`: what the op makes later may be made of this.
+    context.get_step_execution_context().wipe_input_asset_version_info(spec.key)
     latest = context.instance.fetch_materializations(where, limit=1).records[0]
     target = AssetCheckEvaluationTargetMaterializationData(
         storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp

@@ -1,12 +1,14 @@
 """How much of its window a run's data cover: days that are missing, days that are partial."""
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest.request import name_days
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
+from odum_assets.raw.layout import DataType
 from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns, iso_ns
 
 _MOST_NAMED = 5
@@ -60,6 +62,14 @@ def _partial(
     }
 
 
+def days_without_funding(run: CompletedRun) -> tuple[date, ...]:
+    """Return the days that ran without funding data, though the configuration names a path."""
+    there = {each.day for each in run.inputs.manifests if each.data_type is DataType.FUNDING}
+    if DataType.FUNDING not in run.request.data_types:
+        return ()
+    return tuple(day for day in run.request.days if day not in there)
+
+
 def coverage_flags(run: CompletedRun) -> list[str]:
     """Return what a reader must know of missing, partial and repeated data."""
     flags = []
@@ -72,6 +82,11 @@ def coverage_flags(run: CompletedRun) -> list[str]:
     if run.inputs.repeated:
         counts = ", ".join(f"{count} of {name}" for name, count in run.inputs.repeated.items())
         flags.append(f"Rows that two neighboring days hold were replayed once: {counts}.")
+    unfunded = days_without_funding(run)
+    if unfunded:
+        flags.append(
+            f"Funding is not charged without data, and there are none for {name_days(unfunded)}."
+        )
     partial = partial_days(run)
     if partial:
         flags.append(_partial_text(partial))

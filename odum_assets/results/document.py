@@ -53,6 +53,7 @@ class _Trades(_Part):
     winning_trades: _Count = 0
     losing_trades: _Count = 0
     break_even_trades: _Count = 0
+    win_rate_pct: _Figure = None
     win_rate: _Figure = None
     profit_factor: _Figure = None
     expectancy: _Figure = None

@@ -37,6 +37,10 @@ def in_current_form(summary: dict[str, Any]) -> dict[str, Any]:
     summary : dict[str, Any]
         As a file has it; sections may be missing. It is not changed.
     """
+    trades = summary.get("trades")
+    if isinstance(trades, dict) and "win_rate_pct" not in trades:
+        # Files of earlier versions have the other name alone.
+        summary = {**summary, "trades": {"win_rate_pct": trades.get("win_rate"), **trades}}
     if version_of(summary) >= FIGURES_VERSION:
         return summary
     found = {name: dict(each) if isinstance(each, dict) else each for name, each in summary.items()}

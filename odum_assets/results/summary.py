@@ -8,10 +8,12 @@ from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION, EquityFigures
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.request import name_days
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.config.sections.algorithms import VwapAlgorithm
+from odum_assets.raw.layout import DataType
 from odum_assets.results.bar_summary import bar_aspects, bar_flags, bar_sections
-from odum_assets.results.coverage import coverage_flags, missing_days
+from odum_assets.results.coverage import coverage_flags, days_without_funding, missing_days
 from odum_assets.results.json_figures import amount_text, aspect_entry, numbers
 from odum_assets.utc import NS_PER_SECOND, iso_ns
 
@@ -128,8 +130,6 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
     mode = run.request.snapshot_mode
     latency = execution.latency
     has_latency = bool(latency.insert_ns or latency.update_ns or latency.cancel_ns)
-    payments = run.figures.account.funding_payments
-    has_funding = config.data_catalog.derivative_ticker_path is not None
     refused = {
         status: run.figures.orders.orders_by_status.get(status, 0)
         for status in ("denied", "rejected")
@@ -144,9 +144,7 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
         aspect_entry(
             "fees", True, f"maker {venue.maker_fee:f}, taker {venue.taker_fee:f} of the value"
         ),
-        aspect_entry(
-            "funding", has_funding, f"{payments} payments" if has_funding else _NO_FUNDING
-        ),
+        _funding(run),
         aspect_entry(
             "latency",
             has_latency,
@@ -179,6 +177,17 @@ def simulated(run: CompletedRun) -> list[dict[str, Any]]:
             "refused_orders", True, f"{refused['denied']} denied, {refused['rejected']} rejected"
         ),
     ]
+
+
+def _funding(run: CompletedRun) -> dict[str, Any]:
+    """Return the aspect of funding: charged where there are data."""
+    payments, unfunded = run.figures.account.funding_payments, days_without_funding(run)
+    if DataType.FUNDING not in run.request.data_types:
+        return aspect_entry("funding", False, _NO_FUNDING)
+    if len(unfunded) == len(run.request.days):
+        return aspect_entry("funding", False, "there are no funding data")
+    rest = f"; no data for {name_days(unfunded)}" if unfunded else ""
+    return aspect_entry("funding", True, f"{payments} payments{rest}")
 
 
 def _slippage(run: CompletedRun) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from odum_assets.api.problems import ProblemError
 from odum_assets.api.session import Sessions
 from odum_assets.cli.main import main
 
@@ -178,7 +179,13 @@ def test_the_cookie_counts_for_our_own_pages_only(dev: Live) -> None:
     for changed in (cookie[:-1] + "x", cookie.replace("=1", "=2"), cookie + "é", cookie + "."):
         tried = Door(dev.url, {"Cookie": changed.encode().decode("latin-1")})
         assert tried.ask("GET", "/dagster/").status == 401
-    assert own.ask("POST", "/logout", Origin=dev.url).status == 303
+    with subscribe(own, dev.url) as events:
+        assert json.loads(events.recv(timeout=30))["type"] == "connection_ack"
+        assert own.ask("POST", "/logout", Origin=dev.url).status == 303
+        with pytest.raises(ConnectionClosed) as closed:
+            list(events)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
     assert own.ask("GET", "/dagster/").status == 401
 
 
@@ -319,6 +326,22 @@ def test_docs_open_with_the_cookie(tmp_path: Path, project: Path) -> None:
             body = json.dumps(check).encode()
             sent = {"Content_Type": "application/json", "Origin": origin}
             assert own.ask("POST", "/api/backtest/check-data", body, **sent).status == status
+
+
+def test_wrong_tokens_are_counted_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions, now = Sessions(TOKEN.encode()), 1000.0
+    monkeypatch.setattr("odum_assets.api.session.time.monotonic", lambda: now)
+    guesser, other = {"client": ("192.0.2.1", 1)}, {"client": ("192.0.2.2", 2)}
+    for _ in range(30):
+        assert sessions.is_token(TOKEN.encode(), guesser)
+        assert not sessions.is_token(b"wrong", guesser)
+    for given in (b"wrong", TOKEN.encode()):
+        with pytest.raises(ProblemError, match="try again in 61 s") as refused:
+            sessions.is_token(given, guesser)
+        assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "61"})
+    assert sessions.is_token(TOKEN.encode(), other)
+    now += 60
+    assert sessions.is_token(TOKEN.encode(), guesser)
 
 
 def test_a_cookie_expires(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,8 @@ def test_the_calls_of_the_service_page_tell_one_story(live: Live) -> None:
     assert (entry["run_id"], entry["status"]) == (ids[0], "succeeded")
     assert entry["orders"] == figures["orders"] == json.loads(metrics)["metrics"]["orders"]
     assert json.loads(now)["result"] == f"/api/backtest/results/{ids[0]}"
+    for part in (ids[0][-6:], ids[0][:-1].lower()):
+        assert live.get(f"/api/v1/runs/{part}/status").json["run_id"] == ids[0]
     fills = pa.ipc.open_stream((live.folder / "fills.arrow").read_bytes()).read_all()
     shown = json.loads(page)
     assert fills.num_rows == shown["total"] == figures["fills"]

@@ -280,7 +280,11 @@ def test_figures_and_round_trips_of_a_run(service: Service, project: Path, run_i
         number = sum(each["side"].lower() == direction for each in positions)
         assert fitting.headers["X-Total-Count"] == str(number)
         assert len(fitting.json) == min(number, 1)
+    for symbol, count in (("btcusdt", len(positions)), ("BTC-USDT", len(positions)), ("ETH", 0)):
+        fitting = service.get(f"/api/trades?run_id={run_id}&symbol={symbol}")
+        assert fitting.headers["X-Total-Count"] == str(count)
     assert service.get(f"/api/v1/runs/{run_id}/trades").json["total"] == len(positions)
+    assert service.get("/health").json == service.get("/api/health").json
 
 
 def test_results_of_earlier_versions_are_served_in_todays_form(tmp_path: Path) -> None:

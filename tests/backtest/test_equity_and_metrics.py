@@ -286,6 +286,7 @@ def test_trades_are_judged_by_their_results() -> None:
         "winning_trades": 2,
         "losing_trades": 2,
         "break_even_trades": 1,
+        "win_rate_pct": 40.0,
         "win_rate": 40.0,
         "avg_win": D(20),
         "avg_loss": D("-7.5"),
@@ -303,7 +304,15 @@ def test_trades_are_judged_by_their_results() -> None:
 def test_figures_of_no_trades_and_of_no_losses_are_none() -> None:
     nothing = asdict(trade_statistics(np.empty(0, np.int64), 2, D(1000)))
     assert nothing["total_trades"] == 0
-    unknown = ("win_rate", "avg_win", "avg_loss", "largest_win", "profit_factor", "expectancy")
+    unknown = (
+        "win_rate",
+        "win_rate_pct",
+        "avg_win",
+        "avg_loss",
+        "largest_win",
+        "profit_factor",
+        "expectancy",
+    )
     assert {nothing[name] for name in unknown} == {None}
     only_wins = trade_statistics(np.array([500]), 2, D(1000))
     assert (only_wins.profit_factor, only_wins.avg_loss) == (None, None)

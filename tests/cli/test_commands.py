@@ -299,6 +299,6 @@ def test_a_command_ends_the_same_way_when_it_is_repeated(
             assert all("the catalog is not good enough" in each.err for each in ran)
     check = odum("data", "check", "--json").json["checks"]
     (rejects,) = (each for each in check if each["blocking"])
-    refused = rejects["text"].partition("runs are refused of ")[2]
+    refused = rejects["text"].partition("exceeded for ")[2]
     assert BTC in refused
     assert "lenient" not in refused

@@ -161,7 +161,11 @@ def test_two_spellings_of_one_instrument_are_refused(folder: Path, settings: Set
             name,
             instrument={"id": "BTC-USDT.OKX"},
             venue={"name": "OKX"},
-            data_catalog={"trades_path": file, "book_snapshot_5_path": None},
+            data_catalog={
+                "trades_path": file,
+                "book_snapshot_5_path": None,
+                "derivative_ticker_path": None,
+            },
         )
     os.utime(folder / "one.json", ns=(1, 1))
     found = read_folder(settings)

@@ -84,8 +84,9 @@ def test_raw_path_below_a_url() -> None:
 
 
 def test_raw_path_of_a_type_without_one() -> None:
+    config = loaded(data_catalog={"derivative_ticker_path": None})
     with pytest.raises(ConfigError, match=r"json: data_catalog\.derivative_ticker_path: missing"):
-        raw_path(loaded(), "derivative_ticker", DAY, load_settings())
+        raw_path(config, "derivative_ticker", DAY, load_settings())
 
 
 def test_catalog_of_the_process_takes_precedence(

@@ -243,6 +243,7 @@ def test_a_strategy_of_an_allowed_folder_is_taken_and_not_imported(ground: Path)
 def test_names_that_a_store_reads_as_more_are_refused(ground: Path, key: str, name: str) -> None:
     paths = {"trades_path": "raw_tick_data/by_date/day-*/data_type-trades/"}
     paths["book_snapshot_5_path"] = "raw_tick_data/by_date/day-*/data_type-book_snapshot_5/"
+    paths["derivative_ticker_path"] = "raw_tick_data/by_date/day-*/data_type-derivative_ticker/"
     found = config(data_catalog={**paths, key: name})
     assert keys(found, reach(ground)) == [f"data_catalog.{key}"]
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.event_api import PartitionKeyFilter
 from graphtools import BTC, BTC_SLUG, ETH, FIRST_DAY
 
 from odum_assets.orchestration.ended_runs import register_ended, requests_of
 from odum_assets.orchestration.launch import Graph, materialize
+from odum_assets.orchestration.planned_checks import report_not_evaluated
 from odum_assets.registry.database import reading
 from odum_assets.registry.pending import register_queued
 from odum_assets.registry.queries import list_runs
@@ -79,6 +81,30 @@ def test_a_run_whose_conversion_fails_is_registered_once(
     assert run is not None
     assert register_ended(instance, graph.project, run) == []
     assert rows_of(settings) == [row]
+
+
+def test_checks_of_a_run_that_failed_before_are_said_to_be_not_evaluated(
+    graph: Graph, instance: dg.DagsterInstance
+) -> None:
+    # Each failed run of a partition says it.
+    assert not materialize(instance, graph, [*CATALOG, RESULT], DAY).success
+    done = materialize(instance, graph, [*CATALOG, RESULT], DAY)
+    assert not done.success
+    checks = graph.definitions.resolve_asset_graph().asset_check_keys
+    planned = [key for key in checks if key.asset_key in map(dg.AssetKey, [*CATALOG, RESULT])]
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        planned, PartitionKeyFilter(key=DAY)
+    )
+    assert records.keys() == {*planned}, "those of the step that was skipped, too"
+    for record in records.values():
+        assert record.evaluation is not None, "else Dagster shows it as failed by an error"
+        assert record.evaluation.severity is dg.AssetCheckSeverity.WARN
+        assert record.evaluation.partition == DAY
+        text = f"Not evaluated: run {done.dagster_run_id} failed before."
+        assert record.evaluation.description == text
+    run = instance.get_run_by_id(done.dagster_run_id)
+    assert run is not None
+    assert report_not_evaluated(instance, run) == [], "it is said once"
 
 
 def test_a_result_stays_one_when_a_later_step_fails(

@@ -54,8 +54,11 @@ def _keys(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 def test_shipped_configs_make_the_expected_keys(shipped: dg.Definitions) -> None:
     slugs = set(SLUGS.values())
+    perpetuals = {slug for slug in slugs if "perpetual" in slug}
     raw = {f"raw/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_snapshot_5")}
+    raw |= {f"raw/{slug}/derivative_ticker" for slug in perpetuals}
     catalog = {f"catalog/{slug}/{kind}" for slug in slugs for kind in ("trades", "book_depths")}
+    catalog |= {f"catalog/{slug}/funding_rates" for slug in perpetuals}
     bars = {slug for slugs in BAR_SLUGS.values() for slug in slugs}
     raw |= {f"raw/{slug}/bars_1m" for slug in bars}
     catalog |= {f"catalog/{slug}/bars_1m" for slug in bars}
@@ -90,7 +93,8 @@ def test_kinds_and_owners_follow_the_stage(shipped: dg.Definitions) -> None:
     }
     for spec in _keys(shipped).values():
         stage, _, step = spec.key.path
-        same = dict.fromkeys(("book_snapshot_5", "book_depths", "bars_1m"), "trades")
+        kinds = ("book_snapshot_5", "book_depths", "derivative_ticker", "funding_rates", "bars_1m")
+        same = dict.fromkeys(kinds, "trades")
         assert spec.kinds == expected[same.get(step, step)][stage]
         assert spec.owners == ["team:research"]
         # What the node of the graph shows of it tells assets of one name apart.
@@ -157,6 +161,7 @@ def test_two_configs_of_an_instrument_share_its_assets(graph: Graph) -> None:
     folder = graph.project.settings.configs_path
     content = json.loads((folder / f"{BTC}.json").read_text())
     content["data_catalog"]["book_snapshot_5_path"] = None
+    content["data_catalog"]["derivative_ticker_path"] = None
     (folder / "trades_only.json").write_text(json.dumps(content))
 
     definitions = build_definitions(settings=graph.project.settings)
@@ -165,6 +170,7 @@ def test_two_configs_of_an_instrument_share_its_assets(graph: Graph) -> None:
     assert {key for key in specs if key.startswith(f"catalog/{BTC_SLUG}")} == {
         f"catalog/{BTC_SLUG}/trades",
         f"catalog/{BTC_SLUG}/book_depths",
+        f"catalog/{BTC_SLUG}/funding_rates",
     }
     deps = {dep.asset_key.to_user_string() for dep in specs["backtest/trades_only/result"].deps}
     assert deps == {f"catalog/{BTC_SLUG}/trades"}

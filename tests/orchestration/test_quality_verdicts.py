@@ -15,6 +15,7 @@ from odum_assets.config import LoadedConfig, load_config
 from odum_assets.orchestration.checks import (
     CATALOG_CHECKS,
     RESULT_CHECKS,
+    WHOLE_DAY,
     WINDOW_CHECKS,
     Verdict,
     check_result,
@@ -120,8 +121,8 @@ def test_configurations_whose_threshold_is_exceeded_are_named(
     found = {each.check.name: each for each in evaluate_partition(GOOD, [config, strict, stricter])}
     rejects = found["rejects"]
     assert not rejects.verdict.passed
-    assert "allowed share 0 (quality section of stricter)" in rejects.verdict.text
-    assert "Exceeded for strict, stricter; runs are refused of strict" in rejects.verdict.text
+    assert "allowed share 0 (quality.max_reject_ratio)" in rejects.verdict.text
+    assert rejects.verdict.text.endswith("; exceeded for strict, stricter; runs are refused")
     assert rejects.refused == ("strict", "stricter")
     assert check_result(rejects.check, rejects.verdict).severity is dg.AssetCheckSeverity.WARN
 
@@ -157,6 +158,12 @@ def test_what_a_funding_file_covers_is_not_what_was_written_of_it(config: Loaded
     assert "day_covered" not in _failed(whole, config)
     cut = replace(whole, quality={**QUALITY, "covered": {**ends, "last": ends["first"]}})
     assert "day_covered" in _failed(cut, config)
+
+
+def test_a_part_of_a_day_is_told_from_a_whole_one() -> None:
+    verdicts = [check_result(WHOLE_DAY, WHOLE_DAY.evaluate(whole)) for whole in (True, False)]
+    assert [verdict.passed for verdict in verdicts] == [True, False]
+    assert verdicts[1].severity is dg.AssetCheckSeverity.WARN
 
 
 def test_only_rejects_refuse_a_backtest_by_default(config: LoadedConfig) -> None:

@@ -65,6 +65,6 @@ def test_other_days_change_nothing(
     assert sample.is_dir()
     assert materialize(instance, graph, KEYS, DAY).success
     other = FIRST_DAY.replace(day=2)
-    assert len(report_raw_files(instance, graph, [other])) == 2
+    assert len(report_raw_files(instance, graph, [other])) == 3
     assert materialize(instance, graph, [TRADES.path], other.isoformat()).success
     assert _stale(instance, graph) == {}

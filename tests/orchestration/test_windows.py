@@ -59,7 +59,7 @@ def test_a_window_converts_its_days_and_reports_them(
     first = _window(graph, instance)
 
     assert first.success, first.failures
-    assert _converted(instance, first) == dict.fromkeys(DAYS, 2)
+    assert _converted(instance, first) == dict.fromkeys(DAYS, 3)
     warned = [text for key, text in first.warnings if key == "/".join(TRADES)]
     assert {text.split(":")[0] for text in warned} == set(DAYS), "a warning names its day"
     key = parse_instrument_key(BTC_KEY)

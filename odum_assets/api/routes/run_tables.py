@@ -3,6 +3,7 @@
 A run is named by its id or by its id in Dagster.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -111,7 +112,9 @@ def list_trades(
     request: Request,
     response: Response,
     direction: Annotated[_Direction | None, Query(description="Only these.")] = None,
-    symbol: Annotated[str | None, Query(description="Only this symbol of a breakout.")] = None,
+    symbol: Annotated[
+        str | None, Query(description="Only this symbol, such as BTC-USDT or SPY.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     offset: Offset = 0,
 ) -> list[Trade]:
@@ -128,7 +131,7 @@ def list_trades(
     rows: list[dict[str, Any]] = []
     total = 0
     for batch in trades.batches():
-        fitting = _of_direction(batch, direction)
+        fitting = _of_symbol(_of_direction(batch, direction), symbol, entry)
         page = fitting.slice(max(offset - total, 0), max(limit - len(rows), 0))
         rows += page.to_pylist() if total + fitting.num_rows > offset else []
         total += fitting.num_rows
@@ -231,6 +234,26 @@ def _of_direction(batch: pa.RecordBatch, direction: _Direction | None) -> pa.Rec
     if direction is None:
         return batch
     return batch.filter(pc.equal(pc.utf8_lower(batch["side"]), direction))
+
+
+def _of_symbol(batch: pa.RecordBatch, symbol: str | None, entry: ResultEntry) -> pa.RecordBatch:
+    """Return the round trips of a symbol; only results on bars have several instruments."""
+    if symbol is None:
+        return batch
+    if "instrument" not in batch.schema.names:
+        return batch if _is_symbol_of(symbol, entry.document["instrument"]) else batch.slice(0, 0)
+    fits = [_is_symbol_of(symbol, str(name)) for name in batch["instrument"].to_pylist()]
+    return batch.filter(pa.array(fits, pa.bool_()))
+
+
+def _is_symbol_of(symbol: str, instrument: str) -> bool:
+    """Return whether a symbol, in any spelling, is that of an instrument key or id."""
+    names = [instrument, *re.split(r"[:@.]", instrument)]
+    return _letters(symbol) in map(_letters, names)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).upper()
 
 
 def _trade(row: dict[str, Any]) -> Trade:

@@ -512,17 +512,19 @@ async def known_run(service: Service, run_id: str) -> DagsterRun:
 
 
 async def _dagster_run_id(service: Service, run_id: str) -> str:
-    """Return the id in Dagster of a run that is named by its run id or by that one.
+    """Return the id in Dagster of a run that is named by that one, its run id, or a part of it.
 
     Raises
     ------
     ProblemError
-        If neither the registry nor Dagster knows one.
+        If neither the registry nor Dagster knows one, or several fit.
     """
-    if not is_run_id(run_id):
-        if not _is_uuid(run_id):
-            raise _unknown(run_id)
+    if _is_uuid(run_id):
         return run_id
+    named = await anyio.to_thread.run_sync(service.name_of, run_id)
+    if not is_run_id(named):
+        raise _unknown(run_id)
+    run_id = named
     # First the registry: a person's re-execution has the tags of the run before.
     dagster_run_id = await anyio.to_thread.run_sync(_registered_as, service, run_id)
     if not _is_uuid(dagster_run_id):

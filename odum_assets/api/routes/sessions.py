@@ -54,7 +54,8 @@ async def begin_session(request: Request, response: Response, new: NewSession) -
     response.headers["Cache-Control"] = "no-store"
     if sessions is None:
         return Session(token_needed=False, open=True, expires_at=None)
-    if not sessions.is_token(new.token.get_secret_value().strip().encode("utf-8", "replace")):
+    given = new.token.get_secret_value().strip().encode("utf-8", "replace")
+    if not sessions.is_token(given, request.scope):
         raise ProblemError(401, "unauthorized", "token: this is not the token of the service")
     cookie = sessions.begin(request, response)
     return Session(token_needed=True, open=True, expires_at=expiry_of(cookie))

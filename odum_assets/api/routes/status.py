@@ -47,6 +47,11 @@ async def health() -> Health:
     return _HEALTH
 
 
+alias = APIRouter(include_in_schema=False)
+"""Where the earlier system's programs ask."""
+alias.add_api_route("/health", health)
+
+
 @router.get("/mount/status")
 def mount_status(service: ServiceHere) -> MountStatus:
     """Say where raw data are read from, and whether that can be read."""

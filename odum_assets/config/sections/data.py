@@ -39,8 +39,8 @@ class DataCatalogConfig(Section):
     derivative_ticker_path: RawPath | None = Field(
         default=None, examples=["raw_tick_data/by_date/day-*/data_type-derivative_ticker/"]
     )
-    """Path of the funding rates of a perpetual, spelled like trades_path. null: results are without
-    funding and say so."""
+    """Path of the funding rates of a perpetual, spelled like trades_path; quality.missing_funding
+    says what becomes of days without such a file. null: results are without funding and say so."""
     auto_discover: Switch = True
     """true: the sensor reports new days and requests their runs; false: days run only on
     request."""

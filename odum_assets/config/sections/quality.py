@@ -34,6 +34,9 @@ class QualityConfig(Section):
     missing_days: Policy = "warn"
     """Whether a window runs when the catalog lacks days of it. warn: it runs over the others, and
     the result lists the missing ones."""
+    missing_funding: Policy = "refuse"
+    """What becomes of a day without funding data where derivative_ticker_path is given. warn: it
+    runs without funding, and the result says so; refuse: no backtest runs on it."""
 
 
 class MetricsConfig(Section):

@@ -15,6 +15,7 @@ from odum_assets.orchestration.assets.catalog import convert_due
 from odum_assets.orchestration.assets.configured import Action, action, backtest_asset
 from odum_assets.orchestration.checks import (
     RESULT_CHECKS,
+    WHOLE_DAY,
     WINDOW_CHECKS,
     check_result,
     evaluate_partition,
@@ -52,7 +53,7 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     @backtest_asset(
         project,
         loaded,
-        checks=RESULT_CHECKS,
+        checks=(*RESULT_CHECKS, WHOLE_DAY),
         description=(
             f"Day: backtest of `{loaded.name}` ({loaded.config.strategy.name} on "
             f"{', '.join(map(str, loaded.keys))}) over one {_partition_name(loaded)}, from the "
@@ -68,6 +69,7 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         with failing({"partition": context.partition_key, "config": loaded.name}):
             request = config.day_request(loaded, date.fromisoformat(context.partition_key))
             with run_registration(context, request, project.settings) as entry:
+                convert_optional(context.op_execution_context, project, request)
                 convert_sessions(context.op_execution_context, project, request)
                 try:
                     return run(context, request, project, entry)
@@ -89,8 +91,8 @@ def window_action(project: Project, loaded: LoadedConfig) -> Action:
                 bounds = config.bounds(loaded)
                 requested = config.request(loaded, (), "window", bounds)
                 with run_registration(context, requested, project.settings) as entry:
-                    wanted = catalog_days(loaded, result_days(loaded, *bounds))
-                    convert_due(context, project, requested, wanted, needs_all=False)
+                    partitions = catalog_days(loaded, result_days(loaded, *bounds))
+                    convert_due(context, project, requested, partitions, needs_all=False)
                     days, missing = window_days(project, loaded, bounds)
                     if missing:
                         kind = "trades" if loaded.bars is None else "bars"
@@ -154,6 +156,18 @@ def convert_sessions(
         convert_due(context, project, request, request.catalog_days, needs_all=True)
 
 
+def convert_optional(
+    context: dg.OpExecutionContext, project: Project, request: "RunRequest"
+) -> None:
+    """Convert what the day may lack and has a raw file: no step of its job does."""
+    optional = [
+        source
+        for source in project.sources_of(request.config)
+        if not source.is_required(request.config)
+    ]
+    convert_due(context, project, request, request.days, needs_all=False, sources=optional)
+
+
 def convert_warmup(context: dg.OpExecutionContext, project: Project, request: "RunRequest") -> None:
     """Convert the bars of the sessions that warm indicators up, as far as they have raw files."""
     calendar, bars = request.calendar, request.config.bars
@@ -212,21 +226,21 @@ def window_days(
     from odum_assets.catalog import scan_manifests
 
     root = project.catalog_root(loaded)
-    wanted = result_days(loaded, *bounds)
+    partitions = result_days(loaded, *bounds)
     data_type = DataType.TRADES if loaded.bars is None else DataType(loaded.bars.bars.data_type)
     scans = [scan_manifests(root, key, data_type) for key in loaded.keys]
     available = set.intersection(*({item.day for item in scan.manifests} for scan in scans))
     for scan in scans:
-        scan.require(catalog_days(loaded, wanted))
-    days = tuple(day for day in wanted if available.issuperset(catalog_days(loaded, [day])))
+        scan.require(catalog_days(loaded, partitions))
+    days = tuple(day for day in partitions if available.issuperset(catalog_days(loaded, [day])))
     if not days:
         names = ", ".join(map(str, loaded.keys))
         raise DataError(
-            f"{loaded.name} window: {root} holds no {data_type} of {names} from {wanted[0]} to "
-            f"{wanted[-1]}, and there are no raw files of these days to convert. See which days "
-            "there are: odum data list"
+            f"{loaded.name} window: {root} holds no {data_type} of {names} from {partitions[0]} to "
+            f"{partitions[-1]}, and there are no raw files of these days to convert. See which "
+            "days there are: odum data list"
         )
-    return days, [day.isoformat() for day in wanted if day not in available]
+    return days, [day.isoformat() for day in partitions if day not in available]
 
 
 def run(
@@ -260,15 +274,19 @@ def run(
     register_result(context, project.settings, result.run_id)
     for flag in result.flags:
         context.log.warning(flag)
+    is_window = request.partition == WINDOW
+    verdicts = [
+        check_result(check, check.evaluate(result.summary, result.metadata))
+        for check in (WINDOW_CHECKS if is_window else RESULT_CHECKS)
+    ]
+    if not is_window:
+        verdicts.append(check_result(WHOLE_DAY, WHOLE_DAY.evaluate(request.is_whole)))
     return Materialized(
         metadata=result_metadata(result, request)
         | to_metadata(facts or {})
         | output_metadata(project.settings, result.run_id),
         data_version=dg.DataVersion(result.digest),
-        check_results=[
-            check_result(check, check.evaluate(result.summary, result.metadata))
-            for check in (WINDOW_CHECKS if request.partition == WINDOW else RESULT_CHECKS)
-        ],
+        check_results=verdicts,
     )
 
 

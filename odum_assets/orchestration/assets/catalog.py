@@ -9,7 +9,7 @@ import dagster as dg
 from odum_assets.config import effective_settings, instrument_spec
 from odum_assets.errors import DataError
 from odum_assets.orchestration.assets.raw import stage_tags
-from odum_assets.orchestration.automation import ON_NEW_DATA
+from odum_assets.orchestration.automation import on_new_data
 from odum_assets.orchestration.checks import (
     CATALOG_CHECKS,
     check_result,
@@ -71,7 +71,7 @@ def catalog_asset(project: Project, source: Source) -> dg.AssetsDefinition:
             CATALOG_CHECKS[source.data_type],
             partitions,
         ),
-        automation_condition=ON_NEW_DATA,
+        automation_condition=on_new_data(),
         metadata={"instrument": str(source.key), "nautilus_id": source.key.nautilus_id},
         description=(
             f"Catalog: {source.data_type.value} of {source.key} as NautilusTrader partitions "
@@ -147,6 +147,7 @@ def convert_due(
     days: Sequence[date],
     *,
     needs_all: bool,
+    sources: Sequence[Source] | None = None,
 ) -> None:
     """Convert what a run reads and is not up to date, as the catalog assets do, and report it.
 
@@ -162,13 +163,18 @@ def convert_due(
         Its days.
     needs_all : bool
         Whether a day without raw file and partition is an error; else it is left out.
+    sources : sequence of Source, optional
+        Only these of what the run reads.
 
     Raises
     ------
     OdumError
         If a raw file is missing where it is needed, or cannot be converted.
     """
-    for source in sources_for(project, request.config, request.snapshot_mode):
+    if sources is None:
+        sources = sources_for(project, request.config, request.snapshot_mode)
+    for source in sources:
+        needs_day = needs_all and source.is_required(request.config)
         recorded = context.instance.get_materialized_partitions(source.catalog_key)
         partitions = [
             describe_partition(project, source, day)
@@ -177,7 +183,7 @@ def convert_due(
         due = [
             partition.day
             for partition in partitions
-            if partition.is_due(recorded) or (needs_all and partition.state is State.MISSING)
+            if partition.is_due(recorded) or (needs_day and partition.state is State.MISSING)
         ]
         if not due:
             continue

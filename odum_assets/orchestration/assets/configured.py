@@ -13,7 +13,7 @@ import dagster as dg
 
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
-from odum_assets.orchestration.automation import ON_NEW_DATA
+from odum_assets.orchestration.automation import on_new_data
 from odum_assets.orchestration.checks import (
     Check,
     ResultCheck,
@@ -145,7 +145,13 @@ def backtest_asset(
         **attributes,
         pool=POOL_BACKTEST,
         check_specs=check_specs(attributes["key"], checks, attributes["partitions_def"]),
-        automation_condition=ON_NEW_DATA,
+        automation_condition=on_new_data(
+            [
+                source.catalog_key
+                for source in project.sources_of(loaded)
+                if not source.is_required(loaded)
+            ]
+        ),
         description=description,
     )
     return declare
@@ -174,7 +180,7 @@ def signals_declaration(project: Project, loaded: LoadedConfig, *, description: 
     declare: Declaration = dg.asset(
         **attributes,
         pool=POOL_BACKTEST,
-        automation_condition=ON_NEW_DATA,
+        automation_condition=on_new_data(),
         description=description,
     )
     return declare
@@ -207,7 +213,9 @@ def export_asset(
         owners=OWNERS,
         tags=_tags("export", loaded),
         code_version=backtest_code_version(loaded),
-        automation_condition=ON_NEW_DATA,
+        # A run in mode fast makes none.
+        output_required=False,
+        automation_condition=on_new_data(),
         description=description,
     )
 

@@ -1,6 +1,7 @@
 """What is made of a finished result: the tick export and the tearsheet."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from odum_assets.results.store import ResultEntry
 
 
+_FAST: Final = "Left out: this run is in mode fast, which keeps the summary only."
+
+
 def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
     """Return the asset that exports the ticks of a day's result."""
 
@@ -30,11 +34,14 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
             "`tickdata/<run_id>.json` for charts."
         ),
     )
-    def ticks(context: dg.AssetExecutionContext) -> Materialized:
+    def ticks(context: dg.AssetExecutionContext) -> Iterator[Materialized]:
         from odum_assets.results.ticks import export_ticks
 
         with failing({"partition": context.partition_key, "config": loaded.name}):
-            entry = require_result(context, project, loaded)
+            entry, is_of_run = require_result(context, project, loaded)
+            if is_of_run and entry.mode == "fast":
+                context.log.info(_FAST)
+                return
             export = export_ticks(entry.run_id, project.settings, project.catalog_root(loaded))
             register_result(context, project.settings, entry.run_id)
         figures = {
@@ -43,9 +50,7 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
             "file": dg.MetadataValue.path(str(export.path)),
             "size_bytes": export.path.stat().st_size,
         }
-        return Materialized(
-            metadata=to_metadata(figures), data_version=dg.DataVersion(entry.digest)
-        )
+        yield Materialized(metadata=to_metadata(figures), data_version=dg.DataVersion(entry.digest))
 
     return ticks
 
@@ -60,14 +65,17 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         kinds={"html"},
         description=(
             f"Tearsheet: the day's result of `{loaded.name}` as one HTML file to send. Needs a "
-            "result of mode report; leave it out of a run in mode fast."
+            "result of mode report; a run in mode fast leaves it out."
         ),
     )
-    def report(context: dg.AssetExecutionContext) -> Materialized:
+    def report(context: dg.AssetExecutionContext) -> Iterator[Materialized]:
         from odum_assets.results.tearsheet import write_tearsheet
 
         with failing({"partition": context.partition_key, "config": loaded.name}):
-            entry = require_result(context, project, loaded)
+            entry, is_of_run = require_result(context, project, loaded)
+            if is_of_run and entry.mode == "fast":
+                context.log.info(_FAST)
+                return
             path = write_tearsheet(entry.run_id, project.settings)
             register_result(context, project.settings, entry.run_id)
         figures = {
@@ -76,17 +84,17 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
             "file": dg.MetadataValue.path(str(path)),
             "size_bytes": path.stat().st_size,
         }
-        return Materialized(
-            metadata=to_metadata(figures), data_version=dg.DataVersion(entry.digest)
-        )
+        yield Materialized(metadata=to_metadata(figures), data_version=dg.DataVersion(entry.digest))
 
     return report
 
 
 def require_result(
     context: dg.AssetExecutionContext, project: Project, loaded: LoadedConfig
-) -> "ResultEntry":
+) -> "tuple[ResultEntry, bool]":
     """Return the result that this run has made, a part of a day perhaps, else the partition's.
+
+    The second value says whether this run has made it.
 
     Raises
     ------
@@ -102,7 +110,7 @@ def require_result(
     for record in context.instance.fetch_materializations(where, limit=1).records:
         latest = record.asset_materialization
         if record.run_id == context.run.run_id and latest is not None:
-            return store.entry(str(latest.metadata["run_id"].value))
+            return store.entry(str(latest.metadata["run_id"].value)), True
     entry = store.current(loaded.name, partition)
     if entry is None:
         raise DataError(
@@ -110,4 +118,4 @@ def require_result(
             f"export. Materialize backtest/{loaded.name}/result for this partition first, or "
             f"launch the job {day_job_name(loaded.name)}, which does all of a day."
         )
-    return entry
+    return entry, False
