@@ -426,7 +426,11 @@ async def _planned(service: Service, request: NewRun | LegacyRun, tags: dict[str
 
     def plan() -> Plan:
         project, loaded = service.config(request.config)
-        new = request.new_run(loaded) if isinstance(request, LegacyRun) else request
+        new = (
+            request.new_run(loaded, service.settings)
+            if isinstance(request, LegacyRun)
+            else request
+        )
         # The client gets a reply about a failure, and starts it again or not.
         source = {"odum/source": "api", "dagster/max_retries": "0"}
         # A Dagster elsewhere may have strategies of its own.
