@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,7 +73,10 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(length)
             if rule is not None and self._broken(rule):
                 return
-            server = HTTPConnection(*proxy.upstream, timeout=60)
+            with closing(HTTPConnection(*proxy.upstream, timeout=60)) as server, suppress(OSError):
+                self._reply(server, body, is_cut=rule is not None and rule.action == "cut")
+
+        def _reply(self, server: HTTPConnection, body: bytes, *, is_cut: bool) -> None:
             headers = {
                 name: value for name, value in self.headers.items() if name.lower() != "host"
             }
@@ -87,11 +90,9 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value.replace(_base(proxy.upstream), proxy.url))
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            cut = rule is not None and rule.action == "cut"
-            self.wfile.write(content[: len(content) // 2] if cut else content)
-            if cut:
+            self.wfile.write(content[: len(content) // 2] if is_cut else content)
+            if is_cut:
                 self._end()
-            server.close()
 
         def _broken(self, rule: Rule) -> bool:
             if rule.action == "slow":
