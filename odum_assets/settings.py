@@ -16,8 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from odum_assets.errors import ConfigError
 from odum_assets.storage.addresses import (
     CACHE_VARIABLE,
+    DEFAULT_CACHE,
     SIZE_VARIABLE,
-    cache_root,
     local_copy,
 )
 
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
         default="auto", validation_alias="ODUM_DATA_SOURCE"
     )
     """Where raw files are read, for all configurations: local, gcs, or auto (they say it)."""
-    cache_path: _Folder = Field(default_factory=cache_root, validation_alias=CACHE_VARIABLE)
+    cache_path: _Folder = Field(default=Path(DEFAULT_CACHE), validation_alias=CACHE_VARIABLE)
     """Folder of local copies of what is in buckets."""
     cache_gb: float = Field(default=20.0, ge=0, validation_alias=SIZE_VARIABLE)
     """How much of the data files of bucket catalogs are kept in it, GB; the least used go first."""

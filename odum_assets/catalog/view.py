@@ -15,9 +15,9 @@ from odum_assets.catalog.paths import PartitionPaths, series_folder
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType, raw_file_path
-from odum_assets.storage.addresses import shown
-from odum_assets.storage.cache import link_cached
-from odum_assets.storage.copies import bucket_of
+from odum_assets.storage.addresses import address_of, shown
+from odum_assets.storage.cache import drop, link_cached
+from odum_assets.storage.copies import bucket_of, pull
 from odum_assets.storage.files import hash_file, link_or_copy
 from odum_assets.storage.locks import shared
 
@@ -76,6 +76,22 @@ def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManife
     folder = series_folder(destination, paths.key, paths.data_type)
     folder.mkdir(parents=True, exist_ok=True)
     require_inside(paths.catalog_root, paths.manifest)
+    manifest, is_intact = _linked(paths, folder)
+    if not is_intact and address_of(paths.manifest) is not None:
+        # A cached file is damaged, or another machine has just replaced the partition.
+        drop(manifest.file.sha256)
+        pull(paths.manifest)
+        manifest, is_intact = _linked(paths, folder)
+    if is_intact:
+        return manifest
+    raise DataError(
+        f"{shown(paths.data_folder)}: the data file of {paths.day.isoformat()} is missing or "
+        f"differs from its manifest {shown(paths.manifest)}. Run: {_command(paths)} --force"
+    )
+
+
+def _linked(paths: PartitionPaths, folder: Path) -> tuple[PartitionManifest, bool]:
+    """Link the data file of a partition; return its manifest, and whether the two fit."""
     # No conversion replaces the one without the other between the two.
     with shared(paths.manifest_lock):
         try:
@@ -85,12 +101,7 @@ def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManife
         linked = folder / manifest.file.name
         linked.unlink(missing_ok=True)  # the same day may be asked for twice
         is_there = _link(manifest, paths.catalog_root, linked)
-    if is_there and hash_file(linked) == manifest.file.sha256:
-        return manifest
-    raise DataError(
-        f"{shown(paths.data_folder)}: the data file of {paths.day.isoformat()} is missing or "
-        f"differs from its manifest {shown(paths.manifest)}. Run: {_command(paths)} --force"
-    )
+    return manifest, is_there and hash_file(linked) == manifest.file.sha256
 
 
 def _link(manifest: PartitionManifest, catalog_root: Path, linked: Path) -> bool:

@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Final
 
 CACHE_VARIABLE: Final = "ODUM_CACHE_PATH"
+DEFAULT_CACHE: Final = "~/.cache/odum"
 SIZE_VARIABLE: Final = "ODUM_CACHE_GB"
 _SCHEMES: Final = {"gs": "gs", "gcs": "gs"}
 """Stores that write on a condition, by every spelling of their scheme."""
 
 
 def cache_root() -> Path:
-    """Return the folder of local copies: ODUM_CACHE_PATH, else ``odum`` in the user's cache."""
-    given = os.environ.get(CACHE_VARIABLE) or ""
-    return _cache_root(given, os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    """Return the folder of local copies: ODUM_CACHE_PATH, or `DEFAULT_CACHE`."""
+    return _cache_root(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE)
 
 
 @lru_cache(maxsize=8)
-def _cache_root(given: str, of_user: str) -> Path:
-    path = Path(given) if given else Path(of_user) / "odum"
-    return Path(os.path.normpath(path.expanduser().absolute()))
+def _cache_root(text: str) -> Path:
+    return Path(os.path.normpath(Path(text).expanduser().absolute()))
 
 
 def local_copy(address: str) -> Path:

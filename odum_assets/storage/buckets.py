@@ -280,6 +280,7 @@ def _upload(fs: "AbstractFileSystem", path: str, source: Path, conditions: dict[
             "POST",
             url,
             uploadType="multipart",
+            name=key,
             headers={"Content-Type": f'multipart/related; boundary="{_BOUNDARY.decode()}"'},
             data=_multipart(about, source.read_bytes()),
             **conditions,
@@ -288,7 +289,7 @@ def _upload(fs: "AbstractFileSystem", path: str, source: Path, conditions: dict[
     from fsspec.asyn import sync
     from gcsfs.core import upload_chunk
 
-    headers, _ = fs.call("POST", url, uploadType="resumable", json=about, **conditions)
+    headers, _ = fs.call("POST", url, uploadType="resumable", name=key, json=about, **conditions)
     with source.open("rb") as file:
         for offset in range(0, size, _CHUNK):
             sync(

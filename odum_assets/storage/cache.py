@@ -63,6 +63,17 @@ def keep(sha256: str, source: Path) -> None:
     _evict(folder, path)
 
 
+def drop(sha256: str) -> bool:
+    """Remove a file that turned out damaged, and return whether there was one."""
+    folder = cache_root() / "objects"
+    with held(folder / ".locks" / sha256[:2]):
+        try:
+            (folder / sha256[:2] / sha256).unlink()
+        except FileNotFoundError:
+            return False
+    return True
+
+
 def _fetched(path: Path, sha256: str, fetch: Callable[[Path], object]) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")

@@ -153,7 +153,7 @@ def test_what_may_not_be_done_is_told_without_credentials(
         lambda: bucket.stat("there"),
         lambda: bucket.remove("there"),
     ):
-        with pytest.raises(DataError, match="Forbidden.*GOOGLE_APPLICATION_CREDENTIALS") as caught:
+        with pytest.raises(DataError, match=r"Forbidden.*GOOGLE_APPLICATION_CREDENTIALS") as caught:
             use()
         told.append(str(caught.value))
     assert "Bearer ya29.a-secret-token" in proxy.headers

@@ -53,72 +53,68 @@ class Proxy:
         return None
 
 
-def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    proxy: Proxy
+    protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    def log_message(self, *_: object) -> None:
+        pass  # a test has its own list of requests
 
-        def _pass(self) -> None:
-            line = f"{self.command} {unquote(self.path)}"
-            proxy.requests.append(line)
-            proxy.headers.append(self.headers.get("Authorization", ""))
-            rule = proxy.rule(line)
-            length = int(self.headers.get("Content-Length") or 0)
-            if rule is not None and rule.action == "cut" and length:
-                self.rfile.read(length // 2)
-                self._end()
-                return
-            body = self.rfile.read(length)
-            if rule is not None and self._broken(rule):
-                return
-            with closing(HTTPConnection(*proxy.upstream, timeout=60)) as server, suppress(OSError):
-                self._reply(server, body, is_cut=rule is not None and rule.action == "cut")
+    def _pass(self) -> None:
+        line = f"{self.command} {unquote(self.path)}"
+        self.proxy.requests.append(line)
+        self.proxy.headers.append(self.headers.get("Authorization", ""))
+        rule = self.proxy.rule(line)
+        length = int(self.headers.get("Content-Length") or 0)
+        if rule is not None and rule.action == "cut" and length:
+            self.rfile.read(length // 2)
+            self._end()
+            return
+        body = self.rfile.read(length)
+        if rule is not None and self._broken(rule):
+            return
+        with closing(HTTPConnection(*self.proxy.upstream, timeout=60)) as server, suppress(OSError):
+            self._reply(server, body, is_cut=rule is not None and rule.action == "cut")
 
-        def _reply(self, server: HTTPConnection, body: bytes, *, is_cut: bool) -> None:
-            headers = {
-                name: value for name, value in self.headers.items() if name.lower() != "host"
-            }
-            server.request(self.command, self.path, body, headers | {"Host": self.headers["Host"]})
-            reply = server.getresponse()
-            content = reply.read()
-            self.send_response(reply.status)
-            for name, value in reply.getheaders():
-                if name.lower() not in ("transfer-encoding", "content-length", "connection"):
-                    # Uploads in parts go on where the emulator says: through here.
-                    self.send_header(name, value.replace(_base(proxy.upstream), proxy.url))
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if is_cut else content)
-            if is_cut:
-                self._end()
+    def _reply(self, server: HTTPConnection, body: bytes, *, is_cut: bool) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        server.request(self.command, self.path, body, headers | {"Host": self.headers["Host"]})
+        reply = server.getresponse()
+        content = reply.read()
+        self.send_response(reply.status)
+        for name, value in reply.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                # Uploads in parts go on where the emulator says: through here.
+                self.send_header(name, value.replace(_base(self.proxy.upstream), self.proxy.url))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if is_cut else content)
+        if is_cut:
+            self._end()
 
-        def _broken(self, rule: Rule) -> bool:
-            if rule.action == "slow":
-                time.sleep(rule.delay)
-                self._end()
-                return True
-            if callable(rule.action):
-                rule.action()
-                return False
-            if isinstance(rule.action, int):
-                text = b'{"error": {"code": %d, "message": "as the test has it"}}' % rule.action
-                self.send_response(rule.action)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-                return True
+    def _broken(self, rule: Rule) -> bool:
+        if rule.action == "slow":
+            time.sleep(rule.delay)
+            self._end()
+            return True
+        if callable(rule.action):
+            rule.action()
             return False
+        if isinstance(rule.action, int):
+            text = b'{"error": {"code": %d, "message": "as the test has it"}}' % rule.action
+            self.send_response(rule.action)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+            return True
+        return False
 
-        def _end(self) -> None:
-            self.close_connection = True
-            self.wfile.flush()
-            self.connection.shutdown(socket.SHUT_RDWR)
+    def _end(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _pass  # noqa: N815
-
-    return Handler
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _pass  # noqa: N815
 
 
 def _base(address: tuple[str, int]) -> str:
@@ -158,7 +154,7 @@ def emulator(folder: Path) -> Iterator[tuple[str, int]]:
 def proxied(upstream: tuple[str, int]) -> Iterator[Proxy]:
     """Run a proxy before the emulator, and let every client of this process use it."""
     proxy = Proxy(upstream)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     server.daemon_threads = True
     proxy.url = _base(("127.0.0.1", server.server_address[1]))
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -427,9 +427,7 @@ async def _planned(service: Service, request: NewRun | LegacyRun, tags: dict[str
     def plan() -> Plan:
         project, loaded = service.config(request.config)
         new = (
-            request.new_run(loaded, service.settings)
-            if isinstance(request, LegacyRun)
-            else request
+            request.new_run(loaded, service.settings) if isinstance(request, LegacyRun) else request
         )
         # The client gets a reply about a failure, and starts it again or not.
         source = {"odum/source": "api", "dagster/max_retries": "0"}
