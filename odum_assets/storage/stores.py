@@ -95,12 +95,12 @@ def store_errors(address: str, doing: str = "read") -> Iterator[None]:
         raise DataError(_driver_message(address, error)) from error
     except OSError as error:
         reason = error.strerror or _first_line(error)
-        advice = _advice(error) or "Check path and permissions"
+        advice = _advice(address, error) or "Check path and permissions"
         raise DataError(f"{address}: cannot be {doing} ({reason}). {advice}.") from error
     except Exception as error:
         if "://" not in address:
             raise
-        advice = _advice(error) or "Check the address and the access to it"
+        advice = _advice(address, error) or "Check the address and the access to it"
         raise DataError(
             f"{address}: cannot be {doing} ({type(error).__name__}: {_first_line(error)}). "
             f"{advice}."
@@ -111,7 +111,9 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _advice(error: Exception) -> str | None:
+def _advice(address: str, error: Exception) -> str | None:
+    if address.partition("://")[0] not in GCS:
+        return None
     found = next((advice for text, advice in _ADVICE.items() if text in str(error)), None)
     return found and found[0].upper() + found[1:]
 
