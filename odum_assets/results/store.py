@@ -404,7 +404,7 @@ class ResultStore:
                 fast_path=path,
                 report_path=report if document["mode"] == "report" else None,
                 document=document,
-                stored=file,
+                stored=file.at(*file.parts),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ResultError(
