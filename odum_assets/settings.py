@@ -8,12 +8,18 @@ import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from odum_assets.errors import ConfigError
+from odum_assets.storage.addresses import (
+    CACHE_VARIABLE,
+    DEFAULT_CACHE,
+    SIZE_VARIABLE,
+    local_copy,
+)
 
 _LONGEST_NAME = 255
 _LONGEST_PATH = 3_000
@@ -69,6 +75,19 @@ def parse_folder(value: object) -> Path:
     return _absolute(text)
 
 
+def parse_data_folder(value: object) -> Path:
+    """Return a local folder as an absolute path, of a folder in a bucket its local copy.
+
+    Raises
+    ------
+    ValueError
+        If the text is empty, or the address of something else.
+    """
+    text = str(value).strip()
+    # What a setting holds already is read again when settings are copied.
+    return local_copy(text) if "://" in text else parse_folder(text)
+
+
 def parse_true(value: object) -> bool:
     """Return true for ``true/1/yes/on``; nothing else is supported.
 
@@ -89,6 +108,15 @@ def _parse_day(value: object) -> date:
         return date.fromisoformat(str(value).strip())
     except ValueError:
         raise ValueError(f"found {value!r}, allowed a day such as 2017-01-01") from None
+
+
+def _parse_bucket(value: object) -> str | None:
+    if value is None:
+        return None
+    text = str(value).strip().rstrip("/")
+    address = text if "://" in text else f"gs://{text}"
+    local_copy(address)  # what it refuses is none
+    return address
 
 
 def is_inside(path: Path, root: Path) -> bool:
@@ -125,12 +153,13 @@ CONFIG_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "UNIFIED_CLOUD_LOCAL_PATH": ("raw_root", parse_root),
     "UNIFIED_CLOUD_SERVICES_USE_PARQUET": ("use_parquet", parse_true),
     "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS": ("use_direct_gcs", parse_boolean),
-    "DATA_CATALOG_PATH": ("catalog_path", parse_folder),
+    "DATA_CATALOG_PATH": ("catalog_path", parse_data_folder),
 }
 """Variables that a run configuration's ``environment`` section may also give, with their fields and
 what reads them."""
 
 _Folder = Annotated[Path, BeforeValidator(parse_folder)]
+_DataFolder = Annotated[Path, BeforeValidator(parse_data_folder)]
 _Root = Annotated[str, BeforeValidator(parse_root)]
 _Folders = Annotated[tuple[_Folder, ...], NoDecode, BeforeValidator(_split_list)]
 _Roots = Annotated[tuple[_Root, ...], NoDecode, BeforeValidator(_split_list)]
@@ -157,14 +186,14 @@ class Settings(BaseSettings):
 
     raw_root: _Root = Field(default="data", validation_alias="UNIFIED_CLOUD_LOCAL_PATH")
     """Folder or URL that holds raw_tick_data/by_date/day-YYYY-MM-DD/."""
-    catalog_path: _Folder = Field(
+    catalog_path: _DataFolder = Field(
         default=Path("data/catalog"), validation_alias="DATA_CATALOG_PATH"
     )
-    """Folder of the converted NautilusTrader catalog."""
-    results_path: _Folder = Field(
+    """Folder of the converted NautilusTrader catalog, or gs://bucket/prefix."""
+    results_path: _DataFolder = Field(
         default=Path("data/results"), validation_alias="ODUM_RESULTS_PATH"
     )
-    """Folder of backtest results."""
+    """Folder of backtest results, or gs://bucket/prefix."""
     configs_path: _Folder = Field(default=Path("configs"), validation_alias="ODUM_CONFIGS_PATH")
     """Folder of run configurations, one JSON file each."""
     models_path: _Folder = Field(default=Path("data/models"), validation_alias="ODUM_MODELS_PATH")
@@ -180,7 +209,19 @@ class Settings(BaseSettings):
     use_direct_gcs: Annotated[bool, BeforeValidator(parse_boolean)] = Field(
         default=False, validation_alias="UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS"
     )
-    """Read raw files from Google Cloud Storage; not supported yet."""
+    """Read raw files of configurations with data_source auto from Google Cloud Storage."""
+    gcs_bucket: Annotated[str | None, BeforeValidator(_parse_bucket)] = Field(
+        default=None, validation_alias="UNIFIED_CLOUD_SERVICES_GCS_BUCKET"
+    )
+    """Bucket that holds raw_tick_data/, for data_source gcs: its name, or gs://bucket/prefix."""
+    data_source: Literal["local", "gcs", "auto"] = Field(
+        default="auto", validation_alias="ODUM_DATA_SOURCE"
+    )
+    """Where raw files are read, for all configurations: local, gcs, or auto (they say it)."""
+    cache_path: _Folder = Field(default=Path(DEFAULT_CACHE), validation_alias=CACHE_VARIABLE)
+    """Folder of local copies of what is in buckets."""
+    cache_gb: float = Field(default=20.0, ge=0, validation_alias=SIZE_VARIABLE)
+    """How much of the data files of bucket catalogs are kept in it, GB; the least used go first."""
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """Database of the run registry; a SQLite file beside the results without it."""
     partitions_start: Annotated[date, BeforeValidator(_parse_day)] = Field(

@@ -17,10 +17,10 @@ _SHARED = {"errors", "settings", "config", "instruments", "storage", "utc"}
 MAY_IMPORT = {
     "errors": set[str](),
     "utc": set[str](),
-    "settings": {"errors"},
+    "settings": {"errors", "storage"},
     "instruments": {"errors"},
     "config": {"errors", "settings", "instruments"},
-    "storage": {"errors", "settings"},
+    "storage": {"errors"},
     "raw": _SHARED,
     "bars": _SHARED,
     "catalog": {*_SHARED, "raw", "bars"},

@@ -152,7 +152,17 @@ def test_a_command_exists(line: str) -> None:
         command, rest = _click_of(words)
         command.make_context(words[0], rest)
     else:
-        assert words[0] in ("cp", "mkdir", "git", "cd", "dagster", "pip", "pre-commit")
+        assert words[0] in (
+            "cp",
+            "export",
+            "gcloud",
+            "mkdir",
+            "git",
+            "cd",
+            "dagster",
+            "pip",
+            "pre-commit",
+        )
 
 
 def test_every_command_is_on_the_page_of_commands() -> None:

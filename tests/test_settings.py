@@ -83,7 +83,7 @@ def test_all_unusable_values_are_reported_at_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("UNIFIED_CLOUD_SERVICES_USE_PARQUET", "no")
     monkeypatch.setenv("UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS", "maybe")
     monkeypatch.setenv("ODUM_PARTITIONS_START", "1.1.2017")
-    monkeypatch.setenv("DATA_CATALOG_PATH", "gs://bucket/catalog")
+    monkeypatch.setenv("DATA_CATALOG_PATH", "ftp://host/catalog")
     with pytest.raises(ConfigError) as caught:
         load_settings()
 
@@ -94,8 +94,8 @@ def test_all_unusable_values_are_reported_at_once(monkeypatch: pytest.MonkeyPatc
         "1, yes, on, false, 0, no, off",
         "environment variable ODUM_PARTITIONS_START: found '1.1.2017', allowed a day such as "
         "2017-01-01",
-        "environment variable DATA_CATALOG_PATH: found 'gs://bucket/catalog', allowed a local "
-        "folder",
+        "environment variable DATA_CATALOG_PATH: found 'ftp://host/catalog', allowed a folder "
+        "or gs://bucket/prefix",
     }
 
 

@@ -315,14 +315,15 @@ def result_reply(entry: ResultEntry, bars: SelectedBars, strategy: str) -> BarBa
     strategy : {"ML_SIGNALS", "MA_CROSS"}
         Its strategy.
     """
-    folder, summary = entry.report_path, entry.summary()
-    assert folder is not None  # noqa: S101 - asked for with a report
-    equity = pq.read_table(folder / "equity.parquet", columns=["timestamp", "portfolio_value"])
+    summary = entry.summary()
+    with entry.report_file("equity.parquet").opened() as path:
+        equity = pq.read_table(path, columns=["timestamp", "portfolio_value"])
     times = equity["timestamp"].cast(pa.int64()).to_numpy()
     at = times.searchsorted(bars.selected.close_time, side="right") - 1
     values = equity["portfolio_value"].cast(pa.float64()).to_numpy()[at]
     if strategy == "ML_SIGNALS":
-        signs = pq.read_table(folder / SIGNALS)["signal"].to_numpy()
+        with entry.report_file(SIGNALS).opened() as path:
+            signs = pq.read_table(path)["signal"].to_numpy()
     else:
         params = entry.metadata()["config"]["strategy"]["params"]
         signs = _crossings(bars, params["fast"], params["slow"])

@@ -83,7 +83,9 @@ async def planned_run(
         request = await to_thread.run_sync(resolved, service, request)
 
     def work(planner: Planner, loaded: LoadedConfig) -> Plan:
-        new = request.new_run(loaded) if isinstance(request, LegacyRun) else request
+        new = (
+            request.new_run(loaded, service.settings) if isinstance(request, LegacyRun) else request
+        )
         return planner.plan(new)
 
     return await planned(service, request.config, tags, work)

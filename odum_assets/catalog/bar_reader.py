@@ -17,6 +17,7 @@ from odum_assets.catalog.paths import manifest_lock
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.copies import pull
 from odum_assets.storage.locks import shared
 from odum_assets.utc import day_of_ns
 
@@ -123,6 +124,7 @@ def _common(manifests: Sequence[PartitionManifest], catalog: Path) -> Decimal:
 
 def _table(manifest: PartitionManifest, catalog: Path) -> pa.Table:
     path = manifest.data_path(catalog)
+    pull(path)
     try:
         return pq.read_table(path, columns=[*_PRICES, "volume", "ts_init"], use_threads=False)
     except (OSError, pa.ArrowException) as error:

@@ -40,10 +40,13 @@ from odum_assets.catalog.trades import TradesTransform
 from odum_assets.catalog.transform import Transform, TransformInput
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, InstrumentSpec
-from odum_assets.raw.fingerprint import FileStat, hash_file, stat_source
+from odum_assets.raw.fingerprint import FileStat, stat_source
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.reading import RawReader, check_unchanged, fetch_source
-from odum_assets.storage.files import write_synced
+from odum_assets.storage.addresses import shown
+from odum_assets.storage.buckets import ObjectChangedError
+from odum_assets.storage.copies import generation, push, size_of_file
+from odum_assets.storage.files import hash_file, write_synced
 from odum_assets.storage.locks import held
 
 CONVERTER_VERSION = 2
@@ -134,7 +137,10 @@ def convert_partition(
             return current
         try:
             local = fetch_source(source, paths.staged("raw"))
-            manifest = _convert(job, local, stat, current, progress)
+            try:
+                manifest = _convert(job, local, stat, current, progress)
+            except ObjectChangedError:
+                manifest = _of_other_machine(job, local)
             # After the data: a catalog that is refused as somebody else's stays as it is.
             write_definition(paths, instrument)
             return manifest
@@ -178,11 +184,27 @@ def _usable(job: _Job) -> PartitionManifest | None:
         return None
     if manifest.rules != job.rules:
         return None
-    data = paths.data_folder / manifest.file.name
-    if not data.is_file() or data.stat().st_size != manifest.file.size:
+    if size_of_file(paths.data_folder / manifest.file.name) != manifest.file.size:
         return None
-    if bool(manifest.rejected) != paths.rejects.is_file():
+    if bool(manifest.rejected) != (size_of_file(paths.rejects) is not None):
         return None
+    return manifest
+
+
+def _of_other_machine(job: _Job, local: Path) -> PartitionManifest:
+    """Return the manifest of a machine that converted the same file at the same time.
+
+    Raises
+    ------
+    ObjectChangedError
+        If it converted something else.
+    """
+    manifest = _usable(job)
+    if manifest is None or manifest.source.sha256 != hash_file(local):
+        raise ObjectChangedError(
+            f"{shown(job.paths.manifest)}: another machine converted another delivery of "
+            f"{job.source} at the same time; run the conversion again"
+        )
     return manifest
 
 
@@ -206,7 +228,12 @@ def _retouch(job: _Job, current: PartitionManifest, stat: FileStat) -> Partition
     source = SourceRecord(job.source, stat.size, stat.mtime_ns, current.source.sha256)
     manifest = replace(current, source=source)
     check_unchanged(job.source, stat)
-    write_synced(job.paths.staged("manifest"), manifest.to_json()).replace(job.paths.manifest)
+    expected, target = generation(job.paths.manifest), job.paths.manifest
+    if _usable(job) != current:
+        raise ObjectChangedError(f"{shown(target)}: another machine replaced it; try again")
+    staged = write_synced(job.paths.staged("manifest"), manifest.to_json())
+    push(staged, target, expected)
+    staged.replace(target)
     return manifest
 
 
@@ -383,7 +410,7 @@ def _translate_errors(source: str, catalog_root: Path) -> Iterator[None]:
         raise DataError(f"{source}: a column cannot be converted ({error}).") from error
     except OSError as error:
         raise DataError(
-            f"{catalog_root}: the catalog cannot be written ({error.strerror or error}). "
+            f"{shown(catalog_root)}: the catalog cannot be written ({error.strerror or error}). "
             "An earlier partition is untouched; free space or give write permission, "
             "then run the conversion again."
         ) from error

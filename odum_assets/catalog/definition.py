@@ -23,6 +23,7 @@ from odum_assets.instruments.definitions import (
     multiplier_text,
     underlying,
 )
+from odum_assets.storage.copies import pull_folder, push
 from odum_assets.storage.files import sync
 from odum_assets.storage.locks import held
 
@@ -98,6 +99,7 @@ def write_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
     sync(staged)
     with held(paths.publish_lock):
         folder.mkdir(parents=True, exist_ok=True)
+        push(staged, folder / data_file_name(0, 0))
         staged.rename(folder / data_file_name(0, 0))
         sync(folder)
 
@@ -121,6 +123,7 @@ def _stored_content(folder: Path) -> dict[str, str] | None:
         Empty when there is none, or one that cannot be read; None when it is somebody else's.
     """
     content: dict[str, str] = {}
+    pull_folder(folder, ".parquet")
     for path in folder.glob("*.parquet"):
         try:
             metadata = pq.read_schema(path).metadata or {}

@@ -17,6 +17,8 @@ from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.addresses import shown
+from odum_assets.storage.copies import pull, pull_folder
 from odum_assets.storage.locks import shared
 
 MANIFEST_VERSION = 3
@@ -197,7 +199,7 @@ def load_manifest(path: Path) -> PartitionManifest:
         raise
     except _UNUSABLE as error:
         raise DataError(
-            f"{path}: not a manifest that this version can use ({error}). "
+            f"{shown(path)}: not a manifest that this version can use ({error}). "
             "Convert the day again with `odum convert --force`."
         ) from error
 
@@ -214,6 +216,7 @@ def read_manifest(
     """
     paths = PartitionPaths(catalog_root, key, data_type, day)
     require_inside(catalog_root, paths.manifest)
+    pull(paths.manifest)
     try:
         with shared(paths.manifest_lock):
             return load_manifest(paths.manifest)
@@ -307,6 +310,8 @@ def scan_manifests(
     """
     slug = "*" if key is None else key.slug
     kind = "*" if data_type is None else data_type.value
+    parts = [] if key is None else [slug] if data_type is None else [slug, kind]
+    pull_folder(catalog_root.joinpath("manifests", *parts), ".json")
     manifests: list[PartitionManifest] = []
     damaged: list[DamagedManifest] = []
     for folder in sorted((catalog_root / "manifests").glob(f"{slug}/{kind}")):

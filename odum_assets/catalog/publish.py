@@ -5,7 +5,8 @@ data file, and the new files take their places, the manifest last; readers of ma
 these few renames. A manifest that can be read thus always fits the file that it names. A process
 that dies leaves the old partition, the new one, or none: never two days' worth of rows and never
 half a file. One that meets an error puts the old partition back. What is left in staging is removed
-by the next conversion or backtest.
+by the next conversion or backtest. In a bucket there are neither renames nor locks: there the
+manifest decides, and every write has the condition that nobody else wrote meanwhile.
 """
 
 from contextlib import suppress
@@ -15,7 +16,19 @@ from odum_assets.catalog.links import require_inside
 from odum_assets.catalog.manifest import PartitionManifest, load_manifest
 from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
-from odum_assets.storage.files import sync, write_synced
+from odum_assets.storage.addresses import address_of
+from odum_assets.storage.buckets import ABSENT
+from odum_assets.storage.cache import keep
+from odum_assets.storage.copies import (
+    folders_in,
+    generation,
+    is_same,
+    pull,
+    pull_one,
+    push,
+    withdraw,
+)
+from odum_assets.storage.files import hash_file, sync, write_synced
 from odum_assets.storage.locks import held, held_if_free, shared
 
 
@@ -65,6 +78,9 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
     data, manifest = paths.data_folder / data_name, paths.manifest
     with held(paths.publish_lock):
         is_alone = _require_own_folder(paths)
+        if address_of(paths.catalog_root) is not None:
+            _publish_in_bucket(paths, data, staged_manifest, rejects=rejects)
+            return
         _refuse_foreign_files(paths)
         paths.data_folder.mkdir(parents=True, exist_ok=True)
         paths.manifest_folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +96,38 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
                     (staged_manifest, manifest),
                 ],
             )
+
+
+def _publish_in_bucket(
+    paths: PartitionPaths, data: Path, staged_manifest: Path, *, rejects: bool
+) -> None:
+    """Write data, then rejects, then the manifest, each on the condition that nobody else does.
+
+    Whoever reads meanwhile finds the old partition or the new one. Where the new rows have the
+    times of the old ones, and so the name of their file, he may find none: then the manifest is
+    removed before the data are replaced.
+
+    Raises
+    ------
+    ObjectChangedError
+        If another machine publishes the same partition.
+    """
+    expected = generation(paths.manifest)
+    pull(paths.manifest)
+    old = _own_file(paths)
+    present = generation(data)
+    if not is_same(paths.staged("data"), data):
+        if data in old and present != ABSENT:
+            withdraw(paths.manifest)
+            expected = ABSENT
+        push(paths.staged("data"), data, present)
+    if rejects:
+        push(paths.staged("rejects"), paths.rejects)
+    push(staged_manifest, paths.manifest, expected)
+    withdraw(*(file for file in old if file != data), *([] if rejects else [paths.rejects]))
+    keep(hash_file(paths.staged("data")), paths.staged("data"))
+    paths.manifest_folder.mkdir(parents=True, exist_ok=True)
+    staged_manifest.replace(paths.manifest)
 
 
 def _move_all(staging: Path, moves: list[tuple[Path, Path]]) -> None:
@@ -159,6 +207,8 @@ def _require_own_folder(paths: PartitionPaths) -> bool:
         same id.
     """
     is_known = True
+    for slug in folders_in(paths.catalog_root / "manifests"):
+        pull_one(paths.catalog_root / "manifests" / slug, ".json")
     for folder in (paths.catalog_root / "manifests").glob("*/*"):
         if folder.parent.name == paths.key.slug or not folder.is_dir():
             continue

@@ -4,9 +4,6 @@ Readers trust manifests, not listings: the view holds hard links (copies across 
 data files that manifests name, and stays as it is when the catalog changes underneath.
 """
 
-import errno
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +14,11 @@ from odum_assets.catalog.manifest import PartitionManifest, load_manifest, read_
 from odum_assets.catalog.paths import PartitionPaths, series_folder
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
-from odum_assets.raw.fingerprint import hash_file
 from odum_assets.raw.layout import DataType, raw_file_path
+from odum_assets.storage.addresses import address_of, shown
+from odum_assets.storage.cache import drop, link_cached
+from odum_assets.storage.copies import bucket_of, pull
+from odum_assets.storage.files import hash_file, link_or_copy
 from odum_assets.storage.locks import shared
 
 
@@ -76,6 +76,22 @@ def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManife
     folder = series_folder(destination, paths.key, paths.data_type)
     folder.mkdir(parents=True, exist_ok=True)
     require_inside(paths.catalog_root, paths.manifest)
+    manifest, is_intact = _linked(paths, folder)
+    if not is_intact and address_of(paths.manifest) is not None:
+        # A cached file is damaged, or another machine has just replaced the partition.
+        drop(manifest.file.sha256)
+        pull(paths.manifest)
+        manifest, is_intact = _linked(paths, folder)
+    if is_intact:
+        return manifest
+    raise DataError(
+        f"{shown(paths.data_folder)}: the data file of {paths.day.isoformat()} is missing or "
+        f"differs from its manifest {shown(paths.manifest)}. Run: {_command(paths)} --force"
+    )
+
+
+def _linked(paths: PartitionPaths, folder: Path) -> tuple[PartitionManifest, bool]:
+    """Link the data file of a partition; return its manifest, and whether the two fit."""
     # No conversion replaces the one without the other between the two.
     with shared(paths.manifest_lock):
         try:
@@ -84,29 +100,24 @@ def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManife
             raise DataError(_missing_message(paths.catalog_root, [paths])) from None
         linked = folder / manifest.file.name
         linked.unlink(missing_ok=True)  # the same day may be asked for twice
-        is_there = _link(manifest.data_path(paths.catalog_root), linked)
-    if is_there and hash_file(linked) == manifest.file.sha256:
-        return manifest
-    raise DataError(
-        f"{paths.data_folder}: the data file of {paths.day.isoformat()} is missing or differs from "
-        f"its manifest {paths.manifest}. Run: {_command(paths)} --force"
-    )
+        is_there = _link(manifest, paths.catalog_root, linked)
+    return manifest, is_there and hash_file(linked) == manifest.file.sha256
 
 
-def _link(source: Path, target: Path) -> bool:
-    """Link or copy a file; return False if it is not there."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-            raise
-        try:
-            shutil.copyfile(source, target)
-        except FileNotFoundError:
-            return False
-    return True
+def _link(manifest: PartitionManifest, catalog_root: Path, linked: Path) -> bool:
+    """Link a data file, one in a bucket by way of the cache; return False if it is not there."""
+    data = manifest.data_path(catalog_root)
+    found = bucket_of(data)
+    if found is None:
+        return link_or_copy(data, linked)
+    bucket, name = found
+
+    def fetch(target: Path) -> None:
+        stat = bucket.stat(name)
+        if stat is not None:
+            bucket.fetch(name, target, stat)
+
+    return link_cached(manifest.file.sha256, fetch, linked)
 
 
 def _missing_message(catalog_root: Path, missing: list[PartitionPaths]) -> str:
@@ -116,7 +127,7 @@ def _missing_message(catalog_root: Path, missing: list[PartitionPaths]) -> str:
         f"run: {_command(paths)}"
         for paths in missing
     ]
-    return "\n".join([f"The catalog {catalog_root} lacks partitions:", *lines])
+    return "\n".join([f"The catalog {shown(catalog_root)} lacks partitions:", *lines])
 
 
 def _command(paths: PartitionPaths) -> str:

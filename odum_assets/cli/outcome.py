@@ -21,6 +21,8 @@ from odum_assets.cli.rendering import (
     quantity,
     table,
 )
+from odum_assets.storage.addresses import shown
+from odum_assets.storage.copies import exists
 
 if TYPE_CHECKING:
     from odum_assets.results.store import ResultEntry
@@ -61,21 +63,14 @@ def record(entry: "ResultEntry") -> dict[str, Any]:
 
 def files(entry: "ResultEntry") -> dict[str, str]:
     """Return where the files of a result lie, by kind; only those that exist."""
-    from odum_assets.results.store import ResultStore
-
-    paths = {"summary": str(entry.fast_path)}
-    if entry.report_path is not None and entry.report_path.is_dir():
-        paths["report"] = str(entry.report_path)
-        sheet = entry.report_path / "tearsheet.html"
-        if sheet.is_file():
-            paths["tearsheet"] = str(sheet)
-    log = ResultStore(entry.stored.root).log_path(entry.run_id)
-    if log.is_file():
-        paths["output"] = str(log)
-    ticks = entry.fast_path.parent.parent / "tickdata" / f"{entry.run_id}.json"
-    if ticks.is_file():
-        paths["ticks"] = str(ticks)
-    return paths
+    root = entry.stored.root
+    paths = {"report": entry.report_path} if entry.report_path is not None else {}
+    if entry.report_path is not None:
+        paths["tearsheet"] = entry.report_path / "tearsheet.html"
+    paths["output"] = root / "logs" / f"{entry.run_id}.log"
+    paths["ticks"] = root / "tickdata" / f"{entry.run_id}.json"
+    there = {name: path for name, path in paths.items() if exists(path)}
+    return {name: shown(path) for name, path in {"summary": entry.fast_path, **there}.items()}
 
 
 def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:
@@ -255,7 +250,7 @@ def show_files(output: Output, entry: "ResultEntry") -> None:
     """Print where the files of a result are, and which are gone."""
     pairs = [(name, escaped(display_path(path))) for name, path in files(entry).items()]
     output.facts("Files", pairs)
-    if entry.report_path is not None and not entry.report_path.is_dir():
+    if entry.report_path is not None and not exists(entry.report_path):
         output.warn(
             f"the report folder {display_path(entry.report_path)} does not exist; run the backtest "
             "again"

@@ -15,6 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from odum_assets.storage.addresses import shown
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -206,7 +208,7 @@ def escaped(text: object) -> str:
 
 def display_path(path: str | Path) -> str:
     """Return a path, from the current folder if it is below it."""
-    text = str(path)
+    text = str(path) if "://" in str(path) else shown(Path(path))
     if "://" in text:
         return text
     try:

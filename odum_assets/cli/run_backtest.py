@@ -1,5 +1,6 @@
 """The ``run-backtest`` command: the flags of the earlier system, through the same assets."""
 
+import os
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -67,7 +68,7 @@ def run_backtest(
     ] = SnapshotChoice.BOTH,
     data_source: Annotated[
         DataSourceChoice,
-        typer.Option("--data_source", help="auto is local; gcs is not supported yet."),
+        typer.Option("--data_source", help="Where raw files are read; auto: as configured."),
     ] = DataSourceChoice.AUTO,
     missing_days: Annotated[
         MissingDaysChoice | None,
@@ -119,6 +120,9 @@ def run_backtest(
     from odum_assets.orchestration.requests import LegacyRun
     from odum_assets.settings import load_settings
 
+    if data_source is not DataSourceChoice.AUTO:
+        # Before settings are read, and for the process of the run, too.
+        os.environ["ODUM_DATA_SOURCE"] = data_source.value
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings, what="--config")
     request = LegacyRun(
@@ -139,7 +143,7 @@ def run_backtest(
         exec_algorithm=None if exec_algorithm is None else exec_algorithm.value,
         exec_algorithm_params=parse_params(exec_algorithm_params, "--exec_algorithm_params"),
     )
-    new = request.new_run(load_config(choice.path), "--{}".format)
+    new = request.new_run(load_config(choice.path), settings, "--{}".format)
     if choice.warning:
         output.warn(choice.warning)
     with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:

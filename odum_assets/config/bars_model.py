@@ -60,7 +60,8 @@ class BarsConfig(WholeConfig):
     environment: EnvironmentConfig = EnvironmentConfig()
     """Variables for this configuration."""
     data_source: Literal["local", "gcs", "auto"] = "auto"
-    """local, gcs (not supported yet) or auto (local)."""
+    """Where raw files are: local, gcs (the bucket of UNIFIED_CLOUD_SERVICES_GCS_BUCKET), or auto
+    (the raw root; the bucket with UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS)."""
     quality: BarQualityConfig = BarQualityConfig()
     """Thresholds of the data quality checks."""
     metrics: BarMetricsConfig = BarMetricsConfig()

@@ -14,7 +14,7 @@ from pathlib import Path
 from odum_assets.config.agreement import conflicts, contradicting, overridden
 from odum_assets.config.loading import LoadedConfig, load_config
 from odum_assets.config.problems import printable
-from odum_assets.config.resolve import require_local
+from odum_assets.config.resolve import require_source
 from odum_assets.errors import ConfigError
 from odum_assets.settings import Settings
 
@@ -81,7 +81,7 @@ def read_folder(settings: Settings) -> ConfigFolder:
     for file in config_files(settings.configs_path):
         try:
             loaded = load_config(file)
-            require_local(loaded, settings)
+            require_source(loaded, settings)
         except ConfigError as error:
             refused.append(RefusedConfig(file.stem, file, tuple(str(error).splitlines())))
         else:

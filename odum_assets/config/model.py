@@ -53,7 +53,8 @@ class RunConfig(WholeConfig):
     """One fixed rate FROM_TO that values results in another currency; FROM is
     venue.base_currency."""
     data_source: Literal["local", "gcs", "auto"] = "auto"
-    """local, gcs (not supported yet) or auto (local)."""
+    """Where raw files are: local, gcs (the bucket of UNIFIED_CLOUD_SERVICES_GCS_BUCKET), or auto
+    (the raw root; the bucket with UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS)."""
     quality: QualityConfig = QualityConfig()
     """Thresholds of the data quality checks."""
     metrics: MetricsConfig = MetricsConfig()

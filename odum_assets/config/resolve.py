@@ -13,7 +13,7 @@ from odum_assets.config.raw_paths import path_of_day
 from odum_assets.errors import ConfigError
 from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.instruments.specs import InstrumentSpec
-from odum_assets.settings import CONFIG_VARIABLES, Settings, parse_folder
+from odum_assets.settings import CONFIG_VARIABLES, Settings, parse_data_folder
 
 
 def instrument_spec(loaded: LoadedConfig, key: InstrumentKey | None = None) -> InstrumentSpec:
@@ -40,13 +40,34 @@ def effective_settings(loaded: LoadedConfig, settings: Settings) -> Settings:
     values: dict[str, Any] = {}
     parquet_root = loaded.config.data_catalog.parquet_root
     if parquet_root is not None:
-        values["catalog_path"] = parse_folder(parquet_root)
+        values["catalog_path"] = parse_data_folder(parquet_root)
     for variable, text in loaded.config.environment.variables().items():
         field, parse = CONFIG_VARIABLES[variable]
         values[field] = parse(text)
-    return settings.model_copy(
+    effective = settings.model_copy(
         update={name: values[name] for name in values.keys() - settings.model_fields_set}
     )
+    if is_from_bucket(loaded, effective) and not effective.raw_root.startswith("gs://"):
+        # Without a bucket the local folder stays, and `require_source` says what is missing.
+        root = effective.gcs_bucket or effective.raw_root
+        return effective.model_copy(update={"raw_root": root})
+    return effective
+
+
+def is_from_bucket(loaded: LoadedConfig, settings: Settings) -> bool:
+    """Return whether raw files are to be read from Google Cloud Storage.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    settings : Settings
+        Those that count for it.
+    """
+    source = settings.data_source
+    if source == "auto":
+        source = loaded.config.data_source
+    return source == "gcs" or (source == "auto" and settings.use_direct_gcs)
 
 
 def raw_path(
@@ -79,10 +100,10 @@ def raw_path(
     Raises
     ------
     ConfigError
-        If the configuration has no path for this data type, or reads from Google Cloud Storage.
+        If the configuration has no path for this data type, or its data source cannot be used.
     """
     effective = effective_settings(loaded, settings)
-    _refuse_gcs(loaded, effective)
+    _require_source(loaded, effective)
     template = loaded.config.template(data_type, loaded.key if key is None else key)
     if template is None:
         raise ConfigError(
@@ -111,33 +132,40 @@ def catalog_root(loaded: LoadedConfig, settings: Settings) -> Path:
     Raises
     ------
     ConfigError
-        If the configuration reads from Google Cloud Storage.
+        If its data source cannot be used.
     """
     effective = effective_settings(loaded, settings)
-    _refuse_gcs(loaded, effective)
+    _require_source(loaded, effective)
     return effective.catalog_path
 
 
-def require_local(loaded: LoadedConfig, settings: Settings) -> None:
-    """Refuse a configuration that reads from where nothing can be read yet.
+def require_source(loaded: LoadedConfig, settings: Settings) -> None:
+    """Refuse a configuration whose raw files cannot be where it says.
 
     Raises
     ------
     ConfigError
-        If the configuration reads from Google Cloud Storage.
+        If it reads from Google Cloud Storage and no bucket is named, or from local files and the
+        raw root is a bucket.
     """
-    _refuse_gcs(loaded, effective_settings(loaded, settings))
+    _require_source(loaded, effective_settings(loaded, settings))
 
 
-def _refuse_gcs(loaded: LoadedConfig, settings: Settings) -> None:
-    if loaded.config.data_source == "gcs":
-        cause, remedy = 'data_source is "gcs"', 'set data_source to "local"'
-    elif settings.use_direct_gcs:
-        cause = "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS is true"
-        remedy = "set it to false"
-    else:
-        return
-    raise ConfigError(
-        f"{loaded.path}: {cause}, but reading from Google Cloud Storage is not supported yet; copy "
-        f"the day folders to UNIFIED_CLOUD_LOCAL_PATH ({settings.raw_root}) and {remedy}"
-    )
+def _require_source(loaded: LoadedConfig, settings: Settings) -> None:
+    is_bucket = settings.raw_root.startswith("gs://")
+    if is_from_bucket(loaded, settings) and not is_bucket:
+        if "gcs" in (settings.data_source, loaded.config.data_source):
+            cause, other = 'data_source is "gcs"', 'data_source to "local"'
+        else:
+            cause, other = "UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS is true", "it to false"
+        raise ConfigError(
+            f"{loaded.path}: {cause}, but no bucket is named; set "
+            f"UNIFIED_CLOUD_SERVICES_GCS_BUCKET, or {other}"
+        )
+    source = settings.data_source if settings.data_source != "auto" else loaded.config.data_source
+    if source == "local" and is_bucket:
+        raise ConfigError(
+            f'{loaded.path}: data_source is "local", but the raw root is {settings.raw_root}; set '
+            "UNIFIED_CLOUD_LOCAL_PATH to a local folder, which may be a bucket mounted with Cloud "
+            'Storage FUSE, or data_source to "auto"'
+        )

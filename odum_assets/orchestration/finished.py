@@ -63,9 +63,9 @@ def finished_result(
 
 def _has_files(entry: "ResultEntry", request: "RunRequest") -> bool:
     """Return whether a result has what its mode promises."""
-    folder = entry.report_path
     return request.mode == "fast" or (
-        folder is not None and all((folder / name).is_file() for name in _REPORT)
+        entry.report_path is not None
+        and all(entry.report_file(name).is_there() for name in _REPORT)
     )
 
 

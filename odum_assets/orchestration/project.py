@@ -36,6 +36,7 @@ from odum_assets.raw.layout import (
     period_name,
 )
 from odum_assets.settings import Settings
+from odum_assets.storage.addresses import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +299,7 @@ def _find_trades(trades: Source, day: date, settings: Settings) -> RawInput | No
     manifest = read_manifest(root, trades.key, trades.data_type, day)
     if manifest is None:
         return None
-    path = str(manifest.data_path(root))
+    path = shown(manifest.data_path(root))
     stat = _stat(path)
     return None if stat is None else RawInput(path, stat)
 

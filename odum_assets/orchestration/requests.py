@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from odum_assets.backtest.request import WINDOW, RunRequest, empty_window
 from odum_assets.bars.calendar import BarCalendar
-from odum_assets.config import LoadedConfig
+from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.config.variants import override
 from odum_assets.errors import ConfigError, InvalidRequestError
 from odum_assets.orchestration.days import days_of, parse_time, require_time
+from odum_assets.settings import Settings
 from odum_assets.utc import DAY_NS, day_start_ns
 
 if TYPE_CHECKING:
@@ -329,13 +330,17 @@ class LegacyRun(BaseModel):
     exec_algorithm: Literal["NORMAL", "TWAP", "VWAP", "ICEBERG"] | None = None
     exec_algorithm_params: dict[str, Any] | None = None
 
-    def new_run(self, loaded: LoadedConfig, option: Callable[[str], str] = str) -> NewRun:
+    def new_run(
+        self, loaded: LoadedConfig, settings: Settings, option: Callable[[str], str] = str
+    ) -> NewRun:
         """Return the request that it is, after checking what must agree.
 
         Parameters
         ----------
         loaded : LoadedConfig
             The configuration that it names.
+        settings : Settings
+            The settings of the process.
         option : callable, optional
             How the one who asked spells a field.
 
@@ -346,6 +351,7 @@ class LegacyRun(BaseModel):
         """
         first = days_of(require_time("start", self.start), require_time("end", self.end))[0]
         is_other = not names_instrument(self.instrument, loaded)
+        raw_root = effective_settings(loaded, settings).raw_root
         needs_algorithm = bool(self.exec_algorithm_params) and self.exec_algorithm is None
         rules = [
             (
@@ -360,9 +366,16 @@ class LegacyRun(BaseModel):
                 f"this needs {option('report')}: fast mode keeps no ticks",
             ),
             (
-                self.data_source == "gcs",
+                self.data_source == "gcs" and not raw_root.startswith("gs://"),
                 "data_source",
-                "gcs is not supported yet; copy the day folders below the raw root and use local",
+                f"found gcs, but raw files are read from {raw_root} and no bucket is named; set "
+                "UNIFIED_CLOUD_SERVICES_GCS_BUCKET",
+            ),
+            (
+                self.data_source == "local" and raw_root.startswith("gs://"),
+                "data_source",
+                f"found local, but raw files are read from {raw_root}; set "
+                "UNIFIED_CLOUD_LOCAL_PATH to a local folder",
             ),
             (needs_algorithm, "exec_algorithm_params", f"give {option('exec_algorithm')}, too"),
             (

@@ -4,17 +4,13 @@ The sensor and the fast path of a conversion compare stats; whatever is built fr
 the hash of its content, so that a touched but unchanged file is recognized.
 """
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
 from odum_assets.errors import DataError
-from odum_assets.raw.layout import is_url, local_path
-from odum_assets.raw.stores import open_store, store_errors
-
-_BLOCK = 1 << 20
+from odum_assets.raw.layout import is_url, local_path, mtime_ns
+from odum_assets.storage.stores import open_store, store_errors
 
 
 class NoRawFileError(DataError):
@@ -64,23 +60,8 @@ def stat_source(source: str) -> FileStat:
     return FileStat(status.st_size, status.st_mtime_ns)
 
 
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a local file's bytes as hex."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
-        block = bytearray(_BLOCK)
-        view = memoryview(block)
-        while count := stream.readinto(block):
-            digest.update(view[:count])
-    return digest.hexdigest()
-
-
 def _stat_url(source: str) -> FileStat:
     fs, path = open_store(source)
     with store_errors(source):
         info: dict[str, Any] = fs.info(path)
-        try:
-            mtime_ns: int | None = int(fs.modified(path).timestamp() * 1_000_000_000)
-        except (NotImplementedError, AttributeError, KeyError):
-            mtime_ns = None
-        return FileStat(int(info["size"] or 0), mtime_ns)
+        return FileStat(int(info["size"] or 0), mtime_ns(info))

@@ -8,7 +8,7 @@ the Dagster code location load it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from odum_assets.errors import DataError
-from odum_assets.raw.stores import open_store, store_errors
 from odum_assets.settings import is_inside
+from odum_assets.storage.buckets import Bucket
+from odum_assets.storage.stores import GCS, open_store, store_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -149,8 +150,16 @@ def list_day_folders(parent: str) -> list[date]:
         If the folder cannot be reached or read.
     """
     fs, folder = _filesystem(parent)
-    days = (_day_named(_name(entry)) for entry in _entries(fs, folder, "directory"))
+    days = [_day_named(_name(entry)) for entry in _entries(fs, folder, "directory")]
+    if not days:
+        _require_bucket(parent)
     return sorted({day for day in days if day is not None})
+
+
+def _require_bucket(address: str) -> None:
+    """Refuse an address in a bucket that does not exist: it is no folder without files."""
+    if address.partition("://")[0] in GCS:
+        Bucket(address).require()
 
 
 def list_raw_files(
@@ -178,6 +187,49 @@ def list_raw_files(
     DataError
         If the root, or a day and there is no list for it, cannot be read.
     """
+    if is_url(raw_root):
+        return _plain_first(_remote_files(raw_root, day, problems))
+    return _plain_first(_local_files(raw_root, day, problems))
+
+
+def _plain_first(files: Iterable[RawFile]) -> list[RawFile]:
+    """Return files in order, of two spellings of a key the plain one."""
+    by_key: dict[tuple[date, str, str], RawFile] = {}
+    for file in files:
+        key = (file.day, file.data_type.value, file.key_text)
+        if key not in by_key or "%" not in file.path.rsplit("/", 1)[-1]:
+            by_key[key] = file
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def _remote_files(raw_root: str, day: date | None, problems: list[str] | None) -> Iterator[RawFile]:
+    """Yield the files of a store, listed at once: a store lists 1,000 names in one call."""
+    fs, root = _filesystem(raw_root)
+    folders = [f"{root}/{BY_DATE}", f"{root}/{BY_YEAR}"]
+    if day is not None:
+        folders = [f"{root}/{BY_DATE}/day-{day.isoformat()}", f"{root}/{BY_YEAR}/year-{day.year}"]
+    for folder in folders:
+        try:
+            with store_errors(_full_name(fs, folder)):
+                entries: dict[str, dict[str, Any]] = fs.find(folder, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            _require_bucket(raw_root)
+            continue
+        except DataError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
+            continue
+        for entry in entries.values():
+            *_, period, kind, name = ("", "", *str(entry["name"]).split("/"))
+            of_period, data_type = _day_named(period), _data_type(kind, period)
+            if of_period is None or data_type is None or day not in (None, of_period):
+                continue
+            if is_data_file(name):
+                yield _raw_file(fs, entry, of_period, data_type)
+
+
+def _local_files(raw_root: str, day: date | None, problems: list[str] | None) -> Iterator[RawFile]:
     fs, root = _filesystem(raw_root)
     folders = [
         (one_day, f"{root}/{BY_DATE}/day-{one_day.isoformat()}")
@@ -188,42 +240,45 @@ def list_raw_files(
         for first_day in list_day_folders(f"{raw_root.rstrip('/')}/{BY_YEAR}")
         if day in (None, first_day)
     ]
-    by_key: dict[tuple[date, str, str], RawFile] = {}
     for one_day, folder in folders:
         try:
-            files = list(_files_in(fs, folder, one_day))
+            yield from list(_files_in(fs, folder, one_day))
         except DataError as error:
             if problems is None:
                 raise
             problems.append(str(error))
-            continue
-        for file in files:
-            key = (file.day, file.data_type.value, file.key_text)
-            if key not in by_key or "%" not in file.path.rsplit("/", 1)[-1]:
-                by_key[key] = file
-    return [by_key[key] for key in sorted(by_key)]
 
 
 def _files_in(fs: "AbstractFileSystem", period: str, day: date) -> Iterator[RawFile]:
-    is_year = _YEAR_FOLDER.match(period.rsplit("/", 1)[-1]) is not None
     for folder in _entries(fs, period, "directory"):
-        match = _TYPE_FOLDER.match(_name(folder))
-        if match is None or match.group(1) not in set(DataType):
-            continue
-        data_type = DataType(match.group(1))
-        if data_type.is_yearly is not is_year:
+        data_type = _data_type(_name(folder), period.rsplit("/", 1)[-1])
+        if data_type is None:
             continue
         for entry in _entries(fs, folder["name"], "file"):
-            name = _name(entry)
-            if is_data_file(name):
-                yield RawFile(
-                    path=_full_name(fs, entry["name"]),
-                    day=day,
-                    data_type=data_type,
-                    key_text=unquote(name.removesuffix(_SUFFIX)),
-                    size=int(entry["size"] or 0),
-                    mtime_ns=_mtime_ns(entry),
-                )
+            if is_data_file(_name(entry)):
+                yield _raw_file(fs, entry, day, data_type)
+
+
+def _data_type(folder: str, period: str) -> DataType | None:
+    """Return the kind of data that a folder of a day or a year holds, None if it is none."""
+    match = _TYPE_FOLDER.match(folder)
+    if match is None or match.group(1) not in set(DataType):
+        return None
+    data_type = DataType(match.group(1))
+    return data_type if data_type.is_yearly is bool(_YEAR_FOLDER.match(period)) else None
+
+
+def _raw_file(
+    fs: "AbstractFileSystem", entry: dict[str, Any], day: date, data_type: DataType
+) -> RawFile:
+    return RawFile(
+        path=_full_name(fs, entry["name"]),
+        day=day,
+        data_type=data_type,
+        key_text=unquote(_name(entry).removesuffix(_SUFFIX)),
+        size=int(entry["size"] or 0),
+        mtime_ns=mtime_ns(entry),
+    )
 
 
 def is_data_file(name: str) -> bool:
@@ -255,7 +310,14 @@ def _full_name(fs: "AbstractFileSystem", name: str) -> str:
     return name if "file" in protocols else str(fs.unstrip_protocol(name))
 
 
-def _mtime_ns(entry: dict[str, Any]) -> int | None:
+def mtime_ns(entry: dict[str, Any]) -> int | None:
+    """Return when a file was last changed, by what a file system says of it; None if it does not.
+
+    Parameters
+    ----------
+    entry : dict
+        From ``ls``, ``find`` or ``info`` of fsspec.
+    """
     value = entry.get("mtime", entry.get("updated", entry.get("LastModified")))
     if isinstance(value, int | float):
         local = Path(entry["name"])

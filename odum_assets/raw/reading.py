@@ -16,7 +16,7 @@ from odum_assets.errors import DataError
 from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
 from odum_assets.raw.layout import DataType, is_url, local_path
 from odum_assets.raw.schemas import RawSchema, recognize
-from odum_assets.raw.stores import open_store, store_errors
+from odum_assets.storage.stores import open_store, store_errors
 
 
 class RawReader:

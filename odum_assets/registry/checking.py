@@ -18,6 +18,7 @@ from odum_assets.registry.records import run_ids
 from odum_assets.registry.repair import find_damage, remedy
 from odum_assets.results.deletion import marked_deleted
 from odum_assets.settings import Settings
+from odum_assets.storage.copies import exists
 
 _NAMED = 3
 
@@ -84,7 +85,7 @@ def check_registry(settings: Settings) -> CheckReport:
     store = result_store(settings)
     stored = set(run_ids(store))
     deleted = set(marked_deleted(store))
-    gone = {run_id for run_id in reports & stored if not store.report_path(run_id).is_dir()}
+    gone = {run_id for run_id in reports & stored if not exists(store.report_folder(run_id))}
     for runs, text in (
         (stored - known - pending, "have a file but are not registered"),
         (known - stored - deleted, "are registered but have no file"),

@@ -9,7 +9,6 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -73,7 +72,7 @@ def restore(connection: sa.Connection, store: ResultStore) -> list[str]:
     """Bring the rows of all files into the registry, and return what is wrong with files."""
     problems = []
     for table in IDENTITY:
-        for path in sorted(_folder(store, table).glob("*.json")):
+        for path in store.listed(f"registry/{table.name}"):
             try:
                 row = json.loads(path.read_text(encoding="utf-8"))
                 row |= {name: datetime.fromisoformat(row[name]) for name in _MOMENTS if name in row}
@@ -90,16 +89,12 @@ def _columns(table: sa.Table) -> Sequence[str]:
     return [column.name for column in table.c if column.name != "id"]
 
 
-def _folder(store: ResultStore, table: sa.Table) -> Path:
-    return store.root / "registry" / table.name
-
-
 def _write(store: ResultStore, table: sa.Table, row: Row) -> None:
-    folder = _folder(store, table)
+    folder = store.root / "registry" / table.name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid_of(table, row)}.json"
     text = json.dumps(row, default=_as_text, indent=2) + "\n"
-    write_synced(path.with_name(f".{path.name}.{uuid.uuid4().hex}"), text).replace(path)
+    store.put(write_synced(path.with_name(f".{path.name}.{uuid.uuid4().hex}"), text), path)
     sync(folder)
 
 

@@ -5,7 +5,6 @@ The files show percentages, the registry fractions; signs are the same.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -33,6 +32,7 @@ from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.results.stored_file import StoredFile
 from odum_assets.results.verified import read_verifications
+from odum_assets.storage.copies import names_in
 
 type Row = dict[str, Any]
 
@@ -150,7 +150,7 @@ def run_ids(store: ResultStore, problems: list[str] | None = None) -> Iterator[s
         Takes the files that have no such name.
     """
     for folder in ("fast", "failed"):
-        for path in sorted((store.root / folder).glob("*.json")):
+        for path in store.listed(folder):
             if is_run_id(path.stem):
                 yield path.stem
             elif problems is not None:
@@ -406,8 +406,7 @@ def _artifacts(store: ResultStore, run_id: str) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
     problems: list[str] = []
     try:
-        report = store.report_path(run_id)
-        names = sorted(os.listdir(report)) if report.is_dir() else []  # noqa: PTH208 - names only
+        names = names_in(store.report_folder(run_id))
         files += [("report", run_id, name) for name in names]  # type: ignore[misc]
     except (ResultError, OSError) as error:
         problems.append(str(error))
@@ -440,15 +439,15 @@ def _artifact(file: StoredFile) -> Row:
     name = file.parts[-1]
     if printable(name) != name:
         raise ResultError(f"{file.path}: a name that is not plain text; rename the file")
-    stat = file.stat()
+    size, mtime_ns = file.size_and_time()
     kind, mime = _KINDS.get(file.path.suffix, _OTHER)
     return {
         "kind": kind,
         "filename": name,
         "storage_path": "/".join(file.parts),
         "mime_type": mime,
-        "size_bytes": stat.st_size,
-        "created_at": datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC),
+        "size_bytes": size,
+        "created_at": datetime.fromtimestamp(mtime_ns // 1000 / 1e6, UTC),
     }
 
 

@@ -201,7 +201,7 @@ def register_run(settings: Settings, run_id: str) -> None:
         register_record(connection, record_of(store, run_id))
         if store.fast_path(run_id).is_file():
             # Dagster may have given a run up that went on all the same.
-            store.failed_path(run_id).unlink(missing_ok=True)
+            store.discard(store.failed_path(run_id))
 
 
 def rebuild(

@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from odum_assets.results.annotations import Annotations, read_annotations
 from odum_assets.results.store import ResultError, ResultStore, json_text
+from odum_assets.storage.addresses import shown
+from odum_assets.storage.buckets import ObjectChangedError
+from odum_assets.storage.copies import generation
 from odum_assets.storage.files import write_synced
 from odum_assets.storage.locks import held
 
 MOST_TAGS: Final = 50
 LONGEST_NOTE: Final = 10_000
+_TRIES: Final = 5
 TAG: Final = r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,63}"
 """What a tag looks like."""
 
@@ -34,19 +39,30 @@ def annotate(
     ResultError
         If there is no such run, a tag or the note cannot be used, or the file cannot be written.
     """
+    for _ in range(_TRIES):
+        with suppress(ObjectChangedError):
+            return _annotate(store, run_id, change)
+    raise ResultError(f"{run_id}: tags and note are being changed elsewhere; try again")
+
+
+def _annotate(
+    store: ResultStore, run_id: str, change: Callable[[Annotations], Annotations]
+) -> Annotations:
     with store.explained(), store.scratch() as work, held(store.publish_lock):
         # Looked at with the lock held: a deleted run must not get a new file.
         if not store.is_known(run_id):
-            raise ResultError(f"no run {run_id} in {store.root}")
+            raise ResultError(f"no run {run_id} in {shown(store.root)}")
         path = store.annotations_path(run_id)
+        # Of other machines the lock knows nothing: what is written must follow what was read.
+        expected = generation(path)
         changed = change(read_annotations(store.file("annotations", path.name)))
         after = Annotations(tuple(sorted({*changed.tags})), changed.note.strip(), changed.star)
         _check(after)
         if after == Annotations():
-            path.unlink(missing_ok=True)
+            store.discard(path)
         else:
-            path.parent.mkdir(exist_ok=True)
-            write_synced(work / "annotations", json_text(after.as_json())).rename(path)
+            text = write_synced(work / "annotations", json_text(after.as_json()))
+            store.put(text, path, expected)
     return after
 
 

@@ -9,7 +9,6 @@ What belongs here: files. What does not: the registry's row, and the order of bo
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,8 @@ from pathlib import Path
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultStore
 from odum_assets.results.stored_file import ResultError
+from odum_assets.storage.addresses import shown
+from odum_assets.storage.copies import folders_in, named, pull, pull_folder, push, withdraw
 
 _MARKED = "deleted"
 _NOT_OF_RUNS = frozenset({_MARKED, "partitions"})
@@ -31,8 +32,11 @@ def paths_of(store: ResultStore, run_id: str) -> list[Path]:
         If there is no such run.
     """
     if not store.is_known(run_id):
-        raise ResultError(f"no run {run_id} in {store.root}")
-    return list(_parts(store, run_id))
+        raise ResultError(f"no run {run_id} in {shown(store.root)}")
+    paths = list(_parts(store, run_id))
+    for path in paths:
+        pull_folder(path) if path.parent.name == "report" else pull(path)
+    return paths
 
 
 def size_of(paths: list[Path]) -> int:
@@ -65,19 +69,24 @@ def mark_deleted(store: ResultStore, run_id: str) -> Path:
             with store.explained():
                 target = _mark(store, run_id)
                 target.parent.mkdir(exist_ok=True)
+                push(source, target)
+                withdraw(source)
                 source.rename(target)
             return source
-    raise ResultError(f"no run {run_id} in {store.root}")
+    raise ResultError(f"no run {run_id} in {shown(store.root)}")
 
 
 def unmark_deleted(store: ResultStore, run_id: str, source: Path) -> None:
     """Put the summary back, as long as nothing else was removed."""
-    _mark(store, run_id).rename(source)
+    mark = _mark(store, run_id)
+    push(mark, source)
+    withdraw(mark)
+    mark.rename(source)
 
 
 def marked_deleted(store: ResultStore) -> list[str]:
     """Return the runs whose other files are still to be removed."""
-    names = (path.stem for path in (store.root / _MARKED).glob("*.json"))
+    names = (path.stem for path in store.listed(_MARKED))
     return sorted(name for name in names if is_run_id(name))
 
 
@@ -94,24 +103,18 @@ def remove_marked(store: ResultStore, run_id: str) -> None:
     mark = _mark(store, run_id)
     with store.explained():
         for path in _parts(store, run_id):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            store.discard(path)
         _forget_pointer(store, mark, run_id)
-        mark.unlink(missing_ok=True)
+        store.discard(mark)
     with suppress(OSError):
         mark.parent.rmdir()
 
 
 def _parts(store: ResultStore, run_id: str) -> Iterator[Path]:
-    for folder in sorted(store.root.iterdir()):
-        is_ours = not folder.name.startswith(".") and folder.name not in _NOT_OF_RUNS
-        if is_ours and folder.is_dir() and not folder.is_symlink():
-            own = folder / run_id
-            if own.is_dir() or own.is_symlink():
-                yield own
-            yield from sorted(folder.glob(f"{run_id}.*"))
+    for folder in folders_in(store.root):
+        path = store.root / folder
+        if not folder.startswith(".") and folder not in _NOT_OF_RUNS and not path.is_symlink():
+            yield from named(path, run_id)
 
 
 def _forget_pointer(store: ResultStore, mark: Path, run_id: str) -> None:
@@ -120,7 +123,7 @@ def _forget_pointer(store: ResultStore, mark: Path, run_id: str) -> None:
         metadata = json.loads(mark.read_text(encoding="utf-8"))["metadata"]
         pointer = store.pointer_path(metadata["config_name"], metadata["partition"])
         if json.loads(pointer.read_text(encoding="utf-8"))["run_id"] == run_id:
-            pointer.unlink()
+            store.discard(pointer)
 
 
 def _mark(store: ResultStore, run_id: str) -> Path:

@@ -97,8 +97,7 @@ def write_failure(
     store = ResultStore(settings.results_path)
     path = store.failed_path(record["run_id"])
     with store.explained(), store.scratch() as work:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_synced(work / "record", json_text(document)).rename(path)
+        store.put(write_synced(work / "record", json_text(document)), path)
 
 
 def read_failure(store: ResultStore, run_id: str) -> dict[str, Any]:

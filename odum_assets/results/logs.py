@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from odum_assets.backtest.output import kept_output
+from odum_assets.errors import OdumError
 from odum_assets.results.store import ResultError, ResultStore
 
 _COLORS: Final = re.compile(rb"\x1b\[[0-9;]*m")
@@ -55,10 +56,10 @@ def store_log(store: ResultStore, run_id: str, work: Path) -> None:
     content = _COLORS.sub(b"", kept_output(work))
     if not content:
         return
-    with suppress(OSError, ResultError):
-        path = store.log_path(run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    with suppress(OSError, OdumError):
+        unfinished = work / "log"
+        unfinished.write_bytes(content)
+        store.put(unfinished, store.log_path(run_id))
 
 
 def read_log(store: ResultStore, run_id: str) -> str:
@@ -69,13 +70,14 @@ def read_log(store: ResultStore, run_id: str) -> str:
     ResultError
         If it cannot be read.
     """
-    store.log_path(run_id)
+    path = store.log_path(run_id)
     try:
-        return store.file("logs", f"{run_id}.log").read_bytes().decode("utf-8", "replace")
+        return (
+            store.file("logs", path.name, is_current=True).read_bytes().decode("utf-8", "replace")
+        )
     except FileNotFoundError:
         return ""
     except OSError as error:
-        path = store.log_path(run_id)
         raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 

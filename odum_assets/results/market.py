@@ -23,13 +23,13 @@ from odum_assets.catalog.repeats import repeated_rows
 from odum_assets.config import catalog_root
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import parse_instrument_key
-from odum_assets.raw.fingerprint import hash_file
 from odum_assets.raw.layout import DataType
 from odum_assets.results.buckets import scan_path, times_of
 from odum_assets.results.store import ResultEntry
 from odum_assets.results.stored_file import path_of
 from odum_assets.results.verify import request_of
 from odum_assets.settings import Settings
+from odum_assets.storage.files import hash_file
 from odum_assets.utc import DAY_NS, day_start_ns
 
 type Source = Literal["same", "changed", "gone"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultStore
 from odum_assets.results.stored_file import ResultError
+from odum_assets.storage.addresses import shown
 
 LAST = "last"
 """Means the newest result."""
@@ -47,7 +48,7 @@ def find_run_id(store: ResultStore, text: str, *, failed: bool = False) -> str:
     if text == LAST:
         newest = store.entries([])
         if not newest:
-            raise ResultError(f"there are no results in {store.root}")
+            raise ResultError(f"there are no results in {shown(store.root)}")
         return newest[0].run_id
     return match_run_id(text, stored_run_ids(store, failed=failed))
 
@@ -79,5 +80,5 @@ def match_run_id(text: str, known: Iterable[str]) -> str:
 def stored_run_ids(store: ResultStore, *, failed: bool = False) -> set[str]:
     """Return the ids of the results, and of the runs that left none."""
     folders = ("fast", "failed") if failed else ("fast",)
-    names = {path.stem for folder in folders for path in (store.root / folder).glob("*.json")}
+    names = {path.stem for folder in folders for path in store.listed(folder)}
     return {name for name in names if is_run_id(name)}

@@ -28,6 +28,15 @@ from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.stored_file import ResultError, StoredFile
 from odum_assets.settings import is_inside
+from odum_assets.storage.addresses import shown
+from odum_assets.storage.buckets import ABSENT
+from odum_assets.storage.copies import (
+    pull,
+    pull_folder,
+    push,
+    withdraw,
+    withdraw_if_possible,
+)
 from odum_assets.storage.files import sync, write_synced
 from odum_assets.storage.locks import held
 from odum_assets.storage.scratch import scratch_folder
@@ -124,18 +133,23 @@ class ResultStore:
             If a summary file, and there is no list for it, cannot be read; it is named.
         """
         found = []
-        for path in sorted((self.root / "fast").glob("*.json")):
+        for path in self.listed("fast"):
             try:
-                found.append(self._read(path.stem))
+                found.append(self._read(path.stem, is_current=True))
             except ResultError as error:
                 if problems is None:
                     raise
                 problems.append(str(error))
         return sorted(found, key=lambda each: (each.created_at, each.run_id), reverse=True)
 
-    def file(self, *parts: str) -> StoredFile:
+    def listed(self, folder: str) -> list[Path]:
+        """Return the JSON files of a folder, in order; of a bucket their copies, up to date."""
+        pull_folder(self.root / folder, ".json")
+        return sorted((self.root / folder).glob("*.json"))
+
+    def file(self, *parts: str, is_current: bool = False) -> StoredFile:
         """Return a file below the results path, as it may be opened."""
-        return StoredFile(self.root, parts, self.databases)
+        return StoredFile(self.root, parts, self.databases, is_current)
 
     def entry(self, run_id: str) -> ResultEntry:
         """Return one run.
@@ -147,11 +161,11 @@ class ResultStore:
         """
         path = self.fast_path(run_id)
         if not path.exists() and not path.is_symlink():
-            known = [each.stem for each in (self.root / "fast").glob("*.json")]
+            known = [each.stem for each in self.listed("fast")]
             near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; see odum results list"
-            raise ResultError(f"no result {run_id} in {self.root}{hint}")
-        return self._read(run_id)
+            raise ResultError(f"no result {run_id} in {shown(self.root)}{hint}")
+        return self._read(run_id, is_current=True)
 
     def current(self, config_name: str, partition: str) -> ResultEntry | None:
         """Return the latest run of a configuration's partition, None when there is none.
@@ -161,7 +175,7 @@ class ResultStore:
         ResultError
             If the file that names it, or its own, cannot be read.
         """
-        pointer = self.pointer_path(config_name, partition)
+        pointer = self._inside("partitions", config_name, f"{partition}.json")
         file = self.file("partitions", config_name, f"{partition}.json")
         try:
             run_id = file.read_json()["run_id"]
@@ -172,37 +186,43 @@ class ResultStore:
             raise ResultError(
                 f"{pointer}: does not name a run ({_reason(error)}); run the backtest again"
             ) from error
-        return self.entry(run_id) if path.exists() else None
+        return self._read(run_id, is_current=True) if path.exists() else None
 
     def fast_path(self, run_id: str) -> Path:
-        """Return where a run's summary lies.
+        """Return where a run's summary lies; in a bucket, its copy, up to date.
 
         Raises
         ------
         ResultError
             If the text is no run id: it never becomes part of a path.
         """
-        return self._inside("fast", f"{_checked(run_id)}.json")
+        return self._up_to_date("fast", f"{_checked(run_id)}.json")
 
     def report_path(self, run_id: str) -> Path:
-        """Return where a run's report folder lies."""
+        """Return where a run's report folder lies; in a bucket, its copy, up to date."""
+        path = self.report_folder(run_id)
+        pull_folder(path)
+        return path
+
+    def report_folder(self, run_id: str) -> Path:
+        """Return where a run's report folder lies; in a bucket, its copy, as it is."""
         return self._inside("report", _checked(run_id))
 
     def ticks_path(self, run_id: str) -> Path:
         """Return where a run's exported ticks lie."""
-        return self._inside("tickdata", f"{_checked(run_id)}.json")
+        return self._up_to_date("tickdata", f"{_checked(run_id)}.json")
 
     def failed_path(self, run_id: str) -> Path:
         """Return where the record of a run without a result lies."""
-        return self._inside("failed", f"{_checked(run_id)}.json")
+        return self._up_to_date("failed", f"{_checked(run_id)}.json")
 
     def log_path(self, run_id: str) -> Path:
         """Return where it lies what a run's strategy printed."""
-        return self._inside("logs", f"{_checked(run_id)}.log")
+        return self._up_to_date("logs", f"{_checked(run_id)}.log")
 
     def annotations_path(self, run_id: str) -> Path:
         """Return where the tags and the note of a run lie."""
-        return self._inside("annotations", f"{_checked(run_id)}.json")
+        return self._up_to_date("annotations", f"{_checked(run_id)}.json")
 
     def is_known(self, run_id: str) -> bool:
         """Return whether there is a result of this id, or the record of a run without one."""
@@ -261,7 +281,8 @@ class ResultStore:
             with held(self.publish_lock):
                 if summary.exists() or target.exists():
                     raise ResultError(
-                        f"{run_id}: {self.root} has a result of this id already, it stays as it is"
+                        f"{run_id}: {shown(self.root)} has a result of this id already, it stays "
+                        "as it is"
                     )
                 moves = [] if report is None else [(report, target)]
                 moves.append((text, summary))
@@ -274,8 +295,13 @@ class ResultStore:
         """Put finished files and folders in their places; take them back on an error."""
         (work / _PUBLISHING).write_text(run_id, encoding="utf-8")
         done: list[tuple[Path, Path]] = []
+        report, summary = self._inside("report", run_id), self._inside("fast", f"{run_id}.json")
+        sent: list[Path] = []
         try:
             for source, target in moves:
+                sent += [target] if target in (report, summary) else []
+                # In a bucket: a report whose summary does not follow is no result.
+                push(source, target, ABSENT if target == summary else None)
                 source.rename(target)
                 done.append((source, target))
                 # Before the next: when the power fails, a summary has its report.
@@ -283,6 +309,7 @@ class ResultStore:
         except BaseException:
             for source, target in reversed(done):
                 target.rename(source)
+            withdraw_if_possible(reversed(sent))
             raise
 
     def _forget_unfinished(self, work: Path) -> None:
@@ -290,7 +317,9 @@ class ResultStore:
         with suppress(OSError, ResultError), held(self.publish_lock):
             run_id = (work / _PUBLISHING).read_text(encoding="utf-8")
             if not self.fast_path(run_id).exists():
-                shutil.rmtree(self.report_path(run_id), ignore_errors=True)
+                report = self._inside("report", run_id)
+                withdraw_if_possible([report])
+                shutil.rmtree(report, ignore_errors=True)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -303,6 +332,30 @@ class ResultStore:
                 f"({error.strerror or error}); {FREE_SPACE}"
             ) from error
 
+    def put(self, source: Path, target: Path, expected: str | None = None) -> None:
+        """Give a finished file its name, in a bucket first.
+
+        Parameters
+        ----------
+        source : Path
+            In a work folder.
+        target : Path
+            In the results.
+        expected : str, optional
+            As of `odum_assets.storage.copies.push`.
+        """
+        push(source, target, expected)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+
+    def discard(self, path: Path) -> None:
+        """Remove a file or a folder, in a bucket too; one that is not there is none to remove."""
+        withdraw(path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
     @property
     def publish_lock(self) -> Path:
         """Return the lock that is held while files take or leave their places."""
@@ -310,7 +363,13 @@ class ResultStore:
 
     def pointer_path(self, config_name: str, partition: str) -> Path:
         """Return where the name of a partition's latest run lies."""
-        return self._inside("partitions", config_name, f"{partition}.json")
+        return self._up_to_date("partitions", config_name, f"{partition}.json")
+
+    def _up_to_date(self, *parts: str) -> Path:
+        """Return a path of the store, after bringing the copy of an object up to date."""
+        path = self._inside(*parts)
+        pull(path)
+        return path
 
     def _inside(self, *parts: str) -> Path:
         """Return a path of the store, unless a link leads out of it; the root may be one."""
@@ -322,12 +381,15 @@ class ResultStore:
             )
         return path
 
-    def _read(self, run_id: str) -> ResultEntry:
-        file = self.file("fast", f"{run_id}.json")
+    def _read(self, run_id: str, *, is_current: bool = False) -> ResultEntry:
+        file = self.file("fast", f"{run_id}.json", is_current=is_current)
         if not is_run_id(run_id):
             raise ResultError(f"{printable(str(file.path))}: not named by a run id; move it away")
         try:
-            path = self.fast_path(run_id)
+            path, report = (
+                self._inside("fast", f"{run_id}.json"),
+                self._inside("report", run_id),
+            )
             document = file.read_json()
             check_document(document, run_id)
             document["summary"] = in_current_form(document["summary"])
@@ -340,9 +402,9 @@ class ResultStore:
                 digest=metadata["digest"],
                 created_at=metadata["created"],
                 fast_path=path,
-                report_path=self.report_path(run_id) if document["mode"] == "report" else None,
+                report_path=report if document["mode"] == "report" else None,
                 document=document,
-                stored=file,
+                stored=file.at(*file.parts),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ResultError(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from odum_assets.errors import OdumError
+from odum_assets.storage.copies import bucket_of, pull
 
 _PATH_ONLY: Final = getattr(os, "O_PATH", 0)
 """Opens a name without opening its file: closing such a descriptor gives up no locks (Linux)."""
@@ -41,11 +42,14 @@ class StoredFile:
     databases : tuple[Path, ...]
         Databases that are open in this process and lie elsewhere. Files that lie in the root itself
         are never opened: the registry is one of them.
+    is_current : bool, default False
+        Whether the copy of an object was just brought up to date, and is read as it is.
     """
 
     root: Path
     parts: tuple[str, ...]
     databases: tuple[Path, ...] = ()
+    is_current: bool = False
 
     @property
     def path(self) -> Path:
@@ -54,7 +58,7 @@ class StoredFile:
 
     def at(self, *parts: str) -> "StoredFile":
         """Return another file of the same results."""
-        return replace(self, parts=parts)
+        return replace(self, parts=parts, is_current=False)
 
     def is_there(self) -> bool:
         """Return whether there is a file that can be opened.
@@ -85,6 +89,25 @@ class StoredFile:
             return os.fstat(descriptor)
         finally:
             os.close(descriptor)
+
+    def size_and_time(self) -> tuple[int, int]:
+        """Return bytes and time of change (ns since 1970); an object is not fetched for it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        ResultError
+            If something else lies there, or a link leads there.
+        """
+        found = bucket_of(self.path)
+        if found is None:
+            status = self.stat()
+            return status.st_size, status.st_mtime_ns
+        stat = found[0].stat(found[1])
+        if stat is None:
+            raise FileNotFoundError(self.path)
+        return stat.size, stat.updated_ns or 0
 
     @contextmanager
     def opened(self) -> Iterator[Path]:
@@ -132,6 +155,8 @@ class StoredFile:
         """Return a descriptor of the name, after making sure what it is."""
         if not self.parts or any(part in ("", ".", "..") or "/" in part for part in self.parts):
             raise ResultError(f"{self.path}: not a file of a result")
+        if not self.is_current:
+            pull(self.path)
         flags = os.O_CLOEXEC | os.O_NOFOLLOW | _PATH_ONLY
         folder = os.open(self.root, os.O_CLOEXEC | os.O_DIRECTORY | _PATH_ONLY)
         try:

@@ -101,11 +101,10 @@ def export_ticks(
             # Runs of earlier versions went over such rows twice.
             total -= sum(drop_repeats(view, manifests))
         rows = _write(work, _ticks(entry, manifests, view, total, progress))
-        target.parent.mkdir(parents=True, exist_ok=True)
         # The document last: who finds it, finds the table.
         for suffix in (".parquet", ".json"):
             sync(work / f"ticks{suffix}")
-            (work / f"ticks{suffix}").replace(target.with_suffix(suffix))
+            store.put(work / f"ticks{suffix}", target.with_suffix(suffix))
     return TickExport(target, rows)
 
 

@@ -1,8 +1,16 @@
-"""Writes that are on the disk when they return."""
+"""Files of the local disk: writes that are on it when they return, hashes, links."""
 
+import errno
+import hashlib
 import os
+import shutil
 import uuid
 from pathlib import Path
+from typing import Final
+
+_BLOCK: Final = 1 << 20
+
+_NO_LINKS: Final = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 
 def sync(path: Path) -> None:
@@ -28,3 +36,30 @@ def replace_text(path: Path, text: str) -> None:
         write_synced(unfinished, text).replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a local file's bytes as hex."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        block = bytearray(_BLOCK)
+        view = memoryview(block)
+        while count := stream.readinto(block):
+            digest.update(view[:count])
+    return digest.hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> bool:
+    """Link a file, or copy it where the disk has no such link; return False if it is not there."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:
+            shutil.copyfile(source, target)
+        except FileNotFoundError:
+            return False
+    return True

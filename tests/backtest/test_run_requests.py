@@ -218,8 +218,8 @@ def test_a_window_that_is_none(market: Market) -> None:
     _refused(BacktestError, market, "lies outside", end_ns=moment(0) - 1)
 
 
-def test_cloud_storage_is_refused(market: Market) -> None:
-    _refused(ConfigError, market, "not supported yet", config=variant(data_source="gcs"))
+def test_cloud_storage_without_a_bucket_is_refused(market: Market) -> None:
+    _refused(ConfigError, market, "no bucket is named", config=variant(data_source="gcs"))
 
 
 def test_a_results_folder_that_cannot_be_written(market: Market, tmp_path: Path) -> None:

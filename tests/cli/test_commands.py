@@ -253,7 +253,7 @@ def test_misuse_ends_with_2_and_says_what_is_meant(
         (["--instrument", "BTCUSDT", *RUN, "--dataset", "day-2024-01-02"], "day-2024-01-01"),
         (["--instrument", "BTCUSDT", *RUN, "--fast", "--report"], "exclude each other"),
         (["--instrument", "BTCUSDT", *RUN, "--fast", "--export_ticks"], "needs --report"),
-        (["--instrument", "BTCUSDT", *RUN, "--data_source", "gcs"], "not supported yet"),
+        (["--instrument", "BTCUSDT", *RUN, "--data_source", "gcs"], "no bucket is named"),
         (["--instrument", "BTCUSDT", *RUN, "--exec_algorithm", "POV"], "POV"),
         (["--instrument", "BTCUSDT", *RUN[:4], "--end", "2023-01-01T00:00:00Z"], "before end"),
     ],

@@ -116,11 +116,9 @@ def test_raw_root_of_the_configuration(monkeypatch: pytest.MonkeyPatch, folder: 
     assert effective_settings(config, load_settings()).raw_root == "/process"
 
 
-def test_google_cloud_storage_is_not_supported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_google_cloud_storage_needs_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     config = loaded(data_source="gcs")
-    message = (
-        'data_source is "gcs", but reading from Google Cloud Storage is not supported yet; copy'
-    )
+    message = 'data_source is "gcs", but no bucket is named; set UNIFIED_CLOUD_SERVICES_GCS_BUCKET'
     with pytest.raises(ConfigError, match=message):
         raw_path(config, "trades", DAY, load_settings())
     with pytest.raises(ConfigError, match=message):
@@ -135,7 +133,7 @@ def test_the_process_can_switch_off_what_a_configuration_switches_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = loaded(environment={"UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS": "true"})
-    with pytest.raises(ConfigError, match="not supported yet"):
+    with pytest.raises(ConfigError, match="no bucket is named"):
         raw_path(config, "trades", DAY, load_settings())
 
     monkeypatch.setenv("UNIFIED_CLOUD_SERVICES_USE_DIRECT_GCS", "false")

@@ -313,7 +313,7 @@ LEGACY = {"instrument": "BTC-USDT.BINANCE-FUTURES", "config": BTC, **HOUR}
         ({"instrument": "ETHUSDT"}, "instrument", "'ETHUSDT' does not match"),
         ({"fast": True, "report": True}, "fast", "exclude each other"),
         ({"fast": True, "export_ticks": True}, "export_ticks", "fast mode keeps no ticks"),
-        ({"data_source": "gcs"}, "data_source", "not supported yet"),
+        ({"data_source": "gcs"}, "data_source", "no bucket is named"),
         ({"exec_algorithm_params": {"horizon_secs": 5}}, "exec_algorithm_params", "give "),
         ({"dataset": "day-2024-01-02"}, "dataset", "allowed day-2024-01-01"),
     ],
@@ -323,7 +323,7 @@ def test_rules_of_the_earlier_system(
 ) -> None:
     loaded = graph.project.config(BTC)
     with pytest.raises(InvalidRequestError, match=text) as refused:
-        LegacyRun(**{**LEGACY, **values}).new_run(loaded, option)
+        LegacyRun(**{**LEGACY, **values}).new_run(loaded, graph.project.settings, option)
     assert str(refused.value).startswith(f"{option(name)}: ")
 
 
@@ -337,7 +337,7 @@ def test_a_run_of_the_earlier_system_is_a_request_like_others(graph: Graph) -> N
         no_close_positions=True,
         missing_days="refuse",
     )
-    assert old.new_run(graph.project.config(BTC)) == new(
+    assert old.new_run(graph.project.config(BTC), graph.project.settings) == new(
         **HOUR, **given, export_ticks=True, close_positions=False, missing_days="refuse"
     )
 

@@ -172,7 +172,7 @@ def test_a_config_that_reads_from_gcs_says_so_and_stops_nobody(folder: Path) -> 
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "data_source": "gcs"}))
     found = _discover(load_graph(load_settings()), stable=0)
-    assert any("Google Cloud Storage is not supported" in note for note in found.notes)
+    assert any("no bucket is named" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

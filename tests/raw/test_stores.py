@@ -12,7 +12,7 @@ from odum_assets.errors import DataError
 from odum_assets.raw.fingerprint import NoRawFileError, stat_source
 from odum_assets.raw.layout import BY_DATE, list_days, list_raw_files
 from odum_assets.raw.reading import fetch_source
-from odum_assets.raw.stores import open_store
+from odum_assets.storage.stores import open_store
 
 UNUSABLE = {
     # Neither driver is a dependency of this package.

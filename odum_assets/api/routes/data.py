@@ -13,7 +13,7 @@ from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import Offset
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.config import LoadedConfig
+from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.checks import evaluate_partition
@@ -150,12 +150,12 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     bounds = require_time("start", question.start), require_time("end", question.end)
     days = days_of(*bounds)
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
-    if question.data_source == "gcs":
-        raise OdumError(
-            "data_source: gcs is not supported yet; copy the day folders below the raw root and "
-            "use local"
-        )
     project, fitting = _configs(service, question)
+    root = effective_settings(fitting[0], service.settings).raw_root
+    present = "gcs" if root.startswith("gs://") else "local"
+    if question.data_source not in ("auto", present):
+        raise OdumError(f"data_source: found {question.data_source}, but raw files are in {root}")
+    reply.source = present
     key, names = fitting[0].key, ", ".join(loaded.name for loaded in fitting)
     if question.config is not None:
         reply.messages.append(f"configuration {names}, instrument {key}")

@@ -56,7 +56,7 @@ def write_tearsheet(run_id: str, settings: Settings) -> Path:
     with store.explained(), store.scratch() as work:
         drawn = work / target.name
         drawn.write_text(tearsheet_html(entry), encoding="utf-8")
-        drawn.replace(target)
+        store.put(drawn, target)
     return target
 
 
