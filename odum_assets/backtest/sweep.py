@@ -21,6 +21,7 @@ from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.process import ALL, Slots, run_plans
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback
+from odum_assets.backtest.witness import Witness
 from odum_assets.catalog import PartitionManifest
 from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
@@ -87,7 +88,14 @@ def completed_variants(
             _check_modules(modules, outcome)
             run = runs[index]
             figures = run.figures(outcome)
-            return CompletedRun(requests[index], inputs, run.plan, run.curve_days, outcome, figures)
+            verdict = None
+            if isinstance(run.plan, RunPlan):
+                witness = Witness(run.plan)
+                witness.match()
+                verdict = witness.verdict(outcome)
+            return CompletedRun(
+                requests[index], inputs, run.plan, run.curve_days, outcome, figures, verdict
+            )
 
         labels = [each.label for each in variants]
         # Closed at once when something is raised: it ends the processes.

@@ -35,6 +35,13 @@ class ClosingChoice(StrEnum):
     WORK = "work"
 
 
+class EngineChoice(StrEnum):
+    """What matches the orders."""
+
+    NAUTILUS = "nautilus"
+    KERNEL = "kernel"
+
+
 class LogLevelChoice(StrEnum):
     """What of a strategy's log is kept."""
 
@@ -135,6 +142,14 @@ ClosingOption = Annotated[
         help="How positions are closed at the end, instead of the configuration's way: at the last "
         "trade's price where the book does not take them, in the last book alone, or worked "
         "through the last minute's books.",
+    ),
+]
+EngineOption = Annotated[
+    EngineChoice,
+    typer.Option(
+        "--engine",
+        help="What matches the orders: NautilusTrader, or the kernel, with the same result and "
+        "many times as fast, where it covers the run.",
     ),
 ]
 LogLevelOption = Annotated[
