@@ -153,10 +153,9 @@ class KernelMatch:
             for events in matching.events(trades, books):
                 yield self._chunk(self._orders(events.trades, listed), events, closing=False)
             if plan.closing is not None:
-                lots = matching.position
-                quantities = np.array([lots] if lots else [], np.int64)
-                events = matching.close(plan.close_at_ns, quantities)
-                yield self._chunk(self._closing(quantities), events, closing=True)
+                orders = self._closing(matching.position)
+                events = matching.close(plan.close_at_ns, orders)
+                yield self._chunk(self._numbered(orders), events, closing=True)
         except AmountTooLargeError:
             raise NotCoveredError("amounts of more than 64 bits") from None
 
@@ -177,18 +176,22 @@ class KernelMatch:
             at_first_trade=True,
         )
 
-    def _listed(self) -> Any:  # noqa: ANN401
-        from odum_assets.vectorized.ticks.kernel import NONE, Listed
+    def _listed(self) -> Ints:
+        """Return the configuration's orders as rows of the kernel's `LISTED`."""
+        from odum_assets.vectorized.ticks.kernel import NONE
 
-        orders = self._strategy.orders
-        columns: tuple[list[int], ...] = (
-            [0] * len(orders),
-            [1 if order.side == "buy" else -1 for order in orders],
-            [NONE if each.price is None else self._ticks(each.price, 0) for each in orders],
-            [self._ticks(order.amount, 1) for order in orders],
-            [_LIFETIMES.index(self._strategy.time_in_force)] * len(orders),
-        )
-        return Listed(*(np.array(column, np.int64) for column in columns))
+        lifetime = _LIFETIMES.index(self._strategy.time_in_force)
+        rows = [
+            (
+                0,
+                1 if order.side == "buy" else -1,
+                NONE if order.price is None else self._ticks(order.price, 0),
+                self._ticks(order.amount, 1),
+                lifetime,
+            )
+            for order in self._strategy.orders
+        ]
+        return np.array(rows, np.int64).reshape(-1, 5).T.copy()
 
     def _ticks(self, amount: Decimal, place: int) -> int:
         try:
@@ -198,45 +201,37 @@ class KernelMatch:
                 f"a listed order of {amount}: more than {self.digits[place]} decimals"
             ) from None
 
-    def _orders(self, trades: Any, listed: Any) -> Orders:  # noqa: ANN401
+    def _orders(self, trades: Ints, listed: Ints) -> Orders:
         """Return the orders that trades of a chunk send; the listed ones with the first trade."""
         from odum_assets.vectorized.ticks.kernel import NONE
 
         per_trade = self._strategy.submission_mode == "per_trade_tick"
-        has_side = trades.side != 0 if per_trade else np.zeros(len(trades.side), np.bool_)
+        sided = trades[:, trades[4] != 0] if per_trade else trades[:, :0]
         if per_trade:
-            self.skipped += len(trades.side) - int(np.count_nonzero(has_side))
-        is_market = self._strategy.order_type == "MARKET"
-        lifetime = _LIFETIMES.index(self._strategy.time_in_force)
-        columns = [
-            trades.ts[has_side],
-            trades.side[has_side],
-            np.where(is_market, NONE, trades.price[has_side]),
-            trades.size[has_side],
-            np.full(np.count_nonzero(has_side), lifetime, np.int64),
-        ]
-        if self._sent == 0 and len(trades.ts) and len(listed.ts):
-            times = np.full(len(listed.ts), trades.ts[0])
-            columns = [
-                np.concatenate(pair) for pair in zip((times, *listed[1:]), columns, strict=True)
-            ]
-        return self._numbered(*columns)
+            self.skipped += trades.shape[1] - sided.shape[1]
+        ts, _, price, size, side = sided
+        if self._strategy.order_type == "MARKET":
+            price = np.full(len(ts), NONE)
+        lifetime = np.full(len(ts), _LIFETIMES.index(self._strategy.time_in_force))
+        orders = np.stack([ts, side, price, size, lifetime])
+        if self._sent == 0 and trades.shape[1]:
+            first = listed.copy()
+            first[0] = trades[0, 0]
+            orders = np.concatenate([first, orders], axis=1)
+        return self._numbered(orders)
 
-    def _closing(self, quantities: Ints) -> Orders:
+    def _closing(self, lots: int) -> Ints:
+        """Return the order that closes a position, none for none."""
         from odum_assets.vectorized.ticks.kernel import NONE
 
-        count = len(quantities)
-        return self._numbered(
-            np.full(count, self._plan.close_at_ns),
-            -np.sign(quantities),
-            np.full(count, NONE),
-            np.abs(quantities),
-            np.full(count, _LIFETIMES.index("GTC")),
-        )
+        side, lifetime = (-1 if lots > 0 else 1), _LIFETIMES.index("GTC")
+        order = [self._plan.close_at_ns, side, NONE, abs(lots), lifetime]
+        return np.array([order] if lots else [], np.int64).reshape(-1, 5).T.copy()
 
-    def _numbered(self, ts: Ints, side: Ints, price: Ints, size: Ints, lifetime: Ints) -> Orders:
+    def _numbered(self, orders: Ints) -> Orders:
         from odum_assets.vectorized.ticks.kernel import NONE
 
+        ts, side, price, size, lifetime = orders
         first, self._sent = self._sent, self._sent + len(ts)
         self._sides.append(side.astype(np.int8))
         return Orders(first, ts, side, price, size, price == NONE, lifetime)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.errors import DataError
 from odum_assets.vectorized.ticks.decode import tidy, whole_numbers
-from odum_assets.vectorized.ticks.kernel import Books, Ladders, Trades
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,10 +24,29 @@ _SIDES = {"BUY": 1, "SELL": -1, "NO_AGGRESSOR": 0}
 _TIMES = ["ts_event", "ts_init"]
 
 
+class Books(NamedTuple):
+    """Snapshots of the book.
+
+    Parameters
+    ----------
+    times : int64 array, shape (2, n)
+        Time, and time of the exchange (ns).
+    starts : int64 array, shape (2, n + 1)
+        Where the bids and the asks of each begin.
+    bids, asks : int64 arrays, shape (2, m)
+        Price and size of all levels, tidied as the venue's book takes them.
+    """
+
+    times: Ints
+    starts: Ints
+    bids: Ints
+    asks: Ints
+
+
 def trade_groups(
     files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
-) -> Iterator[Trades]:
-    """Yield the trades of catalog files.
+) -> Iterator[Ints]:
+    """Yield the trades of catalog files, shape (5, n): rows of `kernel.TRADE`.
 
     Parameters
     ----------
@@ -47,13 +65,14 @@ def trade_groups(
     for path, table in _groups(files, bounds, ["price", "size", "aggressor_side"]):
         sides: Any = table["aggressor_side"].combine_chunks()
         codes = np.array([_SIDES[name] for name in sides.dictionary.to_pylist()] or [0], np.int64)
-        yield Trades(
+        columns = (
             _times(table, "ts_init"),
             _times(table, "ts_event"),
             _numbers(table["price"].combine_chunks(), digits[0], path),
             _numbers(table["size"].combine_chunks(), digits[1], path),
             codes[sides.indices.to_numpy()],
         )
+        yield np.stack(columns)
 
 
 def book_groups(
@@ -66,11 +85,12 @@ def book_groups(
     """Yield the snapshots of catalog files, as `trade_groups`."""
     names = [f"{side}.list.item.{part}" for side in ("bids", "asks") for part in ("price", "size")]
     for path, table in _groups(files, bounds, names):
-        sides = [
+        (bid_starts, bids), (ask_starts, asks) = (
             _ladders(table[name].combine_chunks(), digits, sign, path, is_top=is_top)
             for name, sign in (("bids", 1), ("asks", -1))
-        ]
-        yield Books(_times(table, "ts_init"), _times(table, "ts_event"), *sides)
+        )
+        times = np.stack([_times(table, "ts_init"), _times(table, "ts_event")])
+        yield Books(times, np.stack([bid_starts, ask_starts]), bids, asks)
 
 
 def _groups(
@@ -95,13 +115,14 @@ def _ladders(
     path: Path,
     *,
     is_top: bool,
-) -> Ladders:
+) -> tuple[Ints, Ints]:
     starts = column.offsets.to_numpy().astype(np.int64)
     levels = column.values.slice(starts[0], starts[-1] - starts[0])
     price, size = (
         _numbers(levels.field(place), precision, path) for place, precision in enumerate(digits)
     )
-    return Ladders(*tidy(starts - starts[0], price, size, sign, is_top=is_top))
+    starts, price, size = tidy(starts - starts[0], price, size, sign, is_top=is_top)
+    return starts, np.stack([price, size])
 
 
 def _times(table: pa.Table, name: str) -> Ints:
