@@ -8,6 +8,7 @@ a schema of their own, ``odum``: other programs that share the database (Dagster
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -119,7 +120,7 @@ def create_engine(url: sa.URL, timeout_secs: float = TIMEOUT_SECS) -> sa.Engine:
     """
     if url.drivername == "sqlite":
         engine = sa.create_engine(url, connect_args={"timeout": timeout_secs}, **_OPTIONS)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, timeout_secs))
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     # The driver takes whole seconds, two at least.
@@ -208,13 +209,27 @@ def _original(error: BaseException) -> BaseException:
     return error if original is None else original
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a DB-API connection
+def _prepare_sqlite(timeout_secs: float, connection: Any, _: object) -> None:  # noqa: ANN401 - DB-API
     # Transactions are begun by _begin_sqlite; Python's own would not cover changes of the schema.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_write_ahead_log(connection, timeout_secs)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -65536")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, timeout_secs: float) -> None:
+    # SQLite does not wait for the lock that this takes: of several processes that open a new file
+    # at the same time, all but one would fail at once.
+    deadline = time.monotonic() + timeout_secs
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

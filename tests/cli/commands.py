@@ -1,6 +1,7 @@
 """What the tests of commands share: where things are, and what a command came to."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +32,13 @@ def lay_out(folder: Path) -> None:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes that run in a folder."""
+    """Return the command lines of the processes that run in a folder, this one aside."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            if (entry / "cwd").readlink() == folder:
                 found.append((entry / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,10 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of `made`, as the current one."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(made)
-    return made
+def project(made: Path, folder: Path) -> Path:
+    """A copy of the work of `made`, as the current folder: no test sees what another one ran."""
+    shutil.copytree(made / "data", folder / "data")
+    return folder

@@ -48,7 +48,6 @@ def test_an_old_result_says_which_rules_its_figures_follow(odum: Odum) -> None:
 
 @pytest.mark.usefixtures("project")
 def test_a_new_result_shows_its_drawdowns_and_how_many_returns_count(odum: Odum) -> None:
-    # Other tests of this folder leave runs without a fill.
     listed = odum("results", "list", "--json").json["results"]
     newest = next(each for each in listed if each["max_drawdown_pct"])
     assert (newest["figures_version"], newest["max_drawdown_pct"] < 0) == (2, True)

@@ -1,7 +1,6 @@
 """Finished days are left alone, missing ones are passed over, and logs say how far a run is."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,11 @@ from commands import BTC, Odum
 RANGE = ["--from", "2024-01-01", "--to", "2024-01-03"]
 
 
-@pytest.fixture
-def own(made: Path, folder: Path) -> Path:
-    """A copy of the work of `made`, to change: two days with data, results in fast mode."""
-    shutil.copytree(made / "data", folder / "data")
-    return folder
-
-
 def _states(ran: object) -> dict[str, str]:
     return {each["partition"]: each["state"] for each in ran.json["days"]}  # type: ignore[attr-defined]
 
 
-def test_a_backfill_leaves_finished_days_alone_unless_asked(own: Path, odum: Odum) -> None:
+def test_a_backfill_leaves_finished_days_alone_unless_asked(project: Path, odum: Odum) -> None:
     ran = odum("backfill", BTC, *RANGE, "--fast", "--json")
     assert ran.code == 0
     assert _states(ran) == {
@@ -30,9 +22,9 @@ def test_a_backfill_leaves_finished_days_alone_unless_asked(own: Path, odum: Odu
         "2024-01-03": "no data",
     }
     known = {each["partition"]: each["run_id"] for each in ran.json["days"]}
-    assert len(list((own / "data/results/fast").iterdir())) == 2
+    assert len(list((project / "data/results/fast").iterdir())) == 2
     # What decides a result decides whether it is finished: its data, its configuration, its mode.
-    config = own / "configs" / f"{BTC}.json"
+    config = project / "configs" / f"{BTC}.json"
     content = json.loads(config.read_text())
     content["venue"]["taker_fee"] = 0.001
     config.write_text(json.dumps(content))
@@ -46,9 +38,9 @@ def test_a_backfill_leaves_finished_days_alone_unless_asked(own: Path, odum: Odu
     assert _states(forced) == {"2024-01-01": "done"}
 
 
-@pytest.mark.usefixtures("own")
-def test_a_touched_raw_file_or_another_mode_is_not_finished(own: Path, odum: Odum) -> None:
-    raw = next(own.glob("data/raw_tick_data/by_date/day-2024-01-02/data_type-trades/*"))
+@pytest.mark.usefixtures("project")
+def test_a_touched_raw_file_or_another_mode_is_not_finished(project: Path, odum: Odum) -> None:
+    raw = next(project.glob("data/raw_tick_data/by_date/day-2024-01-02/data_type-trades/*"))
     raw.touch()
     day = ["--from", "2024-01-02", "--to", "2024-01-02"]
     assert _states(odum("backfill", BTC, *day, "--fast", "--json")) == {"2024-01-02": "done"}
@@ -56,7 +48,7 @@ def test_a_touched_raw_file_or_another_mode_is_not_finished(own: Path, odum: Odu
     assert _states(odum("backfill", BTC, *day, "--json")) == {"2024-01-02": "done"}
 
 
-@pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("project")
 def test_a_backtest_of_several_days_passes_over_a_missing_one(odum: Odum) -> None:
     days = ["--from", "2023-12-31", "--to", "2024-01-01"]
     ran = odum("backtest", BTC, *days, "--fast", "--json")

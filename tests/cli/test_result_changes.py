@@ -15,13 +15,6 @@ from odum_assets.results.failures import store_failure
 from odum_assets.settings import load_settings
 
 
-@pytest.fixture
-def own(made: Path, folder: Path) -> Path:
-    """A copy of the results of `made`, to change."""
-    shutil.copytree(made / "data", folder / "data")
-    return folder
-
-
 def _ids(odum: Odum) -> list[str]:
     return [each["run_id"] for each in odum("results", "list", "--json").json["results"]]
 
@@ -35,7 +28,7 @@ def _fail(folder: Path, text: str) -> str:
     return store_failure(request, load_settings(), DataError(text))
 
 
-@pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("project")
 def test_every_command_takes_a_part_of_an_id(odum: Odum) -> None:
     newest, older = _ids(odum)
     assert odum("results", "show", "last", "--json").json["run_id"] == newest
@@ -53,7 +46,7 @@ def test_every_command_takes_a_part_of_an_id(odum: Odum) -> None:
     assert "begins or ends with 'nothing'" in none.err
 
 
-@pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("project")
 def test_tags_and_notes_are_shown_listed_and_removed(odum: Odum) -> None:
     newest, older = _ids(odum)
     assert odum("results", "tag", "last", "paper", "v:boom:2").code == 0
@@ -71,7 +64,7 @@ def test_tags_and_notes_are_shown_listed_and_removed(odum: Odum) -> None:
     assert "two words" in wrong.err
 
 
-def test_deleting_shows_first_and_leaves_nothing(own: Path, odum: Odum) -> None:
+def test_deleting_shows_first_and_leaves_nothing(project: Path, odum: Odum) -> None:
     newest, older = _ids(odum)
     planned = odum("results", "delete", newest[-6:], "--json").json
     assert planned["deleted"] is False
@@ -81,12 +74,12 @@ def test_deleting_shows_first_and_leaves_nothing(own: Path, odum: Odum) -> None:
     assert done["deleted"] is True
     assert done["size_bytes"] == planned["size_bytes"] > 0
     assert _ids(odum) == [older]
-    assert [path for path in (own / "data/results").rglob("*") if newest in path.name] == []
+    assert [path for path in (project / "data/results").rglob("*") if newest in path.name] == []
     assert odum("registry", "check").code == 0
 
 
-def test_runs_without_a_result_are_listed_shown_and_deleted(own: Path, odum: Odum) -> None:
-    run_id = _fail(own, "the raw file :boom: is gone\nput it back")
+def test_runs_without_a_result_are_listed_shown_and_deleted(project: Path, odum: Odum) -> None:
+    run_id = _fail(project, "the raw file :boom: is gone\nput it back")
     listed = odum("results", "list", "--failed", "--json").json["runs"]
     assert [(each["run_id"], each["status"], each["time_range"]) for each in listed] == [
         (run_id, "failed", "2024-01-03")
@@ -101,10 +94,10 @@ def test_runs_without_a_result_are_listed_shown_and_deleted(own: Path, odum: Odu
 
 @pytest.mark.parametrize("width", [60, 100, 160])
 def test_no_id_is_cut_and_no_line_is_too_long(
-    own: Path, odum: Odum, monkeypatch: pytest.MonkeyPatch, width: int
+    project: Path, odum: Odum, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    ids = [*_ids(odum), _fail(own, "why " * 40)]
+    ids = [*_ids(odum), _fail(project, "why " * 40)]
     odum("results", "tag", ids[0], "a-tag-of-some-length", "another-one")
     out = odum("results", "list").out + odum("results", "list", "--failed").out
     assert all(run_id in out for run_id in ids)
@@ -129,7 +122,7 @@ def test_a_folder_that_is_no_project_is_refused_at_once(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_removed_report_is_noticed(own: Path, odum: Odum) -> None:
+def test_a_removed_report_is_noticed(project: Path, odum: Odum) -> None:
     assert odum("backtest", BTC, "--day", "2024-01-01").code == 0
     shown = odum("results", "show", "last", "--json").json
     shutil.rmtree(shown["files"]["report"])
@@ -137,4 +130,4 @@ def test_a_removed_report_is_noticed(own: Path, odum: Odum) -> None:
     after = odum("results", "show", "last")
     assert "does not exist" in after.err
     assert json.dumps(shown["files"]["report"]) not in after.out
-    assert own.joinpath("data/results/fast", f"{shown['run_id']}.json").is_file()
+    assert project.joinpath("data/results/fast", f"{shown['run_id']}.json").is_file()

@@ -60,8 +60,8 @@ def test_a_day_becomes_a_result_with_exports_and_lineage(
     entry = ResultStore(place / "data/results").current(BTC, day)
     assert entry is not None
     assert (result["run_id"], result["digest"]) == (entry.run_id, entry.digest)
-    # One order per trade row, and at most one that closes the position.
-    assert len(trades) <= result["orders"] <= len(trades) + 1
+    # One order per trade row, the closing order, and the simulated one for what the book leaves.
+    assert len(trades) <= result["orders"] <= len(trades) + 2
     explained = (
         Decimal(1_000_000)
         + Decimal(str(result["realized_pnl"]))
@@ -84,20 +84,27 @@ def test_a_day_becomes_a_result_with_exports_and_lineage(
     assert f"dagster/input_data_version/catalog/{BTC_SLUG}/trades" in tags
 
 
-def test_a_fast_part_of_a_day_has_a_summary_and_no_report(
-    place: Path, instance: dg.DagsterInstance
-) -> None:
+def test_fast_mode_has_a_summary_and_no_report(place: Path, instance: dg.DagsterInstance) -> None:
     graph, day = load_graph(load_settings()), DAYS[1]
     result, report = ("backtest", BTC, "result"), ("backtest", BTC, "report")
-    options = {"mode": "fast", "end": "00:02", "snapshot_mode": "trades"}
+    fast = {"mode": "fast", "snapshot_mode": "trades"}
 
-    fast = materialize(instance, graph, _day_keys()[:3], day, config={result: options})
+    part = materialize(
+        instance, graph, _day_keys()[:3], day, config={result: {**fast, "end": "00:02"}}
+    )
+    without = materialize(instance, graph, [report], day)
+    whole = materialize(instance, graph, [result], day, config={result: fast})
     alone = materialize(instance, graph, [report], day)
 
-    assert fast.success, fast.failures
-    values = fast.materializations["/".join(result)]
-    assert values["mode"] == "fast"
-    assert "report_folder" not in values
+    assert part.success, part.failures
+    # A part of a day is a result of its own and none of the day.
+    assert not without.success
+    assert "there is no result" in without.failures[0][1]
+    assert whole.success, whole.failures
+    for done in (part, whole):
+        values = done.materializations["/".join(result)]
+        assert values["mode"] == "fast"
+        assert "report_folder" not in values
     assert not alone.success
     assert "fast mode" in alone.failures[0][1]
     assert place.is_dir()
@@ -117,7 +124,8 @@ def test_a_window_across_midnight_is_one_account(
     values = done.materializations["/".join(window)]
     rows = sum(len(_raw(real_data, day, "trades")) for day in DAYS)
     assert values["days"] == 2
-    assert rows <= values["orders"] <= rows + 1
+    # The closing order, and the simulated one for what the book does not take.
+    assert rows <= values["orders"] <= rows + 2
     entry = ResultStore(place / "data/results").current(BTC, "window")
     assert entry is not None
     assert entry.run_id == values["run_id"]

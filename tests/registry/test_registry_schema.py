@@ -1,8 +1,10 @@
 """What the tables are, refuse and keep, on both databases."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import StatementError
 
 from odum_assets.registry import schema
-from odum_assets.registry.database import RegistryError, reading, writing
+from odum_assets.registry.database import RegistryError, create_engine, reading, writing
 from odum_assets.registry.models import ARTIFACTS, DATASETS, EVENTS, METADATA, RUNS, STRATEGIES
 from odum_assets.registry.types import ArtifactKind, RunMode, RunStatus
 
@@ -250,3 +252,17 @@ def test_events_of_one_moment_keep_their_order(
         ordered = sa.select(EVENTS.c.sequence).order_by(EVENTS.c.run_id, EVENTS.c.sequence)
         assert list(connection.execute(ordered).scalars()) == [0, 1]
     assert with_run() == 4
+
+
+def test_a_new_file_may_be_opened_by_many_at_the_same_time(tmp_path: Path) -> None:
+    """SQLite does not wait by itself when a new file's journal mode is set."""
+
+    def write(path: Path) -> None:
+        engine = create_engine(sa.URL.create("sqlite", database=str(path)))
+        with writing(engine) as connection:
+            connection.execute(sa.select(1))
+        engine.dispose()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(40):
+            list(pool.map(write, [tmp_path / f"{number}.sqlite"] * 8))
