@@ -96,10 +96,10 @@ BOOKS: list[BookRow] = [
 ]
 
 
-@pytest.mark.parametrize("name", [LINEAR, INVERSE])
+@pytest.mark.parametrize("name", [LINEAR, INVERSE, SPOT])
 def test_a_result_differs_in_provenance_only(market: Market, name: str) -> None:
     config = variant(name, venue={"starting_balance": 1e6})
-    size = 1 if name == LINEAR else 1_000
+    size = 1_000 if name == INVERSE else 1
     market.trades([(*row[:3], str(float(row[3]) * size)) for row in TRADES], config)
     scaled = [
         (ts, *([(price, str(float(lots) * size)) for price, lots in side] for side in sides))
@@ -156,7 +156,7 @@ def test_what_is_not_covered_is_refused_by_name(market: Market) -> None:
     }
     configs = {name: variant(**sections) for name, sections in REFUSED.items()}
     configs["strategy.path"] = with_strategy(own_strategy("mine:Mine"))
-    configs["venue.account_type CASH"] = variant(SPOT)
+    configs["venue.account_type CASH"] = variant(SPOT, venue={"account_type": "CASH"})
     configs["instrument.id of a dated future"] = variant(
         instrument={"id": future}, data_catalog=paths
     )
