@@ -3,7 +3,7 @@
 import json
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +40,11 @@ class EngineChoice(StrEnum):
 
     NAUTILUS = "nautilus"
     KERNEL = "kernel"
+
+    @property
+    def name_of_engine(self) -> Literal["nautilus", "kernel"]:
+        """Return the engine as requests name it."""
+        return "kernel" if self is EngineChoice.KERNEL else "nautilus"
 
 
 class LogLevelChoice(StrEnum):

@@ -349,7 +349,7 @@ def verify(
 
     output, entry = Output(as_json), _entry(run_id)
     with Display(output, f"Running {entry.run_id} again") as display:
-        chosen = None if engine is None else engine.value
+        chosen = None if engine is None else engine.name_of_engine
         verification = verify_result(entry.run_id, load_settings(), display.progress, engine=chosen)
     output.data(
         {

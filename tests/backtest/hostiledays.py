@@ -1,6 +1,7 @@
 """Days built to hurt: equal times, crossed and locked books, empty sides, gaps, odd sizes."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from tinydays import DAY, NOON, Market, moment
 
 from odum_assets.backtest.inputs import plan_of, run_inputs
+from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.process import ReplayEnd, run_plans
 from odum_assets.backtest.request import RunRequest
@@ -89,9 +91,13 @@ def _write(market: Market, config: LoadedConfig, kind: DataType, table: pa.Table
 
 
 def verdicts(
-    market: Market, work: Path, configs: Sequence[LoadedConfig], **options: Any
+    market: Market,
+    work: Path,
+    configs: Sequence[LoadedConfig],
+    judge: Callable[[RunPlan, ReplayOutcome], Verdict] | None = None,
+    **options: Any,
 ) -> list[tuple[LoadedConfig, Verdict]]:
-    """Replay configurations over one day and ask the kernel of each."""
+    """Replay configurations over one day and ask the kernel of each; `judge` says how."""
     options = {"days": (DAY,), "partition": DAY.isoformat(), **options}
     request = RunRequest(configs[0], **options)
     with run_inputs(request, market.settings, scratch_folder(work)) as inputs:
@@ -109,7 +115,13 @@ def verdicts(
             end = ends[index]
             if isinstance(end, OdumError):
                 raise end
-            witness = Witness(plan)
-            witness.match()
-            found.append((configs[index], witness.verdict(end)))
+            found.append((configs[index], (judge or ask_kernel)(plan, end)))
         return found
+
+
+def ask_kernel(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+    """Ask the kernel of a replay."""
+    shutil.rmtree(plan.work / "witness", ignore_errors=True)
+    witness = Witness(plan)
+    witness.match()
+    return witness.verdict(outcome)

@@ -80,7 +80,15 @@ def server() -> Iterator[str]:
     try:
         run("initdb", "-U", "odum", "-A", "trust", "-E", "UTF8", "--no-sync")
         quick = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
-        run("pg_ctl", "-w", "-t", "110", "-o", f"-k {folder} -c listen_addresses='' {quick}", "start")
+        run(
+            "pg_ctl",
+            "-w",
+            "-t",
+            "110",
+            "-o",
+            f"-k {folder} -c listen_addresses='' {quick}",
+            "start",
+        )
         try:
             yield f"postgresql://odum@/postgres?host={folder}"
         finally:
