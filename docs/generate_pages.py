@@ -328,7 +328,16 @@ def make_targets() -> str:
     return _table(["target", "what it does"], [[f"`make {name}`", what] for name, what in found])
 
 
+def uncovered() -> str:
+    """Return a table of what the kernel does not cover."""
+    from odum_assets.backtest.coverage import UNCOVERED
+
+    rows = [[f"`{each.name}`" if "." in each.name else each.name, each.why] for each in UNCOVERED]
+    return _table(["not covered", "why"], rows)
+
+
 GENERATED: dict[str, Callable[[], str]] = {
+    "uncovered": uncovered,
     "configuration": configuration,
     "bars configuration": bars_configuration,
     "orb parameters": orb_parameters,

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "bars": _SHARED,
     "catalog": {*_SHARED, "raw", "bars"},
     "vectorized": {*_SHARED, "raw", "bars", "catalog"},
-    "backtest": {*_SHARED, "raw", "bars", "catalog", "models"},
+    "backtest": {*_SHARED, "raw", "bars", "catalog", "vectorized", "models"},
     "models": {*_SHARED, "bars"},
     "results": {*_SHARED, "raw", "bars", "catalog", "vectorized", "backtest"},
     "registry": {*_SHARED, "backtest", "results"},

@@ -7,6 +7,7 @@ running it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,6 +24,7 @@ from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 Mode = Literal["fast", "report"]
 SnapshotMode = Literal["trades", "book", "both", "bars"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Engine = Literal["nautilus", "kernel"]
 
 WINDOW = "window"
 """Name of the result of a window, in place of a day."""
@@ -68,6 +70,8 @@ class RunRequest:
         What of a strategy's log is kept with the result.
     refuse_missing_days : bool
         Whether a window that lacks days is refused, wherever they are missing.
+    engine : {"nautilus", "kernel"}
+        What matches the orders: NautilusTrader, or the kernel where it is covered by it.
     overrides : mapping
         What `config` has in place of its file's values, by dotted path; JSON values.
     """
@@ -84,6 +88,7 @@ class RunRequest:
     exec_algorithm: ExecAlgorithm | None = None
     log_level: LogLevel = "INFO"
     refuse_missing_days: bool = False
+    engine: Engine = "nautilus"
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
@@ -260,6 +265,7 @@ def check_options(request: RunRequest) -> None:
         If the window or the mode does not fit the configuration.
     """
     _check_window(request)
+    _check_engine(request)
     if (
         request.config.bars is None
         and request.snapshot_mode in _MODE_NEEDS_BOOK
@@ -269,6 +275,24 @@ def check_options(request: RunRequest) -> None:
             f"{request.config.path}: snapshot_mode {request.snapshot_mode} needs book snapshots, "
             "but data_catalog.book_snapshot_5_path is not set; set it, or run with snapshot_mode "
             "trades"
+        )
+
+
+def _check_engine(request: RunRequest) -> None:
+    from odum_assets.backtest.coverage import uncovered_request
+
+    if request.engine == "nautilus":
+        return
+    why = uncovered_request(request)
+    if why is not None:
+        raise BacktestError(
+            f"{request.config.path}: engine kernel does not cover {why}; run it with engine "
+            "nautilus"
+        )
+    if find_spec("numba") is None:
+        raise BacktestError(
+            "engine kernel needs Numba, which is not installed; run: make install, or pip install "
+            "'odum-assets[vector]'"
         )
 
 

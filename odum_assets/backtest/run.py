@@ -21,10 +21,12 @@ from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
 from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
+from odum_assets.backtest.kernel_run import run_kernel
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.process import run_plan
 from odum_assets.backtest.request import RunRequest
+from odum_assets.backtest.witness import Verdict, beside_replay
 from odum_assets.catalog import PartitionManifest
 from odum_assets.settings import Settings
 
@@ -49,6 +51,8 @@ class CompletedRun:
         What the engine and the strategy said.
     figures : RunFigures
         What was counted.
+    witness : Verdict or None
+        Whether the kernel agrees with a replay; None of a run by the kernel, and on bars.
     """
 
     request: RunRequest
@@ -57,6 +61,7 @@ class CompletedRun:
     curve_days: list[PartitionManifest]
     outcome: ReplayOutcome
     figures: RunFigures
+    witness: Verdict | None = None
 
     @property
     def window_start_ns(self) -> int:
@@ -110,6 +115,11 @@ def completed_run(
         return
     with run_inputs(request, settings, workspace) as inputs:
         plan, curve_days = plan_of(inputs.request, inputs, inputs.work, chunk_rows=chunk_rows)
-        outcome = run_plan(plan, progress)
+        if request.engine == "kernel":
+            verdict, outcome = None, run_kernel(plan, progress)
+        else:
+            with beside_replay(plan) as witness:
+                outcome = run_plan(plan, progress)
+            verdict = witness.verdict(outcome)
         figures = compute_figures(plan, inputs.prices, outcome)
-        yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures)
+        yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures, verdict)

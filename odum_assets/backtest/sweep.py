@@ -6,6 +6,7 @@ variants (``config.variants``), processes (``process``), storing results.
 
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,13 +15,17 @@ from pathlib import Path
 from odum_assets.backtest.bar_figures import compute_bar_figures
 from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
 from odum_assets.backtest.bar_plan import BarPlan
+from odum_assets.backtest.coverage import uncovered
 from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
+from odum_assets.backtest.kernel_match import NotCoveredError
+from odum_assets.backtest.kernel_run import run_kernel
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan
-from odum_assets.backtest.process import ALL, Slots, run_plans
+from odum_assets.backtest.process import ALL, ReplayEnd, Slots, run_plans
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback
+from odum_assets.backtest.witness import Witness
 from odum_assets.catalog import PartitionManifest
 from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
@@ -87,11 +92,22 @@ def completed_variants(
             _check_modules(modules, outcome)
             run = runs[index]
             figures = run.figures(outcome)
-            return CompletedRun(requests[index], inputs, run.plan, run.curve_days, outcome, figures)
+            verdict = None
+            if isinstance(run.plan, RunPlan) and request.engine == "nautilus":
+                witness = Witness(run.plan)
+                witness.match()
+                verdict = witness.verdict(outcome)
+            return CompletedRun(
+                requests[index], inputs, run.plan, run.curve_days, outcome, figures, verdict
+            )
 
         labels = [each.label for each in variants]
         # Closed at once when something is raised: it ends the processes.
-        with closing(run_plans(labels, plans, inputs.work, slots, report.moved)) as ends:
+        if request.engine == "kernel":
+            started = _kernel_ends(plans, slots, report.moved)
+        else:
+            started = run_plans(labels, plans, inputs.work, slots, report.moved)
+        with closing(started) as ends:
             for index, end in ends:
                 found: CompletedRun | OdumError
                 ended(index, plans[index].work)
@@ -103,6 +119,30 @@ def completed_variants(
                 report.ended(index)
                 # Twenty variants' tables need not lie there at once.
                 shutil.rmtree(plans[index].work, ignore_errors=True)
+
+
+def _kernel_ends(
+    plans: Sequence[RunPlan | BarPlan],
+    slots: int | Slots,
+    progress: Callable[[int, Progress], None],
+) -> Generator[tuple[int, ReplayEnd]]:
+    """Match the orders of plans by the kernel, some at a time, in threads."""
+
+    def end(index: int) -> tuple[int, ReplayEnd]:
+        plan = plans[index]
+        assert isinstance(plan, RunPlan)  # noqa: S101 - bars are refused
+        why = uncovered(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
+        if why is not None:
+            return index, NotCoveredError(f"engine kernel does not cover {why}")
+        try:
+            return index, run_kernel(plan, partial(progress, index))
+        except NotCoveredError as error:
+            return index, error
+
+    threads = slots if isinstance(slots, int) else slots(len(plans))
+    with ThreadPoolExecutor(max(threads, 1), "kernel") as pool:
+        for done in as_completed([pool.submit(end, index) for index in range(len(plans))]):
+            yield done.result()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,6 +33,18 @@ class ClosingChoice(StrEnum):
     LAST_PRICE = "last_price"
     BOOK = "book"
     WORK = "work"
+
+
+class EngineChoice(StrEnum):
+    """What matches the orders."""
+
+    NAUTILUS = "nautilus"
+    KERNEL = "kernel"
+
+    @property
+    def name_of_engine(self) -> Literal["nautilus", "kernel"]:
+        """Return the engine as requests name it."""
+        return "kernel" if self is EngineChoice.KERNEL else "nautilus"
 
 
 class LogLevelChoice(StrEnum):
@@ -135,6 +147,14 @@ ClosingOption = Annotated[
         help="How positions are closed at the end, instead of the configuration's way: at the last "
         "trade's price where the book does not take them, in the last book alone, or worked "
         "through the last minute's books.",
+    ),
+]
+EngineOption = Annotated[
+    EngineChoice,
+    typer.Option(
+        "--engine",
+        help="What matches the orders: NautilusTrader, or the kernel, with the same result and "
+        "many times as fast, where it covers the run.",
     ),
 ]
 LogLevelOption = Annotated[

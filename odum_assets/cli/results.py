@@ -7,7 +7,7 @@ import typer
 
 from odum_assets.cli import result_changes
 from odum_assets.cli.failed_runs import list_failed, show_failed
-from odum_assets.cli.options import JsonOption
+from odum_assets.cli.options import EngineOption, JsonOption
 from odum_assets.cli.result_changes import RunReference
 
 if TYPE_CHECKING:
@@ -330,13 +330,17 @@ def _setting(name: str, value: object) -> str:
 
 
 @app.command()
-def verify(run_id: RunReference, as_json: JsonOption = False) -> None:
+def verify(
+    run_id: RunReference, engine: EngineOption | None = None, as_json: JsonOption = False
+) -> None:
     """Run a result again from its record and compare digests; nothing is stored.
 
-    The exit code is 1 when they differ.
+    The exit code is 1 when they differ. With --engine kernel the run is matched by the kernel,
+    whoever made it.
 
-    [dim]Example:[/]
+    [dim]Examples:[/]
       odum results verify BNF_BTC_20240718_00000000_99a518_4fe81e
+      odum results verify BNF_BTC_20240718_00000000_99a518_4fe81e --engine kernel
     """
     from odum_assets.cli.progress import Display
     from odum_assets.cli.rendering import Output
@@ -345,7 +349,8 @@ def verify(run_id: RunReference, as_json: JsonOption = False) -> None:
 
     output, entry = Output(as_json), _entry(run_id)
     with Display(output, f"Running {entry.run_id} again") as display:
-        verification = verify_result(entry.run_id, load_settings(), display.progress)
+        chosen = None if engine is None else engine.name_of_engine
+        verification = verify_result(entry.run_id, load_settings(), display.progress, engine=chosen)
     output.data(
         {
             "run_id": verification.run_id,

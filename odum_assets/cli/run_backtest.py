@@ -10,6 +10,8 @@ import typer
 from odum_assets.cli.options import (
     AlgorithmChoice,
     ClosingOption,
+    EngineChoice,
+    EngineOption,
     FastOption,
     ForegroundOption,
     JsonOption,
@@ -82,6 +84,7 @@ def run_backtest(
         bool, typer.Option("--no_close_positions", help="Leave positions open at the end.")
     ] = False,
     closing: ClosingOption = None,
+    engine: EngineOption = EngineChoice.NAUTILUS,
     exec_algorithm: Annotated[
         AlgorithmChoice | None,
         typer.Option("--exec_algorithm", case_sensitive=False, help="Execution algorithm."),
@@ -139,6 +142,7 @@ def run_backtest(
         missing_days="CONFIG" if missing_days is None else missing_days.value,
         no_close_positions=no_close_positions,
         closing="CONFIG" if closing is None else closing.value,
+        engine=engine.value,
         log_level=log_level.value,
         exec_algorithm=None if exec_algorithm is None else exec_algorithm.value,
         exec_algorithm_params=parse_params(exec_algorithm_params, "--exec_algorithm_params"),

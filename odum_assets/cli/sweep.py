@@ -12,6 +12,8 @@ from odum_assets.cli.options import (
     ClosingOption,
     ConfigArgument,
     EndOption,
+    EngineChoice,
+    EngineOption,
     FastOption,
     JsonOption,
     NoCloseOption,
@@ -86,6 +88,7 @@ def sweep(
     end: EndOption = None,
     no_close_positions: NoCloseOption = False,
     closing: ClosingOption = None,
+    engine: EngineOption = EngineChoice.NAUTILUS,
     slots: Annotated[
         int, typer.Option(min=1, max=64, help="Variants that run at the same time.")
     ] = 2,
@@ -126,6 +129,7 @@ def sweep(
         snapshot_mode=snapshot_mode,
         close_positions=not no_close_positions,
         closing=closing,
+        engine=engine.value,
         start=start,
         end=end,
     )

@@ -416,6 +416,20 @@ def evaluate_closed(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> 
     return Verdict(False, text, facts)
 
 
+def evaluate_witness(summary: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:  # noqa: ARG001
+    """Judge whether the kernel says of the run what NautilusTrader said."""
+    witness = metadata.get("witness")
+    if witness is None:
+        engine = metadata.get("engine", "nautilus")
+        return Verdict(True, f"no second engine was asked (engine {engine})")
+    text = (
+        witness["verdict"]
+        if witness["detail"] is None
+        else "{verdict}: {detail}".format_map(witness)
+    )
+    return Verdict(witness["verdict"] != "differs", text, witness)
+
+
 RESULT_CHECKS: Final = (
     ResultCheck(
         "accounts_reconcile",
@@ -432,6 +446,12 @@ RESULT_CHECKS: Final = (
     ),
     ResultCheck(
         "positions_closed", "No position was left open at the end.", False, evaluate_closed
+    ),
+    ResultCheck(
+        "witness",
+        "The kernel gives the same orders, fills and ends as NautilusTrader, where it covers them.",
+        True,
+        evaluate_witness,
     ),
 )
 """Checks of a result."""

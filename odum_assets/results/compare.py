@@ -35,7 +35,10 @@ _METRICS = (
     "ratios.returns",
     "position.quantity",
 )
-_OPTIONS = ("partition", "window", "snapshot_mode", "close_positions", "closing", "exec_algorithm")
+_OPTIONS = (
+    *("partition", "window", "engine", "snapshot_mode", "close_positions", "closing"),
+    "exec_algorithm",
+)
 
 
 @dataclass(frozen=True, slots=True)

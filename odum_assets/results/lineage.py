@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from odum_assets.config import LoadedConfig, load_config
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
-from odum_assets.raw.fingerprint import FileStat, NoRawFileError, hash_file, stat_source
+from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
 from odum_assets.raw.layout import is_url, local_path
 from odum_assets.results.digest import result_digest
 from odum_assets.results.json_figures import amount_text
@@ -19,6 +19,7 @@ from odum_assets.results.market import Market, PartitionNow
 from odum_assets.results.store import ResultEntry
 from odum_assets.results.verify import request_of
 from odum_assets.settings import Settings
+from odum_assets.storage.files import hash_file
 
 type Now = Literal["same", "changed", "gone"] | None
 

@@ -63,6 +63,8 @@ def build_metadata(
         "config_notes": list(config.notes),
         "instrument_key": str(config.key),
         "instrument_id": config.key.nautilus_id,
+        "engine": request.engine,
+        "witness": None if run.witness is None else run.witness.record(),
         "snapshot_mode": request.snapshot_mode,
         "close_positions": request.close_positions,
         "closing": closing_record(request),

@@ -50,6 +50,7 @@ def request_record(
             "config_hash": config.content_hash,
             "config": config.config.model_dump(mode="json", by_alias=True),
             "instrument_key": str(config.key),
+            "engine": request.engine,
             "snapshot_mode": request.snapshot_mode,
             "close_positions": request.close_positions,
             "closing": closing_record(request),

@@ -10,6 +10,7 @@ from odum_assets.backtest.metrics import FIGURES_VERSION, EquityFigures
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.request import name_days
 from odum_assets.backtest.run import CompletedRun
+from odum_assets.backtest.witness import DIFFERS
 from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.raw.layout import DataType
 from odum_assets.results.bar_summary import bar_aspects, bar_flags, bar_sections
@@ -224,7 +225,8 @@ def flags(run: CompletedRun) -> list[str]:
     What holds for every run of a configuration is an assumption (`simulated`) and no warning.
     """
     figures, outcome = run.figures, run.outcome
-    found = [*_account_flags(run), *coverage_flags(run), *_refusal_flags(run)]
+    found = [*_witness_flags(run), *_account_flags(run), *coverage_flags(run)]
+    found += _refusal_flags(run)
     if run.request.config.bars is not None:
         return found + bar_flags(run) + _growth_flags(figures.equity)
     if outcome.skipped_no_aggressor:
@@ -240,6 +242,15 @@ def flags(run: CompletedRun) -> list[str]:
     if not figures.fills:
         found.append("No order was filled.")
     return found + _growth_flags(figures.equity)
+
+
+def _witness_flags(run: CompletedRun) -> list[str]:
+    if run.witness is None or run.witness.verdict != DIFFERS:
+        return []
+    return [
+        f"NautilusTrader and the kernel disagree, first in {run.witness.detail}. One of them is "
+        "wrong: do not rely on this result."
+    ]
 
 
 def _account_flags(run: CompletedRun) -> list[str]:

@@ -1,6 +1,6 @@
 """Running a stored result again and comparing digests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.plan import RunPlan
-from odum_assets.backtest.request import RunRequest
+from odum_assets.backtest.request import Engine, RunRequest
 from odum_assets.backtest.run import ProgressCallback, completed_run
 from odum_assets.config import LoadedConfig
 from odum_assets.config.exact_json import read_json
@@ -56,6 +56,7 @@ def verify_result(
     progress: ProgressCallback | None = None,
     *,
     chunk_rows: int | None = None,
+    engine: Engine | None = None,
 ) -> Verification:
     """Run a stored result again from its provenance and compare; nothing is stored.
 
@@ -69,6 +70,8 @@ def verify_result(
         Called as the run proceeds.
     chunk_rows : int, optional
         Rows loaded at a time; the digest must not depend on it.
+    engine : {"nautilus", "kernel"}, optional
+        What matches the orders; that of the stored run by default.
 
     Raises
     ------
@@ -78,8 +81,10 @@ def verify_result(
     store = ResultStore(settings.results_path)
     entry = store.entry(run_id)
     metadata = entry.metadata()
+    request = request_of(entry)
+    request = replace(request, engine=request.engine if engine is None else engine)
     with completed_run(
-        request_of(entry), settings, store.workspace(), progress, chunk_rows=chunk_rows
+        request, settings, store.workspace(), progress, chunk_rows=chunk_rows
     ) as run:
         curve = metadata["volume_curve"]
         recorded = metadata["catalog"] + (curve["days"] if curve else [])
@@ -126,6 +131,7 @@ def request_of(entry: ResultEntry) -> RunRequest:
         start_ns=None if window["start_ns"] is None else int(window["start_ns"]),
         end_ns=None if window["end_ns"] is None else int(window["end_ns"]),
         mode="fast",
+        engine=metadata.get("engine", "nautilus"),
         snapshot_mode=metadata["snapshot_mode"],
         close_positions=metadata["close_positions"],
         # Results of earlier versions were closed through the book alone.

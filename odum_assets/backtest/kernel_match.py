@@ -1,0 +1,306 @@
+"""A plan's orders, fills and ends by the kernel, as columns of whole numbers, chunk by chunk.
+
+What belongs here: the plan in the kernel's words, and what only the data can refuse. What does not:
+the journal that is made of the columns (``kernel_run``), comparing them (``witness``).
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.catalog.fixed_point import units_of
+from odum_assets.catalog.paths import FOLDERS
+from odum_assets.errors import BacktestError
+from odum_assets.instruments.specs import currency_precision
+from odum_assets.raw.layout import DataType
+from odum_assets.utc import iso_ns
+
+type Ints = NDArray[np.int64]
+
+_LIFETIMES = ("IOC", "FOK", "GTC")
+# What floats may be off by in the bound of the margin.
+_MARGIN_SLACK = 1.000001
+
+
+class NotCoveredError(BacktestError):
+    """Report that the kernel does not cover a run."""
+
+
+class Orders(NamedTuple):
+    """Orders in the order in which they were sent, the first one with a number.
+
+    Parameters
+    ----------
+    first : int
+        Number of the first one, from 0.
+    ts : int64 array, shape (n,)
+        Times (ns).
+    side : int64 array, shape (n,)
+        1 buys, -1 sells.
+    price : int64 array, shape (n,)
+        In ticks; not given for market orders.
+    size : int64 array, shape (n,)
+        In lots.
+    is_market : bool array, shape (n,)
+        Whether it is a market order.
+    lifetime : int64 array, shape (n,)
+        Place in ``IOC FOK GTC``.
+    """
+
+    first: int
+    ts: Ints
+    side: Ints
+    price: Ints
+    size: Ints
+    is_market: NDArray[np.bool_]
+    lifetime: Ints
+
+
+class Chunk(NamedTuple):
+    """A part of a run: orders that were sent, fills and ends of these and earlier ones.
+
+    Parameters
+    ----------
+    orders : Orders
+        Orders.
+    fills : int64 array, shape (5, n)
+        Order, time, price, quantity, and 1 where the order was resting.
+    signed : int64 array, shape (n,)
+        Quantities, negative for sales.
+    commission : int64 array, shape (n,)
+        In units of the account currency's last decimal.
+    ends : int64 array, shape (3, m)
+        Order, time, and 1 where it was rejected, 0 where it was canceled.
+    closing : bool
+        Whether its orders close positions.
+    """
+
+    orders: Orders
+    fills: Ints
+    signed: Ints
+    commission: Ints
+    ends: Ints
+    closing: bool
+
+
+class KernelMatch:
+    """The matching of a plan; `chunks` goes over it once.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        A covered run.
+
+    Attributes
+    ----------
+    skipped : int
+        Trades without a side that sent no order.
+    """
+
+    def __init__(self, plan: RunPlan) -> None:
+        from odum_assets.vectorized.ticks.money import EngineBalance, MoneyTerms
+
+        config, venue = plan.config, plan.config.venue
+        instrument = config.instrument
+        self._plan = plan
+        self._strategy = config.strategy
+        self.digits = (instrument.price_precision, instrument.size_precision)
+        self.terms = MoneyTerms(
+            *self.digits,
+            currency_precision(venue.base_currency),
+            config.multiplier,
+            config.key.is_inverse,
+            venue.maker_fee,
+            venue.taker_fee,
+            max(instrument.margin_init, instrument.margin_maint),
+            venue.starting_balance,
+        )
+        self.account = EngineBalance(self.terms)
+        self.skipped = 0
+        self._sent = 0
+        self._sides: list[Ints] = []
+        self._open = _OpenOrders()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Match the rows of the plan, then close its positions.
+
+        Raises
+        ------
+        NotCoveredError
+            If an order might be denied for want of margin, or an amount exceeds 64 bits.
+        DataError
+            If a catalog file cannot be used.
+        """
+        from odum_assets.vectorized.ticks.money import AmountTooLargeError
+        from odum_assets.vectorized.ticks.rows import book_groups, trade_groups
+        from odum_assets.vectorized.ticks.run import Matching
+
+        plan, listed = self._plan, self._listed()
+        rules = self._rules()
+        matching = Matching(rules, listed)
+        trades = trade_groups(self._files(DataType.TRADES), plan.bounds, self.digits)
+        books: Any = ()
+        if DataType.BOOK in plan.data_types:
+            books = book_groups(
+                self._files(DataType.BOOK), plan.bounds, self.digits, is_top=rules.is_top
+            )
+        try:
+            for events in matching.events(trades, books):
+                yield self._chunk(self._orders(events.trades, listed), events, closing=False)
+            if plan.closing is not None:
+                orders = self._closing(matching.position)
+                events = matching.close(plan.close_at_ns, orders)
+                yield self._chunk(self._numbered(orders), events, closing=True)
+        except AmountTooLargeError:
+            raise NotCoveredError("amounts of more than 64 bits") from None
+
+    def _files(self, kind: DataType) -> list[Path]:
+        folder = self._plan.catalog / "data" / FOLDERS[kind] / self._plan.config.key.nautilus_id
+        return sorted(folder.glob("*.parquet"))
+
+    def _rules(self) -> Any:  # noqa: ANN401 - of the kernel, which is loaded when it is used
+        from odum_assets.vectorized.ticks.kernel import Rules
+
+        plan, strategy = self._plan, self._strategy
+        return Rules(
+            is_top=plan.snapshot_mode == "trades" or plan.config.venue.book_type == "L1_MBP",
+            trades_execute=plan.snapshot_mode != "book",
+            per_trade=strategy.submission_mode == "per_trade_tick",
+            is_market=strategy.order_type == "MARKET",
+            lifetime=_LIFETIMES.index(strategy.time_in_force),
+            at_first_trade=True,
+        )
+
+    def _listed(self) -> Ints:
+        """Return the configuration's orders as rows of the kernel's `LISTED`."""
+        from odum_assets.vectorized.ticks.kernel import NONE
+
+        lifetime = _LIFETIMES.index(self._strategy.time_in_force)
+        rows = [
+            (
+                0,
+                1 if order.side == "buy" else -1,
+                NONE if order.price is None else self._ticks(order.price, 0),
+                self._ticks(order.amount, 1),
+                lifetime,
+            )
+            for order in self._strategy.orders
+        ]
+        return np.array(rows, np.int64).reshape(-1, 5).T.copy()
+
+    def _ticks(self, amount: Decimal, place: int) -> int:
+        try:
+            return units_of(amount, self.digits[place])
+        except ValueError:
+            raise NotCoveredError(
+                f"a listed order of {amount}: more than {self.digits[place]} decimals"
+            ) from None
+
+    def _orders(self, trades: Ints, listed: Ints) -> Orders:
+        """Return the orders that trades of a chunk send; the listed ones with the first trade."""
+        from odum_assets.vectorized.ticks.kernel import NONE
+
+        per_trade = self._strategy.submission_mode == "per_trade_tick"
+        sided = trades[:, trades[4] != 0] if per_trade else trades[:, :0]
+        if per_trade:
+            self.skipped += trades.shape[1] - sided.shape[1]
+        ts, _, price, size, side = sided
+        if self._strategy.order_type == "MARKET":
+            price = np.full(len(ts), NONE)
+        lifetime = np.full(len(ts), _LIFETIMES.index(self._strategy.time_in_force))
+        orders = np.stack([ts, side, price, size, lifetime])
+        if self._sent == 0 and trades.shape[1]:
+            first = listed.copy()
+            first[0] = trades[0, 0]
+            orders = np.concatenate([first, orders], axis=1)
+        return self._numbered(orders)
+
+    def _closing(self, lots: int) -> Ints:
+        """Return the order that closes a position, none for none."""
+        from odum_assets.vectorized.ticks.kernel import NONE
+
+        side, lifetime = (-1 if lots > 0 else 1), _LIFETIMES.index("GTC")
+        order = [self._plan.close_at_ns, side, NONE, abs(lots), lifetime]
+        return np.array([order] if lots else [], np.int64).reshape(-1, 5).T.copy()
+
+    def _numbered(self, orders: Ints) -> Orders:
+        from odum_assets.vectorized.ticks.kernel import NONE
+
+        ts, side, price, size, lifetime = orders
+        first, self._sent = self._sent, self._sent + len(ts)
+        self._sides.append(side.astype(np.int8))
+        return Orders(first, ts, side, price, size, price == NONE, lifetime)
+
+    def _chunk(self, orders: Orders, events: Any, *, closing: bool) -> Chunk:  # noqa: ANN401
+        fills = events.fills
+        if len(self._sides) > 1 and len(fills[0]):
+            self._sides = [np.concatenate(self._sides)]
+        signed = fills[3] * self._sides[0][fills[0]] if len(fills[0]) else fills[3]
+        commission = self.terms.commissions(fills[2], fills[3], fills[4] == 1)
+        lowest, largest = self.account.add(signed, fills[2], commission)
+        if not closing:
+            self._check_margin(orders, fills, lowest, largest)
+        return Chunk(orders, fills, signed, commission, events.ends, closing)
+
+    def _check_margin(self, orders: Orders, fills: Ints, lowest: int, largest: int) -> None:
+        """Refuse a run in which NautilusTrader might deny an order for want of margin.
+
+        It does so by what is free at that moment: an upper bound of the margin that is needed must
+        not reach a lower bound of the balance.
+        """
+        if not len(orders.ts):
+            return
+        waiting = self._open.before(orders, fills)
+        value = float(self.terms.unit_value) * float(self.terms.margin) * _MARGIN_SLACK
+        seen = np.concatenate([orders.price[~orders.is_market], fills[2]])
+        self._open.see(seen)
+        lots = orders.size.astype(np.float64) + waiting + largest
+        if self.terms.is_inverse:
+            needed = value * lots / max(self._open.lowest_price, 1)
+        else:
+            needed = value * lots * self._open.highest_price
+        start = float(self.terms.starting_balance) * 10.0**self.terms.currency_precision
+        if float(needed.max()) + 1 >= (start + lowest) / _MARGIN_SLACK:
+            place = int(np.argmax(needed))
+            raise NotCoveredError(
+                f"the order of {iso_ns(int(orders.ts[place]))} might exceed the free balance, "
+                "by which NautilusTrader denies orders; a larger venue.starting_balance helps"
+            )
+
+
+class _OpenOrders:
+    """An upper bound of what rests as each order comes, and the prices that were seen."""
+
+    def __init__(self) -> None:
+        self.lowest_price = 2**62
+        self.highest_price = 0
+        self._left = 0.0
+
+    def see(self, prices: Ints) -> None:
+        """Take prices in."""
+        if len(prices):
+            self.lowest_price = min(self.lowest_price, int(prices.min()))
+            self.highest_price = max(self.highest_price, int(prices.max()))
+
+    def before(self, orders: Orders, fills: Ints) -> NDArray[np.float64]:
+        """Return the lots that wait as each order is sent: all sent, less what was filled before.
+
+        Orders that never wait count only at their own time.
+        """
+        sent = np.concatenate([[0.0], np.cumsum(orders.size, dtype=np.float64)])
+        filled = np.concatenate([[0.0], np.cumsum(fills[3], dtype=np.float64)])
+        through = np.searchsorted(orders.ts, orders.ts, side="right")
+        if not np.any(orders.lifetime == _LIFETIMES.index("GTC")):
+            first = np.searchsorted(orders.ts, orders.ts, side="left")
+            found: NDArray[np.float64] = sent[through] - sent[first] + self._left
+            return found
+        waiting: NDArray[np.float64] = (
+            self._left + sent[through] - filled[np.searchsorted(fills[1], orders.ts)]
+        )
+        self._left += float(sent[-1] - filled[-1])
+        return waiting

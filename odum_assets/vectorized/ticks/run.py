@@ -1,0 +1,190 @@
+"""A run of the kernel: rows of the catalog in, fills and ends of orders out, a chunk at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from odum_assets.vectorized.ticks import kernel
+from odum_assets.vectorized.ticks.kernel import NONE, STATE, Market, Rules
+from odum_assets.vectorized.ticks.rows import Books
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    type Ints = NDArray[np.int64]
+
+_NO_BOOKS = Books(
+    np.zeros((2, 0), np.int64),
+    np.zeros((2, 1), np.int64),
+    np.zeros((2, 0), np.int64),
+    np.zeros((2, 0), np.int64),
+)
+_NEVER = 2**62
+_SPARE_FILLS = 1_024
+_PLACE = {name: index for index, name in enumerate(STATE)}
+_WITHOUT_VALUE = ("bid", "ask", "last", "trade_size", "restored_last", "quote_bid", "quote_ask")
+
+
+class Events(NamedTuple):
+    """What became of orders in a chunk.
+
+    Parameters
+    ----------
+    trades : int64 array, shape (5, t)
+        The trades of the chunk, rows of `kernel.TRADE`.
+    fills : int64 array, shape (5, n)
+        Rows of `kernel.FILL`.
+    ends : int64 array, shape (3, m)
+        Rows of `kernel.END`.
+    """
+
+    trades: Ints
+    fills: Ints
+    ends: Ints
+
+
+class Matching:
+    """The matching of a run: what stands between chunks.
+
+    Parameters
+    ----------
+    rules : Rules
+        How it is matched.
+    listed : int64 array, shape (5, o)
+        Orders beside those of the trades, rows of `kernel.LISTED`.
+    """
+
+    def __init__(self, rules: Rules, listed: Ints) -> None:
+        self._rules = np.array(rules, np.int64)
+        self._listed = listed
+        self._state = np.zeros(len(STATE), np.int64)
+        self._state[[_PLACE[name] for name in _WITHOUT_VALUE]] = NONE
+        self._state[_PLACE["row"]] = -1
+        self._trades = np.zeros((5, 0), np.int64)
+        # The first levels are those of an L1 book.
+        self._books = Books(
+            _NO_BOOKS.times,
+            _NO_BOOKS.starts + 1,
+            np.zeros((2, 1), np.int64),
+            np.zeros((2, 1), np.int64),
+        )
+        self._heaps = np.empty((2, 0, 5), np.int64)
+        self._open = np.empty(0, np.int64)
+
+    @property
+    def position(self) -> int:
+        """Return the sum of the fills, in lots."""
+        return self._of("position")
+
+    def events(self, trades: Iterable[Ints], books: Iterable[Books]) -> Iterator[Events]:
+        """Match all rows, and yield what became of orders, chunk by chunk.
+
+        Parameters
+        ----------
+        trades : iterable of int64 arrays, shape (5, t)
+            Rows of `kernel.TRADE`, in order of time.
+        books : iterable of Books
+            In order of time.
+        """
+        coming_trades, coming_books = iter(trades), iter(books)
+        last_trade = last_book = 0
+        while True:
+            known = min(last_trade, last_book)
+            if known > 0:
+                yield self._match(known)
+            if known == _NEVER:
+                return
+            # Rows of the last time of a group may go on in the next one.
+            if last_trade == known:
+                group = next(coming_trades, None)
+                last_trade = _NEVER if group is None else int(group[0, -1])
+                self._add_trades(self._trades[:, :0] if group is None else group)
+            if last_book == known:
+                snapshots = next(coming_books, None)
+                last_book = _NEVER if snapshots is None else int(snapshots.times[0, -1])
+                self._add_books(snapshots or _NO_BOOKS)
+
+    def close(self, ts: int, orders: Ints) -> Events:
+        """Cancel what is open, then send orders (rows of `kernel.LISTED`); the run is over."""
+        self._listed = orders
+        market, state = self._run(
+            orders.shape[1], lambda market, state: kernel.close_positions(market, state, ts)
+        )
+        return self._taken(market, state, self._trades[:, :0])
+
+    def _of(self, name: str) -> int:
+        return int(self._state[_PLACE[name]])
+
+    def _match(self, known: int) -> Events:
+        first = self._of("trade")
+        orders = self._trades.shape[1] - first + self._listed.shape[1] - self._of("order")
+        market, state = self._run(
+            orders, lambda market, state: kernel.match_rows(market, state, known)
+        )
+        return self._taken(market, state, self._trades[:, first : state[_PLACE["trade"]]])
+
+    def _run(
+        self, orders: int, run: Callable[[Market, Ints], None], space: int = 0
+    ) -> tuple[Market, Ints]:
+        """Run the kernel with space for that many orders; again where fills need more."""
+        bids, asks, waiting = (self._of(name) for name in ("bids", "asks", "open"))
+        heaps = np.empty((2, max(bids, asks) + orders, 5), np.int64)
+        for heap, old, count in zip(heaps, self._heaps, (bids, asks), strict=True):
+            heap[:count] = old[:count]
+        market = Market(
+            self._rules,
+            self._trades,
+            self._books.times,
+            self._books.starts,
+            self._books.bids.copy(),
+            self._books.asks.copy(),
+            self._listed,
+            heaps,
+            np.concatenate([self._open[:waiting], np.empty(orders, np.int64)]),
+            np.empty((5, max(space, orders + _SPARE_FILLS)), np.int64),
+            np.empty((3, bids + asks + waiting + orders), np.int64),
+        )
+        state = self._state.copy()
+        run(market, state)
+        fills = int(state[_PLACE["fills"]])
+        return (market, state) if fills <= market.fills.shape[1] else self._run(orders, run, fills)
+
+    def _taken(self, market: Market, state: Ints, trades: Ints) -> Events:
+        fills, ends = (int(state[_PLACE[name]]) for name in ("fills", "ends"))
+        state[_PLACE["fills"]] = state[_PLACE["ends"]] = 0
+        self._state, self._heaps, self._open = state, market.heaps, market.open
+        self._books = self._books._replace(bids=market.bids, asks=market.asks)
+        return Events(trades, market.fills[:, :fills], market.ends[:, :ends])
+
+    def _add_trades(self, group: Ints) -> None:
+        self._trades = np.concatenate([self._trades[:, self._of("trade") :], group], axis=1)
+        self._state[_PLACE["trade"]] = 0
+
+    def _add_books(self, group: Books) -> None:
+        """Put a group behind the book that stands and what is left of the last group."""
+        old, row, first = self._books, self._of("row"), self._of("book")
+        standing = slice(row, row + 1) if row >= 0 else slice(0, 0)
+        rest = slice(first, old.times.shape[1])
+        parts = [_rows(old, standing), _rows(old, rest), group]
+        counts = np.concatenate([np.diff(part.starts, axis=1) for part in parts], axis=1)
+        top = np.ones((2, 1), np.int64)
+        self._books = Books(
+            np.concatenate([part.times for part in parts], axis=1),
+            np.cumsum(np.concatenate([top, counts], axis=1), axis=1),
+            np.concatenate([old.bids[:, :1], *(part.bids for part in parts)], axis=1),
+            np.concatenate([old.asks[:, :1], *(part.asks for part in parts)], axis=1),
+        )
+        self._state[_PLACE["row"]] = min(row, 0)
+        self._state[_PLACE["book"]] = parts[0].times.shape[1]
+
+
+def _rows(books: Books, rows: slice) -> Books:
+    starts = books.starts[:, rows.start : rows.stop + 1]
+    (bid, ask), (bid_end, ask_end) = starts[:, 0], starts[:, -1]
+    return Books(
+        books.times[:, rows], starts, books.bids[:, bid:bid_end], books.asks[:, ask:ask_end]
+    )

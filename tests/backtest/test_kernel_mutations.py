@@ -1,0 +1,76 @@
+"""Rules of the kernel changed in turn: its witness must notice."""
+
+import types
+from pathlib import Path
+
+import pytest
+from hostiledays import ask_kernel, verdicts, write_hostile_day
+from tinydays import Market, variant
+
+from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.witness import EQUAL, Verdict
+from odum_assets.vectorized.ticks import kernel, run
+
+MUTATIONS = (
+    ("state[_ASK] <= price", "state[_ASK] < price"),
+    ("state[_BID] >= price", "state[_BID] > price"),
+    ("ladder[0, stop - 1] + side", "ladder[0, stop - 1]"),
+    ("min(before, state[_TRADE_SIZE])", "before"),
+    ("paid = price if liquidity == MAKER else ladder[0, level]", "paid = ladder[0, level]"),
+    ("if lifetime == FOK and before > total:", "if False:"),
+    ("if lifetime == FOK and size > total:", "if False:"),
+    ("if lifetime == IOC and 0 < left < before:", "if False:"),
+    ("if market.times[1, row] >= state[_TOP_TS]:", "if True:"),
+    ("if trades[_EVENT_TS, row] < state[_TOP_TS]:", "if False:"),
+    ("if state[_SENT] > sent:", "if False:"),
+    ("    _match_resting(market, state, market.times[0, row], False)", "    pass"),
+    ("books[0, state[_BOOK]] < ts", "books[0, state[_BOOK]] <= ts"),
+    ("if heap[one, 0] != heap[other, 0]:", "if False:"),
+    ("_add_end(market, state, heap[index, 1], ts, CANCELED)", "pass"),
+)
+
+
+def _mutated(old: str, new: str) -> types.ModuleType:
+    """Return the kernel as plain Python with one text replaced."""
+    source = Path(kernel.__file__).read_text(encoding="utf-8")
+    assert old in source, old
+    source = source.replace("from numba import njit", "njit = lambda **_: lambda found: found")
+    module = types.ModuleType("mutated_kernel")
+    exec(compile(source.replace(old, new), old, "exec"), module.__dict__)  # noqa: S102 - our own
+    return module
+
+
+def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = {old for old, _ in MUTATIONS}
+    plain = _mutated("import", "import")
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        for old, new in MUTATIONS:
+            if old in missed:
+                monkeypatch.setattr(run, "kernel", _mutated(old, new))
+                if ask_kernel(plan, outcome).verdict != EQUAL:
+                    missed.discard(old)
+        monkeypatch.setattr(run, "kernel", plain)
+        return ask_kernel(plan, outcome)
+
+    kinds = [("LIMIT", lifetime) for lifetime in ("IOC", "FOK", "GTC")]
+    kinds += [("MARKET", "FOK"), ("MARKET", "GTC")]
+    configs = [
+        variant(
+            strategy={"order_type": order, "time_in_force": lifetime},
+            venue={"book_type": book, "starting_balance": 1e12},
+        )
+        for order, lifetime in kinds
+        for book in ("L1_MBP", "L2_MBP")
+    ]
+    for seed, mode in enumerate(("both", "book", *["both"] * 10), 106):
+        if not missed:
+            break
+        own = Market(tmp_path / str(seed))
+        write_hostile_day(own, variant(), seed)
+        closes = mode == "book"
+        options = {"snapshot_mode": mode, "close_positions": closes}
+        found = verdicts(own, tmp_path / "work", configs, judge, **options)
+        assert {verdict.verdict for _, verdict in found} == {EQUAL}
+    assert missed == set()
