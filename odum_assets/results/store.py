@@ -386,10 +386,7 @@ class ResultStore:
         if not is_run_id(run_id):
             raise ResultError(f"{printable(str(file.path))}: not named by a run id; move it away")
         try:
-            path, report = (
-                self._inside("fast", f"{run_id}.json"),
-                self._inside("report", run_id),
-            )
+            path = self._inside("fast", f"{run_id}.json")
             document = file.read_json()
             check_document(document, run_id)
             document["summary"] = in_current_form(document["summary"])
@@ -402,7 +399,9 @@ class ResultStore:
                 digest=metadata["digest"],
                 created_at=metadata["created"],
                 fast_path=path,
-                report_path=report if document["mode"] == "report" else None,
+                report_path=(
+                    self._inside("report", run_id) if document["mode"] == "report" else None
+                ),
                 document=document,
                 stored=file.at(*file.parts),
             )

@@ -37,7 +37,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[
 def test_without_the_token_only_health_answers(locked: Service) -> None:
     assert locked.get("/api/health").json["status"] == "ok"
     for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
-        for path in ("/api/datasets", "/openapi.json", "/docs", "/nowhere"):
+        for path in ("/api/datasets", "/openapi.json", "/docs", "/api/nowhere"):
             reply = locked.get(path, **given)
             assert reply.status == 401
             assert reply.headers["WWW-Authenticate"] == "Bearer"

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def odum(capsys: pytest.CaptureFixture[str]) -> Odum:
     def run(*arguments: str, program: Callable[[list[str]], int] = main) -> Ran:
-        code = program(list(arguments))
+        # A command has its process to itself, and may set variables for those that it starts.
+        before = dict(os.environ)
+        try:
+            code = program(list(arguments))
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         return Ran(code, *capsys.readouterr())
 
     return run

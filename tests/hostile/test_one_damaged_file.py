@@ -58,7 +58,7 @@ def test_a_configuration_of_another_source_stops_no_other(project: Project) -> N
     for command in (("backtest", "aaa_gcs", "--day", str(DAY)), ("config", "validate", "aaa_gcs")):
         code, printed = project.odum(*command)
         assert code == 1
-        assert "reading from Google Cloud Storage is not supported yet" in printed
+        assert "no bucket is named" in printed
 
 
 def test_validate_says_what_a_run_would(project: Project) -> None:
