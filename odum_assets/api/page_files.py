@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from odum_assets.api.cache import Cache, file_validator
 from odum_assets.api.media_types import takes_gzip
@@ -95,6 +96,9 @@ class PageFiles:
         HTTPException
             If it is for something else (404).
         """
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+            return
         if not is_page_request(scope):
             raise HTTPException(404)
         await self._reply(scope)(scope, receive, send)

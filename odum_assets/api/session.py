@@ -34,7 +34,7 @@ SESSION_PATH: Final = "/api/session"
 """Where the page trades the token for the cookie; it checks the token itself."""
 
 _LASTS_S: Final = 12 * 3_600
-_MOST_FAILED: Final = 30
+_MOST_FAILED: Final = 200
 _FAILED_S: Final = 60.0
 _MOST_ADDRESSES: Final = 1_000
 """Addresses whose wrong tokens are remembered; the one that came longest ago is forgotten."""

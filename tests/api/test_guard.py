@@ -332,7 +332,7 @@ def test_wrong_tokens_are_counted_by_address(monkeypatch: pytest.MonkeyPatch) ->
     sessions, now = Sessions(TOKEN.encode()), 1000.0
     monkeypatch.setattr("odum_assets.api.session.time.monotonic", lambda: now)
     guesser, other = {"client": ("192.0.2.1", 1)}, {"client": ("192.0.2.2", 2)}
-    for _ in range(30):
+    for _ in range(200):
         assert sessions.is_token(TOKEN.encode(), guesser)
         assert not sessions.is_token(b"wrong", guesser)
     for given in (b"wrong", TOKEN.encode()):

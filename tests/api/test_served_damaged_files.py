@@ -220,7 +220,7 @@ def test_a_bad_address_is_a_message(here: Service, folder: Path) -> None:
     content = json.loads((folder / "configs" / f"{BTC}.json").read_text())
     content["environment"] = {"UNIFIED_CLOUD_LOCAL_PATH": "s3://bucket/raw"}
     content["instrument"]["id"] = "ETH-USDT.BINANCE-FUTURES"
-    for name in ("trades", "book_snapshot_5"):
+    for name in ("trades", "book_snapshot_5", "derivative_ticker"):
         path = content["data_catalog"][f"{name}_path"]
         content["data_catalog"][f"{name}_path"] = path.replace("BTC-USDT", "ETH-USDT")
     other = folder / "configs" / "elsewhere.json"

@@ -42,9 +42,10 @@ FundingRow = tuple[float, str, float]
 
 
 def variant(name: str = LINEAR, **sections: Any) -> LoadedConfig:
-    """Return a shipped configuration with some keys of its sections changed."""
+    """Return a shipped configuration with some keys changed; it reads funding only where asked."""
     base = load_config(CONFIGS / f"{name}.json")
     values = base.config.model_dump(mode="json", by_alias=True)
+    values["data_catalog"]["derivative_ticker_path"] = None
     for section, changed in sections.items():
         if isinstance(changed, dict):
             values[section] = {**(values.get(section) or {}), **changed}

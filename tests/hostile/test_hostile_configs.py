@@ -217,7 +217,7 @@ def _is_usable(loaded: LoadedConfig) -> None:
         catalog_root(loaded, settings)
     except ConfigError as error:
         text = str(error)
-        assert "Google Cloud Storage" in text
+        assert "bucket" in text or "Google Cloud Storage" in text
     os.fsencode(effective_settings(loaded, settings).raw_root)
     os.fsencode(effective_settings(loaded, settings).catalog_path)
     json.loads(loaded.config.model_dump_json(by_alias=True))
