@@ -51,8 +51,8 @@ def test_a_run_is_planned_made_and_verified_whatever_has_changed(live: Live) -> 
     _own_day(live, 400)
     body = {"config": BTC, "day": str(OWN_DAY)}
     plan = live.post("/api/v1/plan", body).json
-    assert (plan["kind"], plan["runs"], plan["converts"], plan["rows"]) == ("day", 1, 2, None)
-    assert [part["state"] for part in plan["partitions"]] == ["□", "□"]
+    assert (plan["kind"], plan["runs"], plan["converts"], plan["rows"]) == ("day", 1, 3, None)
+    assert [part["state"] for part in plan["partitions"]] == ["□"] * 3
     missing = live.post("/api/v1/plan", {"config": BTC, "day": "2024-02-01"})
     assert (missing.status, missing.json["type"]) == (409, "urn:odum:problem:missing-data")
     # Nothing was started by asking.

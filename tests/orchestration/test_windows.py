@@ -220,7 +220,7 @@ def test_checks_of_a_window_can_be_run_again(
         if each.dagster_event is not None
         and each.dagster_event.asset_check_evaluation_data.asset_key == dg.AssetKey(WINDOW)
     }
-    assert len(said) == 4
+    assert len(said) == 5
     assert judged() == said
     assert not said["days_complete"][0]
 
