@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from marketday import FIRST_DAY, MarketDay
 
+from odum_assets.backtest.positions import POSITIONS
 from odum_assets.backtest.request import RunRequest
-from odum_assets.backtest.tables import EQUITY, FILLS, GROUP_ROWS, POSITIONS
+from odum_assets.backtest.tables import EQUITY, FILLS, GROUP_ROWS
 from odum_assets.catalog import read_manifest
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.raw.layout import DataType

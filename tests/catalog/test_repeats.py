@@ -19,8 +19,8 @@ from odum_assets.catalog.manifest import FileRecord
 from odum_assets.catalog.partition_writer import open_writer
 from odum_assets.catalog.paths import PartitionPaths, data_file_name
 from odum_assets.catalog.repeats import drop_repeats
-from odum_assets.raw.fingerprint import hash_file
 from odum_assets.raw.layout import DataType
+from odum_assets.storage.files import hash_file
 
 EVE = DAY - timedelta(days=1)
 

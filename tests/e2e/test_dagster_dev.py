@@ -99,7 +99,9 @@ def test_a_delivered_day_and_a_backfill_become_results(dagster: Dagster) -> None
 def _materialize_all(dagster: Dagster, day: dt.date) -> None:
     """Press "Materialize all" for a day that is converted."""
     nodes = dagster.query("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
-    keys = [each["assetKey"]["path"] for each in nodes if each["isMaterializable"]]
+    every = [each["assetKey"]["path"] for each in nodes if each["isMaterializable"]]
+    # A day without a funding file has no partition of it.
+    keys = [key for key in every if key[-1] != "funding_rates"]
     assert sorted(key[-1] for key in keys) == [
         "book_depths",
         "report",

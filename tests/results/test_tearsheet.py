@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tinydays import DAY, INVERSE, NOON, Market, Outcome, moment, variant
 
-from odum_assets.backtest.tables import EQUITY, FILLS, POSITIONS
+from odum_assets.backtest.positions import POSITIONS
+from odum_assets.backtest.tables import EQUITY, FILLS
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.results.tearsheet import formats, write_tearsheet
 from odum_assets.results.tearsheet.buckets import kept_rows, value_ranges
