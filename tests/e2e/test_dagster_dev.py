@@ -135,7 +135,7 @@ def _run_window(dagster: Dagster, days: list[dt.date]) -> None:
         each["name"]: each["executionForLatestMaterialization"]["status"]
         for each in shown["assetChecksOrError"]["checks"]
     }
-    assert len(checks) == 4
+    assert len(checks) == 5
     assert (checks["days_complete"], checks["accounts_reconcile"]) == ("SUCCEEDED", "SUCCEEDED")
     for day in days:
         assert dagster.metadata(["catalog", SLUG, "trades"], str(day))["dagster/row_count"]
