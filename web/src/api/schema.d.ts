@@ -917,7 +917,7 @@ export interface paths {
         };
         /**
          * Compare Runs
-         * @description Put runs side by side: figures, what differs, and equity at the same moments.
+         * @description Put runs side by side: figures, what differs and where first, equity in the same buckets.
          */
         get: operations["compare_runs"];
         put?: never;
@@ -1069,7 +1069,7 @@ export interface paths {
          *
          *     Its end is an event of the run, with type `verified` and payload {equal, expected, found,
          *     changed_inputs, dagster_run_id}: the digests, and the inputs that are others now. A second
-         *     request while one is under way returns that one.
+         *     request while one is queued or running returns that one.
          */
         post: operations["verify_run"];
         delete?: never;
@@ -3096,6 +3096,13 @@ export interface components {
              * @enum {string}
              */
             log_level: "DEBUG" | "INFO" | "WARNING" | "ERROR";
+            /**
+             * Engine
+             * @description What matches the orders.
+             * @default nautilus
+             * @enum {string}
+             */
+            engine: "nautilus" | "kernel";
             /** Exec Algorithm */
             exec_algorithm?: ("NORMAL" | "TWAP" | "VWAP" | "ICEBERG") | null;
             /** Exec Algorithm Params */
@@ -3710,6 +3717,13 @@ export interface components {
              * @example 2024-07-18T00:05:00Z
              */
             end?: string | null;
+            /**
+             * Engine
+             * @description What matches the orders. kernel: the compiled rules of NautilusTrader, some hundred times as fast, with the same result; runs that it does not cover are refused.
+             * @default nautilus
+             * @enum {string}
+             */
+            engine: "nautilus" | "kernel";
             /**
              * Overrides
              * @description Values for this run in place of the configuration's, by dotted path, such as {strategy.params.fast: 10, venue.starting_balance: 5000}. What decides the data (instruments, bars, session, data_catalog, time_window) may not be among them. A number with more digits than a float holds is written {"$number": "0.1234567890123456789"}.
@@ -4605,6 +4619,13 @@ export interface components {
              */
             end?: string | null;
             /**
+             * Engine
+             * @description What matches the orders. kernel: the compiled rules of NautilusTrader, some hundred times as fast, with the same result; runs that it does not cover are refused.
+             * @default nautilus
+             * @enum {string}
+             */
+            engine: "nautilus" | "kernel";
+            /**
              * Overrides
              * @description Values for this run in place of the configuration's, by dotted path, such as {strategy.params.fast: 10, venue.starting_balance: 5000}. What decides the data (instruments, bars, session, data_catalog, time_window) may not be among them. A number with more digits than a float holds is written {"$number": "0.1234567890123456789"}.
              * @default {}
@@ -4903,7 +4924,7 @@ export interface components {
         };
         /**
          * StartedVerification
-         * @description A verification under way; the event `verified` of the run tells how it ends.
+         * @description A queued or running verification; the event `verified` of the run has its outcome.
          */
         StartedVerification: {
             /**
@@ -5316,8 +5337,14 @@ export interface components {
             /** Break Even Trades */
             break_even_trades: number;
             /**
+             * Win Rate Pct
+             * @description Won of all, in percent.
+             */
+            win_rate_pct?: number | null;
+            /**
              * Win Rate
-             * @description Percent.
+             * @deprecated
+             * @description Earlier name of win_rate_pct, in percent. In runs of the registry win_rate is a fraction.
              */
             win_rate: number | null;
             /** Profit Factor */
@@ -7270,7 +7297,7 @@ export interface operations {
             query: {
                 /** @description Only these. */
                 direction?: ("long" | "short") | null;
-                /** @description Only this symbol of a breakout. */
+                /** @description Only this symbol, such as BTC-USDT or SPY. */
                 symbol?: string | null;
                 limit?: number;
                 /** @description Rows to skip. */

@@ -5,8 +5,8 @@ import { getJson, request } from "../../api/client";
 import { shortInstrument } from "../../api/runs";
 import type { components } from "../../api/schema";
 import { buttonClass, Copy, Dash, Hash, Panel, ScreenHead, Tag, useTitle } from "../../components/basics";
+import { flat, SettingsTable } from "../../components/SettingsTable";
 import { Empty, Loaded, Skeleton } from "../../components/states";
-import { flat } from "../run/DocumentTabs";
 
 type Configs = components["schemas"]["Configs"];
 
@@ -103,18 +103,7 @@ function One({ name }: { name: string }): ReactNode {
       <Loaded query={query} place={<Skeleton className="h-96" />}>
         {(text) => (
           <Panel title="As it is stored" aside={<Copy text={text} label="the configuration as JSON">Copy as JSON</Copy>}>
-            <table className="plain-table">
-              <tbody>
-                {flat(JSON.parse(text)).map(([path, value]) => (
-                  <tr key={path}>
-                    <th scope="row" className="mono w-[38%] font-normal">
-                      {path}
-                    </th>
-                    <td className="breaks">{value === "null" ? <span className="text-quiet">null</span> : value}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <SettingsTable rows={flat(JSON.parse(text))} />
           </Panel>
         )}
       </Loaded>

@@ -5,6 +5,7 @@ import { saveNote, useNote, type Note } from "../../api/notes";
 import { loadArtifacts, loadResult } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { Button, Copy, Tag } from "../../components/basics";
+import { flat, SettingsTable } from "../../components/SettingsTable";
 import { Empty, Failure, Loaded, Skeleton } from "../../components/states";
 import { bytes } from "../../lib/format";
 
@@ -32,30 +33,11 @@ export function ConfigTab({ run }: { run: WholeRun }): ReactNode {
         </span>
       </div>
       <div className="max-h-[calc(100dvh-12rem)] overflow-auto" tabIndex={0} role="region" aria-label="Settings">
-        <table className="plain-table">
-          <tbody>
-            {rows.map(([path, value]) => (
-              <tr key={path}>
-                <th scope="row" className="mono w-[38%] font-normal">
-                  {path}
-                </th>
-                <td className="breaks">{value === "null" ? <span className="text-quiet">null</span> : value}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <SettingsTable rows={rows} />
         {rows.length === 0 && <Empty title="No setting fits" />}
       </div>
     </div>
   );
-}
-
-/** Return the settings of nested objects by their paths. */
-export function flat(value: unknown, path = ""): [string, string][] {
-  if (value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length) {
-    return Object.entries(value).flatMap(([name, inner]) => flat(inner, path ? `${path}.${name}` : name));
-  }
-  return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
 }
 
 const SHOWN_LINES = 2_000;
