@@ -252,7 +252,7 @@ function Goto({ onGo }: { onGo(ns: bigint): void }): ReactNode {
         if (ns !== null) onGo(ns);
       }}
     >
-      <input className="field h-6 w-52 text-[12px]" placeholder="Go to 2024-01-01 12:00 (UTC)" aria-label="Go to a time in UTC, or ns" aria-invalid={text !== "" && ns === null} value={text} onChange={(event) => setText(event.target.value)} />
+      <input className="field h-6 w-64 text-[12px]" placeholder="Go to 2024-01-01 12:00 (UTC)" aria-label="Go to a time in UTC, or ns" aria-invalid={text !== "" && ns === null} value={text} onChange={(event) => setText(event.target.value)} />
     </form>
   );
 }

@@ -89,18 +89,6 @@ function isWithin(difference: string, tolerance: string | null | undefined): boo
   return sign(difference) === 0 || (!!tolerance && sign(add(size, negate(tolerance))) <= 0);
 }
 
-const ASPECTS: Record<string, string> = {
-  market: "Market",
-  fees: "Fees",
-  funding: "Funding",
-  latency: "Latency",
-  queue_position: "Queue position",
-  liquidity_consumption: "Liquidity used",
-  market_impact: "Market impact",
-  margin_calls: "Margin calls",
-  refused_orders: "Refused orders",
-};
-
 function Realism({ rows }: { rows: Simulated[] | undefined }): ReactNode {
   const simulated = rows?.filter((row) => row.simulated).length ?? 0;
   return (
@@ -108,12 +96,12 @@ function Realism({ rows }: { rows: Simulated[] | undefined }): ReactNode {
       {rows ? (
         <ul>
           {rows.map((row) => (
-            <li key={row.aspect} className="grid grid-cols-[16px_118px_1fr] items-baseline gap-x-1 py-px">
+            <li key={row.aspect} className="grid grid-cols-[16px_150px_1fr] items-baseline gap-x-1 py-px">
               <span aria-hidden="true" className={row.simulated ? "text-good" : "text-loss"}>
                 {row.simulated ? "●" : "○"}
               </span>
               <span className="sr-only">{row.simulated ? "simulated:" : "not simulated:"}</span>
-              <span className={row.simulated ? "" : "text-quiet"}>{ASPECTS[row.aspect] ?? words(row.aspect)}</span>
+              <span className={`first-letter:uppercase inline-block ${row.simulated ? "" : "text-quiet"}`}>{words(row.aspect)}</span>
               <span className="text-[12px] text-quiet">{row.detail}</span>
             </li>
           ))}
