@@ -246,11 +246,11 @@ def test_a_launched_run_becomes_its_result_in_place(browser: Any, live: Live) ->
     found = Tab(browser, live.url)
     page = found.page
     config = "binance_futures_btcusdt_l2_trades_config"
-    page.goto(f"/launch?config={config}&day=2024-01-01&start=10:00&end=11:00")
+    page.goto(f"/launch?config={config}&day=2024-01-01&start=12:00&end=12:30")
     page.get_by_text(re.compile("1 run over 1 day")).wait_for()
     page.get_by_role("button", name="Launch", exact=True).click()
-    found.wait_for_address("/runs/BNF_BTC_20240101_10")
+    found.wait_for_address("/runs/BNF_BTC_20240101_12")
     page.get_by_role("log").wait_for()
     page.get_by_test_id("net-pnl").wait_for(timeout=120_000)
-    assert Path(page.url).name.startswith("BNF_BTC_20240101_10")
+    assert Path(page.url).name.startswith("BNF_BTC_20240101_12")
     found.close()
