@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from odum_assets.config import load_configs
+from odum_assets.config import TickConfig, load_configs
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -17,7 +17,8 @@ def test_no_price_or_amount_has_more_decimals_than_configured() -> None:
     root = os.environ.get("ODUM_TEST_DATA")
     if not root:
         pytest.skip("ODUM_TEST_DATA names no folder of real market data")
-    instruments = {str(loaded.key): loaded.config.instrument for loaded in load_configs(CONFIGS)}
+    configs = [loaded.config for loaded in load_configs(CONFIGS)]
+    instruments = {str(config.key): config.instrument for config in configs if isinstance(config, TickConfig)}
     files = sorted(Path(root, "raw_tick_data/by_date").glob("day-*/data_type-*/*.parquet"))
     assert files
     for file in files:
