@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from odum_assets.config import TickConfig, load_configs
+from odum_assets.config import RunConfig, load_configs
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -18,7 +18,8 @@ def test_no_price_or_amount_has_more_decimals_than_configured() -> None:
     if not root:
         pytest.skip("ODUM_TEST_DATA names no folder of real market data")
     configs = [loaded.config for loaded in load_configs(CONFIGS)]
-    instruments = {str(config.key): config.instrument for config in configs if isinstance(config, TickConfig)}
+    ticks = [config for config in configs if isinstance(config, RunConfig)]
+    instruments = {str(config.key): config.instrument for config in ticks}
     files = sorted(Path(root, "raw_tick_data/by_date").glob("day-*/data_type-*/*.parquet"))
     assert files
     for file in files:
