@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -18,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from odum_assets.backtest.counting import prepare_kernel
 from odum_assets.errors import OdumError
+from odum_assets.orchestration.dagster_sqlite import repeat_less
 from odum_assets.orchestration.launch import Graph, load_graph
 from odum_assets.settings import Settings
 
@@ -74,7 +75,8 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
     # Ctrl-C in a terminal is for who asked.
     os.setpgid(0, 0)
     os.environ.update(shared.environment)
-    _read_migrations_once()
+    repeat_less()
+    prepare_kernel()
     with dg.DagsterInstance.from_ref(shared.instance) as instance:
         graph = _prepared(shared.settings, instance)
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.
@@ -92,14 +94,6 @@ def _prepared(settings: Settings, instance: dg.DagsterInstance) -> Graph:
         # SQLAlchemy and Dagster's storages have loaded what they need at their first query.
         instance.get_runs(limit=1)
     return graph
-
-
-def _read_migrations_once() -> None:
-    """Keep the scripts of Dagster's migrations, which it reads for every run's SQLite file."""
-    from alembic.script import ScriptDirectory
-
-    read = cache(ScriptDirectory.from_config)
-    ScriptDirectory.from_config = read  # type: ignore[method-assign,assignment]
 
 
 class _Server:
