@@ -135,11 +135,12 @@ class Cluster:
         self._create_databases()
         for name in ("server", *self.names):
             self._furnish(name)
+        # First and alone: it creates Dagster's tables.
         self.start_server()
+        self.wait_for("web server", self._is_loaded)
         for name in self.names:
             self.start_worker(name)
         self.wait_for(f"{len(self.names)} workers", lambda: self._answering() >= {*self.names})
-        self.wait_for("code location", self._is_loaded)
 
     def start_bucket(self) -> None:
         """Start the emulator of a bucket; it holds what lies in `raw`."""

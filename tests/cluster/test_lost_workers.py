@@ -26,7 +26,7 @@ from odum_assets.storage.buckets import Bucket
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(7_200)]
 
 DAYS = [
-    dt.date(2024, 1, 1) + dt.timedelta(days=day) for day in range(int(os.environ.get("DAYS", 60)))
+    dt.date(2024, 1, 1) + dt.timedelta(days=day) for day in range(int(os.environ.get("DAYS", "60")))
 ]
 CONFIGS = {
     f"binance_futures_{name}usdt_l2_trades_config": f"binance_futures_perpetual_{name}_usdt"
@@ -167,25 +167,27 @@ def _trouble(runs: Runs) -> tuple[str, str]:
     """Kill, restart and freeze; return the runs that the killed and the frozen worker had."""
     machines = runs.cluster
 
-    def progress(count: int) -> None:
-        machines.wait_for(f"{count} good runs", lambda: runs.succeeded() >= count, _ENDS_WITHIN_S)
+    def progress() -> None:
+        """Wait until one more run succeeds."""
+        before = machines.wait_for("answer", lambda: 1 + runs.succeeded())
+        machines.wait_for("good run", lambda: runs.succeeded() >= before, _ENDS_WITHIN_S)
 
-    progress(1)
+    progress()
     killed = machines.wait_for("run of worker-1", lambda: runs.of_worker("worker-1"), 600)
     machines.kill("worker-1")
     machines.wait_for("its failure", lambda: runs.status(killed) == "FAILURE", 600)
     machines.start_worker("worker-1")
 
-    progress(runs.succeeded() + 1)
+    progress()
     machines.kill("redis")
     machines.start_redis()
 
-    progress(runs.succeeded() + 1)
+    progress()
     machines.signal("postgres", signal.SIGINT)
     machines.processes.pop("postgres").wait()
     machines.start_postgres()
 
-    progress(runs.succeeded() + 1)
+    progress()
     frozen = machines.wait_for("run of worker-2", lambda: runs.of_worker("worker-2"), 600)
     machines.signal("worker-2", signal.SIGSTOP)
     machines.wait_for("its failure", lambda: runs.status(frozen) == "FAILURE", 600)
@@ -206,11 +208,8 @@ def test_a_backfill_survives_whatever_happens_to_its_machines(
     runs = Runs(running)
     backfills = [runs.backfill(*each) for each in CONFIGS.items()]
     killed, frozen = _trouble(runs)
-    for backfill in backfills:
-        ended = running.wait_for(
-            f"end of backfill {backfill}", lambda: runs.end_of(backfill), _ENDS_WITHIN_S
-        )
-        assert ended == "COMPLETED_SUCCESS"
+    running.wait_for("end of backfills", lambda: all(map(runs.end_of, backfills)), _ENDS_WITHIN_S)
+    assert [runs.end_of(each) for each in backfills] == ["COMPLETED_SUCCESS"] * len(backfills)
     running.wait_for(
         "end of all runs", lambda: all(run["status"] in ENDED for run in runs.all()), 600
     )
