@@ -239,8 +239,12 @@ def test_a_backfill_survives_whatever_happens_to_its_machines(
     # One file for each partition, the one that a single machine writes.
     manifests = list_manifests(settings.catalog_path)
     assert _files(manifests) == _files(list_manifests(alone.catalog_path))
+    assert len(manifests) == 3 * RUNS
     objects = Bucket(shown(settings.catalog_path)).listing()
-    assert sum(name.endswith(".parquet") for name in objects) == len(manifests) == 3 * RUNS
+    here_too = {
+        file.relative_to(alone.catalog_path) for file in alone.catalog_path.rglob("*.parquet")
+    }
+    assert {Path(name) for name in objects if name.endswith(".parquet")} == here_too
 
     checked = running.wait_for(
         "registry without pending runs",
