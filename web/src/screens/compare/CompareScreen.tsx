@@ -5,7 +5,7 @@ import { loadComparison, type Comparison, type FirstDifference } from "../../api
 import { loadRun, loadRuns, periodOf, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
-import { lineColor, lineStyle } from "../../charts/LinesChart";
+import { lineColor, lineStyle } from "../../charts/colors";
 import { Button, buttonClass, cx, Panel, ScreenHead, Status, useTitle } from "../../components/basics";
 import { Empty, Failure, Loaded, Skeleton } from "../../components/states";
 import { count, shortConfig, signed, words } from "../../lib/format";

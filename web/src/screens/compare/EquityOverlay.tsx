@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import type { Comparison } from "../../api/compare";
 import { useUrl, useZone } from "../../app/search";
-import { lineColor, LinesChart, lineStyle } from "../../charts/LinesChart";
+import { lineColor, lineStyle } from "../../charts/colors";
+import { LinesChart } from "../../charts/LinesChart";
 import { Button, Panel } from "../../components/basics";
 import { Empty } from "../../components/states";
 import { decimal, UNKNOWN } from "../../lib/format";

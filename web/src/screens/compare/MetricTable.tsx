@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import type { Comparison } from "../../api/compare";
-import { lineColor, lineStyle } from "../../charts/LinesChart";
+import { lineColor, lineStyle } from "../../charts/colors";
 import { cx, Dash } from "../../components/basics";
 import { count, decimal, direction, seconds, signed, words } from "../../lib/format";
 
