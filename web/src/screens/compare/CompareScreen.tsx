@@ -2,7 +2,8 @@ import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 import { loadComparison, type Comparison, type FirstDifference } from "../../api/compare";
-import { loadRun, loadRuns, periodOf, type WholeRun } from "../../api/runs";
+import { queryOf } from "../../api/client";
+import { loadRun, loadRuns, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
 import { lineColor, lineStyle } from "../../charts/colors";
@@ -25,7 +26,9 @@ export function CompareScreen(): ReactNode {
   const known = ids.flatMap((_, at) => (runs[at]?.data ? [runs[at].data] : []));
   const unknown = ids.filter((_, at) => runs[at]?.error);
   const isSettled = runs.every((one) => one.data || one.error);
-  const ready = known.filter((run) => run.status === "succeeded").map((run) => run.run_id);
+  const group = GROUPS.some(([id]) => id === search.group) ? search.group! : "none";
+  const succeeded = groupedRuns(known.filter((run) => run.status === "succeeded"), group);
+  const ready = succeeded.map((run) => run.run_id);
   const align = search.align ?? "time";
   const base = ready.includes(search.base ?? "") ? search.base! : (ready[0] ?? "");
   const query = useQuery({
@@ -45,13 +48,29 @@ export function CompareScreen(): ReactNode {
   useKey("b", "Next run as baseline", () => setUrl({ base: ready[(ready.indexOf(base) + 1) % ready.length] }), "Compare", ready.length > 1);
   return (
     <div className="flex flex-col gap-3 p-3">
-      <ScreenHead title="Compare" command={ready.length >= 2 ? `odum results compare ${ready.join(" ")}` : "odum results compare"} />
+      <ScreenHead title="Compare" command={ready.length >= 2 ? `odum results compare ${ready.join(" ")}` : "odum results compare"}>
+        <label className="flex items-center gap-1.5">
+          <span className="label">Group by</span>
+          <select className="field" value={group} onChange={(event) => setUrl({ group: event.target.value === "none" ? undefined : event.target.value })}>
+            {GROUPS.map(([id, label]) => (
+              <option key={id} value={id}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        {ready.length >= 2 && (
+          <a className={buttonClass("plain", true)} href={`/api/v1/export${queryOf({ ids: ready.join(","), base })}`} title={`One HTML file that opens offline: odum results export ${ready.join(" ")} --html FILE`} download>
+            Export HTML
+          </a>
+        )}
+      </ScreenHead>
       {unknown.length > 0 && (
         <p role="alert" className="rounded border border-warn bg-warn-soft px-3 py-1.5">
           There is no run {unknown.join(", ")}; the others are shown.
         </p>
       )}
-      <RunList runs={known} base={base} hidden={hidden} onToggle={toggle} />
+      <RunList runs={[...succeeded, ...known.filter((run) => run.status !== "succeeded")]} base={base} hidden={hidden} onToggle={toggle} />
       {ready.length < 2 ? (
         <div className="panel">
           <Empty title={ready.length === 1 ? "One run is there: choose another" : "Choose two runs or more"}>Search below, or select runs in the list with x and press c.</Empty>
@@ -63,7 +82,7 @@ export function CompareScreen(): ReactNode {
               <Differences comparison={comparison} ids={comparison.run_ids} />
               <EquityOverlay comparison={comparison} base={base} hidden={hidden} />
               <Panel title="Figures" aside={<span className="label">Δ to the baseline</span>}>
-                <MetricTable comparison={comparison} base={base} />
+                <MetricTable comparison={comparison} base={base} groups={groupsOf(comparison.run_ids, succeeded, group)} />
               </Panel>
             </div>
           )}
@@ -71,6 +90,35 @@ export function CompareScreen(): ReactNode {
       )}
     </div>
   );
+}
+
+const GROUPS = [["none", "nothing"], ["config", "config"], ["period", "day or window"], ["instrument", "instrument"], ["sweep", "sweep"]] as const;
+
+function groupName(run: WholeRun, group: string): string {
+  switch (group) {
+    case "config":
+      return shortConfig(run.config_name);
+    case "period":
+      return periodOf(run);
+    case "instrument":
+      return shortInstrument(run.instrument);
+    case "sweep":
+      return run.sweep_id ?? "no sweep";
+    default:
+      return "";
+  }
+}
+
+/** Return runs with those of a group beside each other; groups stand in the order of their first run. */
+function groupedRuns(runs: WholeRun[], group: string): WholeRun[] {
+  return group === "none" ? runs : [...Map.groupBy(runs, (run) => groupName(run, group)).values()].flat();
+}
+
+/** Return the groups of a table's columns, with how many columns each has. */
+function groupsOf(ids: readonly string[], runs: WholeRun[], group: string): { name: string; runs: number }[] {
+  if (group === "none") return [];
+  const names = ids.map((id) => groupName(runs.find((run) => run.run_id === id)!, group));
+  return [...Map.groupBy(names, (name) => name)].map(([name, all]) => ({ name, runs: all.length }));
 }
 
 function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: string; hidden: ReadonlySet<string>; onToggle(id: string): void }): ReactNode {

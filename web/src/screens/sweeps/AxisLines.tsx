@@ -2,7 +2,7 @@ import { useMemo, useState, type KeyboardEvent, type ReactNode } from "react";
 import { lineColor, lineStyle } from "../../charts/colors";
 import { every, placesOf, ticks } from "../../charts/scales";
 import { edgeText, figureName } from "./figures";
-import { textOf, type Columns, type Shown } from "./state";
+import { labelOf, type Columns, type Shown } from "./state";
 import { useWidth } from "./useWidth";
 
 interface Props {
@@ -110,9 +110,9 @@ export function AxisLines(props: Props): ReactNode {
           </g>
         ))}
         {axis.values.map((value, column) =>
-          column % every(axis.values.length, width - MARGIN.left - MARGIN.right, 14 + 7 * Math.max(...axis.values.map((one) => textOf(one).length))) ? null : (
+          column % every(axis.values.length, width - MARGIN.left - MARGIN.right, 14 + 7 * Math.max(...axis.values.map((one) => labelOf(one).length))) ? null : (
             <text key={column} x={drawn.x(column)} y={HEIGHT - MARGIN.bottom + 18} textAnchor="middle" fontSize="11" style={{ fill: "var(--quiet)" }}>
-              {textOf(value)}
+              {labelOf(value)}
             </text>
           ),
         )}
@@ -143,7 +143,7 @@ export function AxisLines(props: Props): ReactNode {
           {lines.map((_, row) => (
             <span key={row} className="whitespace-nowrap">
               <span className="mr-1 inline-block w-4 border-t-2 align-middle" style={{ borderColor: lineColor(row), borderStyle: lineStyle(row) }} />
-              {second.name} {textOf(second.values[row])}
+              {second.name} {labelOf(second.values[row])}
             </span>
           ))}
           {cells.length > MOST_LINES && <span className="text-quiet">the first {MOST_LINES} of {cells.length} values; the heat map has all</span>}

@@ -2,7 +2,7 @@ import { memo, useMemo, useState, type KeyboardEvent, type PointerEvent, type Re
 import { every, fillOf, inkOn, shadeOf, type ColorScale } from "../../charts/scales";
 import { figureName, figureText } from "./figures";
 import { Hatch } from "./Legend";
-import { textOf, type Columns, type Shown } from "./state";
+import { labelOf, type Columns, type Shown } from "./state";
 import { useWidth } from "./useWidth";
 
 interface Props {
@@ -32,9 +32,9 @@ export function HeatMap(props: Props): ReactNode {
   const [at, setAt] = useState<{ row: number; column: number } | null>(null);
   const xAxis = columns.axes[shown.x]!;
   const yAxis = columns.axes[shown.y!]!;
-  const left = Math.min(140, 26 + 7 * Math.max(...yAxis.values.map((value) => textOf(value).length)));
+  const left = Math.min(140, 26 + 7 * Math.max(...yAxis.values.map((value) => labelOf(value).length)));
   const [nx, ny] = [xAxis.values.length, yAxis.values.length];
-  const cell = { width: Math.min(110, Math.max(3, (width - left - 8) / nx)), height: Math.min(40, Math.max(4, (TALLEST - TOP - BOTTOM) / ny)) };
+  const cell = { width: Math.min(160, Math.max(3, (width - left - 8) / nx)), height: Math.min(40, Math.max(4, (TALLEST - TOP - BOTTOM) / ny)) };
   const size = { width: left + cell.width * nx + 4, height: TOP + cell.height * ny + BOTTOM };
   // Small values stand at the bottom, as on any chart.
   const top = (row: number) => TOP + (ny - 1 - row) * cell.height;
@@ -103,7 +103,7 @@ export function HeatMap(props: Props): ReactNode {
           <Hatch id="map-hatch" />
         </defs>
         <Cells {...props} left={left} width={cell.width} height={cell.height} ny={ny} />
-        <Labels axis={xAxis.values} every={every(nx, cell.width * nx, 14 + 7 * Math.max(...xAxis.values.map((value) => textOf(value).length)))} place={(index) => [left + (index + 0.5) * cell.width, TOP + ny * cell.height + 14]} anchor="middle" />
+        <Labels axis={xAxis.values} every={every(nx, cell.width * nx, 14 + 7 * Math.max(...xAxis.values.map((value) => labelOf(value).length)))} place={(index) => [left + (index + 0.5) * cell.width, TOP + ny * cell.height + 14]} anchor="middle" />
         <Labels axis={yAxis.values} every={every(ny, cell.height * ny, 15)} place={(index) => [left - 6, top(index) + cell.height / 2 + 4]} anchor="end" />
         <text x={left + (cell.width * nx) / 2} y={size.height - 6} textAnchor="middle" fontSize="12" fontWeight="600" style={{ fill: "var(--ink)" }}>
           {xAxis.name} →
@@ -175,7 +175,7 @@ function Labels({ axis, every: step, place, anchor }: { axis: readonly unknown[]
   return axis.map((value, index) => {
     if (index % step) return null;
     const [x, y] = place(index);
-    const text = textOf(value);
+    const text = labelOf(value);
     return (
       <text key={index} x={x} y={y} textAnchor={anchor} fontSize="11" style={{ fill: "var(--quiet)" }}>
         {text.length > 16 ? `${text.slice(0, 15)}…` : text}

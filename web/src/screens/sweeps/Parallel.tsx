@@ -1,7 +1,7 @@
 import { useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from "react";
 import { placesOf, shadeOf, strokeOf, ticks, type ColorScale } from "../../charts/scales";
 import { edgeText, figureName } from "./figures";
-import { rangeOf, textOf, withRange, type Columns, type Shown } from "./state";
+import { rangeOf, labelOf, withRange, type Columns, type Shown } from "./state";
 import { useWidth } from "./useWidth";
 
 interface Props {
@@ -194,7 +194,7 @@ function ofAxis(columns: Columns, at: number): Scale {
     low,
     high,
     y: Float64Array.from(columns.at[at]!, (value) => (value === null || value === undefined ? NOWHERE : heights[value]!)),
-    marks: axis.values.flatMap((value, index) => (index % step ? [] : [{ y: heights[index]!, text: textOf(value).slice(0, 14) }])),
+    marks: axis.values.flatMap((value, index) => (index % step ? [] : [{ y: heights[index]!, text: labelOf(value).slice(0, 14) }])),
     valueAt: isLinear ? (y) => low + (1 - (y - TOP) / span) * (high - low) : null,
   };
 }

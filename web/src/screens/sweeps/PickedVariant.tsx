@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import { Status } from "../../components/basics";
 import { figureName, figureText } from "./figures";
-import { around, textOf, type Columns, type Shown } from "./state";
+import { around, labelOf, type Columns, type Shown } from "./state";
 
 interface Props {
   columns: Columns;
@@ -33,7 +33,7 @@ export function PickedVariant({ columns, shown, cells, at, row, column, figures 
         <b>#{number}</b>{" "}
         {columns.axes.map((axis, index) => (
           <span key={axis.path} className="mr-2">
-            <span className="text-quiet">{axis.name}</span> {textOf(columns.at[index]![at] === null ? null : axis.values[columns.at[index]![at]!])}
+            <span className="text-quiet">{axis.name}</span> {labelOf(columns.at[index]![at] === null ? null : axis.values[columns.at[index]![at]!])}
           </span>
         ))}
       </span>

@@ -74,13 +74,13 @@ function Progress({ sweep }: { sweep: Sweep }): ReactNode {
     <>
       <Status status={sweep.status} />
       <span className="text-quiet">
-        <span title={sweep.config}>{shortConfig(sweep.config)}</span> · {sweep.partition ?? shortInstrument(sweep.instrument)} · {count(done)} of {count(sweep.variants)} variants done
+        <span title={sweep.config}>{shortConfig(sweep.config)}</span> · {sweep.partition ?? shortInstrument(sweep.instrument)}{sweep.variants > 0 && ` · ${count(done)} of ${count(sweep.variants)} variants done`}
         {sweep.by_status.failed ? <span className="text-bad"> · {count(sweep.by_status.failed)} failed</span> : null}
       </span>
       {sweep.kind === "vectorized" && <Tag title="The Numba kernel ran it over bars; one file has the figures of all variants">vectorized</Tag>}
-      {isActive(sweep) && sweep.variants > 0 && <progress className="h-1.5 w-28 accent-accent" max={sweep.variants} value={done} aria-label="Variants done" />}
+      {isActive(sweep) && sweep.variants > 0 && <span role="progressbar" aria-label="Variants done" aria-valuemin={0} aria-valuemax={sweep.variants} aria-valuenow={done} className="h-1.5 w-28 overflow-hidden rounded bg-line"><span className="block h-full bg-accent" style={{ width: `${(100 * done) / sweep.variants}%` }} /></span>}
       {isActive(sweep) && sweep.dagster_run_id && <Button small kind="danger" onClick={() => void cancel()}>Cancel</Button>}
-      {sweep.kind === "runs" && (
+      {sweep.kind === "runs" && !isActive(sweep) && (
         <Link to="/sweeps/new" search={againOf(sweep) as never} className={buttonClass("plain", true)}>
           Sweep again
         </Link>

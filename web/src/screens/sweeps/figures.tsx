@@ -32,7 +32,7 @@ export function edgeText(name: string, value: number): string {
 
 function compact(value: number): string {
   const size = Math.abs(value);
-  const text = size >= 10_000 ? new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }).format(value) : String(Number(value.toPrecision(size >= 1000 ? 5 : 3)));
+  const text = size >= 10_000 ? new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }).format(value) : String(Number(value.toPrecision(size >= 1000 ? 5 : 3)).toLocaleString("en-US", { maximumFractionDigits: 20 }));
   return text.replace("-", "−");
 }
 

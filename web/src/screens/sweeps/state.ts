@@ -63,6 +63,11 @@ export function textOf(value: unknown): string {
   return value === undefined || value === null ? "—" : typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** A value as people read it: large numbers in groups of three. */
+export function labelOf(value: unknown): string {
+  return typeof value === "number" && Math.abs(value) >= 10_000 ? value.toLocaleString("en-US", { maximumFractionDigits: 20 }) : textOf(value);
+}
+
 /** Figures whose sign says gain or loss. */
 export function isSigned(figure: string): boolean {
   return /pnl|return|cagr|sharpe|sortino|calmar|expectancy|realized|funding|drawdown/.test(figure);
