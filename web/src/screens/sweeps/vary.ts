@@ -58,8 +58,8 @@ export function valuesOf(text: string): Values {
   const values: unknown[] = [];
   for (const part of partsOf(text, ",")) {
     const range = part.split(":").map((one) => one.trim());
-    if (range.length >= 2 && range.length <= 3 && range.every((one) => NUMBER.test(one))) {
-      const found = rangeOf(range[0]!, range[1]!, range[2] ?? "1");
+    if (range.length === 3 && range.every((one) => NUMBER.test(one))) {
+      const found = rangeOf(range[0]!, range[1]!, range[2]!);
       if (typeof found === "string") return { values, problem: found };
       values.push(...found);
     } else values.push(valueOf(part));
