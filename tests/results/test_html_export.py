@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sheets import Sheet
-from tinydays import Market, Outcome
+from tinydays import Market, Outcome, variant
 
 from odum_assets.config.exact_json import read_json
 from odum_assets.results.store import ResultEntry, ResultStore
@@ -91,7 +91,8 @@ def _curve(entry: ResultEntry) -> list[dict[str, Any]]:
 
 def test_results_side_by_side(market: Market, run: Callable[..., Outcome], tmp_path: Path) -> None:
     fast = run(mode="fast")
-    again, cut = run(), run(close_positions=False)
+    larger = variant(strategy={"orders": [{"side": "buy", "amount": "0.2"}]})
+    again, cut = run(), market.run(larger, snapshot_mode="book", close_positions=False)
     entries = [_entry(market, each) for each in (again, cut, fast)]
     found = _saved(tmp_path, entries, base=1)
     _is_alone(found)

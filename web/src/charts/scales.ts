@@ -108,7 +108,7 @@ export function fillOf({ hue, level }: Shade): string {
 
 /** Return the color of a thin line: pale steps would not be seen. */
 export function strokeOf({ hue, level }: Shade): string {
-  return level ? `var(--heat-${hue}-${Math.min(LEVELS, level + 2)})` : "var(--quiet)";
+  return level ? `var(--heat-${hue}-${Math.round(3 + ((LEVELS - 3) * (level - 1)) / (LEVELS - 1))})` : "var(--quiet)";
 }
 
 /** Return the color of a text on a step. */

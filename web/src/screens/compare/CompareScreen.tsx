@@ -223,7 +223,7 @@ function Differences({ comparison, ids }: { comparison: Comparison; ids: string[
               <tr>
                 <th scope="col">Setting</th>
                 {ids.map((id, at) => (
-                  <th key={id} scope="col" className="mono" title={id}>
+                  <th key={id} scope="col" className="mono !pl-2" title={id}>
                     <span className="mr-1 inline-block w-3 border-t-2 align-middle" style={{ borderColor: lineColor(at), borderStyle: lineStyle(at) }} />
                     {id.slice(-13)}
                   </th>
@@ -238,7 +238,7 @@ function Differences({ comparison, ids }: { comparison: Comparison; ids: string[
                       {name}
                     </th>
                     {values.map((value, at) => (
-                      <td key={ids[at]} className={cx("breaks", String(value) !== String(values[0]) && "bg-warn-soft")}>
+                      <td key={ids[at]} className={cx("breaks !pl-2", String(value) !== String(values[0]) && "bg-warn-soft")}>
                         {value === null ? <span className="text-quiet">null</span> : typeof value === "object" ? JSON.stringify(value) : String(value)}
                       </td>
                     ))}
@@ -304,7 +304,7 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
           <tr>
             <th scope="col">Run</th>
             {names.map((name) => (
-              <th key={name} scope="col">
+              <th key={name} scope="col" className="!pl-2">
                 {words(name)}
               </th>
             ))}
@@ -325,14 +325,14 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
                 </td>
               ) : (
                 names.map((name) => (
-                  <td key={name} className={cx("mono whitespace-nowrap", first.columns.includes(name) && "bg-warn-soft")}>
+                  <td key={name} className={cx("mono whitespace-nowrap !pl-2", first.columns.includes(name) && "bg-warn-soft")}>
                     {row[name] === null || row[name] === undefined ? "—" : String(row[name])}
                   </td>
                 ))
               )}
               <td>
                 {first.ts_ns && (
-                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="text-accent hover:underline">
+                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="pl-2 text-accent hover:underline">
                     microscope
                   </Link>
                 )}

@@ -191,7 +191,7 @@ function missing(search: Search, rows: readonly Vary[], variants: number): strin
   if (!rows.length) return "Choose what varies: every combination of the values is a variant.";
   if (variants > MOST_VARIANTS) return `${count(variants)} variants; ${count(MOST_VARIANTS)} are allowed.`;
   if (new Set(rows.map((row) => row.path)).size < rows.length) return "A path is there twice: put all of its values in one row.";
-  return "Each path needs values.";
+  return "Mend the values: beside each path it says what is wrong.";
 }
 
 function Comes({ plan, variants, slots }: { plan: Planned; variants: number; slots: number }): ReactNode {
@@ -231,8 +231,8 @@ function Rows({ rows, paths, onChange }: { rows: readonly Vary[]; paths: readonl
             <input list="sweep-paths" className="field mono min-w-56 flex-1" aria-label={`Path ${at + 1}`} value={row.path} onChange={(event) => change(at, { path: event.target.value.replace(/[=;]/g, "") })} />
             <span className="flex min-w-52 flex-1 flex-col">
               <input className="field mono w-full" aria-label={`Values of ${row.path}`} aria-invalid={problem !== null} placeholder={known.has(row.path) ? `now ${textOf(known.get(row.path))}` : "10,20,30 or 10:50:10"} value={row.text} onChange={(event) => change(at, { text: event.target.value })} />
-              <span className={problem && row.text ? "text-[12px] text-bad" : "label"}>
-                {problem && row.text ? problem : `${count(values.length)} ${values.length === 1 ? "value" : "values"}${known.has(row.path) ? `, now ${textOf(known.get(row.path))}` : ""}`}
+              <span className={problem ? "text-[12px] text-bad" : "label"}>
+                {problem ?? `${count(values.length)} ${values.length === 1 ? "value" : "values"}${known.has(row.path) ? `, now ${textOf(known.get(row.path))}` : ""}`}
               </span>
             </span>
             <Button kind="quiet" aria-label={`Remove ${row.path}`} onClick={() => onChange(rows.filter((_, index) => index !== at))}>

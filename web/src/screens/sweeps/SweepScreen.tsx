@@ -157,7 +157,7 @@ function Variants({ sweep }: { sweep: Sweep }): ReactNode {
       <div className="flex min-w-0 flex-col gap-3">
         {sweep.kind === "vectorized" && search.pick && <VectorizedVariant sweep={sweep} number={Number(search.pick)} onClose={() => setUrl({ pick: undefined })} />}
         <Panel title="Variants" aside={<span className="label">{total === sweep.variants ? `${count(total)} variants` : `${count(total)} of ${count(sweep.variants)} variants`}</span>}>
-          <div className="flex h-[460px] flex-col">
+          <div className="flex h-[460px] flex-col 2xl:h-[max(460px,calc(100dvh-10rem))]">
             <VariantTable sweep={sweep} figures={table} sort={search.sort ?? ""} where={where} selected={selected} version={version} onSort={(sort) => setUrl({ sort })} onOpen={(row, isShift) => open(row.run_id, row.number, isShift)} onMark={markRow} onTotal={setTotal} />
           </div>
         </Panel>
