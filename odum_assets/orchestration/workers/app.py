@@ -64,7 +64,8 @@ class RunTask(celery.Task):  # type: ignore[misc] # Celery has no types
 def _heartbeats(task_id: str) -> Iterator[None]:
     """Write heartbeats until the context ends.
 
-    A backend that cannot be reached is tried again: whoever waits for a beat has patience.
+    A backend that cannot be reached is tried again: several beats may be missing before a run
+    counts as lost.
     """
     over = threading.Event()
     interval = launcher.silent_after_seconds / _BEATS
