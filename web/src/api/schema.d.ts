@@ -1283,7 +1283,11 @@ export interface paths {
         get: operations["get_config"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Config
+         * @description Delete a configuration, none unseen; its results stay, with their copy of it.
+         */
+        delete: operations["delete_config"];
         options?: never;
         head?: never;
         patch?: never;
@@ -8511,6 +8515,32 @@ export interface operations {
             };
             /** @description Known */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_config: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the configuration. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
