@@ -21,7 +21,7 @@ from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.coverage import Cell
 from odum_assets.orchestration.days import days_between
 from odum_assets.orchestration.partition_state import Partition, describe_partition
-from odum_assets.orchestration.project import Source
+from odum_assets.orchestration.project import Project, Source
 from odum_assets.raw.layout import DataType
 from odum_assets.registry import queries
 from odum_assets.registry.records import Row
@@ -137,18 +137,7 @@ async def get_partition(
 ) -> Response:
     """Return what there is of one day: raw file, manifest, verdicts, and the runs that used it."""
     project = await to_thread.run_sync(service.project)
-    found = [
-        source
-        for source in project.sources
-        if source.data_type is data_type and instrument in _names(source.key)
-    ]
-    if not found:
-        raise ProblemError(
-            404,
-            "unknown-partition",
-            f"no configuration reads {data_type} of {instrument[:128]!r}; see GET /api/v1/coverage",
-        )
-    source = found[0]
+    source = source_of(project, instrument, data_type)
 
     def work() -> bytes:
         part = describe_partition(project, source, source.partition_of(day))
@@ -160,6 +149,24 @@ async def get_partition(
 
     root = effective_settings(source.loaded, service.settings).raw_root
     return json_reply(request, await service.storage.of([root]).run(work))
+
+
+def source_of(project: Project, instrument: str, data_type: DataType) -> Source:
+    """Return what is read of an instrument, in any spelling.
+
+    Raises
+    ------
+    ProblemError
+        If no configuration reads it (404).
+    """
+    for source in project.sources:
+        if source.data_type is data_type and instrument in _names(source.key):
+            return source
+    raise ProblemError(
+        404,
+        "unknown-partition",
+        f"no configuration reads {data_type} of {instrument[:128]!r}; see GET /api/v1/coverage",
+    )
 
 
 def _names(key: InstrumentKey) -> tuple[str, ...]:

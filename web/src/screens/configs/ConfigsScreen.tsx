@@ -42,7 +42,7 @@ function All(): ReactNode {
               {configs.length > 0 && (
                 <div className="flex items-center gap-3 px-3 pt-3 pb-1">
                   <input data-filter className="field w-72 max-w-full" aria-label="Filter by name or instrument" placeholder="Filter by name or instrument  /" value={search.q ?? ""} onChange={(event) => setUrl({ q: event.target.value || undefined })} />
-                  <span className="label">{shown.length === configs.length ? configs.length : `${shown.length} of ${configs.length}`}</span>
+                  <span className="label">{shown.length === configs.length ? "" : `${shown.length} of `}{configs.length === 1 ? "1 configuration" : `${configs.length} configurations`}</span>
                 </div>
               )}
               {configs.length ? (

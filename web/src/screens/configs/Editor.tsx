@@ -8,16 +8,16 @@ import { useUrl } from "../../app/search";
 import { Button, buttonClass, Copy, cx, Panel, ScreenHead, Tag, useTitle } from "../../components/basics";
 import { Modal } from "../../components/overlays";
 import { Failure, Skeleton } from "../../components/states";
+import { useSettled } from "../../components/useSettled";
 import { changesOf, getAt, renamed, setAt } from "../../lib/document";
 import { words } from "../../lib/format";
 import { isObject, JsonError, parseJson, type Json } from "../../lib/json";
 import { formOf, type Field } from "../../lib/schema";
 import { ChangeCount, ChangeTable, ConflictPanel, type Theirs } from "./Changes";
-import { fieldId, Fields, FormContext, suggested } from "./Fields";
+import { fieldId, Fields, FormContext, Rows, suggested } from "./Fields";
 import { JsonView } from "./JsonView";
 import { useDraft, type Draft } from "./useDraft";
 
-const CHECKED_AFTER_MS = 300;
 const ASKED_EVERY_MS = 15_000;
 const NO_PROBLEMS: readonly Problem[] = [];
 
@@ -28,15 +28,6 @@ function valueOf(text: string): Json {
     if (error instanceof JsonError) return new Map();
     throw error;
   }
-}
-
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = window.setTimeout(() => setSettled(text), CHECKED_AFTER_MS);
-    return () => window.clearTimeout(timer);
-  }, [text]);
-  return settled;
 }
 
 /** What the service says of the text as it is now; of an older text while it is asked. */
@@ -172,7 +163,7 @@ export function Editor({ name, stored, initial, onRename }: { name: string; stor
   const cannotSave = draft.error ? "The JSON text cannot be read." : isOfNow && validity && !validity.valid ? "The service stores valid configurations only." : null;
 
   return (
-    <div className="flex min-h-full flex-col gap-3 p-3">
+    <div className="flex min-h-full shrink-0 flex-col gap-3 p-3">
       <ScreenHead title={<span className="breaks">{name}</span>} command={base ? `odum config validate ${name}` : "odum config schema"}>
         <State draft={draft} validity={validity} isOfNow={isOfNow} error={unchecked} />
         {base === null ? <Tag tone="accent">new, not saved yet</Tag> : isDirty && (changes.length || draft.error ? <ChangeCount count={changes.length} /> : <Tag>spelled otherwise</Tag>)}
@@ -325,8 +316,8 @@ function ProblemList({ problems, draft, onShow }: { problems: readonly Problem[]
         const meant = suggested(problem);
         const path = pathOfProblem(problem.path, draft);
         return (
-          <li key={at} className="flex flex-wrap items-baseline gap-x-2">
-            {problem.path ? <button type="button" className="mono breaks text-left text-bad underline" onClick={() => go(problem.path)}>{problem.path}</button> : null}
+          <li key={at} className="flex min-h-6 flex-wrap items-center gap-x-2">
+            {problem.path ? <button type="button" className="mono breaks min-h-6 text-left text-bad underline" onClick={() => go(problem.path)}>{problem.path}</button> : null}
             <span className="breaks min-w-0">{problem.text}</span>
             {meant && path && <Button small onClick={() => draft.replace(renamed(draft.value, path, meant))}>Use {meant}</Button>}
           </li>
@@ -383,7 +374,7 @@ function Form({ fields, problems, document }: { fields: readonly Field[]; proble
     <form className="flex flex-col gap-2" onSubmit={(event) => event.preventDefault()}>
       {sections.map((field) => (
         <Section key={field.name} name={field.name} help={field.help} problems={problems.filter((one) => one.path === field.name || one.path.startsWith(`${field.name}.`) || one.path.startsWith(`${field.name}[`)).length} isSet={getAt(document, [field.name]) !== undefined} isRequired={field.required}>
-          {field.kind === "rows" ? <Fields fields={[field]} path={[]} beside={fields.map((one) => one.name)} /> : <Fields fields={field.fields} path={[field.name]} />}
+          {field.kind === "rows" ? <Rows field={field} path={[field.name]} isBare /> : <Fields fields={field.fields} path={[field.name]} />}
         </Section>
       ))}
       <Section name={GENERAL} help="What is beside the sections." problems={0} isSet isRequired={false}>

@@ -80,6 +80,9 @@ function Group({ field, path, children }: { field: Field; path: Path; children: 
   );
 }
 
+/** Characters from which on a text takes the help's width, too. */
+const LONG = 32;
+
 interface Ids {
   id: string;
   "aria-describedby": string;
@@ -87,9 +90,10 @@ interface Ids {
 }
 
 function Row({ field, path, control }: { field: Field; path: Path; control(ids: Ids): ReactNode }): ReactNode {
-  const { problems } = useForm();
+  const { document, problems } = useForm();
   const text = pathText(path);
   const help = useId();
+  const isWide = field.kind === "json" || (field.kind === "text" && (shown(getAt(document, path)).length > LONG || field.examples.some((one) => shown(one).length > LONG)));
   const ids = { id: fieldId(text), "aria-describedby": `${help} ${help}p`, "aria-invalid": problems.has(text) };
   return (
     <div className="grid grid-cols-1 items-start gap-x-3 @lg:grid-cols-[10.5rem_minmax(0,1fr)] @3xl:grid-cols-[10.5rem_minmax(0,17rem)_minmax(0,1fr)]">
@@ -97,11 +101,11 @@ function Row({ field, path, control }: { field: Field; path: Path; control(ids: 
         {words(field.name)}
         {field.required && <span className="text-quiet" title="must be given"> *</span>}
       </label>
-      <div className="min-w-0">
+      <div className={cx("min-w-0", isWide && "@3xl:col-[2/-1]")}>
         {control(ids)}
         <Problems path={path} id={`${help}p`} />
       </div>
-      <p id={help} className="pt-1 text-[12px] leading-4.5 text-quiet @lg:col-start-2 @3xl:col-start-3">{field.help}</p>
+      <p id={help} className={cx("pt-1 text-[12px] leading-4.5 text-quiet", isWide ? "@lg:col-[2/-1]" : "@lg:col-start-2 @3xl:col-start-3")}>{field.help}</p>
     </div>
   );
 }
@@ -286,9 +290,11 @@ function Union({ field, path }: { field: Field; path: Path }): ReactNode {
 }
 
 const MANY = 50;
+/** A target that fingers and WCAG take. */
+const SMALLEST = "min-h-[24px] min-w-[24px] justify-center !px-0";
 
 /** A list of objects: a table where they are small, else one below the other. */
-function Rows({ field, path }: { field: Field; path: Path }): ReactNode {
+export function Rows({ field, path, isBare = false }: { field: Field; path: Path; isBare?: boolean }): ReactNode {
   const { document, change, disabled } = useForm();
   const items = (getAt(document, path) ?? []) as readonly Json[];
   const [most, setMost] = useState(MANY);
@@ -302,13 +308,13 @@ function Rows({ field, path }: { field: Field; path: Path }): ReactNode {
   const remove = (at: number) => change(path, items.length === 1 && !field.required ? undefined : items.toSpliced(at, 1));
   const buttons = (at: number) => (
     <span className="flex justify-end gap-0.5">
-      <Button small kind="quiet" disabled={disabled || at === 0} aria-label={`Move ${one} ${at + 1} up`} onClick={() => move(at, at - 1)}>↑</Button>
-      <Button small kind="quiet" disabled={disabled || at === items.length - 1} aria-label={`Move ${one} ${at + 1} down`} onClick={() => move(at, at + 1)}>↓</Button>
-      <Button small kind="quiet" disabled={disabled} aria-label={`Remove ${one} ${at + 1}`} onClick={() => remove(at)}>✕</Button>
+      <Button small kind="quiet" className={SMALLEST} disabled={disabled || at === 0} aria-label={`Move ${one} ${at + 1} up`} onClick={() => move(at, at - 1)}>↑</Button>
+      <Button small kind="quiet" className={SMALLEST} disabled={disabled || at === items.length - 1} aria-label={`Move ${one} ${at + 1} down`} onClick={() => move(at, at + 1)}>↓</Button>
+      <Button small kind="quiet" className={SMALLEST} disabled={disabled} aria-label={`Remove ${one} ${at + 1}`} onClick={() => remove(at)}>✕</Button>
     </span>
   );
-  return (
-    <Group field={field} path={path}>
+  const content = (
+    <>
       {isTable && items.length > 0 && (
         <div className="overflow-x-auto">
           <table className="plain-table">
@@ -347,8 +353,9 @@ function Rows({ field, path }: { field: Field; path: Path }): ReactNode {
         {items.length > most && <Button small kind="quiet" onClick={() => setMost(most + MANY)}>show {Math.min(MANY, items.length - most)} of {items.length - most} more</Button>}
         {!items.length && <span className="text-[12px] text-quiet">none</span>}
       </div>
-    </Group>
+    </>
   );
+  return isBare ? <><Problems path={path} />{content}</> : <Group field={field} path={path}>{content}</Group>;
 }
 
 function Cell({ field, path, label }: { field: Field; path: Path; label: string }): ReactNode {
@@ -383,7 +390,7 @@ function Pairs({ path }: { path: Path }): ReactNode {
           <div className="flex items-center gap-1">
             <label className="mono w-40 shrink-0 truncate" title={name} htmlFor={fieldId(pathText([...path, name]))}>{name}</label>
             <input id={fieldId(pathText([...path, name]))} className="field w-32" value={held} disabled={disabled} onChange={(event) => change([...path, name], event.target.value)} />
-            <Button small kind="quiet" disabled={disabled} aria-label={`Remove ${name}`} onClick={() => change([...path, name], undefined)}>✕</Button>
+            <Button small kind="quiet" className={SMALLEST} disabled={disabled} aria-label={`Remove ${name}`} onClick={() => change([...path, name], undefined)}>✕</Button>
           </div>
           <Problems path={[...path, name]} />
         </div>
