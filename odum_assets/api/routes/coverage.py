@@ -1,7 +1,8 @@
 """Which data there are, by day: raw files and catalog partitions, and what is in one of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -20,9 +21,10 @@ from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.coverage import Cell
 from odum_assets.orchestration.days import days_between
-from odum_assets.orchestration.partition_state import Partition, describe_partition
+from odum_assets.orchestration.partition_state import Partition, State, describe_partition
 from odum_assets.orchestration.project import Project, Source
-from odum_assets.raw.layout import DataType
+from odum_assets.raw.layout import DataType, is_url, local_path
+from odum_assets.raw.reading import RawReader
 from odum_assets.registry import queries
 from odum_assets.registry.records import Row
 
@@ -141,6 +143,7 @@ async def get_partition(
 
     def work() -> bytes:
         part = describe_partition(project, source, source.partition_of(day))
+        part = replace(part, problems=(*part.problems, *_damage(part)))
         with service.registry.reading() as connection:
             used = queries.get_runs_over(
                 connection, str(source.key), data_type.value, part.day, _MOST_RUNS
@@ -167,6 +170,20 @@ def source_of(project: Project, instrument: str, data_type: DataType) -> Source:
         "unknown-partition",
         f"no configuration reads {data_type} of {instrument[:128]!r}; see GET /api/v1/coverage",
     )
+
+
+def _damage(part: Partition) -> Iterator[str]:
+    """Yield why the raw file of a day that is to be converted cannot be: one that is here."""
+    if part.raw is None or is_url(part.raw.path) or part.state not in (State.NEW, State.STALE):
+        return
+    try:
+        RawReader(
+            part.raw.path,
+            local_path(part.raw.path),
+            (part.source.upstream or part.source).data_type,
+        )
+    except DataError as error:
+        yield str(error)
 
 
 def _names(key: InstrumentKey) -> tuple[str, ...]:

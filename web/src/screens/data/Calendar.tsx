@@ -46,6 +46,11 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
     };
   }, []);
 
+  const wanted = `${row} ${from}`;
+  useEffect(() => {
+    table.current?.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [wanted]);
+
   // The end that the keyboard moves; the other one stays.
   const anchor = useRef<Span | null>(null);
   const move = (event: KeyboardEvent) => {
@@ -71,17 +76,17 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
       <table ref={table} className="border-separate border-spacing-0.5 select-none" onKeyDown={move}>
         <thead>
           <tr className="label">
-            <th scope="col" className="pr-4 text-left font-medium">Instrument</th>
+            <th scope="col" className="sticky left-0 z-10 bg-panel pr-4 text-left font-medium">Instrument</th>
             <th scope="col" className="pr-4 text-left font-medium">Data</th>
             {coverage.days.map((day) => (
-              <th key={day} scope="col" className={cx("w-[24px] text-center font-normal", isWeekend(day) && "opacity-60")} title={day}>{day.slice(8)}</th>
+              <th key={day} scope="col" className="w-[24px] text-center font-normal" title={day}>{day.slice(8)}</th>
             ))}
           </tr>
         </thead>
         <tbody>
           {coverage.rows.map((one, y) => (
             <tr key={`${one.instrument} ${one.data_type}`}>
-              <th scope="row" className="max-w-[16rem] truncate pr-4 text-left font-normal" title={one.instrument}>{one.instrument === coverage.rows[y - 1]?.instrument ? <span className="sr-only">{shortInstrument(one.instrument)}</span> : shortInstrument(one.instrument)}</th>
+              <th scope="row" className="sticky left-0 z-10 max-w-[13rem] truncate bg-panel pr-4 text-left font-normal lg:max-w-[22rem]" title={one.instrument}>{one.instrument === coverage.rows[y - 1]?.instrument ? <span className="sr-only">{shortInstrument(one.instrument)}</span> : shortInstrument(one.instrument)}</th>
               <td className="pr-4 whitespace-nowrap text-quiet">{one.data_type}</td>
               {[...one.state].map((state, x) => (
                 <Cell
@@ -104,8 +109,6 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
     </div>
   );
 }
-
-const isWeekend = (day: string) => [0, 6].includes(new Date(`${day}T00:00:00Z`).getUTCDay());
 
 function Cell({ row, day, state, x, y, isChosen, onDown, onOver, onOpen }: {
   row: Coverage["rows"][number];

@@ -98,10 +98,10 @@ export function LaunchScreen(): ReactNode {
                 {chosen && <Link to="/configs/$name" params={{ name: chosen.name }} className={buttonClass("quiet")}>Edit</Link>}
               </div>
             </div>
-            <fieldset className="flex flex-wrap gap-x-3 gap-y-1">
+            <fieldset className="flex flex-wrap gap-x-3">
               <legend className="label mb-1">What to run</legend>
               {[["day", "One day"], ["days", "Every day of a range"], ["window", "One account over a range"]].map(([id, label]) => (
-                <label key={id} className="flex items-center gap-1.5">
+                <label key={id} className="flex min-h-[24px] items-center gap-1.5">
                   <input type="radio" className="accent-accent" name="kind" checked={kind === id} onChange={() => setUrl(kindChange(search, id!))} />
                   {label}
                 </label>

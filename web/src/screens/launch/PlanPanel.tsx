@@ -65,7 +65,7 @@ function Missing({ parts }: { parts: readonly Part[] }): ReactNode {
   if (!parts.length) return null;
   return (
     <div className="rounded border border-warn bg-warn-soft px-2 py-1">
-      <p className="font-medium text-warn">⚠ {parts.length === 1 ? "1 partition is" : `${count(parts.length)} partitions are`} not as wanted</p>
+      <p className="font-medium text-warn">⚠ {parts.length === 1 ? "The raw file of 1 partition is" : `The raw files of ${count(parts.length)} partitions are`} missing or unreadable</p>
       <ul>
         {parts.slice(0, FEW).map((part) => (
           <li key={`${part.instrument} ${part.data_type} ${part.day}`}>
