@@ -72,12 +72,12 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
     choose({ row: y, from: anchor.current.from, to: x });
   };
   return (
-    <div className="overflow-x-auto p-3" tabIndex={0} role="region" aria-label="Calendar of the data">
+    <div className="overflow-x-auto py-3 pr-3" tabIndex={0} role="region" aria-label="Calendar of the data">
       <table ref={table} className="border-separate border-spacing-0.5 select-none" onKeyDown={move}>
         <thead>
           <tr className="label">
-            <th scope="col" className="sticky left-0 z-10 bg-panel pr-4 text-left font-medium">Instrument</th>
-            <th scope="col" className="pr-4 text-left font-medium">Data</th>
+            <th scope="col" className="sticky left-0 z-10 bg-panel pr-4 pl-3 text-left font-medium">Instrument</th>
+            <th scope="col" className="pr-4 text-left font-medium max-lg:hidden">Data</th>
             {coverage.days.map((day) => (
               <th key={day} scope="col" className="w-[24px] text-center font-normal" title={day}>{day.slice(8)}</th>
             ))}
@@ -86,8 +86,11 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
         <tbody>
           {coverage.rows.map((one, y) => (
             <tr key={`${one.instrument} ${one.data_type}`}>
-              <th scope="row" className="sticky left-0 z-10 max-w-[13rem] truncate bg-panel pr-4 text-left font-normal lg:max-w-[22rem]" title={one.instrument}>{one.instrument === coverage.rows[y - 1]?.instrument ? <span className="sr-only">{shortInstrument(one.instrument)}</span> : shortInstrument(one.instrument)}</th>
-              <td className="pr-4 whitespace-nowrap text-quiet">{one.data_type}</td>
+              <th scope="row" className="sticky left-0 z-10 max-w-[13rem] truncate bg-panel pr-4 pl-3 text-left font-normal lg:max-w-[22rem]" title={one.instrument}>
+                <span className={one.instrument === coverage.rows[y - 1]?.instrument ? "sr-only" : undefined}>{shortInstrument(one.instrument)}</span>
+                <span className="block text-[12px] leading-4 text-quiet lg:hidden">{one.data_type}</span>
+              </th>
+              <td className="pr-4 whitespace-nowrap text-quiet max-lg:hidden">{one.data_type}</td>
               {[...one.state].map((state, x) => (
                 <Cell
                   key={coverage.days[x]}

@@ -44,7 +44,7 @@ export function DayPanel({ instrument, type, day, configs }: { instrument: strin
         >
           <div data-testid="day">
             {found.problems.map((one) => <p key={one} role="alert" className="breaks mb-1 rounded border border-bad bg-bad-soft px-2 py-1">✕ {one}</p>)}
-            {NEXT[found.state] && <p className={cx("mb-2", found.state === "!" || found.state === "◪" ? "text-warn" : "text-quiet")}>{NEXT[found.state]}</p>}
+            {NEXT[found.state] && !found.problems.length && <p className={cx("mb-2", found.state === "!" || found.state === "◪" ? "text-warn" : "text-quiet")}>{NEXT[found.state]}</p>}
             <div className="grid gap-6 lg:grid-cols-2">
               <section className="min-w-0">
                 <Quality found={found} />
