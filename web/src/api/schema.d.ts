@@ -1242,6 +1242,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/catalog/{instrument}/{data_type}/{day}/rejects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rejected Rows
+         * @description Return the rows that the conversion of a day rejected, each with its reason.
+         */
+        get: operations["get_rejected_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/configs": {
         parameters: {
             query?: never;
@@ -1323,7 +1343,11 @@ export interface paths {
         get: operations["get_config"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Config
+         * @description Delete a configuration, none unseen; its results stay, with their copy of it.
+         */
+        delete: operations["delete_config"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4306,6 +4330,42 @@ export interface components {
             /** Rejected Orders */
             rejected_orders: components["schemas"]["OrderRow"][];
             analysis: components["schemas"]["Rejections"];
+        };
+        /**
+         * RejectedRow
+         * @description A rejected row.
+         */
+        RejectedRow: {
+            /**
+             * Row
+             * @description Its number in the raw file, from 0.
+             */
+            row: number;
+            /** Reason */
+            reason: string;
+            /**
+             * Raw
+             * @description What it holds, as text.
+             */
+            raw: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * RejectedRows
+         * @description Rejected rows of a partition, in the order of the raw file.
+         */
+        RejectedRows: {
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
+            /** Has More */
+            has_more: boolean;
+            /** Rejected */
+            rejected: components["schemas"]["RejectedRow"][];
         };
         /**
          * Rejections
@@ -8531,6 +8591,44 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_rejected_rows: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Rows to skip. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                instrument: string;
+                data_type: components["schemas"]["DataType"];
+                day: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RejectedRows"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     list_configs: {
         parameters: {
             query?: never;
@@ -8667,6 +8765,32 @@ export interface operations {
             };
             /** @description Known */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_config: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the configuration. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
