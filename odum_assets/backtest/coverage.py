@@ -46,12 +46,26 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
+def refuses_resting(run: Run) -> bool:
+    """Return whether limit orders that may rest are not covered.
+
+    Whether a file of orders has any shows as it is read.
+    """
+    is_deep = run.snapshot_mode == "both" and run.config.venue.book_type == "L2_MBP"
+    return is_deep and run.closing is not None
+
+
 def _rests_with_trades(run: Run) -> bool:
     strategy = run.config.strategy
     may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    is_deep = run.snapshot_mode == "both" and run.config.venue.book_type == "L2_MBP"
-    return may_rest and strategy.time_in_force == "GTC" and is_deep and run.closing is not None
+    is_listed = strategy.orders_file is None
+    return is_listed and may_rest and strategy.time_in_force == "GTC" and refuses_resting(run)
 
+
+RESTING: Final = "time_in_force GTC with snapshot_mode both, an L2 book and closing"
+RESTING_WHY: Final = (
+    "the size by which NautilusTrader reduces a position while trades fill resting orders"
+)
 
 UNCOVERED: Final = (
     Uncovered(
@@ -123,11 +137,7 @@ UNCOVERED: Final = (
         "the settlement at expiry",
         lambda run: run.config.key.product is Product.FUTURE,
     ),
-    Uncovered(
-        "time_in_force GTC with snapshot_mode both, an L2 book and closing",
-        "the size by which NautilusTrader reduces a position while trades fill resting orders",
-        _rests_with_trades,
-    ),
+    Uncovered(RESTING, RESTING_WHY, _rests_with_trades),
 )
 """Every reason, in the order in which they are looked for."""
 

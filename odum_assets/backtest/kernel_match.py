@@ -13,6 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from odum_assets.backtest.coverage import RESTING, RESTING_WHY, Run, refuses_resting
+from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
+from odum_assets.backtest.order_file import NO_PRICE
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.catalog.fixed_point import units_of
 from odum_assets.catalog.paths import FOLDERS
@@ -23,7 +26,6 @@ from odum_assets.utc import iso_ns
 
 type Ints = NDArray[np.int64]
 
-_LIFETIMES = ("IOC", "FOK", "GTC")
 # What floats may be off by in the bound of the margin.
 _MARGIN_SLACK = 1.000001
 
@@ -191,8 +193,14 @@ class KernelMatch:
 
     def _timed(self) -> Iterator[Ints]:
         """Yield the orders of a file, and keep their tags until they are sent."""
-        held = self._plan.orders
+        plan, held = self._plan, self._plan.orders
+        refuses = refuses_resting(
+            Run(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
+        )
+        gtc = _LIFETIMES.index("GTC")
         for rows in () if held is None else held.rows(self.digits):
+            if refuses and np.any((rows.lifetime == gtc) & (rows.price != NO_PRICE)):
+                raise NotCoveredError(f"{RESTING}: {RESTING_WHY}")
             self._tags = pa.chunked_array([*self._tags.chunks, rows.tag])
             yield np.stack(rows[:-1])
 

@@ -20,7 +20,7 @@ MUTATIONS = (
     ("paid = price if liquidity == MAKER else ladder[0, level]", "paid = ladder[0, level]"),
     ("if lifetime == FOK and before > total:", "if False:"),
     ("if lifetime == FOK and size > total:", "if False:"),
-    ("if lifetime == IOC and 0 < left < before:", "if False:"),
+    ("if lifetime == IOC and left > 0:", "if False:"),
     ("if market.times[1, row] >= state[_TOP_TS]:", "if True:"),
     ("if trades[_EVENT_TS, row] < state[_TOP_TS]:", "if False:"),
     ("if state[_SENT] > sent:", "if False:"),
