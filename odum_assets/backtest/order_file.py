@@ -256,8 +256,9 @@ def _check_columns(name: str, schema: pa.Schema) -> None:
                 "tag, which may be missing"
             )
     for column, (allowed, is_allowed) in _TYPES.items():
-        if column in names and not is_allowed(schema.field(column).type):
-            kind = schema.field(column).type
+        kind = schema.field(column).type if column in names else pa.null()
+        # A column of nulls alone: a price or a tag, and every column of a file without rows.
+        if not (pa.types.is_null(kind) or is_allowed(kind)):
             raise BacktestError(f"{name}: column {column} is {kind}, allowed: {allowed}")
 
 
@@ -279,9 +280,9 @@ _TYPES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "time": ("timestamps with a time zone, or int64 nanoseconds since 1970 (UTC)", _is_time),
     "side": ("text", _is_text),
     "size": ("numbers", _is_number),
-    "price": ("numbers", lambda kind: _is_number(kind) or pa.types.is_null(kind)),
+    "price": ("numbers", _is_number),
     "time_in_force": ("text", _is_text),
-    "tag": ("text", lambda kind: _is_text(kind) or pa.types.is_null(kind)),
+    "tag": ("text", _is_text),
 }
 
 _NUMBER_PROBLEMS: Final = {
@@ -333,8 +334,8 @@ class _Reader:
     def _times(self, column: Any, last: int | None) -> Ints:  # noqa: ANN401 - an Arrow column
         self._refuse(pc.is_null(column), "time", "is missing")
         if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64())
-        ts: Ints = column.to_numpy()
+            column = column.cast(pa.timestamp("ns", "UTC"))
+        ts: Ints = column.cast(pa.int64()).to_numpy()
         before = np.concatenate([ts[:1] if last is None else [last], ts[:-1]])
         early = ts < before
         if early.any():
@@ -367,6 +368,8 @@ class _Reader:
 
     def _ticks(self, column: Any, name: str, place: int) -> Ints:  # noqa: ANN401 - an Arrow column
         limit, precision = (MAX_PRICE, MAX_SIZE)[place], self._digits[place]
+        if pa.types.is_null(column.type):
+            column = column.cast(pa.float64())
         ticks = to_ticks(column, precision, limit)
         if ticks.problems is not None:
             problems = ticks.problems
