@@ -46,25 +46,25 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
-def refuses_resting(run: Run) -> bool:
-    """Return whether limit orders that may rest are not covered.
-
-    Whether a file of orders has any shows as it is read.
-    """
-    is_deep = run.snapshot_mode == "both" and run.config.venue.book_type == "L2_MBP"
-    return is_deep and run.closing is not None
+def _closes_deep(run: Run) -> bool:
+    return run.config.venue.book_type == "L2_MBP" and run.closing is not None
 
 
 def _rests_with_trades(run: Run) -> bool:
     strategy = run.config.strategy
     may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    is_listed = strategy.orders_file is None
-    return is_listed and may_rest and strategy.time_in_force == "GTC" and refuses_resting(run)
+    is_deep = run.snapshot_mode == "both" and _closes_deep(run)
+    return may_rest and strategy.time_in_force == "GTC" and is_deep
 
 
-RESTING: Final = "time_in_force GTC with snapshot_mode both, an L2 book and closing"
-RESTING_WHY: Final = (
-    "the size by which NautilusTrader reduces a position while trades fill resting orders"
+def may_not_rest(run: Run) -> bool:
+    """Return whether orders GTC of a file are not covered; whether it has any shows in it alone."""
+    return run.snapshot_mode != "trades" and _closes_deep(run)
+
+
+RESTING_IN_FILE: Final = (
+    "strategy.orders_file with time_in_force GTC, an L2 book and closing: the size by which "
+    "NautilusTrader reduces a position"
 )
 
 UNCOVERED: Final = (
@@ -137,7 +137,11 @@ UNCOVERED: Final = (
         "the settlement at expiry",
         lambda run: run.config.key.product is Product.FUTURE,
     ),
-    Uncovered(RESTING, RESTING_WHY, _rests_with_trades),
+    Uncovered(
+        "time_in_force GTC with snapshot_mode both, an L2 book and closing",
+        "the size by which NautilusTrader reduces a position while trades fill resting orders",
+        _rests_with_trades,
+    ),
 )
 """Every reason, in the order in which they are looked for."""
 

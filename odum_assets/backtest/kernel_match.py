@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from odum_assets.backtest.coverage import RESTING, RESTING_WHY, Run, refuses_resting
+from odum_assets.backtest.coverage import RESTING_IN_FILE, Run, may_not_rest
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
-from odum_assets.backtest.order_file import NO_PRICE
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.catalog.fixed_point import units_of
 from odum_assets.catalog.paths import FOLDERS
@@ -194,13 +193,13 @@ class KernelMatch:
     def _timed(self) -> Iterator[Ints]:
         """Yield the orders of a file, and keep their tags until they are sent."""
         plan, held = self._plan, self._plan.orders
-        refuses = refuses_resting(
+        refuses = may_not_rest(
             Run(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
         )
         gtc = _LIFETIMES.index("GTC")
         for rows in () if held is None else held.rows(self.digits):
-            if refuses and np.any((rows.lifetime == gtc) & (rows.price != NO_PRICE)):
-                raise NotCoveredError(f"{RESTING}: {RESTING_WHY}")
+            if refuses and np.any(rows.lifetime == gtc):
+                raise NotCoveredError(RESTING_IN_FILE)
             self._tags = pa.chunked_array([*self._tags.chunks, rows.tag])
             yield np.stack(rows[:-1])
 
