@@ -275,3 +275,22 @@ def test_the_programs_of_the_page_on_pandas_run(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "portfolio_value" not in done.stderr
+
+
+@pytest.mark.e2e
+def test_the_file_of_orders_of_the_page_runs(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    _odum(tmp_path, "data generate --days 1 --trades-per-day 3000 --books-per-day 3000 --json")
+    program = "\n".join(_blocks(DOCS / "strategies.md", "python")[:2])
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+    for line in _blocks(DOCS / "strategies.md", "sh")[0].splitlines():
+        _odum(tmp_path, f"{line.removeprefix('odum ')} --json")
+    (path,) = (tmp_path / "data/results/fast").iterdir()
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert result["metadata"]["orders_file"]["orders"] == 24
+    assert result["summary"]["fills"] >= 20

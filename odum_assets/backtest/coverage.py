@@ -46,12 +46,26 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
+def _closes_deep(run: Run) -> bool:
+    return run.config.venue.book_type == "L2_MBP" and run.closing is not None
+
+
 def _rests_with_trades(run: Run) -> bool:
     strategy = run.config.strategy
     may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    is_deep = run.snapshot_mode == "both" and run.config.venue.book_type == "L2_MBP"
-    return may_rest and strategy.time_in_force == "GTC" and is_deep and run.closing is not None
+    is_deep = run.snapshot_mode == "both" and _closes_deep(run)
+    return may_rest and strategy.time_in_force == "GTC" and is_deep
 
+
+def may_not_rest(run: Run) -> bool:
+    """Return whether orders GTC of a file are not covered; whether it has any shows in it alone."""
+    return run.snapshot_mode != "trades" and _closes_deep(run)
+
+
+RESTING_IN_FILE: Final = (
+    "strategy.orders_file with time_in_force GTC, an L2 book and closing: the size by which "
+    "NautilusTrader reduces a position"
+)
 
 UNCOVERED: Final = (
     Uncovered(

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.order_file import OrderFiles
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.request import RunRequest, check_request, without_trades
@@ -46,6 +47,8 @@ class RunInputs:
         Rows by data type that two neighboring partitions hold and that are replayed once.
     volumes : VolumeDays
         Volume of the days before, for VWAP.
+    order_files : OrderFiles
+        Files of orders.
     """
 
     request: RunRequest
@@ -56,6 +59,7 @@ class RunInputs:
     rows: int
     repeated: dict[str, int]
     volumes: VolumeDays
+    order_files: OrderFiles
 
 
 @contextmanager
@@ -111,6 +115,7 @@ def run_inputs(
             rows,
             {name: count for name, count in repeated.items() if count},
             VolumeDays(root, work / "curve"),
+            OrderFiles(work),
         )
 
 
@@ -122,7 +127,8 @@ def plan_of(
     Raises
     ------
     BacktestError
-        If positions are to be worked for longer than the window is.
+        If positions are to be worked for longer than the window is, or the file of orders cannot be
+        used.
     """
     algorithm = request.algorithm
     there = {manifest.data_type for manifest in inputs.manifests}
@@ -153,7 +159,9 @@ def plan_of(
         chunk_rows=chunk_rows,
     )
     _check_work_time(plan, request)
-    return plan, curve_days
+    until = plan.close_at_ns if plan.work_from_ns is None else plan.work_from_ns
+    held = inputs.order_files.held(request.config, (plan.first_trade_ns, until))
+    return plan.model_copy(update={"orders": held}), curve_days
 
 
 def _days_there(request: RunRequest, data_type: DataType, root: Path) -> tuple[date, ...]:

@@ -40,6 +40,9 @@ CLOSE_TAG = "close_positions"
 SIMULATED_TAG = "simulated_close"
 """``purpose`` of the orders that stand for what the book did not take at the end of the window."""
 
+FILE_TAG = "orders_file"
+"""First tag of an order of a file; its second one is the file's, and its ``purpose``."""
+
 SIMULATED = "simulated"
 """``liquidity`` of the fills of these orders: no order was sent and no engine filled it."""
 
@@ -332,7 +335,11 @@ def _parent(spawn: object, own: str) -> str | None:
 
 
 def _purpose(tags: list[str] | None) -> str | None:
-    return next((tag for tag in tags or () if tag in (CLOSE_TAG, SIMULATED_TAG)), None)
+    if not tags:
+        return None
+    if tags[0] == FILE_TAG and len(tags) > 1:
+        return tags[1]
+    return next((tag for tag in tags if tag in (CLOSE_TAG, SIMULATED_TAG)), None)
 
 
 def _fill_columns(events: list[Any]) -> Columns:

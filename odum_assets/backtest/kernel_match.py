@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from odum_assets.backtest.coverage import RESTING_IN_FILE, Run, may_not_rest
+from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.catalog.fixed_point import units_of
 from odum_assets.catalog.paths import FOLDERS
@@ -22,7 +25,6 @@ from odum_assets.utc import iso_ns
 
 type Ints = NDArray[np.int64]
 
-_LIFETIMES = ("IOC", "FOK", "GTC")
 # What floats may be off by in the bound of the margin.
 _MARGIN_SLACK = 1.000001
 
@@ -50,6 +52,8 @@ class Orders(NamedTuple):
         Whether it is a market order.
     lifetime : int64 array, shape (n,)
         Place in ``IOC FOK GTC``.
+    tag : pa.Array of string or None
+        Tags of the orders of a file.
     """
 
     first: int
@@ -59,6 +63,7 @@ class Orders(NamedTuple):
     size: Ints
     is_market: NDArray[np.bool_]
     lifetime: Ints
+    tag: Any = None
 
 
 class Chunk(NamedTuple):
@@ -98,8 +103,8 @@ class KernelMatch:
 
     Attributes
     ----------
-    skipped : int
-        Trades without a side that sent no order.
+    skipped : int or None
+        Trades without a side that sent no order; None for a file of orders.
     """
 
     def __init__(self, plan: RunPlan) -> None:
@@ -121,9 +126,10 @@ class KernelMatch:
             venue.starting_balance,
         )
         self.account = EngineBalance(self.terms)
-        self.skipped = 0
+        self.skipped = None if plan.orders is not None else 0
         self._sent = 0
         self._sides: list[Ints] = []
+        self._tags: Any = pa.chunked_array([], pa.string())
         self._open = _OpenOrders()
 
     def chunks(self) -> Iterator[Chunk]:
@@ -150,12 +156,16 @@ class KernelMatch:
                 self._files(DataType.BOOK), plan.bounds, self.digits, is_top=rules.is_top
             )
         try:
-            for events in matching.events(trades, books):
-                yield self._chunk(self._orders(events.trades, listed), events, closing=False)
+            for events in matching.events(trades, books, self._timed()):
+                is_file = plan.orders is not None
+                orders = (
+                    self._tagged(events.timed) if is_file else self._orders(events.trades, listed)
+                )
+                yield self._chunk(orders, events, closing=False)
             if plan.closing is not None:
-                orders = self._closing(matching.position)
-                events = matching.close(plan.close_at_ns, orders)
-                yield self._chunk(self._numbered(orders), events, closing=True)
+                closing = self._closing(matching.position)
+                events = matching.close(plan.close_at_ns, closing)
+                yield self._chunk(self._numbered(closing), events, closing=True)
         except AmountTooLargeError:
             raise NotCoveredError("amounts of more than 64 bits") from None
 
@@ -170,11 +180,34 @@ class KernelMatch:
         return Rules(
             is_top=plan.snapshot_mode == "trades" or plan.config.venue.book_type == "L1_MBP",
             trades_execute=plan.snapshot_mode != "book",
-            per_trade=strategy.submission_mode == "per_trade_tick",
+            per_trade=self._is_per_trade,
             is_market=strategy.order_type == "MARKET",
             lifetime=_LIFETIMES.index(strategy.time_in_force),
-            at_first_trade=True,
+            at_first_trade=plan.orders is None,
         )
+
+    @property
+    def _is_per_trade(self) -> bool:
+        return self._plan.orders is None and self._strategy.submission_mode == "per_trade_tick"
+
+    def _timed(self) -> Iterator[Ints]:
+        """Yield the orders of a file, and keep their tags until they are sent."""
+        plan, held = self._plan, self._plan.orders
+        refuses = may_not_rest(
+            Run(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
+        )
+        gtc = _LIFETIMES.index("GTC")
+        for rows in () if held is None else held.rows(self.digits):
+            if refuses and np.any(rows.lifetime == gtc):
+                raise NotCoveredError(RESTING_IN_FILE)
+            self._tags = pa.chunked_array([*self._tags.chunks, rows.tag])
+            yield np.stack(rows[:-1])
+
+    def _tagged(self, timed: Ints) -> Orders:
+        """Return orders of a file that were sent."""
+        count = timed.shape[1]
+        tags, self._tags = self._tags[:count], self._tags[count:]
+        return self._numbered(timed)._replace(tag=tags.combine_chunks())
 
     def _listed(self) -> Ints:
         """Return the configuration's orders as rows of the kernel's `LISTED`."""
@@ -205,9 +238,9 @@ class KernelMatch:
         """Return the orders that trades of a chunk send; the listed ones with the first trade."""
         from odum_assets.vectorized.ticks.kernel import NONE
 
-        per_trade = self._strategy.submission_mode == "per_trade_tick"
+        per_trade = self._is_per_trade
         sided = trades[:, trades[4] != 0] if per_trade else trades[:, :0]
-        if per_trade:
+        if per_trade and self.skipped is not None:
             self.skipped += trades.shape[1] - sided.shape[1]
         ts, _, price, size, side = sided
         if self._strategy.order_type == "MARKET":

@@ -26,6 +26,7 @@ from odum_assets.backtest.journal import (
 from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch, Orders
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan
+from odum_assets.backtest.strategies.sources import strategy_path
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, to_decimals, units_column
@@ -102,7 +103,8 @@ class EventFiles:
         self._plan = plan
         self._match = match
         self._seconds: list[Ints] = []
-        self._position = f"{plan.config.key.nautilus_id}-TradeReplay-000"
+        name = strategy_path(plan.config.strategy).rpartition(":")[2]
+        self._position = f"{plan.config.key.nautilus_id}-{name}-000"
         self._reason = f"No market for {plan.config.key.nautilus_id}"
         self._writers = {
             name: _writer(plan.work / f"{name}_events.arrow", schema)
@@ -180,7 +182,11 @@ class EventFiles:
             to_decimals(orders.size, self._digits[1]),
             nothing,
             nothing,
-            _texts(np.zeros(count, np.int64), [CLOSE_TAG]) if is_closing else nothing,
+            _texts(np.zeros(count, np.int64), [CLOSE_TAG])
+            if is_closing
+            else orders.tag
+            if orders.tag is not None
+            else nothing,
         ]
 
     def _fill_columns(self, chunk: Chunk) -> list[Any]:

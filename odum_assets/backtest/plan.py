@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from odum_assets.backtest.order_file import HeldOrders
 from odum_assets.backtest.request import LogLevel, SnapshotMode
 from odum_assets.config import RunConfig
 from odum_assets.config.sections.algorithms import ExecAlgorithm
@@ -68,6 +69,8 @@ class RunPlan(BaseModel):
         What of the strategy's log is kept.
     chunk_rows : int or None
         Rows loaded at a time; None is the default.
+    orders : HeldOrders or None
+        The file of orders that are sent, where the configuration names one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,11 +92,17 @@ class RunPlan(BaseModel):
     work: Path
     log_level: LogLevel
     chunk_rows: int | None = None
+    orders: HeldOrders | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the plan as a JSON document; numbers of the strategy's parameters are exact."""
         found = self.model_dump(mode="json", exclude={"config"})
         return {**found, "config": self.config.document()}
+
+    @property
+    def strategy_inputs(self) -> dict[str, str]:
+        """Return the SHA-256 of what the strategy reads beside market data, by name."""
+        return {} if self.orders is None else self.orders.inputs
 
     @property
     def bounds(self) -> tuple[int | None, int | None]:

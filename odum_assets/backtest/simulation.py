@@ -25,8 +25,9 @@ from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
 from odum_assets.backtest.strategies.loading import load_strategy_class
+from odum_assets.backtest.strategies.order_replay import OrderReplay
 from odum_assets.backtest.strategies.params import strategy_params
-from odum_assets.backtest.strategies.sources import StrategySources
+from odum_assets.backtest.strategies.sources import StrategySources, strategy_path
 from odum_assets.backtest.strategies.trade_replay import TradeReplay
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.config.sections.algorithms import IcebergAlgorithm as IcebergConfig
@@ -188,8 +189,7 @@ def _setup(plan: RunPlan) -> StrategySetup:
 
 def strategy_of(plan: RunPlan) -> str:
     """Return the import path of a plan's strategy."""
-    built_in = f"{TradeReplay.__module__}:{TradeReplay.__qualname__}"
-    return plan.config.strategy.path or built_in
+    return strategy_path(plan.config.strategy)
 
 
 def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
@@ -205,6 +205,9 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
         found = load_strategy_class(strategy.path)
         return found, strategy_params(found, strategy.params, strategy.path)
     algorithm = plan.exec_algorithm.type
+    if plan.orders is not None:
+        name = None if algorithm == "NORMAL" else algorithm
+        return OrderReplay, OrderReplay.Params(orders=plan.orders, exec_algorithm=name)
     values: dict[str, object] = {
         "per_trade": strategy.submission_mode == "per_trade_tick",
         "order_type": strategy.order_type,

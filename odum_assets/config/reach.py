@@ -123,6 +123,21 @@ def strategy_problem(path: str | None, reach: Reach) -> str | None:
     )
 
 
+def orders_file_problem(text: str | None, reach: Reach) -> str | None:
+    """Return why a file of orders may not be named from outside, None if it may."""
+    if text is None:
+        return None
+    file = _local(text)
+    roots = [root for root in map(_local, reach.raw_roots) if root is not None]
+    if file is not None and "://" not in text and any(is_inside(file, root) for root in roots):
+        return None
+    allowed = ", ".join(map(str, roots)) or "none"
+    return (
+        f"found {show(text)}, allowed over HTTP: absolute paths below the raw roots {allowed} (the "
+        "operator adds others with ODUM_REMOTE_RAW_ROOTS)"
+    )
+
+
 def _outward(config: AnyConfig) -> dict[str, str]:
     """Return the keys that lead out of a configuration, each with its value as text."""
     values = {
@@ -140,6 +155,7 @@ def _outward_of_ticks(config: RunConfig) -> dict[str, str | None]:
         **{f"data_catalog.{data_type}_path": path for data_type, path in data.paths().items()},
         "data_catalog.instrument_file_pattern": data.instrument_file_pattern,
         "strategy.path": strategy.path and f"{strategy.path} {canonical_json(strategy.params)}",
+        "strategy.orders_file": strategy.orders_file,
     }
 
 
@@ -166,6 +182,8 @@ def _refusal(key: str, value: str, reach: Reach) -> str | None:
             return f'found "{value}", allowed over HTTP: "false"' if parse_boolean(value) else None
         case "strategy.path":
             return strategy_problem(value.partition(" ")[0], reach)
+        case "strategy.orders_file":
+            return orders_file_problem(value, reach)
         case "data_source":
             return 'found "gcs", allowed over HTTP: local, auto' if value == "gcs" else None
         case _ if key.startswith(_MODEL):

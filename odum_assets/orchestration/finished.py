@@ -121,8 +121,7 @@ def _strategy_now(request: "RunRequest") -> dict[str, str]:
 
 
 def _inputs_now(project: Project, request: "RunRequest") -> dict[str, str]:
-    """Return the hashes of what the strategy reads beside bars, such as a model."""
-    from odum_assets.backtest.bar_strategies import strategy_inputs
+    """Return the hashes of what the strategy reads beside market data, such as a model."""
+    from odum_assets.results.lineage import inputs_now
 
-    bars = request.config.bars
-    return {} if bars is None else strategy_inputs(bars, project.settings)
+    return inputs_now(request.config, project.settings)

@@ -469,7 +469,10 @@ def _refuse_missing(project: Project, loaded: LoadedConfig, parts: Sequence[Part
 
 def _has_own_rules(loaded: LoadedConfig) -> bool:
     """Return whether a strategy may be wrong: our own one on ticks takes no parameters."""
-    return loaded.bars is not None or loaded.ticks.strategy.path is not None
+    if loaded.bars is not None:
+        return True
+    strategy = loaded.ticks.strategy
+    return strategy.path is not None or strategy.orders_file is not None
 
 
 def _refuse_without_trades(request: "RunRequest", parts: Sequence[Partition]) -> None:

@@ -27,7 +27,6 @@ _MOST_HASHED: Final = 500_000
 """Orders up to which the tables are hashed again: a result of two million takes seconds."""
 
 _TABLES: Final = ("orders.parquet", "fills.parquet", "positions.parquet")
-_BUILT_IN: Final = "odum_assets.backtest.strategies.trade_replay:TradeReplay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +76,13 @@ def strategy_now(config: LoadedConfig) -> dict[str, str]:
     """Return the hashes of the modules of a configuration's strategy, as their files are now."""
     from odum_assets.backtest.bar_strategies import bar_strategy_path
     from odum_assets.backtest.strategies.loading import import_from_here
-    from odum_assets.backtest.strategies.sources import StrategySources
+    from odum_assets.backtest.strategies.sources import StrategySources, strategy_path
 
     import_from_here()
     if config.bars is not None:
         path = bar_strategy_path(config.bars.strategy.name)
     else:
-        path = config.ticks.strategy.path or _BUILT_IN
+        path = strategy_path(config.ticks.strategy)
     return StrategySources([path]).modules(path)
 
 
@@ -174,7 +173,7 @@ def _configuration(entry: ResultEntry, settings: Settings) -> Iterator[Node]:
     yield from _compared("strategy", before, lambda: strategy_now(_required(config)))
     inputs = metadata.get("strategy_inputs", {})
     if inputs:
-        yield from _compared("input", inputs, lambda: _inputs_now(_required(config), settings))
+        yield from _compared("input", inputs, lambda: inputs_now(_required(config), settings))
 
 
 def _config_now(entry: ResultEntry, settings: Settings) -> tuple[Now, str | None]:
@@ -216,10 +215,18 @@ def _required(config: LoadedConfig | None) -> LoadedConfig:
     return config
 
 
-def _inputs_now(config: LoadedConfig, settings: Settings) -> dict[str, str]:
-    from odum_assets.backtest.bar_strategies import strategy_inputs
+def inputs_now(config: LoadedConfig, settings: Settings) -> dict[str, str]:
+    """Return the hashes of what a configuration's strategy reads beside market data, as it is now.
 
-    return {} if config.bars is None else strategy_inputs(config.bars, settings)
+    Raises
+    ------
+    OdumError
+        If it cannot be read.
+    """
+    from odum_assets.backtest.bar_strategies import strategy_inputs
+    from odum_assets.backtest.order_file import order_inputs
+
+    return order_inputs(config) if config.bars is None else strategy_inputs(config.bars, settings)
 
 
 def _versions(metadata: dict[str, Any]) -> Iterator[Node]:

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.run import CompletedRun
 from odum_assets.catalog import PartitionManifest
@@ -15,6 +14,7 @@ from odum_assets.results.requested import closing_record
 from odum_assets.utc import iso_ns
 
 METADATA_VERSION = 1
+_OF_ORDERS = {"named", "sha256", "orders", "before", "after"}
 
 
 def build_metadata(
@@ -96,8 +96,11 @@ def build_metadata(
         metadata["sessions"] = [day.isoformat() for day in request.sessions]
     if request.overrides:
         metadata["overrides"] = dict(request.overrides)
-    if isinstance(run.plan, BarPlan) and run.plan.strategy_inputs:
+    if run.plan.strategy_inputs:
         metadata["strategy_inputs"] = run.plan.strategy_inputs
+    orders = run.plan.orders if isinstance(run.plan, RunPlan) else None
+    if orders is not None:
+        metadata["orders_file"] = orders.model_dump(mode="json", include=_OF_ORDERS)
     return metadata
 
 

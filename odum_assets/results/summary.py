@@ -233,6 +233,7 @@ def flags(run: CompletedRun) -> list[str]:
         found.append(
             f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
         )
+    found += _order_file_flags(run)
     if outcome.strategy_changed:
         found.append(
             f"{', '.join(outcome.strategy_changed)} was edited during the run; this is the "
@@ -295,6 +296,17 @@ def _refusal_flags(run: CompletedRun) -> list[str]:
         f"{statuses[status]} orders were {status}; see refusals for the reasons."
         for status in ("denied", "rejected")
         if statuses.get(status)
+    ]
+
+
+def _order_file_flags(run: CompletedRun) -> list[str]:
+    orders = run.plan.orders if isinstance(run.plan, RunPlan) else None
+    if orders is None or not orders.before + orders.after:
+        return []
+    outside = orders.before + orders.after
+    return [
+        f"{outside} of the {orders.orders} orders of {orders.named} lie outside the run and were "
+        f"not sent: {orders.before} before its first trade, {orders.after} at its end or later."
     ]
 
 

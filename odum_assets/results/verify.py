@@ -7,8 +7,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from odum_assets.backtest.bar_plan import BarPlan
-from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.request import Engine, RunRequest
 from odum_assets.backtest.run import ProgressCallback, completed_run
 from odum_assets.config import LoadedConfig
@@ -93,7 +91,7 @@ def verify_result(
         now = {_name(partition_record(each)): each.digest for each in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
         changed += _changed_sources(metadata, run.outcome.strategy_modules)
-        changed += _changed_inputs(metadata, run.plan)
+        changed += _changed_inputs(metadata, run.plan.strategy_inputs)
         return Verification(run_id, entry.digest, digest_of(run), tuple(changed))
 
 
@@ -152,10 +150,9 @@ def _changed_sources(metadata: dict[str, Any], now: dict[str, str]) -> list[str]
     return [f"strategy source {name}" for name in names if before.get(name) != now.get(name)]
 
 
-def _changed_inputs(metadata: dict[str, Any], plan: RunPlan | BarPlan) -> list[str]:
-    """Return what differs in what the strategy reads beside bars, such as a model."""
+def _changed_inputs(metadata: dict[str, Any], now: dict[str, str]) -> list[str]:
+    """Return what differs in what the strategy reads beside market data, such as a model."""
     before = metadata.get("strategy_inputs", {})
-    now = plan.strategy_inputs if isinstance(plan, BarPlan) else {}
     return [name for name in sorted(before | now) if before.get(name) != now.get(name)]
 
 

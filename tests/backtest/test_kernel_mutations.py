@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from hostiledays import ask_kernel, verdicts, write_hostile_day
-from tinydays import Market, variant
+from tinydays import NOON, Market, variant
 
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
-from odum_assets.backtest.witness import EQUAL, Verdict
+from odum_assets.backtest.witness import DIFFERS, EQUAL, Verdict
 from odum_assets.vectorized.ticks import kernel, run
 
 MUTATIONS = (
@@ -20,7 +20,7 @@ MUTATIONS = (
     ("paid = price if liquidity == MAKER else ladder[0, level]", "paid = ladder[0, level]"),
     ("if lifetime == FOK and before > total:", "if False:"),
     ("if lifetime == FOK and size > total:", "if False:"),
-    ("if lifetime == IOC and 0 < left < before:", "if False:"),
+    ("if lifetime == IOC and left > 0:", "if False:"),
     ("if market.times[1, row] >= state[_TOP_TS]:", "if True:"),
     ("if trades[_EVENT_TS, row] < state[_TOP_TS]:", "if False:"),
     ("if state[_SENT] > sent:", "if False:"),
@@ -39,6 +39,29 @@ def _mutated(old: str, new: str) -> types.ModuleType:
     module = types.ModuleType("mutated_kernel")
     exec(compile(source.replace(old, new), old, "exec"), module.__dict__)  # noqa: S102 - our own
     return module
+
+
+def test_rule_9_matters(market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After one that the book fills better, an order of its price is filled by the trade."""
+    orders = [{"side": "buy", "price": 64000.0, "amount": 5}] * 2
+    config = variant(
+        strategy={"submission_mode": "seed_orders", "orders": orders, "time_in_force": "GTC"}
+    )
+    bid, far, near = [("63990.0", "1")], [("64010.0", "1")], [("63999.0", "1")]
+    market.books([(NOON, bid, far), (NOON + 2, bid, near)])
+    market.trades([(NOON + 1, None, "64005.0", "1"), (NOON + 3, "buy", "63999.0", "0.4")])
+    mutant = _mutated("_give_way(market, state, stop, side, price)\n    left", "pass\n    left")
+    plain = _mutated("import", "import")
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        monkeypatch.setattr(run, "kernel", mutant)
+        assert ask_kernel(plan, outcome).verdict == DIFFERS
+        monkeypatch.setattr(run, "kernel", plain)
+        return ask_kernel(plan, outcome)
+
+    options = {"snapshot_mode": "both", "close_positions": False}
+    ((_, verdict),) = verdicts(market, tmp_path / "work", [config], judge, **options)
+    assert verdict.verdict == EQUAL
 
 
 def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

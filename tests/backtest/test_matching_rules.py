@@ -107,6 +107,22 @@ CASES = {
         [*BOOK, (NOON + 2, [("63900.0", "1")], [("63901.0", "5")])],
         strategy=_orders("GTC", ("buy", 63999.0, 1)),
     ),
+    "9 the next one of its price is filled by the trade": _case(
+        [(NOON + 1, None, "64005.0", "1"), (NOON + 3, "buy", "63999.0", "0.4")],
+        [
+            (2, "buy", "64000", "1", "maker"),
+            (2, "buy", "64000", "1", "maker"),
+            (3, "buy", "64000", "1", "maker"),
+            (3, "buy", "64000", "0.4", "maker"),
+        ],
+        ["open", "open"],
+        [
+            (NOON, [("63990.0", "1")], [("64010.0", "1")]),
+            (NOON + 2, [("63990.0", "1")], [("63999.0", "1")]),
+        ],
+        mode="both",
+        strategy=_orders("GTC", ("buy", 64000.0, 5), ("buy", 64000.0, 5)),
+    ),
     "10 a crossed book": _case(
         [(NOON + 1, "sell", "64000.0", "2")],
         [(1, "sell", "64000.5", "2", "taker")],

@@ -309,3 +309,26 @@ def test_a_model_is_an_uploaded_one(ground: Path) -> None:
         assert "user and name of an uploaded model" in problem.text
         # What the operator's own configuration names is no new reach.
         assert reach_problems(own, allowed, (own,)) == []
+
+
+def test_a_file_of_orders_lies_below_the_raw_roots(ground: Path) -> None:
+    def with_file(path: str) -> RunConfig:
+        document = shipped() | {"environment": {}}
+        document["strategy"] = {"name": "Research", "orders_file": path}
+        return RunConfig.model_validate(document)
+
+    allowed = reach(ground)
+    assert keys(with_file(f"{ground}/data/orders.parquet"), allowed) == []
+    for path in (
+        "orders.parquet",
+        "../orders.parquet",
+        "/etc/passwd",
+        f"{ground}/data/../outside/o.parquet",
+        f"{ground}/data/link/o.parquet",
+        f"s3://{ground}/data/o.parquet",
+    ):
+        own = with_file(path)
+        (problem,) = reach_problems(own, allowed, ())
+        assert problem.path == "strategy.orders_file"
+        assert f"below the raw roots {ground}/data" in problem.text
+        assert keys(own, allowed, own) == []

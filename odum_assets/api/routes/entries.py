@@ -25,7 +25,7 @@ from odum_assets.config import LoadedConfig, catalog_root
 from odum_assets.config.exact_json import write_json
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.config.problems import find_problems
-from odum_assets.config.reach import reach_of, strategy_problem
+from odum_assets.config.reach import orders_file_problem, reach_of, strategy_problem
 from odum_assets.config.sections.strategy import StrategyConfig
 from odum_assets.registry.created import create
 from odum_assets.registry.models import DATASETS, STRATEGIES
@@ -247,11 +247,16 @@ def _as_stored(section: Row) -> Row:
 
 
 def _check_reach(service: Service, section: StrategyConfig) -> None:
-    """Refuse a class that its sender may not run (see `odum_assets.config.reach`)."""
+    """Refuse a class or a file that its sender may not use (see `odum_assets.config.reach`)."""
     sections = [loaded.config.strategy for loaded in service.project().configs]
     known = [each for each in sections if isinstance(each, StrategyConfig)]
-    if any((each.path, each.params) == (section.path, section.params) for each in known):
+    given = (section.path, section.params, section.orders_file)
+    if any((each.path, each.params, each.orders_file) == given for each in known):
         return
-    problem = strategy_problem(section.path, reach_of(service.settings))
-    if problem is not None:
-        raise ProblemError(422, "beyond-reach", f"params.path: {problem}")
+    reach = reach_of(service.settings)
+    for name, problem in (
+        ("path", strategy_problem(section.path, reach)),
+        ("orders_file", orders_file_problem(section.orders_file, reach)),
+    ):
+        if problem is not None:
+            raise ProblemError(422, "beyond-reach", f"params.{name}: {problem}")

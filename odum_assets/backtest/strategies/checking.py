@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from odum_assets.backtest.order_file import order_file_problem
 from odum_assets.config import BarsConfig, LoadedConfig
 from odum_assets.config.exact_json import read_json, write_json
 
@@ -20,7 +21,7 @@ _TIMEOUT_S = 120
 def config_problems(configs: Sequence[LoadedConfig]) -> list[str]:
     """Return why the strategies of configurations cannot be run, a text for each.
 
-    Those on bars are our own and are checked here.
+    Those on bars are our own and are checked here, as are files of orders.
     """
     own = {
         loaded.name: (loaded.ticks.strategy.path, loaded.ticks.strategy.params)
@@ -32,6 +33,8 @@ def config_problems(configs: Sequence[LoadedConfig]) -> list[str]:
     for loaded in configs:
         if loaded.bars is not None:
             problems[loaded.name] = _bar_problem(loaded.bars)
+        elif loaded.ticks.strategy.orders_file is not None:
+            problems[loaded.name] = order_file_problem(loaded)
     return [problems.get(loaded.name, "") for loaded in configs]
 
 

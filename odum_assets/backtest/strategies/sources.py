@@ -24,6 +24,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from odum_assets.config.sections.strategy import StrategyConfig
+
 _PACKAGE = __name__.partition(".")[0]
 _DECIDING = (f"{_PACKAGE}.bars", f"{_PACKAGE}.models", f"{__package__}.signal_handler")
 """Modules of this package that strategies on bars are made of."""
@@ -192,6 +194,15 @@ class _Loader(SourceFileLoader):
         code: Any = self.source_to_code(self._content, self.path)
         found: CodeType = code
         return found
+
+
+def strategy_path(strategy: StrategyConfig) -> str:
+    """Return the import path of a strategy on ticks: one's own, or that of a built-in one."""
+    if strategy.path is not None:
+        return strategy.path
+    is_file = strategy.orders_file is not None
+    name = "order_replay:OrderReplay" if is_file else "trade_replay:TradeReplay"
+    return f"{__package__}.{name}"
 
 
 def fingerprint(modules: Mapping[str, str]) -> str | None:

@@ -24,7 +24,9 @@ _OWN_STRATEGY_DECIDES = (
     "time_in_force",
     "orders",
     "exec_algorithm",
+    "orders_file",
 )
+_ORDERS_FILE_DECIDES = ("submission_mode", "order_type", "time_in_force", "orders")
 
 
 class SeedOrder(Section):
@@ -53,7 +55,8 @@ class StrategyConfig(Section):
         examples=["my_strategies.momentum:Momentum"],
     )
     """Your own strategy class as package.module:Class. It decides itself what to send:
-    submission_mode, order_type, time_in_force, orders, exec_algorithm are not allowed with it."""
+    submission_mode, order_type, time_in_force, orders, exec_algorithm, orders_file are not allowed
+    with it."""
     params: dict[str, Any] = Field(default={}, examples=[{"window": 20}])
     """Parameters of your own strategy class."""
     submission_mode: Literal["per_trade_tick", "seed_orders"] = "per_trade_tick"
@@ -67,6 +70,12 @@ class StrategyConfig(Section):
         default=(), examples=[[{"side": "buy", "price": 27000.1, "amount": 0.5}]]
     )
     """Orders that are sent once, at the start of the window."""
+    orders_file: Text | None = Field(
+        default=None, min_length=1, max_length=4096, examples=["orders/2023-05-23.parquet"]
+    )
+    """Parquet file of orders that are sent at their times, instead of one per trade row: absolute,
+    or relative to the folder of this file. submission_mode, order_type, time_in_force, orders are
+    not allowed with it."""
     exec_algorithm: ExecAlgorithm = Field(
         default=NormalAlgorithm(type="NORMAL"),
         examples=[{"type": "TWAP", "params": {"horizon_secs": 10, "interval_secs": 1}}],
@@ -84,6 +93,12 @@ class StrategyConfig(Section):
             ]
         elif self.params:
             problems.append(Problem("params", "only allowed with strategy.path; remove it"))
+        if self.path is None and self.orders_file is not None:
+            problems += [
+                Problem(name, "not allowed with strategy.orders_file: the file decides; remove it")
+                for name in _ORDERS_FILE_DECIDES
+                if name in self.model_fields_set
+            ]
         if self.submission_mode == "seed_orders" and not self.orders:
             problems.append(Problem("orders", "missing; submission_mode seed_orders sends these"))
         problems += param_problems(self.params, "params")
@@ -103,6 +118,9 @@ class StrategyConfig(Section):
         refused = ("params",) if self.path is None else _OWN_STRATEGY_DECIDES
         # The hash of a configuration without a version is that of before there were any.
         refused = (*refused, "version") if self.version is None else refused
+        refused = (*refused, "orders_file") if self.orders_file is None else refused
+        if self.orders_file is not None:
+            refused = (*refused, *_ORDERS_FILE_DECIDES)
         return {name: value for name, value in values.items() if name not in refused}
 
 

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from odum_assets.config import LoadedConfig
-from odum_assets.config.reach import reach_of, reach_problems, strategy_problem
+from odum_assets.config import BarsConfig, LoadedConfig, RunConfig
+from odum_assets.config.reach import (
+    Reach,
+    orders_file_problem,
+    reach_of,
+    reach_problems,
+    strategy_problem,
+)
 from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.assets.backtest import refuse_unusable
 from odum_assets.orchestration.assets.catalog import convert_due
@@ -84,8 +90,18 @@ def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
             path = variant.config.ticks.strategy.path
             problem = None if path in named else strategy_problem(path, reach)
             problem = problem and f"strategy.path: {problem}"
+            problem = problem or _orders_problem(variant.config.ticks, present, reach)
         if problem is not None:
             raise ConfigError(f"{variant.label}: {problem}")
+
+
+def _orders_problem(
+    config: RunConfig, present: Sequence[RunConfig | BarsConfig], reach: Reach
+) -> str | None:
+    named = {each.strategy.orders_file for each in present if isinstance(each, RunConfig)}
+    file = config.strategy.orders_file
+    problem = None if file in named else orders_file_problem(file, reach)
+    return problem and f"strategy.orders_file: {problem}"
 
 
 def _given_id(run: dg.DagsterRun) -> str | None:

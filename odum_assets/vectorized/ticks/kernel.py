@@ -326,7 +326,7 @@ def _fill_limit(
     elif total > 0:
         left = _fill_by_book(market, state, ts, order, stop, liquidity)
         state[_POSITION] += side * (before - left)
-    if lifetime == IOC and 0 < left < before:
+    if lifetime == IOC and left > 0:
         _add_end(market, state, number, ts, CANCELED)
         left = 0
     return left

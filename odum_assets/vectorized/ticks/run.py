@@ -40,11 +40,14 @@ class Events(NamedTuple):
         Rows of `kernel.FILL`.
     ends : int64 array, shape (3, m)
         Rows of `kernel.END`.
+    timed : int64 array, shape (5, k)
+        Orders that were sent at their own times, rows of `kernel.LISTED`.
     """
 
     trades: Ints
     fills: Ints
     ends: Ints
+    timed: Ints
 
 
 class Matching:
@@ -55,7 +58,7 @@ class Matching:
     rules : Rules
         How it is matched.
     listed : int64 array, shape (5, o)
-        Orders beside those of the trades, rows of `kernel.LISTED`.
+        Orders of the first trade, rows of `kernel.LISTED`.
     """
 
     def __init__(self, rules: Rules, listed: Ints) -> None:
@@ -80,7 +83,9 @@ class Matching:
         """Return the sum of the fills, in lots."""
         return self._of("position")
 
-    def events(self, trades: Iterable[Ints], books: Iterable[Books]) -> Iterator[Events]:
+    def events(
+        self, trades: Iterable[Ints], books: Iterable[Books], orders: Iterable[Ints] = ()
+    ) -> Iterator[Events]:
         """Match all rows, and yield what became of orders, chunk by chunk.
 
         Parameters
@@ -89,11 +94,14 @@ class Matching:
             Rows of `kernel.TRADE`, in order of time.
         books : iterable of Books
             In order of time.
+        orders : iterable of int64 arrays, shape (5, o)
+            Orders that are sent at their own times, rows of `kernel.LISTED`, in order of time; only
+            where `Rules.at_first_trade` is not set.
         """
-        coming_trades, coming_books = iter(trades), iter(books)
-        last_trade = last_book = 0
+        coming_trades, coming_books, coming_orders = iter(trades), iter(books), iter(orders)
+        last_trade = last_book = last_order = 0
         while True:
-            known = min(last_trade, last_book)
+            known = min(last_trade, last_book, last_order)
             if known > 0:
                 yield self._match(known)
             if known == _NEVER:
@@ -107,6 +115,11 @@ class Matching:
                 snapshots = next(coming_books, None)
                 last_book = _NEVER if snapshots is None else int(snapshots.times[0, -1])
                 self._add_books(snapshots or _NO_BOOKS)
+            if last_order == known:
+                timed = next(coming_orders, None)
+                last_order = _NEVER if timed is None else int(timed[0, -1])
+                if timed is not None:
+                    self._add_orders(timed)
 
     def close(self, ts: int, orders: Ints) -> Events:
         """Cancel what is open, then send orders (rows of `kernel.LISTED`); the run is over."""
@@ -114,18 +127,24 @@ class Matching:
         market, state = self._run(
             orders.shape[1], lambda market, state: kernel.close_positions(market, state, ts)
         )
-        return self._taken(market, state, self._trades[:, :0])
+        return self._taken(market, state, self._trades[:, :0], orders[:, :0])
 
     def _of(self, name: str) -> int:
         return int(self._state[_PLACE[name]])
 
     def _match(self, known: int) -> Events:
-        first = self._of("trade")
-        orders = self._trades.shape[1] - first + self._listed.shape[1] - self._of("order")
+        first, timed = self._of("trade"), self._of("order")
+        orders = self._trades.shape[1] - first + self._listed.shape[1] - timed
         market, state = self._run(
             orders, lambda market, state: kernel.match_rows(market, state, known)
         )
-        return self._taken(market, state, self._trades[:, first : state[_PLACE["trade"]]])
+        sent = slice(0, 0) if market.rules[-1] else slice(timed, int(state[_PLACE["order"]]))
+        return self._taken(
+            market,
+            state,
+            self._trades[:, first : state[_PLACE["trade"]]],
+            self._listed[:, sent],
+        )
 
     def _run(
         self, orders: int, run: Callable[[Market, Ints], None], space: int = 0
@@ -153,16 +172,20 @@ class Matching:
         fills = int(state[_PLACE["fills"]])
         return (market, state) if fills <= market.fills.shape[1] else self._run(orders, run, fills)
 
-    def _taken(self, market: Market, state: Ints, trades: Ints) -> Events:
+    def _taken(self, market: Market, state: Ints, trades: Ints, timed: Ints) -> Events:
         fills, ends = (int(state[_PLACE[name]]) for name in ("fills", "ends"))
         state[_PLACE["fills"]] = state[_PLACE["ends"]] = 0
         self._state, self._heaps, self._open = state, market.heaps, market.open
         self._books = self._books._replace(bids=market.bids, asks=market.asks)
-        return Events(trades, market.fills[:, :fills], market.ends[:, :ends])
+        return Events(trades, market.fills[:, :fills], market.ends[:, :ends], timed)
 
     def _add_trades(self, group: Ints) -> None:
         self._trades = np.concatenate([self._trades[:, self._of("trade") :], group], axis=1)
         self._state[_PLACE["trade"]] = 0
+
+    def _add_orders(self, group: Ints) -> None:
+        self._listed = np.concatenate([self._listed[:, self._of("order") :], group], axis=1)
+        self._state[_PLACE["order"]] = 0
 
     def _add_books(self, group: Books) -> None:
         """Put a group behind the book that stands and what is left of the last group."""
