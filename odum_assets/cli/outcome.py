@@ -189,7 +189,7 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
 
 def _version_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Say which rules the figures follow where these are not today's."""
-    from odum_assets.backtest.metrics import FIGURES_VERSION
+    from odum_assets.backtest.figures_version import FIGURES_VERSION
     from odum_assets.results.earlier import version_of
 
     version = version_of(summary)

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from odum_assets.backtest.metrics import FIGURES_VERSION, MIN_GROWTH_DAYS
+from odum_assets.backtest.figures_version import FIGURES_VERSION
+from odum_assets.backtest.metrics import MIN_GROWTH_DAYS
 from odum_assets.results.earlier import version_of
 from odum_assets.results.tearsheet import formats
 
