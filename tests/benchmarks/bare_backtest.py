@@ -1,8 +1,7 @@
 """A bare `BacktestNode` script: the same orders over the same partition, nothing recorded.
 
-Run as ``python bare_backtest.py CATALOG INSTRUMENT_ID CLOSE_AT_NS [ORDERS]``; the catalog holds the
-instrument. `ORDERS` is ``limit`` (the default), ``market`` or ``none``: what is sent for each
-trade. It prints the account's final balance.
+Run as ``python bare_backtest.py CATALOG INSTRUMENT_ID CLOSE_AT_NS [none]``; the catalog holds the
+instrument. With ``none`` no order is sent. It prints the account's final balance.
 """
 
 import sys
@@ -31,7 +30,7 @@ from nautilus_trader.risk import RiskEngineConfig
 from nautilus_trader.trading import Strategy
 
 CATALOG, ID, CLOSE_AT = sys.argv[1], InstrumentId.from_str(sys.argv[2]), int(sys.argv[3])
-ORDERS = sys.argv[4] if len(sys.argv) > 4 else "limit"
+IS_QUIET = sys.argv[4:] == ["none"]
 USDT = Currency.from_str("USDT")
 
 
@@ -44,7 +43,7 @@ class Replay(Strategy):
         self.subscribe_trades(ID)
 
     def on_trade(self, trade: TradeTick) -> None:
-        if ORDERS == "none":
+        if IS_QUIET:
             return
         if trade.aggressor_side == AggressorSide.BUY:
             side = OrderSide.BUY
@@ -52,11 +51,9 @@ class Replay(Strategy):
             side = OrderSide.SELL
         else:
             return
-        if ORDERS == "market":
-            order = self.order_factory.market(ID, side, trade.size, TimeInForce.IOC)
-        else:
-            order = self.order_factory.limit(ID, side, trade.size, trade.price, TimeInForce.IOC)
-        self.submit_order(order)
+        self.submit_order(
+            self.order_factory.limit(ID, side, trade.size, trade.price, TimeInForce.IOC)
+        )
 
 
 run = BacktestRunConfig(

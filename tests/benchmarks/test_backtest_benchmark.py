@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from marketday import BUSY_TRADES, CONFIG, FIRST_DAY, KINDS, MarketDay, market_day
 from measuring import Measurements
@@ -23,8 +25,9 @@ from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import catalog_view
 from odum_assets.catalog.view import PartitionRequest
-from odum_assets.config import instrument_spec
+from odum_assets.config import instrument_spec, raw_path
 from odum_assets.instruments.definitions import nautilus_instrument
+from odum_assets.raw.layout import DataType
 from odum_assets.results.run import RunResult, run_backtest
 
 BARE = Path(__file__).parent / "bare_backtest.py"
@@ -32,11 +35,11 @@ SIZES = [BUSY_TRADES // 8, BUSY_TRADES // 4, BUSY_TRADES // 2, BUSY_TRADES]
 LIMITS = {"fast": 1.15, "report": 1.5}
 ODUM = Path(sys.executable).parent / "odum"
 COMMAND_TRADES, COMMAND_ROUNDS = 500_000, 3
-# Of the bare script, its orders, and the limit of the whole command.
+# Whether orders are sent, whether half of the trades change sides, and the limit of the command.
 COMMAND_LIMITS = {
-    "a strategy that never trades": ("none", 1.6),
-    "one order per trade, half of them canceled unfilled": ("limit", 1.2),
-    "one order per trade, nearly all filled": ("market", 1.15),
+    "a strategy that never trades": (False, False, 1.6),
+    "one order per trade, half of them canceled unfilled": (True, True, 1.2),
+    "one order per trade, nearly all filled": (True, False, 1.15),
 }
 _QUIET_STRATEGY = """
 from odum_assets.backtest.strategies.base import OdumStrategy
@@ -126,12 +129,17 @@ def test_backtest_against_a_bare_node(
 def test_a_whole_command_against_a_whole_script(
     benchmark: Any, tmp_path: Path, measurements: Measurements
 ) -> None:
-    day = market_day(tmp_path / "day", COMMAND_TRADES)
-    day.convert()
-    _write_kinds(day)
     ratios = {}
-    for kind, (orders, limit) in COMMAND_LIMITS.items():
-        bare, command = _bare(day, orders), _command(day, orders)
+    for kind, (has_orders, is_mixed, limit) in COMMAND_LIMITS.items():
+        day = market_day(tmp_path / kind, COMMAND_TRADES)
+        # The command would convert it, and the script pays no funding.
+        Path(raw_path(day.loaded, DataType.FUNDING, FIRST_DAY, day.settings)).unlink()
+        if is_mixed:
+            _change_sides(day)
+        if not has_orders:
+            _send_nothing(day)
+        day.convert()
+        bare, command = _bare(day, *(() if has_orders else ("none",))), _command(day)
         rounds = [(*_timed(bare), *_timed(command)) for _ in range(COMMAND_ROUNDS)]
         for _, balance, _, result in rounds:
             engine = result["metadata"]["reconciliation"]["engine_final_balance"]
@@ -153,27 +161,32 @@ def test_a_whole_command_against_a_whole_script(
             limit=f"{limit} x",
         )
     benchmark.pedantic(lambda: None, rounds=1)
-    for kind, (_, limit) in COMMAND_LIMITS.items():
+    for kind, (*_, limit) in COMMAND_LIMITS.items():
         assert ratios[kind] <= limit, kind
 
 
-def _write_kinds(day: MarketDay) -> None:
-    """Write a configuration for each kind of orders, named after it."""
+def _change_sides(day: MarketDay) -> None:
+    """Let every second trade have the other side: an order at its price meets no order there."""
+    path = raw_path(day.loaded, DataType.TRADES, FIRST_DAY, day.settings)
+    table = pq.read_table(path)
+    sides = table["side"].to_pylist()
+    sides[::2] = ["sell" if side == "buy" else "buy" for side in sides[::2]]
+    at = table.column_names.index("side")
+    pq.write_table(table.set_column(at, "side", pa.array(sides, table["side"].type)), path)
+
+
+def _send_nothing(day: MarketDay) -> None:
+    """Replace the strategy by one that never trades."""
     (day.root / "quiet.py").write_text(_QUIET_STRATEGY)
-    configs = day.settings.configs_path
-    values = json.loads((configs / f"{CONFIG}.json").read_text())
-    strategies = {
-        "none": {"name": "Quiet", "path": "quiet:Quiet"},
-        "limit": values["strategy"],
-        "market": values["strategy"] | {"order_type": "MARKET"},
-    }
-    for name, strategy in strategies.items():
-        (configs / f"{name}.json").write_text(json.dumps(values | {"strategy": strategy}))
+    path = day.settings.configs_path / f"{CONFIG}.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"strategy": {"name": "Quiet", "path": "quiet:Quiet"}}))
 
 
-def _command(day: MarketDay, config: str) -> Callable[[], dict[str, Any]]:
+def _command(day: MarketDay) -> Callable[[], dict[str, Any]]:
     """Return what runs ``odum backtest --fast`` and returns the document of its result."""
-    arguments = ("backtest", config, "--day", FIRST_DAY.isoformat(), "--fast", "--json")
+    options = ("--fast", "--json")
+    arguments = ("backtest", CONFIG, "--day", FIRST_DAY.isoformat(), *options)
 
     def run() -> dict[str, Any]:
         done = subprocess.run(
@@ -192,7 +205,7 @@ def _command(day: MarketDay, config: str) -> Callable[[], dict[str, Any]]:
     return run
 
 
-def _bare(day: MarketDay, orders: str = "limit") -> Callable[[], str]:
+def _bare(day: MarketDay, *arguments: str) -> Callable[[], str]:
     from nautilus_trader.persistence import ParquetDataCatalog
 
     view = day.root / "view"
@@ -206,7 +219,7 @@ def _bare(day: MarketDay, orders: str = "limit") -> Callable[[], str]:
     )
     close_at = max(each.last_ts_init for each in manifests) + 1
     command = [sys.executable, str(BARE), str(view), day.loaded.key.nautilus_id, str(close_at)]
-    command.append(orders)
+    command += arguments
 
     def run() -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
