@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.backtest.order_file import OrderFiles
@@ -17,6 +16,7 @@ from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.request import RunRequest, check_request, without_trades
 from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view, read_manifest
+from odum_assets.catalog.arrow import times_of
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.catalog.repeats import drop_repeats
 from odum_assets.config.sections.algorithms import VwapAlgorithm
@@ -196,7 +196,7 @@ def _rows_between(
     if (start is None or start <= first) and (end is None or end > last):
         return manifest.rows_written - dropped
     column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
-    times = column.cast(pa.int64()).to_numpy()
+    times = times_of(column)
     low = 0 if start is None else int(np.searchsorted(times, start))
     high = len(times) if end is None else int(np.searchsorted(times, end))
     return high - low

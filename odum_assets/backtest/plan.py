@@ -1,6 +1,5 @@
 """What the parent hands to the child process: one JSON file that holds the whole run."""
 
-import errno
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,17 +18,6 @@ from odum_assets.utc import NS_PER_SECOND, iso_ns
 
 EXIT_USER_ERROR = 3
 """Exit code of a process that told why its run was refused."""
-
-DISK_TROUBLE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-)
-"""What the system says of a disk that is full or not to be written to."""
-
-FREE_SPACE = (
-    "nothing was stored. Check permissions and free space, or set DATA_CATALOG_PATH and "
-    "ODUM_RESULTS_PATH to other folders"
-)
-"""What to do when something cannot be written."""
 
 
 class RunPlan(BaseModel):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.arrow import rows_at, times_of
 
 type _Times = npt.NDArray[np.int64]
 type _Bounds = tuple[int | None, int | None]
@@ -130,7 +130,7 @@ def _read(
 ) -> tuple[_Times, pa.Table]:
     """Return times and other columns of the rows of a row group that lie in a window."""
     table = file.read_row_group(group, columns=["ts_init", *columns])
-    times: _Times = table["ts_init"].cast(pa.int64()).to_numpy()
+    times: _Times = times_of(table["ts_init"])
     low = 0 if bounds[0] is None else int(np.searchsorted(times, bounds[0]))
     high = len(times) if bounds[1] is None else int(np.searchsorted(times, bounds[1]))
     return times[low:high], table.slice(low, high - low)
@@ -155,5 +155,4 @@ def _lookup(
             continue
         times, rows = _read(file, group.index, bounds, "price")
         index = np.searchsorted(times, moments[low:high], side="right") - 1
-        taken = pc.take(rows["price"], pa.array(index))
-        yield slice(low, high), times[index], taken.to_pylist()
+        yield slice(low, high), times[index], rows_at(rows["price"], index)

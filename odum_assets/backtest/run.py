@@ -6,22 +6,23 @@
    its fills.
 3. This process counts what was recorded (``figures``), when the child's memory is gone: engine and
    tables are never in memory together, and a day of two million orders takes less than 3 GB. To
-   count in a third process would cost its start for every run.
+   count in a third process would cost its start for every run. The modules that count are loaded
+   while the child replays.
 
 What is kept of a completed run, and where, is a matter of ``results``.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from odum_assets.backtest.bar_figures import compute_bar_figures
 from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
 from odum_assets.backtest.bar_plan import BarPlan
-from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
-from odum_assets.backtest.kernel_run import run_kernel
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.process import run_plan
@@ -29,6 +30,9 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.witness import Verdict, beside_replay
 from odum_assets.catalog import PartitionManifest
 from odum_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from odum_assets.backtest.figures import RunFigures
 
 type ProgressCallback = Callable[[Progress], None]
 
@@ -60,7 +64,7 @@ class CompletedRun:
     plan: RunPlan | BarPlan
     curve_days: list[PartitionManifest]
     outcome: ReplayOutcome
-    figures: RunFigures
+    figures: "RunFigures"
     witness: Verdict | None = None
 
     @property
@@ -109,17 +113,32 @@ def completed_run(
     if request.config.bars is not None:
         with bar_inputs(request, settings, workspace) as bars:
             bar_plan = bar_plan_of(bars, settings, chunk_rows=chunk_rows)
-            outcome = run_plan(bar_plan, progress)
+            with _loading("bar_figures"):
+                outcome = run_plan(bar_plan, progress)
+            from odum_assets.backtest.bar_figures import compute_bar_figures
+
             figures = compute_bar_figures(bar_plan, bars, outcome)
             yield CompletedRun(bars.request, bars, bar_plan, [], outcome, figures)
         return
     with run_inputs(request, settings, workspace) as inputs:
         plan, curve_days = plan_of(inputs.request, inputs, inputs.work, chunk_rows=chunk_rows)
         if request.engine == "kernel":
+            from odum_assets.backtest.kernel_run import run_kernel
+
             verdict, outcome = None, run_kernel(plan, progress)
         else:
-            with beside_replay(plan) as witness:
+            with _loading("figures"), beside_replay(plan) as witness:
                 outcome = run_plan(plan, progress)
             verdict = witness.verdict(outcome)
+        from odum_assets.backtest.figures import compute_figures
+
         figures = compute_figures(plan, inputs.prices, outcome)
         yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures, verdict)
+
+
+@contextmanager
+def _loading(module: str) -> Iterator[None]:
+    """Load a module of this package in a thread while a replay goes on in another process."""
+    with ThreadPoolExecutor(1, "loading") as pool:
+        pool.submit(import_module, f"{__package__}.{module}")
+        yield

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from odum_assets.backtest.coverage import uncovered
-from odum_assets.backtest.journal import read_event_table, read_events
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.catalog.arrow import kernels as pc
@@ -106,6 +105,8 @@ def beside_replay(plan: RunPlan) -> Iterator[Witness]:
 
 def _first_difference(theirs: Path, ours: Path, plan: RunPlan) -> str | None:
     """Return the first event in which two journals differ, None if there is none."""
+    from odum_assets.backtest.journal import read_events
+
     for name in _STREAMED:
         found = _compared(name, read_events(theirs / name), read_events(ours / name))
         if found is not None:
@@ -116,6 +117,8 @@ def _first_difference(theirs: Path, ours: Path, plan: RunPlan) -> str | None:
 
 
 def _sorted_ends(path: Path, close_at_ns: int) -> pa.Table:
+    from odum_assets.backtest.journal import read_event_table
+
     table = read_event_table(path)
     is_late = pc.greater_equal(table["ts"], close_at_ns)
     late = table.filter(is_late).sort_by("order_id")

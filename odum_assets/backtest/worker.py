@@ -20,7 +20,7 @@ from odum_assets.backtest.child import await_task
 from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.output import keep_output
-from odum_assets.backtest.plan import DISK_TROUBLE, EXIT_USER_ERROR, FREE_SPACE, RunPlan
+from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import Messages
 from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
 from odum_assets.backtest.strategies.loading import import_from_here
@@ -28,6 +28,7 @@ from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.config.exact_json import read_json
 from odum_assets.errors import OdumError
+from odum_assets.storage.files import DISK_TROUBLE, FREE_SPACE
 
 type Finish = Callable[[ReplayOutcome], NoReturn]
 type Run = Callable[[Report, Finish, StrategySources], None]

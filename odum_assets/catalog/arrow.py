@@ -45,6 +45,27 @@ def flags_of(mask: Column) -> npt.NDArray[np.bool_]:
     return flags
 
 
+def times_of(column: "pa.ChunkedArray[Any]") -> npt.NDArray[np.int64]:
+    """Return a column of int64 or times without nulls as numpy, uncopied where it is one chunk.
+
+    Unlike pyarrow's conversions it does not import pandas, for which a run's start need not wait.
+    """
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    parts: list[npt.NDArray[np.int64]] = [
+        np.frombuffer(chunk.buffers()[1] or b"", np.int64, len(chunk), chunk.offset * 8)
+        for chunk in chunks
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def rows_at(column: "pa.ChunkedArray[Any]", places: npt.NDArray[np.int64]) -> list[Any]:
+    """Return the values of some rows as Python's; pandas is not imported for places as numpy."""
+    data = pa.py_buffer(np.ascontiguousarray(places, np.int64))
+    indices: Any = pa.Array.from_buffers(pa.int64(), len(places), [None, data])
+    values: list[Any] = column.take(indices).to_pylist()
+    return values
+
+
 def text_parts(texts: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Return the n + 1 offsets and the bytes of a string column without nulls, uncopied."""
     _, ends, data = (buffer or b"" for buffer in texts.buffers())

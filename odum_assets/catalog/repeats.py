@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.manifest import PartitionManifest
-from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, open_writer
 from odum_assets.raw.layout import DataType
 
 _SAME: Final = {
@@ -104,6 +103,8 @@ def _values(column: Any) -> list[Any]:  # noqa: ANN401 - a chunked array
 
 def _leave_out(path: Path, flags: "np.ndarray[Any, np.dtype[np.bool_]]") -> int:
     """Replace a linked file by one without the flagged rows; return their number."""
+    from odum_assets.catalog.partition_writer import ROW_GROUP_ROWS, open_writer
+
     partial = path.with_suffix(".part")
     with pq.ParquetFile(path) as file, open_writer(partial, file.schema_arrow) as writer:
         start = 0

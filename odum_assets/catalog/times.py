@@ -21,8 +21,6 @@ NS_PER_UNIT = {"s": NS_PER_SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 MISSING = np.iinfo(np.int64).min
 """Stands for a null in an int64 array of times; a raw file cannot mean it."""
 
-_LARGEST = pa.scalar(2**63 - 1, pa.uint64())
-
 
 @dataclass(frozen=True, slots=True)
 class DayWindow:
@@ -79,7 +77,8 @@ def raw_integers(column: Column) -> Int64s:
     elif kind != pa.int64():
         if column.type == pa.uint64():
             # Beyond int64 no number is a time in any unit.
-            column = kernels.min_element_wise(column, _LARGEST, skip_nulls=False)
+            largest = pa.scalar(2**63 - 1, pa.uint64())
+            column = kernels.min_element_wise(column, largest, skip_nulls=False)
         column = kernels.cast(column, pa.int64())
     if column.null_count:
         column = kernels.fill_null(column, int(MISSING))

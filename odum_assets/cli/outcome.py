@@ -200,7 +200,7 @@ def _execution_text(metadata: dict[str, Any]) -> str:
 
 def _version_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Say which rules the figures follow where these are not today's."""
-    from odum_assets.backtest.metrics import FIGURES_VERSION
+    from odum_assets.backtest.figures_version import FIGURES_VERSION
     from odum_assets.results.earlier import version_of
 
     version = version_of(summary)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odum_assets.cli.errors import UsageError, did_you_mean
-from odum_assets.config.folder import config_files
 from odum_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ def choose_config(text: str, settings: Settings, *, what: str = "CONFIG") -> Cho
         return Choice(path.stem, folder / path.name, elsewhere, warning)
     if not is_path:
         # Where there is no folder, its message says more.
+        from odum_assets.config.folder import config_files
+
         config_files(settings.configs_path)
     near = did_you_mean(Path(text).name.removesuffix(".json"), config_names(settings))
     if is_path and "/" in text:

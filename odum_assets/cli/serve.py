@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from odum_assets.cli.running import collect_as_usual
 from odum_assets.cli.servers import LogLevel
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def serve(
         def stop() -> None:
             server.should_exit = True
 
+        collect_as_usual()
         with on_stop(stop):
             if is_new:
                 with DagsterProcess(own_url, log_level=log_level.value) as process:

@@ -179,7 +179,7 @@ FIGURES: Final = (
 """The figures of a run, as the service lists them; null until they are known.
 
 `pnl` is net of commissions and funding. `figures_version` says which rules the figures follow
-(`odum_assets.backtest.metrics.FIGURES_VERSION`).
+(`odum_assets.backtest.figures_version.FIGURES_VERSION`).
 """
 
 NUMERIC_FIGURES: Final = tuple(column for column in FIGURES if column.name != "currency")

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from odum_assets.backtest.metrics import FIGURES_VERSION
+from odum_assets.backtest.figures_version import FIGURES_VERSION
 from odum_assets.config.hashing import canonical_json
 from odum_assets.config.problems import printable
 from odum_assets.errors import ConfigError
@@ -26,7 +26,7 @@ from odum_assets.registry.types import (
     RunMode,
     RunStatus,
 )
-from odum_assets.results.earlier import recomputed, version_of
+from odum_assets.results.earlier import version_of
 from odum_assets.results.failures import read_failure
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
@@ -220,6 +220,8 @@ def _summary(store: ResultStore, entry: ResultEntry) -> Row:
     summary = entry.summary()
     if version_of(summary) < FIGURES_VERSION and entry.report_path is not None:
         table = store.file("report", entry.run_id, "equity.parquet")
+        from odum_assets.results.recomputed import recomputed
+
         # What cannot be computed keeps the figures that it has, with their version.
         unknown = (OSError, ValueError, KeyError, TypeError, ArithmeticError, ResultError)
         with suppress(*unknown), table.opened() as equity:

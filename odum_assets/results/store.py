@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from odum_assets.backtest.plan import FREE_SPACE
 from odum_assets.config.exact_json import write_json
 from odum_assets.config.problems import printable
 from odum_assets.results.annotations import Annotations, read_annotations
@@ -39,7 +38,7 @@ from odum_assets.storage.copies import (
     withdraw,
     withdraw_if_possible,
 )
-from odum_assets.storage.files import sync, write_synced
+from odum_assets.storage.files import FREE_SPACE, sync, write_synced
 from odum_assets.storage.locks import held
 from odum_assets.storage.scratch import scratch_folder
 

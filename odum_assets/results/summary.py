@@ -6,7 +6,8 @@ Amounts are JSON numbers with the digits they have; a figure that is not known i
 from dataclasses import asdict
 from typing import Any
 
-from odum_assets.backtest.metrics import FIGURES_VERSION, EquityFigures
+from odum_assets.backtest.figures_version import FIGURES_VERSION
+from odum_assets.backtest.metrics import EquityFigures
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.request import name_days
 from odum_assets.backtest.run import CompletedRun
@@ -31,7 +32,7 @@ def build_summary(run: CompletedRun) -> dict[str, Any]:
         paid for what it holds. ``position_stats`` counts what was filled, each fill once. Names
         that end in ``_pct`` are in percent; losses and drawdowns are negative. ``figures_version``
         says which rules the figures follow
-        (`odum_assets.backtest.metrics.FIGURES_VERSION`).
+        (`odum_assets.backtest.figures_version.FIGURES_VERSION`).
     """
     figures = run.figures
     account, orders, trades = figures.account, figures.orders, figures.trades

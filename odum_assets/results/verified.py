@@ -4,13 +4,15 @@ They change nothing of the result itself; the registry shows them as events of t
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from odum_assets.results.store import ResultStore, json_text
 from odum_assets.results.stored_file import ResultError, StoredFile
-from odum_assets.results.verify import Verification
 from odum_assets.storage.files import write_synced
 from odum_assets.storage.locks import held
+
+if TYPE_CHECKING:
+    from odum_assets.results.verify import Verification
 
 _MOST: Final = 20
 """Verifications of a result that are kept."""
@@ -77,7 +79,7 @@ def read_verifications(file: StoredFile) -> list[VerifiedResult]:
 def store_verification(
     store: ResultStore,
     run_id: str,
-    outcome: Verification | str,
+    outcome: "Verification | str",
     dagster_run_id: str,
     verified_at: str,
 ) -> VerifiedResult:

@@ -10,6 +10,17 @@ from typing import Final
 
 _BLOCK: Final = 1 << 20
 
+DISK_TROUBLE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+)
+"""What the system says of a disk that is full or not to be written to."""
+
+FREE_SPACE: Final = (
+    "nothing was stored. Check permissions and free space, or set DATA_CATALOG_PATH and "
+    "ODUM_RESULTS_PATH to other folders"
+)
+"""What to do when something cannot be written."""
+
 _NO_LINKS: Final = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 

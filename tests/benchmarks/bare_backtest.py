@@ -1,7 +1,7 @@
 """A bare `BacktestNode` script: the same orders over the same partition, nothing recorded.
 
-Run as ``python bare_backtest.py CATALOG INSTRUMENT_ID CLOSE_AT_NS``; the catalog holds the
-instrument. It prints the account's final balance.
+Run as ``python bare_backtest.py CATALOG INSTRUMENT_ID CLOSE_AT_NS [none]``; the catalog holds the
+instrument. With ``none`` no order is sent. It prints the account's final balance.
 """
 
 import sys
@@ -30,6 +30,7 @@ from nautilus_trader.risk import RiskEngineConfig
 from nautilus_trader.trading import Strategy
 
 CATALOG, ID, CLOSE_AT = sys.argv[1], InstrumentId.from_str(sys.argv[2]), int(sys.argv[3])
+IS_QUIET = sys.argv[4:] == ["none"]
 USDT = Currency.from_str("USDT")
 
 
@@ -42,6 +43,8 @@ class Replay(Strategy):
         self.subscribe_trades(ID)
 
     def on_trade(self, trade: TradeTick) -> None:
+        if IS_QUIET:
+            return
         if trade.aggressor_side == AggressorSide.BUY:
             side = OrderSide.BUY
         elif trade.aggressor_side == AggressorSide.SELL:

@@ -11,7 +11,8 @@ from library import assert_same, library_figures
 from tinydays import Outcome, moment, read_rows
 
 from odum_assets.results.compare import compare_results
-from odum_assets.results.earlier import equity_series, in_current_form, recomputed, version_of
+from odum_assets.results.earlier import in_current_form, version_of
+from odum_assets.results.recomputed import equity_series, recomputed
 from odum_assets.results.store import ResultStore
 
 HOUR = 3_600 * 10**9

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from odum_assets.backtest.metrics import FIGURES_VERSION, MIN_GROWTH_DAYS
+from odum_assets.backtest.figures_version import FIGURES_VERSION
+from odum_assets.backtest.metrics import MIN_GROWTH_DAYS
 from odum_assets.results.earlier import version_of
 from odum_assets.results.tearsheet import formats
 
