@@ -12,7 +12,7 @@ from odum_assets.catalog import convert_partition
 from odum_assets.config import instrument_spec, load_config, raw_path
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.sample import SampleSpec, write_sample
-from odum_assets.results.crossover_sweep import write_variants
+from odum_assets.results.variant_files import write_variants
 
 OWN_DAY = date(2024, 3, 1)
 """A day that no other test of the service uses."""
