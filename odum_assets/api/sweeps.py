@@ -397,8 +397,7 @@ def _listed(file: VariantFile) -> ListedSweep:
         instrument=facts["instrument"],
         status="succeeded",
         variants=facts["variants"],
-        by_status={"succeeded": facts["variants"] - failed}
-        | ({"failed": failed} if failed else {}),
+        by_status={status: count for status, count in by_status.items() if count},
         created_at=datetime.fromtimestamp(file.path.stat().st_mtime, UTC),
         dagster_run_id=facts.get("dagster_run_id"),
     )
