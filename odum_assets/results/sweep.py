@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -225,17 +226,20 @@ def run_sweep(
             begun(sweep.runs)
 
     def log(index: int, work: Path) -> None:
-        if not kept.figures_only:
-            store_log(store, sweep.runs[index].run_id, work)
+        store_log(store, sweep.runs[index].run_id, work)
 
-    completed = completed_variants(
+    run_all: Any = partial(completed_variants, ended=log)
+    if kept.figures_only:
+        from odum_assets.results.kernel_figures import variants_figures
+
+        run_all = variants_figures
+    completed = run_all(
         request,
         variants,
         settings,
         store.workspace(),
         slots=slots,
         begun=begin,
-        ended=log,
         progress=progress,
     )
     with store.explained(), closing(completed) as ends:

@@ -1,11 +1,10 @@
-"""Sweeps by the kernel: rows of figures are those of runs, proofs fail, and nothing is left half."""
+"""Sweeps by the kernel: rows of figures are those of runs, proofs fail, nothing is left half."""
 
 import json
 import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
