@@ -144,6 +144,19 @@ class AmbiguousBars:
     difference_r: float
 
 
+def account_rules(plan: RunPlan, currency_precision: int) -> AccountRules:
+    """Return how the account of a run counts money."""
+    config = plan.config
+    return AccountRules(
+        multiplier=config.multiplier,
+        is_inverse=config.key.is_inverse,
+        is_cash=config.venue.account_type == "CASH",
+        price_precision=config.instrument.price_precision,
+        size_precision=config.instrument.size_precision,
+        currency_precision=currency_precision,
+    )
+
+
 class Recorded(Protocol):
     """What was recorded of a run, and where its tables go."""
 
@@ -228,14 +241,7 @@ def compute_figures(
     """
     started = time.perf_counter()
     config, recorded = plan.config, recorded or _Files(plan.work)
-    rules = AccountRules(
-        multiplier=config.multiplier,
-        is_inverse=config.key.is_inverse,
-        is_cash=config.venue.account_type == "CASH",
-        price_precision=config.instrument.price_precision,
-        size_precision=config.instrument.size_precision,
-        currency_precision=outcome.currency_precision,
-    )
+    rules = account_rules(plan, outcome.currency_precision)
     counter = recorded.counter(rules, config.venue.starting_balance)
     first, last = prices.span[0], plan.close_at_ns
     closing = outcome.closing_at_ns

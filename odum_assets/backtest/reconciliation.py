@@ -102,6 +102,11 @@ class CashFlows:
             for each, amount in zip(keys.tolist(), amounts, strict=True):
                 sums[each] += amount
 
+    def copy(self) -> "CashFlows":
+        """Return the same sums, to which others can be added."""
+        parts = (Counter(self.quantities), self.commissions, self.realized, Counter(self._by_price))
+        return CashFlows(self.rules, *parts)
+
     def add_units(self, position: str, quantity: Int64s, price: Int64s) -> None:
         """Add signed quantities and prices of fills of a position, in units."""
         self.quantities[position] += int(quantity.sum())

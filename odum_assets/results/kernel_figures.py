@@ -22,7 +22,7 @@ import pyarrow as pa
 from odum_assets.backtest.columns import FillColumns
 from odum_assets.backtest.counting import FillCounter, load_kernel
 from odum_assets.backtest.equity import EquityPoint, MarkToMarket
-from odum_assets.backtest.figures import compute_figures
+from odum_assets.backtest.figures import account_rules, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch
 from odum_assets.backtest.kernel_run import EventFiles, amounts, is_simulated, kernel_outcome
@@ -55,7 +55,8 @@ _OF_EVENTS: Final = {
 }
 """Columns of events by those of the tables, where their names differ."""
 
-_COUNTED: Final = ("commission", "realized_pnl", "balance", "position_quantity")
+_COUNTED: Final = ("commission", "realized_pnl", "balance")
+_OPEN: Final = "position_quantity"
 _ENDED: Final = ("status", "filled", "reason", "ended")
 _STATUSES: Final = ("open", "canceled", "rejected", "filled")
 _BATCH_ROWS: Final = 131_072
@@ -174,6 +175,8 @@ class _Matched:
         Orders by status, type and side.
     position : str
         Id of the position.
+    flows : CashFlows
+        Quantities of the fills by price.
     """
 
     chunks: list[Chunk]
@@ -181,6 +184,7 @@ class _Matched:
     hashes: dict[str, dict[str, ColumnHash]]
     orders: OrderCounts
     position: str
+    flows: CashFlows
 
 
 @dataclass(slots=True)
@@ -215,7 +219,7 @@ class _EventHashes(EventFiles):
         super().__init__(plan, match)
         names = {
             "order": [name for name in TABLES["orders"] if name not in _ENDED],
-            "fill": [name for name in TABLES["fills"] if name not in _COUNTED],
+            "fill": [name for name in TABLES["fills"] if name not in (*_COUNTED, _OPEN)],
         }
         self.hashes = {
             kind: {name: ColumnHash() for name in columns} for kind, columns in names.items()
@@ -254,11 +258,18 @@ def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
         events.write_simulated(simulated)
     ended, counts = _orders(chunks, simulated, events.reason, match.digits)
     known = {**events.hashes["order"], **ended}
-    hashes = {
-        "orders": {name: known[name] for name in TABLES["orders"]},
-        "fills": events.hashes["fill"],
-    }
-    return _Matched(chunks, match.skipped, hashes, counts, events.position)
+    fills = {**events.hashes["fill"], _OPEN: ColumnHash()}
+    hashes = {"orders": {name: known[name] for name in TABLES["orders"]}, "fills": fills}
+    flows, held = CashFlows(account_rules(plan, match.terms.currency_precision)), 0
+    parts = [(chunk.signed, chunk.fills[2]) for chunk in chunks]
+    if simulated:
+        _, price, signed, _ = EventFiles.simulated_fill(plan, match)
+        parts.append((np.array([signed]), np.array([price])))
+    for quantity, prices in parts:
+        flows.add_units(events.position, quantity, prices)
+        fills[_OPEN].update(units_column(held + np.cumsum(quantity), match.digits[1], DECIMAL))
+        held += int(quantity.sum())
+    return _Matched(chunks, match.skipped, hashes, counts, events.position, flows)
 
 
 def _orders(
@@ -356,11 +367,10 @@ class _Columns:
             "fills": {name: fills[name] for name in TABLES["fills"]},
             "positions": {name: ColumnHash() for name in TABLES["positions"]},
         }
-        self._flows: CashFlows | None = None
+        self._flows = matched.flows.copy()
 
     def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
         """Return what counts the fills."""
-        self._flows = CashFlows(rules)
         return FillCounter(rules, starting_balance, load_kernel())
 
     def orders(self) -> OrderCounts:
@@ -386,7 +396,6 @@ class _Columns:
 
     def flows(self, rules: AccountRules) -> CashFlows:
         """Return the sums of the fills."""
-        assert self._flows is not None  # noqa: S101 - there is a counter
         assert self._flows.rules == rules  # noqa: S101 - its own
         return self._flows
 
@@ -404,16 +413,13 @@ class _Columns:
     def _count(
         self, market: MarkToMarket, ts: Ints, signed: Ints, price: Ints, commission: Ints
     ) -> None:
-        assert self._flows is not None  # noqa: S101 - there is a counter
         names = [self._matched.position]
         columns = FillColumns(ts, names, np.zeros(len(ts), np.int64), signed, price, commission)
         rows: LedgerRows = market.apply_fills(columns)
         rules, own = market.counter.rules, self.hashes["fills"]
-        money, size = rules.currency_precision, rules.size_precision
+        money = rules.currency_precision
         own["commission"].update(amounts(commission, money))
         own["realized_pnl"].update(units_column(rows.realized, money, DECIMAL))
         own["balance"].update(units_column(rows.cash, money, DECIMAL))
-        own["position_quantity"].update(units_column(rows.quantity, size, DECIMAL))
         self._flows.commissions += int(commission.sum())
         self._flows.realized += int(np.sum(rows.realized))
-        self._flows.add_units(names[0], signed, price)
