@@ -96,8 +96,8 @@ def variants_figures(
         plans = [plan_of(each, inputs, inputs.work)[0] for each in requests]
         groups: dict[str, _Group] = {}
         rows, prices = HeldRows(), _KnownPrices(inputs.prices)
-        is_over = Event()
-        of = [groups.setdefault(key, _Group(key, rows)) for key in map(_matching_key, plans)]
+        is_over, one = Event(), Lock()
+        of = [groups.setdefault(key, _Group(key, rows, one)) for key in map(_matching_key, plans)]
         for group in of:
             group.left += 1
 
@@ -189,17 +189,25 @@ class _Matched:
 
 @dataclass(slots=True)
 class _Group:
-    """Variants that are matched alike; the first one that comes is matched."""
+    """Variants that are matched alike; the first one that comes is matched.
+
+    The lock `one` lets one group be in memory at a time.
+    """
 
     key: str
     rows: HeldRows
+    one: Any
     left: int = 0
+    _holds: bool = False
     _matched: _Matched | None = None
     _lock: Any = field(default_factory=Lock)
 
     def matched(self, plan: RunPlan) -> _Matched:
         """Return what all share."""
         with self._lock:
+            if not self._holds:
+                self.one.acquire()
+                self._holds = True
             if self._matched is None:
                 self._matched = _match(plan, self.rows)
             return self._matched
@@ -210,6 +218,8 @@ class _Group:
             self.left -= 1
             if not self.left:
                 self._matched = None
+                if self._holds:
+                    self.one.release()
 
 
 class _EventHashes(EventFiles):
