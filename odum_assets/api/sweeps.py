@@ -20,11 +20,12 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service
 from odum_assets.config.variants import as_run_config, grid, short_names, value_text
 from odum_assets.orchestration.registration import CONFIG_TAG
-from odum_assets.orchestration.requests import RunOptions
+from odum_assets.orchestration.requests import SweepOptions
 from odum_assets.registry import queries
 from odum_assets.registry.models import PENDING
-from odum_assets.registry.records import Row
+from odum_assets.registry.records import Row, summary_figures
 from odum_assets.registry.types import RunStatus
+from odum_assets.results.figures_file import KIND, read_figures
 from odum_assets.results.run_id import is_sweep_id
 from odum_assets.results.stored_file import ResultError
 from odum_assets.results.variant_files import (
@@ -43,7 +44,7 @@ type Value = str | float | int | bool | None
 MOST_VARIANTS = 10_000
 
 
-class NewSweep(RunOptions):
+class NewSweep(SweepOptions):
     """A sweep to start: variants of a configuration over one day."""
 
     model_config = ConfigDict(extra="forbid")
@@ -60,7 +61,6 @@ class NewSweep(RunOptions):
         max_length=MOST_VARIANTS,
         description="Instead of vary: one {path: value} object per variant.",
     )
-    slots: int = Field(default=2, ge=1, le=64, description="Variants at one time.")
 
 
 class ListedSweep(BaseModel):
@@ -212,7 +212,8 @@ def with_dagster_runs(service: Service, sweeps: Sequence[ListedSweep]) -> None:
     with service.registry.reading() as connection:
         found = queries.get_dagster_runs(connection, ids)
     for sweep in sweeps:
-        sweep.dagster_run_id = found.get(sweep.id)
+        if sweep.kind == "runs":
+            sweep.dagster_run_id = found.get(sweep.id)
 
 
 def stored_sweep(service: Service, sweep_id: str) -> Sweep | None:
@@ -221,7 +222,8 @@ def stored_sweep(service: Service, sweep_id: str) -> Sweep | None:
     if path is not None:
         key = ("variants", path)
         file = _variant_file(service, sweep_id, path)
-        return service.cache.get(key, file_validator(path), lambda: _of_file(file))
+        read = _of_figures if file.facts.get("kind") == KIND else _of_file
+        return service.cache.get(key, file_validator(path), lambda: read(file))
     if not is_sweep_id(sweep_id):
         return None
 
@@ -350,17 +352,53 @@ def _variant_file(service: Service, sweep_id: str, path: Path) -> VariantFile:
 
 def _listed(file: VariantFile) -> ListedSweep:
     facts = file.facts
+    failed = facts.get("failed", 0)
+    by_status = {"succeeded": facts["variants"] - failed, "failed": failed}
     return ListedSweep(
         id=file.id,
         kind="vectorized",
         config=facts["config"],
-        partition=None,
+        partition=facts.get("partition"),
         instrument=facts["instrument"],
         status="succeeded",
         variants=facts["variants"],
-        by_status={"succeeded": facts["variants"]},
+        by_status={status: count for status, count in by_status.items() if count},
         created_at=datetime.fromtimestamp(file.path.stat().st_mtime, UTC),
-        dagster_run_id=None,
+        dagster_run_id=facts.get("dagster_run_id"),
+    )
+
+
+def _of_figures(file: VariantFile) -> Sweep:
+    variants = [
+        SweepVariant(
+            number=row["number"],
+            varied=row["varied"],
+            run_id=None,
+            status="failed" if row["error"] else "succeeded",
+            figures={
+                name: None if value is None else float(value)
+                for name, value in summary_figures(row["summary"]).items()
+                if name in _OF_RUNS
+            },
+            flags=row["flags"],
+            error=row["error"],
+        )
+        for row in read_figures(file)
+    ]
+    paths = file.facts["axes"]
+    return Sweep(
+        **_listed(file).model_dump(),
+        currency=file.facts["currency"],
+        axes=[
+            Axis(path=path, name=name, values=_values(variants, path))
+            for path, name in zip(paths, short_names(paths), strict=True)
+        ],
+        figures=list(_OF_RUNS),
+        facts=file.facts,
+        total=len(variants),
+        limit=MOST_VARIANTS,
+        offset=0,
+        rows=variants,
     )
 
 

@@ -2,25 +2,27 @@
 
 import gc
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Self
+from pathlib import Path
+from typing import Protocol, Self
 
 import pyarrow as pa
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.counting import FillCounter, kernel_for
 from odum_assets.backtest.equity import (
+    EquityPoint,
     MarkToMarket,
     before,
     equity_point,
     outside_gaps,
     sample_times,
 )
-from odum_assets.backtest.ledger import AccountRules, EngineAccount
+from odum_assets.backtest.ledger import AccountRules, EngineAccount, RoundTrip
 from odum_assets.backtest.metrics import (
     EquityFigures,
     EquitySeries,
@@ -32,7 +34,7 @@ from odum_assets.backtest.metrics import (
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.prices import LastPrices
-from odum_assets.backtest.reconciliation import Reconciliation, reconcile
+from odum_assets.backtest.reconciliation import CashFlows, Reconciliation, reconcile
 from odum_assets.errors import BacktestError
 
 _RATE_LIMIT = "RATE_LIMIT"
@@ -142,7 +144,80 @@ class AmbiguousBars:
     difference_r: float
 
 
-def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -> RunFigures:
+def account_rules(plan: RunPlan, currency_precision: int) -> AccountRules:
+    """Return how the account of a run counts money."""
+    config = plan.config
+    return AccountRules(
+        multiplier=config.multiplier,
+        is_inverse=config.key.is_inverse,
+        is_cash=config.venue.account_type == "CASH",
+        price_precision=config.instrument.price_precision,
+        size_precision=config.instrument.size_precision,
+        currency_precision=currency_precision,
+    )
+
+
+class Recorded(Protocol):
+    """What was recorded of a run, and where its tables go."""
+
+    def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
+        """Return what counts the fills."""
+
+    def orders(self) -> tables.OrderCounts:
+        """Write the orders and count them."""
+
+    def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
+        """Run the ledger over the fills and write them.
+
+        Returns
+        -------
+        tuple[int, int, EngineAccount]
+            The number of fills, the time of the last one (ns, 0 without fills), and what
+            NautilusTrader should say, which knows nothing of simulated fills.
+        """
+
+    def flows(self, rules: AccountRules) -> CashFlows:
+        """Sum up the fills as they were written."""
+
+    def write_equity(self, points: Sequence[EquityPoint]) -> None:
+        """Write the samples of the account."""
+
+    def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
+        """Write round trips in order of their end, and what is open."""
+
+
+class _Files:
+    """Event files and tables in a work folder."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+
+    def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
+        kernel = kernel_for(self._work / "fill_events.arrow")
+        return FillCounter(rules, starting_balance, kernel)
+
+    def orders(self) -> tables.OrderCounts:
+        return tables.write_orders(self._work, self._work / "orders.parquet")
+
+    def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
+        return _apply_fills(self._work, market)
+
+    def flows(self, rules: AccountRules) -> CashFlows:
+        return CashFlows.read(self._work / "fills.parquet", rules)
+
+    def write_equity(self, points: Sequence[EquityPoint]) -> None:
+        tables.write_equity(self._work / "equity.parquet", points)
+
+    def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
+        tables.write_positions(self._work / "positions.parquet", closed, still_open)
+
+
+def compute_figures(
+    plan: RunPlan,
+    prices: LastPrices,
+    outcome: ReplayOutcome,
+    recorded: Recorded | None = None,
+) -> RunFigures:
     """Count a run's fills, write its tables and return its figures.
 
     The equity table holds exactly the samples that returns and drawdowns are computed from.
@@ -155,6 +230,8 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
         Trades of the window.
     outcome : ReplayOutcome
         What the engine said.
+    recorded : Recorded, optional
+        What was recorded; by default the files in the plan's work folder.
 
     Raises
     ------
@@ -163,17 +240,9 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
         are too large for the tables.
     """
     started = time.perf_counter()
-    config, work = plan.config, plan.work
-    rules = AccountRules(
-        multiplier=config.multiplier,
-        is_inverse=config.key.is_inverse,
-        is_cash=config.venue.account_type == "CASH",
-        price_precision=config.instrument.price_precision,
-        size_precision=config.instrument.size_precision,
-        currency_precision=outcome.currency_precision,
-    )
-    recorded = work / "fill_events.arrow"
-    counter = FillCounter(rules, config.venue.starting_balance, kernel_for(recorded))
+    config, recorded = plan.config, recorded or _Files(plan.work)
+    rules = account_rules(plan, outcome.currency_precision)
+    counter = recorded.counter(rules, config.venue.starting_balance)
     first, last = prices.span[0], plan.close_at_ns
     closing = outcome.closing_at_ns
     regular = sample_times(first, last, config.metrics.equity_interval_secs)
@@ -181,17 +250,17 @@ def compute_figures(plan: RunPlan, prices: LastPrices, outcome: ReplayOutcome) -
     times = sorted(grid if closing is None else {*grid, closing - 1})
     # Arrow joins the orders on one core while the ledger counts on the other.
     with ThreadPoolExecutor(1) as pool, no_collections(), amounts_explained():
-        counting = pool.submit(tables.write_orders, work, work / "orders.parquet")
+        counting = pool.submit(recorded.orders)
         market = MarkToMarket(counter, outcome.funding, times, prices)
-        fills, last_fill, engine = _apply_fills(plan, market)
+        fills, last_fill, engine = recorded.apply_fills(market)
         ledger, closed = counter.ledger, counter.closed()
         marked = market.points
         end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
         points = [*(each for each in marked if each.ts in grid and each.ts < end.ts), end]
-        tables.write_equity(work / "equity.parquet", points)
+        recorded.write_equity(points)
         still_open = list(ledger.open_positions())
-        tables.write_positions(work / "positions.parquet", closed, still_open)
-        reconciliation = reconcile(ledger, outcome, work / "fills.parquet", engine, closed)
+        recorded.write_positions(closed, still_open)
+        reconciliation = reconcile(ledger, outcome, recorded.flows(rules), engine, closed)
         series = EquitySeries(
             times=[each.ts for each in points],
             equity=[each.equity for each in points],
@@ -267,20 +336,12 @@ def amounts_explained() -> Iterator[None]:
         ) from error
 
 
-def _apply_fills(plan: RunPlan, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
-    """Run the ledger over the recorded fills and write the fills table.
-
-    Returns
-    -------
-    tuple[int, int, EngineAccount]
-        The number of fills, the time of the last one (ns, 0 without fills), and what NautilusTrader
-        should say, which knows nothing of simulated fills.
-    """
+def _apply_fills(work: Path, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
     count = last = 0
     engine: EngineAccount | None = None
     rules = market.counter.rules
-    writer = tables.FillsWriter(plan.work / "fills.parquet", rules)
-    for batch, fills in tables.read_fills(plan.work / "fill_events.arrow", rules):
+    writer = tables.FillsWriter(work / "fills.parquet", rules)
+    for batch, fills in tables.read_fills(work / "fill_events.arrow", rules):
         if tables.is_simulated(batch) and engine is None:
             # They are the last of all: funding and samples that are due come before them.
             market.finish()

@@ -7,7 +7,7 @@ the journal that is made of the columns (``kernel_run``), comparing them (``witn
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ from odum_assets.errors import BacktestError
 from odum_assets.instruments.specs import currency_precision
 from odum_assets.raw.layout import DataType
 from odum_assets.utc import iso_ns
+
+if TYPE_CHECKING:
+    from odum_assets.vectorized.ticks.rows import Rows
 
 type Ints = NDArray[np.int64]
 
@@ -100,6 +103,8 @@ class KernelMatch:
     ----------
     plan : RunPlan
         A covered run.
+    rows : Rows, optional
+        What reads its rows.
 
     Attributes
     ----------
@@ -107,9 +112,11 @@ class KernelMatch:
         Trades without a side that sent no order; None for a file of orders.
     """
 
-    def __init__(self, plan: RunPlan) -> None:
+    def __init__(self, plan: RunPlan, rows: "Rows | None" = None) -> None:
         from odum_assets.vectorized.ticks.money import EngineBalance, MoneyTerms
+        from odum_assets.vectorized.ticks.rows import Rows
 
+        self._rows = rows or Rows()
         config, venue = plan.config, plan.config.venue
         instrument = config.instrument
         self._plan = plan
@@ -143,16 +150,15 @@ class KernelMatch:
             If a catalog file cannot be used.
         """
         from odum_assets.vectorized.ticks.money import AmountTooLargeError
-        from odum_assets.vectorized.ticks.rows import book_groups, trade_groups
         from odum_assets.vectorized.ticks.run import Matching
 
         plan, listed = self._plan, self._listed()
         rules = self._rules()
         matching = Matching(rules, listed)
-        trades = trade_groups(self._files(DataType.TRADES), plan.bounds, self.digits)
+        trades = self._rows.trades(self._files(DataType.TRADES), plan.bounds, self.digits)
         books: Any = ()
         if DataType.BOOK in plan.data_types:
-            books = book_groups(
+            books = self._rows.books(
                 self._files(DataType.BOOK), plan.bounds, self.digits, is_top=rules.is_top
             )
         try:
@@ -274,11 +280,24 @@ class KernelMatch:
         if len(self._sides) > 1 and len(fills[0]):
             self._sides = [np.concatenate(self._sides)]
         signed = fills[3] * self._sides[0][fills[0]] if len(fills[0]) else fills[3]
+        return self.counted(Chunk(orders, fills, signed, fills[3], events.ends, closing))
+
+    def counted(self, chunk: Chunk) -> Chunk:
+        """Count a chunk's fills into the account; return it with their commissions.
+
+        It may come from a run that is matched alike, whose fees are others.
+
+        Raises
+        ------
+        NotCoveredError
+            If an order might be denied for want of margin.
+        """
+        fills = chunk.fills
         commission = self.terms.commissions(fills[2], fills[3], fills[4] == 1)
-        lowest, largest = self.account.add(signed, fills[2], commission)
-        if not closing:
-            self._check_margin(orders, fills, lowest, largest)
-        return Chunk(orders, fills, signed, commission, events.ends, closing)
+        lowest, largest = self.account.add(chunk.signed, fills[2], commission)
+        if not chunk.closing:
+            self._check_margin(chunk.orders, fills, lowest, largest)
+        return chunk._replace(commission=commission)
 
     def _check_margin(self, orders: Orders, fills: Ints, lowest: int, largest: int) -> None:
         """Refuse a run in which NautilusTrader might deny an order for want of margin.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +29,11 @@ from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.strategies.sources import strategy_path
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.fixed_point import DECIMAL, to_decimals, units_column
+from odum_assets.catalog.fixed_point import DECIMAL, to_decimals, units_column, units_of
 from odum_assets.utc import NS_PER_SECOND
+
+if TYPE_CHECKING:
+    from odum_assets.backtest.strategies.sources import StrategySources
 
 _SETTLED_NS = 500_000
 """Time after the closing at which simulated fills are recorded."""
@@ -51,7 +54,7 @@ def run_kernel(plan: RunPlan, progress: Callable[[Progress], None] | None = None
     NotCoveredError
         If the data hold what the kernel does not cover.
     """
-    from odum_assets.backtest.simulation import peak_memory_mib, strategy_of
+    from odum_assets.backtest.simulation import strategy_of
     from odum_assets.backtest.strategies.sources import StrategySources
 
     started = time.perf_counter()
@@ -68,10 +71,42 @@ def run_kernel(plan: RunPlan, progress: Callable[[Progress], None] | None = None
                 span = max(plan.close_at_ns - plan.first_trade_ns, 1)
                 share = min((now - plan.first_trade_ns) / span, 1.0)
                 progress(Progress("replay", share, chunk.orders.first + len(chunk.orders.ts), now))
-        lots = match.account.lots
-        if lots and plan.closing is not None and plan.closing.method == "last_price":
-            files.write_simulated(lots)
-    strategy = strategy_of(plan)
+        if is_simulated(plan, match):
+            files.write_simulated(match.account.lots)
+    return kernel_outcome(plan, match, sources, last_fill, started)
+
+
+def is_simulated(plan: RunPlan, match: KernelMatch) -> bool:
+    """Return whether what is left open is closed at the last trade's price."""
+    closing = plan.closing
+    return bool(match.account.lots) and closing is not None and closing.method == "last_price"
+
+
+def kernel_outcome(
+    plan: RunPlan,
+    match: KernelMatch,
+    sources: "StrategySources",
+    last_fill: int | None,
+    started: float,
+) -> ReplayOutcome:
+    """Return what the kernel says of a run at its end.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    match : KernelMatch
+        Its matching, which is over.
+    sources : StrategySources
+        The code that it ran.
+    last_fill : int or None
+        Time of the last fill (ns).
+    started : float
+        When it began, of `time.perf_counter`.
+    """
+    from odum_assets.backtest.simulation import peak_memory_mib, strategy_of
+
+    strategy, lots = strategy_of(plan), match.account.lots
     return ReplayOutcome(
         engine_balance=match.account.balance,
         engine_quantity=Decimal(lots).scaleb(-match.digits[1]),
@@ -106,8 +141,11 @@ class EventFiles:
         name = strategy_path(plan.config.strategy).rpartition(":")[2]
         self._position = f"{plan.config.key.nautilus_id}-{name}-000"
         self._reason = f"No market for {plan.config.key.nautilus_id}"
-        self._writers = {
-            name: _writer(plan.work / f"{name}_events.arrow", schema)
+        self._writers = self._opened()
+
+    def _opened(self) -> dict[str, Any]:
+        return {
+            name: _writer(self._plan.work / f"{name}_events.arrow", schema)
             for name, schema in (
                 ("order", ORDER_EVENTS),
                 ("fill", FILL_EVENTS),
@@ -139,12 +177,10 @@ class EventFiles:
 
     def write_simulated(self, lots: int) -> None:
         """Write a fill at the last trade's price for an open position, marked as simulated."""
-        plan, terms = self._plan, self._match.terms
-        ts, amount = plan.close_at_ns + _SETTLED_NS, Decimal(abs(lots)).scaleb(-self._digits[1])
-        contracts = amount * plan.config.multiplier
-        value = contracts / plan.last_price if terms.is_inverse else contracts * plan.last_price
-        unit = Decimal(1).scaleb(-terms.currency_precision)
-        fee = (value * terms.taker_fee).quantize(unit, ROUND_HALF_EVEN)
+        plan, match = self._plan, self._match
+        ts, _, _, units = self.simulated_fill(plan, match)
+        amount = Decimal(abs(lots)).scaleb(-self._digits[1])
+        fee = Decimal(units).scaleb(-match.terms.currency_precision)
         side, order_id = ("sell" if lots > 0 else "buy"), "SIMULATED-1"
         order = (ts, order_id, side, "MARKET", "IOC", None, amount, None, None, SIMULATED_TAG)
         fill = (ts, order_id, self._position, side, plan.last_price, amount, fee, SIMULATED)
@@ -152,6 +188,18 @@ class EventFiles:
             values = [[each] for each in row]
             columns = [pa.array(*pair) for pair in zip(values, schema.types, strict=True)]
             self._write(name, schema, columns)
+
+    @staticmethod
+    def simulated_fill(plan: RunPlan, match: KernelMatch) -> tuple[int, int, int, int]:
+        """Return time, price, signed quantity and fee, in units, of what closes a position."""
+        terms, lots = match.terms, match.account.lots
+        contracts = Decimal(abs(lots)).scaleb(-match.digits[1]) * plan.config.multiplier
+        value = contracts / plan.last_price if terms.is_inverse else contracts * plan.last_price
+        unit = Decimal(1).scaleb(-terms.currency_precision)
+        fee = (value * terms.taker_fee).quantize(unit, ROUND_HALF_EVEN)
+        price = units_of(plan.last_price, match.digits[0])
+        ts = plan.close_at_ns + _SETTLED_NS
+        return ts, price, -lots, units_of(fee, terms.currency_precision)
 
     @property
     def _digits(self) -> tuple[int, int]:
@@ -198,7 +246,7 @@ class EventFiles:
             _named(chunk.signed > 0, "buy", "sell"),
             to_decimals(fills[2], self._digits[0]),
             to_decimals(fills[3], self._digits[1]),
-            _amounts(chunk.commission, self._match.terms.currency_precision),
+            amounts(chunk.commission, self._match.terms.currency_precision),
             _named(fills[4] == 1, "maker", "taker"),
         ]
 
@@ -233,7 +281,7 @@ def _named(is_first: Any, first: str, other: str) -> Any:  # noqa: ANN401
     return _texts(np.where(is_first, 0, 1), [first, other])
 
 
-def _amounts(units: Ints, precision: int) -> Any:  # noqa: ANN401 - a column
+def amounts(units: Ints, precision: int) -> Any:  # noqa: ANN401 - a column
     """Return amounts of either sign."""
     if len(units) and int(units.min()) >= 0:
         return to_decimals(units, precision)

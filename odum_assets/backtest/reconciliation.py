@@ -31,6 +31,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -39,7 +40,7 @@ from odum_assets.backtest.ledger import ZERO, AccountRules, EngineAccount, Ledge
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.positions import positions_table
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.fixed_point import column_units, units_of
+from odum_assets.catalog.fixed_point import Int64s, column_units, units_of
 from odum_assets.errors import BacktestError
 
 _COLUMNS = ("position_id", "side", "price", "quantity", "commission", "realized_pnl")
@@ -101,6 +102,20 @@ class CashFlows:
             for each, amount in zip(keys.tolist(), amounts, strict=True):
                 sums[each] += amount
 
+    def copy(self) -> "CashFlows":
+        """Return the same sums, to which others can be added."""
+        parts = (Counter(self.quantities), self.commissions, self.realized, Counter(self._by_price))
+        return CashFlows(self.rules, *parts)
+
+    def add_units(self, position: str, quantity: Int64s, price: Int64s) -> None:
+        """Add signed quantities and prices of fills of a position, in units."""
+        self.quantities[position] += int(quantity.sum())
+        prices, places = np.unique(price, return_inverse=True)
+        sums = np.zeros(len(prices), np.int64)
+        np.add.at(sums, places, quantity)
+        for each, amount in zip(prices.tolist(), sums.tolist(), strict=True):
+            self._by_price[each] += amount
+
     @property
     def value(self) -> Fraction:
         """Return what the fills received less what they paid, in the account currency."""
@@ -149,7 +164,7 @@ class Reconciliation:
 def reconcile(
     ledger: Ledger,
     outcome: ReplayOutcome,
-    fills: Path,
+    fills: Path | CashFlows,
     engine: EngineAccount | None = None,
     closed: pa.Table | None = None,
 ) -> Reconciliation:
@@ -161,8 +176,8 @@ def reconcile(
         The account after the last fill.
     outcome : ReplayOutcome
         What NautilusTrader said at the end, and the funding that was recorded.
-    fills : Path
-        The fills table as it was written.
+    fills : Path or CashFlows
+        The fills table as it was written, or what was summed up of it.
     engine : EngineAccount, optional
         What NautilusTrader should have said, where that is not the account at its end.
     closed : pa.Table, optional
@@ -209,13 +224,15 @@ def _reconcile(
     parts: Sequence[_Part],
     starting_balance: Decimal,
     outcome: ReplayOutcome,
-    fills: Path,
+    fills: Path | CashFlows,
 ) -> Reconciliation:
     problems: list[str] = []
     balance = cash = engine_cash = starting_balance
     tolerance = ZERO
     for name, ledger, engine, quantity, closed in parts:
-        flows = CashFlows.read(fills, ledger.rules, name)
+        flows = fills
+        if isinstance(flows, Path):
+            flows = CashFlows.read(flows, ledger.rules, name)
         flow_balance = _cash_flow_balance(ledger, flows, outcome)
         differences = [
             *_position_problems(ledger, closed, outcome),

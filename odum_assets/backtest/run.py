@@ -57,6 +57,8 @@ class CompletedRun:
         What was counted.
     witness : Verdict or None
         Whether the kernel agrees with a replay; None of a run by the kernel, and on bars.
+    digest : str or None
+        Its digest, where there are no tables.
     """
 
     request: RunRequest
@@ -66,6 +68,7 @@ class CompletedRun:
     outcome: ReplayOutcome
     figures: "RunFigures"
     witness: Verdict | None = None
+    digest: str | None = None
 
     @property
     def window_start_ns(self) -> int:

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from odum_assets.backtest.bar_figures import compute_bar_figures
 from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
 from odum_assets.backtest.bar_plan import BarPlan
-from odum_assets.backtest.coverage import uncovered
 from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.kernel_match import NotCoveredError
@@ -126,23 +126,33 @@ def _kernel_ends(
     slots: int | Slots,
     progress: Callable[[int, Progress], None],
 ) -> Generator[tuple[int, ReplayEnd]]:
-    """Match the orders of plans by the kernel, some at a time, in threads."""
+    """Match the orders of plans by the kernel, some at a time, in threads.
+
+    When it is closed before its end, no plan begins any more and those that run stop.
+    """
+    is_over = Event()
+
+    def report(index: int, how_far: Progress) -> None:
+        if is_over.is_set():
+            raise BacktestError("the sweep was stopped")
+        progress(index, how_far)
 
     def end(index: int) -> tuple[int, ReplayEnd]:
         plan = plans[index]
         assert isinstance(plan, RunPlan)  # noqa: S101 - bars are refused
-        why = uncovered(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
-        if why is not None:
-            return index, NotCoveredError(f"engine kernel does not cover {why}")
         try:
-            return index, run_kernel(plan, partial(progress, index))
+            return index, run_kernel(plan, partial(report, index))
         except NotCoveredError as error:
             return index, error
 
     threads = slots if isinstance(slots, int) else slots(len(plans))
-    with ThreadPoolExecutor(max(threads, 1), "kernel") as pool:
+    pool = ThreadPoolExecutor(max(threads, 1), "kernel")
+    try:
         for done in as_completed([pool.submit(end, index) for index in range(len(plans))]):
             yield done.result()
+    finally:
+        is_over.set()
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

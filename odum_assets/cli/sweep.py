@@ -46,7 +46,6 @@ class SweepOrder(StrEnum):
     SHARPE = "sharpe"
 
 
-_LOWEST_FIRST = (SweepOrder.COMMISSIONS,)
 _LEFT_OUT = ("fills", "commissions", "realized", "orders", "win_rate", "max_drawdown", "sharpe")
 """Figures that a narrow terminal does not show, first ones first; ``--json`` has all."""
 
@@ -89,6 +88,24 @@ def sweep(
     no_close_positions: NoCloseOption = False,
     closing: ClosingOption = None,
     engine: EngineOption = EngineChoice.NAUTILUS,
+    figures_only: Annotated[
+        bool,
+        typer.Option(
+            "--figures-only",
+            help="Keep the figures of all variants in one parquet file, in place of a result for "
+            "each. Needs --engine kernel.",
+        ),
+    ] = False,
+    verify: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            min=0,
+            max=1_000,
+            help="Repeat the K best (by --sort; by PnL where it is given) and K random variants in "
+            "NautilusTrader; fail if any fill or digest differs. Needs --engine kernel.",
+        ),
+    ] = 0,
     slots: Annotated[
         int, typer.Option(min=1, max=64, help="Variants that run at the same time.")
     ] = 2,
@@ -99,13 +116,16 @@ def sweep(
 ) -> None:
     """Run variants of a configuration over one day, whose data are read once.
 
-    Every variant gets a result of its own. The exit code is 1 if one failed; the others
-    are done. What decides the data (instrument, data_catalog, time_window) cannot vary.
+    Every variant gets a result of its own, or with --figures-only a row of one file. The
+    exit code is 1 if one failed; the others are done. What decides the data (instrument,
+    data_catalog, time_window) cannot vary.
 
     [dim]Examples:[/]
       odum sweep momentum_btcusdt --day 2024-01-01 --vary strategy.params.window=50,100,200 \
 --vary execution.latency.insert_ms=0,5
       odum sweep momentum_btcusdt --day 2024-01-01 --variants variants.json --sort sharpe
+      odum sweep btcusdt --day 2024-01-01 --vary venue.taker_fee=0,0.0002,0.0005 --engine kernel \
+--figures-only --verify 1
     """
     from odum_assets.cli.options import chosen_mode
     from odum_assets.cli.rendering import Output
@@ -134,7 +154,9 @@ def sweep(
         end=end,
     )
     with open_session(choice.settings, output) as session:
-        plan = session.planner().plan_sweep(new, chosen, slots)
+        best = SweepOrder.NET_PNL if sort is SweepOrder.GIVEN else sort
+        options = {"figures_only": figures_only, "verify": verify, "sort": best.value}
+        plan = session.planner().plan_sweep(new, chosen, slots, **options)
         metadata = metadata_of(plan, carry_out(session, plan, f"Sweep {day}"))
         rows = _sorted(_rows(metadata), sort)
         output.data(_document(session, plan, metadata, rows))
@@ -192,16 +214,11 @@ def _rows(metadata: dict[str, Any]) -> list[_Row]:
 
 
 def _sorted(rows: list[_Row], order: SweepOrder) -> list[_Row]:
+    from odum_assets.results.sweep import best_first
+
     if order is SweepOrder.GIVEN:
         return rows
-    sign = 1 if order in _LOWEST_FIRST else -1
-
-    def sort_key(row: _Row) -> tuple[bool, float]:
-        value = row.figures[order.value]
-        # What is not known comes last.
-        return value is None, sign * (value or 0.0)
-
-    return sorted(rows, key=sort_key)
+    return [rows[place] for place in best_first([row.figures for row in rows], order.value)]
 
 
 def _document(
@@ -215,6 +232,8 @@ def _document(
         "sweep_id": metadata["sweep_id"],
         "config": plan.loaded.name,
         "partition": plan.partition,
+        "file": metadata.get("file"),
+        "proof": metadata.get("proof"),
         "variants": [
             {
                 "variant": row.variant,
@@ -231,7 +250,7 @@ def _document(
 def _show(
     output: "Output", session: "Session", title: str, metadata: dict[str, Any], rows: list[_Row]
 ) -> None:
-    from odum_assets.cli.rendering import escaped
+    from odum_assets.cli.rendering import display_path, escaped, plural
     from odum_assets.results.store import ResultStore
 
     store = ResultStore(session.settings.results_path)
@@ -242,7 +261,18 @@ def _show(
     for row in rows:
         if row.error:
             output.show(f"[red]variant {row.variant} failed: {escaped(row.error)}[/]")
-    output.show(f"odum results list --sweep {metadata['sweep_id']}")
+    file, proof = metadata.get("file"), metadata.get("proof")
+    if file is None:
+        output.show(f"odum results list --sweep {metadata['sweep_id']}")
+    else:
+        output.show(escaped(display_path(Path(file))))
+    if proof is not None:
+        repeated = len(proof["best"]) + len(proof["random"])
+        output.show(
+            f"{plural(repeated, 'variant')} repeated in NautilusTrader "
+            f"(random ones drawn with seed {proof['seed']}): all {plural(proof['fills'], 'fill')} "
+            "and every digest equal"
+        )
     if flagged:
         output.info("! has warnings; odum results show RUN_ID prints them")
 

@@ -79,8 +79,8 @@ def vsweep(
         pairs_of,
         parse_lengths,
         read_variants,
-        write_variants,
     )
+    from odum_assets.results.variant_files import write_variants
     from odum_assets.settings import load_settings
     from odum_assets.vectorized.crossover import require_numba
 

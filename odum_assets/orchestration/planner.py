@@ -218,22 +218,43 @@ class Planner:
         self._check_strategies([plan.request.config for plan in plans.values()][:1])
         return plans, refused
 
-    def plan_sweep(self, new: NewRun, variants: Sequence[Mapping[str, Any]], slots: int) -> Plan:
+    def plan_sweep(
+        self,
+        new: NewRun,
+        variants: Sequence[Mapping[str, Any]],
+        slots: int = 2,
+        **options: Any,  # noqa: ANN401 - fields
+    ) -> Plan:
         """Return what a sweep over a day comes to: variants as values by path.
+
+        Parameters
+        ----------
+        new : NewRun
+            What is run of each.
+        variants : sequence of mappings
+            Values by path.
+        slots : int, default 2
+            Variants at one time.
+        **options : Any
+            Other fields of `SweepOptions` alone.
 
         Raises
         ------
         InvalidRequestError, UnavailableDataError, ConfigError
             As `plan`.
         """
+        from odum_assets.results.sweep import Kept, check_sweep
+
         loaded = self._config(new)
         if new.day is None:
             raise InvalidRequestError("invalid-window", "a sweep runs over a day: give it")
         varied = _checked(lambda: make_variants(loaded, variants))
         plan = self._day(loaded, new, new.day, "sweep")
+        kept = Kept(**options)
+        _checked(lambda: check_sweep(plan.request, varied, kept))
         self._check_strategies([variant.config for variant in varied])
         sweep_id = new_sweep_id(plan.request)
-        config = {**plan.config, "variants": [*variants], "slots": slots}
+        config = {**plan.config, "variants": [*variants], "slots": slots, **options}
         return replace(plan, config=config, tags={**plan.tags, SWEEP_ID_TAG: sweep_id})
 
     def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:

@@ -180,6 +180,39 @@ class RunOptions(BaseModel):
         return checked.exec_algorithm
 
 
+class SweepOptions(RunOptions):
+    """What a person may choose for variants over one day."""
+
+    slots: int = Field(default=2, ge=1, le=64, description="Variants that run at the same time.")
+    figures_only: bool = Field(
+        default=False,
+        description="Keep the figures of all variants in one parquet file, in place of a result "
+        "for each. Needs engine kernel.",
+    )
+    verify: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="Repeat the K best and K random variants in NautilusTrader; the sweep fails if "
+        "any fill or digest differs. Needs engine kernel.",
+    )
+    sort: Literal[
+        "net_pnl",
+        "realized",
+        "commissions",
+        "orders",
+        "fills",
+        "win_rate",
+        "max_drawdown",
+        "sharpe",
+    ] = Field(default="net_pnl", description="The figure that says which variants are the best.")
+
+    @property
+    def sweep_values(self) -> dict[str, Any]:
+        """Return what only a sweep has, by name."""
+        return self.model_dump(include={*SweepOptions.model_fields} - {*RunOptions.model_fields})
+
+
 class WindowOptions(RunOptions):
     """What a person may choose for a run over several days as one continuous account."""
 

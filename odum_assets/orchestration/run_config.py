@@ -12,7 +12,7 @@ from pydantic import Field
 
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import ConfigError, InvalidRequestError
-from odum_assets.orchestration.requests import RunOptions, WindowOptions
+from odum_assets.orchestration.requests import RunOptions, SweepOptions, WindowOptions
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
@@ -36,7 +36,7 @@ class WindowConfig(WindowOptions, dg.Config):
     """Run config of a window."""
 
 
-class SweepConfig(ResultConfig):
+class SweepConfig(SweepOptions, dg.Config):
     """Run config of a sweep over one day."""
 
     vary: dict[str, list[Any | None]] = Field(
@@ -50,7 +50,6 @@ class SweepConfig(ResultConfig):
         default=[],
         description="Instead of vary: one {path: value} object per variant.",
     )
-    slots: int = Field(default=2, ge=1, le=64, description="Variants that run at the same time.")
 
     def configured_variants(self, loaded: LoadedConfig) -> "list[Variant]":
         """Return the variants of a configuration.

@@ -134,7 +134,7 @@ def pending_row(request: Row, status: RunStatus, moment: datetime) -> Row:
         "updated_at": moment,
         "error": None,
         "error_type": None,
-        **_figures(None),
+        **summary_figures(None),
         "provenance": _asked(request),
     }
 
@@ -170,7 +170,7 @@ def _succeeded(store: ResultStore, entry: ResultEntry) -> Record:
             "updated_at": None,
             "error": None,
             "error_type": None,
-            **_figures(summary),
+            **summary_figures(summary),
             "provenance": {
                 name: metadata[name]
                 for name in (
@@ -242,7 +242,7 @@ def _failed(store: ResultStore, run_id: str) -> Record:
             "updated_at": None,
             "error": error["message"],
             "error_type": error["type"],
-            **_figures(None),
+            **summary_figures(None),
             "provenance": _asked(document),
         }
         kinds = ("error", status.value) if status is RunStatus.FAILED else (status.value,)
@@ -301,7 +301,7 @@ def _common(document: Row, created: datetime) -> Row:
     }
 
 
-def _figures(summary: Row | None) -> Row:
+def summary_figures(summary: Row | None) -> Row:
     """Return the figures of a run; all unknown for one without a summary."""
     if summary is None:
         return dict.fromkeys(column.name for column in FIGURES)

@@ -7,7 +7,6 @@ bars.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -33,9 +32,8 @@ from odum_assets.catalog.bar_reader import read_bars
 from odum_assets.config import BarsConfig, LoadedConfig, catalog_root
 from odum_assets.config.sections.bars import BarInstrumentConfig
 from odum_assets.errors import BacktestError, ConfigError, DataError
-from odum_assets.results.variant_files import FACTS, FOLDER
+from odum_assets.results.variant_files import FACTS, FOLDER, write_variants
 from odum_assets.settings import Settings
-from odum_assets.storage.files import sync
 from odum_assets.storage.scratch import scratch_folder
 from odum_assets.utc import day_of_ns, iso_ns
 from odum_assets.vectorized.crossover import CrossoverGrid
@@ -451,22 +449,6 @@ def pairs_of(fast: Sequence[int], slow: Sequence[int]) -> list[Pair]:
     if not pairs:
         raise ConfigError("--fast and --slow: no fast length is below a slow one")
     return pairs
-
-
-def write_variants(table: pa.Table, facts: dict[str, Any], path: Path) -> None:
-    """Write the variants of a sweep, whole or not at all; what it is of goes into the metadata."""
-    text = json.dumps(facts, sort_keys=True).encode()
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            pq.write_table(table.replace_schema_metadata({FACTS: text}), unfinished)
-            sync(unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def chosen_pairs(table: pa.Table, order: Sequence[int], count: int, seed: str) -> list[Pair]:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from odum_assets.results.json_figures import texts
 
 _BATCH_ROWS = 100_000
 _THREADS = 2
-_TABLES = {
+TABLES: Final = {
     "orders": (
         "timestamp",
         "id",
@@ -67,13 +67,17 @@ _TABLES = {
         "fills",
     ),
 }
+"""Columns of each table that the digest is of, in order."""
+
 _OF_BARS = ("instrument", "leg", "role", "trigger_price")
 """Columns that only tables of runs on bars have."""
 _BALANCES = ("starting_balance", "final_balance", "realized", "commissions", "funding")
 
 
 def digest_of(run: CompletedRun) -> str:
-    """Return the digest of a run whose tables lie in its work folder."""
+    """Return the digest of a run: the known one, else that of the tables in its work folder."""
+    if run.digest is not None:
+        return run.digest
     return result_digest(run.plan.work, texts(asdict(run.figures.account)))
 
 
@@ -92,22 +96,31 @@ def result_digest(folder: Path, account: Mapping[str, Any]) -> str:
     str
         64 hex digits.
     """
-    digest = hashlib.sha256()
-    for name, columns in _TABLES.items():
-        rows = 0
+    hashes: dict[str, dict[str, ColumnHash]] = {}
+    for name, columns in TABLES.items():
         # Arrow and the hashes work without Python's lock.
         with (
             ThreadPoolExecutor(_THREADS) as pool,
             pq.ParquetFile(folder / f"{name}.parquet") as file,
         ):
             names = _present(columns, file)
-            hashes = [_ColumnHash() for _ in names]
+            hashes[name] = {column: ColumnHash() for column in names}
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names):
-                rows += batch.num_rows
-                for _ in pool.map(_ColumnHash.update, hashes, batch.select(names).columns):
+                parts = batch.select(names).columns
+                for _ in pool.map(ColumnHash.update, hashes[name].values(), parts):
                     pass
-        digest.update(f"{name} {rows}\n".encode())
-        for column, each in zip(names, hashes, strict=True):
+    return joined_digest(hashes, account)
+
+
+def joined_digest(
+    hashes: Mapping[str, Mapping[str, "ColumnHash"]], account: Mapping[str, Any]
+) -> str:
+    """Return the digest of a run from the hashes of its tables' columns, in order."""
+    digest = hashlib.sha256()
+    for name, columns in hashes.items():
+        rows = {each.rows for each in columns.values()}
+        digest.update(f"{name} {max(rows)}\n".encode())
+        for column, each in columns.items():
             digest.update(f"{column} {each.hexdigest()}\n".encode())
     balances = {name: account[name] for name in _BALANCES}
     digest.update(json.dumps(balances, sort_keys=True).encode())
@@ -118,13 +131,22 @@ def _present(columns: tuple[str, ...], file: pq.ParquetFile) -> list[str]:
     return [*columns, *(name for name in _OF_BARS if name in file.schema_arrow.names)]
 
 
-class _ColumnHash:
-    """Hash of a column's values; how they are cut into batches does not matter."""
+class ColumnHash:
+    """Hash of a column's values; how they are cut into batches does not matter.
+
+    Attributes
+    ----------
+    rows : int
+        Values so far.
+    """
 
     def __init__(self) -> None:
+        self.rows = 0
         self._known, self._lengths, self._values = (hashlib.sha256() for _ in range(3))
 
     def update(self, column: Column) -> None:
+        """Add values."""
+        self.rows += len(column)
         self._known.update(flags_of(column.is_valid()))
         kind = column.type
         if pa.types.is_string(kind):
@@ -140,5 +162,6 @@ class _ColumnHash:
             self._values.update(plain.to_numpy(zero_copy_only=False))
 
     def hexdigest(self) -> str:
+        """Return the hash."""
         parts = (self._known, self._lengths, self._values)
         return hashlib.sha256(b"".join(each.digest() for each in parts)).hexdigest()

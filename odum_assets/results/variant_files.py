@@ -1,17 +1,23 @@
-"""The stored files of vectorized sweeps: what each is of, and the figures of its variants.
+"""The stored files of sweeps that keep figures only: what each is of, and those of its variants.
 
-What belongs here: finding and reading them. What does not: making them (``crossover_sweep``).
+What belongs here: finding, writing and reading them. What does not: making their tables
+(``crossover_sweep``, ``figures_file``).
 """
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.errors import DataError
+from odum_assets.results.run_id import is_sweep_id
 from odum_assets.results.stored_file import ResultError
+from odum_assets.storage.files import sync
 
 FOLDER: Final = "vsweeps"
 """Folder of vectorized sweeps in the results path."""
@@ -65,9 +71,47 @@ def variant_files(results_path: Path) -> dict[str, Path]:
     found = {}
     for path in sorted((results_path / FOLDER).glob("*.parquet")):
         match = _NAME.fullmatch(path.stem)
-        if match is not None:
+        if is_sweep_id(path.stem):
+            found[path.stem] = path
+        elif match is not None:
             found[match[1]] = path
     return found
+
+
+def write_variants(
+    table: pa.Table, facts: dict[str, Any], path: Path, scratch: Path | None = None
+) -> None:
+    """Write the variants of a sweep, whole or not at all; what it is of goes into the metadata.
+
+    Parameters
+    ----------
+    table : pa.Table
+        A row per variant.
+    facts : dict[str, Any]
+        What the sweep is of.
+    path : Path
+        The file.
+    scratch : Path, optional
+        Where it lies until it is whole, on the same disk; beside the file by default.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    text = json.dumps(facts, sort_keys=True).encode()
+    hidden = f".{path.name}.{os.getpid()}.tmp"
+    unfinished = path.with_name(hidden) if scratch is None else scratch / hidden
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            pq.write_table(table.replace_schema_metadata({FACTS: text}), unfinished)
+            sync(unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def read_variant_file(sweep_id: str, path: Path) -> VariantFile:

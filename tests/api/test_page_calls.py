@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,10 @@ from odum_assets.catalog import convert_partition
 from odum_assets.config import instrument_spec, load_config, raw_path
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.sample import SampleSpec, write_sample
-from odum_assets.results.crossover_sweep import write_variants
+from odum_assets.results.figures_file import figures_table, sweep_facts
+from odum_assets.results.store import ResultStore
+from odum_assets.results.sweep import VariantResult
+from odum_assets.results.variant_files import write_variants
 
 OWN_DAY = date(2024, 3, 1)
 """A day that no other test of the service uses."""
@@ -202,6 +206,36 @@ def test_a_vectorized_sweep_is_shown_like_another(service: Service) -> None:
         assert service.get(f"/api/v1/sweeps/0123456789ab{wrong}").status == 422
     path.write_bytes(b"damaged")
     assert service.get("/api/v1/sweeps?config=spy_ma_cross").json["sweeps"] == []
+    path.unlink()
+
+
+def test_a_sweep_that_kept_figures_only_is_shown_like_another(service: Service) -> None:
+    runs = service.get("/api/v1/runs?status=succeeded&limit=1").json["runs"]
+    stored = ResultStore(service.settings.results_path).entry(runs[0]["run_id"])
+    summary, metadata = stored.summary(), stored.metadata()
+    varied: list[dict[str, Any]] = [{"venue.taker_fee": fee} for fee in (0.1, 0.2, 0.3)]
+    poorer = {**summary, "pnl": summary["pnl"] - 1}
+    variants = [
+        VariantResult(varied[0], None, "a" * 64, None, {}, ("odd",), poorer),
+        VariantResult(varied[1], None, "b" * 64, None, {}, (), summary),
+        VariantResult(varied[2], None, None, "no balance", {}, ()),
+    ]
+    sweep_id = "SWP_BNF_BTC_20240101_00000000_16c532_75e310"
+    facts = sweep_facts(metadata, variants, {"id": sweep_id, "currency": "USDT"})
+    path = service.settings.results_path / f"vsweeps/{sweep_id}.parquet"
+    write_variants(figures_table(variants, ["x", "y", "z"]), facts, path)
+    listed = service.get("/api/v1/sweeps").json["sweeps"]
+    found = next(each for each in listed if each["id"] == sweep_id)
+    assert (found["kind"], found["variants"]) == ("vectorized", 3)
+    assert found["partition"] == metadata["partition"]
+    assert found["by_status"] == {"succeeded": 2, "failed": 1}
+    sweep = service.get(f"/api/v1/sweeps/{sweep_id}?sort=-pnl").json
+    assert [row["number"] for row in sweep["rows"]] == [2, 1, 3]
+    assert sweep["rows"][0]["figures"]["pnl"] == summary["pnl"]
+    assert sweep["rows"][1]["flags"] == ["odd"]
+    assert [row["error"] for row in sweep["rows"]] == [None, None, "no balance"]
+    assert [axis["path"] for axis in sweep["axes"]] == ["venue.taker_fee"]
+    assert service.get(f"/api/v1/sweeps/{sweep_id}?sort=nothing").status == 422
     path.unlink()
 
 

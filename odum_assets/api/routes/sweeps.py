@@ -84,7 +84,7 @@ async def start_sweep(
     def work(planner: Planner, loaded: LoadedConfig) -> Plan:
         options = new.model_dump(include=set(RunOptions.model_fields))
         run = NewRun(config=loaded.name, day=new.day, **options)
-        return planner.plan_sweep(run, variants, new.slots)
+        return planner.plan_sweep(run, variants, **new.sweep_values)
 
     tags = repeat_tags(idempotency_key, new.model_dump_json())
     run = await started_once(service, service.dagster.find_run, start, tags)

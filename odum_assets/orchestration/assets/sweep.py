@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -124,13 +125,15 @@ def _sweep(
     context: dg.OpExecutionContext, config: SweepConfig, project: Project, loaded: LoadedConfig
 ) -> Materialized:
     from odum_assets.backtest.request import check_options, check_request
-    from odum_assets.results.sweep import run_sweep
+    from odum_assets.results.sweep import Kept, check_sweep, run_sweep
 
     request = config.day_request(loaded, date.fromisoformat(context.partition_key))
     variants = config.configured_variants(loaded)
     if not project.is_local:
         _refuse_strategies(project, variants)
+    kept = Kept(config.figures_only, config.verify, config.sort)
     check_options(request)
+    check_sweep(request, variants, kept)
     convert_due(context, project, request, request.days, needs_all=True)
     check_request(request, project.settings)
     refuse_unusable(project, request)
@@ -149,6 +152,7 @@ def _sweep(
             sweep_id=_given_id(context.run),
             begun=entries.begin,
             ended=entries.end,
+            kept=kept,
         )
     errors = [variant.error for variant in result.variants]
     for variant in result.variants:
@@ -168,6 +172,9 @@ def _sweep(
                 "variants_run": len(errors),
                 "variants_failed": sum(error is not None for error in errors),
                 "mode": config.mode,
+                "engine": config.engine,
+                "file": result.file,
+                "proof": None if result.proof is None else asdict(result.proof),
             }
         ),
         data_version=dg.DataVersion(hashlib.sha256(digests.encode()).hexdigest()),

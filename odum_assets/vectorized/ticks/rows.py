@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from odum_assets.errors import DataError
 from odum_assets.vectorized.ticks.decode import tidy, whole_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,6 +42,60 @@ class Books(NamedTuple):
     starts: Ints
     bids: Ints
     asks: Ints
+
+
+class Rows:
+    """Rows of catalog files, read as they are asked for."""
+
+    def trades(
+        self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
+    ) -> Iterable[Ints]:
+        """Return the groups of `trade_groups`."""
+        return trade_groups(files, bounds, digits)
+
+    def books(
+        self,
+        files: Sequence[Path],
+        bounds: tuple[int | None, int | None],
+        digits: tuple[int, int],
+        *,
+        is_top: bool,
+    ) -> Iterable[Books]:
+        """Return the groups of `book_groups`."""
+        return book_groups(files, bounds, digits, is_top=is_top)
+
+
+class HeldRows(Rows):
+    """Rows that are read once and held, for runs over the same files and times."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._trades: list[Ints] | None = None
+        self._books: dict[bool, list[Books]] = {}
+
+    def trades(
+        self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
+    ) -> Iterable[Ints]:
+        """Return the groups of `trade_groups`."""
+        with self._lock:
+            if self._trades is None:
+                self._trades = list(trade_groups(files, bounds, digits))
+            return self._trades
+
+    def books(
+        self,
+        files: Sequence[Path],
+        bounds: tuple[int | None, int | None],
+        digits: tuple[int, int],
+        *,
+        is_top: bool,
+    ) -> Iterable[Books]:
+        """Return the groups of `book_groups`."""
+        with self._lock:
+            if is_top not in self._books:
+                groups = book_groups(files, bounds, digits, is_top=is_top)
+                self._books[is_top] = list(groups)
+            return self._books[is_top]
 
 
 def trade_groups(

@@ -3797,6 +3797,31 @@ export interface components {
                 [key: string]: unknown | null;
             };
             /**
+             * Slots
+             * @description Variants that run at the same time.
+             * @default 2
+             */
+            slots: number;
+            /**
+             * Figures Only
+             * @description Keep the figures of all variants in one parquet file, in place of a result for each. Needs engine kernel.
+             * @default false
+             */
+            figures_only: boolean;
+            /**
+             * Verify
+             * @description Repeat the K best and K random variants in NautilusTrader; the sweep fails if any fill or digest differs. Needs engine kernel.
+             * @default 0
+             */
+            verify: number;
+            /**
+             * Sort
+             * @description The figure that says which variants are the best.
+             * @default net_pnl
+             * @enum {string}
+             */
+            sort: "net_pnl" | "realized" | "commissions" | "orders" | "fills" | "win_rate" | "max_drawdown" | "sharpe";
+            /**
              * Config
              * @description Configuration.
              * @example my_config
@@ -3830,12 +3855,6 @@ export interface components {
             variants: {
                 [key: string]: unknown | null;
             }[];
-            /**
-             * Slots
-             * @description Variants at one time.
-             * @default 2
-             */
-            slots: number;
         };
         /**
          * Note
