@@ -12,6 +12,8 @@ import type { Span } from "./window";
 interface Listener {
   /** What is seen has changed and come to rest. */
   onWindow(span: Span): void;
+  /** All of the run is wanted. */
+  onAll(): void;
   onHover(bucket: Bucket | null): void;
   onPick(bucket: Bucket): void;
 }
@@ -19,6 +21,8 @@ interface Listener {
 type Series = ISeriesApi<SeriesType, number>;
 const SETTLE_MS = 220;
 const MOST_MARKS = 400;
+/** A shorter drag is a click, px. */
+const SHORTEST_DRAG = 5;
 
 /** Price with fills, equity, drawdown and position over one time axis. */
 export class RunChart {
@@ -40,12 +44,17 @@ export class RunChart {
   /** Moves that were not made by a person are not told of. */
   private isOwnMove = false;
   private colors: ChartColors;
+  /** Buckets that are marked to be zoomed to: where marking began, and where it is. */
+  private range: [number, number] | null = null;
+  private readonly marked = document.createElement("div");
+  private readonly element: HTMLElement;
   private readonly themes: MediaQueryList;
   private readonly observer: MutationObserver;
   private readonly listener: Listener;
 
   constructor(element: HTMLElement, origin: bigint, zone: string, listener: Listener) {
     this.listener = listener;
+    this.element = element;
     this.scale.origin = origin;
     this.scale.zone = zone;
     this.colors = chartColors();
@@ -55,6 +64,7 @@ export class RunChart {
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, minimumWidth: 84 },
       timeScale: { borderVisible: false, rightOffset: 0, minBarSpacing: 0.2, tickMarkMaxCharacterLength: 9 } as never,
+      handleScroll: { pressedMouseMove: false, vertTouchDrag: false },
       kineticScroll: { mouse: false, touch: !matchMedia("(prefers-reduced-motion: reduce)").matches },
     } as never) as unknown as IChartApiBase<number>;
     const add = (type: Parameters<typeof this.chart.addSeries>[0], options: object, pane: number) => this.chart.addSeries(type, { priceLineVisible: false, lastValueVisible: false, ...options } as never, pane) as unknown as Series;
@@ -74,6 +84,11 @@ export class RunChart {
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(this.moved);
     this.chart.subscribeCrosshairMove(this.hover);
     this.chart.subscribeClick(this.picked);
+    this.chart.subscribeDblClick(() => listener.onAll());
+    this.marked.className = "pointer-events-none absolute top-0 bottom-7 z-20 hidden border-x border-accent bg-accent/15";
+    element.append(this.marked);
+    // Before the library sees it: with Shift a drag moves, without it zooms.
+    element.addEventListener("pointerdown", this.pressed, true);
     this.themes = matchMedia("(prefers-color-scheme: dark)");
     this.themes.addEventListener("change", this.paint);
     this.observer = new MutationObserver(this.paint);
@@ -111,18 +126,19 @@ export class RunChart {
     this.mark();
   }
 
-  /** Zoom about the middle: 0.5 is twice as near. */
-  zoom(factor: number): void {
-    const seen = this.seen();
-    if (!seen) return;
-    const width = seen.to - seen.from;
-    const next = BigInt(Math.max(1, Math.round(Number(width) * factor)));
-    const middle = seen.from + width / 2n;
-    this.listener.onWindow({ from: middle - next / 2n, to: middle + next / 2n });
+  /** Zoom to the marked range; false where none is marked. */
+  zoomToRange(): boolean {
+    if (!this.range) return false;
+    const [first, last] = this.range[0] <= this.range[1] ? this.range : [this.range[1], this.range[0]];
+    this.markRange(null);
+    const span = { from: this.t0 + this.step * BigInt(Math.floor(first)), to: this.t0 + this.step * BigInt(Math.floor(last) + 1) };
+    this.show(span);
+    this.listener.onWindow(span);
+    return true;
   }
 
-  /** Move the crosshair by buckets, for who has no mouse. */
-  stepCrosshair(by: number): void {
+  /** Move the crosshair by buckets, for who has no mouse; marking the range from where it was. */
+  stepCrosshair(by: number, isMarking = false): void {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     const first = Math.max(0, Math.ceil(range?.from ?? 0));
     const last = Math.min(this.buckets.length - 1, Math.floor(range?.to ?? 0));
@@ -134,6 +150,7 @@ export class RunChart {
     at = Math.max(0, Math.min(this.buckets.length - 1, at));
     const bucket = this.buckets[at];
     if (!bucket) return;
+    this.markRange(isMarking ? [this.range?.[0] ?? from, at] : null);
     this.hovered = at;
     const price = bucket.candle?.c ?? bucket.equity?.last;
     if (price !== undefined) this.chart.setCrosshairPosition(price, (this.scale.offsetOf(this.t0) + at * Number(this.step)) as never, (bucket.candle ? this.candles : this.equity) as never);
@@ -154,6 +171,8 @@ export class RunChart {
 
   remove(): void {
     window.clearTimeout(this.timer);
+    this.element.removeEventListener("pointerdown", this.pressed, true);
+    this.marked.remove();
     this.themes.removeEventListener("change", this.paint);
     this.observer.disconnect();
     this.chart.remove();
@@ -205,6 +224,40 @@ export class RunChart {
       const seen = this.seen();
       if (seen && !isOwn) this.listener.onWindow(seen);
     }, SETTLE_MS);
+  };
+
+  private markRange(range: [number, number] | null): void {
+    this.range = range;
+    this.marked.classList.toggle("hidden", !range);
+    if (!range) return;
+    const [left, right] = range.map((logical) => this.chart.timeScale().logicalToCoordinate(logical as never) ?? 0) as [number, number];
+    this.marked.style.left = `${Math.min(left, right)}px`;
+    this.marked.style.width = `${Math.max(1, Math.abs(right - left))}px`;
+  }
+
+  private readonly pressed = (down: PointerEvent): void => {
+    const scale = this.chart.timeScale();
+    const box = this.element.getBoundingClientRect();
+    const isOnPanes = down.clientX - box.left < scale.width() && down.clientY < box.bottom - scale.height();
+    this.chart.applyOptions({ handleScroll: { pressedMouseMove: down.shiftKey } } as never);
+    if (down.button !== 0 || down.shiftKey || down.pointerType === "touch" || !isOnPanes) return;
+    const logicalAt = (event: PointerEvent) => scale.coordinateToLogical(Math.max(0, Math.min(event.clientX - box.left, scale.width() - 1)) as never) as number | null;
+    const begin = logicalAt(down);
+    const move = (event: PointerEvent) => {
+      const now = logicalAt(event);
+      const isDrag = Math.abs(event.clientX - down.clientX) >= SHORTEST_DRAG;
+      this.markRange(isDrag && begin !== null && now !== null ? [begin, now] : null);
+    };
+    const end = (event: Event) => {
+      window.removeEventListener("pointermove", move);
+      window.removeEventListener("pointerup", end);
+      window.removeEventListener("pointercancel", end);
+      if (event.type === "pointerup") this.zoomToRange();
+      else this.markRange(null);
+    };
+    window.addEventListener("pointermove", move);
+    window.addEventListener("pointerup", end);
+    window.addEventListener("pointercancel", end);
   };
 
   private readonly hover = (event: MouseEventParams<number>): void => {

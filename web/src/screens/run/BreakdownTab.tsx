@@ -7,6 +7,7 @@ import { useUrl } from "../../app/search";
 import { cx, Dash, Money, Num } from "../../components/basics";
 import { Empty, Loaded, Skeleton } from "../../components/states";
 import { count, decimal, signed } from "../../lib/format";
+import { RollingSharpe } from "./RollingSharpe";
 
 type Breakdown = components["schemas"]["Breakdown"];
 
@@ -36,7 +37,10 @@ export function BreakdownTab({ run }: { run: WholeRun }): ReactNode {
         {(data) => (
           <div className="grid gap-6 xl:grid-cols-2">
             {data.rows.length ? <Rows rows={data.rows} /> : <Empty title="There are no rows" />}
-            {data.histogram && data.histogram.n.length > 0 && <Histogram {...data.histogram} currency={run.currency ?? ""} />}
+            <div className="flex flex-col gap-6">
+              {data.histogram && data.histogram.n.length > 0 && <Histogram {...data.histogram} currency={run.currency ?? ""} />}
+              <RollingSharpe run={run} />
+            </div>
           </div>
         )}
       </Loaded>

@@ -9,11 +9,12 @@ import { AsCommand, buttonClass, Copy, Hash, Status, Tag, useTitle } from "../..
 import { Empty, Failure, Skeleton } from "../../components/states";
 import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
-import { ChartTab } from "./ChartTab";
 import { RunHead } from "./RunHead";
 import { Star } from "./Star";
 
-// Head and chart come first; the rest when it is opened.
+// The head comes first, and does not wait for the chart's library, which is asked for at once.
+const chart = import("./ChartTab");
+const ChartTab = lazy(() => chart.then((module) => ({ default: module.ChartTab })));
 const documents = () => import("./DocumentTabs");
 const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
 const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
