@@ -37,7 +37,6 @@ export class RunChart {
   private readonly marks: ISeriesMarkersPluginApi<number>;
   private readonly bands: Bands;
   private buckets: Bucket[] = [];
-  private t0 = 0n;
   private step = 1n;
   private timer = 0;
   private hovered = -1;
@@ -87,8 +86,9 @@ export class RunChart {
     this.chart.subscribeDblClick(() => listener.onAll());
     this.marked.className = "pointer-events-none absolute top-0 bottom-7 z-20 hidden border-x border-accent bg-accent/15";
     element.append(this.marked);
-    // Before the library sees it: with Shift a drag moves, without it zooms.
+    // With Shift a drag moves, without it zooms.
     element.addEventListener("pointerdown", this.pressed, true);
+    element.addEventListener("wheel", this.taken, { capture: true, passive: true });
     this.themes = matchMedia("(prefers-color-scheme: dark)");
     this.themes.addEventListener("change", this.paint);
     this.observer = new MutationObserver(this.paint);
@@ -96,10 +96,13 @@ export class RunChart {
   }
 
   /** Show what was loaded; what is seen stays where it is, unless a window is given. */
-  setData(bars: Bars | null, curve: Curve | null, precision: number, seen: Span | null): void {
+  setData(bars: Bars | null, curve: Curve | null, precision: number, hasSessions: boolean, seen: Span | null): void {
     const before = this.seen();
-    ({ t0: this.t0, step: this.step, buckets: this.buckets } = gridOf(bars, curve));
-    const offset = (index: number) => this.scale.offsetOf(this.t0) + index * Number(this.step);
+    const grid = gridOf(bars, curve);
+    this.step = grid.step;
+    // Hours without trading would be most of the chart.
+    this.buckets = hasSessions ? grid.buckets.filter((one) => one.candle || one.equity || one.buys || one.sells || one.refused) : grid.buckets;
+    const offset = (index: number) => this.scale.offsetOf(this.buckets[index]!.from);
     const each = (value: (bucket: Bucket) => object | null) => this.buckets.map((bucket, index) => ({ time: offset(index), ...(value(bucket) ?? {}) })) as never;
     this.scale.digits = this.step % 1_000_000_000n === 0n ? 0 : 3;
     this.isOwnMove = true;
@@ -110,9 +113,10 @@ export class RunChart {
     this.equity.setData(each(({ equity }) => equity && { value: equity.last }));
     this.drawdown.setData(each(({ drawdown }) => (drawdown === null ? null : { value: drawdown * 100 })));
     this.position.setData(each(({ position }) => (position === null ? null : { value: position })));
-    this.bands.set((bars?.bands ?? []).map((band) => ({ kind: band.kind, from: this.logical(BigInt(band.from_ns)), to: this.logical(BigInt(band.to_ns)) })));
+    this.bands.set((this.buckets.length ? (bars?.bands ?? []) : []).map((band) => ({ kind: band.kind, from: this.logical(BigInt(band.from_ns)), to: this.logical(BigInt(band.to_ns)) })));
     this.mark();
-    this.show(seen ?? before ?? { from: this.t0, to: this.t0 + this.step * BigInt(this.buckets.length) });
+    const [first, last] = [this.buckets[0], this.buckets.at(-1)];
+    if (first && last) this.show(seen ?? before ?? { from: first.from, to: last.to });
   }
 
   /** Move to a window. */
@@ -131,7 +135,8 @@ export class RunChart {
     if (!this.range) return false;
     const [first, last] = this.range[0] <= this.range[1] ? this.range : [this.range[1], this.range[0]];
     this.markRange(null);
-    const span = { from: this.t0 + this.step * BigInt(Math.floor(first)), to: this.t0 + this.step * BigInt(Math.floor(last) + 1) };
+    const [from, to] = [this.ns(Math.floor(first) - 0.5), this.ns(Math.floor(last) + 0.5)];
+    const span = { from, to };
     this.show(span);
     this.listener.onWindow(span);
     return true;
@@ -153,7 +158,7 @@ export class RunChart {
     this.markRange(isMarking ? [this.range?.[0] ?? from, at] : null);
     this.hovered = at;
     const price = bucket.candle?.c ?? bucket.equity?.last;
-    if (price !== undefined) this.chart.setCrosshairPosition(price, (this.scale.offsetOf(this.t0) + at * Number(this.step)) as never, (bucket.candle ? this.candles : this.equity) as never);
+    if (price !== undefined) this.chart.setCrosshairPosition(price, this.scale.offsetOf(bucket.from) as never, (bucket.candle ? this.candles : this.equity) as never);
     this.listener.onHover(bucket);
   }
 
@@ -172,6 +177,7 @@ export class RunChart {
   remove(): void {
     window.clearTimeout(this.timer);
     this.element.removeEventListener("pointerdown", this.pressed, true);
+    this.element.removeEventListener("wheel", this.taken, true);
     this.marked.remove();
     this.themes.removeEventListener("change", this.paint);
     this.observer.disconnect();
@@ -207,7 +213,7 @@ export class RunChart {
     const wanted: { weight: number; mark: SeriesMarker<number> }[] = [];
     for (let at = from; at < to; at += 1) {
       const bucket = this.buckets[at]!;
-      const time = this.scale.offsetOf(this.t0) + at * Number(this.step);
+      const time = this.scale.offsetOf(bucket.from);
       if (bucket.buys?.n) wanted.push({ weight: bucket.buys.n, mark: { time, position: "belowBar", shape: "arrowUp", color: this.colors.gain, size: 0.6 } });
       if (bucket.sells?.n) wanted.push({ weight: bucket.sells.n, mark: { time, position: "aboveBar", shape: "arrowDown", color: this.colors.loss, size: 0.6 } });
       if (bucket.refused) wanted.push({ weight: Number.POSITIVE_INFINITY, mark: { time, position: "inBar", shape: "circle", color: this.colors.bad, size: 0.6 } });
@@ -235,15 +241,27 @@ export class RunChart {
     this.marked.style.width = `${Math.max(1, Math.abs(right - left))}px`;
   }
 
+  /** From here on it is a person who moves the chart. */
+  private readonly taken = (): void => {
+    this.isOwnMove = false;
+  };
+
   private readonly pressed = (down: PointerEvent): void => {
+    this.taken();
     const scale = this.chart.timeScale();
     const box = this.element.getBoundingClientRect();
     const isOnPanes = down.clientX - box.left < scale.width() && down.clientY < box.bottom - scale.height();
-    this.chart.applyOptions({ handleScroll: { pressedMouseMove: down.shiftKey } } as never);
-    if (down.button !== 0 || down.shiftKey || down.pointerType === "touch" || !isOnPanes) return;
+    if (down.button !== 0 || down.pointerType === "touch" || !isOnPanes) return;
+    const seen = scale.getVisibleLogicalRange();
+    const isMove = down.shiftKey && seen !== null;
     const logicalAt = (event: PointerEvent) => scale.coordinateToLogical(Math.max(0, Math.min(event.clientX - box.left, scale.width() - 1)) as never) as number | null;
     const begin = logicalAt(down);
     const move = (event: PointerEvent) => {
+      if (isMove) {
+        const by = ((event.clientX - down.clientX) / scale.width()) * (seen.to - seen.from);
+        scale.setVisibleLogicalRange({ from: seen.from - by, to: seen.to - by } as LogicalRange);
+        return;
+      }
       const now = logicalAt(event);
       const isDrag = Math.abs(event.clientX - down.clientX) >= SHORTEST_DRAG;
       this.markRange(isDrag && begin !== null && now !== null ? [begin, now] : null);
@@ -252,7 +270,9 @@ export class RunChart {
       window.removeEventListener("pointermove", move);
       window.removeEventListener("pointerup", end);
       window.removeEventListener("pointercancel", end);
-      if (event.type === "pointerup") this.zoomToRange();
+      const rest = this.seen();
+      if (isMove && rest) this.listener.onWindow(rest);
+      else if (event.type === "pointerup") this.zoomToRange();
       else this.markRange(null);
     };
     window.addEventListener("pointermove", move);
@@ -275,12 +295,25 @@ export class RunChart {
   private seen(): Span | null {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     if (!range || !this.buckets.length) return null;
-    const ns = (logical: number) => this.t0 + BigInt(Math.round((logical + 0.5) * Number(this.step)));
-    return { from: ns(range.from), to: ns(range.to) };
+    return { from: this.ns(range.from), to: this.ns(range.to) };
   }
 
+  /** Time at a place of the axis, where whole numbers are the middles of buckets. */
+  private ns(logical: number): bigint {
+    const at = Math.max(0, Math.min(this.buckets.length - 1, Math.floor(logical + 0.5)));
+    return this.buckets[at]!.from + BigInt(Math.round((logical + 0.5 - at) * Number(this.step)));
+  }
+
+  /** Number of the bucket that has a time, with its part; the end of the one before, where there is none. */
   private logical(ns: bigint): number {
-    return Number(ns - this.t0) / Number(this.step);
+    let [low, high] = [0, this.buckets.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (this.buckets[middle]!.from <= ns) low = middle;
+      else high = middle;
+    }
+    const part = Number(ns - this.buckets[low]!.from) / Number(this.step);
+    return low + (low === this.buckets.length - 1 ? part : Math.min(1, part));
   }
 }
 

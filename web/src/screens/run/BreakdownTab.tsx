@@ -37,7 +37,7 @@ export function BreakdownTab({ run }: { run: WholeRun }): ReactNode {
         {(data) => (
           <div className="grid gap-6 xl:grid-cols-2">
             {data.rows.length ? <Rows rows={data.rows} /> : <Empty title="There are no rows" />}
-            <div className="flex flex-col gap-6">
+            <div className="flex min-w-0 flex-col gap-6">
               {data.histogram && data.histogram.n.length > 0 && <Histogram {...data.histogram} currency={run.currency ?? ""} />}
               <RollingSharpe run={run} />
             </div>
@@ -92,7 +92,7 @@ function Histogram({ edges, n, currency }: { edges: number[]; n: number[]; curre
   const most = Math.max(...n, 1);
   const total = n.reduce((sum, one) => sum + one, 0);
   return (
-    <figure className="self-start">
+    <figure>
       <figcaption className="mb-2 font-medium">Net PnL of {count(total)} round trips, in {currency}</figcaption>
       <div className="flex h-48 items-end gap-px border-b border-line" role="img" aria-label={n.map((one, at) => (one ? `${one} from ${decimal(edges[at], 2)} to ${decimal(edges[at + 1], 2)}` : "")).filter(Boolean).join("; ")}>
         {n.map((one, at) => (

@@ -87,14 +87,15 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
     };
   }, [origin, zone, asTable, whole]);
 
+  const hasSessions = result.data?.metadata.config?.kind === "bars";
   const precision = pricePrecision(result.data, instruments.indexOf(instrument));
   useEffect(() => {
     if (!bars.data && !curve.data) return;
     const isOwn = own.current === `${search.t0}-${search.t1}`;
-    chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, isOwn ? null : seen);
+    chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, hasSessions, isOwn ? null : seen);
     // Only new data are set; moves are below.
     // eslint-disable-next-line
-  }, [bars.data, curve.data, zone, asTable, precision]);
+  }, [bars.data, curve.data, zone, asTable, precision, hasSessions]);
   useEffect(() => {
     if (own.current !== `${search.t0}-${search.t1}`) chart.current?.show(seen);
   }, [seen, search.t0, search.t1]);

@@ -72,6 +72,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
   const navigate = useNavigate();
   const [{ tz }] = useUrl();
   const zone = (tz ? { tz } : {}) as never;
+  const keys = [...new Set(((run.provenance.catalog ?? []) as { instrument?: string | null }[]).map((one) => one.instrument ?? run.instrument))];
   useKey("c", "Compare with another run", () => void navigate({ to: "/compare", search: { ids: run.run_id } as never }), "Run");
   return (
     <div className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
@@ -85,7 +86,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
       <Link to="/configs/$name" params={{ name: run.config_name }} search={zone} className="text-accent hover:underline" title={run.config_name}>
         {shortConfig(run.config_name)}
       </Link>
-      <span className="text-quiet">{shortInstrument(run.instrument)}</span>
+      <span className="text-quiet" title={keys.join(", ")}>{shortInstrument(run.instrument)}{keys.length > 1 && ` + ${keys.length - 1} more`}</span>
       <span>{periodOf(run)} <span className="text-[12px] text-quiet">UTC</span></span>
       {run.detail === "fast" && <Tag title="Figures only: no orders, fills and curves were kept">fast mode</Tag>}
       {run.sweep_id && (

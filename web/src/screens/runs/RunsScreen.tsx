@@ -87,7 +87,7 @@ export function RunsScreen(): ReactNode {
   const isFiltered = Object.values(filter).some((value) => (Array.isArray(value) ? value.length : value));
   return (
     <div className="flex min-h-0 flex-1 flex-col gap-2 p-3 pb-0">
-      <ScreenHead title="Runs" command={command(filter, sort)}>
+      <ScreenHead title="Runs" command={group ? command({ ...filter, by: GROUPS[group].column }, NEWEST, "runs/groups") : command(filter, sort)}>
         <span className="text-quiet" role="status">
           {group ? (groups === null ? "…" : `${count(groups)} ${groups === 1 ? "group" : "groups"} by ${GROUPS[group].label.toLowerCase()}`) : total === null ? "…" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
         </span>
@@ -207,10 +207,10 @@ function useNews(filter: RunFilter, total: number | null): { fresh: number; over
   return { fresh, overlay };
 }
 
-function command(filter: RunFilter, sort: string): string {
+function command(filter: RunFilter, sort: string, path = "runs"): string {
   const parts: string[] = [];
   for (const [name, value] of Object.entries({ ...filter, ...(sort === NEWEST ? {} : { sort }) })) {
     for (const one of Array.isArray(value) ? value : [value]) if (one) parts.push(`${name}=${encodeURIComponent(String(one))}`);
   }
-  return parts.length ? `curl '${window.location.origin}/api/v1/runs?${parts.join("&")}'` : "odum results list";
+  return parts.length ? `curl '${window.location.origin}/api/v1/${path}?${parts.join("&")}'` : "odum results list";
 }
