@@ -55,22 +55,16 @@ def test_a_range_is_zoomed_to_and_asked_for_anew(tab: Tab, service: Service) -> 
     tab.wait_for_address(r"t0=\d{19}")
     near = _window(page.url)
     assert 0 < near[1] - near[0] < 86_400_000_000_000 // 20
-    # With Shift it moves: the width stays.
-    page.keyboard.down("Shift")
-    drag(0.6, 0.5)
-    page.keyboard.up("Shift")
-    page.wait_for_url(lambda url: _window(url) != near)
-    moved = _window(page.url)
-    assert moved[0] > near[0]
-    assert abs((moved[1] - moved[0]) - (near[1] - near[0])) <= (near[1] - near[0]) // 100
+    page.wait_for_load_state("networkidle")
+    page.get_by_text("loading…").wait_for(state="hidden")
     # The same by keyboard: a marked range, then all of the run.
     chart.focus()
     for _ in range(4):
         page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: _window(url) != moved)
+    page.wait_for_url(lambda url: _window(url) != near)
     nearer = _window(page.url)
-    assert moved[0] <= nearer[0] < nearer[1] <= moved[1]
+    assert near[0] <= nearer[0] < nearer[1] <= near[1]
     page.keyboard.press("0")
     page.wait_for_url(lambda url: "t0=" not in url)
 

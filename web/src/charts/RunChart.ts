@@ -96,9 +96,9 @@ export class RunChart {
   }
 
   /** Show what was loaded; what is seen stays where it is, unless a window is given. */
-  setData(bars: Bars | null, curve: Curve | null, precision: number, hasSessions: boolean, seen: Span | null): void {
+  setData(bars: Bars | null, curve: Curve | null, precision: number, hasSessions: boolean, until: bigint, seen: Span | null): void {
     const before = this.seen();
-    const grid = gridOf(bars, curve);
+    const grid = gridOf(bars, curve, until);
     this.step = grid.step;
     // Hours without trading would be most of the chart.
     this.buckets = hasSessions ? grid.buckets.filter((one) => one.candle || one.equity || one.buys || one.sells || one.refused) : grid.buckets;

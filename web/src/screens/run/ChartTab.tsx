@@ -92,7 +92,7 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
   useEffect(() => {
     if (!bars.data && !curve.data) return;
     const isOwn = own.current === `${search.t0}-${search.t1}`;
-    chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, hasSessions, isOwn ? null : seen);
+    chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, hasSessions, load.to, isOwn ? null : seen);
     // Only new data are set; moves are below.
     // eslint-disable-next-line
   }, [bars.data, curve.data, zone, asTable, precision, hasSessions]);
