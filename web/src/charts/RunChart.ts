@@ -99,6 +99,8 @@ export class RunChart {
   setData(bars: Bars | null, curve: Curve | null, precision: number, hasSessions: boolean, until: bigint, seen: Span | null): void {
     const before = this.seen();
     const grid = gridOf(bars, curve, until);
+    // Another grid has other numbers.
+    this.hovered = -1;
     this.step = grid.step;
     // Hours without trading would be most of the chart.
     this.buckets = hasSessions ? grid.buckets.filter((one) => one.candle || one.equity || one.buys || one.sells || one.refused) : grid.buckets;
