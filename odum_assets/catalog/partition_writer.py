@@ -21,7 +21,9 @@ from odum_assets.storage.files import sync
 ROW_GROUP_ROWS = 131_072
 """Rows of a row group: about 10 MB of trades or 30 MB of five-level books in memory."""
 
-_PENDING = 2
+_PENDING_BYTES = 64 << 20
+"""Row groups of this size may wait for the writing thread: two of books, six of trades. What is
+computed once the last row is read then runs beside the writing."""
 
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -62,7 +64,7 @@ class PartitionWriter:
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._pool = ThreadPoolExecutor(1, "catalog-writer")
-        self._futures: deque[Future[None]] = deque()
+        self._pending: deque[tuple[Future[None], int]] = deque()
         self._digest = hashlib.sha256(repr(transform.schema.metadata).encode())
         self.rows = 0
         self.first_ts_init: int | None = None
@@ -102,8 +104,7 @@ class PartitionWriter:
         """
         if self._waiting_rows:
             self._submit(self._waiting_rows)
-        while self._futures:
-            self._futures.popleft().result()
+        self._await_pending(0)
         self._writer.close()
         sync(self._path)
         return self._digest.hexdigest()
@@ -115,13 +116,17 @@ class PartitionWriter:
         group, rest = merged.slice(0, rows), merged.slice(rows)
         self._waiting = [rest] if rest.num_rows else []
         self._waiting_rows = rest.num_rows
-        while len(self._futures) >= _PENDING:
-            self._futures.popleft().result()
-        self._futures.append(self._pool.submit(self._write_group, group))
+        self._await_pending(_PENDING_BYTES - group.nbytes)
+        self._pending.append((self._pool.submit(self._write_group, group), group.nbytes))
         # Here and not on the thread, which is the busier of the two.
         self._digest.update(group.num_rows.to_bytes(8, "little"))
         for column in group.columns:
             _update(self._digest, column)
+
+    def _await_pending(self, limit: int) -> None:
+        """Wait until the groups that are not written hold at most `limit` bytes, or none waits."""
+        while self._pending and sum(size for _, size in self._pending) > limit:
+            self._pending.popleft()[0].result()
 
     def _write_group(self, group: pa.RecordBatch) -> None:
         self._writer.write_batch(self._transform.encode(group), row_group_size=ROW_GROUP_ROWS)

@@ -56,7 +56,7 @@ def validate(
     rows = [
         {
             "configuration": config.name,
-            "instrument": str(config.key),
+            "instrument": ", ".join(map(str, config.keys)),
             "hash": config.content_hash[:12],
         }
         for config in loaded
@@ -117,7 +117,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
     [dim]Example:[/]
       odum config show binance_futures_btcusdt_l2_trades_config
     """
-    from odum_assets.cli.rendering import Output, display_path, escaped
+    from odum_assets.cli.rendering import Output, display_path, escaped, instrument_row
     from odum_assets.cli.selection import choose_config
     from odum_assets.config import load_config
     from odum_assets.settings import load_settings
@@ -133,6 +133,7 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
             "path": str(loaded.path),
             "hash": loaded.content_hash,
             "instrument": str(loaded.key),
+            "instruments": list(map(str, loaded.keys)),
             "nautilus_id": loaded.key.nautilus_id,
             **locations,
             "notes": list(loaded.notes),
@@ -144,8 +145,8 @@ def show(config: ConfigArgument, as_json: JsonOption = False) -> None:
         [
             ("file", escaped(display_path(loaded.path))),
             ("hash", loaded.content_hash),
-            ("instrument", str(loaded.key)),
-            ("Nautilus id", loaded.key.nautilus_id),
+            *instrument_row(list(map(str, loaded.keys))),
+            ("Nautilus id", ", ".join(key.nautilus_id for key in loaded.keys)),
             ("catalog", escaped(display_path(locations["catalog"]))),
             *((f"raw {kind}", escaped(path)) for kind, path in locations["raw"].items()),
             *(("note", escaped(note)) for note in loaded.notes),

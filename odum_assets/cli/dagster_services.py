@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from odum_assets.api.options import DAGSTER_PREFIX
+from odum_assets.cli.config_changes import ConfigChanges
 
 if TYPE_CHECKING:
     import uvicorn
@@ -99,6 +100,7 @@ def run(log_level: str, module: str, path: str) -> int:
     # Messages about code that fails to load are those of a local deployment.
     os.environ["DAGSTER_IS_DEV_CLI"] = "1"
     configure_loggers(formatter="colored", log_level=log_level.upper())
+    changes = ConfigChanges()
     with (
         # Named, because Dagster would tell of a temporary instance although dagster.yaml has none.
         get_possibly_temporary_instance_for_cli("odum dev", instance_ref(), _LOG) as instance,
@@ -109,7 +111,7 @@ def run(log_level: str, module: str, path: str) -> int:
         # JSON is YAML, too.
         workspace.write_text(json.dumps({"load_from": servers.get_code_server_specs()}))
         with _daemon(instance, workspace, log_level) as daemon:
-            return _serve(instance, workspace, path, daemon)
+            return _serve(instance, workspace, path, daemon, changes)
 
 
 def _target(module: str) -> "WorkspaceLoadTarget":
@@ -145,7 +147,11 @@ def _daemon(
 
 
 def _serve(
-    instance: "DagsterInstance", workspace: Path, path: str, daemon: subprocess.Popen[bytes]
+    instance: "DagsterInstance",
+    workspace: Path,
+    path: str,
+    daemon: subprocess.Popen[bytes],
+    changes: ConfigChanges,
 ) -> int:
     """Serve the UI and GraphQL until a signal, or until the daemon ends."""
     import uvicorn
@@ -171,8 +177,16 @@ def _serve(
         server = uvicorn.Server(config)
         watch = threading.Thread(target=_end_with, args=(daemon, server), daemon=True)
         watch.start()
-        # After a signal it ends in order, and raises the signal once more.
-        server.run([listening])
+        stop = threading.Event()
+        reloading = threading.Thread(
+            target=changes.reload_on_change, args=(lambda: _reload(context), stop), daemon=True
+        )
+        reloading.start()
+        try:
+            # After a signal it ends in order, and raises the signal once more.
+            server.run([listening])
+        finally:
+            stop.set()
     _LOG.error("the Dagster daemon ended with exit code %s", daemon.poll())
     return 1
 
@@ -180,6 +194,11 @@ def _serve(
 def _end_with(daemon: subprocess.Popen[bytes], server: "uvicorn.Server") -> None:
     daemon.wait()
     server.should_exit = True
+
+
+def _reload(context: Any) -> None:  # noqa: ANN401 - WorkspaceProcessContext is not exported
+    for name in context.create_request_context().code_location_names:
+        context.reload_code_location(name)
 
 
 def _app(context: Any) -> "Starlette":  # noqa: ANN401 - WorkspaceProcessContext is not exported

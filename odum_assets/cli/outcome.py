@@ -14,6 +14,7 @@ from odum_assets.cli.rendering import (
     duration,
     escaped,
     fitted,
+    instrument_row,
     number,
     percent,
     plural,
@@ -166,10 +167,10 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
         [
             ("configuration", entry.config_name),
             ("partition", entry.partition),
-            ("instrument", document["instrument"]),
+            *instrument_row(metadata.get("instrument_keys") or [document["instrument"]]),
             ("window", f"{document['start']} to {document['end']}"),
             ("mode", f"{entry.mode}, market from {metadata['snapshot_mode']}"),
-            ("execution", metadata["exec_algorithm"]["type"]),
+            ("execution", _execution_text(metadata)),
             ("overrides", escaped(overrides_text(metadata)) or "none"),
             ("ended", entry.created_at),
             ("digest", entry.digest),
@@ -185,6 +186,16 @@ def show_full(output: Output, entry: "ResultEntry") -> None:
     show_log(output, entry)
     show_notes(output, entry)
     show_files(output, entry)
+
+
+def _execution_text(metadata: dict[str, Any]) -> str:
+    """Say how orders are executed: by which algorithm, or along which path of a bar."""
+    from odum_assets.results.listing import algorithm
+
+    config = metadata["config"]
+    if config.get("kind") == "bars":
+        return f"{config['execution']['path']} path of each bar"
+    return algorithm(metadata)
 
 
 def _version_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -220,6 +220,11 @@ def display_path(path: str | Path) -> str:
 # --- tables -------------------------------------------------------------------------------------
 
 
+def instrument_row(keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the fact that names the instruments of a run or of a configuration."""
+    return [("instrument" if len(keys) == 1 else "instruments", ", ".join(keys))]
+
+
 def table(title: str | None, columns: Sequence[str], *, right: Iterable[str] = ()) -> "Table":
     """Return an empty table.
 

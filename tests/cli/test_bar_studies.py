@@ -103,6 +103,10 @@ def test_oracle_ends_at_977_30(folder: Path, odum: Odum, bars: Path) -> None:
     assert swept["best"][0]["final_equity"] == pytest.approx(977.30, abs=1e-9)
     assert swept["verified"] == {"variants": [[10, 25]], "fills": found["fills"]}
     assert odum("results", "verify", "last").code == 0
+    shown = odum("results", "show", "last")
+    assert shown.code == 0, shown.err
+    assert "conservative path of each bar" in shown.out
+    assert ORCL in odum("config", "show", "orcl").out
 
 
 @pytest.mark.real_data

@@ -154,7 +154,10 @@ def test_pages_show_what_commands_print(project: Project, page: Path) -> None:
     assert printed_output.normalized(now) == printed_output.normalized(new)
 
 
-def test_the_ui_runs_there(project: Project) -> None:
+def test_the_ui_runs_there_and_takes_up_a_configuration_that_is_mended(project: Project) -> None:
+    whole = (project.folder / f"configs/{EXAMPLE}.json").read_text(encoding="utf-8")
+    mended = project.folder / "configs/mended.json"
+    mended.write_text(whole[: len(whole) // 2], encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
@@ -163,16 +166,20 @@ def test_the_ui_runs_there(project: Project) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        groups = _groups(process, f"http://127.0.0.1:{port}/dagster/graphql")
+        url = f"http://127.0.0.1:{port}/dagster/graphql"
+        groups = _groups(process, url, EXAMPLE)
+        assert "mended" not in groups
+        mended.write_text(whole, encoding="utf-8")
+        assert _groups(process, url, "mended") >= groups
     finally:
+        mended.unlink()
         process.send_signal(signal.SIGINT)
         code = process.wait(60)
-    assert EXAMPLE in groups
     assert code == 0
 
 
-def _groups(process: "subprocess.Popen[bytes]", url: str) -> set[str]:
-    """Return the groups of assets that the UI has, once it has loaded them."""
+def _groups(process: "subprocess.Popen[bytes]", url: str, name: str) -> set[str]:
+    """Return the groups of assets that the UI has, once `name` is among them."""
     pool = urllib3.PoolManager(retries=False, timeout=10)
     query = json.dumps({"query": "{ assetNodes { groupName } }"}).encode()
     deadline = time.monotonic() + 120
@@ -181,9 +188,11 @@ def _groups(process: "subprocess.Popen[bytes]", url: str) -> set[str]:
         try:
             headers = {"Content-Type": "application/json"}
             content: Any = json.loads(pool.request("POST", url, body=query, headers=headers).data)
-            if nodes := (content.get("data") or {}).get("assetNodes"):
-                return {node["groupName"] for node in nodes}
+            nodes = (content.get("data") or {}).get("assetNodes") or ()
+            groups = {node["groupName"] for node in nodes}
+            if name in groups:
+                return groups
         except (urllib3.exceptions.HTTPError, ValueError):
             pass
         time.sleep(0.5)
-    raise AssertionError("the UI has no assets")
+    raise AssertionError(f"the UI has no assets of {name}")
