@@ -614,7 +614,7 @@ def group_runs(connection: sa.Connection, where: RunFilter, column: str, limit: 
         sa.func.min(RUNS.c.max_drawdown).label("worst_drawdown"),
         sa.func.sum(sa.case((RUNS.c.flag_count > 0, 1), else_=0)).label("flagged"),
     ]
-    query = sa.select(key.label("value"), runs.label("runs"), *figures)
+    query: sa.Select[Any] = sa.select(key.label("value"), runs.label("runs"), *figures)
     query = query.where(*_conditions(connection, where)).group_by(key)
     return _all(connection, query.order_by(runs.desc(), key).limit(limit))
 
