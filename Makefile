@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-short torture bench docs page screenshots lint format docker-check lock clean
+.PHONY: help install demo dev cluster test test-short cluster-test torture bench docs page screenshots lint format docker-check lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -26,12 +26,20 @@ demo: $(INSTALLED) ## Make sample data and every asset of them, show the results
 dev: $(INSTALLED) ## Open the Dagster UI on the same instance (http://127.0.0.1:3000/dagster)
 	@$(RUN)odum dev
 
+WORKERS := 3
+cluster: $(INSTALLED) ## Run a web server, WORKERS=3 workers, PostgreSQL, Redis and a bucket on this machine
+	@PYTHONPATH=tests/registry $(RUN)python tests/cluster/localcluster.py --workers $(WORKERS)
+
 test: lint ## Check style and types, run the tests
 	$(RUN)pytest -n 2 --dist loadfile
 
 test-short: $(INSTALLED) ## Run the tests that start no server and no Dagster
 	$(RUN)pytest -n 2 --dist loadfile tests/test_architecture.py tests/test_settings.py tests/config tests/instruments \
 		tests/raw tests/catalog
+
+DAYS := 60
+cluster-test: $(INSTALLED) ## Kill, freeze and restart machines of a cluster during a backfill (DAYS=60)
+	DAYS=$(DAYS) $(RUN)pytest -n 0 -m cluster -s tests/cluster
 
 KILLS := 300
 torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands of hostile files
@@ -65,7 +73,7 @@ docker-check: $(INSTALLED) ## Check docker/: the linter, compose.yaml, values fo
 
 lock: | $(UV) ## Resolve dependencies again and write requirements.lock
 	$(UV) lock --upgrade
-	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --extra kubernetes --extra gcp --no-emit-project --no-annotate --no-header \
+	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --extra kubernetes --extra gcp --extra cluster --no-emit-project --no-annotate --no-header \
 		--output-file requirements.lock
 
 clean: ## Remove the environment and what the demo and runs have made

@@ -53,7 +53,7 @@ def test_compose_reads_its_file() -> None:
     spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
     found = compose()
     services = spec.PyCompose.from_yaml(yaml.safe_dump(found)).service_names()
-    assert set(services) == {"odum", "registry-upgrade", "postgres"}
+    assert set(services) == {"odum", "registry-upgrade", "postgres", "server", "worker", "redis"}
     wrong = yaml.safe_dump(found).replace("read_only:", "read_onli:")
     with pytest.raises(ValueError, match="read_onli"):
         spec.PyCompose.from_yaml(wrong)
@@ -77,7 +77,7 @@ def test_services_name_what_there_is() -> None:
 
 
 def test_the_container_is_confined() -> None:
-    for name in ("odum", "registry-upgrade"):
+    for name in ("odum", "registry-upgrade", "server", "worker"):
         service = compose()["services"][name]
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]

@@ -149,6 +149,34 @@ def write(
         return replace(loaded, path=path), tag_of(text.encode()), is_new
 
 
+def delete(folder: Path, name: str, preconditions: Preconditions) -> None:
+    """Delete a configuration; results of it keep their copy.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of configurations.
+    name : str
+        Its name.
+    preconditions : Preconditions
+        What the request says of the file.
+
+    Raises
+    ------
+    ProblemError
+        If there is none (404), no ETag was given (428), or the file is not the one of the ETag
+        (412).
+    """
+    with _WRITING:
+        read(folder, name)
+        path = path_of(folder, name)
+        _check_replaced(path, preconditions)
+        try:
+            path.unlink()
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
 def check(
     settings: Settings, name: str | None, content: dict[str, Any]
 ) -> tuple[LoadedConfig | None, list[Problem]]:
@@ -205,11 +233,15 @@ def _replace(path: Path, text: str) -> None:
     try:
         replace_text(path, text)
     except OSError as error:
-        raise ProblemError(
-            409,
-            "cannot-be-written",
-            f"{path.name}: the folder cannot be written ({error.strerror})",
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ProblemError:
+    return ProblemError(
+        409,
+        "cannot-be-written",
+        f"{path.name}: the folder cannot be written ({error.strerror})",
+    )
 
 
 def _check_replaced(path: Path, preconditions: Preconditions) -> None:
@@ -224,7 +256,7 @@ def _check_replaced(path: Path, preconditions: Preconditions) -> None:
             428,
             "etag-needed",
             f"there is a configuration {path.stem!r}; read it, and send its ETag as If-Match to "
-            "replace it",
+            "replace or delete it",
         )
 
 

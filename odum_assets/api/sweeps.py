@@ -117,7 +117,7 @@ class Sweep(ListedSweep):
     axes: list[Axis]
     figures: list[str] = Field(description="Names of the figures that variants have.")
     facts: dict[str, Any] = Field(description="What a vectorized sweep is of; else empty.")
-    total: int = Field(description="Variants of all pages.")
+    total: int = Field(description="Variants that are chosen, of all pages.")
     limit: int
     offset: int
     rows: list[SweepVariant] = Field(description="Variants of this page.")
@@ -215,35 +215,24 @@ def with_dagster_runs(service: Service, sweeps: Sequence[ListedSweep]) -> None:
         sweep.dagster_run_id = found.get(sweep.id)
 
 
-def stored_sweep(
-    service: Service, sweep_id: str, sort: str | None, limit: int, offset: int
-) -> Sweep | None:
-    """Return a sweep that the registry or a file has, with a page of its variants; else None.
-
-    Raises
-    ------
-    ProblemError
-        If it cannot be sorted like this.
-    """
+def stored_sweep(service: Service, sweep_id: str) -> Sweep | None:
+    """Return a sweep that the registry or a file has, with all of its variants; else None."""
     path = variant_files(service.settings.results_path).get(sweep_id)
     if path is not None:
+        key = ("variants", path)
         file = _variant_file(service, sweep_id, path)
-        _check_sort(sort, (*FIGURES, *AXES))
-        return _of_file(file, sort, limit, offset)
+        return service.cache.get(key, file_validator(path), lambda: _of_file(file))
     if not is_sweep_id(sweep_id):
         return None
-    _check_sort(sort, _OF_RUNS)
 
     def ask(connection: Any) -> tuple[Row, ...]:  # noqa: ANN401 - SQLAlchemy's
         return tuple(queries.get_variants(connection, sweep_id))
 
     rows = service.registry.answer(("sweep", sweep_id), ask)
-    return _of_runs(service, sweep_id, rows, sort, limit, offset) if rows else None
+    return _of_runs(service, sweep_id, rows) if rows else None
 
 
-def started_only(
-    service: Service, sweep_id: str, run: DagsterRun, limit: int, offset: int
-) -> Sweep:
+def started_only(service: Service, sweep_id: str, run: DagsterRun) -> Sweep:
     """Return a sweep of which Dagster alone knows: its variants have not begun."""
     name = run.tags.get(CONFIG_TAG, "")
     known = [loaded for loaded in service.project().configs if loaded.name == name]
@@ -264,15 +253,13 @@ def started_only(
         figures=list(_OF_RUNS),
         facts={},
         total=0,
-        limit=limit,
-        offset=offset,
+        limit=MOST_VARIANTS,
+        offset=0,
         rows=[],
     )
 
 
-def _of_runs(
-    service: Service, sweep_id: str, rows: Sequence[Row], sort: str | None, limit: int, offset: int
-) -> Sweep:
+def _of_runs(service: Service, sweep_id: str, rows: Sequence[Row]) -> Sweep:
     variants = [_variant(service, number, row) for number, row in enumerate(rows, 1)]
     paths = list(dict.fromkeys(path for each in variants for path in each.varied))
     by_status = dict(Counter(row["status"].value for row in rows))
@@ -296,9 +283,9 @@ def _of_runs(
         figures=list(_OF_RUNS),
         facts={},
         total=len(variants),
-        limit=limit,
-        offset=offset,
-        rows=_sorted(variants, sort)[offset : offset + limit],
+        limit=MOST_VARIANTS,
+        offset=0,
+        rows=sorted(variants, key=lambda each: each.number),
     )
 
 
@@ -332,26 +319,6 @@ def _values(variants: Sequence[SweepVariant], path: str) -> list[Value]:
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return sorted(values, key=lambda value: float(value or 0))
     return values
-
-
-def _sorted(variants: list[SweepVariant], sort: str | None) -> list[SweepVariant]:
-    if sort is None:
-        return sorted(variants, key=lambda each: each.number)
-    name, sign = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
-
-    def order(each: SweepVariant) -> tuple[bool, float, int]:
-        value = each.figures[name]
-        # What is not known comes last.
-        return value is None, sign * (value or 0.0), each.number
-
-    return sorted(variants, key=order)
-
-
-def _check_sort(sort: str | None, names: Sequence[str]) -> None:
-    if sort is not None and sort.removeprefix("-") not in names:
-        raise ProblemError(
-            422, "invalid-request", f"sort: found {sort!r}, allowed {', '.join(names)}"
-        )
 
 
 def _status(by_status: dict[Any, int]) -> SweepStatus:
@@ -397,7 +364,7 @@ def _listed(file: VariantFile) -> ListedSweep:
     )
 
 
-def _of_file(file: VariantFile, sort: str | None, limit: int, offset: int) -> Sweep:
+def _of_file(file: VariantFile) -> Sweep:
     axes = axis_values(file)
     return Sweep(
         **_listed(file).model_dump(),
@@ -409,8 +376,8 @@ def _of_file(file: VariantFile, sort: str | None, limit: int, offset: int) -> Sw
         figures=list(FIGURES),
         facts=file.facts,
         total=file.facts["variants"],
-        limit=limit,
-        offset=offset,
+        limit=MOST_VARIANTS,
+        offset=0,
         rows=[
             SweepVariant(
                 number=row["number"],
@@ -421,6 +388,6 @@ def _of_file(file: VariantFile, sort: str | None, limit: int, offset: int) -> Sw
                 flags=[],
                 error=None,
             )
-            for row in read_variants(file, sort, offset, limit)
+            for row in read_variants(file)
         ],
     )

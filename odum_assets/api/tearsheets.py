@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 PATH: Final = "/api/backtest/results/{run_id}/tearsheet"
 """Where a tearsheet is; links of the UI name it, whose origin is the same."""
 
-_HEADERS: Final = {
+PAGE_HEADERS: Final = {
     # It has no scripts; whatever lies in its place must not act in the name of the service.
     "Content-Security-Policy": "sandbox allow-popups; default-src 'none'; img-src data:; "
     "style-src 'unsafe-inline'",
     "Cache-Control": "no-cache",
 }
+"""Headers of pages that are made of results."""
 
 
 def tearsheet_page(store: "ResultStore", run_id: str) -> Response:
@@ -39,7 +40,7 @@ def tearsheet_page(store: "ResultStore", run_id: str) -> Response:
             "no-tearsheet",
             f"there is no tearsheet of {run_id[:80]}; runs in report mode have one",
         )
-    return Response(file.read_bytes(), media_type="text/html", headers=_HEADERS)
+    return Response(file.read_bytes(), media_type="text/html", headers=PAGE_HEADERS)
 
 
 def tearsheet_route() -> Route:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odum_assets.cli import result_changes
+from odum_assets.cli import result_changes, result_export
 from odum_assets.cli.failed_runs import list_failed, show_failed
 from odum_assets.cli.options import EngineOption, JsonOption
 from odum_assets.cli.result_changes import RunReference
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from odum_assets.results.store import ResultEntry, ResultStore
 
 app = typer.Typer(
-    no_args_is_help=True, help="Stored results: list, show, compare, verify, tag, delete."
+    no_args_is_help=True, help="Stored results: list, show, compare, export, verify, tag, delete."
 )
 
 
@@ -182,6 +182,7 @@ def show(run_id: RunReference, as_json: JsonOption = False) -> None:
 app.command()(result_changes.tag)
 app.command()(result_changes.note)
 app.command()(result_changes.delete)
+app.command()(result_export.export)
 
 
 @app.command()

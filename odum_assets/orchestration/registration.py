@@ -314,6 +314,25 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
     return given
 
 
+def require_alive(instance: dg.DagsterInstance, dagster_run_id: str) -> None:
+    """Refuse to store the result of a run that Dagster has given up.
+
+    Its process was frozen or cut off for so long that it counted as dead; another run does its
+    work, or has done it.
+
+    Raises
+    ------
+    BacktestError
+        If Dagster has ended the run.
+    """
+    run = instance.get_run_by_id(dagster_run_id)
+    if run is not None and run.is_finished:
+        raise BacktestError(
+            f"Dagster ended this run meanwhile ({run.status.value}), because its process gave no "
+            "sign of life; its result was not stored"
+        )
+
+
 def reconcile_pending(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
     """Close the runs of the registry that Dagster has ended, and return their ids.
 

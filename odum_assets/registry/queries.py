@@ -604,7 +604,7 @@ def group_runs(connection: sa.Connection, where: RunFilter, column: str, limit: 
     """
     # Not by the column's own index, which would lead to the rows one by one.
     key, runs = sa.func.coalesce(RUNS.c[column], sa.null()), sa.func.count()
-    figures = [
+    figures: list[sa.ColumnElement[Any]] = [
         sa.func.sum(sa.case((RUNS.c.status == RunStatus.FAILED, 1), else_=0)).label("failed"),
         sa.func.max(RUNS.c.executed_at).label("executed_at"),
         sa.func.max(RUNS.c.total_return).label("best_return"),
@@ -614,8 +614,8 @@ def group_runs(connection: sa.Connection, where: RunFilter, column: str, limit: 
         sa.func.min(RUNS.c.max_drawdown).label("worst_drawdown"),
         sa.func.sum(sa.case((RUNS.c.flag_count > 0, 1), else_=0)).label("flagged"),
     ]
-    query: sa.Select[Any] = sa.select(key.label("value"), runs.label("runs"), *figures)
-    query = query.where(*_conditions(connection, where)).group_by(key)
+    columns: list[sa.ColumnElement[Any]] = [key.label("value"), runs.label("runs"), *figures]
+    query = sa.select(*columns).where(*_conditions(connection, where)).group_by(key)
     return _all(connection, query.order_by(runs.desc(), key).limit(limit))
 
 

@@ -22,7 +22,7 @@ from odum_assets.errors import InvalidRequestError
 from odum_assets.results.json_rows import lines_of
 from odum_assets.results.tables import StoredTable, TableFile
 
-_CONDITION: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=|!=|[:=<>~])\s*(.*?)\s*")
+_CONDITION: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.\[\]]*)\s*(<=|>=|!=|[:=<>~])\s*(.*?)\s*")
 _COMPARE: Final = {
     ":": pc.equal,
     "=": pc.equal,
@@ -262,6 +262,22 @@ def _rows_of_group(
         if start > rows[-1]:
             break
     return found
+
+
+def rows_of(table: pa.Table, where: Sequence[Condition], sort: Sequence[SortKey]) -> Int64s:
+    """Return the numbers of the rows of a table in memory that meet all conditions, in order.
+
+    Raises
+    ------
+    InvalidRequestError
+        If there is no such column, or it cannot be compared like this.
+    """
+    _columns(table.schema, [*(one.column for one in where), *(one.column for one in sort)])
+    mask = np.ones(table.num_rows, dtype=bool)
+    for condition in where:
+        mask &= _holds(table[condition.column], condition, _value(condition, table.schema))
+    rows = np.flatnonzero(mask)
+    return rows[_order(table.take(rows), sort)] if sort else rows
 
 
 def _columns(schema: pa.Schema, names: Sequence[str]) -> list[str]:

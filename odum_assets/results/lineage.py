@@ -69,7 +69,7 @@ def lineage(entry: ResultEntry, settings: Settings) -> dict[str, Any]:
     return {
         "run_id": entry.run_id,
         "nodes": [asdict(node) for node in nodes],
-        "account": _account(exact),
+        "account": account_of(exact),
     }
 
 
@@ -263,7 +263,8 @@ def _profit(summary: dict[str, Any]) -> Node:
     return Node("pnl", f"net PnL {_amount(summary['pnl'])} {currency}".strip())
 
 
-def _account(exact: dict[str, Any]) -> dict[str, str | None]:
+def account_of(exact: dict[str, Any]) -> dict[str, str | None]:
+    """Return the account of a result's document from start to end, in all digits."""
     summary = exact["summary"]
     account, parts = summary["account"], summary["pnl_breakdown"]
     checked = exact["metadata"].get("reconciliation") or {}

@@ -1,6 +1,7 @@
 """Running a backtest and storing its result: the one way by which results come to be."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,7 @@ def run_backtest(
     progress: ProgressCallback | None = None,
     dagster_run_id: str | None = None,
     run_id: str | None = None,
+    require_owner: Callable[[], None] | None = None,
 ) -> RunResult:
     """Run a request and store its result.
 
@@ -76,6 +78,8 @@ def run_backtest(
         The Dagster run that asked for it; goes into the provenance.
     run_id : str, optional
         Id of the result, made before; a new one by default.
+    require_owner : callable, optional
+        As of `ResultStore.publish`.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def run_backtest(
     name = run_id_of(request) if run_id is None else run_id
     workspace = logged(store, name, store.workspace())
     with completed_run(request, settings, workspace, progress) as run:
-        return store_result(run, settings, dagster_run_id, name)
+        return store_result(run, settings, dagster_run_id, name, require_owner=require_owner)
 
 
 def store_result(
@@ -100,6 +104,7 @@ def store_result(
     dagster_run_id: str | None,
     run_id: str,
     sweep: dict[str, Any] | None = None,
+    require_owner: Callable[[], None] | None = None,
 ) -> RunResult:
     """Store a finished run; its tables are moved out of its work folder.
 
@@ -115,6 +120,8 @@ def store_result(
         Id of the result.
     sweep : dict[str, Any], optional
         Which variant of which sweep the run is.
+    require_owner : callable, optional
+        As of `ResultStore.publish`.
 
     Raises
     ------
@@ -129,7 +136,9 @@ def store_result(
     preview = _preview(work / "equity.parquet")
     report = _report(work, document) if run.request.mode == "report" else None
     is_current = sweep is None and run.request.is_whole
-    entry = ResultStore(settings.results_path).publish(document, report, is_current=is_current)
+    asked = {} if require_owner is None else {"require_owner": require_owner}
+    store = ResultStore(settings.results_path)
+    entry = store.publish(document, report, is_current=is_current, **asked)
     return RunResult(
         run_id=run_id,
         digest=digest,

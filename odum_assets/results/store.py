@@ -13,9 +13,10 @@ not finished lies in work folders in ``.staging``; those of dead processes go wi
 
 import difflib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.stored_file import ResultError, StoredFile
 from odum_assets.settings import is_inside
-from odum_assets.storage.addresses import shown
-from odum_assets.storage.buckets import ABSENT
+from odum_assets.storage.addresses import address_of, shown
+from odum_assets.storage.buckets import ABSENT, ObjectChangedError
 from odum_assets.storage.copies import (
+    generation,
     pull,
     pull_folder,
     push,
@@ -101,6 +103,10 @@ class ResultEntry:
         """Return the sweep's ``id``, the ``variant`` and what is ``varied``; None if it is none."""
         found: dict[str, Any] | None = self.metadata().get("sweep")
         return found
+
+
+def _nothing() -> None:
+    """Ask nobody."""
 
 
 class ResultStore:
@@ -245,7 +251,12 @@ class ResultStore:
             yield folder
 
     def publish(
-        self, document: dict[str, Any], report: Path | None, *, is_current: bool = True
+        self,
+        document: dict[str, Any],
+        report: Path | None,
+        *,
+        is_current: bool = True,
+        require_owner: Callable[[], None] = _nothing,
     ) -> ResultEntry:
         """Store a finished run: whole, or not at all.
 
@@ -257,6 +268,10 @@ class ResultStore:
             A finished report folder on the same file system; it is moved.
         is_current : bool, default True
             Whether it becomes its partition's latest run.
+        require_owner : callable, optional
+            Raises when the run was given up meanwhile: its process was frozen, or cut off, and
+            another one does its work. It is asked before the first file, and again between the
+            summary and the partition's latest run.
 
         Returns
         -------
@@ -271,6 +286,8 @@ class ResultStore:
         run_id, metadata = document["run_id"], document["metadata"]
         summary, target = self.fast_path(run_id), self.report_path(run_id)
         pointer = self.pointer_path(metadata["config_name"], metadata["partition"])
+        expected = generation(pointer) if is_current else None
+        require_owner()
         with self.explained(), self.scratch() as work:
             text = write_synced(work / "summary", json_text(document))
             name = write_synced(work / "pointer", json_text({"run_id": run_id}))
@@ -278,7 +295,9 @@ class ResultStore:
                 sync(file)
             for place in (summary, target, pointer):
                 _make_folder(place.parent)
+            point = partial(self._point, name, pointer, expected, require_owner)
             with held(self.publish_lock):
+                self._clear_leftover(summary, target)
                 if summary.exists() or target.exists():
                     raise ResultError(
                         f"{run_id}: {shown(self.root)} has a result of this id already, it stays "
@@ -286,31 +305,60 @@ class ResultStore:
                     )
                 moves = [] if report is None else [(report, target)]
                 moves.append((text, summary))
-                if is_current:
-                    moves.append((name, pointer))
-                self._place(work, run_id, moves)
+                self._place(work, run_id, moves, point if is_current else require_owner)
         return self._read(run_id)
 
-    def _place(self, work: Path, run_id: str, moves: list[tuple[Path, Path]]) -> None:
+    def _clear_leftover(self, summary: Path, report: Path) -> None:
+        """Remove the report in a bucket that a machine which died has left without a summary."""
+        if address_of(self.root) is not None and report.exists() and not summary.exists():
+            self.discard(report)
+
+    def _place(
+        self,
+        work: Path,
+        run_id: str,
+        moves: list[tuple[Path, Path]],
+        commit: Callable[[], None],
+    ) -> None:
         """Put finished files and folders in their places; take them back on an error."""
         (work / _PUBLISHING).write_text(run_id, encoding="utf-8")
         done: list[tuple[Path, Path]] = []
-        report, summary = self._inside("report", run_id), self._inside("fast", f"{run_id}.json")
         sent: list[Path] = []
         try:
             for source, target in moves:
-                sent += [target] if target in (report, summary) else []
                 # In a bucket: a report whose summary does not follow is no result.
-                push(source, target, ABSENT if target == summary else None)
+                push(source, target, ABSENT)
+                sent.append(target)
                 source.rename(target)
                 done.append((source, target))
                 # Before the next: when the power fails, a summary has its report.
                 sync(target.parent)
-        except BaseException:
+            commit()
+        except BaseException as error:
             for source, target in reversed(done):
                 target.rename(source)
-            withdraw_if_possible(reversed(sent))
+            # What another process of the same run has written there is not ours to remove.
+            if not (isinstance(error, ObjectChangedError) and len(sent) < len(moves)):
+                withdraw_if_possible(target for _, target in reversed(moves[: len(sent) + 1]))
             raise
+
+    def _point(
+        self,
+        source: Path,
+        pointer: Path,
+        expected: str | None,
+        require_owner: Callable[[], None],
+    ) -> None:
+        """Make a run its partition's latest one, unless it was given up meanwhile."""
+        require_owner()
+        try:
+            push(source, pointer, expected)
+        except ObjectChangedError:
+            # Another run of the partition was stored meanwhile; this one is later, if it still is.
+            require_owner()
+            push(source, pointer)
+        source.rename(pointer)
+        sync(pointer.parent)
 
     def _forget_unfinished(self, work: Path) -> None:
         """Remove the report of a process that died before its summary was in place."""

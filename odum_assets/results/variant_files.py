@@ -91,53 +91,32 @@ def read_variant_file(sweep_id: str, path: Path) -> VariantFile:
         ) from error
 
 
-def read_variants(
-    file: VariantFile, sort: str | None, offset: int, limit: int
-) -> list[dict[str, Any]]:
-    """Return some variants as ``number``, their axes and figures.
-
-    Parameters
-    ----------
-    file : VariantFile
-        The sweep.
-    sort : str or None
-        A name of `FIGURES` or `AXES`, with ``-`` before it for the highest first; the stored order
-        by default. What is not known comes last.
-    offset, limit : int
-        Which ones.
+def read_variants(file: VariantFile) -> list[dict[str, Any]]:
+    """Return the variants of a sweep as ``number``, their axes and figures, in the stored order.
 
     Raises
     ------
     ResultError
-        If the file cannot be read, or has no such figure.
+        If the file cannot be read, or lacks a figure.
     """
-    import numpy as np
-    import pyarrow.compute as pc
-
-    columns = {name: column for column, (name, _) in _FIGURES.items()} | {a: a for a in AXES}
     try:
-        table = pq.read_table(file.path)
-        order = np.arange(table.num_rows)
-        if sort is not None:
-            name = columns[sort.removeprefix("-")]
-            way = "descending" if sort.startswith("-") else "ascending"
-            keys: Any = [(name, way), *((axis, "ascending") for axis in AXES)]
-            order = pc.sort_indices(table, sort_keys=keys).to_numpy()
-        chosen = order[offset : offset + limit]
-        rows = table.take(chosen).to_pylist()
+        rows = pq.read_table(file.path, columns=[*AXES, *_FIGURES]).to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise ResultError(f"{file.path}: cannot be read ({error})") from error
-    return [
-        {
-            "number": int(index) + 1,
-            "varied": {axis: row[axis] for axis in AXES},
-            "figures": {
-                name: None if row[column] is None else row[column] * factor
-                for column, (name, factor) in _FIGURES.items()
-            },
-        }
-        for index, row in zip(chosen, rows, strict=True)
-    ]
+    try:
+        return [
+            {
+                "number": number,
+                "varied": {axis: row[axis] for axis in AXES},
+                "figures": {
+                    name: None if row[column] is None else row[column] * factor
+                    for column, (name, factor) in _FIGURES.items()
+                },
+            }
+            for number, row in enumerate(rows, 1)
+        ]
+    except KeyError as error:
+        raise ResultError(f"{file.path}: there is no column {error}") from error
 
 
 def axis_values(file: VariantFile) -> dict[str, list[int]]:

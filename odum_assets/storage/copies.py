@@ -147,7 +147,7 @@ def push(source: Path, target: Path, expected: str | None = None) -> None:
     target : Path
         The copy that it becomes.
     expected : str, optional
-        The generation that the object must have; any by default.
+        The generation that the object, or each of them, must have; any by default.
 
     Raises
     ------
@@ -167,7 +167,9 @@ def push(source: Path, target: Path, expected: str | None = None) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
         list(
             pool.map(
-                lambda path: bucket.put(f"{name}/{path.relative_to(source).as_posix()}", path),
+                lambda path: bucket.put(
+                    f"{name}/{path.relative_to(source).as_posix()}", path, expected
+                ),
                 files,
             )
         )

@@ -181,6 +181,25 @@ def test_a_vectorized_sweep_is_shown_like_another(service: Service) -> None:
         -0.03,
         None,
     )
+
+    def numbers(query: str) -> list[int]:
+        reply = service.get(f"/api/v1/sweeps/0123456789ab?{query}")
+        assert reply.status == 200, reply.data
+        return [row["number"] for row in reply.json["rows"]]
+
+    assert numbers("where=slow:40&sort=-fast") == [3, 2]
+    assert numbers("where=total_return>-1,fast<10") == [1]
+    assert numbers("where=sharpe_ratio:null") == [3]
+    assert numbers("where=strategy.params.fast>=5&sort=slow,-fast&limit=2&offset=1") == [3, 2]
+    columns = service.get(
+        "/api/v1/sweeps/0123456789ab/columns?figures=total_return,fills&where=fast:5"
+    ).json
+    assert (columns["number"], columns["chosen"]) == ([1, 2, 3], [1, 2])
+    assert columns["at"] == [[0, 0, 1], [0, 1, 1]]
+    assert columns["values"] == {"total_return": [0.015, None, -0.02], "fills": [8, 0, 14]}
+    assert columns["run_id"] == [None] * 3
+    for wrong in ("?where=size>1", "?where=fast", "?sort=size", "/columns?figures=size"):
+        assert service.get(f"/api/v1/sweeps/0123456789ab{wrong}").status == 422
     path.write_bytes(b"damaged")
     assert service.get("/api/v1/sweeps?config=spy_ma_cross").json["sweeps"] == []
     path.unlink()

@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
+import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ from emulator import BUCKET, Proxy, Rule, emulator, proxied
 from resultday import BOOKS, ROWS
 from tinydays import DAY, LINEAR, Market, Outcome, variant
 
+from odum_assets.backtest.request import RunRequest
 from odum_assets.catalog import PartitionRequest, catalog_view, list_manifests, read_manifest
 from odum_assets.config import catalog_root, instrument_spec
 from odum_assets.errors import DataError, OdumError
@@ -22,13 +27,15 @@ from odum_assets.registry.deletion import delete_run
 from odum_assets.registry.register import open_registry, rebuild
 from odum_assets.results.annotating import annotate
 from odum_assets.results.annotations import Annotations, read_annotations
+from odum_assets.results.run import run_backtest
+from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.results.tearsheet.page import write_tearsheet
 from odum_assets.results.verify import verify_result
 from odum_assets.settings import Settings
 from odum_assets.storage import stores
 from odum_assets.storage.addresses import shown
-from odum_assets.storage.buckets import Bucket
+from odum_assets.storage.buckets import Bucket, ObjectChangedError
 from odum_assets.storage.stores import open_store
 
 CONFIG = variant()
@@ -115,6 +122,17 @@ print(convert_partition(source, loaded.key, instrument_spec(loaded), DataType.TR
 """
 
 
+def _lock_of(settings: Settings) -> Path:
+    return settings.results_path / ".staging" / f".publish-{uuid.uuid4().hex}"
+
+
+def _write(bucket: Bucket, name: str, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        bucket.put(name, Path(file.name))
+
+
 def _machine(settings: Settings, cache: Path) -> "subprocess.Popen[str]":
     """Start a machine that converts the trades."""
     from odum_assets.config import raw_path
@@ -194,6 +212,79 @@ def test_a_result_that_cannot_be_stored_leaves_nothing(
     names = Bucket(shown(settings.results_path)).listing()
     assert [name for name in names if name.startswith(("fast", "report"))] == []
     assert _run(settings, mode="fast").result.digest
+
+
+class GivenUpError(DataError):
+    """Say that Dagster has given a run up."""
+
+
+def _publish(settings: Settings, run_id: str, owner: Callable[[], None]) -> str:
+    request = RunRequest(CONFIG, (DAY,), DAY.isoformat(), snapshot_mode="book", mode="report")
+    return run_backtest(request, settings, run_id=run_id, require_owner=owner).run_id
+
+
+def _run_ids(count: int) -> list[str]:
+    request = RunRequest(CONFIG, (DAY,), DAY.isoformat())
+    return [run_id_of(request, f"{number:06x}") for number in range(count)]
+
+
+def _nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("frozen_before", ["report/.*equity", "fast/", "partitions/"])
+def test_a_worker_that_was_frozen_while_it_stored_its_result_stores_nothing(
+    settings: Settings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, frozen_before: str
+) -> None:
+    """Frozen at any of its writes: meanwhile it is given up, and the run that replaces it ends."""
+    monkeypatch.setattr(stores, "ANSWER_SECS", 100.0)
+    _convert(settings)
+    _convert(settings, DataType.BOOK)
+    frozen, replacing = _run_ids(2)
+    is_given_up = Event()
+
+    def freeze() -> None:
+        is_given_up.set()
+        _publish(settings, replacing, _nothing)
+
+    def owner() -> None:
+        if is_given_up.is_set():
+            raise GivenUpError(frozen)
+
+    # The lock of this machine's results would hold the other one up, which is another machine.
+    monkeypatch.setattr(ResultStore, "publish_lock", property(lambda _: _lock_of(settings)))
+    proxy.rules.append(Rule(rf"POST .*results/{frozen_before}", freeze))
+    with pytest.raises(GivenUpError):
+        _publish(settings, frozen, owner)
+    names = Bucket(shown(settings.results_path)).listing()
+    assert not [name for name in names if frozen in name and not name.startswith("logs/")]
+    assert f"fast/{replacing}.json" in names
+    current = ResultStore(settings.results_path).current(CONFIG.name, DAY.isoformat())
+    assert current is not None
+    assert current.run_id == replacing
+    assert current.report_file("equity.parquet").is_there()
+
+
+def test_two_attempts_of_one_run_leave_one_result(settings: Settings, proxy: Proxy) -> None:
+    """A run that was given its id before keeps it when it is tried again."""
+    _convert(settings)
+    _convert(settings, DataType.BOOK)
+    (run_id,) = _run_ids(1)
+    results = Bucket(shown(settings.results_path))
+
+    def other_attempt() -> None:
+        _write(results, f"fast/{run_id}.json", b"the other attempt")
+        _write(results, f"report/{run_id}/metadata.json", b"the other attempt")
+
+    # What a machine left that died while it wrote the report is replaced.
+    _write(results, f"report/{run_id}/half.parquet", b"half")
+    proxy.rules.append(Rule("POST .*results/fast/", other_attempt))
+    with pytest.raises(ObjectChangedError, match="another process wrote it"):
+        _publish(settings, run_id, _nothing)
+    names = results.listing()
+    assert f"report/{run_id}/half.parquet" not in names
+    for name in (f"fast/{run_id}.json", f"report/{run_id}/metadata.json"):
+        assert names[name].size == len(b"the other attempt")
 
 
 def test_machines_that_convert_the_same_day_end_with_one_partition(

@@ -33,7 +33,7 @@ def programs() -> Path | None:
     )
 
 
-def _account() -> tuple[int, int] | None:
+def account_of_server() -> tuple[int, int] | None:
     """Return who runs the server: root may not."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
@@ -52,7 +52,7 @@ def server() -> Iterator[str]:
 
     Where that cannot be, the test is skipped, or fails if `NEEDED` is set.
     """
-    bin_folder, account = programs(), _account()
+    bin_folder, account = programs(), account_of_server()
     if bin_folder is None:
         _do_without("PostgreSQL's initdb and pg_ctl are not installed")
     if account is None:

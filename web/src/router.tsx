@@ -24,8 +24,9 @@ const routes = [
   createRoute({ getParentRoute: () => root, path: "/data", component: lazyRouteComponent(() => import("./screens/data/DataScreen"), "DataScreen") }),
   createRoute({ getParentRoute: () => root, path: "/configs", component: lazyRouteComponent(() => import("./screens/configs/ConfigsScreen"), "ConfigsScreen") }),
   createRoute({ getParentRoute: () => root, path: "/configs/$name", component: lazyRouteComponent(() => import("./screens/configs/ConfigsScreen"), "ConfigsScreen") }),
-  createRoute({ getParentRoute: () => root, path: "/sweeps", component: lazyRouteComponent(() => import("./screens/sweeps/SweepsScreen"), "SweepsScreen") }),
-  createRoute({ getParentRoute: () => root, path: "/sweeps/$sweepId", component: lazyRouteComponent(() => import("./screens/sweeps/SweepsScreen"), "SweepsScreen") }),
+  createRoute({ getParentRoute: () => root, path: "/sweeps", component: lazyRouteComponent(() => import("./screens/sweeps/SweepList"), "SweepList") }),
+  createRoute({ getParentRoute: () => root, path: "/sweeps/new", component: lazyRouteComponent(() => import("./screens/sweeps/NewSweepScreen"), "NewSweepScreen") }),
+  createRoute({ getParentRoute: () => root, path: "/sweeps/$sweepId", component: lazyRouteComponent(() => import("./screens/sweeps/SweepScreen"), "SweepScreen") }),
   createRoute({ getParentRoute: () => root, path: "/run", beforeLoad: () => { throw redirect({ to: "/launch" }); } }),
   createRoute({ getParentRoute: () => root, path: "/definitions", beforeLoad: () => { throw redirect({ to: "/configs" }); } }),
 ];

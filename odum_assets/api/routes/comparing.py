@@ -13,7 +13,7 @@ from odum_assets.api.cache import file_validator
 from odum_assets.api.origins import Align, Comparison
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.routes.results import KNOWN
-from odum_assets.api.service import ServiceHere
+from odum_assets.api.service import Service, ServiceHere
 from odum_assets.api.tables import equity_of, fills_of, orders_of, trades_of
 from odum_assets.results.aligning import aligned_curves, last_values
 from odum_assets.results.compare import compare_results, origins, simulated
@@ -48,26 +48,39 @@ async def compare_runs(
     ] = None,
 ) -> Response:
     """Put runs side by side: figures, what differs and where first, equity in the same buckets."""
-    names = list(dict.fromkeys(text.strip() for text in ids.split(",") if text.strip()))
-    if not 2 <= len(names) <= _MOST:
-        raise ProblemError(
-            422, "invalid-request", f"ids: allowed 2 to {_MOST} different ids of runs"
-        )
-    entries = await to_thread.run_sync(lambda: [service.result_of_run(name) for name in names])
-    at = 0
-    if base is not None:
-        known = [*zip(names, entries, strict=True)]
-        found = [n for n, (name, entry) in enumerate(known) if base in (name, entry.run_id)]
-        if not found:
-            raise ProblemError(422, "invalid-request", f"base: {base[:80]!r} is none of the ids")
-        at = found[0]
+    entries, at = await to_thread.run_sync(chosen_entries, service, ids, base, 2, _MOST)
     work = partial(_compared, entries, entries[at], align, points)
     key = ("compare", tuple(entry.run_id for entry in entries), at, align, points)
-    validator = tuple(_validator(entry) for entry in entries)
+    validator = tuple(validator_of(entry) for entry in entries)
     return await aggregated(service, request, key, validator, work)
 
 
-def _validator(entry: ResultEntry) -> Hashable:
+def chosen_entries(
+    service: Service, ids: str, base: str | None, fewest: int, most: int
+) -> tuple[list[ResultEntry], int]:
+    """Return the results that ids name, and the number of the base, by default the first.
+
+    Raises
+    ------
+    ProblemError
+        If there are too few or too many, or one is not known.
+    """
+    names = list(dict.fromkeys(text.strip() for text in ids.split(",") if text.strip()))
+    if not fewest <= len(names) <= most:
+        raise ProblemError(
+            422, "invalid-request", f"ids: allowed {fewest} to {most} different ids of runs"
+        )
+    entries = [service.result_of_run(name) for name in names]
+    if base is None:
+        return entries, 0
+    for at, (name, entry) in enumerate(zip(names, entries, strict=True)):
+        if base in (name, entry.run_id):
+            return entries, at
+    raise ProblemError(422, "invalid-request", f"base: {base[:80]!r} is none of the ids")
+
+
+def validator_of(entry: ResultEntry) -> Hashable:
+    """Return what changes when what is worked out from a result's tables does."""
     tables = ("equity", "fills", "orders", "positions")
     files = [entry.report_file(f"{name}.parquet").path for name in tables]
     return entry.digest, file_validator(entry.fast_path, *files)

@@ -144,6 +144,20 @@ def get_config(service: ServiceHere, name: str, request: Request) -> Response:
     )
 
 
+@router.delete("/{name}", status_code=204)
+def delete_config(
+    service: ServiceHere,
+    name: str,
+    request: Request,
+    if_match: Annotated[  # noqa: ARG001 - for the document; all of its lines are read below
+        str | None, Header(description="ETag of the configuration.")
+    ] = None,
+) -> None:
+    """Delete a configuration, none unseen; its results stay, with their copy of it."""
+    conditions = Preconditions.of(request.headers)
+    config_files.delete(service.settings.configs_path, name, conditions)
+
+
 @router.post("", status_code=201, responses={200: {"model": SavedConfig}})
 def save_config(
     service: ServiceHere,

@@ -1,7 +1,8 @@
 """Which data there are, by day: raw files and catalog partitions, and what is in one of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -20,9 +21,10 @@ from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.coverage import Cell
 from odum_assets.orchestration.days import days_between
-from odum_assets.orchestration.partition_state import Partition, describe_partition
-from odum_assets.orchestration.project import Source
-from odum_assets.raw.layout import DataType
+from odum_assets.orchestration.partition_state import Partition, State, describe_partition
+from odum_assets.orchestration.project import Project, Source
+from odum_assets.raw.layout import DataType, is_url, local_path
+from odum_assets.raw.reading import RawReader
 from odum_assets.registry import queries
 from odum_assets.registry.records import Row
 
@@ -137,21 +139,11 @@ async def get_partition(
 ) -> Response:
     """Return what there is of one day: raw file, manifest, verdicts, and the runs that used it."""
     project = await to_thread.run_sync(service.project)
-    found = [
-        source
-        for source in project.sources
-        if source.data_type is data_type and instrument in _names(source.key)
-    ]
-    if not found:
-        raise ProblemError(
-            404,
-            "unknown-partition",
-            f"no configuration reads {data_type} of {instrument[:128]!r}; see GET /api/v1/coverage",
-        )
-    source = found[0]
+    source = source_of(project, instrument, data_type)
 
     def work() -> bytes:
         part = describe_partition(project, source, source.partition_of(day))
+        part = replace(part, problems=(*part.problems, *_damage(part)))
         with service.registry.reading() as connection:
             used = queries.get_runs_over(
                 connection, str(source.key), data_type.value, part.day, _MOST_RUNS
@@ -160,6 +152,38 @@ async def get_partition(
 
     root = effective_settings(source.loaded, service.settings).raw_root
     return json_reply(request, await service.storage.of([root]).run(work))
+
+
+def source_of(project: Project, instrument: str, data_type: DataType) -> Source:
+    """Return what is read of an instrument, in any spelling.
+
+    Raises
+    ------
+    ProblemError
+        If no configuration reads it (404).
+    """
+    for source in project.sources:
+        if source.data_type is data_type and instrument in _names(source.key):
+            return source
+    raise ProblemError(
+        404,
+        "unknown-partition",
+        f"no configuration reads {data_type} of {instrument[:128]!r}; see GET /api/v1/coverage",
+    )
+
+
+def _damage(part: Partition) -> Iterator[str]:
+    """Yield why the raw file of a day that is to be converted cannot be: one that is here."""
+    if part.raw is None or is_url(part.raw.path) or part.state not in (State.NEW, State.STALE):
+        return
+    try:
+        RawReader(
+            part.raw.path,
+            local_path(part.raw.path),
+            (part.source.upstream or part.source).data_type,
+        )
+    except DataError as error:
+        yield str(error)
 
 
 def _names(key: InstrumentKey) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Sweeps: variants of one configuration side by side, in NautilusTrader or in the Numba kernel."""
 
+from collections.abc import Callable, Hashable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,7 +13,8 @@ from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import json_reply
 from odum_assets.api.routes.results import KNOWN, Offset
 from odum_assets.api.routes.runs import IdempotencyKey, started_once
-from odum_assets.api.service import ServiceHere
+from odum_assets.api.service import Service, ServiceHere
+from odum_assets.api.sweep_columns import SweepColumns, columns_of, page_of
 from odum_assets.api.sweeps import (
     MOST_VARIANTS,
     NewSweep,
@@ -93,6 +95,17 @@ async def start_sweep(
     )
 
 
+Where = Annotated[
+    str | None,
+    Query(
+        max_length=500,
+        description="Conditions that all hold, separated by commas, over names of axes, figures, "
+        "number, status, flags and error.",
+        examples=["window>=50,total_return>0,status:succeeded"],
+    ),
+]
+
+
 @router.get("/{sweep_id}", response_model=Sweep, responses=KNOWN)
 async def get_sweep(
     service: ServiceHere,
@@ -101,29 +114,62 @@ async def get_sweep(
     sort: Annotated[
         str | None,
         Query(
-            max_length=80,
-            pattern=r"^-?[a-z0-9_]+$",
-            description="A figure, with - before it for the highest first; as given by default.",
+            max_length=200,
+            description="Figures, axes, number or status, separated by commas, with - before one "
+            "for the highest first; nulls are last. As given by default.",
         ),
     ] = None,
+    where: Where = None,
     limit: Annotated[int, Query(ge=1, le=MOST_VARIANTS)] = MOST_VARIANTS,
     offset: Offset = 0,
 ) -> Response:
     """Return a sweep: its axes, and its variants with status, figures, flags and errors."""
-    key = ("sweep", sweep_id, sort, limit, offset)
+
+    def shape(sweep: Sweep) -> bytes:
+        return page_of(sweep, sort, where, limit, offset).model_dump_json().encode()
+
+    key = ("sweep", sweep_id, sort, where, limit, offset)
+    return json_reply(request, await _answered(service, sweep_id, key, shape))
+
+
+@router.get("/{sweep_id}/columns", response_model=SweepColumns, responses=KNOWN)
+async def get_sweep_columns(
+    service: ServiceHere,
+    request: Request,
+    sweep_id: str,
+    figures: Annotated[
+        str,
+        Query(max_length=500, description="Figures, separated by commas.", examples=["pnl,fills"]),
+    ],
+    where: Where = None,
+) -> Response:
+    """Return figures of all variants of a sweep by column, as charts take them."""
+    names = tuple(dict.fromkeys(name.strip() for name in figures.split(",") if name.strip()))
+
+    def shape(sweep: Sweep) -> bytes:
+        return columns_of(sweep, names, where).model_dump_json().encode()
+
+    key = ("sweep columns", sweep_id, names, where)
+    return json_reply(request, await _answered(service, sweep_id, key, shape))
+
+
+async def _answered(
+    service: Service, sweep_id: str, key: tuple[Hashable, ...], shape: Callable[[Sweep], bytes]
+) -> bytes:
+    """Return what is made of a sweep, worked out in a thread; a sweep that begins is in Dagster."""
 
     def work() -> bytes | None:
-        found = stored_sweep(service, sweep_id, sort, limit, offset)
-        return None if found is None else found.model_dump_json().encode()
+        found = stored_sweep(service, sweep_id)
+        return None if found is None else shape(found)
 
     body = await service.single_flight.get(key, work)
-    if body is None:
-        run = None
-        if is_sweep_id(sweep_id):
-            run = await service.dagster.ask(service.dagster.find_run, SWEEP_ID_TAG, sweep_id)
-        if run is None:
-            raise ProblemError(
-                404, "unknown-sweep", f"there is no sweep {sweep_id[:80]}; see GET /api/v1/sweeps"
-            )
-        body = started_only(service, sweep_id, run, limit, offset).model_dump_json().encode()
-    return json_reply(request, body)
+    if body is not None:
+        return body
+    run = None
+    if is_sweep_id(sweep_id):
+        run = await service.dagster.ask(service.dagster.find_run, SWEEP_ID_TAG, sweep_id)
+    if run is None:
+        raise ProblemError(
+            404, "unknown-sweep", f"there is no sweep {sweep_id[:80]}; see GET /api/v1/sweeps"
+        )
+    return shape(started_only(service, sweep_id, run))

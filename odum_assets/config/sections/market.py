@@ -56,7 +56,7 @@ class VenueConfig(Section):
     """Venue; the one in instrument.id. Hyphen or underscore."""
     oms_type: Literal["NETTING", "HEDGING"]
     """NETTING keeps one position, HEDGING one per order."""
-    account_type: Literal["CASH", "MARGIN"]
+    account_type: Literal["CASH", "MARGIN"] = Field(examples=["MARGIN"])
     """MARGIN, or CASH for spot: a cash account cannot sell what it does not hold."""
     base_currency: Currency = Field(examples=["USDT"])
     """Currency of the account: the quote currency for spot and linear contracts, the base currency

@@ -36,7 +36,12 @@ from odum_assets.orchestration.planner import catalog_days, result_days
 from odum_assets.orchestration.plot import equity_plot
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import Registration, register_result, run_registration
+from odum_assets.orchestration.registration import (
+    Registration,
+    register_result,
+    require_alive,
+    run_registration,
+)
 from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.orchestration.steps import report_materialization, require_passed
 from odum_assets.raw.layout import DataType
@@ -271,6 +276,7 @@ def run(
             run_progress(context, entry.progress),
             context.run.run_id,
             entry.run_id,
+            lambda: require_alive(context.instance, context.run.run_id),
         )
     register_result(context, project.settings, result.run_id)
     for flag in result.flags:

@@ -19,6 +19,8 @@ type Span = tuple[int, int]
 
 LINE_BUCKETS = 400
 FILL_BUCKETS = 160
+READINGS = 96
+"""Buckets of time whose values a pointer shows."""
 SINGLE_FILLS = 150
 """Up to so many fills are marks of their own; of more, each bucket shows its range."""
 
@@ -122,6 +124,9 @@ def draw_chart(
     lines: Sequence[Line],
     marks: Sequence[Marks] = (),
     gaps: Sequence[Span] = (),
+    *,
+    has_readings: bool = False,
+    is_elapsed: bool = False,
 ) -> str:
     """Return a chart as HTML.
 
@@ -137,6 +142,10 @@ def draw_chart(
         Fills.
     gaps : sequence of tuple[int, int]
         Times without data, which are shaded (ns).
+    has_readings : bool, default False
+        Whether a pointer on the chart shows the values of the lines there.
+    is_elapsed : bool, default False
+        Whether times count from zero, and not from 1970.
     """
     axis = Axis.of([*(each.values for each in lines), *(each.values for each in marks)])
     parts = [_gap(gap, span) for gap in gaps]
@@ -148,13 +157,15 @@ def draw_chart(
     parts += [_draw_bars(each, axis, span) for each in marks if is_bars and len(each.times)]
     bars = _bars_text(span) if is_bars else ""
     glyphs = "" if is_bars else "".join(_draw_glyphs(each, axis, span) for each in marks)
+    if has_readings:
+        parts.append(_draw_readings(lines, span, is_elapsed))
     return (
         f"<figure><figcaption><h3>{escape(title)}, {escape(unit)}</h3>"
         f"{_legend(lines, marks, bars)}</figcaption>"
         f'<div class="plot"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" '
-        f'role="img" aria-label="{escape(_described(title, unit, lines[0], span))}">'
-        f"{''.join(parts)}</svg>{glyphs}{_labels(axis, span)}</div>"
-        f'<p class="axis">time, UTC: {_from_to(span)}</p></figure>'
+        f'role="img" aria-label="{escape(_described(title, unit, lines[0], span, is_elapsed))}">'
+        f"{''.join(parts)}</svg>{glyphs}{_labels(axis, span, is_elapsed)}</div>"
+        f'<p class="axis">{_when(span, is_elapsed)}</p></figure>'
     )
 
 
@@ -213,11 +224,42 @@ def _grid(axis: Axis, span: Span) -> str:
     return across + "".join(f"M{place} 0V{_HEIGHT}" for place in _x(moments, span).tolist())
 
 
-def _labels(axis: Axis, span: Span) -> str:
+def _draw_readings(lines: Sequence[Line], span: Span, is_elapsed: bool) -> str:
+    """Draw a column over each bucket of time, whose title has the values of the lines there."""
+    texts: dict[int, list[str]] = {}
+    step = (span[1] - span[0]) // READINGS + 1
+    for line in lines:
+        for middle, low, high in zip(
+            *(each.tolist() for each in value_ranges(line.times, line.values, span, READINGS)),
+            strict=True,
+        ):
+            value = f"{low:,.9g}" if low == high else f"{low:,.9g} to {high:,.9g}"
+            texts.setdefault((middle - span[0]) // step, []).append(f"{line.label}: {value}")
+    width = _WIDTH / READINGS
+    return "".join(
+        f'<rect class="reading" x="{number * width:.0f}" y="0" width="{width:.0f}" '
+        f'height="{_HEIGHT}"><title>'
+        f"{escape(_moment(span[0] + number * step, is_elapsed))}\n{escape(chr(10).join(values))}"
+        f"</title></rect>"
+        for number, values in sorted(texts.items())
+    )
+
+
+def _moment(ns: int, is_elapsed: bool) -> str:
+    return f"after {duration(ns / _S)}" if is_elapsed else f"{utc(ns)} UTC"
+
+
+def _when(span: Span, is_elapsed: bool) -> str:
+    if is_elapsed:
+        return f"time since the begin of each run, up to {duration(span[1] / _S)}"
+    return f"time, UTC: {_from_to(span)}"
+
+
+def _labels(axis: Axis, span: Span, is_elapsed: bool) -> str:
     values = [(axis.y(np.array([value]))[0] / (_HEIGHT / 100), text)
               for value, text in axis.labels()]  # fmt: skip
     found = [f'<span class="y" style="top:{top:.1f}%">{text}</span>' for top, text in values]
-    for number, (ns, text) in enumerate(_time_labels(span)):
+    for number, (ns, text) in enumerate(_time_labels(span, is_elapsed)):
         left = 100 * (ns - span[0]) / (span[1] - span[0])
         # On a phone there is space for every other one.
         kind = "x odd" if number % 2 else "x"
@@ -225,11 +267,12 @@ def _labels(axis: Axis, span: Span) -> str:
     return "".join(found)
 
 
-def _time_labels(span: Span) -> list[tuple[int, str]]:
+def _time_labels(span: Span, is_elapsed: bool = False) -> list[tuple[int, str]]:
     """Return moments at round distances with their texts; midnight has its date."""
     length = span[1] - span[0]
     step = next((each for each in _TIME_STEPS if length / each <= _TICKS), _TIME_STEPS[-1])
-    return [(ns, _time_text(ns, step)) for ns in range(-(-span[0] // step) * step, span[1], step)]
+    moments = range(-(-span[0] // step) * step, span[1], step)
+    return [(ns, duration(ns / _S) if is_elapsed else _time_text(ns, step)) for ns in moments]
 
 
 def _time_text(ns: int, step: int) -> str:
@@ -263,9 +306,9 @@ def _from_to(span: Span) -> str:
     return f"{first} to {last[11:] if first[:10] == last[:10] else last}"
 
 
-def _described(title: str, unit: str, line: Line, span: Span) -> str:
+def _described(title: str, unit: str, line: Line, span: Span, is_elapsed: bool) -> str:
     """Return a chart in words."""
-    when = f"{_from_to(span)} UTC"
+    when = _when(span, is_elapsed) if is_elapsed else f"{_from_to(span)} UTC"
     if not len(line.values):
         return f"{title}, {when}: no values"
     low, high, last = line.values.min(), line.values.max(), line.values[-1]

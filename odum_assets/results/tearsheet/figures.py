@@ -1,7 +1,9 @@
 """The figures of a tearsheet: names, units, why one is unknown, and what one rests on."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from odum_assets.backtest.metrics import FIGURES_VERSION, MIN_GROWTH_DAYS
@@ -127,6 +129,47 @@ def figure_sections(summary: dict[str, Any], units: Units) -> dict[str, list[Fig
         for reason, count in _refusals(summary)
     ]
     return found | {"Valued in another currency": _valuation(summary)}
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFigure:
+    """A figure of several results: the value of each, and its difference to the baseline's."""
+
+    name: str
+    values: tuple[Figure, ...]
+    differences: tuple[str | None, ...]
+
+
+def compared_sections(
+    summaries: Sequence[dict[str, Any]], units: Sequence[Units], base: int
+) -> dict[str, list[ComparedFigure]]:
+    """Return figures of several results by section; `base` is the number of the baseline."""
+    sides = [*zip(summaries, units, strict=True)]
+
+    def compared(path: str, name: str, kind: str) -> ComparedFigure:
+        values = tuple(_figure(summary, unit, path, name, kind) for summary, unit in sides)
+        differences = tuple(
+            None if at == base else _difference(value, values[base], kind, units[at])
+            for at, value in enumerate(values)
+        )
+        return ComparedFigure(name, values, differences)
+
+    return {title: [compared(*row) for row in rows] for title, rows in _ROWS.items()}
+
+
+def _difference(value: Figure, base: Figure, kind: str, units: Units) -> str | None:
+    """Return how far a figure is from the baseline's, None where one of them is not known."""
+    if kind == "text" or value.value is None or base.value is None:
+        return None
+    # In decimals: floats would leave dust.
+    found = Decimal(repr(value.value)) - Decimal(repr(base.value))
+    if not found:
+        return "="
+    signed = {"money": "gain", "percent": "gain_percent"}.get(kind, kind)
+    text = _text(abs(int(found) if kind == "count" else float(found)), kind, units)
+    if signed.startswith("gain"):
+        return _text(float(found), signed, units)
+    return f"{'+' if found > 0 else formats.MINUS}{text}"
 
 
 def headline(summary: dict[str, Any], units: Units) -> list[Figure]:

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 UNKNOWN = "unknown"
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 _CENTS = frozenset({"USDT", "USDC", "USD", "EUR", "BUSD"})
 _LARGE = 1e15
 """From here on floats have no cents, and digits say nothing to a reader."""
@@ -25,7 +25,7 @@ def decimals(value: float, digits: int, *, sign: bool = False) -> str:
         text = f"{value:.2g}"
     else:
         text = f"{value + 0.0:,.{digits}f}"
-    return ("+" if sign and value > 0 else "") + text.replace("-", _MINUS)
+    return ("+" if sign and value > 0 else "") + text.replace("-", MINUS)
 
 
 def money(value: float, currency: str, *, sign: bool = False) -> str:
@@ -39,7 +39,7 @@ def digits_of(value: float, significant: int = 15) -> str:
         return decimals(value, 0)
     text = f"{Decimal(f'{value + 0.0:.{significant}g}'):,f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text.replace("-", _MINUS)
+    return text.replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:
@@ -74,7 +74,7 @@ def figure(value: object, text: str, *, is_colored: bool = True) -> str:
     """
     kind = ""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        if is_colored and text[:1] in ("+", _MINUS):
+        if is_colored and text[:1] in ("+", MINUS):
             kind = f' class="{"down" if value < 0 else "up"}"'
         return f'<data value="{value!r}"{kind}>{escape(text)}</data>'
     return escape(text)

@@ -1,7 +1,8 @@
 """The page: identity, warnings and assumptions, then figures, charts, trades and provenance."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.results.tearsheet import formats
-from odum_assets.results.tearsheet.charts import Line, Marks, Span, draw_chart, span_of
+from odum_assets.results.tearsheet.charts import Line, Marks, draw_chart, span_of
 from odum_assets.results.tearsheet.figures import (
     Figure,
     Units,
@@ -60,26 +61,47 @@ def write_tearsheet(run_id: str, settings: Settings) -> Path:
     return target
 
 
-def tearsheet_html(entry: ResultEntry) -> str:
-    """Return the page of a result that has a report."""
-    summary, units = entry.summary(), _units(entry)
+def tearsheet_html(
+    entry: ResultEntry, extra: Sequence[str] = (), *, is_export: bool = False
+) -> str:
+    """Return the page of a result.
+
+    Parameters
+    ----------
+    entry : ResultEntry
+        The result; without a report only an export has a page.
+    extra : sequence of str
+        Further sections, before where the result comes from.
+    is_export : bool, default False
+        Whether a pointer on a chart shows its values, which takes three times the space.
+    """
+    summary, units = entry.summary(), units_of(entry)
+    has_report = entry.report_path is not None
     return html_page(
         f"{entry.config_name} {entry.partition}",
         [
             _header(entry),
-            _warnings([*(summary.get("flags") or []), *caveats(summary)]),
-            _assumptions(entry),
+            warnings_section([*(summary.get("flags") or []), *caveats(summary)]),
+            assumptions_section(entry),
             _cards(headline(summary, units)),
-            *_charts(entry, units),
+            *(_charts(entry, units, has_readings=is_export) if has_report else [_WITHOUT_REPORT]),
             _sections(figure_sections(summary, units)),
             _symbols(summary, units),
-            _trades(read_trades(entry), units),
+            _trades(read_trades(entry), units) if has_report else "",
+            *extra,
             _provenance(entry),
         ],
     )
 
 
-def _units(entry: ResultEntry) -> Units:
+_WITHOUT_REPORT = (
+    "<section><h2>Over time</h2><p>This run was in fast mode and keeps its figures only: no "
+    "charts and no round trips.</p></section>"
+)
+
+
+def units_of(entry: ResultEntry) -> Units:
+    """Return the units of a result's figures and charts; empty ones where they are not known."""
     currency = str(value_at(entry.summary(), "account.currency") or "")
     try:
         key = parse_instrument_key(entry.document["instrument"])
@@ -108,7 +130,7 @@ def _header(entry: ResultEntry) -> str:
     ]
     return (
         f"<header><p>Backtest</p><h1>{_breakable(entry.config_name)} "
-        f"<span>{escape(entry.partition)}</span></h1>{_facts(rows)}</header>"
+        f"<span>{escape(entry.partition)}</span></h1>{facts_list(rows)}</header>"
     )
 
 
@@ -143,14 +165,16 @@ def _sweep(entry: ResultEntry) -> str | None:
     return f"{entry.sweep['id']}, variant {entry.sweep['variant']}: {varied}"
 
 
-def _warnings(texts: Sequence[str]) -> str:
+def warnings_section(texts: Sequence[str]) -> str:
+    """Return warnings as HTML."""
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     body = f"<ul>{items}</ul>" if texts else "<p>None.</p>"
     kind = "warnings" if texts else "warnings none"
     return f'<section class="{kind}"><h2>Warnings</h2>{body}</section>'
 
 
-def _assumptions(entry: ResultEntry) -> str:
+def assumptions_section(entry: ResultEntry) -> str:
+    """Return what a result rests on as HTML: account, execution, what was simulated."""
     metadata, summary = entry.metadata(), entry.summary()
     venue = value_at(metadata, "config.venue") or {}
     account = [str(venue[key]) for key in ("account_type", "oms_type") if venue.get(key)]
@@ -221,7 +245,8 @@ def _breakable(text: str) -> str:
     return escape(text).replace("_", "_<wbr>")
 
 
-def _facts(rows: Iterable[tuple[str, Any]]) -> str:
+def facts_list(rows: Iterable[tuple[str, Any]]) -> str:
+    """Return names with their values as HTML; without values that there are not."""
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
         for name, value in rows
@@ -263,7 +288,7 @@ def _symbols(summary: dict[str, Any], units: Units) -> str:
 # --- charts -------------------------------------------------------------------------------------
 
 
-def _charts(entry: ResultEntry, units: Units) -> list[str]:
+def _charts(entry: ResultEntry, units: Units, *, has_readings: bool) -> list[str]:
     equity, fills = read_equity(entry), read_fills(entry)
     span = span_of([equity.times, fills.times])
     gaps = gaps_of(entry.metadata(), span)
@@ -276,11 +301,12 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
     label = f"last trade at each mark{every}"
     price = Line(equity.times[known], equity.price[known], "price", label)
     money = [Line(equity.times, equity.equity, "equity", f"equity{every}")]
+    chart = partial(draw_chart, span=span, gaps=gaps, has_readings=has_readings)
     drawn = []
     # Prices and sizes of several instruments have no common scale.
     is_single = symbols is None or len(symbols) == 1
     if is_single:
-        drawn.append(draw_chart("Price", units.price, span, [price], _marks(fills), gaps))
+        drawn.append(chart("Price", units.price, lines=[price], marks=_marks(fills)))
     if len(fills.times):
         # What was before the first fill is part of the line.
         times = np.insert(fills.times, 0, span[0])
@@ -290,12 +316,12 @@ def _charts(entry: ResultEntry, units: Units) -> list[str]:
         money.append(Line(times, balance, "balance", "balance", is_step=True))
         steps = Line(times, position, "position", "after each fill", is_step=True, is_filled=True)
         if is_single:
-            drawn.append(draw_chart("Position", units.size, span, [steps], gaps=gaps))
+            drawn.append(chart("Position", units.size, lines=[steps]))
     else:
         drawn.append("<p>Position: none, no order was filled.</p>")
     drawn += [
-        draw_chart("Equity", units.currency, span, money, gaps=gaps),
-        _drawdown(equity, span, every, gaps),
+        chart("Equity", units.currency, lines=money),
+        _drawdown(equity, every, chart),
     ]
     note = "<p>Shaded: no trades in the data.</p>" if gaps else ""
     return [f'<section class="charts"><h2>Over time</h2>{note}', *drawn, "</section>"]
@@ -309,7 +335,7 @@ def _marks(fills: FillSeries) -> list[Marks]:
     ]
 
 
-def _drawdown(equity: EquitySeries, span: Span, every: str, gaps: Sequence[Span]) -> str:
+def _drawdown(equity: EquitySeries, every: str, chart: Callable[..., str]) -> str:
     peak = np.maximum.accumulate(equity.equity)
     known = peak > 0
     if not known.any():
@@ -319,7 +345,7 @@ def _drawdown(equity: EquitySeries, span: Span, every: str, gaps: Sequence[Span]
         return "<p>Drawdown: none, equity never fell below an earlier value.</p>"
     line = Line(equity.times[known], fall, "drawdown", f"below the peak before{every}",
                 is_filled=True)  # fmt: skip
-    return draw_chart("Drawdown", "% of peak equity", span, [line], gaps=gaps)
+    return chart("Drawdown", "% of peak equity", lines=[line])
 
 
 # --- round trips --------------------------------------------------------------------------------
@@ -391,7 +417,7 @@ def _provenance(entry: ResultEntry) -> str:
     items = "".join(_partition(each) for each in partitions[:_PARTITIONS])
     if len(partitions) > _PARTITIONS:
         items += f"<li>and {len(partitions) - _PARTITIONS:,} more: see metadata.json</li>"
-    return f"<footer><h2>Provenance</h2>{_facts(rows)}<h3>Data</h3><ul>{items}</ul></footer>"
+    return f"<footer><h2>Provenance</h2>{facts_list(rows)}<h3>Data</h3><ul>{items}</ul></footer>"
 
 
 def _partition(partition: dict[str, Any]) -> str:

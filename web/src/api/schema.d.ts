@@ -948,6 +948,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Runs
+         * @description Return a run, or several side by side, as one HTML file that needs nothing else.
+         */
+        get: operations["export_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/status": {
         parameters: {
             query?: never;
@@ -1142,6 +1162,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/{sweep_id}/columns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep Columns
+         * @description Return figures of all variants of a sweep by column, as charts take them.
+         */
+        get: operations["get_sweep_columns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/datasets": {
         parameters: {
             query?: never;
@@ -1214,6 +1254,26 @@ export interface paths {
          * @description Return what there is of one day: raw file, manifest, verdicts, and the runs that used it.
          */
         get: operations["get_partition"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/{instrument}/{data_type}/{day}/rejects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rejected Rows
+         * @description Return the rows that the conversion of a day rejected, each with its reason.
+         */
+        get: operations["get_rejected_rows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1303,7 +1363,11 @@ export interface paths {
         get: operations["get_config"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Config
+         * @description Delete a configuration, none unseen; its results stay, with their copy of it.
+         */
+        delete: operations["delete_config"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4290,6 +4354,42 @@ export interface components {
             analysis: components["schemas"]["Rejections"];
         };
         /**
+         * RejectedRow
+         * @description A rejected row.
+         */
+        RejectedRow: {
+            /**
+             * Row
+             * @description Its number in the raw file, from 0.
+             */
+            row: number;
+            /** Reason */
+            reason: string;
+            /**
+             * Raw
+             * @description What it holds, as text.
+             */
+            raw: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * RejectedRows
+         * @description Rejected rows of a partition, in the order of the raw file.
+         */
+        RejectedRows: {
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
+            /** Has More */
+            has_more: boolean;
+            /** Rejected */
+            rejected: components["schemas"]["RejectedRow"][];
+        };
+        /**
          * Rejections
          * @description What refused orders have in common.
          */
@@ -5205,7 +5305,7 @@ export interface components {
             };
             /**
              * Total
-             * @description Variants of all pages.
+             * @description Variants that are chosen, of all pages.
              */
             total: number;
             /** Limit */
@@ -5217,6 +5317,56 @@ export interface components {
              * @description Variants of this page.
              */
             rows: components["schemas"]["SweepVariant"][];
+        };
+        /**
+         * SweepColumns
+         * @description Figures of all variants of a sweep; columns are in the order of the variants' numbers.
+         */
+        SweepColumns: {
+            /** Id */
+            id: string;
+            status: components["schemas"]["SweepStatus"];
+            /** By Status */
+            by_status: {
+                [key: string]: number;
+            };
+            /** Axes */
+            axes: components["schemas"]["Axis"][];
+            /** Number */
+            number: number[];
+            /**
+             * At
+             * @description Of each axis: which of its values each variant has; null for none.
+             */
+            at: (number | null)[][];
+            /** Variant Status */
+            variant_status: components["schemas"]["SweepStatus"][];
+            /** Run Id */
+            run_id: (string | null)[];
+            /**
+             * Flags
+             * @description How many warnings each variant has.
+             */
+            flags: number[];
+            /**
+             * Errors
+             * @description Why variants failed, by number; the first line.
+             */
+            errors: {
+                [key: string]: string;
+            };
+            /**
+             * Values
+             * @description By figure.
+             */
+            values: {
+                [key: string]: (number | null)[];
+            };
+            /**
+             * Chosen
+             * @description Numbers of the variants that meet `where`; null without conditions.
+             */
+            chosen: number[] | null;
         };
         /** @enum {string} */
         SweepStatus: "queued" | "running" | "succeeded" | "failed" | "canceled";
@@ -8189,6 +8339,33 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    export_runs: {
+        parameters: {
+            query: {
+                /** @description Up to 20 ids of runs, their own or in Dagster, separated by commas. */
+                ids: string;
+                /** @description One of the ids; the first by default. */
+                base?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     get_run_status: {
         parameters: {
             query?: never;
@@ -8471,8 +8648,10 @@ export interface operations {
     get_sweep: {
         parameters: {
             query?: {
-                /** @description A figure, with - before it for the highest first; as given by default. */
+                /** @description Figures, axes, number or status, separated by commas, with - before one for the highest first; nulls are last. As given by default. */
                 sort?: string | null;
+                /** @description Conditions that all hold, separated by commas, over names of axes, figures, number, status, flags and error. */
+                where?: string | null;
                 limit?: number;
                 /** @description Rows to skip. */
                 offset?: number;
@@ -8492,6 +8671,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_sweep_columns: {
+        parameters: {
+            query: {
+                /** @description Figures, separated by commas. */
+                figures: string;
+                /** @description Conditions that all hold, separated by commas, over names of axes, figures, number, status, flags and error. */
+                where?: string | null;
+            };
+            header?: never;
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepColumns"];
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -8615,6 +8831,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CatalogPartition"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_rejected_rows: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Rows to skip. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                instrument: string;
+                data_type: components["schemas"]["DataType"];
+                day: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RejectedRows"];
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -8765,6 +9019,32 @@ export interface operations {
             };
             /** @description Known */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_config: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the configuration. */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,9 +1,28 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
-import { ApiError, sendJson, watchRefusals } from "../api/client";
+import { ApiError, getJson, sendJson, watchRefusals } from "../api/client";
+import type { components } from "../api/schema";
 import { Button } from "../components/basics";
 import { Modal } from "../components/overlays";
 import { Failure } from "../components/states";
+
+type Session = components["schemas"]["Session"];
+
+/** Ends the session, where there is one. */
+export function LogOut(): ReactNode {
+  const session = useQuery({ queryKey: ["session"], queryFn: ({ signal }) => getJson<Session>("/api/session", signal), staleTime: Infinity });
+  if (!session.data?.token_needed || !session.data.open) return null;
+  const end = async () => {
+    await sendJson("DELETE", "/api/session");
+    // Loaded again: nothing of the session stays in the page.
+    window.location.assign("/");
+  };
+  return (
+    <Button kind="quiet" onClick={() => void end()}>
+      Log out
+    </Button>
+  );
+}
 
 /** Asks for the token where the service has one: it is traded for a cookie, and kept nowhere. */
 export function Login(): ReactNode {

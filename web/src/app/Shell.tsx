@@ -4,7 +4,7 @@ import { getJson, serviceIsAway, watchService } from "../api/client";
 import { Button, cx } from "../components/basics";
 import { Modal, Pop } from "../components/overlays";
 import { CommandPalette } from "./CommandPalette";
-import { Login } from "./Login";
+import { Login, LogOut } from "./Login";
 import { keysNow, useKey } from "./keys";
 import { SCREENS } from "./screens";
 import { useUrl, useZone } from "./search";
@@ -33,7 +33,7 @@ export function Shell(): ReactNode {
       <header className="no-print flex h-11 shrink-0 items-center gap-1 border-b border-line bg-panel px-3">
         <Link to="/" search={{ tz } as never} className="mr-3 flex items-center gap-2 font-semibold">
           <img src="/icon.svg" alt="" width={20} height={20} />
-          <span className="hidden lg:inline">Odum Assets</span>
+          <span className="sr-only lg:not-sr-only">Odum Assets</span>
         </Link>
         <nav aria-label="Screens" className="flex items-center gap-0.5">
           {SCREENS.map((screen) => (
@@ -55,6 +55,7 @@ export function Shell(): ReactNode {
           </Button>
           <ZoneChoice />
           <Settings />
+          <LogOut />
           <Button kind="quiet" onClick={() => setHelp(true)} aria-label="Keys of this screen">
             ?
           </Button>

@@ -28,3 +28,17 @@ export function chartColors(): ChartColors {
   probe.remove();
   return colors as unknown as ChartColors;
 }
+
+/** Hues that differ for who cannot tell red from green; then the same, dashed. */
+const LIGHT = ["#1a5ab8", "#b3540a", "#00795c", "#9c3587", "#7a6200", "#0f7fa8", "#b02a37", "#4b4f58"];
+const DARK = ["#7db1ff", "#f5a35c", "#4fd1a5", "#e08fd0", "#d9c14b", "#66cbef", "#ff8a80", "#b9bfc9"];
+
+/** Return the color of the run at a place, for chart and list alike. */
+export function lineColor(at: number): string {
+  const isDark = parseInt(chartColors().panel.slice(1, 3), 16) < 128;
+  return (isDark ? DARK : LIGHT)[at % LIGHT.length]!;
+}
+
+export function lineStyle(at: number): "solid" | "dashed" | "dotted" {
+  return (["solid", "dashed", "dotted"] as const)[Math.floor(at / LIGHT.length) % 3]!;
+}

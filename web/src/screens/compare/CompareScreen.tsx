@@ -2,10 +2,11 @@ import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 import { loadComparison, type Comparison, type FirstDifference } from "../../api/compare";
-import { loadRun, loadRuns, periodOf, type WholeRun } from "../../api/runs";
+import { queryOf } from "../../api/client";
+import { loadRun, loadRuns, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
-import { lineColor, lineStyle } from "../../charts/LinesChart";
+import { lineColor, lineStyle } from "../../charts/colors";
 import { Button, buttonClass, cx, Panel, ScreenHead, Status, useTitle } from "../../components/basics";
 import { Empty, Failure, Loaded, Skeleton } from "../../components/states";
 import { count, shortConfig, signed, words } from "../../lib/format";
@@ -25,7 +26,9 @@ export function CompareScreen(): ReactNode {
   const known = ids.flatMap((_, at) => (runs[at]?.data ? [runs[at].data] : []));
   const unknown = ids.filter((_, at) => runs[at]?.error);
   const isSettled = runs.every((one) => one.data || one.error);
-  const ready = known.filter((run) => run.status === "succeeded").map((run) => run.run_id);
+  const group = GROUPS.some(([id]) => id === search.group) ? search.group! : "none";
+  const succeeded = groupedRuns(known.filter((run) => run.status === "succeeded"), group);
+  const ready = succeeded.map((run) => run.run_id);
   const align = search.align ?? "time";
   const base = ready.includes(search.base ?? "") ? search.base! : (ready[0] ?? "");
   const query = useQuery({
@@ -45,13 +48,29 @@ export function CompareScreen(): ReactNode {
   useKey("b", "Next run as baseline", () => setUrl({ base: ready[(ready.indexOf(base) + 1) % ready.length] }), "Compare", ready.length > 1);
   return (
     <div className="flex flex-col gap-3 p-3">
-      <ScreenHead title="Compare" command={ready.length >= 2 ? `odum results compare ${ready.join(" ")}` : "odum results compare"} />
+      <ScreenHead title="Compare" command={ready.length >= 2 ? `odum results compare ${ready.join(" ")}` : "odum results compare"}>
+        <label className="flex items-center gap-1.5">
+          <span className="label">Group by</span>
+          <select className="field" value={group} onChange={(event) => setUrl({ group: event.target.value === "none" ? undefined : event.target.value })}>
+            {GROUPS.map(([id, label]) => (
+              <option key={id} value={id}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        {ready.length >= 2 && (
+          <a className={buttonClass("plain", true)} href={`/api/v1/export${queryOf({ ids: ready.join(","), base })}`} title={`One HTML file that opens offline: odum results export ${ready.join(" ")} --html FILE`} download>
+            Export HTML
+          </a>
+        )}
+      </ScreenHead>
       {unknown.length > 0 && (
         <p role="alert" className="rounded border border-warn bg-warn-soft px-3 py-1.5">
           There is no run {unknown.join(", ")}; the others are shown.
         </p>
       )}
-      <RunList runs={known} base={base} hidden={hidden} onToggle={toggle} />
+      <RunList runs={[...succeeded, ...known.filter((run) => run.status !== "succeeded")]} base={base} hidden={hidden} onToggle={toggle} />
       {ready.length < 2 ? (
         <div className="panel">
           <Empty title={ready.length === 1 ? "One run is there: choose another" : "Choose two runs or more"}>Search below, or select runs in the list with x and press c.</Empty>
@@ -63,7 +82,7 @@ export function CompareScreen(): ReactNode {
               <Differences comparison={comparison} ids={comparison.run_ids} />
               <EquityOverlay comparison={comparison} base={base} hidden={hidden} />
               <Panel title="Figures" aside={<span className="label">Δ to the baseline</span>}>
-                <MetricTable comparison={comparison} base={base} />
+                <MetricTable comparison={comparison} base={base} groups={groupsOf(comparison.run_ids, succeeded, group)} />
               </Panel>
             </div>
           )}
@@ -71,6 +90,35 @@ export function CompareScreen(): ReactNode {
       )}
     </div>
   );
+}
+
+const GROUPS = [["none", "nothing"], ["config", "config"], ["period", "day or window"], ["instrument", "instrument"], ["sweep", "sweep"]] as const;
+
+function groupName(run: WholeRun, group: string): string {
+  switch (group) {
+    case "config":
+      return shortConfig(run.config_name);
+    case "period":
+      return periodOf(run);
+    case "instrument":
+      return shortInstrument(run.instrument);
+    case "sweep":
+      return run.sweep_id ?? "no sweep";
+    default:
+      return "";
+  }
+}
+
+/** Return runs with those of a group beside each other; groups stand in the order of their first run. */
+function groupedRuns(runs: WholeRun[], group: string): WholeRun[] {
+  return group === "none" ? runs : [...Map.groupBy(runs, (run) => groupName(run, group)).values()].flat();
+}
+
+/** Return the groups of a table's columns, with how many columns each has. */
+function groupsOf(ids: readonly string[], runs: WholeRun[], group: string): { name: string; runs: number }[] {
+  if (group === "none") return [];
+  const names = ids.map((id) => groupName(runs.find((run) => run.run_id === id)!, group));
+  return [...Map.groupBy(names, (name) => name)].map(([name, all]) => ({ name, runs: all.length }));
 }
 
 function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: string; hidden: ReadonlySet<string>; onToggle(id: string): void }): ReactNode {
@@ -175,7 +223,7 @@ function Differences({ comparison, ids }: { comparison: Comparison; ids: string[
               <tr>
                 <th scope="col">Setting</th>
                 {ids.map((id, at) => (
-                  <th key={id} scope="col" className="mono" title={id}>
+                  <th key={id} scope="col" className="mono !pl-2" title={id}>
                     <span className="mr-1 inline-block w-3 border-t-2 align-middle" style={{ borderColor: lineColor(at), borderStyle: lineStyle(at) }} />
                     {id.slice(-13)}
                   </th>
@@ -190,7 +238,7 @@ function Differences({ comparison, ids }: { comparison: Comparison; ids: string[
                       {name}
                     </th>
                     {values.map((value, at) => (
-                      <td key={ids[at]} className={cx("breaks", String(value) !== String(values[0]) && "bg-warn-soft")}>
+                      <td key={ids[at]} className={cx("breaks !pl-2", String(value) !== String(values[0]) && "bg-warn-soft")}>
                         {value === null ? <span className="text-quiet">null</span> : typeof value === "object" ? JSON.stringify(value) : String(value)}
                       </td>
                     ))}
@@ -256,7 +304,7 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
           <tr>
             <th scope="col">Run</th>
             {names.map((name) => (
-              <th key={name} scope="col">
+              <th key={name} scope="col" className="!pl-2">
                 {words(name)}
               </th>
             ))}
@@ -277,14 +325,14 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
                 </td>
               ) : (
                 names.map((name) => (
-                  <td key={name} className={cx("mono whitespace-nowrap", first.columns.includes(name) && "bg-warn-soft")}>
+                  <td key={name} className={cx("mono whitespace-nowrap !pl-2", first.columns.includes(name) && "bg-warn-soft")}>
                     {row[name] === null || row[name] === undefined ? "—" : String(row[name])}
                   </td>
                 ))
               )}
               <td>
                 {first.ts_ns && (
-                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="text-accent hover:underline">
+                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="pl-2 text-accent hover:underline">
                     microscope
                   </Link>
                 )}

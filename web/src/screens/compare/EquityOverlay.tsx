@@ -1,20 +1,22 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import type { Comparison } from "../../api/compare";
 import { useUrl, useZone } from "../../app/search";
-import { lineColor, LinesChart, lineStyle } from "../../charts/LinesChart";
+import { lineColor, lineStyle } from "../../charts/colors";
+import { LinesChart } from "../../charts/LinesChart";
 import { Button, Panel } from "../../components/basics";
 import { Empty } from "../../components/states";
 import { decimal, UNKNOWN } from "../../lib/format";
 import { formatNs, formatSpan } from "../../lib/ns";
 
-/** Equity of the runs over each other: by time or from the start, as amounts or in percent. */
+/** Equity of the runs over each other: by time or from the start, as amounts, in percent, or its drawdown. */
 export function EquityOverlay({ comparison, base, hidden }: { comparison: Comparison; base: string; hidden: ReadonlySet<string> }): ReactNode {
   const [search, setUrl] = useUrl();
   const zone = useZone();
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<LinesChart | null>(null);
   const [at, setAt] = useState<number | null>(null);
-  const isShare = search.unit === "percent";
+  const isDrawdown = search.unit === "drawdown";
+  const isShare = search.unit === "percent" || isDrawdown;
   const { curves } = comparison;
   const isElapsed = curves.align === "start";
   const times = useMemo(() => {
@@ -27,12 +29,13 @@ export function EquityOverlay({ comparison, base, hidden }: { comparison: Compar
         const values: (number | null)[] = times.map(() => null);
         const curve = curves.runs[id];
         curve?.i.forEach((bucket, at) => {
-          values[bucket] = curve.equity.last[at] ?? null;
+          values[bucket] = isDrawdown ? (curve.drawdown.min[at] ?? null) : (curve.equity.last[at] ?? null);
         });
+        if (isDrawdown) return { id, values: values.map((value) => (value === null ? null : value * 100)) };
         const first = values.find((value) => value !== null) ?? null;
         return { id, values: isShare && first ? values.map((value) => (value === null ? null : (value / first - 1) * 100)) : values };
       }),
-    [comparison.run_ids, curves, times, isShare],
+    [comparison.run_ids, curves, times, isShare, isDrawdown],
   );
   useEffect(() => {
     if (!box.current) return;
@@ -52,7 +55,7 @@ export function EquityOverlay({ comparison, base, hidden }: { comparison: Compar
       aside={
         <>
           <Group label="Align" value={isElapsed ? "start" : "time"} options={[["time", "by time"], ["start", "from the start"]]} onChange={(next) => setUrl({ align: next === "time" ? undefined : next })} />
-          <Group label="Unit" value={isShare ? "percent" : "amount"} options={[["amount", "amount"], ["percent", "%"]]} onChange={(next) => setUrl({ unit: next === "amount" ? undefined : next })} />
+          <Group label="Unit" value={isDrawdown ? "drawdown" : isShare ? "percent" : "amount"} options={[["amount", "amount"], ["percent", "%"], ["drawdown", "drawdown %"]]} onChange={(next) => setUrl({ unit: next === "amount" ? undefined : next })} />
         </>
       }
     >

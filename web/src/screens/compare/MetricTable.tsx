@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import type { Comparison } from "../../api/compare";
-import { lineColor, lineStyle } from "../../charts/LinesChart";
+import { lineColor, lineStyle } from "../../charts/colors";
 import { cx, Dash } from "../../components/basics";
 import { count, decimal, direction, seconds, signed, words } from "../../lib/format";
 
@@ -10,12 +10,22 @@ const WHOLE = /^(orders|fills|figures_version|trades\.total_trades|ratios\.retur
 const PLAIN = /commissions|volatility|duration|orders|fills|total_trades|returns$|version|funding|position/;
 
 /** Figures of the runs, and how far each is from the baseline. */
-export function MetricTable({ comparison, base }: { comparison: Comparison; base: string }): ReactNode {
+export function MetricTable({ comparison, base, groups }: { comparison: Comparison; base: string; groups: readonly { name: string; runs: number }[] }): ReactNode {
   const at = Math.max(0, comparison.run_ids.indexOf(base));
   return (
     <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Figures">
       <table className="plain-table">
         <thead>
+          {groups.length > 0 && (
+            <tr>
+              <td />
+              {groups.map((group) => (
+                <th key={group.name} scope="colgroup" colSpan={group.runs} className="border-l border-line !pl-2 text-center" title={group.name}>
+                  {group.name}
+                </th>
+              ))}
+            </tr>
+          )}
           <tr>
             <th scope="col">Figure</th>
             {comparison.run_ids.map((id, index) => (

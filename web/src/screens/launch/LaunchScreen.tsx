@@ -1,42 +1,28 @@
-import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useMemo, useRef, useState, type ReactNode } from "react";
 import { ApiError, getJson, sendJson } from "../../api/client";
+import { configsQuery } from "../../api/configs";
 import { loadRun } from "../../api/runs";
 import type { components } from "../../api/schema";
 import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
-import { Button, Panel, ScreenHead, Tag, useTitle } from "../../components/basics";
+import { Button, buttonClass, Copy, cx, Panel, ScreenHead, useTitle } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
-import { count, seconds } from "../../lib/format";
-import type { Search } from "../../lib/url";
+import { useSettled } from "../../components/useSettled";
+import { PlanPanel, type Planned } from "./PlanPanel";
+import { bodyOf, commandOf, curlOf, LEFT_OPEN } from "./request";
 
-type Configs = components["schemas"]["Configs"];
-type Planned = components["schemas"]["PlannedRun"];
 type Started = components["schemas"]["LiveRun"] | components["schemas"]["Backfill"];
-
-/** Return the body of a launch; the address is the form. */
-export function bodyOf(search: Search): Record<string, unknown> | null {
-  if (!search.config) return null;
-  const span = search.kind ?? "day";
-  const common = {
-    config: search.config,
-    mode: search.mode ?? "report",
-    ...(search.snapshots ? { snapshot_mode: search.snapshots } : {}),
-    ...(search.start ? { start: search.start } : {}),
-    ...(search.end ? { end: search.end } : {}),
-  };
-  if (span === "day") return search.day ? { ...common, day: search.day } : null;
-  if (!search.first || !search.last) return null;
-  return { ...common, first_day: search.first, last_day: search.last, ...(span === "window" ? { window: true } : { skip_finished: search.skip === "1" }) };
-}
+type Datasets = { datasets: { day: string; instruments: string[] }[] };
+type Session = components["schemas"]["Session"];
 
 /** Start a run: what it comes to is said before. */
 export function LaunchScreen(): ReactNode {
   useTitle("Launch");
   const [search, setUrl] = useUrl();
   const navigate = useNavigate();
-  const configs = useQuery({ queryKey: ["configs"], queryFn: ({ signal }) => getJson<Configs>("/api/configs", signal) });
+  const configs = useQuery(configsQuery);
   const from = useQuery({ queryKey: ["run", search.from], queryFn: ({ signal }) => loadRun(search.from!, signal), enabled: !!search.from && !search.config });
   const [problem, setProblem] = useState<unknown>(null);
   const [isStarting, setStarting] = useState(false);
@@ -48,11 +34,13 @@ export function LaunchScreen(): ReactNode {
   }
   const body = useMemo(() => bodyOf(search), [search]);
   const text = JSON.stringify(body);
+  const settled = useSettled(text);
   const plan = useQuery({
-    queryKey: ["plan", text],
-    queryFn: async () => (await sendJson<Planned>("POST", "/api/v1/plan", body)).data,
-    enabled: body !== null,
-    retry: false,
+    queryKey: ["plan", settled],
+    queryFn: async ({ signal }) => (await sendJson<Planned>("POST", "/api/v1/plan", JSON.parse(settled), {}, signal)).data,
+    enabled: settled !== "null",
+    placeholderData: keepPreviousData,
+    staleTime: 5_000,
   });
   // The same request with the same key starts nothing twice.
   const key = useRef<{ text: string; key: string }>({ text: "", key: "" });
@@ -74,13 +62,18 @@ export function LaunchScreen(): ReactNode {
   };
   useKey("mod+Enter", "Launch", () => void launch(), "Launch", body !== null);
   const kind = search.kind ?? "day";
-  const valid = configs.data?.configs ?? [];
-  const command = body ? `curl -X POST ${window.location.origin}/api/v1/runs -H 'Content-Type: application/json' -d '${text}'` : "odum backtest --help";
+  const all = configs.data?.configs ?? [];
+  const chosen = all.find((one) => one.name === search.config);
+  const isOfNow = settled === text && !plan.isPlaceholderData;
+  const choose = (name: string, none = "") => ({
+    value: search[name] ?? none,
+    onChange: (event: { target: { value: string } }) => setUrl({ [name]: event.target.value === none ? undefined : event.target.value }),
+  });
   return (
     <div className="flex flex-col gap-3 p-3">
-      <ScreenHead title="Launch" command={command} />
+      <ScreenHead title="Launch" command={commandOf(search) ?? "odum backtest --help"} />
       {configs.error ? <Failure error={configs.error} retry={() => void configs.refetch()} /> : null}
-      <div className="grid gap-3 lg:grid-cols-[minmax(340px,440px)_1fr]">
+      <div className="grid items-start gap-3 lg:grid-cols-[minmax(340px,440px)_minmax(0,1fr)]">
         <Panel title="Run">
           <form
             className="flex flex-col gap-3"
@@ -89,40 +82,46 @@ export function LaunchScreen(): ReactNode {
               void launch();
             }}
           >
-            <Field label="Configuration">
-              <select className="field w-full" value={search.config ?? ""} onChange={(event) => setUrl({ config: event.target.value || undefined })}>
-                <option value="">Choose one</option>
-                {valid.map((one) => (
-                  <option key={one.name} value={one.name} disabled={!one.valid}>
-                    {one.name}
-                    {one.valid ? "" : " (invalid)"}
-                  </option>
-                ))}
-              </select>
-            </Field>
-            <fieldset className="flex gap-3">
+            <div className="flex flex-col gap-1">
+              <label htmlFor="launch-config" className="label">Configuration</label>
+              <div className="flex gap-1">
+                <select id="launch-config" className="field min-w-0 flex-1" {...choose("config")}>
+                  <option value="">{all.length ? "Choose one" : configs.isPending ? "Loading…" : "There are none"}</option>
+                  {search.config && !chosen && configs.data && <option value={search.config}>{search.config} (unknown)</option>}
+                  {all.map((one) => (
+                    <option key={one.name} value={one.name} disabled={!one.valid}>
+                      {one.name}
+                      {one.valid ? "" : " (invalid)"}
+                    </option>
+                  ))}
+                </select>
+                {chosen && <Link to="/configs/$name" params={{ name: chosen.name }} className={buttonClass("quiet")}>Edit</Link>}
+              </div>
+            </div>
+            <fieldset className="flex flex-wrap gap-x-3">
               <legend className="label mb-1">What to run</legend>
               {[["day", "One day"], ["days", "Every day of a range"], ["window", "One account over a range"]].map(([id, label]) => (
-                <label key={id} className="flex items-center gap-1.5">
-                  <input type="radio" className="accent-accent" name="kind" checked={kind === id} onChange={() => setUrl({ kind: id === "day" ? undefined : id })} />
+                <label key={id} className="flex min-h-[24px] items-center gap-1.5">
+                  <input type="radio" className="accent-accent" name="kind" checked={kind === id} onChange={() => setUrl(kindChange(search, id!))} />
                   {label}
                 </label>
               ))}
             </fieldset>
             {kind === "day" ? (
               <Field label="Day (UTC)">
-                <input type="date" className="field" value={search.day ?? ""} onChange={(event) => setUrl({ day: event.target.value || undefined })} />
+                <input type="date" className="field w-40" value={search.day ?? ""} onChange={(event) => setUrl({ day: event.target.value || undefined })} />
               </Field>
             ) : (
               <div className="flex gap-3">
                 <Field label="First day (UTC)">
-                  <input type="date" className="field" value={search.first ?? ""} onChange={(event) => setUrl({ first: event.target.value || undefined })} />
+                  <input type="date" className="field w-40" value={search.first ?? ""} max={search.last} onChange={(event) => setUrl({ first: event.target.value || undefined })} />
                 </Field>
                 <Field label="Last day, included">
-                  <input type="date" className="field" value={search.last ?? ""} onChange={(event) => setUrl({ last: event.target.value || undefined })} />
+                  <input type="date" className="field w-40" value={search.last ?? ""} min={search.first} onChange={(event) => setUrl({ last: event.target.value || undefined })} />
                 </Field>
               </div>
             )}
+            <DaysWithData instrument={chosen?.instrument ?? null} kind={kind} onChoose={(days) => setUrl(kind === "day" ? { day: days[0] } : { first: days.at(-1), last: days[0] })} />
             {kind === "days" && (
               <label className="flex items-center gap-1.5">
                 <input type="checkbox" className="accent-accent" checked={search.skip === "1"} onChange={(event) => setUrl({ skip: event.target.checked ? "1" : undefined })} />
@@ -131,25 +130,60 @@ export function LaunchScreen(): ReactNode {
             )}
             <div className="flex gap-3">
               <Field label="Start, optional">
-                <input className="field w-40" placeholder="09:30 or a time" value={search.start ?? ""} onChange={(event) => setUrl({ start: event.target.value || undefined })} />
+                <input className="field w-40" placeholder="09:30 or a time" {...choose("start")} />
               </Field>
               <Field label="End, excluded">
-                <input className="field w-40" placeholder="16:00 or a time" value={search.end ?? ""} onChange={(event) => setUrl({ end: event.target.value || undefined })} />
+                <input className="field w-40" placeholder="16:00 or a time" {...choose("end")} />
               </Field>
             </div>
-            <div className="flex gap-3">
+            <div className="grid grid-cols-2 gap-3">
               <Field label="Keep">
-                <select className="field" value={search.mode ?? "report"} onChange={(event) => setUrl({ mode: event.target.value === "report" ? undefined : event.target.value })}>
+                <select className="field" {...choose("mode", "report")}>
                   <option value="report">everything (report)</option>
                   <option value="fast">figures only (fast)</option>
                 </select>
               </Field>
+              <Field label="Engine" help="The kernel has the same result, many times as fast; runs that it does not cover are refused.">
+                <select className="field" {...choose("engine", "nautilus")}>
+                  <option value="nautilus">NautilusTrader</option>
+                  <option value="kernel">kernel</option>
+                </select>
+              </Field>
+              <Field label="Open positions at the end">
+                <select className="field" {...choose("closing")}>
+                  <option value="">as configured</option>
+                  <option value="last_price">book, the rest at the last price</option>
+                  <option value="book">book alone</option>
+                  <option value="work">worked through the last books</option>
+                  <option value={LEFT_OPEN}>left open</option>
+                </select>
+              </Field>
               <Field label="What moves the market">
-                <select className="field" value={search.snapshots ?? ""} onChange={(event) => setUrl({ snapshots: event.target.value || undefined })}>
+                <select className="field" {...choose("snapshots")}>
                   <option value="">both where there are books</option>
                   <option value="trades">trades</option>
                   <option value="book">book</option>
                   <option value="both">both</option>
+                </select>
+              </Field>
+              <Field label="Execution algorithm">
+                <select className="field" {...choose("algorithm")}>
+                  <option value="">as configured</option>
+                  {["NORMAL", "TWAP", "VWAP", "ICEBERG"].map((one) => <option key={one}>{one}</option>)}
+                </select>
+              </Field>
+              {kind === "window" && (
+                <Field label="Missing days">
+                  <select className="field" {...choose("missing")}>
+                    <option value="">as configured</option>
+                    <option value="warn">run over the others</option>
+                    <option value="refuse">refuse</option>
+                  </select>
+                </Field>
+              )}
+              <Field label="Strategy's log">
+                <select className="field" {...choose("log", "INFO")}>
+                  {["DEBUG", "INFO", "WARNING", "ERROR"].map((one) => <option key={one}>{one}</option>)}
                 </select>
               </Field>
             </div>
@@ -157,82 +191,79 @@ export function LaunchScreen(): ReactNode {
               <Button type="submit" kind="primary" disabled={body === null || isStarting}>
                 {isStarting ? "Starting…" : "Launch"}
               </Button>
-              <span className="label">⌘/Ctrl Enter</span>
+              <span className="label">{body === null ? (search.config ? "Choose the days first." : "Choose a configuration first.") : "⌘/Ctrl Enter"}</span>
             </div>
             {problem ? <Failure error={problem} retry={() => void launch()} /> : null}
           </form>
         </Panel>
-        <Panel title="Plan">
-          {body === null ? (
-            <p className="text-quiet">Choose a configuration and a day: what the run comes to is said here before it starts.</p>
-          ) : plan.data ? (
-            <Plan plan={plan.data} />
-          ) : plan.error ? (
-            plan.error instanceof ApiError && plan.error.status === 501 ? <p className="text-quiet">{plan.error.message}</p> : <Failure error={plan.error} retry={() => void plan.refetch()} />
-          ) : (
-            <Skeleton className="h-40" />
-          )}
-        </Panel>
+        <div className="flex min-w-0 flex-col gap-3">
+          <Panel title="Plan" aside={body !== null && <Button small onClick={() => void plan.refetch()} disabled={plan.isFetching}>{plan.isFetching ? "Planning…" : "Plan again"}</Button>}>
+            {body === null ? (
+              <p className="text-quiet">Choose a configuration and a day: what the run comes to is said here before it starts.</p>
+            ) : plan.error && isOfNow ? (
+              plan.error instanceof ApiError && plan.error.status === 501 ? <p className="text-quiet">{plan.error.message}</p> : <Failure error={plan.error} retry={() => void plan.refetch()} />
+            ) : plan.data ? (
+              <div className={cx(!isOfNow && "opacity-60")} aria-busy={!isOfNow}><PlanPanel plan={plan.data} /></div>
+            ) : (
+              <Skeleton className="h-40" />
+            )}
+          </Panel>
+          {body !== null && <Commands search={search} body={body} />}
+        </div>
       </div>
     </div>
   );
 }
 
-function Field({ label, children }: { label: string; children: ReactNode }): ReactNode {
+/** Change between a day and a range, with the days that were chosen. */
+function kindChange(search: ReturnType<typeof useUrl>[0], kind: string): Record<string, string | undefined> {
+  const next = { kind: kind === "day" ? undefined : kind };
+  if (kind === "day") return { ...next, day: search.day ?? search.first };
+  return { ...next, first: search.first ?? search.day, last: search.last ?? search.day };
+}
+
+function Field({ label, help, children }: { label: string; help?: string; children: ReactNode }): ReactNode {
   return (
-    <label className="flex flex-col gap-1">
+    <label className="flex min-w-0 flex-col gap-1" title={help}>
       <span className="label">{label}</span>
       {children}
     </label>
   );
 }
 
-function Plan({ plan }: { plan: Planned }): ReactNode {
-  const skipped = Object.entries(plan.skipped);
+const MOST_DAYS = 6;
+
+/** Days that have raw data of an instrument, newest first: one click away. */
+function DaysWithData({ instrument, kind, onChoose }: { instrument: string | null; kind: string; onChoose(days: string[]): void }): ReactNode {
+  const query = useQuery({ queryKey: ["days-with-data"], queryFn: ({ signal }) => getJson<Datasets>("/api/datasets?limit=60", signal), enabled: instrument !== null });
+  const days = (query.data?.datasets ?? []).filter((one) => instrument !== null && one.instruments.includes(instrument)).map((one) => one.day);
+  if (instrument === null || !query.data) return null;
   return (
-    <div className="flex flex-col gap-3">
-      <p>
-        <b>{count(plan.runs)}</b> {plan.runs === 1 ? "run" : "runs"} over {count(plan.days.length)} {plan.days.length === 1 ? "day" : "days"}
-        {plan.rows !== null && <> · {count(plan.rows)} rows</>}
-        {plan.converts > 0 && <> · {count(plan.converts)} partitions are converted first</>}
-        {plan.seconds !== null && <> · about {seconds(plan.seconds)}, by {count(plan.seconds_from)} earlier runs</>}
-      </p>
-      {plan.warnings.map((one) => (
-        <p key={one} className="text-warn">
-          ⚠ {one}
-        </p>
-      ))}
-      {skipped.map(([day, why]) => (
-        <p key={day}>
-          <Tag tone="warn">{day} left out</Tag> {why}
-        </p>
-      ))}
-      <div className="max-h-96 overflow-auto" tabIndex={0} role="region" aria-label="Partitions">
-        <table className="plain-table">
-          <thead>
-            <tr>
-              <th scope="col">Day</th>
-              <th scope="col">Data</th>
-              <th scope="col">Instrument</th>
-              <th scope="col">State</th>
-              <th scope="col" className="num">Rows</th>
-            </tr>
-          </thead>
-          <tbody>
-            {plan.partitions.map((one) => (
-              <tr key={`${one.instrument} ${one.data_type} ${one.day}`}>
-                <td>{one.day}</td>
-                <td>{one.data_type}</td>
-                <td>{one.instrument}</td>
-                <td>
-                  {one.state} {one.state_text}
-                </td>
-                <td className="num">{count(one.rows)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </div>
+    <p className="-mt-1 flex flex-wrap items-center gap-1">
+      <span className="label">{days.length ? "Raw data:" : "No raw data of this instrument among the latest days."}</span>
+      {kind === "day"
+        ? days.slice(0, MOST_DAYS).map((day) => <Button key={day} small kind="quiet" onClick={() => onChoose([day])}>{day}</Button>)
+        : days.length > 0 && <Button small kind="quiet" onClick={() => onChoose(days)}>{days.at(-1)} to {days[0]}</Button>}
+      <Link to="/data" search={{ instrument } as never} className={buttonClass("quiet", true)}>Calendar…</Link>
+    </p>
+  );
+}
+
+/** The same launch for a terminal. */
+function Commands({ search, body }: { search: ReturnType<typeof useUrl>[0]; body: Record<string, unknown> }): ReactNode {
+  const session = useQuery({ queryKey: ["session"], queryFn: ({ signal }) => getJson<Session>("/api/session", signal), staleTime: Infinity });
+  const lines = [commandOf(search), curlOf(window.location.origin, body, session.data?.token_needed ?? false)];
+  return (
+    <Panel title="As a command">
+      <ul className="flex flex-col gap-1.5">
+        {lines.map((line) => line && (
+          <li key={line}>
+            <Copy text={line} label={line.startsWith("odum") ? "the odum command" : "the curl command"} className="mono w-full justify-between rounded bg-raised px-2 py-1">
+              <span className="breaks whitespace-pre-wrap">{line}</span>
+            </Copy>
+          </li>
+        ))}
+      </ul>
+    </Panel>
   );
 }

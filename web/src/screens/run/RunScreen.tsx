@@ -104,6 +104,14 @@ function Title({ run }: { run: WholeRun }): ReactNode {
         <Link to="/launch" search={{ from: run.run_id } as never} className={buttonClass()}>
           Run again…
         </Link>
+        <Link to="/sweeps/new" search={{ from: run.run_id } as never} className={buttonClass()}>
+          Sweep…
+        </Link>
+        {run.status === "succeeded" && (
+          <a href={`/api/v1/export?ids=${run.run_id}`} className={buttonClass()} title={`One HTML file that opens offline: odum results export ${run.run_id} --html FILE`} download>
+            Export
+          </a>
+        )}
         <Link to="/compare" search={{ ids: run.run_id, ...(tz ? { tz } : {}) } as never} className={buttonClass()}>
           Compare…
         </Link>

@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { csvOf } from "../../lib/csv";
+import { quoted } from "../../lib/shell";
+import { bodyOf, commandOf, curlOf } from "./request";
+
+describe("a launch", () => {
+  it("is nothing before its days are chosen", () => {
+    expect([bodyOf({}), bodyOf({ config: "a" }), bodyOf({ config: "a", kind: "days", first: "2024-01-01" })]).toEqual([null, null, null]);
+    expect(commandOf({ config: "a" })).toBeNull();
+  });
+  it("has the options that differ from the defaults", () => {
+    const search = { config: "a", day: "2024-07-18", engine: "kernel", closing: "open", algorithm: "TWAP", log: "DEBUG", mode: "fast", start: "09:30" };
+    expect(bodyOf(search)).toEqual({ config: "a", mode: "fast", engine: "kernel", exec_algorithm: "TWAP", log_level: "DEBUG", start: "09:30", close_positions: false, day: "2024-07-18" });
+    expect(commandOf(search)).toBe("odum backtest a --day 2024-07-18 --fast --engine kernel --exec-algorithm twap --log-level debug --start 09:30 --no-close-positions");
+  });
+  it("is one account, every day, or the days that are not finished", () => {
+    const days = { config: "a", first: "2024-07-18", last: "2024-07-19" };
+    expect(bodyOf({ ...days, kind: "window", missing: "refuse" })).toEqual({ config: "a", mode: "report", first_day: "2024-07-18", last_day: "2024-07-19", window: true, missing_days: "refuse" });
+    expect(commandOf({ ...days, kind: "window", missing: "refuse" })).toBe("odum backtest a --from 2024-07-18 --to 2024-07-19 --window --missing-days refuse");
+    expect(commandOf({ ...days, kind: "days", skip: "1" })).toBe("odum backfill a --from 2024-07-18 --to 2024-07-19");
+    // No command leaves out finished days with other options.
+    expect(commandOf({ ...days, kind: "days", skip: "1", engine: "kernel" })).toBeNull();
+  });
+  it("is quoted for a shell", () => {
+    expect(quoted("it's")).toBe(`'it'\\''s'`);
+    expect(curlOf("http://h:1", { config: "a" }, true)).toBe(`curl http://h:1/api/v1/runs -H "Authorization: Bearer $ODUM_API_TOKEN" --json '{"config":"a"}'`);
+  });
+});
+
+describe("CSV", () => {
+  it("quotes what must be, and holds no formulas", () => {
+    expect(csvOf([["a,b", 'say "x"', null, 1.5, "two\nlines"]])).toBe('"a,b","say ""x""",,1.5,"two\nlines"\r\n');
+    expect(csvOf([["=1+1", "-5.0", "-x", "+1e3", "@a"]])).toBe("'=1+1,-5.0,'-x,+1e3,'@a\r\n");
+  });
+});
