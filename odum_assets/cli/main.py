@@ -15,6 +15,7 @@ from odum_assets.cli import (
     dev,
     init,
     orb,
+    prune,
     registry,
     results,
     serve,
@@ -42,6 +43,7 @@ app.command("vsweep", rich_help_panel="Backtests")(vsweep.vsweep)
 app.add_typer(results.app, name="results", rich_help_panel="Backtests")
 app.add_typer(registry.app, name="registry", rich_help_panel="Backtests")
 app.add_typer(config.app, name="config", rich_help_panel="Project")
+app.command("prune", rich_help_panel="Project")(prune.prune)
 app.command("init", rich_help_panel="Project")(init.init)
 app.command("demo", rich_help_panel="Project")(demo.demo)
 app.command("dev", rich_help_panel="Project")(dev.dev)

@@ -1,8 +1,8 @@
 """Several partitions side by side, each in a process of its own.
 
-The processes come from a fork server that has Dagster loaded already, so that a run starts within
-a fraction of a second. A run whose process dies, by whatever signal, is reported and marked as
-failed; the other partitions go on.
+They are forked off a process that has everything loaded already (``run_server``), so that a run
+starts within milliseconds; the configurations of all of them are those of its start. A run whose
+process dies, by whatever signal, is reported and marked as failed; the other partitions go on.
 """
 
 import os
@@ -11,12 +11,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.forkserver import ensure_running
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
 import dagster as dg
 
@@ -25,17 +25,15 @@ from odum_assets.errors import OdumError
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.launch import (
     Config,
+    Graph,
     Key,
     LaunchResult,
     fail_run,
-    load_graph,
     materialize,
 )
 from odum_assets.orchestration.project import load_project
+from odum_assets.orchestration.run_server import Shared, serve
 from odum_assets.settings import Settings
-
-if TYPE_CHECKING:
-    from dagster._core.instance.ref import InstanceRef
 
 _PRELOAD: Final = [
     __name__,
@@ -45,8 +43,8 @@ _PRELOAD: Final = [
     "odum_assets.results.run",
 ]
 _WORKER: Final = "odum_assets.backtest.worker"
-"""What the fork server loads once: Dagster with its store, and pyarrow; and NautilusTrader, where
-something is replayed. The process of each backtest is forked off that of its day."""
+"""What is loaded once: Dagster with its store, and pyarrow; and NautilusTrader, where something is
+replayed. The process of each backtest is forked off that of its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +98,12 @@ class BackfillEvent:
 class _Task:
     """What a process needs to know; everything in it can be pickled."""
 
-    index: int
-    settings: Settings
-    instance: "InstanceRef"
-    environment: dict[str, str]
-    keys: tuple[tuple[str, ...], ...]
     partition: str
+    keys: tuple[tuple[str, ...], ...]
     config: dict[tuple[str, ...], dict[str, object]]
     job: str | None
     tags: dict[str, str]
     run_id: str
-
-
-@dataclass(slots=True)
-class _Running:
-    task: _Task
-    process: Any
-    receiver: Connection
-    messages: list[Any] = field(default_factory=list)
 
 
 def backfill(
@@ -139,7 +125,7 @@ def backfill(
     instance : dg.DagsterInstance
         A persistent instance, from `launch.open_instance`.
     settings : Settings
-        All paths; each process reads the configurations itself.
+        All paths.
     works : sequence of Work
         What to make, in the order in which it is started.
     slots : int, default 1
@@ -157,83 +143,156 @@ def backfill(
     from dagster._core.utils import make_new_run_id
 
     backfill_id = make_new_run_id()[:8]
-    waiting = deque(
+    tasks = [
         _Task(
-            index=index,
-            settings=settings,
-            instance=instance.get_ref(),
-            environment=dict(os.environ),
-            keys=tuple(tuple(key) for key in work.keys),
             partition=work.partition,
+            keys=tuple(tuple(key) for key in work.keys),
             config={key: dict(values) for key, values in work.config.items()},
             job=job,
             tags={**(tags or {}), **work.tags, "odum/backfill": backfill_id},
             run_id=make_new_run_id(),
         )
-        for index, work in enumerate(works)
-    )
-    _preload(waiting)
-    tell = on_event or _ignore
-    running: list[_Running] = []
-    results: dict[int, LaunchResult] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < max(slots, 1):
-                running.append(_start(waiting.popleft()))
-                tell(_event(running[-1], "started"))
-            wait([process.receiver for process in running])
-            for process in [process for process in running if process.receiver.poll()]:
-                message = _receive(process)
-                if isinstance(message, str):
-                    tell(_event(process, "step", step=message))
-                    continue
-                running.remove(process)
-                result = _finish(instance, settings, process, message)
-                results[process.task.index] = result
-                tell(_event(process, "finished", result=result))
-    finally:
-        # Something was raised, such as Ctrl-C.
-        for process in running:
-            process.process.terminate()
-        for process in running:
-            _finish(instance, settings, process, _last_message(process), is_canceled=True)
-    return [results[index] for index in range(len(works))]
+        for work in works
+    ]
+    _preload(tasks)
+    shared = Shared(settings, instance.get_ref(), dict(os.environ))
+    return _Backfill(instance, shared, tasks, on_event or _ignore).run(max(slots, 1))
 
 
-def _event(
-    running: "_Running",
-    kind: Literal["started", "step", "finished"],
-    step: str = "",
-    result: LaunchResult | None = None,
-) -> BackfillEvent:
-    return BackfillEvent(running.task.index, running.task.partition, kind, step, result)
+class _Backfill:
+    """The tasks of a backfill, those that run, and what became of the others."""
+
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        shared: Shared,
+        tasks: Sequence[_Task],
+        on_event: Callable[[BackfillEvent], None],
+    ) -> None:
+        self._instance = instance
+        self._shared = shared
+        self._tasks = tasks
+        self._on_event = on_event
+        self._server: _RunServer | None = None
+        self._running: set[int] = set()
+        self._results: dict[int, LaunchResult] = {}
+
+    def run(self, slots: int) -> list[LaunchResult]:
+        """Run all of them, some at a time, and return their results in order."""
+        waiting = deque(range(len(self._tasks)))
+        try:
+            while waiting or self._running:
+                while waiting and len(self._running) < slots:
+                    self._start(waiting.popleft())
+                self._take()
+        except BaseException:
+            # Something was raised, such as Ctrl-C.
+            self._cancel()
+            raise
+        finally:
+            if self._server is not None:
+                self._server.close()
+        return [self._results[index] for index in range(len(self._tasks))]
+
+    def _start(self, index: int) -> None:
+        if self._server is None:
+            self._server = _RunServer(self._shared)
+        self._running.add(index)
+        with suppress(BrokenPipeError):
+            self._server.connection.send((index, self._tasks[index]))
+        self._tell(index, "started")
+
+    def _take(self) -> None:
+        """Take the next message; where the server itself died, so did all that it had forked."""
+        server = self._server
+        if server is None:
+            raise AssertionError("a run without the server that it is forked off")
+        try:
+            sent = server.connection.recv()
+        except EOFError:
+            code = server.close()
+            self._server = None
+            for index in sorted(self._running):
+                self._end(index, code)
+            return
+        if sent.is_end:
+            self._end(sent.index, sent.exit_code)
+        elif isinstance(sent.content, LaunchResult):
+            self._results[sent.index] = sent.content
+        else:
+            self._tell(sent.index, "step", step=sent.content)
+
+    def _end(self, index: int, code: int | None, *, is_canceled: bool = False) -> None:
+        """Note that a process is gone; a result that it did not send is made from how it ended."""
+        self._running.remove(index)
+        if index not in self._results:
+            self._results[index] = _lost(
+                self._instance,
+                self._shared.settings,
+                self._tasks[index],
+                code,
+                is_canceled=is_canceled,
+            )
+        if not is_canceled:
+            self._tell(index, "finished", result=self._results[index])
+
+    def _cancel(self) -> None:
+        """End what runs, and wait for its end."""
+        server = self._server
+        with suppress(EOFError, BrokenPipeError):
+            if server is not None and self._running:
+                server.connection.send(None)
+            while server is not None and self._running:
+                sent = server.connection.recv()
+                if sent.is_end:
+                    self._end(sent.index, sent.exit_code, is_canceled=True)
+                elif isinstance(sent.content, LaunchResult):
+                    self._results[sent.index] = sent.content
+        for index in sorted(self._running):
+            self._end(index, None, is_canceled=True)
+
+    def _tell(
+        self,
+        index: int,
+        kind: Literal["started", "step", "finished"],
+        step: str = "",
+        result: LaunchResult | None = None,
+    ) -> None:
+        self._on_event(BackfillEvent(index, self._tasks[index].partition, kind, step, result))
 
 
-def run_task(task: _Task, sender: Connection) -> None:
+class _RunServer:
+    """The process that runs are forked off, as the one that asks sees it."""
+
+    def __init__(self, shared: Shared) -> None:
+        context = get_context("forkserver")
+        with _interrupts_ignored():
+            # What the fork server starts with, its processes do: until a run begins they say
+            # nothing of Ctrl-C.
+            ensure_running()
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, shared, run_task), name="odum-backfill"
+        )
+        self._process.start()
+        theirs.close()
+
+    def close(self) -> int | None:
+        """Let it end what runs, and return its exit code when it is gone."""
+        self.connection.close()
+        self._process.join()
+        return self._process.exitcode
+
+
+def run_task(instance: dg.DagsterInstance, graph: Graph, task: _Task, sender: Connection) -> None:
     """Make one partition in this process and send steps (text) and the result."""
-    # Ctrl-C in a terminal is for the parent, which then stops each of its processes once.
     os.setpgid(0, 0)
-    os.environ.update(task.environment)
     with _replay_ahead(task):
-        _run(task, sender)
-    sender.close()
-
-
-def _replay_ahead(task: _Task) -> AbstractContextManager[None]:
-    """Fork the process that replays, as long as this one has one thread."""
-    worker = sys.modules.get(_WORKER)
-    if worker is None or not _replays(task):
-        return nullcontext()
-    return forked_ahead(worker.main)
-
-
-def _run(task: _Task, sender: Connection) -> None:
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    with dg.DagsterInstance.from_ref(task.instance) as instance:
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
         try:
             result = materialize(
                 instance,
-                load_graph(task.settings),
+                graph,
                 task.keys,
                 task.partition,
                 config=task.config,
@@ -244,7 +303,15 @@ def _run(task: _Task, sender: Connection) -> None:
             )
         except OdumError as error:
             result = LaunchResult(False, task.run_id, (("run", str(error)),))
-    sender.send(result)
+        sender.send(result)
+
+
+def _replay_ahead(task: _Task) -> AbstractContextManager[None]:
+    """Fork the process that replays, as long as this one has one thread."""
+    worker = sys.modules.get(_WORKER)
+    if worker is None or not _replays(task):
+        return nullcontext()
+    return forked_ahead(worker.main)
 
 
 def _stop_with_parent() -> None:
@@ -270,19 +337,6 @@ def _preload(tasks: Iterable[_Task]) -> None:
     get_context("forkserver").set_forkserver_preload([*_PRELOAD, *worker])
 
 
-def _start(task: _Task) -> _Running:
-    context = get_context("forkserver")
-    with _interrupts_ignored():
-        # What the server starts with, its processes do: until a run begins they say nothing of it.
-        ensure_running()
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=run_task, args=(task, sender), name=f"odum-{task.partition}")
-    process.start()
-    # Only the child holds the sending end now: its death ends the stream.
-    sender.close()
-    return _Running(task, process, receiver)
-
-
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """Have processes that are started inside ignore Ctrl-C."""
@@ -296,47 +350,27 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _last_message(running: _Running) -> object:
-    """Return the result that a process still sends, None if it ends without one."""
-    while isinstance(message := _receive(running), str):
-        pass
-    return message
-
-
-def _receive(running: _Running) -> object:
-    try:
-        return running.receiver.recv()
-    except EOFError:
-        return None
-
-
-def _finish(
+def _lost(
     instance: dg.DagsterInstance,
     settings: Settings,
-    running: _Running,
-    message: object,
+    task: _Task,
+    code: int | None,
     *,
-    is_canceled: bool = False,
+    is_canceled: bool,
 ) -> LaunchResult:
-    """Wait for the process; a result that it did not send is made from how it ended."""
-    running.process.join()
-    running.receiver.close()
-    code = running.process.exitcode
-    running.process.close()
-    if isinstance(message, LaunchResult):
-        return message
+    """Return the result of a task whose process ended without one, and end its run."""
     ended = (
         f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
     )
-    text = f"the process of partition {running.task.partition} {ended} before its run ended"
-    run = instance.get_run_by_id(running.task.run_id)
+    text = f"the process of partition {task.partition} {ended} before its run ended"
+    run = instance.get_run_by_id(task.run_id)
     if run is not None and not run.is_finished:
         if is_canceled:
             instance.report_run_canceling(run, "The run was interrupted (Ctrl-C).")
             run = instance.get_run_by_id(run.run_id) or run
         fail_run(instance, run, text)
         register_ended_or_log(instance, load_project(settings), run.run_id)
-    return LaunchResult(False, running.task.run_id, (("run", text),))
+    return LaunchResult(False, task.run_id, (("run", text),))
 
 
 def _ignore(event: BackfillEvent) -> None:

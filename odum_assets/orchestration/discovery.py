@@ -19,11 +19,13 @@ from odum_assets.orchestration.planner import catalog_days
 from odum_assets.orchestration.project import (
     Project,
     RawInput,
+    RawNames,
     Source,
     has_marker,
     list_folder_days,
     raw_folder_of,
     raw_folder_problem,
+    raw_names,
     readable_raw,
 )
 from odum_assets.raw.layout import MARKER, period_name
@@ -181,8 +183,9 @@ def discover(
             continue
         notes += _range_notes(folder, days, today, project, sources)
         start = _first_partition(project, sources)
+        named = [(source, raw_names(source, project.settings)) for source in sources]
         for day in [day for day in days if start <= day <= today]:
-            ready_day = _find(folder, day, sources, project, notes)
+            ready_day = _find(folder, day, named, project, notes)
             if ready_day is not None and _is_ready(ready_day, before, after, now, stable_secs):
                 ready.append(ready_day)
     reported = _take(project, sorted(ready, key=lambda day_: (day_.day, day_.folder)), after)
@@ -210,15 +213,19 @@ def _sources_by_folder(project: Project) -> tuple[dict[str, list[Source]], list[
 
 
 def _find(
-    folder: str, day: date, sources: Sequence[Source], project: Project, notes: list[str]
+    folder: str,
+    day: date,
+    sources: Sequence[tuple[Source, RawNames]],
+    project: Project,
+    notes: list[str],
 ) -> _ReadyDay | None:
     """Return the files of a day folder, None when there is none that a configuration names.
 
     One that cannot be read is named, and waited for by those who need it.
     """
     files: _Files = []
-    for source in sources:
-        raw = readable_raw(source, day, project.settings, notes)
+    for source, names in sources:
+        raw = readable_raw(source, day, project.settings, notes, names)
         if raw is not None:
             files.append((source, raw))
     return _ReadyDay(folder, day, files, fingerprint_of(files)) if files else None

@@ -268,11 +268,22 @@ def has_marker(folder: str) -> bool:
         return False
 
 
-def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
+type RawNames = tuple[str, tuple[str, ...]]
+"""The folder of a source's day folders, and how its files in them may be spelled."""
+
+
+def raw_names(source: Source, settings: Settings) -> RawNames:
+    """Return what of a source's paths is the same on all days."""
+    return raw_folder_of(source, settings), tuple(raw_spellings(source.template_parts[2]))
+
+
+def find_raw(
+    source: Source, day: date, settings: Settings, names: RawNames | None = None
+) -> RawInput | None:
     """Return the raw file of a source and day, or None when there is none.
 
     Names may be percent-encoded on disk (``%3A`` for a colon, ``%40`` for an at sign), and say SPOT
-    for SPOT_PAIR; the plain spelling wins.
+    for SPOT_PAIR; the plain spelling wins. Whoever asks for many days gives `raw_names`.
 
     Raises
     ------
@@ -281,9 +292,8 @@ def find_raw(source: Source, day: date, settings: Settings) -> RawInput | None:
     """
     if source.upstream is not None:
         return _find_trades(source.upstream, day, settings)
-    folder = raw_folder_of(source, settings)
-    _, _, after = source.template_parts
-    for spelling in raw_spellings(after):
+    folder, spellings = names or raw_names(source, settings)
+    for spelling in spellings:
         path = f"{folder}/{period_name(source.data_type, day)}{spelling}"
         stat = _stat(path)
         if stat is not None:
@@ -305,19 +315,23 @@ def _find_trades(trades: Source, day: date, settings: Settings) -> RawInput | No
 
 
 def readable_raw(
-    source: Source, day: date, settings: Settings, problems: list[str] | None = None
+    source: Source,
+    day: date,
+    settings: Settings,
+    problems: list[str] | None = None,
+    names: RawNames | None = None,
 ) -> RawInput | None:
     """Return the raw file of a source and day, None when there is none that can be read.
 
     Parameters
     ----------
-    source, day, settings
+    source, day, settings, names
         As for `find_raw`.
     problems : list of str, optional
         Takes why it cannot be read.
     """
     try:
-        return find_raw(source, day, settings)
+        return find_raw(source, day, settings, names)
     except DataError as error:
         if problems is not None:
             problems.append(str(error))

@@ -47,9 +47,9 @@ def test_a_backfill_keeps_both_cores_busy(
     span = ("--from", FIRST_DAY.isoformat(), "--to", last.isoformat())
     # The first pass converts: what is compared is the runs.
     _run(day, "backfill", CONFIG, *span, "--fast", "--slots", "2")
-    one = _run(day, "backfill", CONFIG, *span, "--fast", "--slots", "1")
+    one = _run(day, "backfill", CONFIG, *span, "--fast", "--force", "--slots", "1")
     overheads = _overheads(day)
-    two = _run(day, "backfill", CONFIG, *span, "--fast", "--slots", "2")
+    two = _run(day, "backfill", CONFIG, *span, "--fast", "--force", "--slots", "2")
     ratio = two / (one / 2)
     measurements.add(
         f"Backfill of {DAYS} converted days of {TRADES_PER_DAY:,} trades: odum backfill --fast as "

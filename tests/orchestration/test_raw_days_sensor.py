@@ -334,3 +334,23 @@ def test_missed_days_come_a_limited_number_at_a_time(
 def test_an_earlier_version_s_cursor_is_read() -> None:
     text = '{"done":{"feed":{"2024-01-01":"ab"}},"pending":{}}'
     assert Cursor.parse(text) == Cursor({"feed": {"2024-01-01": "ab"}}, {})
+
+
+def test_what_is_the_same_on_all_days_is_worked_out_once_per_tick(
+    folder: Path, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    whole = discovery.raw_names
+    monkeypatch.setattr(
+        discovery,
+        "raw_names",
+        lambda source, settings: asked.append(source.template) or whole(source, settings),  # type: ignore[func-returns-value]
+    )
+    counts = []
+    for last in (2, 9):
+        for number in range(1, last + 1):
+            _day(folder, f"2024-01-{number:02d}", marked=True)
+        asked.clear()
+        assert len(_discover(graph).files) == 2 * last
+        counts.append(len(asked))
+    assert counts[0] == counts[1] == len(graph.project.sources)

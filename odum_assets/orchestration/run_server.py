@@ -1,0 +1,154 @@
+"""The process that a backfill's runs are forked off, which has done once what all of them need.
+
+It has loaded Dagster and NautilusTrader, read the configurations, built the graph and opened the
+instance. Each run still has a process of its own: it starts within milliseconds, and its death is
+nobody else's. The server has one thread, so that it can be forked at any time.
+"""
+
+import gc
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from odum_assets.backtest.counting import prepare_kernel
+from odum_assets.errors import OdumError
+from odum_assets.orchestration.dagster_sqlite import repeat_less
+from odum_assets.orchestration.launch import Graph, load_graph
+from odum_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster._core.instance.ref import InstanceRef
+
+type RunTask = Callable[[dg.DagsterInstance, Graph, Any, Connection], None]
+"""What a forked process does with its task; what it sends is passed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Something that the process of a task sent, or its exit code (a signal as a negative number).
+
+    ``index`` is the task's number.
+    """
+
+    index: int
+    content: object = None
+    exit_code: int | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether the process is gone."""
+        return self.exit_code is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all runs of a backfill have in common.
+
+    Parameters
+    ----------
+    settings : Settings
+        All paths.
+    instance : InstanceRef
+        The Dagster instance.
+    environment : dict[str, str]
+        Of the process that asked.
+    """
+
+    settings: Settings
+    instance: "InstanceRef"
+    environment: dict[str, str]
+
+
+def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
+    """Fork a process for each task ``(index, task)`` that comes, and pass on what these send.
+
+    None in place of a task ends all that run. The server ends, and its processes with it, when
+    nobody holds the other end any more.
+    """
+    # Ctrl-C in a terminal is for who asked.
+    os.setpgid(0, 0)
+    os.environ.update(shared.environment)
+    repeat_less()
+    prepare_kernel()
+    with dg.DagsterInstance.from_ref(shared.instance) as instance:
+        graph = _prepared(shared.settings, instance)
+        # What is loaded stays: collections in the runs neither look at it nor copy its pages.
+        gc.collect()
+        gc.freeze()
+        with suppress(EOFError, BrokenPipeError):
+            _Server(connection, lambda task, sender: run(instance, graph, task, sender)).loop()
+
+
+def _prepared(settings: Settings, instance: dg.DagsterInstance) -> Graph:
+    """Return the graph, built; what is wrong with it each run says itself."""
+    graph = load_graph(settings)
+    with suppress(OdumError):
+        graph.definitions.resolve_all_job_defs()
+        # SQLAlchemy and Dagster's storages have loaded what they need at their first query.
+        instance.get_runs(limit=1)
+    return graph
+
+
+class _Server:
+    """The processes that run, by the end on which they send."""
+
+    def __init__(self, connection: Connection, run: Callable[[Any, Connection], None]) -> None:
+        self._connection = connection
+        self._run = run
+        self._running: dict[Connection, tuple[int, BaseProcess]] = {}
+
+    def loop(self) -> None:
+        """Serve until the other end is closed; then end what runs."""
+        try:
+            while True:
+                for ready in wait([self._connection, *self._running]):
+                    if ready is self._connection:
+                        self._obey()
+                    elif isinstance(ready, Connection):
+                        self._pass_on(ready)
+        finally:
+            self._terminate()
+
+    def _obey(self) -> None:
+        command = self._connection.recv()
+        if command is None:
+            self._terminate()
+            return
+        index, task = command
+        context = get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=self._child, args=(task, sender))
+        process.start()
+        # Only the child holds the sending end now: its death ends the stream.
+        sender.close()
+        self._running[receiver] = index, process
+
+    def _child(self, task: Any, sender: Connection) -> None:  # noqa: ANN401 - who asked knows
+        self._connection.close()
+        for receiver in self._running:
+            receiver.close()
+        self._run(task, sender)
+        sender.close()
+
+    def _pass_on(self, receiver: Connection) -> None:
+        index, process = self._running[receiver]
+        try:
+            sent = Sent(index, receiver.recv())
+        except EOFError:
+            del self._running[receiver]
+            receiver.close()
+            process.join()
+            sent = Sent(index, exit_code=process.exitcode)
+            process.close()
+        self._connection.send(sent)
+
+    def _terminate(self) -> None:
+        for _, process in self._running.values():
+            process.terminate()
