@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev cluster test test-short cluster-test torture bench docs page lint format docker-check lock clean
+.PHONY: help install demo dev cluster test test-short cluster-test torture bench docs page screenshots lint format docker-check lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -54,6 +54,10 @@ docs: $(INSTALLED) ## Write the generated parts of docs/, and the JSON Schema
 
 page: web/node_modules/.installed ## Build the page in web/ into odum_assets/api/page (needs Node, which comes into .tools)
 	cd web && $(NODE) run types && $(NODE) run check && $(NODE) run test && $(NODE) run build
+
+screenshots: $(INSTALLED) ## Take the README's pictures of a running odum serve (needs Chromium, which is not installed here)
+	$(UV) pip install --quiet --python $(VENV) --target .tools/browser -r tests/api/browser-requirements.txt
+	PYTHONPATH=.tools/browser $(RUN)python docs/screenshots.py
 
 lint: $(INSTALLED) ## Check style and types
 	$(RUN)ruff check

@@ -4,13 +4,12 @@ What belongs here: who works them out, keeping them, ETags, compression. What do
 worked out (``results``).
 """
 
-import zlib
 from collections.abc import Callable, Hashable
 
 from fastapi import Request
 from fastapi.responses import Response
 
-from odum_assets.api.media_types import MediaType, takes_gzip
+from odum_assets.api.media_types import MediaType, packed, takes_gzip
 from odum_assets.api.preconditions import tag_of
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import Service
@@ -47,7 +46,7 @@ async def aggregated(
 
     def work() -> bytes:
         body = service.cache.get(key, validator, make)
-        return _packed(body) if is_packed else body
+        return packed(body) if is_packed else body
 
     body = await service.single_flight.get(
         (*key, validator, is_packed), work, service.aggregations.run
@@ -55,8 +54,3 @@ async def aggregated(
     if is_packed:
         headers["Content-Encoding"] = "gzip"
     return Response(body, media_type=MediaType.JSON.value, headers=headers)
-
-
-def _packed(body: bytes) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return packer.compress(body) + packer.flush()

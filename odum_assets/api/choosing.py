@@ -2,13 +2,14 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from anyio import to_thread
 from fastapi import Depends, Query, Request, Response
 
 from odum_assets.api.cache import file_validator
+from odum_assets.api.media_types import MediaType
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import DEFAULT_ROWS, Page, table_reply
 from odum_assets.api.service import Service
@@ -27,11 +28,12 @@ from odum_assets.results.tables import StoredTable
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rows of a table are asked for, in which order, and around which one."""
+    """Which rows of a table are asked for, in which order, around which one, in which form."""
 
     sort: str | None
     where: str | None
     around: str | None
+    form: MediaType | None = None
 
 
 async def _choice_of(
@@ -62,12 +64,18 @@ async def _choice_of(
             "meant: the reply is the page that has it, and `row` its number.",
         ),
     ] = None,
+    form: Annotated[
+        Literal["csv"] | None,
+        Query(alias="format", description="CSV, as with `Accept: text/csv`: for links."),
+    ] = None,
 ) -> Choice:
-    return Choice(sort or None, where or None, around or None)
+    return Choice(
+        sort or None, where or None, around or None, None if form is None else MediaType.CSV
+    )
 
 
 ChoiceHere = Annotated[Choice, Depends(_choice_of)]
-"""What the query says by ``sort``, ``where`` and ``around``."""
+"""What the query says by ``sort``, ``where``, ``around`` and ``format``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +104,8 @@ async def chosen_reply(
     ProblemError
         If there is no row that `around` names (404).
     """
-    if choice == Choice(None, None, None):
-        return await to_thread.run_sync(table_reply, request, table, name, page)
+    if choice == Choice(None, None, None, choice.form):
+        return await to_thread.run_sync(table_reply, request, table, name, page, None, choice.form)
 
     def work() -> tuple[StoredTable, Page, int | None]:
         rows = _rows(service, table, choice)
@@ -110,7 +118,7 @@ async def chosen_reply(
 
     found, page, row = await service.aggregations.run(work)
     extra = None if row is None else {"row": row}
-    return await to_thread.run_sync(table_reply, request, found, name, page, extra)
+    return await to_thread.run_sync(table_reply, request, found, name, page, extra, choice.form)
 
 
 def _rows(service: Service, table: StoredTable, choice: Choice) -> Int64s:

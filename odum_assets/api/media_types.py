@@ -1,4 +1,4 @@
-"""The media types of rows: JSON, JSON lines, Arrow; and which one a request prefers."""
+"""The media types of rows: JSON, JSON lines, Arrow, CSV; and which one a request prefers."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from odum_assets.api.problems import ProblemError
+from odum_assets.results.json_rows import csv_lines
 
 
 class MediaType(StrEnum):
@@ -18,6 +19,7 @@ class MediaType(StrEnum):
     JSON = "application/json"
     LINES = "application/x-ndjson"
     ARROW = "application/vnd.apache.arrow.stream"
+    CSV = "text/csv"
 
 
 _ALIASES = {MediaType.LINES: ("application/jsonl", "application/jsonlines", "application/ndjson")}
@@ -121,11 +123,29 @@ def arrow_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
         yield _taken(sink)
 
 
+def csv_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+    """Yield record batches as CSV with a line of names, each with all of its digits."""
+    is_first = True
+    for batch in batches:
+        head = ",".join(batch.schema.names) + "\r\n" if is_first else ""
+        is_first = False
+        content = bytes(csv_lines(batch))
+        # See `arrow_stream`.
+        del batch
+        yield head.encode() + content
+
+
 def _taken(sink: io.BytesIO) -> bytes:
     written = sink.getvalue()
     sink.seek(0)
     sink.truncate()
     return written
+
+
+def packed(body: bytes) -> bytes:
+    """Return a body packed, quickly rather than well."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
 
 
 def gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -17,8 +17,10 @@ from starlette.types import Receive, Scope, Send
 from odum_assets.api.media_types import (
     MediaType,
     arrow_stream,
+    csv_stream,
     gzipped,
     json_page,
+    packed,
     preferred_media_type,
     takes_gzip,
 )
@@ -51,7 +53,12 @@ class Page:
 
 
 def table_reply(
-    request: Request, table: StoredTable, name: str, page: Page, extra: dict[str, Any] | None = None
+    request: Request,
+    table: StoredTable,
+    name: str,
+    page: Page,
+    extra: dict[str, Any] | None = None,
+    form: MediaType | None = None,
 ) -> Response:
     """Send a page of a table in the form that the request asks for.
 
@@ -67,8 +74,10 @@ def table_reply(
         Which rows. Without a limit, JSON has `DEFAULT_ROWS` rows and the other forms all.
     extra : dict, optional
         Further content of the JSON form.
+    form : MediaType, optional
+        In place of what the request's Accept prefers.
     """
-    form = preferred_media_type(request.headers.get("accept"), tuple(MediaType))
+    form = form or preferred_media_type(request.headers.get("accept"), tuple(MediaType))
     if form is MediaType.JSON and page.limit is None:
         page = Page(page.offset, DEFAULT_ROWS)
     reply = Streamed(request, (table.path,), form, (request.url.path, request.url.query))
@@ -82,6 +91,9 @@ def table_reply(
     if form is MediaType.ARROW:
         batches = batch_pieces(table, page.offset, rows)
         return reply.of(arrow_stream(batches), batches)
+    if form is MediaType.CSV:
+        batches = batch_pieces(table, page.offset, rows)
+        return reply.of(csv_stream(batches), batches)
     lines = line_pieces(table, page.offset, rows)
     if form is MediaType.LINES:
         return reply.of(lines, lines)
@@ -164,13 +176,27 @@ class StoredFileResponse(FileResponse):
 
 
 def json_reply(
-    request: Request, body: bytes, headers: dict[str, str] | None = None, tag: str | None = None
+    request: Request,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    tag: str | None = None,
+    *,
+    is_packable: bool = False,
 ) -> Response:
-    """Send JSON that is there, with an ETag."""
+    """Send JSON that is there, with an ETag; packed if it may be and the other side takes that."""
     tag = tag_of(body) if tag is None else tag
-    headers = {**(headers or {}), "ETag": tag, "Cache-Control": "no-cache"}
+    headers = {**(headers or {}), "Cache-Control": "no-cache"}
+    if is_packable:
+        headers["Vary"] = "Accept-Encoding"
+        if takes_gzip(request.headers.get("accept-encoding")):
+            headers["Content-Encoding"] = "gzip"
+            tag = f'{tag[:-1]}-gzip"'
+    headers["ETag"] = tag
     known = not_modified(request, tag, headers)
-    return known or Response(body, media_type=MediaType.JSON.value, headers=headers)
+    if known is not None:
+        return known
+    content = packed(body) if "Content-Encoding" in headers else body
+    return Response(content, media_type=MediaType.JSON.value, headers=headers)
 
 
 def next_link(request: Request, offset: int, limit: int | None) -> str:

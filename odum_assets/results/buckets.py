@@ -32,6 +32,7 @@ LADDER: Final = (
 """Lengths of buckets, ns; each divides a day."""
 
 _BATCH_ROWS: Final = 131_072
+_LEAST_ROWS: Final = 8_192
 _PRECISIONS: Final = (8, 12, 16)
 _EXACT: Final = 2**53
 _WIDE: Final = Context(prec=100)
@@ -293,12 +294,34 @@ def scan_path(
     end = 2**63 - 1 if end_ns is None else end_ns
     with pq.ParquetFile(path, memory_map=True) as file:
         names = [time, *(name for name in columns if name in file.schema_arrow.names)]
-        groups = _groups_in(file.metadata, time, start, end)
-        for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names):
-            times = times_of(batch[time])
-            first, last = times.searchsorted([start, end])
-            if first < last:
-                yield times[first:last], batch.slice(first, last - first)
+        for group in _groups_in(file.metadata, time, start, end):
+            yield from _rows_between(file, group, names, start, end)
+
+
+def _rows_between(
+    file: pq.ParquetFile, group: int, names: list[str], start: int, end: int
+) -> Iterator[tuple[Int64s, pa.RecordBatch]]:
+    """Yield the rows of a window of a group; the first column is their time.
+
+    The other columns are decoded no further than the window goes.
+    """
+    rows = file.metadata.row_group(group).num_rows
+    size, until = _BATCH_ROWS, rows
+    if start > -(2**63) or end < 2**63 - 1:
+        column = file.read_row_group(group, columns=names[:1], use_threads=False)[0]
+        first, until = times_of(column).searchsorted([start, end]).tolist()
+        if first == until:
+            return
+        size = max(_LEAST_ROWS, min(until - first, _BATCH_ROWS))
+    at = 0
+    for batch in file.iter_batches(size, row_groups=[group], columns=names):
+        times = times_of(batch[names[0]])
+        first, last = times.searchsorted([start, end])
+        if first < last:
+            yield times[first:last], batch.slice(first, last - first)
+        at += len(times)
+        if at >= until:
+            return
 
 
 def _groups_in(metadata: pq.FileMetaData, time: str, start: int, end: int) -> list[int]:

@@ -201,11 +201,7 @@ def _ends(table: pa.Table, fills: TableFile, until: int | None) -> Int64s:
     last[is_filled] = -1
     made = times_of(one(table["timestamp"]))[unknown][is_filled]
     if len(made):
-        first = int(made.min())
-        until = int(made.max()) + (
-            _HORIZON if table.num_rows > _LARGE else _LATEST - int(made.max())
-        )
-        for times, batch in scan(fills, "timestamp", ("order_id",), first, until):
+        for times, batch in scan(fills, "timestamp", ("order_id",), int(made.min()), until):
             at = pc.index_in(batch["order_id"], value_set=wanted)
             rows = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
             places = at.take(rows).to_numpy()

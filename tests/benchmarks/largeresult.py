@@ -65,6 +65,7 @@ def large_result(day: MarketDay, equity_rows: int) -> ResultEntry:
             "last_trade_ns": str(manifest.last_ts_init),
         }
         document["mode"] = "report"
+        document["start"], document["end"] = "2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"
         return store.publish(document, report)
 
 

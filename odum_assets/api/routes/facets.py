@@ -1,8 +1,9 @@
-"""How many runs have which value: what the chips of a filter show."""
+"""How many runs have which value, and how they did: chips of a filter, and groups of runs."""
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
@@ -41,6 +42,31 @@ class RunFacets(BaseModel):
     not_equal: int = Field(description="Runs whose latest verification was not.")
 
 
+type GroupedBy = Literal["config_name", "instrument", "partition", "status", "sweep_id"]
+
+
+class RunGroup(BaseModel):
+    """Runs that have a value in common; figures are null where none of them has one."""
+
+    value: str | None = Field(description="Null: they have none.")
+    runs: int
+    failed: int
+    flagged: int = Field(description="Runs with warnings.")
+    executed_at: datetime = Field(description="The latest.")
+    best_return: float | None
+    mean_return: float | None
+    worst_return: float | None
+    best_sharpe: float | None
+    worst_drawdown: float | None = Field(description="A fraction, zero or negative.")
+
+
+class RunGroups(BaseModel):
+    """Runs of a selection by what they have in common, those with most runs first."""
+
+    by: GroupedBy
+    groups: list[RunGroup]
+
+
 _CHOSEN = ("status", "config_name", "instrument", "detail", "flagged")
 """Columns whose values are counted, each as if it were not chosen."""
 
@@ -63,6 +89,34 @@ async def get_run_facets(
         return service.registry.answer(key, ask)
 
     return json_reply(request, await service.single_flight.get(key, work))
+
+
+class GroupQuery(RunSelection):
+    """Which runs, and what they are grouped by."""
+
+    by: GroupedBy = "config_name"
+
+
+@router.get("/runs/groups", response_model=RunGroups, responses=KNOWN)
+async def get_run_groups(
+    service: ServiceHere, request: Request, selection: Annotated[GroupQuery, Query()]
+) -> Response:
+    """Group runs by configuration, instrument, day, status or sweep: how many, best and worst."""
+    annotated = await to_thread.run_sync(service.annotations.now)
+    key = ("groups", selection.model_dump_json(), annotated.version)
+
+    def ask(connection: Connection) -> bytes:
+        where = selection.where(annotated.by_run)
+        groups = queries.group_runs(connection, where, selection.by, _MOST_VALUES)
+        found = RunGroups(
+            by=selection.by, groups=[RunGroup.model_validate(each) for each in groups]
+        )
+        return found.model_dump_json().encode()
+
+    def work() -> bytes:
+        return service.registry.answer(key, ask)
+
+    return json_reply(request, await service.single_flight.get(key, work), is_packable=True)
 
 
 def _facets(

@@ -282,7 +282,7 @@ async def list_runs(service: ServiceHere, request: Request, query: _Query) -> Re
     )
     tail = {**rest.model_dump(by_alias=True), "next_cursor": page.next_cursor}
     body = b'{"runs":' + page.rows + b"," + json.dumps(tail).encode()[1:]
-    return json_reply(request, body, tag=page.tag)
+    return json_reply(request, body, tag=page.tag, is_packable=True)
 
 
 class RunPage(NamedTuple):

@@ -37,6 +37,7 @@ FORMS: dict[int | str, dict[str, Any]] = {
         "content": {
             MediaType.LINES.value: {"schema": {"type": "string"}},
             MediaType.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
+            MediaType.CSV.value: {"schema": {"type": "string"}},
         }
     },
     304: {"description": "The client has it already (If-None-Match)."},

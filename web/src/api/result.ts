@@ -37,6 +37,18 @@ export interface Summary {
   closing?: Record<string, string | boolean | null> | null;
   flags: string[];
   missing_days?: string[];
+  /** Of a run on bars: what each instrument added, as if it alone had traded the account. */
+  symbols?: Record<string, SymbolFigures>;
+}
+
+export interface SymbolFigures {
+  fills: string;
+  pnl: string | null;
+  pnl_breakdown: Group;
+  returns: Group;
+  trades: Group;
+  drawdown: Group;
+  ratios: Group;
 }
 
 export function loadResult(runId: string, signal?: AbortSignal): Promise<Result> {

@@ -21,16 +21,16 @@ export function isActive(run: { status: string }): boolean {
   return run.status === "queued" || run.status === "running";
 }
 
-/** The day of a run, or its window. */
-export function periodOf(run: { partition: string; window_start?: string | null; window_end?: string | null }): string {
+/** The day of a run, or its window; in short without the clock where it has several days. */
+export function periodOf(run: { partition: string; window_start?: string | null; window_end?: string | null }, isShort = false): string {
   if (run.partition !== "window" || !run.window_start || !run.window_end) return run.partition;
   const [from, to] = [run.window_start, run.window_end];
-  const isDays = from.endsWith("T00:00:00Z") && to.endsWith("T00:00:00Z");
+  const isDays = (isShort && from.slice(0, 10) !== to.slice(0, 10)) || from.endsWith("T00:00:00Z") && to.endsWith("T00:00:00Z");
   if (isDays) {
     const last = new Date(Date.parse(to) - 1).toISOString().slice(0, 10);
     return last === from.slice(0, 10) ? last : `${from.slice(0, 10)} – ${last.slice(from.slice(0, 4) === last.slice(0, 4) ? 5 : 0)}`;
   }
-  return `${from.slice(0, 16).replace("T", " ")} – ${to.slice(from.slice(0, 10) === to.slice(0, 10) ? 11 : 0, 16).replace("T", " ")}`;
+  return `${from.slice(0, 16).replace("T", " ")} – ${to.slice(from.slice(0, 10) === to.slice(0, 10) ? 11 : from.slice(0, 4) === to.slice(0, 4) ? 5 : 0, 16).replace("T", " ")}`;
 }
 
 /** An instrument without what is the same everywhere. */

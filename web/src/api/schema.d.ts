@@ -328,6 +328,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Groups
+         * @description Group runs by configuration, instrument, day, status or sweep: how many, best and worst.
+         */
+        get: operations["get_run_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs": {
         parameters: {
             query?: never;
@@ -2999,6 +3019,8 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /** @enum {string} */
+        GroupedBy: "config_name" | "instrument" | "partition" | "status" | "sweep_id";
         /**
          * Health
          * @description Whether the service is up.
@@ -4854,6 +4876,54 @@ export interface components {
             not_equal: number;
         };
         /**
+         * RunGroup
+         * @description Runs that have a value in common; figures are null where none of them has one.
+         */
+        RunGroup: {
+            /**
+             * Value
+             * @description Null: they have none.
+             */
+            value: string | null;
+            /** Runs */
+            runs: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Flagged
+             * @description Runs with warnings.
+             */
+            flagged: number;
+            /**
+             * Executed At
+             * Format: date-time
+             * @description The latest.
+             */
+            executed_at: string;
+            /** Best Return */
+            best_return: number | null;
+            /** Mean Return */
+            mean_return: number | null;
+            /** Worst Return */
+            worst_return: number | null;
+            /** Best Sharpe */
+            best_sharpe: number | null;
+            /**
+             * Worst Drawdown
+             * @description A fraction, zero or negative.
+             */
+            worst_drawdown: number | null;
+        };
+        /**
+         * RunGroups
+         * @description Runs of a selection by what they have in common, those with most runs first.
+         */
+        RunGroups: {
+            by: components["schemas"]["GroupedBy"];
+            /** Groups */
+            groups: components["schemas"]["RunGroup"][];
+        };
+        /**
          * RunLinks
          * @description Where more of a run is; null for what it does not have (yet).
          */
@@ -6344,6 +6414,7 @@ export interface operations {
                     "application/json": components["schemas"]["Fills"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -6383,6 +6454,7 @@ export interface operations {
                     "application/json": components["schemas"]["RejectedOrders"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -6426,6 +6498,7 @@ export interface operations {
                     "application/json": components["schemas"]["Ticks"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -6716,6 +6789,176 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunFacets"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_run_groups: {
+        parameters: {
+            query?: {
+                /** @description Words that are all found in run id, configuration, instrument, partition, tags or note, whatever their case. */
+                q?: string | null;
+                /** @description Whether there are warnings about it. */
+                flagged?: boolean | null;
+                /** @description Whether somebody marked it. */
+                star?: boolean | null;
+                tag?: string | null;
+                /** @description Whether the latest verification gave the same digest. */
+                verified?: boolean | null;
+                /** @description One of these; give it several times. */
+                status?: components["schemas"]["RunStatus"][] | null;
+                config_name?: string | null;
+                instrument?: string | null;
+                partition?: string | null;
+                detail?: ("fast" | "report") | null;
+                run_mode?: components["schemas"]["RunMode"] | null;
+                dataset_id?: number | null;
+                strategy_id?: number | null;
+                sweep_id?: string | null;
+                dagster_run_id?: string | null;
+                executed_from?: string | null;
+                /** @description Not included. */
+                executed_to?: string | null;
+                /** @description initial_capital: at least this, as a list has it. */
+                min_initial_capital?: number | null;
+                /** @description initial_capital: at most this, as a list has it. */
+                max_initial_capital?: number | null;
+                /** @description final_balance: at least this, as a list has it. */
+                min_final_balance?: number | null;
+                /** @description final_balance: at most this, as a list has it. */
+                max_final_balance?: number | null;
+                /** @description final_value: at least this, as a list has it. */
+                min_final_value?: number | null;
+                /** @description final_value: at most this, as a list has it. */
+                max_final_value?: number | null;
+                /** @description lowest_value: at least this, as a list has it. */
+                min_lowest_value?: number | null;
+                /** @description lowest_value: at most this, as a list has it. */
+                max_lowest_value?: number | null;
+                /** @description pnl: at least this, as a list has it. */
+                min_pnl?: number | null;
+                /** @description pnl: at most this, as a list has it. */
+                max_pnl?: number | null;
+                /** @description realized: at least this, as a list has it. */
+                min_realized?: number | null;
+                /** @description realized: at most this, as a list has it. */
+                max_realized?: number | null;
+                /** @description unrealized: at least this, as a list has it. */
+                min_unrealized?: number | null;
+                /** @description unrealized: at most this, as a list has it. */
+                max_unrealized?: number | null;
+                /** @description commissions: at least this, as a list has it. */
+                min_commissions?: number | null;
+                /** @description commissions: at most this, as a list has it. */
+                max_commissions?: number | null;
+                /** @description funding: at least this, as a list has it. */
+                min_funding?: number | null;
+                /** @description funding: at most this, as a list has it. */
+                max_funding?: number | null;
+                /** @description drawdown_amount: at least this, as a list has it. */
+                min_drawdown_amount?: number | null;
+                /** @description drawdown_amount: at most this, as a list has it. */
+                max_drawdown_amount?: number | null;
+                /** @description drawdown_duration_secs: at least this, as a list has it. */
+                min_drawdown_duration_secs?: number | null;
+                /** @description drawdown_duration_secs: at most this, as a list has it. */
+                max_drawdown_duration_secs?: number | null;
+                /** @description expectancy: at least this, as a list has it. */
+                min_expectancy?: number | null;
+                /** @description expectancy: at most this, as a list has it. */
+                max_expectancy?: number | null;
+                /** @description total_return: at least this, as a list has it. */
+                min_total_return?: number | null;
+                /** @description total_return: at most this, as a list has it. */
+                max_total_return?: number | null;
+                /** @description cagr: at least this, as a list has it. */
+                min_cagr?: number | null;
+                /** @description cagr: at most this, as a list has it. */
+                max_cagr?: number | null;
+                /** @description volatility: at least this, as a list has it. */
+                min_volatility?: number | null;
+                /** @description volatility: at most this, as a list has it. */
+                max_volatility?: number | null;
+                /** @description max_drawdown: at least this, as a list has it. */
+                min_max_drawdown?: number | null;
+                /** @description max_drawdown: at most this, as a list has it. */
+                max_max_drawdown?: number | null;
+                /** @description win_rate: at least this, as a list has it. */
+                min_win_rate?: number | null;
+                /** @description win_rate: at most this, as a list has it. */
+                max_win_rate?: number | null;
+                /** @description profit_factor: at least this, as a list has it. */
+                min_profit_factor?: number | null;
+                /** @description profit_factor: at most this, as a list has it. */
+                max_profit_factor?: number | null;
+                /** @description sharpe_ratio: at least this, as a list has it. */
+                min_sharpe_ratio?: number | null;
+                /** @description sharpe_ratio: at most this, as a list has it. */
+                max_sharpe_ratio?: number | null;
+                /** @description sortino_ratio: at least this, as a list has it. */
+                min_sortino_ratio?: number | null;
+                /** @description sortino_ratio: at most this, as a list has it. */
+                max_sortino_ratio?: number | null;
+                /** @description calmar_ratio: at least this, as a list has it. */
+                min_calmar_ratio?: number | null;
+                /** @description calmar_ratio: at most this, as a list has it. */
+                max_calmar_ratio?: number | null;
+                /** @description figures_version: at least this, as a list has it. */
+                min_figures_version?: number | null;
+                /** @description figures_version: at most this, as a list has it. */
+                max_figures_version?: number | null;
+                /** @description orders: at least this, as a list has it. */
+                min_orders?: number | null;
+                /** @description orders: at most this, as a list has it. */
+                max_orders?: number | null;
+                /** @description fills: at least this, as a list has it. */
+                min_fills?: number | null;
+                /** @description fills: at most this, as a list has it. */
+                max_fills?: number | null;
+                /** @description total_trades: at least this, as a list has it. */
+                min_total_trades?: number | null;
+                /** @description total_trades: at most this, as a list has it. */
+                max_total_trades?: number | null;
+                /** @description winning_trades: at least this, as a list has it. */
+                min_winning_trades?: number | null;
+                /** @description winning_trades: at most this, as a list has it. */
+                max_winning_trades?: number | null;
+                /** @description losing_trades: at least this, as a list has it. */
+                min_losing_trades?: number | null;
+                /** @description losing_trades: at most this, as a list has it. */
+                max_losing_trades?: number | null;
+                /** @description break_even_trades: at least this, as a list has it. */
+                min_break_even_trades?: number | null;
+                /** @description break_even_trades: at most this, as a list has it. */
+                max_break_even_trades?: number | null;
+                /** @description flag_count: at least this, as a list has it. */
+                min_flag_count?: number | null;
+                /** @description flag_count: at most this, as a list has it. */
+                max_flag_count?: number | null;
+                by?: components["schemas"]["GroupedBy"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunGroups"];
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -7531,6 +7774,8 @@ export interface operations {
                 where?: string | null;
                 /** @description Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is meant: the reply is the page that has it, and `row` its number. */
                 around?: string | null;
+                /** @description CSV, as with `Accept: text/csv`: for links. */
+                format?: "csv" | null;
             };
             header?: never;
             path: {
@@ -7549,6 +7794,7 @@ export interface operations {
                     "application/json": components["schemas"]["Positions"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -7592,6 +7838,7 @@ export interface operations {
                     "application/json": components["schemas"]["EquityPoints"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -7623,6 +7870,8 @@ export interface operations {
                 where?: string | null;
                 /** @description Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is meant: the reply is the page that has it, and `row` its number. */
                 around?: string | null;
+                /** @description CSV, as with `Accept: text/csv`: for links. */
+                format?: "csv" | null;
             };
             header?: never;
             path: {
@@ -7641,6 +7890,7 @@ export interface operations {
                     "application/json": components["schemas"]["Orders"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -7672,6 +7922,8 @@ export interface operations {
                 where?: string | null;
                 /** @description Id of a row, or a time (ns since 1970 or ISO 8601), whose next row is meant: the reply is the page that has it, and `row` its number. */
                 around?: string | null;
+                /** @description CSV, as with `Accept: text/csv`: for links. */
+                format?: "csv" | null;
             };
             header?: never;
             path: {
@@ -7690,6 +7942,7 @@ export interface operations {
                     "application/json": components["schemas"]["Fills"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */
@@ -7733,6 +7986,7 @@ export interface operations {
                     "application/json": components["schemas"]["Timeline"];
                     "application/x-ndjson": string;
                     "application/vnd.apache.arrow.stream": string;
+                    "text/csv": string;
                 };
             };
             /** @description The client has it already (If-None-Match). */

@@ -62,7 +62,7 @@ export function Shell(): ReactNode {
         </div>
       </header>
       <Away />
-      <main id="main" tabIndex={-1} className="flex min-h-0 flex-1 flex-col overflow-auto">
+      <main id="main" tabIndex={-1} className="relative flex min-h-0 flex-1 flex-col overflow-auto">
         <Outlet />
       </main>
       <footer className="no-print flex h-6 shrink-0 items-center gap-4 border-t border-line bg-panel px-3 text-[11px] text-quiet">
@@ -122,7 +122,7 @@ function ZoneChoice(): ReactNode {
   return (
     <label className="flex items-center">
       <span className="sr-only">Time zone</span>
-      <select className="field border-transparent bg-transparent text-quiet" value={tz ?? "UTC"} onChange={(event) => setUrl({ tz: event.target.value === "UTC" ? undefined : event.target.value })}>
+      <select className="field border-transparent bg-transparent text-quiet [field-sizing:content]" value={tz ?? "UTC"} onChange={(event) => setUrl({ tz: event.target.value === "UTC" ? undefined : event.target.value })}>
         {options.map((one) => (
           <option key={one} value={one}>
             {one === "local" ? "Local time" : one}

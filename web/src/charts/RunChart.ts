@@ -12,6 +12,8 @@ import type { Span } from "./window";
 interface Listener {
   /** What is seen has changed and come to rest. */
   onWindow(span: Span): void;
+  /** All of the run is wanted. */
+  onAll(): void;
   onHover(bucket: Bucket | null): void;
   onPick(bucket: Bucket): void;
 }
@@ -19,6 +21,8 @@ interface Listener {
 type Series = ISeriesApi<SeriesType, number>;
 const SETTLE_MS = 220;
 const MOST_MARKS = 400;
+/** A shorter drag is a click, px. */
+const SHORTEST_DRAG = 5;
 
 /** Price with fills, equity, drawdown and position over one time axis. */
 export class RunChart {
@@ -33,19 +37,23 @@ export class RunChart {
   private readonly marks: ISeriesMarkersPluginApi<number>;
   private readonly bands: Bands;
   private buckets: Bucket[] = [];
-  private t0 = 0n;
   private step = 1n;
   private timer = 0;
   private hovered = -1;
   /** Moves that were not made by a person are not told of. */
   private isOwnMove = false;
   private colors: ChartColors;
+  /** Buckets that are marked to be zoomed to: where marking began, and where it is. */
+  private range: [number, number] | null = null;
+  private readonly marked = document.createElement("div");
+  private readonly element: HTMLElement;
   private readonly themes: MediaQueryList;
   private readonly observer: MutationObserver;
   private readonly listener: Listener;
 
   constructor(element: HTMLElement, origin: bigint, zone: string, listener: Listener) {
     this.listener = listener;
+    this.element = element;
     this.scale.origin = origin;
     this.scale.zone = zone;
     this.colors = chartColors();
@@ -55,6 +63,7 @@ export class RunChart {
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, minimumWidth: 84 },
       timeScale: { borderVisible: false, rightOffset: 0, minBarSpacing: 0.2, tickMarkMaxCharacterLength: 9 } as never,
+      handleScroll: { pressedMouseMove: false, vertTouchDrag: false },
       kineticScroll: { mouse: false, touch: !matchMedia("(prefers-reduced-motion: reduce)").matches },
     } as never) as unknown as IChartApiBase<number>;
     const add = (type: Parameters<typeof this.chart.addSeries>[0], options: object, pane: number) => this.chart.addSeries(type, { priceLineVisible: false, lastValueVisible: false, ...options } as never, pane) as unknown as Series;
@@ -74,6 +83,12 @@ export class RunChart {
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(this.moved);
     this.chart.subscribeCrosshairMove(this.hover);
     this.chart.subscribeClick(this.picked);
+    this.chart.subscribeDblClick(() => listener.onAll());
+    this.marked.className = "pointer-events-none absolute top-0 bottom-7 z-20 hidden border-x border-accent bg-accent/15";
+    element.append(this.marked);
+    // With Shift a drag moves, without it zooms.
+    element.addEventListener("pointerdown", this.pressed, true);
+    element.addEventListener("wheel", this.taken, { capture: true, passive: true });
     this.themes = matchMedia("(prefers-color-scheme: dark)");
     this.themes.addEventListener("change", this.paint);
     this.observer = new MutationObserver(this.paint);
@@ -81,10 +96,15 @@ export class RunChart {
   }
 
   /** Show what was loaded; what is seen stays where it is, unless a window is given. */
-  setData(bars: Bars | null, curve: Curve | null, precision: number, seen: Span | null): void {
+  setData(bars: Bars | null, curve: Curve | null, precision: number, hasSessions: boolean, until: bigint, seen: Span | null): void {
     const before = this.seen();
-    ({ t0: this.t0, step: this.step, buckets: this.buckets } = gridOf(bars, curve));
-    const offset = (index: number) => this.scale.offsetOf(this.t0) + index * Number(this.step);
+    const grid = gridOf(bars, curve, until);
+    // Another grid has other numbers.
+    this.hovered = -1;
+    this.step = grid.step;
+    // Hours without trading would be most of the chart.
+    this.buckets = hasSessions ? grid.buckets.filter((one) => one.candle || one.equity || one.buys || one.sells || one.refused) : grid.buckets;
+    const offset = (index: number) => this.scale.offsetOf(this.buckets[index]!.from);
     const each = (value: (bucket: Bucket) => object | null) => this.buckets.map((bucket, index) => ({ time: offset(index), ...(value(bucket) ?? {}) })) as never;
     this.scale.digits = this.step % 1_000_000_000n === 0n ? 0 : 3;
     this.isOwnMove = true;
@@ -95,9 +115,10 @@ export class RunChart {
     this.equity.setData(each(({ equity }) => equity && { value: equity.last }));
     this.drawdown.setData(each(({ drawdown }) => (drawdown === null ? null : { value: drawdown * 100 })));
     this.position.setData(each(({ position }) => (position === null ? null : { value: position })));
-    this.bands.set((bars?.bands ?? []).map((band) => ({ kind: band.kind, from: this.logical(BigInt(band.from_ns)), to: this.logical(BigInt(band.to_ns)) })));
+    this.bands.set((this.buckets.length ? (bars?.bands ?? []) : []).map((band) => ({ kind: band.kind, from: this.logical(BigInt(band.from_ns)), to: this.logical(BigInt(band.to_ns)) })));
     this.mark();
-    this.show(seen ?? before ?? { from: this.t0, to: this.t0 + this.step * BigInt(this.buckets.length) });
+    const [first, last] = [this.buckets[0], this.buckets.at(-1)];
+    if (first && last) this.show(seen ?? before ?? { from: first.from, to: last.to });
   }
 
   /** Move to a window. */
@@ -111,18 +132,20 @@ export class RunChart {
     this.mark();
   }
 
-  /** Zoom about the middle: 0.5 is twice as near. */
-  zoom(factor: number): void {
-    const seen = this.seen();
-    if (!seen) return;
-    const width = seen.to - seen.from;
-    const next = BigInt(Math.max(1, Math.round(Number(width) * factor)));
-    const middle = seen.from + width / 2n;
-    this.listener.onWindow({ from: middle - next / 2n, to: middle + next / 2n });
+  /** Zoom to the marked range; false where none is marked. */
+  zoomToRange(): boolean {
+    if (!this.range) return false;
+    const [first, last] = this.range[0] <= this.range[1] ? this.range : [this.range[1], this.range[0]];
+    this.markRange(null);
+    const [from, to] = [this.ns(Math.floor(first) - 0.5), this.ns(Math.floor(last) + 0.5)];
+    const span = { from, to };
+    this.show(span);
+    this.listener.onWindow(span);
+    return true;
   }
 
-  /** Move the crosshair by buckets, for who has no mouse. */
-  stepCrosshair(by: number): void {
+  /** Move the crosshair by buckets, for who has no mouse; marking the range from where it was. */
+  stepCrosshair(by: number, isMarking = false): void {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     const first = Math.max(0, Math.ceil(range?.from ?? 0));
     const last = Math.min(this.buckets.length - 1, Math.floor(range?.to ?? 0));
@@ -134,9 +157,10 @@ export class RunChart {
     at = Math.max(0, Math.min(this.buckets.length - 1, at));
     const bucket = this.buckets[at];
     if (!bucket) return;
+    this.markRange(isMarking ? [this.range?.[0] ?? from, at] : null);
     this.hovered = at;
     const price = bucket.candle?.c ?? bucket.equity?.last;
-    if (price !== undefined) this.chart.setCrosshairPosition(price, (this.scale.offsetOf(this.t0) + at * Number(this.step)) as never, (bucket.candle ? this.candles : this.equity) as never);
+    if (price !== undefined) this.chart.setCrosshairPosition(price, this.scale.offsetOf(bucket.from) as never, (bucket.candle ? this.candles : this.equity) as never);
     this.listener.onHover(bucket);
   }
 
@@ -154,6 +178,9 @@ export class RunChart {
 
   remove(): void {
     window.clearTimeout(this.timer);
+    this.element.removeEventListener("pointerdown", this.pressed, true);
+    this.element.removeEventListener("wheel", this.taken, true);
+    this.marked.remove();
     this.themes.removeEventListener("change", this.paint);
     this.observer.disconnect();
     this.chart.remove();
@@ -188,7 +215,7 @@ export class RunChart {
     const wanted: { weight: number; mark: SeriesMarker<number> }[] = [];
     for (let at = from; at < to; at += 1) {
       const bucket = this.buckets[at]!;
-      const time = this.scale.offsetOf(this.t0) + at * Number(this.step);
+      const time = this.scale.offsetOf(bucket.from);
       if (bucket.buys?.n) wanted.push({ weight: bucket.buys.n, mark: { time, position: "belowBar", shape: "arrowUp", color: this.colors.gain, size: 0.6 } });
       if (bucket.sells?.n) wanted.push({ weight: bucket.sells.n, mark: { time, position: "aboveBar", shape: "arrowDown", color: this.colors.loss, size: 0.6 } });
       if (bucket.refused) wanted.push({ weight: Number.POSITIVE_INFINITY, mark: { time, position: "inBar", shape: "circle", color: this.colors.bad, size: 0.6 } });
@@ -207,6 +234,54 @@ export class RunChart {
     }, SETTLE_MS);
   };
 
+  private markRange(range: [number, number] | null): void {
+    this.range = range;
+    this.marked.classList.toggle("hidden", !range);
+    if (!range) return;
+    const [left, right] = range.map((logical) => this.chart.timeScale().logicalToCoordinate(logical as never) ?? 0) as [number, number];
+    this.marked.style.left = `${Math.min(left, right)}px`;
+    this.marked.style.width = `${Math.max(1, Math.abs(right - left))}px`;
+  }
+
+  /** From here on it is a person who moves the chart. */
+  private readonly taken = (): void => {
+    this.isOwnMove = false;
+  };
+
+  private readonly pressed = (down: PointerEvent): void => {
+    this.taken();
+    const scale = this.chart.timeScale();
+    const box = this.element.getBoundingClientRect();
+    const isOnPanes = down.clientX - box.left < scale.width() && down.clientY < box.bottom - scale.height();
+    if (down.button !== 0 || down.pointerType === "touch" || !isOnPanes) return;
+    const seen = scale.getVisibleLogicalRange();
+    const isMove = down.shiftKey && seen !== null;
+    const logicalAt = (event: PointerEvent) => scale.coordinateToLogical(Math.max(0, Math.min(event.clientX - box.left, scale.width() - 1)) as never) as number | null;
+    const begin = logicalAt(down);
+    const move = (event: PointerEvent) => {
+      if (isMove) {
+        const by = ((event.clientX - down.clientX) / scale.width()) * (seen.to - seen.from);
+        scale.setVisibleLogicalRange({ from: seen.from - by, to: seen.to - by } as LogicalRange);
+        return;
+      }
+      const now = logicalAt(event);
+      const isDrag = Math.abs(event.clientX - down.clientX) >= SHORTEST_DRAG;
+      this.markRange(isDrag && begin !== null && now !== null ? [begin, now] : null);
+    };
+    const end = (event: Event) => {
+      window.removeEventListener("pointermove", move);
+      window.removeEventListener("pointerup", end);
+      window.removeEventListener("pointercancel", end);
+      const rest = this.seen();
+      if (isMove && rest) this.listener.onWindow(rest);
+      else if (event.type === "pointerup") this.zoomToRange();
+      else this.markRange(null);
+    };
+    window.addEventListener("pointermove", move);
+    window.addEventListener("pointerup", end);
+    window.addEventListener("pointercancel", end);
+  };
+
   private readonly hover = (event: MouseEventParams<number>): void => {
     const at = event.logical === undefined ? -1 : Math.round(event.logical);
     if (event.point === undefined && at < 0) return;
@@ -222,12 +297,25 @@ export class RunChart {
   private seen(): Span | null {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     if (!range || !this.buckets.length) return null;
-    const ns = (logical: number) => this.t0 + BigInt(Math.round((logical + 0.5) * Number(this.step)));
-    return { from: ns(range.from), to: ns(range.to) };
+    return { from: this.ns(range.from), to: this.ns(range.to) };
   }
 
+  /** Time at a place of the axis, where whole numbers are the middles of buckets. */
+  private ns(logical: number): bigint {
+    const at = Math.max(0, Math.min(this.buckets.length - 1, Math.floor(logical + 0.5)));
+    return this.buckets[at]!.from + BigInt(Math.round((logical + 0.5 - at) * Number(this.step)));
+  }
+
+  /** Number of the bucket that has a time, with its part; the end of the one before, where there is none. */
   private logical(ns: bigint): number {
-    return Number(ns - this.t0) / Number(this.step);
+    let [low, high] = [0, this.buckets.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (this.buckets[middle]!.from <= ns) low = middle;
+      else high = middle;
+    }
+    const part = Number(ns - this.buckets[low]!.from) / Number(this.step);
+    return low + (low === this.buckets.length - 1 ? part : Math.min(1, part));
   }
 }
 

@@ -22,14 +22,14 @@ export interface Grid {
 
 const MOST = 20_000;
 
-/** Put bars and curve on one grid: no extreme of the curve is lost where its steps are finer. */
-export function gridOf(bars: Bars | null, curve: Curve | null): Grid {
+/** Put bars and curve on one grid, up to a time: no extreme of the curve is lost where its steps are finer. */
+export function gridOf(bars: Bars | null, curve: Curve | null, until = 0n): Grid {
   const base = bars?.i.length || !curve ? bars : curve;
   if (!base) return { t0: 0n, step: 1n, buckets: [] };
   const t0 = BigInt(base.t0_ns);
   const step = BigInt(base.step_ns);
   const curveAt = (index: number) => Number((BigInt(curve!.t0_ns) + BigInt(curve!.step_ns) * BigInt(index + 1) - 1n - t0) / step);
-  const last = Math.max(base.i.at(-1) ?? -1, curve?.i.length ? curveAt(curve.i.at(-1)!) : -1);
+  const last = Math.max(base.i.at(-1) ?? -1, curve?.i.length ? curveAt(curve.i.at(-1)!) : -1, until > t0 ? Number((until - 1n - t0) / step) : -1);
   const buckets: Bucket[] = Array.from({ length: Math.max(0, Math.min(last + 1, MOST)) }, (_, index) => ({
     from: t0 + step * BigInt(index),
     to: t0 + step * BigInt(index + 1),

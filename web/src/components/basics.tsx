@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState, type ButtonHTMLAttributes, type ReactNode } from "react";
-import { decimal, direction, percent, signed, UNKNOWN, type Numeric } from "../lib/format";
+import { decimal, direction, percent, short, signed, UNKNOWN, type Numeric } from "../lib/format";
 
 /** Join class names. */
 export function cx(...names: (string | false | null | undefined)[]): string {
@@ -30,8 +30,9 @@ export function Button({ kind = "plain", small = false, className, ...rest }: Bu
 }
 
 /** An amount with sign and color; null is a dash with its reason. */
-export function Money({ value, digits = 2, why, currency }: { value: Numeric; digits?: number; why?: string; currency?: string | null }): ReactNode {
-  return <Tinted value={value} text={signed(value, digits)} {...(why ? { why } : {})} unit={currency ?? ""} />;
+export function Money({ value, digits = 2, why, currency, isShort = false }: { value: Numeric; digits?: number; why?: string; currency?: string | null; isShort?: boolean }): ReactNode {
+  const text = signed(value, digits);
+  return <Tinted value={value} text={isShort ? short(text, value) : text} {...(why ? { why } : {})} unit={currency ?? ""} />;
 }
 
 /** A fraction as signed percent with color. */
@@ -67,7 +68,7 @@ export function Known({ value, why, children }: { value: unknown; why?: string; 
 export function Num({ value, digits, why }: { value: Numeric; digits?: number; why?: string }): ReactNode {
   return (
     <Known value={value} {...(why ? { why } : {})}>
-      <span title={String(value)}>{decimal(value, digits)}</span>
+      <span title={String(value)}>{digits === undefined ? decimal(value) : short(decimal(value, digits), value)}</span>
     </Known>
   );
 }

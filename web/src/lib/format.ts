@@ -33,6 +33,16 @@ export function decimal(value: Numeric, digits?: number): string {
   return text === null ? UNKNOWN : grouped(digits === undefined ? text : fixed(text, digits));
 }
 
+const LONGEST = 14;
+
+/** Return a formatted number, or where a cell would cut it off the value with four digits and its power of ten. */
+export function short(text: string, value: Numeric): string {
+  if (text.length <= LONGEST || value === null || value === undefined) return text;
+  const [digits, power] = Number(value).toExponential(3).split("e") as [string, string];
+  const sign = text.startsWith("+") ? "+" : "";
+  return `${sign}${digits}e${power.replace("+", "")}`.replaceAll("-", "−");
+}
+
 /** Return an amount with its sign: +1.00, −1.00, 0.00. */
 export function signed(value: Numeric, digits = 2): string {
   const text = asText(value);
@@ -46,7 +56,7 @@ export function percent(value: Numeric, digits = 2, withSign = false): string {
   const text = asText(value);
   if (text === null) return UNKNOWN;
   const shifted = shift(text);
-  return `${withSign ? signed(shifted, digits) : decimal(shifted, digits)}${THIN}%`;
+  return `${short(withSign ? signed(shifted, digits) : decimal(shifted, digits), shifted)}${THIN}%`;
 }
 
 function shift(text: string): string {

@@ -3,6 +3,7 @@ import { add, fixed, negate, sign } from "./decimal";
 import { parseExact } from "./exact";
 import { decimal, percent, signed, UNKNOWN } from "./format";
 import { formatNs, formatSpan, isoNs, LADDER, parseNs } from "./ns";
+import { rollingSharpe } from "./rolling";
 import { parseSearch, stringifySearch } from "./url";
 
 describe("ns", () => {
@@ -73,5 +74,18 @@ describe("search", () => {
     const search = { q: "a b&c", status: "failed,running", at: "1704067200000000001" };
     expect(parseSearch(stringifySearch(search))).toEqual(search);
     expect(stringifySearch({ q: "", sort: undefined })).toBe("");
+  });
+});
+
+describe("rolling Sharpe ratio", () => {
+  it("is that of the last returns, null before there are enough", () => {
+    const [first, second, third] = rollingSharpe([100, 101, 102.01, 100.9899], 2, 252);
+    expect(first).toBeNull();
+    // Two equal returns have no deviation; then 1 % and −1 %: a mean of nothing.
+    expect(second === null || Math.abs(second!) > 1e6).toBe(true);
+    expect(third!).toBeCloseTo(0, 9);
+    expect(rollingSharpe([100, 0, 50, 60], 2, 252)).toEqual([null, null, null]);
+    // (0.02 + 0.04) / 2 over a deviation of 0.01 × √2, times √4.
+    expect(rollingSharpe([100, 102, 106.08], 2, 4)[1]!).toBeCloseTo((0.03 / (0.01 * Math.SQRT2)) * 2, 9);
   });
 });

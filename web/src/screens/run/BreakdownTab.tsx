@@ -7,6 +7,7 @@ import { useUrl } from "../../app/search";
 import { cx, Dash, Money, Num } from "../../components/basics";
 import { Empty, Loaded, Skeleton } from "../../components/states";
 import { count, decimal, signed } from "../../lib/format";
+import { RollingSharpe } from "./RollingSharpe";
 
 type Breakdown = components["schemas"]["Breakdown"];
 
@@ -36,7 +37,10 @@ export function BreakdownTab({ run }: { run: WholeRun }): ReactNode {
         {(data) => (
           <div className="grid gap-6 xl:grid-cols-2">
             {data.rows.length ? <Rows rows={data.rows} /> : <Empty title="There are no rows" />}
-            {data.histogram && data.histogram.n.length > 0 && <Histogram {...data.histogram} currency={run.currency ?? ""} />}
+            <div className="flex min-w-0 flex-col gap-6">
+              {data.histogram && data.histogram.n.length > 0 && <Histogram {...data.histogram} currency={run.currency ?? ""} />}
+              <RollingSharpe run={run} />
+            </div>
           </div>
         )}
       </Loaded>
@@ -88,7 +92,7 @@ function Histogram({ edges, n, currency }: { edges: number[]; n: number[]; curre
   const most = Math.max(...n, 1);
   const total = n.reduce((sum, one) => sum + one, 0);
   return (
-    <figure className="self-start">
+    <figure>
       <figcaption className="mb-2 font-medium">Net PnL of {count(total)} round trips, in {currency}</figcaption>
       <div className="flex h-48 items-end gap-px border-b border-line" role="img" aria-label={n.map((one, at) => (one ? `${one} from ${decimal(edges[at], 2)} to ${decimal(edges[at + 1], 2)}` : "")).filter(Boolean).join("; ")}>
         {n.map((one, at) => (

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { loadBars, loadCurve, type Bars, type Curve } from "../../api/charts";
-import { loadResult, loadRows } from "../../api/result";
+import { loadResult, loadRows, type Result } from "../../api/result";
 import { shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
@@ -10,9 +10,11 @@ import { RunChart } from "../../charts/RunChart";
 import { loadedSpan, type Span } from "../../charts/window";
 import { Button, Num, Tag } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
+import { plain } from "../../lib/decimal";
 import { count, decimal, percent, signed, UNKNOWN } from "../../lib/format";
 import { formatNs, formatSpan, isoNs, parseNs } from "../../lib/ns";
 import { BucketTable } from "./BucketTable";
+import { wholeSpan } from "./wholeSpan";
 
 const MomentPanel = lazy(() => import("./MomentPanel").then((module) => ({ default: module.MomentPanel })));
 
@@ -20,14 +22,6 @@ const DAY = 86_400_000_000_000n;
 const SPANS: [string, bigint | null][] = [["All", null], ["1 d", DAY], ["4 h", DAY / 6n], ["1 h", DAY / 24n], ["10 min", 600_000_000_000n], ["1 min", 60_000_000_000n], ["1 s", 1_000_000_000n]];
 /** What can be seen at most near: below, the microscope shows single ticks. */
 const NEAREST = 200_000_000n;
-
-/** The whole span of a run, from its window or its first and last trade. */
-export function wholeSpan(run: WholeRun): Span {
-  const window = run.provenance.window as { start_ns?: string; end_ns?: string; first_trade_ns?: string; last_trade_ns?: string } | undefined;
-  const from = window?.start_ns ? BigInt(window.start_ns) : (parseNs(run.window_start ?? "") ?? 0n);
-  const to = window?.end_ns ? BigInt(window.end_ns) : (parseNs(run.window_end ?? "") ?? DAY);
-  return { from, to };
-}
 
 function numberOf(text: string | undefined): bigint | null {
   return text && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
@@ -44,8 +38,13 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
   }, [search.t0, search.t1, whole]);
   const load = useMemo(() => loadedSpan(seen, whole), [seen, whole]);
   const key = [run.run_id, run.digest, load.from.toString(), load.to.toString(), load.points];
+  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const instruments = instrumentsOf(run, result.data);
+  const instrument = instruments.includes(search.instrument ?? "") ? search.instrument! : instruments[0]!;
+  /** Whose equity and position: of the whole account, unless it is asked for one instrument. */
+  const account = search.account === "one" && instruments.length > 1 ? instrument : undefined;
   const bars = useQuery({ queryKey: ["bars", ...key, search.instrument ?? ""], queryFn: ({ signal }) => loadBars(run.run_id, load, search.instrument, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
-  const curve = useQuery({ queryKey: ["curve", ...key, search.instrument ?? ""], queryFn: ({ signal }) => loadCurve(run.run_id, load, search.instrument, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
+  const curve = useQuery({ queryKey: ["curve", ...key, account ?? ""], queryFn: ({ signal }) => loadCurve(run.run_id, load, account, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
 
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<RunChart | null>(null);
@@ -74,6 +73,7 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
     if (!box.current) return;
     const made = new RunChart(box.current, origin, zone, {
       onWindow: (span) => actions.current.window(span),
+      onAll: () => actions.current.window(whole),
       onHover: setBucket,
       onPick: (one) => {
         setBucket(one);
@@ -85,17 +85,17 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
       chart.current = null;
       made.remove();
     };
-  }, [origin, zone, asTable]);
+  }, [origin, zone, asTable, whole]);
 
-  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
-  const precision = pricePrecision(result.data?.metadata.config?.instrument as { price_precision?: unknown } | undefined);
+  const hasSessions = result.data?.metadata.config?.kind === "bars";
+  const precision = pricePrecision(result.data, instruments.indexOf(instrument));
   useEffect(() => {
     if (!bars.data && !curve.data) return;
     const isOwn = own.current === `${search.t0}-${search.t1}`;
-    chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, isOwn ? null : seen);
+    chart.current?.setData(bars.data ?? null, curve.data ?? null, precision, hasSessions, load.to, isOwn ? null : seen);
     // Only new data are set; moves are below.
     // eslint-disable-next-line
-  }, [bars.data, curve.data, zone, asTable, precision]);
+  }, [bars.data, curve.data, zone, asTable, precision, hasSessions]);
   useEffect(() => {
     if (own.current !== `${search.t0}-${search.t1}`) chart.current?.show(seen);
   }, [seen, search.t0, search.t1]);
@@ -119,9 +119,19 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
   useKey("+|=", "Zoom in", () => zoomBy(0.5), "Chart");
   useKey("-", "Zoom out", () => zoomBy(2), "Chart");
   useKey("0", "All of the run", () => around(null), "Chart");
-  useKey("ArrowLeft", "Crosshair to the left", () => chart.current?.stepCrosshair(-1), "Chart");
-  useKey("ArrowRight", "Crosshair to the right", () => chart.current?.stepCrosshair(1), "Chart");
-  useKey("Enter", "Choose the bucket under the crosshair", () => chart.current?.pick(), "Chart");
+  const moveBy = (direction: bigint) => {
+    const width = seen.to - seen.from;
+    if (width >= whole.to - whole.from) return;
+    let from = seen.from + (direction * width) / 2n;
+    if (from < whole.from) from = whole.from;
+    if (from + width > whole.to) from = whole.to - width;
+    setUrl(toUrl({ from, to: from + width }));
+  };
+  useKey("ArrowLeft", "Crosshair to the left; with Shift it marks a range", (event) => chart.current?.stepCrosshair(-1, event.shiftKey), "Chart");
+  useKey("ArrowRight", "Crosshair to the right; with Shift it marks a range", (event) => chart.current?.stepCrosshair(1, event.shiftKey), "Chart");
+  useKey("PageUp", "Half a window earlier", () => moveBy(-1n), "Chart");
+  useKey("PageDown", "Half a window later", () => moveBy(1n), "Chart");
+  useKey("Enter", "Zoom to the marked range, or choose the bar under the crosshair", () => chart.current?.zoomToRange() || chart.current?.pick(), "Chart");
   useKey("m", "Microscope on the chosen moment", () => void microscope(), "Chart");
   useKey("t", "As a table", () => setAsTable((before) => !before), "Chart");
 
@@ -138,14 +148,20 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
             </Button>
           ))}
         </div>
-        {bars.data && bars.data.instruments.length > 1 && (
-          <select className="field h-6 text-[12px]" aria-label="Instrument" value={bars.data.instrument} onChange={(event) => setUrl({ instrument: event.target.value === bars.data?.instruments[0] ? undefined : event.target.value })}>
-            {bars.data.instruments.map((one) => (
-              <option key={one} value={one}>
-                {shortInstrument(one)}
-              </option>
-            ))}
-          </select>
+        {instruments.length > 1 && (
+          <>
+            <select className="field h-6 text-[12px]" aria-label="Instrument" value={instrument} onChange={(event) => setUrl({ instrument: event.target.value === instruments[0] ? undefined : event.target.value })}>
+              {instruments.map((one) => (
+                <option key={one} value={one}>
+                  {shortInstrument(one)}
+                </option>
+              ))}
+            </select>
+            <select className="field h-6 text-[12px]" aria-label="Equity of" value={account ? "one" : ""} onChange={(event) => setUrl({ account: event.target.value || undefined })}>
+              <option value="">Equity of all {instruments.length}</option>
+              <option value="one">Equity of this one</option>
+            </select>
+          </>
         )}
         <Goto onGo={(ns) => setUrl({ at: ns.toString(), ...toUrl({ from: ns - 300_000_000_000n, to: ns + 300_000_000_000n }) })} />
         <span className="text-[12px] text-quiet">
@@ -180,7 +196,7 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
             role="application"
             aria-roledescription="chart"
             aria-label={summary(run)}
-            className="h-[max(440px,calc(100dvh-13rem))] w-full"
+            className="relative h-[max(440px,calc(100dvh-13rem))] w-full"
           />
           <PaneNames />
         </div>
@@ -207,7 +223,7 @@ function PaneNames(): ReactNode {
 
 /** What the crosshair is on, in words and figures. */
 function Legend({ bucket, zone, currency, pick }: { bucket: Bucket | null; zone: string; currency?: string; pick(bucket: Bucket): void }): ReactNode {
-  if (!bucket) return <div className="flex h-6 items-center px-1 text-[12px] text-quiet">Point at a bar, or move with ← →. Turn the wheel to zoom, drag to move; a click chooses a bar.</div>;
+  if (!bucket) return <div className="flex h-6 items-center px-1 text-[12px] text-quiet">Drag to zoom, double-click for all; Shift and drag to move. A click chooses a bar. Keys: ← → + − 0, ? for all.</div>;
   const { candle, equity } = bucket;
   const item = (label: string, value: ReactNode, className?: string) => (
     <span className="whitespace-nowrap">
@@ -266,8 +282,17 @@ async function nearestFill(runId: string, at: bigint): Promise<bigint> {
   }
 }
 
-function pricePrecision(config: { price_precision?: unknown } | undefined): number {
-  const found = Number(config?.price_precision);
+/** The run's instruments as its result names them; before that is there, the one of the list. */
+function instrumentsOf(run: WholeRun, result: Result | undefined): string[] {
+  const keys = result?.metadata.instrument_keys;
+  return Array.isArray(keys) && keys.length ? keys.map(String) : [run.instrument];
+}
+
+/** Decimals of an instrument's prices: those of its configuration, or of its tick. */
+function pricePrecision(result: Result | undefined, at: number): number {
+  const config = result?.metadata.config as { instrument?: { price_precision?: unknown }; instruments?: { tick_size?: unknown }[] } | undefined;
+  const tick = config?.instruments?.[at]?.tick_size;
+  const found = Number(tick === undefined ? config?.instrument?.price_precision : (plain(String(tick)).split(".")[1]?.replace(/0+$/, "").length ?? 0));
   return Number.isInteger(found) && found >= 0 && found <= 16 ? found : 2;
 }
 

@@ -212,8 +212,8 @@ function Book({ moment, dt, precision }: { moment: Moment; dt: number; precision
   const most = Math.max(...[...asks, ...bids].map((one) => one.size ?? 0), 1e-12);
   const row = (one: { price: number | null; size: number | null }, isBid: boolean, index: number) => (
     <tr key={`${isBid} ${index}`}>
-      <td className={cx("num", isBid ? "text-gain" : "text-loss")}>{decimal(one.price, precision)}</td>
-      <td className="num relative">
+      <td className={cx("text-right", isBid ? "text-gain" : "text-loss")}>{decimal(one.price, precision)}</td>
+      <td className="relative text-right">
         <span aria-hidden="true" className={cx("absolute inset-y-0.5 right-0 opacity-20", isBid ? "bg-gain" : "bg-loss")} style={{ width: `${((one.size ?? 0) / most) * 100}%` }} />
         <span className="relative">{decimal(one.size)}</span>
       </td>

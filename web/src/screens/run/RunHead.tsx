@@ -1,13 +1,17 @@
 import type { ReactNode } from "react";
 import type { WholeRun } from "../../api/runs";
-import type { Result, Simulated } from "../../api/result";
+import { shortInstrument } from "../../api/runs";
+import type { Result, Simulated, SymbolFigures } from "../../api/result";
+import { useUrl } from "../../app/search";
 import { cx, Dash, Money, Num, Panel, Percent } from "../../components/basics";
-import { add, fixed, negate, sign } from "../../lib/decimal";
+import { add, fixed, negate, plain, sign } from "../../lib/decimal";
 import { count, decimal, percent, seconds, signed, words } from "../../lib/format";
 
 /** Net PnL with its sum, beside it what was simulated and what was not, flags and figures. */
 export function RunHead({ run, result }: { run: WholeRun; result: Result }): ReactNode {
+  const symbols = Object.entries(result.summary.symbols ?? {});
   return (
+    <>
     <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[300px_minmax(0,1fr)_360px] 2xl:grid-cols-[320px_minmax(0,1fr)_320px_360px]">
       <Profit run={run} result={result} />
       <Realism rows={result.summary.simulated} />
@@ -15,7 +19,56 @@ export function RunHead({ run, result }: { run: WholeRun; result: Result }): Rea
         <Figures result={result} currency={run.currency} />
       </div>
     </div>
+    {symbols.length > 1 && <Symbols symbols={symbols} currency={run.currency} />}
+    </>
   );
+}
+
+/** What each instrument added; a name shows its prices and equity on the chart. */
+function Symbols({ symbols, currency }: { symbols: [string, SymbolFigures][]; currency: string | null }): ReactNode {
+  const [, setUrl] = useUrl();
+  const heads = ["Net PnL", "Commissions", "Return", "Drawdown", "Sharpe", "Round trips", "Won", "Profit factor", "Fills"];
+  return (
+    <Panel title="Instruments" aside={<span className="label">each as if it alone had traded the account · {currency}</span>}>
+      <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Figures of each instrument">
+        <table className="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">Instrument</th>
+              {heads.map((head) => (
+                <th key={head} scope="col" className="num whitespace-nowrap">{head}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {symbols.map(([name, of], at) => (
+              <tr key={name}>
+                <th scope="row" className="!text-ink font-normal whitespace-nowrap">
+                  <button type="button" className="text-accent hover:underline" title={`${name}: its prices and equity on the chart`} onClick={() => setUrl({ tab: undefined, instrument: at ? name : undefined, account: "one" }, { push: true })}>
+                    {shortInstrument(name)}
+                  </button>
+                </th>
+                <td className="num"><Money value={of.pnl} /></td>
+                <td className="num"><Num value={of.pnl_breakdown.commissions} digits={2} /></td>
+                <td className="num">{of.returns.total_return_pct == null ? <Dash /> : <Percent value={shifted(of.returns.total_return_pct)} />}</td>
+                <td className="num"><Percent value={of.drawdown.max_drawdown} /></td>
+                <td className="num"><Num value={of.ratios.sharpe} digits={2} why="too few returns" /></td>
+                <td className="num">{count(of.trades.total_trades)}</td>
+                <td className="num">{of.trades.win_rate == null ? <Dash why="no closed round trip" /> : `${decimal(of.trades.win_rate, 2)}\u2009%`}</td>
+                <td className="num"><Num value={of.trades.profit_factor} digits={2} why="no losing round trip" /></td>
+                <td className="num">{count(of.fills)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Panel>
+  );
+}
+
+/** Percent as a fraction. */
+function shifted(percents: string): number {
+  return Number(percents) / 100;
 }
 
 interface Line {
@@ -40,11 +93,11 @@ function Profit({ run, result }: { run: WholeRun; result: Result }): ReactNode {
   const sum = known ? add(...lines.map((line) => (line.sign === "−" ? negate(line.value!) : line.value!))) : null;
   const difference = sum === null ? null : add(final!, negate(sum));
   const isExact = difference !== null && sign(difference) === 0;
-  const digits = Math.min(12, Math.max(2, ...[...lines.map((line) => line.value), final].map((value) => value?.split(".")[1]?.length ?? 0)));
+  const digits = Math.min(12, Math.max(2, ...[...lines.map((line) => line.value), final].map((value) => (value ? plain(value) : "").split(".")[1]?.length ?? 0)));
   const engine = result.metadata.reconciliation?.engine_difference;
   return (
     <Panel title="Net PnL" aside={<span className="label">{run.currency}</span>}>
-      <p className="flex flex-wrap items-baseline gap-x-3 text-[26px] leading-8 font-semibold" data-testid="net-pnl">
+      <p className={cx("flex flex-wrap items-baseline gap-x-3 leading-8 font-semibold", signed(pnl).length > 15 ? "text-[19px]" : "text-[26px]")} data-testid="net-pnl">
         <Money value={pnl} why="not known for this run" />
         <span className="text-[15px] font-medium">
           <Percent value={run.total_return} why="not known: no start balance" />
@@ -118,11 +171,11 @@ function Figures({ result, currency }: { result: Result; currency: string | null
   const pct = (value: string | null | undefined) => (value === null || value === undefined ? <Dash /> : `${decimal(value, 2)}\u2009%`);
   const short = "null for less than 30 days";
   const rows: [string, ReactNode][] = [
-    ["Max drawdown", <span key="d"><Percent value={drawdown.max_drawdown} /> <span className="whitespace-nowrap text-quiet">{signed(drawdown.max_drawdown_amount)} {currency}</span></span>],
+    ["Max drawdown", <span key="d"><Percent value={drawdown.max_drawdown} /> {drawdown.max_drawdown_amount && <span className="whitespace-nowrap text-quiet">{signed(drawdown.max_drawdown_amount)} {currency}</span>}</span>],
     ["Under water", drawdown.max_drawdown_duration_secs ? seconds(Number(drawdown.max_drawdown_duration_secs)) : <Dash />],
     ["Sharpe · Sortino", <span key="s"><Num value={ratios.sharpe} digits={2} /> · <Num value={ratios.sortino} digits={2} /></span>],
     ["CAGR · volatility", <span key="c">{returns.cagr_pct ? pct(returns.cagr_pct) : <Dash why={short} />} · {pct(returns.volatility_pct)}</span>],
-    ["Round trips", <span key="t">{count(trades.total_trades)} <span className="text-quiet">({pct(trades.win_rate)} won)</span></span>],
+    ["Round trips", <span key="t">{count(trades.total_trades)} <span className="text-quiet">{trades.win_rate && <>({pct(trades.win_rate)} won)</>}</span></span>],
     ["Profit factor", <Num key="p" value={trades.profit_factor} digits={2} why="no losing round trip" />],
     ["Orders · fills", `${count(orders)} · ${count(fills)}`],
     ["Orders by status", Object.entries(orders_by_status).map(([status, number]) => `${count(number)} ${status}`).join(", ") || "—"],

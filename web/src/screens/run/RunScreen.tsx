@@ -9,11 +9,12 @@ import { AsCommand, buttonClass, Copy, Hash, Status, Tag, useTitle } from "../..
 import { Empty, Failure, Skeleton } from "../../components/states";
 import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
-import { ChartTab } from "./ChartTab";
 import { RunHead } from "./RunHead";
 import { Star } from "./Star";
 
-// Head and chart come first; the rest when it is opened.
+// The head comes first, and does not wait for the chart's library, which is asked for at once.
+const chart = import("./ChartTab");
+const ChartTab = lazy(() => chart.then((module) => ({ default: module.ChartTab })));
 const documents = () => import("./DocumentTabs");
 const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
 const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
@@ -71,6 +72,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
   const navigate = useNavigate();
   const [{ tz }] = useUrl();
   const zone = (tz ? { tz } : {}) as never;
+  const keys = [...new Set(((run.provenance.catalog ?? []) as { instrument?: string | null }[]).map((one) => one.instrument ?? run.instrument))];
   useKey("c", "Compare with another run", () => void navigate({ to: "/compare", search: { ids: run.run_id } as never }), "Run");
   return (
     <div className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
@@ -84,7 +86,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
       <Link to="/configs/$name" params={{ name: run.config_name }} search={zone} className="text-accent hover:underline" title={run.config_name}>
         {shortConfig(run.config_name)}
       </Link>
-      <span className="text-quiet">{shortInstrument(run.instrument)}</span>
+      <span className="text-quiet" title={keys.join(", ")}>{shortInstrument(run.instrument)}{keys.length > 1 && ` + ${keys.length - 1} more`}</span>
       <span>{periodOf(run)} <span className="text-[12px] text-quiet">UTC</span></span>
       {run.detail === "fast" && <Tag title="Figures only: no orders, fills and curves were kept">fast mode</Tag>}
       {run.sweep_id && (

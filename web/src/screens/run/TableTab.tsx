@@ -1,8 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
-import { loadRows, type Row, type TableName } from "../../api/result";
+import { loadResult, loadRows, type Row, type Summary, type TableName } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
-import { getJson } from "../../api/client";
 import { useUrl, useZone } from "../../app/search";
 import { buttonClass, Button, cx, Tag } from "../../components/basics";
 import { DataTable } from "../../components/DataTable";
@@ -30,7 +29,11 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
     async (offset: number, limit: number, signal: AbortSignal) => loadRows(run.run_id, table, { sort, where, offset, limit }, signal),
     [run.run_id, table, sort, where],
   );
-  const columns = useMemo(() => tableColumns(table, zone, run.currency), [table, zone, run.currency]);
+  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const { config, instrument_keys: keys } = result.data?.metadata ?? {};
+  const isBars = config?.kind === "bars";
+  const isSeveral = Array.isArray(keys) && keys.length > 1;
+  const columns = useMemo(() => tableColumns(table, zone, run.currency, isBars, isSeveral), [table, zone, run.currency, isBars, isSeveral]);
   const goTo = async (around: string) => {
     setProblem(null);
     try {
@@ -54,7 +57,7 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
     const time = parseNs(String(one[timeColumn(table)] ?? ""));
     setUrl({ row: idOf(one), at: time === null ? undefined : time.toString() });
   };
-  const csv = `/api/v1/runs/${run.run_id}/${table}?${new URLSearchParams({ ...(sort ? { sort } : {}), ...(where ? { where } : {}) })}`;
+  const csv = `/api/v1/runs/${run.run_id}/${table}?${new URLSearchParams({ format: "csv", ...(sort ? { sort } : {}), ...(where ? { where } : {}) })}`;
   return (
     <div className="flex flex-col gap-2">
       <div className="flex flex-wrap items-center gap-2">
@@ -80,13 +83,13 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
           <Button disabled={!search.at} onClick={() => setUrl({ tab: undefined, ...around(search.at!) }, { push: true })} title="The chart around the chosen row">
             Show on chart
           </Button>
-          <a className={buttonClass()} href={csv} download={`${run.run_id}-${table}.json`}>
-            Download
+          <a className={buttonClass()} href={csv} download={`${run.run_id}-${table}.csv`} title="All rows that fit the filter, in this order, with all of their digits">
+            CSV
           </a>
         </span>
       </div>
       {problem ? <Failure error={problem} compact /> : null}
-      {table === "orders" && <Refusals run={run} />}
+      {table === "orders" && result.data && <Refusals summary={result.data.summary} />}
       <div className="flex h-[calc(100dvh-12rem)] min-h-80 flex-col overflow-hidden rounded border border-line">
         <DataTable
           label={`${table} of ${run.run_id}`}
@@ -154,29 +157,18 @@ function GoTo({ go }: { go(text: string): void }): ReactNode {
   );
 }
 
-interface Analysis {
-  analysis: { total: number; by_reason?: unknown; reasons?: unknown } & Record<string, unknown>;
-  total: number;
-}
-
 /** Orders that were refused, by reason. */
-function Refusals({ run }: { run: WholeRun }): ReactNode {
-  const query = useQuery({
-    queryKey: ["refused", run.run_id, run.digest],
-    queryFn: ({ signal }) => getJson<Analysis>(`/api/backtest/results/${run.run_id}/rejected-orders?limit=1`, signal),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-  if (!query.data || query.data.total === 0) return null;
-  const lists = Object.entries(query.data.analysis).filter(([name, value]) => /reason/.test(name) && value && typeof value === "object");
+function Refusals({ summary }: { summary: Summary }): ReactNode {
+  const refused = ["denied", "rejected"].reduce((sum, status) => sum + Number(summary.orders_by_status[status] ?? 0), 0);
+  if (!refused) return null;
   return (
     <div className="flex flex-wrap items-center gap-2">
-      <Tag tone="warn">{count(query.data.total)} refused</Tag>
-      {lists.flatMap(([, value]) => Object.entries(value as Record<string, unknown>)).map(([reason, number]) => (
+      <Tag tone="warn">{count(refused)} refused</Tag>
+      {Object.entries(summary.refusals ?? {}).map(([reason, number]) => (
         <span key={reason} className="text-quiet">
-          {reason}: {String(number)}
+          {count(number)} × {reason}
         </span>
       ))}
     </div>
   );
 }
-

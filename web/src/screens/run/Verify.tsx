@@ -4,13 +4,15 @@ import { getJson, sendJson } from "../../api/client";
 import { loadEvents } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { useZone } from "../../app/search";
-import { Button, Hash, Tag } from "../../components/basics";
+import { Button, cx, Hash, Tag } from "../../components/basics";
 import { Modal } from "../../components/overlays";
 import { Failure } from "../../components/states";
 import { formatNs, parseNs } from "../../lib/ns";
 
 interface Verified {
-  equal: boolean;
+  /** Null: it could not be run again. */
+  equal: boolean | null;
+  error?: string | null;
   expected: string;
   found: string | null;
   changed_inputs: unknown[];
@@ -62,7 +64,7 @@ export function Verify({ run }: { run: WholeRun }): ReactNode {
     <>
       {found && (
         <button type="button" onClick={() => setOpen(true)}>
-          {found.equal ? <Tag tone="good">✓ verified</Tag> : <Tag tone="bad">≠ not equal</Tag>}
+          {found.equal ? <Tag tone="good">✓ verified</Tag> : found.equal === null ? <Tag tone="warn">⚠ not verified</Tag> : <Tag tone="bad">≠ not equal</Tag>}
         </button>
       )}
       <Button kind="primary" disabled={isRunning} onClick={() => void verify()} title="Runs it again and compares every order and fill">
@@ -75,10 +77,11 @@ export function Verify({ run }: { run: WholeRun }): ReactNode {
           {hasFailed && <p className="text-bad">The second run {live.data?.status}: {live.data?.error ?? "see its log in Dagster"}</p>}
           {found && !isRunning && !problem && (
             <>
-              <p className={found.equal ? "font-medium text-good" : "font-medium text-bad"}>
-                {found.equal ? "✓ Equal in every order, fill and balance." : "≠ The second run is not equal."}
+              <p className={cx("font-medium", found.equal ? "text-good" : found.equal === null ? "text-warn" : "text-bad")}>
+                {found.equal ? "✓ Equal in every order, fill and balance." : found.equal === null ? "⚠ It cannot be run again." : "≠ The second run is not equal."}
                 {last && <span className="font-normal text-quiet"> {formatNs(parseNs(last.timestamp) ?? 0n, zone, 0)} {zone}</span>}
               </p>
+              {found.error && <p className="breaks">{found.error}</p>}
               <dl className="grid grid-cols-[8rem_1fr] gap-y-1">
                 <dt className="text-quiet">Expected digest</dt>
                 <dd><Hash value={found.expected} length={24} /></dd>

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import type { Row, TableName } from "../../api/result";
+import { shortInstrument } from "../../api/runs";
 import { Dash, Money, Num, Tag } from "../../components/basics";
 import type { Column } from "../../components/DataTable";
 import { fixed } from "../../lib/decimal";
@@ -71,7 +72,17 @@ function time(id: string, label: string, zone: string, why: string, more: Partia
 
 const num = { numeric: true } as const;
 
-export function tableColumns(table: TableName, zone: string, currency: string | null): Column<Row>[] {
+/** Columns of a table; of a run of several instruments each row says whose it is, of one on bars also its leg. */
+export function tableColumns(table: TableName, zone: string, currency: string | null, isBars: boolean, isSeveral: boolean): Column<Row>[] {
+  const columns = ownColumns(table, zone, currency);
+  const more = [
+    ...(isSeveral ? [column("instrument", "Instrument", 128, (row) => <span title={value(row, "instrument") ?? ""}>{shortInstrument(value(row, "instrument") ?? "")}</span>)] : []),
+    ...(isBars && table !== "trades" ? [column("role", "Role", 92, text("role", "not said by the strategy")), column("leg", "Leg", 60, text("leg", "not said by the strategy"))] : []),
+  ];
+  return [...columns.slice(0, 1), ...more, ...columns.slice(1)];
+}
+
+function ownColumns(table: TableName, zone: string, currency: string | null): Column<Row>[] {
   const money = (id: string): Cell => (row) => {
     // Four digits stand under each other; all are in the title.
     return <Money value={value(row, id)} digits={4} />;

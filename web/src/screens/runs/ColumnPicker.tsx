@@ -19,7 +19,7 @@ export function ColumnPicker({ all, chosen, differing }: { all: readonly RunColu
     <Pop title="Columns" trigger={<Button>Columns{differing && " · only differing"}</Button>}>
       <label className="flex cursor-pointer items-center gap-2 border-b border-line pb-2">
         <input type="checkbox" className="accent-accent" checked={differing} onChange={() => setUrl({ diff: differing ? undefined : "1" })} />
-        Only columns whose values differ
+        Only columns whose values differ in the first 200 runs
       </label>
       <div className="grid grid-cols-3 gap-x-6 gap-y-3 pt-2">
         {groups.map(([group, columns]) => (

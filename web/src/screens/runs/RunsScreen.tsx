@@ -12,6 +12,7 @@ import { listOf, toggled, type Search } from "../../lib/url";
 import { ColumnPicker } from "./ColumnPicker";
 import { runColumns, type RunColumn } from "./columns";
 import { Filters } from "./Filters";
+import { GroupChoice, GROUPS, groupOf, GroupsTable } from "./Groups";
 import { Views } from "./Views";
 
 const NEWEST = "-executed_at";
@@ -50,7 +51,9 @@ export function RunsScreen(): ReactNode {
   const client = useQueryClient();
   const sort = search.sort ?? NEWEST;
   const filter = useMemo(() => filterOf(search), [search]);
+  const group = groupOf(search.group);
   const [total, setTotal] = useState<number | null>(null);
+  const [groups, setGroups] = useState<number | null>(null);
   const [first, setFirst] = useState<Run[]>([]);
   const key = ["runs", filter, sort];
   const { fresh, overlay } = useNews(filter, total);
@@ -84,9 +87,9 @@ export function RunsScreen(): ReactNode {
   const isFiltered = Object.values(filter).some((value) => (Array.isArray(value) ? value.length : value));
   return (
     <div className="flex min-h-0 flex-1 flex-col gap-2 p-3 pb-0">
-      <ScreenHead title="Runs" command={command(filter, sort)}>
+      <ScreenHead title="Runs" command={group ? command({ ...filter, by: GROUPS[group].column }, NEWEST, "runs/groups") : command(filter, sort)}>
         <span className="text-quiet" role="status">
-          {total === null ? "…" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
+          {group ? (groups === null ? "…" : `${count(groups)} ${groups === 1 ? "group" : "groups"} by ${GROUPS[group].label.toLowerCase()}`) : total === null ? "…" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
         </span>
         <Button small kind="primary" className={cx(!fresh && "invisible")} onClick={() => void client.resetQueries({ queryKey: ["runs"] })}>
           {count(fresh)} new
@@ -103,11 +106,13 @@ export function RunsScreen(): ReactNode {
               Clear selection
             </Button>
           )}
+          <GroupChoice />
           <Views />
-          <ColumnPicker all={all} chosen={chosen} differing={!!search.diff} />
+          {!group && <ColumnPicker all={all} chosen={chosen} differing={!!search.diff} />}
         </span>
       </div>
       <div className="panel flex min-h-0 flex-1 flex-col overflow-hidden rounded-b-none border-b-0">
+        {group ? <GroupsTable by={group} filter={filter} onTotal={setGroups} /> : (
         <DataTable
           label="Runs"
           columns={shown}
@@ -135,6 +140,7 @@ export function RunsScreen(): ReactNode {
             )
           }
         />
+        )}
       </div>
     </div>
   );
@@ -201,10 +207,10 @@ function useNews(filter: RunFilter, total: number | null): { fresh: number; over
   return { fresh, overlay };
 }
 
-function command(filter: RunFilter, sort: string): string {
+function command(filter: RunFilter, sort: string, path = "runs"): string {
   const parts: string[] = [];
   for (const [name, value] of Object.entries({ ...filter, ...(sort === NEWEST ? {} : { sort }) })) {
     for (const one of Array.isArray(value) ? value : [value]) if (one) parts.push(`${name}=${encodeURIComponent(String(one))}`);
   }
-  return parts.length ? `curl '${window.location.origin}/api/v1/runs?${parts.join("&")}'` : "odum results list";
+  return parts.length ? `curl '${window.location.origin}/api/v1/${path}?${parts.join("&")}'` : "odum results list";
 }

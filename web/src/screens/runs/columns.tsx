@@ -33,7 +33,7 @@ function figure(id: Figure, label: string, group: RunColumn["group"], standard: 
   };
 }
 
-const money = (value: number) => <Money value={value} />;
+const money = (value: number) => <Money value={value} isShort />;
 const amount = (value: number) => <Num value={value} digits={2} />;
 const share = (value: number) => <Percent value={value} />;
 const plainShare = (value: number) => <Percent value={value} tinted={false} />;
@@ -45,21 +45,21 @@ export function runColumns(zone: string): RunColumn[] {
   return [
     { id: "star", label: "★", title: "Starred", group: "Run", standard: true, width: 28, value: (run) => run.star, cell: (run) => (run.star ? <span className="text-warn" title="starred">★</span> : null) },
     {
-      id: "run_id", label: "Run", group: "Run", standard: true, width: 304, sort: "run_id", value: (run) => run.run_id,
+      id: "run_id", label: "Run", group: "Run", standard: true, width: 300, sort: "run_id", value: (run) => run.run_id,
       cell: (run) => (
         <Link to="/runs/$runId" params={{ runId: run.run_id }} search={keepZone as never} className="mono text-accent hover:underline" title={run.run_id}>
           {run.run_id}
         </Link>
       ),
     },
-    { id: "window_start", label: "Day or window", group: "Run", standard: true, width: 168, sort: "window_start", value: (run) => periodOf(run), cell: (run) => <span title={`${run.window_start ?? ""} to ${run.window_end ?? ""} (UTC)`}>{periodOf(run)}</span> },
-    { id: "status", label: "Status", group: "Run", standard: true, width: 110, sort: "status", value: (run) => run.status, cell: (run) => <span title={run.error ?? run.phase ?? run.status}><Status status={run.status} progress={run.progress} /></span> },
+    { id: "window_start", label: "Day or window", group: "Run", standard: true, width: 168, sort: "window_start", value: (run) => periodOf(run), cell: (run) => <span title={`${run.window_start ?? ""} to ${run.window_end ?? ""} (UTC)`}>{periodOf(run, true)}</span> },
+    { id: "status", label: "Status", group: "Run", standard: true, width: 104, sort: "status", value: (run) => run.status, cell: (run) => <span title={run.error ?? run.phase ?? run.status}><Status status={run.status} progress={run.progress} /></span> },
     figure("pnl", "Net PnL", "Result", true, 120, money, "Net of commissions and funding"),
-    figure("total_return", "Return", "Result", true, 86, share),
+    figure("total_return", "Return", "Result", true, 92, share),
     figure("max_drawdown", "Drawdown", "Risk", true, 92, share, "Largest fall from a peak of the equity"),
-    figure("sharpe_ratio", "Sharpe", "Risk", true, 74, ratio),
-    figure("orders", "Orders", "Trades", true, 76, whole),
-    figure("fills", "Fills", "Trades", true, 80, whole),
+    figure("sharpe_ratio", "Sharpe", "Risk", true, 84, ratio),
+    figure("orders", "Orders", "Trades", true, 88, whole),
+    figure("fills", "Fills", "Trades", true, 96, whole),
     figure("total_trades", "Trades", "Trades", false, 72, whole, "Round trips"),
     figure("win_rate", "Won", "Trades", false, 76, plainShare, "Share of the round trips that won"),
     {

@@ -1,0 +1,60 @@
+"""Take the README's pictures of the page from a running `odum serve`: ``make screenshots``.
+
+Needs Chromium, and Playwright (``tests/api/browser-requirements.txt``) where Python finds it.
+"""
+
+import argparse
+import json
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = {"width": 1280, "height": 860}
+
+
+def main() -> None:
+    """Take them of the service's latest run in report mode that has ticks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    url = parser.parse_args().url
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name, (path, theme) in pictures(url).items():
+            context = browser.new_context(viewport=SIZE, base_url=url, color_scheme=theme)
+            page = context.new_page()
+            page.goto(path)
+            page.wait_for_load_state("networkidle")
+            if name == "run":
+                page.get_by_role("application").scroll_into_view_if_needed()
+            # Below 150 kB each.
+            page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=62)
+            context.close()
+        browser.close()
+
+
+def pictures(url: str) -> dict[str, tuple[str, str]]:
+    """Return address and theme of each picture by its name."""
+    runs = [run for run in _runs(url) if run["detail"] == "report" and run["fills"]]
+    ticks = [run for run in runs if "BINANCE" in run["instrument"]] or runs
+    ids = ",".join(run["run_id"] for run in ticks[:3])
+    return {
+        "runs": ("/", "light"),
+        "run": (f"/runs/{ticks[0]['run_id']}", "dark"),
+        "compare": (f"/compare?ids={ids}", "light"),
+    }
+
+
+def _runs(url: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{url}/api/v1/runs?status=succeeded") as reply:  # noqa: S310
+        found: list[dict[str, Any]] = json.load(reply)["runs"]
+    return found
+
+
+if __name__ == "__main__":
+    main()
