@@ -353,7 +353,7 @@ def _completed(
     sources = StrategySources([strategy_of(plan)])
     matched = group.matched(plan)
     match = KernelMatch(plan)
-    match.skipped = matched.skipped  # type: ignore[assignment]
+    match.skipped = matched.skipped
     chunks = [match.counted(chunk) for chunk in matched.chunks]
     last_fill = max((int(each.fills[1, -1]) for each in chunks if len(each.fills[0])), default=None)
     outcome = kernel_outcome(plan, match, sources, last_fill, started)

@@ -357,6 +357,8 @@ def check_sweep(request: RunRequest, variants: Sequence[Variant], kept: Kept) ->
     ):
         raise ConfigError(f"exec_algorithm is given for all, and {_ALGORITHM_PATH} varies; choose")
     if request.engine == "kernel":
+        if kept.figures_only and any(item.config.ticks.strategy.orders_file for item in variants):
+            raise ConfigError("figures_only: strategy.orders_file needs results that are kept")
         for number, variant in enumerate(variants, 1):
             why = uncovered_request(replace(request, config=variant.config))
             if why is not None:
