@@ -17,10 +17,10 @@ from odum_assets.catalog.fixed_point import Int64s
 from odum_assets.results.choosing import (
     ChosenTable,
     choose,
+    index_of_id,
+    index_of_time,
     parse_conditions,
     parse_sort,
-    place_of_id,
-    place_of_time,
     time_ns,
 )
 from odum_assets.results.tables import StoredTable
@@ -135,11 +135,11 @@ def _rows(service: Service, table: StoredTable, choice: Choice) -> Int64s:
 
 
 def _row(table: StoredTable, columns: Columns, around: str, rows: Int64s) -> int:
-    place = place_of_id(table, columns.id, around, rows)
+    place = index_of_id(table, columns.id, around, rows)
     if place is None:
         # A text that is no time is an id that there is not.
         with suppress(ValueError):
-            place = place_of_time(table, columns.time, time_ns(around), rows)
+            place = index_of_time(table, columns.time, time_ns(around), rows)
     if place is None:
         raise ProblemError(
             404, "unknown-row", f"around: no row with {columns.id} {around[:80]!r} among the chosen"

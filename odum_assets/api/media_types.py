@@ -117,10 +117,10 @@ def arrow_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
         writer.write_batch(batch)
         # It may be a part of a larger one, which should not wait with its reader.
         del batch
-        yield _taken(sink)
+        yield _drained(sink)
     if writer is not None:
         writer.close()
-        yield _taken(sink)
+        yield _drained(sink)
 
 
 def csv_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
@@ -135,7 +135,7 @@ def csv_stream(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
         yield head.encode() + content
 
 
-def _taken(sink: io.BytesIO) -> bytes:
+def _drained(sink: io.BytesIO) -> bytes:
     written = sink.getvalue()
     sink.seek(0)
     sink.truncate()

@@ -99,7 +99,7 @@ class RunSelection(BaseModel):
         names = {field.name for field in fields(RunFilter)} & RunSelection.model_fields.keys()
         return RunFilter(
             **{name: getattr(self, name) for name in names},
-            words=_found(self.q, annotated),
+            words=_runs_with_words(self.q, annotated),
             run_ids=self._tagged(annotated),
             not_run_ids=_starred(annotated) if self.star is False else (),
             bounds=tuple(self._bounds()),
@@ -111,8 +111,8 @@ class RunSelection(BaseModel):
             return _starred(annotated) if self.star else None
         return [
             run_id
-            for run_id, each in annotated.items()
-            if self.tag in each.tags and (each.star or not self.star)
+            for run_id, annotations in annotated.items()
+            if self.tag in annotations.tags and (annotations.star or not self.star)
         ]
 
     def _bounds(self) -> Iterator[queries.Bound]:
@@ -124,10 +124,10 @@ class RunSelection(BaseModel):
 
 
 def _starred(annotated: Mapping[str, Annotations]) -> list[str]:
-    return [run_id for run_id, each in annotated.items() if each.star]
+    return [run_id for run_id, annotations in annotated.items() if annotations.star]
 
 
-def _found(
+def _runs_with_words(
     text: str | None, annotated: Mapping[str, Annotations]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the words of a text, each with the runs whose tags or note have it."""
@@ -135,7 +135,8 @@ def _found(
     if not words:
         return ()
     notes = {
-        run_id: " ".join((*each.tags, each.note)).lower() for run_id, each in annotated.items()
+        run_id: " ".join((*annotations.tags, annotations.note)).lower()
+        for run_id, annotations in annotated.items()
     }
     return tuple(
         (word, tuple(run_id for run_id, note in notes.items() if word in note)) for word in words

@@ -78,17 +78,17 @@ def columns_of(sweep: Sweep, figures: tuple[str, ...], where: str | None) -> Swe
         status=sweep.status,
         by_status=sweep.by_status,
         axes=sweep.axes,
-        number=[each.number for each in rows],
+        number=[row.number for row in rows],
         at=[_indices(rows, axis) for axis in sweep.axes],
-        variant_status=[each.status for each in rows],
-        run_id=[each.run_id for each in rows],
-        flags=[len(each.flags) for each in rows],
+        variant_status=[row.status for row in rows],
+        run_id=[row.run_id for row in rows],
+        flags=[len(row.flags) for row in rows],
         errors={
-            each.number: each.error.partition("\n")[0][:_ERROR_CHARACTERS]
-            for each in rows
-            if each.error
+            row.number: row.error.partition("\n")[0][:_ERROR_CHARACTERS]
+            for row in rows
+            if row.error
         },
-        values={name: [each.figures.get(name) for each in rows] for name in figures},
+        values={name: [row.figures.get(name) for row in rows] for name in figures},
         chosen=chosen,
     )
 
@@ -106,15 +106,15 @@ def _table(sweep: Sweep) -> "pa.Table":
 
     rows = sweep.rows
     columns: dict[str, pa.Array[Any]] = {
-        "number": pa.array([each.number for each in rows], pa.int64()),
-        "status": pa.array([each.status for each in rows], pa.string()),
-        "flags": pa.array([len(each.flags) for each in rows], pa.int64()),
-        "error": pa.array([each.error for each in rows], pa.string()),
+        "number": pa.array([row.number for row in rows], pa.int64()),
+        "status": pa.array([row.status for row in rows], pa.string()),
+        "flags": pa.array([len(row.flags) for row in rows], pa.int64()),
+        "error": pa.array([row.error for row in rows], pa.string()),
     }
     for name in sweep.figures:
-        columns[name] = pa.array([each.figures.get(name) for each in rows], pa.float64())
+        columns[name] = pa.array([row.figures.get(name) for row in rows], pa.float64())
     for axis in sweep.axes:
-        values = [each.varied.get(axis.path) for each in rows]
+        values = [row.varied.get(axis.path) for row in rows]
         # A figure of the same name is the figure; the path still names the axis.
         for name in {axis.name, axis.path} - columns.keys():
             columns[name] = _axis_column(values)
@@ -137,5 +137,5 @@ def _text(value: Value) -> str:
 def _indices(rows: list[SweepVariant], axis: Axis) -> list[int | None]:
     # True is no 1 here.
     numbers = {(type(value) is bool, value): index for index, value in enumerate(axis.values)}
-    found = [each.varied.get(axis.path) for each in rows]
+    found = [row.varied.get(axis.path) for row in rows]
     return [numbers.get((type(value) is bool, value)) for value in found]

@@ -171,7 +171,7 @@ def requested_variants(new: NewSweep) -> list[dict[str, Any]]:
             422, "invalid-request", f"vary: more than {MOST_VARIANTS:,} variants; take fewer"
         )
     chosen = grid(new.vary) if new.vary else new.variants
-    return [{path: as_run_config(value) for path, value in each.items()} for each in chosen]
+    return [{path: as_run_config(value) for path, value in variant.items()} for variant in chosen]
 
 
 def listed_sweeps(service: Service, config: str | None) -> list[ListedSweep]:
@@ -263,7 +263,7 @@ def started_only(service: Service, sweep_id: str, run: DagsterRun) -> Sweep:
 
 def _of_runs(service: Service, sweep_id: str, rows: Sequence[Row]) -> Sweep:
     variants = [_variant(service, number, row) for number, row in enumerate(rows, 1)]
-    paths = list(dict.fromkeys(path for each in variants for path in each.varied))
+    paths = list(dict.fromkeys(path for variant in variants for path in variant.varied))
     by_status = dict(Counter(row["status"].value for row in rows))
     first = rows[0]
     return Sweep(
@@ -317,7 +317,7 @@ def _plain(value: Any) -> Value:  # noqa: ANN401 - any JSON value
 
 def _values(variants: Sequence[SweepVariant], path: str) -> list[Value]:
     """Return the values of an axis: numbers in order, others as they were given."""
-    values = list(dict.fromkeys(each.varied.get(path) for each in variants))
+    values = list(dict.fromkeys(variant.varied.get(path) for variant in variants))
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return sorted(values, key=lambda value: float(value or 0))
     return values

@@ -17,7 +17,7 @@ from odum_assets.backtest.bar_strategies import bar_strategy_params, load_bar_st
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.strategies.ml_signals import ModelParams, ModelSignals, signal_table
 from odum_assets.errors import DataError
-from odum_assets.models.kept_predictions import read_prediction
+from odum_assets.models.prediction_cache import read_prediction
 from odum_assets.settings import Settings
 from odum_assets.storage.files import sync
 from odum_assets.storage.scratch import scratch_folder

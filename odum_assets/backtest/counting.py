@@ -170,7 +170,7 @@ class _Compiled:
         taken = kernel.new_counted(size, len(dues.after))
         # One kind of array: of another one, even read-only, the pass would be compiled again.
         columns = (fills.ts, slots[fills.position], *fills[3:], dues.after, dues.amount)
-        *arrays, after, amount = (np.require(each, np.int64, ["C", "W"]) for each in columns)
+        *arrays, after, amount = (np.require(column, np.int64, ["C", "W"]) for column in columns)
         due = kernel.DueArrays(after, amount, np.require(dues.is_sample, np.bool_, ["C", "W"]))
         trips, fits = kernel.count(kernel.FillArrays(*arrays), due, self._terms, state, taken)
         if not fits:

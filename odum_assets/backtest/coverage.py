@@ -155,9 +155,9 @@ def uncovered(
     balance might not allow, and amounts of more than 64 bits.
     """
     run = Run(config, algorithm, snapshot_mode, closing)
-    for each in UNCOVERED:
-        if each.applies(run):
-            return f"{each.name}: {each.why}"
+    for rule in UNCOVERED:
+        if rule.applies(run):
+            return f"{rule.name}: {rule.why}"
     return None
 
 

@@ -60,7 +60,7 @@ def outside_gaps(times: Sequence[int], days: Sequence[date]) -> list[int]:
         for earlier, later in pairwise(days)
         if (later - earlier).days > 1
     ]
-    return [each for each in times if not any(low < each <= high for low, high in gaps)]
+    return [time for time in times if not any(low < time <= high for low, high in gaps)]
 
 
 class MarkToMarket:
@@ -96,7 +96,7 @@ class MarkToMarket:
         self._marks = iter(zip(times, marks, strict=True))
         precision = counter.rules.currency_precision
         # A payment comes before the fills of its moment, a sample after them.
-        due = [(each.ts, 0, units_of(each.amount, precision)) for each in funding]
+        due = [(payment.ts, 0, units_of(payment.amount, precision)) for payment in funding]
         due += [(ts, 1, 0) for ts in times]
         due.sort(key=lambda each: each[:2])
         ts, kinds, amounts = zip(*due, strict=True) if due else ((), (), ())

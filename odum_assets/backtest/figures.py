@@ -256,14 +256,14 @@ def compute_figures(
         ledger, closed = counter.ledger, counter.closed()
         marked = market.points
         end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
-        points = [*(each for each in marked if each.ts in grid and each.ts < end.ts), end]
+        points = [*(mark for mark in marked if mark.ts in grid and mark.ts < end.ts), end]
         recorded.write_equity(points)
         still_open = list(ledger.open_positions())
         recorded.write_positions(closed, still_open)
         reconciliation = reconcile(ledger, outcome, recorded.flows(rules), engine, closed)
         series = EquitySeries(
-            times=[each.ts for each in points],
-            equity=[each.equity for each in points],
+            times=[point.ts for point in points],
+            equity=[point.equity for point in points],
             interval_secs=config.metrics.equity_interval_secs,
             annualization_days=config.metrics.annualization_days,
         )

@@ -34,7 +34,7 @@ class Failures:
             return
         # The first frame is the wrapper's own.
         frames = traceback.extract_tb(error.__traceback__)[1:]
-        places = [f"  {each.filename}, line {each.lineno}, in {each.name}" for each in frames]
+        places = [f"  {frame.filename}, line {frame.lineno}, in {frame.name}" for frame in frames]
         what = f"{owner} raised {type(error).__name__} in {callback}: {error}"
         hint = [_NO_TERMINAL] if type(error).__name__ == "BdbQuit" else []
         self._first = "\n".join([what, *places, *hint])
@@ -119,10 +119,10 @@ class WrappedClock:
 
         def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             return found(
-                *(self._wrap(each) if callable(each) else each for each in args),
+                *(self._wrap(arg) if callable(arg) else arg for arg in args),
                 **{
-                    key: self._wrap(each) if callable(each) else each
-                    for key, each in kwargs.items()
+                    key: self._wrap(value) if callable(value) else value
+                    for key, value in kwargs.items()
                 },
             )
 

@@ -96,16 +96,16 @@ def run_inputs(
         prices = LastPrices(_files(manifests, DataType.TRADES, view), window)
         if not len(prices):
             spans = [
-                (each.first_ts_init, each.last_ts_init)
-                for each in manifests
-                if each.data_type is DataType.TRADES
+                (manifest.first_ts_init, manifest.last_ts_init)
+                for manifest in manifests
+                if manifest.data_type is DataType.TRADES
             ]
             raise BacktestError(without_trades(request, spans))
         rows = 0
         repeated: Counter[str] = Counter()
-        for each, count in zip(manifests, dropped, strict=True):
-            rows += _rows_between(each, view, count, *window)
-            repeated[each.data_type.value] += count
+        for manifest, count in zip(manifests, dropped, strict=True):
+            rows += _rows_between(manifest, view, count, *window)
+            repeated[manifest.data_type.value] += count
         yield RunInputs(
             request,
             view,
@@ -151,7 +151,7 @@ def plan_of(
         start_ns=start,
         end_ns=end,
         first_trade_ns=inputs.prices.span[0],
-        last_row_ns=max(each.last_ts_init for each in inputs.manifests),
+        last_row_ns=max(manifest.last_ts_init for manifest in inputs.manifests),
         last_price=inputs.prices.last,
         volume_curve=curve,
         work=work,
@@ -185,7 +185,9 @@ def _check_work_time(plan: RunPlan, request: RunRequest) -> None:
 
 
 def _files(manifests: list[PartitionManifest], data_type: DataType, view: Path) -> tuple[Path, ...]:
-    return tuple(each.data_path(view) for each in manifests if each.data_type is data_type)
+    return tuple(
+        manifest.data_path(view) for manifest in manifests if manifest.data_type is data_type
+    )
 
 
 def _rows_between(

@@ -302,11 +302,11 @@ def _column(values: list[Any], kind: pa.DataType) -> "pa.Array[Any]":
         return pa.array(values, kind)
     # Bytes are several times as fast as texts or Python's decimals.
     if None in values:
-        known = pa.array([each is not None for each in values])
-        filled = _column([each or 0 for each in values], kind)
+        known = pa.array([value is not None for value in values])
+        filled = _column([value or 0 for value in values], kind)
         nullable: pa.Array[Any] = pc.if_else(known, filled, pa.scalar(None, kind))
         return nullable
-    raw = b"".join([each.to_bytes(16, "little", signed=True) for each in values])
+    raw = b"".join([value.to_bytes(16, "little", signed=True) for value in values])
     column: pa.Array[Any] = pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(raw)])
     return column
 
@@ -323,8 +323,8 @@ def _order_columns(events: list[Any]) -> Columns:
         [_LIFETIMES.get(event.time_in_force) or str(event.time_in_force) for event in events],
         [None if (price := event.price) is None else price.raw for event in events],
         [event.quantity.raw for event in events],
-        [_parent(each, own) for each, own in zip(parents, ids, strict=True)],
-        [None if each is None else str(each) for each in algorithms],
+        [_parent(parent, own) for parent, own in zip(parents, ids, strict=True)],
+        [None if algorithm is None else str(algorithm) for algorithm in algorithms],
         [_purpose(event.tags) for event in events],
     ]
 
@@ -351,7 +351,7 @@ def _fill_columns(events: list[Any]) -> Columns:
         ["buy" if event.is_buy else "sell" for event in events],
         [event.last_px.raw for event in events],
         [event.last_qty.raw for event in events],
-        [None if each is None else each.raw for each in commissions],
+        [None if commission is None else commission.raw for commission in commissions],
         [_LIQUIDITY.get(event.liquidity_side) for event in events],
     ]
 

@@ -185,7 +185,7 @@ class EventFiles:
         order = (ts, order_id, side, "MARKET", "IOC", None, amount, None, None, SIMULATED_TAG)
         fill = (ts, order_id, self._position, side, plan.last_price, amount, fee, SIMULATED)
         for name, schema, row in (("order", ORDER_EVENTS, order), ("fill", FILL_EVENTS, fill)):
-            values = [[each] for each in row]
+            values = [[cell] for cell in row]
             columns = [pa.array(*pair) for pair in zip(values, schema.types, strict=True)]
             self._write(name, schema, columns)
 

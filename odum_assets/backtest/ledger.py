@@ -232,8 +232,8 @@ class Marking:
             return [0] * len(ticks)
         by = self._per_amount * _GUARD
         if self.rules.is_inverse:
-            return [_rounded((cost * each - quantity) * scale, by * each)[0] for each in ticks]
-        return [_rounded((quantity * each - cost) * scale, by)[0] for each in ticks]
+            return [_rounded((cost * tick - quantity) * scale, by * tick)[0] for tick in ticks]
+        return [_rounded((quantity * tick - cost) * scale, by)[0] for tick in ticks]
 
     def equity(self, price: Decimal | None) -> Decimal:
         """Return cash plus what is open at a price; a cash account holds the full value."""
@@ -481,7 +481,9 @@ class Ledger(Marking):
         return value
 
     def _signed_cost(self) -> int:
-        return sum(each.cost if each.is_long else -each.cost for each in self._positions.values())
+        return sum(
+            value.cost if value.is_long else -value.cost for value in self._positions.values()
+        )
 
     def _increase(
         self,

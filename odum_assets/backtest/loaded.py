@@ -106,7 +106,7 @@ def _decoder(
     if kind is DataType.FUNDING:
         instrument_id = InstrumentId.from_str(name)
         return lambda batch: _funding(batch, instrument_id)
-    digits = (int(metadata[each]) for each in (b"price_precision", b"size_precision"))
+    digits = (int(metadata[name]) for name in (b"price_precision", b"size_precision"))
     wrangler = _WRANGLERS[kind](name, *digits)
 
     def decode(batch: pa.RecordBatch) -> list[Any]:

@@ -118,7 +118,7 @@ def trade_statistics(results: Units, precision: int, starting_balance: Decimal) 
         In the account currency.
     """
     wins, losses = results[results > 0], results[results < 0]
-    total_wins, total_losses = (_sum(each, precision) for each in (wins, losses))
+    total_wins, total_losses = (_sum(trades, precision) for trades in (wins, losses))
     average_win = total_wins / len(wins) if len(wins) else None
     average_loss = total_losses / len(losses) if len(losses) else None
     win_rate = float(_HUNDRED * len(wins) / len(results)) if len(results) else None
@@ -194,8 +194,8 @@ def equity_figures(series: EquitySeries, drawdown: Drawdown | None = None) -> Eq
     return EquityFigures(
         IntervalReturns(
             avg_return=_mean_percent(returns),
-            avg_win_return=_mean_percent([each for each in returns if each > 0]),
-            avg_loss_return=_mean_percent([each for each in returns if each < 0]),
+            avg_win_return=_mean_percent([value for value in returns if value > 0]),
+            avg_loss_return=_mean_percent([value for value in returns if value < 0]),
             cagr_pct=_in_percent(growth),
             volatility_pct=_in_percent(volatility(returns, per_year)),
         ),
@@ -243,7 +243,7 @@ def drawdown_figures(times: Sequence[int], equity: Sequence[Decimal]) -> Drawdow
 
 def interval_returns(equity: Sequence[Decimal]) -> list[float] | None:
     """Return simple returns between samples, None when equity was not positive throughout."""
-    if any(each <= 0 for each in equity):
+    if any(value <= 0 for value in equity):
         return None
     return [float((later - earlier) / earlier) for earlier, later in pairwise(equity)]
 
@@ -270,7 +270,7 @@ def sortino_ratio(returns: Sequence[float], intervals_per_year: float) -> float 
     """
     if len(returns) < 2:
         return None
-    downside = math.sqrt(fmean([min(each, 0.0) ** 2 for each in returns]))
+    downside = math.sqrt(fmean([min(value, 0.0) ** 2 for value in returns]))
     return fmean(returns) / downside * math.sqrt(intervals_per_year) if downside > 0 else None
 
 
@@ -340,7 +340,7 @@ def _deviation(values: Sequence[float]) -> float | None:
     if min(values) == max(values):
         return 0.0
     mean = fmean(values)
-    return math.sqrt(math.fsum((each - mean) ** 2 for each in values) / (len(values) - 1))
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def _in_percent(value: float | None) -> float | None:

@@ -68,7 +68,7 @@ def add_venue(engine: BacktestEngine, config: RunConfig, snapshot_mode: Snapshot
     values = {name: getattr(settings, name) for name in dir(settings) if not name.startswith("_")}
     engine.add_venue(
         Venue(values.pop("name")),
-        starting_balances=[Money.from_str(each) for each in values.pop("starting_balances")],
+        starting_balances=[Money.from_str(balance) for balance in values.pop("starting_balances")],
         **values,
     )
 

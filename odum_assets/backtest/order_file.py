@@ -233,7 +233,7 @@ def order_rows(path: Path, name: str, digits: tuple[int, int]) -> Iterator[Order
             row, last = 0, None
             for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
                 reader = _Reader(name, row, digits)
-                rows = reader.rows({each: batch[each] for each in batch.schema.names}, last)
+                rows = reader.rows({name: batch[name] for name in batch.schema.names}, last)
                 row += len(rows.ts)
                 if len(rows.ts):
                     last = int(rows.ts[-1])
@@ -246,7 +246,7 @@ def order_rows(path: Path, name: str, digits: tuple[int, int]) -> Iterator[Order
 def _check_columns(name: str, schema: pa.Schema) -> None:
     names = schema.names
     for problem, columns in (
-        ("unknown column", [each for each in names if each not in _COLUMNS]),
+        ("unknown column", [name for name in names if name not in _COLUMNS]),
         ("missing column", [each for each in _REQUIRED if each not in names]),
         ("column that comes twice:", [each for each in _COLUMNS if names.count(each) > 1]),
     ):

@@ -45,7 +45,7 @@ def keep_output(log: Path | None, level: LogLevel) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-def kept_output(work: Path) -> bytes:
+def captured_output(work: Path) -> bytes:
     """Return what was kept in a run's work folder, its beginning and its end; empty without any."""
     log = work / LOG
     first, before = _first(log), _before(log)

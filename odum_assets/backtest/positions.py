@@ -52,9 +52,9 @@ def rows_table(schema: pa.Schema, attributes: str, rows: Sequence[object]) -> pa
     """Return a table whose columns are attributes of objects."""
     arrays: list[Any] = []
     for name, field in zip(attributes.split(), schema, strict=True):
-        values = [getattr(each, name) for each in rows]
+        values = [getattr(row, name) for row in rows]
         if field.name.startswith("avg_"):
-            values = [_fit(each) for each in values]
+            values = [_fit(value) for value in values]
         kind = pa.int64() if field.type == TIME else field.type
         arrays.append(pa.array(values, kind).cast(field.type))
     table: pa.Table = arrow.table(arrays, schema=schema)

@@ -17,7 +17,7 @@ from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.child import Process, start_child
 from odum_assets.backtest.counting import load_kernel_beside
 from odum_assets.backtest.outcome import OUTCOME, ReplayOutcome
-from odum_assets.backtest.output import LOG, kept_output
+from odum_assets.backtest.output import LOG, captured_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, Progress, RunPlan
 from odum_assets.config.exact_json import write_json
 from odum_assets.errors import BacktestError
@@ -256,5 +256,5 @@ def death(code: int, work: Path) -> str:
             cause += " (a panic in NautilusTrader's core)"
     else:
         cause = f"ended with exit code {code}"
-    tail = kept_output(work).decode("utf-8", "replace").splitlines()[-_LOG_TAIL_LINES:]
+    tail = captured_output(work).decode("utf-8", "replace").splitlines()[-_LOG_TAIL_LINES:]
     return "\n".join([f"the backtest process {cause}. Its last lines:", *tail])

@@ -99,8 +99,8 @@ class CashFlows:
             keys: Any = part["key"]
             if key == "price":
                 keys = column_units(keys, rules.price_precision)
-            for each, amount in zip(keys.tolist(), amounts, strict=True):
-                sums[each] += amount
+            for index, amount in zip(keys.tolist(), amounts, strict=True):
+                sums[index] += amount
 
     def copy(self) -> "CashFlows":
         """Return the same sums, to which others can be added."""
@@ -271,7 +271,7 @@ def _position_problems(
 ) -> Iterable[str]:
     ended = positions_table(ledger.round_trips) if closed is None else closed
     table = pa.concat_tables([ended, positions_table([*ledger.open_positions()])])
-    funding = sum((each.amount for each in outcome.funding), ZERO)
+    funding = sum((payment.amount for payment in outcome.funding), ZERO)
     for what, column, expected in (
         ("realized", "realized_pnl", ledger.realized),
         ("commissions", "commissions", ledger.commissions),
@@ -304,7 +304,7 @@ def _cash_flow_balance(ledger: Ledger, flows: CashFlows, outcome: ReplayOutcome)
     """Return the final balance by the fills table, to the last decimal."""
     unit = Fraction(1, 10**ledger.rules.currency_precision)
     balance = Fraction(ledger.starting_balance) + flows.value - flows.commissions * unit
-    balance += sum((Fraction(each.amount) for each in outcome.funding), Fraction(0))
+    balance += sum((Fraction(payment.amount) for payment in outcome.funding), Fraction(0))
     if ledger.rules.is_cash:
         balance += Fraction(ledger.value_left_out) * unit
     else:

@@ -251,5 +251,5 @@ def _settlements(plan: RunPlan, start: int, end: int) -> tuple[int, ...]:
     moments: set[int] = set()
     for file in plan.funding_files:
         column = pq.read_table(file, columns=["next_funding_ns"])["next_funding_ns"]
-        moments |= {each for each in pc.unique(column).cast("int64").to_pylist() if each}
-    return tuple(sorted(each for each in moments if start < each <= end))
+        moments |= {ns for ns in pc.unique(column).cast("int64").to_pylist() if ns}
+    return tuple(sorted(moment for moment in moments if start < moment <= end))

@@ -101,7 +101,7 @@ def completed_variants(
                 requests[index], inputs, run.plan, run.curve_days, outcome, figures, verdict
             )
 
-        labels = [each.label for each in variants]
+        labels = [variant.label for variant in variants]
         # Closed at once when something is raised: it ends the processes.
         if request.engine == "kernel":
             started = _kernel_ends(plans, slots, report.moved)

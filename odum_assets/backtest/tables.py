@@ -277,9 +277,11 @@ def _lookup(
 ) -> "list[pa.ChunkedArray[Any]]":
     """Return columns of a table for each order, null where it has none; its first row counts."""
     if not table.num_rows:
-        return [pa.chunked_array([pa.nulls(len(order_ids), table[each].type)]) for each in columns]
+        return [
+            pa.chunked_array([pa.nulls(len(order_ids), table[column].type)]) for column in columns
+        ]
     index = pc.index_in(order_ids, value_set=table["order_id"].combine_chunks())
-    return [table[each].take(index) for each in columns]
+    return [table[column].take(index) for column in columns]
 
 
 def _count_orders(table: pa.Table, fills: pa.Table) -> OrderCounts:
@@ -299,8 +301,8 @@ def _count_orders(table: pa.Table, fills: pa.Table) -> OrderCounts:
         orders_by_status=_counts(table["status"]),
         orders_by_type=_counts(table["type"]),
         reasons={
-            each["values"]: each["counts"]
-            for each in sorted(reasons, key=lambda each: -int(each["counts"]))[:20]
+            reason["values"]: reason["counts"]
+            for reason in sorted(reasons, key=lambda row: -int(row["counts"]))[:20]
         },
         buy_orders=pc.sum(pc.equal(table["side"], "buy")).as_py() or 0,
         buy_quantity=bought,
@@ -316,7 +318,9 @@ def _count_orders(table: pa.Table, fills: pa.Table) -> OrderCounts:
 
 def _counts(column: "pa.ChunkedArray[Any]") -> dict[str, int]:
     counted = pc.value_counts(column).to_pylist()
-    return {each["values"]: each["counts"] for each in sorted(counted, key=lambda e: e["values"])}
+    return {
+        count["values"]: count["counts"] for count in sorted(counted, key=lambda e: e["values"])
+    }
 
 
 def write_positions(path: Path, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:

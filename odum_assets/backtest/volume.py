@@ -40,7 +40,7 @@ def days_before(
     found = scan_manifests(catalog_root, key, DataType.TRADES)
     days = [day for day in found.days if day < first_day][-lookback_days:]
     found.require(days)
-    return [each for each in found.manifests if each.day in days]
+    return [manifest for manifest in found.manifests if manifest.day in days]
 
 
 class VolumeDays:

@@ -138,7 +138,7 @@ def _compared(
         unequal = (index for index in rows if left[index : index + 1] != right[index : index + 1])
         place = next(unequal, count)
         values: list[Any] = [batch[place : place + 1].to_pylist() for batch in (left, right)]
-        values = [each[0] if each else "nothing" for each in values]
+        values = [value[0] if value else "nothing" for value in values]
         kind = name.partition("_")[0]
         return f"{kind} {row + place + 1}: NautilusTrader {values[0]}, kernel {values[1]}"
     return None

@@ -27,13 +27,13 @@ def holidays(year: int) -> list[date]:
         _nth(year, 2, _MONDAY, 3),
         easter(year) - 2 * _DAY,
         _nth(year, 6, _MONDAY, 1) - 7 * _DAY,
-        _kept(date(year, 7, 4)),
+        _observed(date(year, 7, 4)),
         _nth(year, 9, _MONDAY, 1),
         _nth(year, 11, _THURSDAY, 4),
-        _kept(date(year, 12, 25)),
+        _observed(date(year, 12, 25)),
     ]
     if year >= _JUNETEENTH_SINCE:
-        days.append(_kept(date(year, 6, 19)))
+        days.append(_observed(date(year, 6, 19)))
     return sorted(day for day in days if day.weekday() < _SATURDAY)
 
 
@@ -62,7 +62,7 @@ def _nth(year: int, month: int, weekday: int, number: int) -> date:
     return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (number - 1))
 
 
-def _kept(day: date) -> date:
+def _observed(day: date) -> date:
     """Return when a holiday is kept that may fall on a weekend."""
     if day.weekday() == _SATURDAY:
         return day - _DAY

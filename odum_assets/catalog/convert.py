@@ -43,11 +43,11 @@ from odum_assets.instruments import InstrumentKey, InstrumentSpec
 from odum_assets.raw.fingerprint import FileStat, stat_source
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.reading import RawReader, check_unchanged, fetch_source
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.buckets import ObjectChangedError
 from odum_assets.storage.copies import generation, push, size_of_file
 from odum_assets.storage.files import hash_file, write_synced
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 CONVERTER_VERSION = 2
 """Raise it when the same raw rows would become other catalog rows."""
@@ -125,7 +125,7 @@ def convert_partition(
         paths.partition_lock,
         paths.publish_lock,
     )
-    with _translate_errors(source, catalog_root), held(paths.partition_lock):
+    with _translate_errors(source, catalog_root), hold_lock(paths.partition_lock):
         clear_staging(paths)
         sweep_staging(catalog_root)
         stat = stat_source(source)
@@ -202,7 +202,7 @@ def _of_other_machine(job: _Job, local: Path) -> PartitionManifest:
     manifest = _usable(job)
     if manifest is None or manifest.source.sha256 != hash_file(local):
         raise ObjectChangedError(
-            f"{shown(job.paths.manifest)}: another machine converted another delivery of "
+            f"{location_of(job.paths.manifest)}: another machine converted another delivery of "
             f"{job.source} at the same time; run the conversion again"
         )
     return manifest
@@ -230,7 +230,7 @@ def _retouch(job: _Job, current: PartitionManifest, stat: FileStat) -> Partition
     check_unchanged(job.source, stat)
     expected, target = generation(job.paths.manifest), job.paths.manifest
     if _usable(job) != current:
-        raise ObjectChangedError(f"{shown(target)}: another machine replaced it; try again")
+        raise ObjectChangedError(f"{location_of(target)}: another machine replaced it; try again")
     staged = write_synced(job.paths.staged("manifest"), manifest.to_json())
     push(staged, target, expected)
     staged.replace(target)
@@ -410,7 +410,8 @@ def _translate_errors(source: str, catalog_root: Path) -> Iterator[None]:
         raise DataError(f"{source}: a column cannot be converted ({error}).") from error
     except OSError as error:
         raise DataError(
-            f"{shown(catalog_root)}: the catalog cannot be written ({error.strerror or error}). "
+            f"{location_of(catalog_root)}: the catalog cannot be written "
+            f"({error.strerror or error}). "
             "An earlier partition is untouched; free space or give write permission, "
             "then run the conversion again."
         ) from error

@@ -25,7 +25,7 @@ from odum_assets.instruments.definitions import (
 )
 from odum_assets.storage.copies import pull_folder, push
 from odum_assets.storage.files import sync
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 _FOLDERS = {
     Product.SPOT_PAIR: "currency_pair",
@@ -97,7 +97,7 @@ def write_definition(paths: PartitionPaths, spec: InstrumentSpec) -> None:
     staged = paths.staged("definition")
     pq.write_table(_table(spec, content), staged)
     sync(staged)
-    with held(paths.publish_lock):
+    with hold_lock(paths.publish_lock):
         folder.mkdir(parents=True, exist_ok=True)
         push(staged, folder / data_file_name(0, 0))
         staged.rename(folder / data_file_name(0, 0))

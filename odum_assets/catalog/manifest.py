@@ -17,7 +17,7 @@ from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.copies import pull, pull_folder
 from odum_assets.storage.locks import shared
 
@@ -199,7 +199,7 @@ def load_manifest(path: Path) -> PartitionManifest:
         raise
     except _UNUSABLE as error:
         raise DataError(
-            f"{shown(path)}: not a manifest that this version can use ({error}). "
+            f"{location_of(path)}: not a manifest that this version can use ({error}). "
             "Convert the day again with `odum convert --force`."
         ) from error
 

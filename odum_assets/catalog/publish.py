@@ -29,7 +29,7 @@ from odum_assets.storage.copies import (
     withdraw,
 )
 from odum_assets.storage.files import hash_file, sync, write_synced
-from odum_assets.storage.locks import held, held_if_free, shared
+from odum_assets.storage.locks import held_if_free, hold_lock, shared
 
 
 def clear_staging(paths: PartitionPaths) -> None:
@@ -76,7 +76,7 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
     if rejects:
         sync(paths.staged("rejects"))
     data, manifest = paths.data_folder / data_name, paths.manifest
-    with held(paths.publish_lock):
+    with hold_lock(paths.publish_lock):
         is_alone = _require_own_folder(paths)
         if address_of(paths.catalog_root) is not None:
             _publish_in_bucket(paths, data, staged_manifest, rejects=rejects)
@@ -84,7 +84,7 @@ def publish(paths: PartitionPaths, data_name: str, manifest_text: str, *, reject
         _refuse_foreign_files(paths)
         paths.data_folder.mkdir(parents=True, exist_ok=True)
         paths.manifest_folder.mkdir(parents=True, exist_ok=True)
-        with held(paths.manifest_lock):
+        with hold_lock(paths.manifest_lock):
             old = [path for path in (manifest, paths.rejects) if path.is_file()]
             old += _unnamed(paths, data, is_alone=is_alone)
             _move_all(

@@ -15,7 +15,7 @@ from odum_assets.catalog.paths import PartitionPaths, series_folder
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType, raw_file_path
-from odum_assets.storage.addresses import address_of, shown
+from odum_assets.storage.addresses import address_of, location_of
 from odum_assets.storage.cache import drop, link_cached
 from odum_assets.storage.copies import bucket_of, pull
 from odum_assets.storage.files import hash_file, link_or_copy
@@ -85,8 +85,8 @@ def _link_partition(paths: PartitionPaths, destination: Path) -> PartitionManife
     if is_intact:
         return manifest
     raise DataError(
-        f"{shown(paths.data_folder)}: the data file of {paths.day.isoformat()} is missing or "
-        f"differs from its manifest {shown(paths.manifest)}. Run: {_command(paths)} --force"
+        f"{location_of(paths.data_folder)}: the data file of {paths.day.isoformat()} is missing or "
+        f"differs from its manifest {location_of(paths.manifest)}. Run: {_command(paths)} --force"
     )
 
 
@@ -127,7 +127,7 @@ def _missing_message(catalog_root: Path, missing: list[PartitionPaths]) -> str:
         f"run: {_command(paths)}"
         for paths in missing
     ]
-    return "\n".join([f"The catalog {shown(catalog_root)} lacks partitions:", *lines])
+    return "\n".join([f"The catalog {location_of(catalog_root)} lacks partitions:", *lines])
 
 
 def _command(paths: PartitionPaths) -> str:

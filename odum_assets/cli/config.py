@@ -224,7 +224,9 @@ def migrate(
             ],
         }
     )
-    output.facts(None, [(each.path, escaped(each.text)) for each in translations])
+    output.facts(
+        None, [(translation.path, escaped(translation.text)) for translation in translations]
+    )
     if is_written:
         output.show(f"Written: {escaped(display_path(target))}")
     else:

@@ -102,11 +102,11 @@ def running_here() -> Pidfile | None:
 
     One that is ending just now is waited for.
     """
-    from odum_assets.storage.locks import is_held
+    from odum_assets.storage.locks import is_locked
 
     lock = pidfile_path()
     deadline = time.monotonic() + 2 * _TIMEOUT_S
-    while is_held(lock) and time.monotonic() < deadline:
+    while is_locked(lock) and time.monotonic() < deadline:
         pidfile = _read(lock)
         if pidfile is not None:
             return pidfile

@@ -22,7 +22,7 @@ from odum_assets.cli.rendering import (
     quantity,
     table,
 )
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.copies import exists
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def files(entry: "ResultEntry") -> dict[str, str]:
     paths["output"] = root / "logs" / f"{entry.run_id}.log"
     paths["ticks"] = root / "tickdata" / f"{entry.run_id}.json"
     there = {name: path for name, path in paths.items() if exists(path)}
-    return {name: shown(path) for name, path in {"summary": entry.fast_path, **there}.items()}
+    return {name: location_of(path) for name, path in {"summary": entry.fast_path, **there}.items()}
 
 
 def show_list(output: Output, entries: Sequence["ResultEntry"], *, by_config: bool = True) -> None:

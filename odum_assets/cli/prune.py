@@ -60,9 +60,9 @@ def prune(
     problems, rows = [], []
     with open_instance(settings) as instance:
         found = list(prunable(instance, settings, kinds, Limits.of(older_than, keep_last)))
-        for each in found:
-            problem = remove(each) if yes else None
-            rows.append(_row(each, problem))
+        for item in found:
+            problem = remove(item) if yes else None
+            rows.append(_row(item, problem))
             problems += [] if problem is None else [problem]
     done = [row for row in rows if row["problem"] is None]
     total = sum(row["size_bytes"] for row in done)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -208,7 +208,7 @@ def escaped(text: object) -> str:
 
 def display_path(path: str | Path) -> str:
     """Return a path, from the current folder if it is below it."""
-    text = str(path) if "://" in str(path) else shown(Path(path))
+    text = str(path) if "://" in str(path) else location_of(Path(path))
     if "://" in text:
         return text
     try:
@@ -290,7 +290,7 @@ def fitted(
     fitting = filled([name for name in columns if name not in left_out])
     kept = {*columns} - {*left_out}
     for name in reversed(left_out):
-        wider = filled([each for each in columns if each in kept or each == name])
+        wider = filled([column for column in columns if column in kept or column == name])
         if name in columns and width_of(output, wider) <= output.out.width:
             kept.add(name)
             fitting = wider

@@ -89,7 +89,7 @@ def _chosen(texts: list[str], sweep: str | None, *, failed: bool) -> list[str]:
     chosen = [choose_run(store, text, failed=True) for text in texts]
     if sweep is not None:
         entries = store.entries([])
-        variants = [each.run_id for each in entries if (each.sweep or {}).get("id") == sweep]
+        variants = [entry.run_id for entry in entries if (entry.sweep or {}).get("id") == sweep]
         if not variants:
             raise UsageError(f"--sweep: there are no results of the sweep {sweep!r}")
         chosen += variants

@@ -112,7 +112,7 @@ def generate(
     output, settings = Output(as_json), load_settings()
     if config is not None and instrument:
         raise UsageError("--config names an instrument; leave out --instrument")
-    wanted = None if config is None else _wanted(config, settings)
+    wanted = None if config is None else _sample_request(config, settings)
     root = settings.raw_root if wanted is None else wanted.root
     try:
         spec = SampleSpec(
@@ -157,7 +157,7 @@ def generate(
     output.show(rows, f"{len(written)} files below {display_path(root)}")
 
 
-class _Wanted(NamedTuple):
+class _SampleRequest(NamedTuple):
     """What a configuration reads: raw root, instrument, days, decimals of prices and sizes."""
 
     root: str
@@ -167,7 +167,7 @@ class _Wanted(NamedTuple):
     decimals: tuple[int, int]
 
 
-def _wanted(config: str, settings: "Settings") -> _Wanted:
+def _sample_request(config: str, settings: "Settings") -> _SampleRequest:
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.selection import choose_config
     from odum_assets.config import effective_settings, load_config
@@ -187,7 +187,7 @@ def _wanted(config: str, settings: "Settings") -> _Wanted:
     start = _FIRST_DAY if window.start_ns is None else day_of_ns(window.start_ns)
     is_open = window.start_ns is None or window.end_ns is None
     last = start if is_open else day_of_ns((window.end_ns or 1) - 1)
-    return _Wanted(
+    return _SampleRequest(
         effective_settings(loaded, settings).raw_root,
         key,
         start,

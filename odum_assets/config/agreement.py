@@ -74,7 +74,7 @@ def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ())
     # Those that say the same are compared once: there may be hundreds of one instrument.
     alike: dict[object, list[LoadedConfig]] = {}
     for config in configs:
-        alike.setdefault(_said(config, unused), []).append(config)
+        alike.setdefault(_shared_definition(config, unused), []).append(config)
     groups = list(alike.values())
     names = [
         {stored_as(key) for stored_as in _STORED_AS for key in group[0].keys} for group in groups
@@ -96,7 +96,7 @@ def contradicting(configs: Iterable[LoadedConfig], unused: Collection[str] = ())
     return {config.name for index in clashes.keys() - kept for config in groups[index]}
 
 
-def _said(config: LoadedConfig, unused: Collection[str]) -> object:
+def _shared_definition(config: LoadedConfig, unused: Collection[str]) -> object:
     """Return what a configuration says of its instruments, to be compared and hashed."""
     return tuple(
         (key, tuple(item for item in _shared_values(config, key).items() if item[0] not in unused))

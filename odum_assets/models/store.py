@@ -18,7 +18,7 @@ from typing import Final
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.models.formats import ModelFormat, model_format
 from odum_assets.storage.files import sync, write_synced
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 __all__ = ["MAX_MODEL_BYTES", "MAX_USER_BYTES", "ModelStore", "ModelTooLargeError", "StoredModel"]
 
@@ -114,7 +114,7 @@ class ModelStore:
             )
         kind = model_format(content, filename, allow_pickle=self._allow_pickle)
         sha256 = hashlib.sha256(content).hexdigest()
-        with held(self._root / user / _LOCK):
+        with hold_lock(self._root / user / _LOCK):
             for stored in self.models_of(user):
                 if stored.sha256 == sha256:
                     return stored
@@ -182,7 +182,7 @@ class ModelStore:
 
     def delete(self, model: StoredModel) -> None:
         """Remove a model; a name that is gone is gone as a whole."""
-        with held(self._root / model.user / _LOCK):
+        with hold_lock(self._root / model.user / _LOCK):
             gone = self._root / model.user / f"{_STAGING}{uuid.uuid4().hex}"
             self._folder(model).rename(gone)
             shutil.rmtree(gone)

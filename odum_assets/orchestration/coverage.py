@@ -126,7 +126,7 @@ class CoverageReader:
     ) -> dict[date, Cell]:
         folder = raw_folder_of(source, project.settings)
         if source.upstream is not None or is_url(folder):
-            return {day: _asked(project, source, day) for day in days}
+            return {day: _cell_of_partition(project, source, day) for day in days}
         folder, known = str(local_path(folder)), self._known(project, source)
         expected = expected_conversion(source)
         _, _, after = source.template_parts
@@ -136,11 +136,11 @@ class CoverageReader:
         for day in days:
             listed = raw.list(f"{folder}/{period_name(source.data_type, day)}{below}")
             if listed is None:
-                cells[day] = _asked(project, source, day)
+                cells[day] = _cell_of_partition(project, source, day)
                 continue
             found = known.get(f"{day.isoformat()}.json", _ABSENT)
             if found is None:
-                cells[day] = _asked(project, source, day)
+                cells[day] = _cell_of_partition(project, source, day)
                 continue
             name = next((name for name in names if name in listed), None)
             cells[day] = _cell(None if name is None else listed[name], found, expected)
@@ -225,7 +225,7 @@ def _cell(raw: FileStat | str | None, known: _Known, expected: Conversion) -> Ce
     return Cell(state, known.rows, known.rejected, known.checked, known.problem)
 
 
-def _asked(project: Project, source: Source, day: date) -> Cell:
+def _cell_of_partition(project: Project, source: Source, day: date) -> Cell:
     """Return a cell by looking at its partition alone."""
     part = describe_partition(project, source, day)
     problem = part.problems[0] if part.problems else None

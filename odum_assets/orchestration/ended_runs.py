@@ -94,14 +94,14 @@ def requests_of(project: Project, run: dg.DagsterRun) -> "Iterator[RunRequest]":
     for loaded in project.configs:
         for step, model in _CONFIGS.items():
             name = op_name(backtest_key(loaded.name, step))
-            if _is_asked(run, loaded, step, name):
+            if _is_selected(run, loaded, step, name):
                 chosen = ops.get(name, {}).get("config") or {}
                 request = _request(loaded, model, dict(chosen), run.tags.get("dagster/partition"))
                 if request is not None:
                     yield request
 
 
-def _is_asked(run: dg.DagsterRun, loaded: LoadedConfig, step: str, name: str) -> bool:
+def _is_selected(run: dg.DagsterRun, loaded: LoadedConfig, step: str, name: str) -> bool:
     """Return whether a run was to carry out an asset's op."""
     if run.step_keys_to_execute:
         return name in run.step_keys_to_execute

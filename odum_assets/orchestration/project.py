@@ -36,7 +36,7 @@ from odum_assets.raw.layout import (
     period_name,
 )
 from odum_assets.settings import Settings
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +309,7 @@ def _find_trades(trades: Source, day: date, settings: Settings) -> RawInput | No
     manifest = read_manifest(root, trades.key, trades.data_type, day)
     if manifest is None:
         return None
-    path = shown(manifest.data_path(root))
+    path = location_of(manifest.data_path(root))
     stat = _stat(path)
     return None if stat is None else RawInput(path, stat)
 
@@ -362,8 +362,8 @@ def raw_spellings(path: str) -> Iterator[str]:
     """Yield how a path may be spelled on disk, the plain spelling first."""
     folder, slash, name = path.rpartition("/")
     names = dict.fromkeys((name, name.replace(*SPOT_NAMES)))
-    spelled = [quote(each, safe=safe) for safe in ("@", "") for each in names]
-    yield from (f"{folder}{slash}{each}" for each in dict.fromkeys([*names, *spelled]))
+    spelled = [quote(name, safe=safe) for safe in ("@", "") for name in names]
+    yield from (f"{folder}{slash}{name}" for name in dict.fromkeys([*names, *spelled]))
 
 
 def _stat(path: str) -> FileStat | None:

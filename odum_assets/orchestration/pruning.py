@@ -26,7 +26,7 @@ from odum_assets.results.references import stored_run_ids
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.settings import Settings
 from odum_assets.storage.addresses import cache_root
-from odum_assets.storage.locks import is_held
+from odum_assets.storage.locks import is_locked
 from odum_assets.storage.scratch import scratch_folder
 
 type Kind = Literal["runs", "failed", "results", "staging", "cache"]
@@ -107,7 +107,7 @@ def _dagster_runs(instance: dg.DagsterInstance, limits: Limits) -> Iterator[Prun
         ]
     )
     records = instance.get_run_records(ended)[limits.keep_last :]
-    old = [each for each in records if (each.end_time or limits.before) < limits.before]
+    old = [record for record in records if (record.end_time or limits.before) < limits.before]
     needed = _latest_runs(instance) if old else set()
     for record in old:
         run_id = record.dagster_run.run_id
@@ -184,7 +184,7 @@ def _superseded(store: ResultStore, settings: Settings, limits: Limits) -> Itera
         current = store.current(config, partition)
         if current is None:
             continue
-        replaced = [each for each in entries if _is_replaced(each, current)]
+        replaced = [entry for entry in entries if _is_replaced(entry, current)]
         for entry in replaced[limits.keep_last :]:
             created = datetime.fromisoformat(entry.created_at).timestamp()
             if created < limits.before:
@@ -229,7 +229,7 @@ def _staging(settings: Settings) -> Iterator[Prunable]:
     parents = [settings.results_path / ".staging", *(root / ".views" for root in catalogs)]
     for parent in parents:
         for folder in sorted(parent.glob("work-*")):
-            if not is_held(folder / ".owner"):
+            if not is_locked(folder / ".owner"):
                 yield Prunable("staging", str(folder), size_of([folder]), partial(_swept, parent))
 
 

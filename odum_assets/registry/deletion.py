@@ -23,7 +23,7 @@ from odum_assets.results.deletion import (
 )
 from odum_assets.results.store import ResultError
 from odum_assets.settings import Settings
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def delete_run(settings: Settings, run_id: str) -> None:
         If the registry cannot be written; everything is as before then.
     """
     store = result_store(settings)
-    with opened(settings) as engine, held(store.publish_lock):
+    with opened(settings) as engine, hold_lock(store.publish_lock):
         source = mark_deleted(store, run_id)
         try:
             remove_row(engine, run_id)

@@ -402,7 +402,7 @@ def _finalize(
                 if not _has_file(store, run_id):
                     record = row["provenance"]["request"]
                     record["metadata"]["dagster_run_id"] = row["dagster_run_id"]
-                    _write_ending(settings, record, status, error, _reached(dict(row)))
+                    _write_ending(settings, record, status, error, _progress_of(dict(row)))
                 register_record(connection, record_of(store, run_id))
             except ResultError as problem:
                 problems.append(problem)
@@ -418,7 +418,7 @@ def _has_file(store: ResultStore, run_id: str) -> bool:
     return store.fast_path(run_id).exists() or store.failed_path(run_id).exists()
 
 
-def _reached(row: Row) -> tuple[float, str] | None:
+def _progress_of(row: Row) -> tuple[float, str] | None:
     return None if row["phase"] is None else (float(row["progress"]), row["phase"])
 
 

@@ -238,7 +238,7 @@ def _failed(store: ResultStore, run_id: str) -> Record:
             **_common(document, created),
             "status": status,
             "digest": None,
-            **_reached(document),
+            **_progress_of(document),
             "updated_at": None,
             "error": error["message"],
             "error_type": error["type"],
@@ -256,7 +256,7 @@ def _failed(store: ResultStore, run_id: str) -> Record:
         ) from problem
 
 
-def _reached(document: Row) -> Row:
+def _progress_of(document: Row) -> Row:
     """Return how far a failed run came."""
     progress = document.get("progress")
     if progress is None:
@@ -479,8 +479,8 @@ def _verifications(store: ResultStore, run_id: str, first: int, problems: list[s
         problems.append(printable(str(error)))
         return []
     return [
-        _event(first + each.number, VERIFIED, _moment(each.verified_at), asdict(each))
-        for each in found
+        _event(first + item.number, VERIFIED, _moment(item.verified_at), asdict(item))
+        for item in found
     ]
 
 

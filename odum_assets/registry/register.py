@@ -30,7 +30,7 @@ from odum_assets.registry.records import Record, Row, record_of, run_ids
 from odum_assets.results.deletion import marked_deleted, remove_marked
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.settings import Settings
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 _BATCH = 2_000
 
@@ -153,7 +153,7 @@ def _finish_deletions(engine: sa.Engine, store: ResultStore) -> None:
     """Remove what is left of runs whose deletion was interrupted."""
     if not marked_deleted(store):
         return
-    with held(store.publish_lock):
+    with hold_lock(store.publish_lock):
         for run_id in marked_deleted(store):
             remove_row(engine, run_id)
             remove_marked(store, run_id)

@@ -7,11 +7,11 @@ from typing import Final
 
 from odum_assets.results.annotations import Annotations, read_annotations
 from odum_assets.results.store import ResultError, ResultStore, json_text
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.buckets import ObjectChangedError
 from odum_assets.storage.copies import generation
 from odum_assets.storage.files import write_synced
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 MOST_TAGS: Final = 50
 LONGEST_NOTE: Final = 10_000
@@ -48,10 +48,10 @@ def annotate(
 def _annotate(
     store: ResultStore, run_id: str, change: Callable[[Annotations], Annotations]
 ) -> Annotations:
-    with store.explained(), store.scratch() as work, held(store.publish_lock):
+    with store.explained(), store.scratch() as work, hold_lock(store.publish_lock):
         # Looked at with the lock held: a deleted run must not get a new file.
         if not store.is_known(run_id):
-            raise ResultError(f"no run {run_id} in {shown(store.root)}")
+            raise ResultError(f"no run {run_id} in {location_of(store.root)}")
         path = store.annotations_path(run_id)
         # Of other machines the lock knows nothing: what is written must follow what was read.
         expected = generation(path)

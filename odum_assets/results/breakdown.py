@@ -157,7 +157,7 @@ def _grouped(
                 ):
                     total[name] = part if total[name] is None else total[name] + (part or 0)
     ordered = sorted(totals, key=lambda each: (each is None, each if each is not None else 0))
-    return [{"key": each, **totals[each]} for each in ordered]
+    return [{"key": key, **totals[key]} for key in ordered]
 
 
 def _purposes(orders: TableFile) -> dict[str, Any]:

@@ -140,7 +140,7 @@ class Sums:
         found = units_of(column)
         if found is None:
             # Wider than 64 bits: as Python's integers.
-            whole = [int(each.scaleb(16, _WIDE)) for each in column.to_pylist()]
+            whole = [int(value.scaleb(16, _WIDE)) for value in column.to_pylist()]
             units, precision = np.array(whole, object), _PRECISIONS[-1]
         else:
             units, precision = found
@@ -158,7 +158,7 @@ class Sums:
     def floats(self) -> Float64s:
         """Return the sums as the nearest floats."""
         scale = 10**self._precision
-        return np.array([int(each) / scale for each in self._units], np.float64)
+        return np.array([int(unit) / scale for unit in self._units], np.float64)
 
 
 def counts(buckets: Int64s, count: int) -> Int64s:

@@ -69,7 +69,7 @@ class Candles:
             "v": self.volume.floats(),
             "n": self.rows,
         }
-        return {"i": at.tolist(), **{name: each[at].tolist() for name, each in found.items()}}
+        return {"i": at.tolist(), **{name: value[at].tolist() for name, value in found.items()}}
 
 
 def market_partitions(partitions: Iterable[PartitionNow]) -> list[PartitionNow]:
@@ -199,7 +199,7 @@ def bands(
     for part in partitions:
         if part.source == "same" and part.manifest is not None:
             found += _bands_of(part)
-    inside = [each for each in found if each[0] < end_ns and each[1] > start_ns]
+    inside = [item for item in found if item[0] < end_ns and item[1] > start_ns]
     longest = sorted(inside, key=lambda each: each[0] - each[1])[:_MOST_BANDS]
     return [
         {"kind": kind, "from_ns": str(first), "to_ns": str(last), "data_type": data_type}
@@ -238,9 +238,9 @@ def _crossed(book: _Hashable) -> list[tuple[int, int]]:
             (times_of(batch["ts_init"]), _best(batch["bids"]) > _best(batch["asks"]))
             for batch in file.iter_batches(columns=["ts_init", "bids", "asks"])
         ]
-    times = np.concatenate([each for each, _ in parts])
+    times = np.concatenate([part for part, _ in parts])
     edges = np.diff(
-        np.concatenate([each for _, each in parts]).astype(np.int8), prepend=0, append=0
+        np.concatenate([part for _, part in parts]).astype(np.int8), prepend=0, append=0
     )
     # It lasts until the next book.
     until = np.append(times[1:], times[-1] + 1)

@@ -165,7 +165,7 @@ def choose(table: StoredTable, where: Sequence[Condition], sort: Sequence[SortKe
     with table.file.opened() as path, pq.ParquetFile(path, memory_map=True) as file:
         schema, total = file.schema_arrow, file.metadata.num_rows
         names = _columns(
-            schema, [*(each.column for each in where), *(each.column for each in sort)]
+            schema, [*(condition.column for condition in where), *(order.column for order in sort)]
         )
         last = total if table.last is None else table.last
         if not names:
@@ -188,7 +188,7 @@ def choose(table: StoredTable, where: Sequence[Condition], sort: Sequence[SortKe
     return found[_order(pa.Table.from_batches(keys), sort)] if sort and len(found) else found
 
 
-def place_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int | None:
+def index_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int | None:
     """Return the place of the first row with an id among chosen rows; None if there is none."""
     found = [
         at + pc.indices_nonzero(pc.equal(batch[column], text)).to_numpy().astype(np.int64)
@@ -200,7 +200,7 @@ def place_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int
     return int(places[0]) if len(places) else None
 
 
-def place_of_time(table: StoredTable, column: str, ns: int, rows: Int64s) -> int | None:
+def index_of_time(table: StoredTable, column: str, ns: int, rows: Int64s) -> int | None:
     """Return the place of the next row from a time on among chosen rows, of the last one after it.
 
     None if there are no rows.

@@ -119,7 +119,7 @@ def origins(entries: Sequence[ResultEntry]) -> list[tuple[str, ComparisonRow]]:
 def simulated(entries: Sequence[ResultEntry]) -> tuple[ComparisonRow, ...]:
     """Return the aspects of a real market, with whether each result simulated it, and how."""
     sides = [
-        {each["aspect"]: each for each in entry.summary().get("simulated") or []}
+        {aspect["aspect"]: aspect for aspect in entry.summary().get("simulated") or []}
         for entry in entries
     ]
     return tuple(
@@ -129,11 +129,11 @@ def simulated(entries: Sequence[ResultEntry]) -> tuple[ComparisonRow, ...]:
 
 def _origins(metadata: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Origin]]:
     for kind, names in (("raw", "sources"), ("catalog", "catalog")):
-        for each in metadata[names]:
-            owner = each.get("instrument") or metadata["instrument_key"]
-            name = f"{owner} {each['data_type']} {each['day']}"
-            sha256 = each.get("sha256") or each.get("digest")
-            yield (kind, name), Origin(sha256, each.get("rows"), each.get("rejected"))
+        for record in metadata[names]:
+            owner = record.get("instrument") or metadata["instrument_key"]
+            name = f"{owner} {record['data_type']} {record['day']}"
+            sha256 = record.get("sha256") or record.get("digest")
+            yield (kind, name), Origin(sha256, record.get("rows"), record.get("rejected"))
     yield ("config", metadata["config_name"]), Origin(metadata["config_hash"])
     modules = metadata.get("strategy_modules") or {"strategy": metadata["strategy_sha256"]}
     for kind, found in (("strategy", modules), ("input", metadata.get("strategy_inputs", {}))):
@@ -162,9 +162,9 @@ def _row(key: Any, sides: Sequence[dict[Any, Any]], name: str | None = None) -> 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, each in value.items():
-        if isinstance(each, dict):
-            found |= _flat(each, f"{prefix}{name}.")
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            found |= _flat(inner, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = each
+            found[f"{prefix}{name}"] = inner
     return found

@@ -96,7 +96,7 @@ def _converted(
 def _batches(document: StoredFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     # Times are texts in a document: ISO 8601, or ns since 1970.
     texts = pa.schema(
-        [(each.name, pa.string() if _is_time(each) else each.type) for each in schema]
+        [(column.name, pa.string() if _is_time(column) else column.type) for column in schema]
     )
     parsing = pj.ParseOptions(explicit_schema=texts, unexpected_field_behavior="error")
     for block in _blocks(document):
@@ -104,8 +104,8 @@ def _batches(document: StoredFile, schema: pa.Schema) -> Iterator[pa.RecordBatch
         table = pj.read_json(io.BytesIO(block), reading, parsing).select(schema.names)
         for batch in table.combine_chunks().to_batches():
             columns = [
-                _times(batch[each.name], each) if _is_time(each) else batch[each.name]
-                for each in schema
+                _times(batch[column.name], column) if _is_time(column) else batch[column.name]
+                for column in schema
             ]
             yield pa.record_batch(columns, schema=schema)
 

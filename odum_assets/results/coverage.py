@@ -33,8 +33,8 @@ def partial_days(run: CompletedRun) -> list[dict[str, Any]]:
     if run.request.config.bars is not None:
         return []
     limit = run.request.config.config.quality.max_edge_gap_secs
-    found = (_partial(each, run.request.bounds(), limit) for each in run.inputs.manifests)
-    return [each for each in found if each is not None]
+    found = (_partial(manifest, run.request.bounds(), limit) for manifest in run.inputs.manifests)
+    return [item for item in found if item is not None]
 
 
 def _partial(
@@ -64,7 +64,9 @@ def _partial(
 
 def days_without_funding(run: CompletedRun) -> tuple[date, ...]:
     """Return the days that ran without funding data, though the configuration names a path."""
-    there = {each.day for each in run.inputs.manifests if each.data_type is DataType.FUNDING}
+    there = {
+        manifest.day for manifest in run.inputs.manifests if manifest.data_type is DataType.FUNDING
+    }
     if DataType.FUNDING not in run.request.data_types:
         return ()
     return tuple(day for day in run.request.days if day not in there)
@@ -95,8 +97,8 @@ def coverage_flags(run: CompletedRun) -> list[str]:
 
 def _partial_text(partial: Sequence[dict[str, Any]]) -> str:
     named = ", ".join(
-        f"{each['data_type']} from {each['first'][:19]}Z to {each['last'][:19]}Z"
-        for each in partial[:_MOST_NAMED]
+        f"{part['data_type']} from {part['first'][:19]}Z to {part['last'][:19]}Z"
+        for part in partial[:_MOST_NAMED]
     )
     more = len(partial) - _MOST_NAMED
     return f"Days are not covered whole: {named}" + (f" and {more} more." if more > 0 else ".")

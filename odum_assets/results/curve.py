@@ -69,7 +69,7 @@ class CurveFile:
             ]
         if not bounds:
             return None
-        return min(each["min"] for each in bounds), max(each["max"] for each in bounds)
+        return min(bound["min"] for bound in bounds), max(bound["max"] for bound in bounds)
 
 
 class CurveBuckets:

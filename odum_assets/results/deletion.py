@@ -16,7 +16,7 @@ from pathlib import Path
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultStore
 from odum_assets.results.stored_file import ResultError
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.copies import folders_in, named, pull, pull_folder, push, withdraw
 
 _MARKED = "deleted"
@@ -32,7 +32,7 @@ def paths_of(store: ResultStore, run_id: str) -> list[Path]:
         If there is no such run.
     """
     if not store.is_known(run_id):
-        raise ResultError(f"no run {run_id} in {shown(store.root)}")
+        raise ResultError(f"no run {run_id} in {location_of(store.root)}")
     paths = list(_parts(store, run_id))
     for path in paths:
         pull_folder(path) if path.parent.name == "report" else pull(path)
@@ -73,7 +73,7 @@ def mark_deleted(store: ResultStore, run_id: str) -> Path:
                 withdraw(source)
                 source.rename(target)
             return source
-    raise ResultError(f"no run {run_id} in {shown(store.root)}")
+    raise ResultError(f"no run {run_id} in {location_of(store.root)}")
 
 
 def unmark_deleted(store: ResultStore, run_id: str, source: Path) -> None:

@@ -54,10 +54,10 @@ def _in_table(one: TableFile, other: TableFile, time: str) -> dict[str, Any] | N
         rows = min(a.num_rows, b.num_rows)
         names = [name for name in a.schema.names if name in b.schema.names and name not in _IDS]
         differing = {name: _differing(a[name][:rows], b[name][:rows]) for name in names}
-        firsts = [int(each.argmax()) for each in differing.values() if each.any()]
+        firsts = [int(unequal.argmax()) for unequal in differing.values() if unequal.any()]
         if firsts or a.num_rows != b.num_rows:
             row = min(firsts, default=rows)
-            columns = [name for name, each in differing.items() if row < rows and each[row]]
+            columns = [name for name, unequal in differing.items() if row < rows and unequal[row]]
             return _described(a, b, row, time, start + row, columns)
         start += rows
     return None

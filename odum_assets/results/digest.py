@@ -118,10 +118,10 @@ def joined_digest(
     """Return the digest of a run from the hashes of its tables' columns, in order."""
     digest = hashlib.sha256()
     for name, columns in hashes.items():
-        rows = {each.rows for each in columns.values()}
+        rows = {value.rows for value in columns.values()}
         digest.update(f"{name} {max(rows)}\n".encode())
-        for column, each in columns.items():
-            digest.update(f"{column} {each.hexdigest()}\n".encode())
+        for column, value in columns.items():
+            digest.update(f"{column} {value.hexdigest()}\n".encode())
     balances = {name: account[name] for name in _BALANCES}
     digest.update(json.dumps(balances, sort_keys=True).encode())
     return digest.hexdigest()
@@ -164,4 +164,4 @@ class ColumnHash:
     def hexdigest(self) -> str:
         """Return the hash."""
         parts = (self._known, self._lengths, self._values)
-        return hashlib.sha256(b"".join(each.digest() for each in parts)).hexdigest()
+        return hashlib.sha256(b"".join(part.digest() for part in parts)).hexdigest()

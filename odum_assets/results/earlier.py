@@ -33,7 +33,9 @@ def in_current_form(summary: dict[str, Any]) -> dict[str, Any]:
         summary = {**summary, "trades": {"win_rate_pct": trades.get("win_rate"), **trades}}
     if version_of(summary) >= FIGURES_VERSION:
         return summary
-    found = {name: dict(each) if isinstance(each, dict) else each for name, each in summary.items()}
+    found = {
+        name: dict(value) if isinstance(value, dict) else value for name, value in summary.items()
+    }
     _name_drawdown(found)
     _take_net_pnl(found)
     trades = found.get("trades")

@@ -46,23 +46,25 @@ def figures_table(variants: Sequence["VariantResult"], hashes: Sequence[str]) ->
         ``flags``, ``error``, every single figure of the summary under its dotted name, and
         ``summary``, all of it as JSON.
     """
-    paths = list(dict.fromkeys(path for each in variants for path in each.varied))
-    figures = [_flat(each.summary or {}) for each in variants]
-    names = list(dict.fromkeys(name for each in figures for name in each))
+    paths = list(dict.fromkeys(path for variant in variants for path in variant.varied))
+    figures = [_flat(variant.summary or {}) for variant in variants]
+    names = list(dict.fromkeys(name for figure in figures for name in figure))
     columns: dict[str, Any] = {"number": pa.array(range(1, len(variants) + 1), pa.int64())}
     for path in paths:
-        values = [each.varied.get(path) for each in variants]
+        values = [variant.varied.get(path) for variant in variants]
         written = [None if value is None else value_text(value) for value in values]
         columns[path] = pa.array(written, pa.string())
     texts = pa.list_(pa.string())
     columns |= {
         "config_hash": pa.array(hashes, pa.string()),
-        "digest": pa.array([each.digest for each in variants], pa.string()),
-        "flags": pa.array([list(each.flags) for each in variants], texts),
-        "error": pa.array([each.error for each in variants], pa.string()),
+        "digest": pa.array([variant.digest for variant in variants], pa.string()),
+        "flags": pa.array([list(variant.flags) for variant in variants], texts),
+        "error": pa.array([variant.error for variant in variants], pa.string()),
     }
-    columns |= {name: pa.array([each.get(name) for each in figures]) for name in names}
-    documents = [None if each.summary is None else json.dumps(each.summary) for each in variants]
+    columns |= {name: pa.array([figure.get(name) for figure in figures]) for name in names}
+    documents = [
+        None if variant.summary is None else json.dumps(variant.summary) for variant in variants
+    ]
     columns["summary"] = pa.array(documents, pa.string())
     return pa.table(columns)
 
@@ -92,15 +94,15 @@ def sweep_facts(
     own : dict[str, Any]
         Facts of the sweep itself, such as ``id`` and ``currency``.
     """
-    digests = "".join(each.digest or "failed" for each in variants)
+    digests = "".join(variant.digest or "failed" for variant in variants)
     return {
         **{name: value for name, value in metadata.items() if name not in _OF_ONE_RUN},
         "kind": KIND,
         "config": metadata["config_name"],
         "instrument": metadata["instrument_key"],
-        "axes": list(dict.fromkeys(path for each in variants for path in each.varied)),
+        "axes": list(dict.fromkeys(path for variant in variants for path in variant.varied)),
         "variants": len(variants),
-        "failed": sum(each.error is not None for each in variants),
+        "failed": sum(variant.error is not None for variant in variants),
         "digest": hashlib.sha256(digests.encode()).hexdigest(),
         **own,
     }

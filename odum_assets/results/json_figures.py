@@ -11,9 +11,9 @@ _LAST = Decimal("1e-16")
 def numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value
     """Return a value with its amounts (Decimals) as numbers of at most 16 decimals."""
     if isinstance(value, dict):
-        return {name: numbers(each) for name, each in value.items()}
+        return {name: numbers(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [numbers(each) for each in value]
+        return [numbers(item) for item in value]
     return float(_rounded(value)) if isinstance(value, Decimal) else value
 
 
@@ -26,8 +26,8 @@ def amount_text(amount: Decimal) -> str:
 def texts(figures: dict[str, Any]) -> dict[str, Any]:
     """Return figures with their amounts as texts, which keep every digit."""
     return {
-        name: amount_text(each) if isinstance(each, Decimal) else each
-        for name, each in figures.items()
+        name: amount_text(value) if isinstance(value, Decimal) else value
+        for name, value in figures.items()
     }
 
 

@@ -93,7 +93,7 @@ def variants_figures(
     with run_inputs(request, settings, workspace) as inputs:
         requests = [replace(inputs.request, config=variant.config) for variant in variants]
         begun(requests)
-        plans = [plan_of(each, inputs, inputs.work)[0] for each in requests]
+        plans = [plan_of(request, inputs, inputs.work)[0] for request in requests]
         groups: dict[str, _Group] = {}
         rows, prices = HeldRows(), _KnownPrices(inputs.prices)
         is_over, one = Event(), Lock()
@@ -252,8 +252,8 @@ class _EventHashes(EventFiles):
         if name not in _OF_EVENTS or not len(columns[0]):
             return
         batch = pa.record_batch(columns, schema=schema)
-        for column, each in self.hashes[name].items():
-            each.update(batch[_OF_EVENTS[name].get(column, column)])
+        for column, value in self.hashes[name].items():
+            value.update(batch[_OF_EVENTS[name].get(column, column)])
 
 
 def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
@@ -355,7 +355,9 @@ def _completed(
     match = KernelMatch(plan)
     match.skipped = matched.skipped
     chunks = [match.counted(chunk) for chunk in matched.chunks]
-    last_fill = max((int(each.fills[1, -1]) for each in chunks if len(each.fills[0])), default=None)
+    last_fill = max(
+        (int(chunk.fills[1, -1]) for chunk in chunks if len(chunk.fills[0])), default=None
+    )
     outcome = kernel_outcome(plan, match, sources, last_fill, started)
     columns = _Columns(plan, match, matched, chunks)
     figures = compute_figures(plan, prices, outcome, columns)
@@ -399,7 +401,7 @@ class _Columns:
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
             ts, price, signed, fee = EventFiles.simulated_fill(self._plan, self._match)
-            self._count(market, *(np.array([each]) for each in (ts, signed, price, fee)))
+            self._count(market, *(np.array([t]) for t in (ts, signed, price, fee)))
             count, last = count + 1, ts
             market.finish()
         return count, last, engine
@@ -415,10 +417,10 @@ class _Columns:
     def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
         """Hash round trips in order of their end, then what is open."""
         table = pa.concat_tables([closed, positions_table(still_open)]).combine_chunks()
-        for name, each in self.hashes["positions"].items():
+        for name, value in self.hashes["positions"].items():
             column: Any = table[name]
             for part in column.chunks:
-                each.update(part)
+                value.update(part)
 
     def _count(
         self, market: MarkToMarket, ts: Ints, signed: Ints, price: Ints, commission: Ints

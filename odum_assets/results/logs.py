@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from odum_assets.backtest.output import kept_output
+from odum_assets.backtest.output import captured_output
 from odum_assets.errors import OdumError
 from odum_assets.results.store import ResultError, ResultStore
 
@@ -53,7 +53,7 @@ def store_log(store: ResultStore, run_id: str, work: Path) -> None:
     The run's own end, a full disk perhaps, is what has to be said.
     """
     # NautilusTrader colors what it prints.
-    content = _COLORS.sub(b"", kept_output(work))
+    content = _COLORS.sub(b"", captured_output(work))
     if not content:
         return
     with suppress(OSError, OdumError):

@@ -159,11 +159,11 @@ class Market:
 
     def detail(self, partitions: Sequence[PartitionNow]) -> tuple[Source, str | None]:
         """Return the worst state of partitions, and a message that names the first that has it."""
-        states = {each.source for each in partitions}
+        states = {partition.source for partition in partitions}
         worst: Source = next((state for state in _WORST if state in states), "same")
         if worst == "same":
             return worst, None
-        named = [str(each) for each in partitions if each.source == worst]
+        named = [str(partition) for partition in partitions if partition.source == worst]
         more = f" (and {len(named) - 1} other partitions)" if len(named) > 1 else ""
         what = "is gone from" if worst == "gone" else "has changed in"
         return worst, (

@@ -44,7 +44,7 @@ class Span:
 
 def trade_columns(rows: pa.Table, span: Span) -> Columns:
     """Return trades: time after the moment, price, size, side of the aggressor, id."""
-    sides = [_SIDES.get(str(each), "none") for each in rows["aggressor_side"].to_pylist()]
+    sides = [_SIDES.get(str(side), "none") for side in rows["aggressor_side"].to_pylist()]
     return {
         **_times(rows, span),
         "price": nearest_floats(one(rows["price"])).tolist(),

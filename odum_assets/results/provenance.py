@@ -71,10 +71,10 @@ def build_metadata(
         "exec_algorithm": {} if algorithm is None else algorithm.model_dump(mode="json"),
         "strategy_sha256": outcome.strategy_sha256,
         "strategy_modules": outcome.strategy_modules,
-        "sources": [_source(each) for each in run.inputs.manifests],
-        "catalog": [partition_record(each) for each in run.inputs.manifests],
+        "sources": [_source(manifest) for manifest in run.inputs.manifests],
+        "catalog": [partition_record(manifest) for manifest in run.inputs.manifests],
         "volume_curve": {
-            "days": [partition_record(each) for each in run.curve_days],
+            "days": [partition_record(day) for day in run.curve_days],
             "uniform": not run.curve_days,
         }
         if algorithm is not None and algorithm.type == "VWAP"

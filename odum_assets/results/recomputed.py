@@ -47,7 +47,7 @@ def recomputed(summary: dict[str, Any], days: list[str], equity: Path) -> dict[s
         equity,
         ratios["equity_interval_secs"],
         ratios["annualization_days"],
-        [date.fromisoformat(each) for each in days],
+        [date.fromisoformat(day) for day in days],
     )
     figures = numbers(asdict(equity_figures(series)))
     drawdown = figures["drawdown"]
@@ -84,10 +84,10 @@ def equity_series(
     if not times:
         raise ValueError(f"{path}: the equity table has no rows")
     last, step = times[-1], interval_secs * NS_PER_SECOND
-    inner = {each for each in times[1:-1] if each % step == 0 and each < last}
+    inner = {time for time in times[1:-1] if time % step == 0 and time < last}
     wanted = {times[0], *outside_gaps(sorted(inner), days)}
     rows: list[tuple[int, Decimal]] = [
-        each for each in zip(times[:-1], equity[:-1], strict=True) if each[0] in wanted
+        point for point in zip(times[:-1], equity[:-1], strict=True) if point[0] in wanted
     ]
     rows.append((last, equity[-1]))
     return EquitySeries(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.store import ResultStore
 from odum_assets.results.stored_file import ResultError
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 
 LAST = "last"
 """Means the newest result."""
@@ -48,7 +48,7 @@ def find_run_id(store: ResultStore, text: str, *, failed: bool = False) -> str:
     if text == LAST:
         newest = store.entries([])
         if not newest:
-            raise ResultError(f"there are no results in {shown(store.root)}")
+            raise ResultError(f"there are no results in {location_of(store.root)}")
         return newest[0].run_id
     return match_run_id(text, stored_run_ids(store, failed=failed))
 

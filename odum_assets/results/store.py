@@ -28,7 +28,7 @@ from odum_assets.results.earlier import in_current_form
 from odum_assets.results.run_id import is_run_id
 from odum_assets.results.stored_file import ResultError, StoredFile
 from odum_assets.settings import is_inside
-from odum_assets.storage.addresses import address_of, shown
+from odum_assets.storage.addresses import address_of, location_of
 from odum_assets.storage.buckets import ABSENT, ObjectChangedError
 from odum_assets.storage.copies import (
     generation,
@@ -39,7 +39,7 @@ from odum_assets.storage.copies import (
     withdraw_if_possible,
 )
 from odum_assets.storage.files import FREE_SPACE, sync, write_synced
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 from odum_assets.storage.scratch import scratch_folder
 
 __all__ = ["ResultEntry", "ResultError", "ResultStore", "json_text"]
@@ -166,10 +166,10 @@ class ResultStore:
         """
         path = self.fast_path(run_id)
         if not path.exists() and not path.is_symlink():
-            known = [each.stem for each in self.listed("fast")]
+            known = [path.stem for path in self.listed("fast")]
             near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; see odum results list"
-            raise ResultError(f"no result {run_id} in {shown(self.root)}{hint}")
+            raise ResultError(f"no result {run_id} in {location_of(self.root)}{hint}")
         return self._read(run_id, is_current=True)
 
     def current(self, config_name: str, partition: str) -> ResultEntry | None:
@@ -295,16 +295,16 @@ class ResultStore:
             for place in (summary, target, pointer):
                 _make_folder(place.parent)
             point = partial(self._point, name, pointer, expected, require_owner)
-            with held(self.publish_lock):
+            with hold_lock(self.publish_lock):
                 self._clear_leftover(summary, target)
                 if summary.exists() or target.exists():
                     raise ResultError(
-                        f"{run_id}: {shown(self.root)} has a result of this id already, it stays "
-                        "as it is"
+                        f"{run_id}: {location_of(self.root)} has a result of this id already, it "
+                        "stays as it is"
                     )
                 moves = [] if report is None else [(report, target)]
                 moves.append((text, summary))
-                self._place(work, run_id, moves, point if is_current else require_owner)
+                self._move_all(work, run_id, moves, point if is_current else require_owner)
         return self._read(run_id)
 
     def _clear_leftover(self, summary: Path, report: Path) -> None:
@@ -312,7 +312,7 @@ class ResultStore:
         if address_of(self.root) is not None and report.exists() and not summary.exists():
             self.discard(report)
 
-    def _place(
+    def _move_all(
         self,
         work: Path,
         run_id: str,
@@ -361,7 +361,7 @@ class ResultStore:
 
     def _forget_unfinished(self, work: Path) -> None:
         """Remove the report of a process that died before its summary was in place."""
-        with suppress(OSError, ResultError), held(self.publish_lock):
+        with suppress(OSError, ResultError), hold_lock(self.publish_lock):
             run_id = (work / _PUBLISHING).read_text(encoding="utf-8")
             if not self.fast_path(run_id).exists():
                 report = self._inside("report", run_id)
@@ -476,9 +476,9 @@ def _make_folder(folder: Path) -> None:
     while not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        sync(each.parent)
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        sync(parent.parent)
 
 
 def _checked(run_id: str) -> str:

@@ -84,7 +84,7 @@ class StoredFile:
         ResultError
             If something else lies there, or a link leads there.
         """
-        descriptor = self._looked_at()
+        descriptor = self._open_checked()
         try:
             return os.fstat(descriptor)
         finally:
@@ -128,7 +128,7 @@ class StoredFile:
 
     def open(self) -> int:
         """Return a descriptor for reading, which is the caller's to close; errors as `opened`."""
-        looked_at = self._looked_at()
+        looked_at = self._open_checked()
         try:
             return os.open(path_of(looked_at, self.path), os.O_RDONLY | os.O_CLOEXEC)
         finally:
@@ -151,7 +151,7 @@ class StoredFile:
         """
         return json.loads(self.read_bytes(), parse_constant=_refuse_constant)
 
-    def _looked_at(self) -> int:
+    def _open_checked(self) -> int:
         """Return a descriptor of the name, after making sure what it is."""
         if not self.parts or any(part in ("", ".", "..") or "/" in part for part in self.parts):
             raise ResultError(f"{self.path}: not a file of a result")
@@ -195,22 +195,22 @@ class StoredFile:
         if not stat.S_ISREG(found.st_mode):
             raise ResultError(f"{self.path}: a folder or a device lies where a file belongs")
         # A file with one name only has no name elsewhere.
-        if found.st_nlink > 1 and (found.st_dev, found.st_ino) in self._kept_closed():
+        if found.st_nlink > 1 and (found.st_dev, found.st_ino) in self._never_opened():
             raise ResultError(
                 f"{self.path}: the same file as the registry or another file beside it, not one of "
                 "a result. Remove it"
             )
 
-    def _kept_closed(self) -> set[tuple[int, int]]:
+    def _never_opened(self) -> set[tuple[int, int]]:
         """Return what is never opened here: files in the root itself, and the databases."""
         with os.scandir(self.root) as entries:
-            found = [_identity(Path(each.path)) for each in entries if not each.is_dir()]
+            found = [_identity(Path(entry.path)) for entry in entries if not entry.is_dir()]
         found += [
             _identity(database.with_name(database.name + suffix))
             for database in self.databases
             for suffix in _DATABASE_SUFFIXES
         ]
-        return {each for each in found if each is not None}
+        return {item for item in found if item is not None}
 
 
 def path_of(descriptor: int, path: Path) -> Path:

@@ -250,8 +250,8 @@ def run_sweep(
     proof = None
     results = sweep.results()
     if kept.verify:
-        order = best_first([each.figures for each in results], kept.sort)
-        digests = [each.digest for each in results]
+        order = best_first([result.figures for result in results], kept.sort)
+        digests = [result.digest for result in results]
         proof = prove_variants(
             request, variants, digests, order, kept.verify, settings, slots=slots, progress=progress
         )
@@ -283,10 +283,10 @@ class _Sweep:
     def begin(self, requests: Sequence[RunRequest]) -> None:
         """Give ids to the runs of all variants."""
         start, _ = requested_window(self._request)
-        for number, (each, variant) in enumerate(zip(requests, self._variants, strict=True), 1):
+        for number, (request, variant) in enumerate(zip(requests, self._variants, strict=True), 1):
             part = {"id": self.id, "variant": number, "of": len(self._variants)}
-            run_id = new_run_id(each.config, start)
-            self.runs.append(VariantRun(run_id, each, {**part, "varied": variant.varied}))
+            run_id = new_run_id(request.config, start)
+            self.runs.append(VariantRun(run_id, request, {**part, "varied": variant.varied}))
 
     def keep(self, index: int, end: CompletedRun | OdumError) -> OdumError | None:
         """Keep what became of a variant; return why it has no result."""
@@ -308,7 +308,7 @@ class _Sweep:
     def store_figures(self, store: ResultStore, proof: Proof | None) -> Path | None:
         """Write the file of figures where there is to be one; return its path."""
         results = self.results()
-        if not self._kept.figures_only or all(each.error for each in results):
+        if not self._kept.figures_only or all(result.error for result in results):
             return None
         config = self._request.config
         own = {
@@ -322,7 +322,7 @@ class _Sweep:
         }
         facts = sweep_facts(self._metadata, results, own)
         path = self._settings.results_path / FOLDER / f"{self.id}.parquet"
-        table = figures_table(results, [each.config.content_hash for each in self._variants])
+        table = figures_table(results, [variant.config.content_hash for variant in self._variants])
         with store.workspace() as scratch:
             write_variants(table, facts, path, scratch)
         return path
@@ -353,7 +353,7 @@ def check_sweep(request: RunRequest, variants: Sequence[Variant], kept: Kept) ->
     if len(request.days) != 1:
         raise ConfigError("a sweep runs over one day")
     if request.exec_algorithm is not None and any(
-        path.startswith(_ALGORITHM_PATH) for each in variants for path in each.varied
+        path.startswith(_ALGORITHM_PATH) for variant in variants for path in variant.varied
     ):
         raise ConfigError(f"exec_algorithm is given for all, and {_ALGORITHM_PATH} varies; choose")
     if request.engine == "kernel":

@@ -74,7 +74,7 @@ def floats(values: Any) -> Any:  # noqa: ANN401 - any column
         return values.cast(pa.string()).cast(pa.float64())
     if pa.types.is_struct(values.type):
         names = [field.name for field in values.type]
-        return pa.StructArray.from_arrays([floats(each) for each in values.flatten()], names)
+        return pa.StructArray.from_arrays([floats(column) for column in values.flatten()], names)
     return values
 
 
@@ -160,14 +160,14 @@ class StoredTable:
                 _BATCH_ROWS, row_groups=groups, columns=None if columns is None else [*columns]
             )
             for batch in _cut(found if groups else iter(()), start - before, last - start):
-                yield self._kept(batch)
+                yield self._with_status(batch)
 
     def _rows(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:
         if self.statuses:
             return _cut(self.batches(), offset, limit)
         return _cut(self.batches(offset), 0, limit)
 
-    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _with_status(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if not self.statuses:
             return batch
         return batch.filter(pc.is_in(batch["status"], pa.array(self.statuses)))

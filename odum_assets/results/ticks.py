@@ -96,7 +96,7 @@ def export_ticks(
         store.scratch() as work,
     ):
         manifests = _manifests(entry, catalog, view)
-        total = sum(each.rows_written for each in manifests)
+        total = sum(manifest.rows_written for manifest in manifests)
         if "rows_repeated" in entry.metadata():
             # Runs of earlier versions went over such rows twice.
             total -= sum(drop_repeats(view, manifests))
@@ -179,7 +179,7 @@ def _ticks(
         )
         kept = batch.filter(keep)
         name = pa.repeat(instrument_id, kept.num_rows)
-        columns = [name if each == "instrument_id" else kept[each] for each in TICKS.names]
+        columns = [name if column == "instrument_id" else kept[column] for column in TICKS.names]
         yield pa.record_batch(
             [column.cast(kind) for column, kind in zip(columns, TICKS.types, strict=True)],
             schema=TICKS,
@@ -199,5 +199,5 @@ def _in_order(manifests: list[PartitionManifest], catalog: Path) -> Iterator[pa.
             with pq.ParquetFile(manifest.data_path(catalog)) as file:
                 yield from file.iter_batches(batch_size=_BATCH_ROWS)
         return
-    table = pa.concat_tables(pq.read_table(each.data_path(catalog)) for each in manifests)
+    table = pa.concat_tables(pq.read_table(manifest.data_path(catalog)) for manifest in manifests)
     yield from table.sort_by("ts_init").to_batches(max_chunksize=_BATCH_ROWS)

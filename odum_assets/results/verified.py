@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from odum_assets.results.store import ResultStore, json_text
 from odum_assets.results.stored_file import ResultError, StoredFile
 from odum_assets.storage.files import write_synced
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 if TYPE_CHECKING:
     from odum_assets.results.verify import Verification
@@ -66,7 +66,7 @@ def read_verifications(file: StoredFile) -> list[VerifiedResult]:
         If the file cannot be read; it is named.
     """
     try:
-        return [VerifiedResult.read(each) for each in file.read_json()["verifications"]]
+        return [VerifiedResult.read(document) for document in file.read_json()["verifications"]]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -103,7 +103,7 @@ def store_verification(
     ResultError
         If the result is gone, or the file cannot be read or written.
     """
-    with store.explained(), store.scratch() as work, held(store.publish_lock):
+    with store.explained(), store.scratch() as work, hold_lock(store.publish_lock):
         # With the lock held: a deleted result must not get a new file.
         expected = store.entry(run_id).digest
         path = store.root / "verifications" / f"{run_id}.json"
@@ -121,6 +121,6 @@ def store_verification(
         )
         after = [*before, latest][-_MOST:]
         path.parent.mkdir(exist_ok=True)
-        text = json_text({"verifications": [asdict(each) for each in after]})
+        text = json_text({"verifications": [asdict(verification) for verification in after]})
         write_synced(work / "verifications", text).rename(path)
     return latest

@@ -86,9 +86,9 @@ def verify_result(
     ) as run:
         curve = metadata["volume_curve"]
         recorded = metadata["catalog"] + (curve["days"] if curve else [])
-        before = {_name(each): each["digest"] for each in recorded}
+        before = {_name(partition): partition["digest"] for partition in recorded}
         used = [*run.inputs.manifests, *run.curve_days]
-        now = {_name(partition_record(each)): each.digest for each in used}
+        now = {_name(partition_record(manifest)): manifest.digest for manifest in used}
         changed = [name for name in sorted(before | now) if before.get(name) != now.get(name)]
         changed += _changed_sources(metadata, run.outcome.strategy_modules)
         changed += _changed_inputs(metadata, run.plan.strategy_inputs)

@@ -61,7 +61,7 @@ def address_of(path: Path) -> str | None:
     return f"{scheme}://{rest}" if scheme in _SCHEMES and rest else None
 
 
-def shown(path: Path) -> str:
+def location_of(path: Path) -> str:
     """Return where a file really is: its address in a bucket, or its path."""
     return address_of(path) or str(path)
 

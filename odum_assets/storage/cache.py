@@ -15,7 +15,7 @@ from typing import Final
 from odum_assets.errors import ConfigError
 from odum_assets.storage.addresses import SIZE_VARIABLE, cache_root
 from odum_assets.storage.files import hash_file, link_or_copy
-from odum_assets.storage.locks import held, held_if_free
+from odum_assets.storage.locks import held_if_free, hold_lock
 
 _DEFAULT_GB: Final = 20.0
 _MOST_TRIES: Final = 2
@@ -42,7 +42,7 @@ def link_cached(sha256: str, fetch: Callable[[Path], object], target: Path) -> b
     folder = cache_root() / "objects"
     path = folder / sha256[:2] / sha256
     # One process fetches, the others that need the same content wait for it.
-    with held(folder / ".locks" / sha256[:2]):
+    with hold_lock(folder / ".locks" / sha256[:2]):
         while not (_is_there(path) and link_or_copy(path, target)):
             if not _fetched(path, sha256, fetch):
                 return False
@@ -54,7 +54,7 @@ def keep(sha256: str, source: Path) -> None:
     """Keep a file whose content was just written, and is needed here before elsewhere."""
     folder = cache_root() / "objects"
     path = folder / sha256[:2] / sha256
-    with held(folder / ".locks" / sha256[:2]):
+    with hold_lock(folder / ".locks" / sha256[:2]):
         if not _is_there(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -66,7 +66,7 @@ def keep(sha256: str, source: Path) -> None:
 def drop(sha256: str) -> bool:
     """Remove a file that turned out damaged, and return whether there was one."""
     folder = cache_root() / "objects"
-    with held(folder / ".locks" / sha256[:2]):
+    with hold_lock(folder / ".locks" / sha256[:2]):
         try:
             (folder / sha256[:2] / sha256).unlink()
         except FileNotFoundError:

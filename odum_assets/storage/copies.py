@@ -97,7 +97,7 @@ def named(folder: Path, name: str) -> list[Path]:
     """Return the folder of a name, and the files of that name with any suffix, in a folder."""
     address = address_of(folder)
     if address is not None:
-        parts = {each.partition("/")[0] for each in Bucket(address).listing("", name)}
+        parts = {entry.partition("/")[0] for entry in Bucket(address).listing("", name)}
         return [folder / part for part in sorted(parts) if part == name or part[len(name)] == "."]
     own = folder / name
     return [own] * (own.is_dir() or own.is_symlink()) + sorted(folder.glob(f"{name}.*"))
@@ -200,10 +200,10 @@ def withdraw_if_possible(paths: Iterable[Path]) -> None:
 
 
 def _in_parallel(wanted: list[tuple[Path, Bucket, str, ObjectStat | None]]) -> None:
-    outdated = [each for each in wanted if not _is_current(each[0], each[3])]
+    outdated = [entry for entry in wanted if not _is_current(entry[0], entry[3])]
     if len(outdated) < 2:
-        for each in outdated:
-            _bring(*each)
+        for copy in outdated:
+            _bring(*copy)
         return
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(lambda each: _bring(*each), outdated))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[None]:
+def hold_lock(lock: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file, created if needed; wait while another process has it."""
     with _opened(lock) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -49,7 +49,7 @@ def shared(lock: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_held(lock: Path) -> bool:
+def is_locked(lock: Path) -> bool:
     """Return whether a process holds the lock."""
     try:
         descriptor = os.open(lock, os.O_RDWR)

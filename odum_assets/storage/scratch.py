@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from odum_assets.storage.locks import held, is_held
+from odum_assets.storage.locks import hold_lock, is_locked
 
 _PREFIX = "work-"
 _OWNER = ".owner"
@@ -45,10 +45,10 @@ def scratch_folder(parent: Path, on_dead: Callable[[Path], None] | None = None) 
     folder = parent / f"{_PREFIX}{uuid.uuid4().hex}"
     parent.mkdir(parents=True, exist_ok=True)
     # No process sweeps between the creation of a folder and its owner's lock.
-    with held(parent / _LOCK):
+    with hold_lock(parent / _LOCK):
         _sweep(parent, on_dead)
         folder.mkdir()
-        owner = held(folder / _OWNER)
+        owner = hold_lock(folder / _OWNER)
         owner.__enter__()
     try:
         yield folder
@@ -59,7 +59,7 @@ def scratch_folder(parent: Path, on_dead: Callable[[Path], None] | None = None) 
 
 def _sweep(parent: Path, on_dead: Callable[[Path], None] | None) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        if is_held(folder / _OWNER):
+        if is_locked(folder / _OWNER):
             continue
         if on_dead is not None:
             on_dead(folder)

@@ -34,7 +34,7 @@ from odum_assets.results.tearsheet.page import write_tearsheet
 from odum_assets.results.verify import verify_result
 from odum_assets.settings import Settings
 from odum_assets.storage import stores
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.buckets import Bucket, ObjectChangedError
 from odum_assets.storage.stores import open_store
 
@@ -73,7 +73,7 @@ class BucketMarket(Market):
 
 def _elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """Return the settings of another machine: nothing is shared but the bucket."""
-    addresses = shown(settings.catalog_path), shown(settings.results_path)
+    addresses = location_of(settings.catalog_path), location_of(settings.results_path)
     monkeypatch.setenv("ODUM_CACHE_PATH", str(tmp_path / "elsewhere"))
     return Settings(
         raw_root=settings.raw_root,
@@ -138,7 +138,7 @@ def _machine(settings: Settings, cache: Path) -> "subprocess.Popen[str]":
     from odum_assets.config import raw_path
 
     source = raw_path(CONFIG, DataType.TRADES, DAY, settings)
-    catalog = shown(settings.catalog_path)
+    catalog = location_of(settings.catalog_path)
     return subprocess.Popen(
         [sys.executable, "-c", CONVERT, source, str(CONFIG.path), catalog, DAY.isoformat()],
         env=os.environ | {"ODUM_CACHE_PATH": str(cache)},
@@ -168,11 +168,11 @@ def test_a_run_in_a_bucket_is_the_run_in_a_folder(
     reports = _posted(proxy, f"results/report/{there.run_id}/")
     assert len(reports) >= 8
     assert max(reports) < summary
-    names = Bucket(shown(settings.results_path)).listing()
+    names = Bucket(location_of(settings.results_path)).listing()
     assert f"fast/{there.run_id}.json" in names
     assert sum(name.startswith(f"report/{there.run_id}/") for name in names) >= 8
 
-    results, cache = Bucket(shown(settings.results_path)), os.environ["ODUM_CACHE_PATH"]
+    results, cache = Bucket(location_of(settings.results_path)), os.environ["ODUM_CACHE_PATH"]
     other = _elsewhere(settings, monkeypatch, tmp_path)
     store = ResultStore(other.results_path)
     assert [entry.digest for entry in store.entries()] == [here.digest]
@@ -209,7 +209,7 @@ def test_a_result_that_cannot_be_stored_leaves_nothing(
         _run(settings, mode="report")
     proxy.rules.clear()
     assert ResultStore(settings.results_path).entries() == []
-    names = Bucket(shown(settings.results_path)).listing()
+    names = Bucket(location_of(settings.results_path)).listing()
     assert [name for name in names if name.startswith(("fast", "report"))] == []
     assert _run(settings, mode="fast").result.digest
 
@@ -256,7 +256,7 @@ def test_a_worker_that_was_frozen_while_it_stored_its_result_stores_nothing(
     proxy.rules.append(Rule(rf"POST .*results/{frozen_before}", freeze))
     with pytest.raises(GivenUpError):
         _publish(settings, frozen, owner)
-    names = Bucket(shown(settings.results_path)).listing()
+    names = Bucket(location_of(settings.results_path)).listing()
     assert not [name for name in names if frozen in name and not name.startswith("logs/")]
     assert f"fast/{replacing}.json" in names
     current = ResultStore(settings.results_path).current(CONFIG.name, DAY.isoformat())
@@ -270,7 +270,7 @@ def test_two_attempts_of_one_run_leave_one_result(settings: Settings, proxy: Pro
     _convert(settings)
     _convert(settings, DataType.BOOK)
     (run_id,) = _run_ids(1)
-    results = Bucket(shown(settings.results_path))
+    results = Bucket(location_of(settings.results_path))
 
     def other_attempt() -> None:
         _write(results, f"fast/{run_id}.json", b"the other attempt")
@@ -294,7 +294,7 @@ def test_machines_that_convert_the_same_day_end_with_one_partition(
     printed = [machine.communicate(timeout=120)[0].strip() for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0, 0]
     assert len({*printed}) == 1
-    names = [*Bucket(shown(settings.catalog_path)).listing()]
+    names = [*Bucket(location_of(settings.catalog_path)).listing()]
     assert sum("/trades/" in name and name.endswith(".parquet") for name in names) == 1
     assert sum(name.startswith("manifests/") for name in names) == 1
     (manifest,) = list_manifests(settings.catalog_path)
@@ -338,7 +338,7 @@ def test_a_redelivery_that_another_machine_converts_meanwhile_wins(
     file = local.raw_file(DataType.TRADES)
     fs.put_file(str(file), f"{path}/{file.relative_to(local.settings.raw_root)}")
     assert _convert(settings).rows_written == len(ROWS)
-    names = Bucket(shown(settings.catalog_path)).listing()
+    names = Bucket(location_of(settings.catalog_path)).listing()
     assert sum("data/trades/" in name for name in names) == 1
 
 
@@ -356,7 +356,7 @@ def test_a_raw_file_that_is_replaced_while_it_is_read_is_not_converted(
     proxy.rules.append(Rule("alt=media|GET /download/", replace))
     with pytest.raises(DataError, match="changed while it was read; nothing was written"):
         _convert(settings)
-    assert list(Bucket(shown(settings.catalog_path)).listing()) == []
+    assert list(Bucket(location_of(settings.catalog_path)).listing()) == []
 
 
 def test_the_cache_is_checked_and_bounded(
@@ -388,7 +388,7 @@ def test_the_cache_is_checked_and_bounded(
     assert kept() <= {hashes[0]}
     assert manifests[1].data_path(tmp_path / "e").is_file()
     # A partition that lost its file says what to do.
-    bucket, name = Bucket(shown(other.catalog_path)), manifests[1].data_path(Path())
+    bucket, name = Bucket(location_of(other.catalog_path)), manifests[1].data_path(Path())
     bucket.remove(name.as_posix())
     monkeypatch.setenv("ODUM_CACHE_PATH", str(tmp_path / "third"))
     with pytest.raises(DataError, match=r"gs://.*is missing or differs.*odum convert .*--force"):

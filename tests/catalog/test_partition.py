@@ -28,7 +28,7 @@ from odum_assets.catalog.publish import sweep_staging
 from odum_assets.errors import DataError
 from odum_assets.instruments import InstrumentKey, parse_instrument_key
 from odum_assets.raw.layout import DataType
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 
 def convert(source: str, catalog: Path, day: date = DAY, **options: Any) -> PartitionManifest:
@@ -278,7 +278,7 @@ def test_what_dead_conversions_left_goes_and_what_is_under_way_stays(tmp_path: P
         for kind in ("data", "old-0"):
             paths.staged(kind).write_bytes(b"half a file")
 
-    with held(alive.partition_lock):
+    with hold_lock(alive.partition_lock):
         sweep_staging(catalog)
         left = {path.name for path in dead.staging_folder.glob("*.part")}
         assert left == {alive.staged(kind).name for kind in ("data", "old-0")}

@@ -20,7 +20,7 @@ from odum_assets.raw.sample import DEFAULT_KEYS, SampleSpec, write_sample
 from odum_assets.registry.checking import check_registry
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 from odum_assets.storage.buckets import Bucket
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(7_200)]
@@ -224,7 +224,7 @@ def test_a_backfill_survives_whatever_happens_to_its_machines(
         configs_path=alone.configs_path,
     )
     there, here = ResultStore(settings.results_path), ResultStore(alone.results_path)
-    names = Bucket(shown(settings.results_path)).listing("partitions")
+    names = Bucket(location_of(settings.results_path)).listing("partitions")
     assert len(names) == RUNS
     for config in CONFIGS:
         for day in map(str, DAYS):
@@ -240,7 +240,7 @@ def test_a_backfill_survives_whatever_happens_to_its_machines(
     manifests = list_manifests(settings.catalog_path)
     assert _files(manifests) == _files(list_manifests(alone.catalog_path))
     assert len(manifests) == 3 * RUNS
-    objects = Bucket(shown(settings.catalog_path)).listing()
+    objects = Bucket(location_of(settings.catalog_path)).listing()
     here_too = {
         file.relative_to(alone.catalog_path) for file in alone.catalog_path.rglob("*.parquet")
     }

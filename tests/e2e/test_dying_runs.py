@@ -30,7 +30,7 @@ from odum_assets.registry.types import RunStatus
 from odum_assets.results.run_id import run_id_of
 from odum_assets.results.store import ResultStore
 from odum_assets.settings import Settings
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
@@ -42,7 +42,9 @@ NOTICED_WITHIN_S = 45.0
 def hold(folder: Path, day: dt.date) -> AbstractContextManager[None]:
     """Hold the lock of a partition: a conversion of it waits in its step."""
     key = parse_instrument_key(KEY)
-    return held(PartitionPaths(folder / "data/catalog", key, DataType.TRADES, day).partition_lock)
+    return hold_lock(
+        PartitionPaths(folder / "data/catalog", key, DataType.TRADES, day).partition_lock
+    )
 
 
 def kill_worker(dagster: Dagster, run_id: str) -> float:
@@ -90,7 +92,7 @@ class Registered:
     def hold(self) -> AbstractContextManager[None]:
         """Hold the lock of the manifests: a backtest waits in its step."""
         root, key = self.settings.catalog_path, self.loaded.key
-        return held(PartitionPaths(root, key, DataType.TRADES, self.day).manifest_lock)
+        return hold_lock(PartitionPaths(root, key, DataType.TRADES, self.day).manifest_lock)
 
     def row(self) -> dict[str, Any]:
         """Return what the registry says now."""

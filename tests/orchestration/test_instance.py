@@ -23,7 +23,7 @@ from odum_assets.orchestration.launch import Graph, fail_lost_runs, materialize,
 from odum_assets.orchestration.run_process import process_of
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 TRADES = ("catalog", BTC_SLUG, "trades")
 BOOK = ("catalog", BTC_SLUG, "book_depths")
@@ -107,7 +107,9 @@ with open_instance() as instance:
 def hold(sample: Path, day: str) -> AbstractContextManager[None]:
     """Hold the lock of a day's trades: their conversion waits in its step."""
     key, of = parse_instrument_key(BTC_KEY), date.fromisoformat(day)
-    return held(PartitionPaths(sample / "data/catalog", key, DataType.TRADES, of).partition_lock)
+    return hold_lock(
+        PartitionPaths(sample / "data/catalog", key, DataType.TRADES, of).partition_lock
+    )
 
 
 def test_only_a_run_whose_own_process_died_is_marked_as_failed(

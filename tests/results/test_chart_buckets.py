@@ -19,10 +19,10 @@ from odum_assets.results.candles import Candles, fill_columns
 from odum_assets.results.choosing import (
     ChosenTable,
     choose,
+    index_of_id,
+    index_of_time,
     parse_conditions,
     parse_sort,
-    place_of_id,
-    place_of_time,
     time_ns,
 )
 from odum_assets.results.curve import CurveBuckets, CurveFile
@@ -270,14 +270,14 @@ def test_chosen_rows_are_those_of_a_plain_loop(
     assert page["id"].to_pylist() == [f"O-{at}" for at in ordered[1:4]]
     assert b"".join(found.lines(1, 3)).count(b"\n") == len(ordered[1:4])
     for place, at in enumerate(ordered):
-        assert place_of_id(table, "id", f"O-{at}", chosen) == place
-    assert place_of_id(table, "id", "O-none", chosen) is None
+        assert index_of_id(table, "id", f"O-{at}", chosen) == place
+    assert index_of_id(table, "id", "O-none", chosen) is None
     if ordered:
         middle = times[ordered[len(ordered) // 2]]
-        place = place_of_time(table, "timestamp", middle, chosen)
+        place = index_of_time(table, "timestamp", middle, chosen)
         assert place is not None
         assert times[ordered[place]] == middle
-        late = place_of_time(table, "timestamp", 2**62, chosen)
+        late = index_of_time(table, "timestamp", 2**62, chosen)
         assert late is not None
         assert times[ordered[late]] == max(times[at] for at in ordered)
 

@@ -22,7 +22,7 @@ from odum_assets.backtest.positions import POSITIONS
 from odum_assets.backtest.tables import EQUITY, FILLS
 from odum_assets.results.store import ResultError, ResultStore
 from odum_assets.results.tearsheet import formats, write_tearsheet
-from odum_assets.results.tearsheet.buckets import kept_rows, value_ranges
+from odum_assets.results.tearsheet.buckets import rows_to_draw, value_ranges
 from odum_assets.results.tearsheet.tables import read_fills
 from odum_assets.settings import Settings
 
@@ -404,7 +404,7 @@ def test_first_lowest_highest_and_last_of_every_bucket_are_kept(
     for _, rows in _by_bucket(times, span, buckets):
         wanted |= {rows[0], rows[-1], min(rows, key=values.__getitem__)}
         wanted.add(max(rows, key=values.__getitem__))
-    found = kept_rows(np.array(times, np.int64), np.array(values), span, buckets).tolist()
+    found = rows_to_draw(np.array(times, np.int64), np.array(values), span, buckets).tolist()
     assert len(found) <= max(4 * buckets, 0)
     assert found == (sorted(wanted) if len(times) > 4 * buckets else list(range(len(times))))
 

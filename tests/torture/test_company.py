@@ -12,7 +12,7 @@ from killing import Dice, Work, results_tree, watched
 from pieces import CONFIG, DAY
 
 from odum_assets.results.store import ResultStore
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 
 ROUNDS = int(os.environ.get("KILLS", "300"))
 
@@ -53,7 +53,7 @@ def test_the_second_conversion_waits_and_has_nothing_to_do(ground: Ground, tmp_p
     inode = data.stat().st_ino
     (lock,) = project.glob(f"data/catalog/.locks/*.trades.{DAY}.lock")
     works = [Work.piece(project, "convert", "trades") for _ in range(2)]
-    with held(lock):
+    with hold_lock(lock):
         for work in works:
             work.go()
         time.sleep(0.3)

@@ -226,7 +226,9 @@ class _BarsQuestion(_Question):
             columns = candles.Candles(grid).columns()
         fills, orders = fills_of(entry).file, orders_of(entry).file
         refused: dict[str, list[int]] = {"i": [], "n": []}
-        if any(entry.summary()["orders_by_status"].get(each) for each in ("denied", "rejected")):
+        if any(
+            entry.summary()["orders_by_status"].get(status) for status in ("denied", "rejected")
+        ):
             refused = candles.refusal_columns(orders, grid, self.row_instrument)
         found = {
             **self._head(),
@@ -324,7 +326,7 @@ _EMPTY: dict[str, dict[str, list[Any]]] = {
 def _step_of(parts: list[PartitionNow]) -> int:
     """Return the longest step of bars, ns; 0 without any."""
     manifests = [part.manifest for part in parts if part.manifest is not None]
-    return max((int(each.rules.get("step_ns", 0)) for each in manifests), default=0)
+    return max((int(manifest.rules.get("step_ns", 0)) for manifest in manifests), default=0)
 
 
 async def _sent(

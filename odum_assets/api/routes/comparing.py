@@ -122,7 +122,7 @@ def _compared(
             {"aspect": row.name, "differs": row.differs, "values": row.values}
             for row in simulated(entries)
         ],
-        "first_differences": [each for each in differing if each is not None],
+        "first_differences": [index for index in differing if index is not None],
         "not_compared": [
             entry.run_id
             for entry in entries

@@ -249,9 +249,9 @@ def _as_stored(section: Row) -> Row:
 def _check_reach(service: Service, section: StrategyConfig) -> None:
     """Refuse a class or a file that its sender may not use (see `odum_assets.config.reach`)."""
     sections = [loaded.config.strategy for loaded in service.project().configs]
-    known = [each for each in sections if isinstance(each, StrategyConfig)]
+    known = [section for section in sections if isinstance(section, StrategyConfig)]
     given = (section.path, section.params, section.orders_file)
-    if any((each.path, each.params, each.orders_file) == given for each in known):
+    if any((strategy.path, strategy.params, strategy.orders_file) == given for strategy in known):
         return
     reach = reach_of(service.settings)
     for name, problem in (

@@ -109,7 +109,7 @@ async def get_run_groups(
         where = selection.where(annotated.by_run)
         groups = queries.group_runs(connection, where, selection.by, _MOST_VALUES)
         found = RunGroups(
-            by=selection.by, groups=[RunGroup.model_validate(each) for each in groups]
+            by=selection.by, groups=[RunGroup.model_validate(group) for group in groups]
         )
         return found.model_dump_json().encode()
 
@@ -139,7 +139,7 @@ def _facets(
         changed = selection.model_copy(update=changes).where(annotated)
         return queries.count_runs(connection, changed)
 
-    tags = {tag for each in annotated.values() for tag in each.tags}
+    tags = {tag for annotations in annotated.values() for tag in annotations.tags}
     return RunFacets(
         total=sum(
             count for value, count in counted("flagged").items() if _fits(value, chosen["flagged"])

@@ -124,17 +124,17 @@ def _earlier(service: Service, config: str, mode: str) -> list[tuple[float, int]
     except RegistryError:
         # A plan is worth having without it.
         return []
-    return [each for each in found if each[1] > 0]
+    return [item for item in found if item[1] > 0]
 
 
 def _seconds(earlier: list[tuple[float, int]], runs: int, rows: int | None) -> float | None:
     """Return the seconds of some runs: by their rows, or as earlier ones took where unknown."""
     if not earlier:
         return None
-    seconds = sum(each[0] for each in earlier)
+    seconds = sum(run[0] for run in earlier)
     if rows is None:
         return round(runs * seconds / len(earlier), 1)
-    return round(rows * seconds / sum(each[1] for each in earlier), 1)
+    return round(rows * seconds / sum(run[1] for run in earlier), 1)
 
 
 def _warnings(plan: Plan) -> Iterator[str]:

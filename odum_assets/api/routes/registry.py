@@ -314,7 +314,7 @@ async def page_of_runs(service: Service, query: RunQuery) -> RunPage:
             [
                 {
                     **_with_links(row),
-                    **_said_of(annotated.by_run.get(row["run_id"])),
+                    **_annotations_document(annotated.by_run.get(row["run_id"])),
                     "verified": verified.get(row["id"]),
                 }
                 for row in page.rows
@@ -339,7 +339,7 @@ async def get_run(service: ServiceHere, request: Request, run_id: str) -> Respon
 
     def work() -> bytes:
         row = _with_links(service.registry.run(run_id))
-        row |= _said_of(service.annotations.now().by_run.get(row["run_id"]))
+        row |= _annotations_document(service.annotations.now().by_run.get(row["run_id"]))
         with service.registry.reading() as connection:
             row["verified"] = queries.get_verified(connection, [row["id"]]).get(row["id"])
         return WholeRun.model_validate(row).model_dump_json(by_alias=True).encode()
@@ -499,7 +499,7 @@ def _here(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _said_of(annotations: Annotations | None) -> dict[str, Any]:
+def _annotations_document(annotations: Annotations | None) -> dict[str, Any]:
     """Return what lists show of tags and star."""
     found = annotations or Annotations()
     return {"tags": list(found.tags), "star": found.star}

@@ -22,8 +22,8 @@ from odum_assets.bars.strategy import BarSetup, BarStrategy
 from odum_assets.errors import DataError
 from odum_assets.models.features import FEATURES
 from odum_assets.models.formats import ModelFormat, model_format
-from odum_assets.models.kept_predictions import kept_prediction, read_prediction
 from odum_assets.models.prediction import Prediction
+from odum_assets.models.prediction_cache import cached_prediction, read_prediction
 from odum_assets.models.signals import signals_of
 from odum_assets.models.store import MAX_MODEL_BYTES, ModelStore
 from odum_assets.settings import Settings
@@ -136,7 +136,7 @@ class ModelSignals(BarStrategy):
         content, kind = params.model.read(settings)
         folder = settings.results_path / PREDICTIONS
         try:
-            kept = kept_prediction(content, kind, series, params.features, folder)
+            kept = cached_prediction(content, kind, series, params.features, folder)
         except DataError as error:
             raise DataError(f"{params.model.label}: {error}") from error
         shutil.copyfile(kept, file)

@@ -47,8 +47,8 @@ def strategy_params(
     except ValidationError as error:
         lines = [
             f"  {'.'.join(('strategy.params', *where))}: {text}"
-            for each in error.errors(include_url=False)
-            for where, text in _named(each)
+            for detail in error.errors(include_url=False)
+            for where, text in _named(detail)
         ]
         raise BacktestError(f"parameters of {path} cannot be used:\n" + "\n".join(lines)) from None
 
@@ -58,7 +58,8 @@ def _named(error: ErrorDetails) -> list[tuple[list[str], str]]:
     where = [*map(str, error["loc"])]
     if error["type"] == "problems":
         return [
-            ([*where, *filter(None, [each.path])], each.text) for each in error["ctx"]["problems"]
+            ([*where, *filter(None, [problem.path])], problem.text)
+            for problem in error["ctx"]["problems"]
         ]
     return [(where, error["msg"])]
 
@@ -76,10 +77,10 @@ def _exact(value: object, annotation: object) -> object:
         return str(value) if is_decimal and is_rounded else value
     if isinstance(value, Mapping):
         inside = _one(_members(kind) for kind in kinds)
-        return {name: _exact(each, inside(name)) for name, each in value.items()}
+        return {name: _exact(inner, inside(name)) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         inside = _one(_items(kind) for kind in kinds)
-        return [_exact(each, inside(index)) for index, each in enumerate(value)]
+        return [_exact(item, inside(index)) for index, item in enumerate(value)]
     return value
 
 
@@ -99,7 +100,7 @@ def _kinds(annotation: object) -> list[Any]:
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _kinds(annotation.model_fields["root"].annotation)
     if origin in (typing.Union, types.UnionType):
-        return [kind for each in typing.get_args(annotation) for kind in _kinds(each)]
+        return [kind for arg in typing.get_args(annotation) for kind in _kinds(arg)]
     return [] if annotation in (None, types.NoneType) else [annotation]
 
 
@@ -123,7 +124,7 @@ def _spellings(name: str, field: FieldInfo) -> list[str]:
     """Return the names by which a field may be given."""
     alias = field.validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    return [name, *(each for each in choices if isinstance(each, str))]
+    return [name, *(choice for choice in choices if isinstance(choice, str))]
 
 
 def _items(kind: Any) -> _Inside | None:  # noqa: ANN401 - whatever a type hint can be
@@ -143,5 +144,5 @@ def _origin_is(kind: object, base: type) -> bool:
 
 def _one(found: Iterable[_Inside | None]) -> _Inside:
     """Return the only one; where several are possible, none is known."""
-    known = [each for each in found if each is not None]
+    known = [item for item in found if item is not None]
     return known[0] if len(known) == 1 else lambda _: None

@@ -131,7 +131,7 @@ class StrategySources(MetaPathFinder):
         return (
             top != _PACKAGE
             and not _LIBRARIES & {*path.parts}
-            and not any(path.is_relative_to(each) for each in _standard_library())
+            and not any(path.is_relative_to(folder) for folder in _standard_library())
         )
 
     def _read(self, spec: ModuleSpec) -> _Source:
@@ -226,8 +226,8 @@ def _standard_library() -> set[str]:
 def _namespace(name: str, path: Sequence[str]) -> ModuleSpec:
     """Return the spec of the folders that have the name of a package and no code of their own."""
     spec = ModuleSpec(name, None, is_package=True)
-    folders = (Path(each) / name.rpartition(".")[2] for each in path)
-    spec.submodule_search_locations = [str(each) for each in folders if each.is_dir()]
+    folders = (Path(folder) / name.rpartition(".")[2] for folder in path)
+    spec.submodule_search_locations = [str(folder) for folder in folders if folder.is_dir()]
     return spec
 
 

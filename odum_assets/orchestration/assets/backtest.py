@@ -46,7 +46,7 @@ from odum_assets.orchestration.run_config import ResultConfig, WindowConfig
 from odum_assets.orchestration.steps import report_materialization, require_passed
 from odum_assets.raw.layout import DataType
 from odum_assets.settings import Settings
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
@@ -365,7 +365,7 @@ def output_metadata(settings: Settings, run_id: str) -> dict[str, dg.MetadataVal
     lines = last_lines(read_log(store, run_id))
     if not lines:
         return {}
-    path = dg.MetadataValue.path(shown(store.log_path(run_id)))
+    path = dg.MetadataValue.path(location_of(store.log_path(run_id)))
     return to_metadata({"output": code_block(lines), "output_file": path})
 
 
@@ -413,10 +413,10 @@ def result_metadata(result: "RunResult", request: "RunRequest") -> dict[str, dg.
             "part_of_the_day": None if request.is_whole else _PART,
             "mode": request.mode,
             "snapshot_mode": request.snapshot_mode,
-            "summary_file": dg.MetadataValue.path(shown(result.fast_path)),
+            "summary_file": dg.MetadataValue.path(location_of(result.fast_path)),
             "report_folder": None
             if result.report_path is None
-            else dg.MetadataValue.path(shown(result.report_path)),
+            else dg.MetadataValue.path(location_of(result.report_path)),
             "digest": result.digest,
         }
     )

@@ -43,7 +43,7 @@ from odum_assets.orchestration.project import Project, RawInput, Source, find_ra
 from odum_assets.orchestration.run_config import ConvertConfig
 from odum_assets.orchestration.steps import pool_slot, report_materialization, report_raw
 from odum_assets.raw.layout import DataType, require_inside
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
@@ -248,7 +248,7 @@ def partition_metadata(
         "size_bytes": manifest.file.size,
         "raw_file": dg.MetadataValue.path(manifest.source.path),
         "raw_sha256": manifest.source.sha256,
-        "catalog_file": dg.MetadataValue.path(shown(data_path)),
+        "catalog_file": dg.MetadataValue.path(location_of(data_path)),
         "digest": manifest.digest,
     }
     for name in ("zero_volume_bars", "split_suspected", "ignored_columns"):

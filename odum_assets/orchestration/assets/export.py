@@ -13,7 +13,7 @@ from odum_assets.orchestration.metadata import Materialized, tearsheet_link, to_
 from odum_assets.orchestration.names import backtest_key, day_job_name
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import register_result
-from odum_assets.storage.addresses import shown
+from odum_assets.storage.addresses import location_of
 
 if TYPE_CHECKING:
     from odum_assets.results.store import ResultEntry
@@ -48,7 +48,7 @@ def ticks_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         figures = {
             "dagster/row_count": export.rows,
             "run_id": entry.run_id,
-            "file": dg.MetadataValue.path(shown(export.path)),
+            "file": dg.MetadataValue.path(location_of(export.path)),
             "size_bytes": export.path.stat().st_size,
         }
         yield Materialized(metadata=to_metadata(figures), data_version=dg.DataVersion(entry.digest))
@@ -82,7 +82,7 @@ def report_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         figures = {
             "run_id": entry.run_id,
             "tearsheet": tearsheet_link(entry.run_id),
-            "file": dg.MetadataValue.path(shown(path)),
+            "file": dg.MetadataValue.path(location_of(path)),
             "size_bytes": path.stat().st_size,
         }
         yield Materialized(metadata=to_metadata(figures), data_version=dg.DataVersion(entry.digest))

@@ -99,13 +99,13 @@ def _refuse_strategies(project: Project, variants: "Sequence[Variant]") -> None:
 def _orders_problem(
     config: RunConfig, present: Sequence[RunConfig | BarsConfig], reach: Reach
 ) -> str | None:
-    named = {each.strategy.orders_file for each in present if isinstance(each, RunConfig)}
+    named = {values.strategy.orders_file for values in present if isinstance(values, RunConfig)}
     file = config.strategy.orders_file
     problem = None if file in named else orders_file_problem(file, reach)
     return problem and f"strategy.orders_file: {problem}"
 
 
-def _given_id(run: dg.DagsterRun) -> str | None:
+def _requested_id(run: dg.DagsterRun) -> str | None:
     """Return the id that the sweep of a run was given; a re-execution copies it and gets another.
 
     Raises
@@ -149,7 +149,7 @@ def _sweep(
             slots=slots,
             progress=run_progress(context),
             dagster_run_id=context.run.run_id,
-            sweep_id=_given_id(context.run),
+            sweep_id=_requested_id(context.run),
             begun=entries.begin,
             ended=entries.end,
             kept=kept,

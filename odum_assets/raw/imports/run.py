@@ -26,7 +26,7 @@ from odum_assets.raw.imports.rows import Reason, Rejects, check_rows, read_numbe
 from odum_assets.raw.imports.source import VALUES
 from odum_assets.raw.imports.times import TimeReader, Times, check_timezone
 from odum_assets.raw.layout import is_url, local_path
-from odum_assets.storage.locks import held
+from odum_assets.storage.locks import hold_lock
 from odum_assets.storage.scratch import scratch_folder
 from odum_assets.utc import DAY_NS, NS_PER_SECOND
 
@@ -137,7 +137,7 @@ def import_bars(source: BarSource, request: ImportRequest, raw_root: str) -> Imp
     folder = local_path(raw_root) / _FOLDER
     try:
         # One import at a time: files are merged with what is there.
-        with scratch_folder(folder) as scratch, held(folder / ".merge"):
+        with scratch_folder(folder) as scratch, hold_lock(folder / ".merge"):
             return _Import(source, request, key, local_path(raw_root), scratch).run()
     except OSError as error:
         raise DataError(

@@ -10,7 +10,7 @@ type Values = NDArray[np.float64]
 type Rows = NDArray[np.intp]
 
 
-def kept_rows(times: Times, values: Values, span: tuple[int, int], buckets: int) -> Rows:
+def rows_to_draw(times: Times, values: Values, span: tuple[int, int], buckets: int) -> Rows:
     """Return the rows to draw: the first, lowest, highest and last of every bucket of time.
 
     Parameters
@@ -45,7 +45,7 @@ def value_ranges(
 ) -> tuple[Times, Values, Values]:
     """Return middle, lowest and highest value of every bucket of time that has rows.
 
-    Parameters are those of `kept_rows`; the middle is that of the bucket, in nanoseconds.
+    Parameters are those of `rows_to_draw`; the middle is that of the bucket, in nanoseconds.
     """
     starts, _ = _runs(times, span, buckets)
     step = _step(span, buckets)

@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from odum_assets.results.tearsheet.buckets import Times, Values, kept_rows, value_ranges
+from odum_assets.results.tearsheet.buckets import Times, Values, rows_to_draw, value_ranges
 from odum_assets.results.tearsheet.formats import decimals, duration, plural, utc
 
 type Span = tuple[int, int]
@@ -82,9 +82,9 @@ class Axis:
     @classmethod
     def of(cls, series: Iterable[Values]) -> "Axis":
         """Return an axis that holds all values with a margin."""
-        present = [each for each in series if len(each)]
-        low = min((float(each.min()) for each in present), default=0.0)
-        high = max((float(each.max()) for each in present), default=0.0)
+        present = [line for line in series if len(line)]
+        low = min((float(values.min()) for values in present), default=0.0)
+        high = max((float(values.max()) for values in present), default=0.0)
         # Below this distance floats have no digits left to label.
         if high - low <= 1e-12 * max(abs(low), abs(high)):
             pad = abs(low) * 1e-3 or 1.0
@@ -93,7 +93,7 @@ class Axis:
         low, high = low - pad, high + pad
         rough = (high - low) / 5
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
         return cls(low, high, step)
 
     def labels(self) -> list[tuple[float, str]]:
@@ -111,9 +111,9 @@ class Axis:
 
 def span_of(series: Sequence[Times]) -> Span:
     """Return the first and the last of all times; a second if they are one."""
-    present = [each for each in series if len(each)]
-    first = min((int(each[0]) for each in present), default=0)
-    last = max((int(each[-1]) for each in present), default=0)
+    present = [line for line in series if len(line)]
+    first = min((int(values[0]) for values in present), default=0)
+    last = max((int(values[-1]) for values in present), default=0)
     return first, max(last, first + _S)
 
 
@@ -147,16 +147,16 @@ def draw_chart(
     is_elapsed : bool, default False
         Whether times count from zero, and not from 1970.
     """
-    axis = Axis.of([*(each.values for each in lines), *(each.values for each in marks)])
+    axis = Axis.of([*(line.values for line in lines), *(mark.values for mark in marks)])
     parts = [_gap(gap, span) for gap in gaps]
     parts.append(f'<path class="grid" d="{_grid(axis, span)}"/>')
     if axis.low < 0 < axis.high:
         parts.append(f'<path class="zero" d="M0 {axis.y(np.zeros(1))[0]}H{_WIDTH}"/>')
-    parts += [_draw_line(each, axis, span) for each in reversed(lines)]
-    is_bars = sum(len(each.times) for each in marks) > SINGLE_FILLS
-    parts += [_draw_bars(each, axis, span) for each in marks if is_bars and len(each.times)]
+    parts += [_draw_line(line, axis, span) for line in reversed(lines)]
+    is_bars = sum(len(mark.times) for mark in marks) > SINGLE_FILLS
+    parts += [_draw_bars(mark, axis, span) for mark in marks if is_bars and len(mark.times)]
     bars = _bars_text(span) if is_bars else ""
-    glyphs = "" if is_bars else "".join(_draw_glyphs(each, axis, span) for each in marks)
+    glyphs = "" if is_bars else "".join(_draw_glyphs(mark, axis, span) for mark in marks)
     if has_readings:
         parts.append(_draw_readings(lines, span, is_elapsed))
     return (
@@ -181,7 +181,7 @@ def _gap(gap: Span, span: Span) -> str:
 def _draw_line(line: Line, axis: Axis, span: Span) -> str:
     if not len(line.times):
         return ""
-    rows = kept_rows(line.times, line.values, span, LINE_BUCKETS)
+    rows = rows_to_draw(line.times, line.values, span, LINE_BUCKETS)
     x, y = _x(line.times[rows], span), axis.y(line.values[rows])
     is_new = np.ones(len(rows), dtype=bool)
     is_new[1:] = (np.diff(x) != 0) | (np.diff(y) != 0)
@@ -230,7 +230,7 @@ def _draw_readings(lines: Sequence[Line], span: Span, is_elapsed: bool) -> str:
     step = (span[1] - span[0]) // READINGS + 1
     for line in lines:
         for middle, low, high in zip(
-            *(each.tolist() for each in value_ranges(line.times, line.values, span, READINGS)),
+            *(column.tolist() for column in value_ranges(line.times, line.values, span, READINGS)),
             strict=True,
         ):
             value = f"{low:,.9g}" if low == high else f"{low:,.9g} to {high:,.9g}"
@@ -270,7 +270,7 @@ def _labels(axis: Axis, span: Span, is_elapsed: bool) -> str:
 def _time_labels(span: Span, is_elapsed: bool = False) -> list[tuple[int, str]]:
     """Return moments at round distances with their texts; midnight has its date."""
     length = span[1] - span[0]
-    step = next((each for each in _TIME_STEPS if length / each <= _TICKS), _TIME_STEPS[-1])
+    step = next((step for step in _TIME_STEPS if length / step <= _TICKS), _TIME_STEPS[-1])
     moments = range(-(-span[0] // step) * step, span[1], step)
     return [(ns, duration(ns / _S) if is_elapsed else _time_text(ns, step)) for ns in moments]
 
@@ -288,11 +288,11 @@ def _time_text(ns: int, step: int) -> str:
 
 def _legend(lines: Sequence[Line], marks: Sequence[Marks], bars: str) -> str:
     """Return the legend; `bars` says what bars of fills are, empty where each has its mark."""
-    items = [f'<li class="{each.kind}">{escape(each.label)}</li>' for each in lines]
-    for each in marks:
-        glyph = "" if bars else f'<i class="{each.kind}"></i>'
-        count = plural(len(each.times), f"{each.kind} fill")
-        items.append(f'<li class="{each.kind}">{glyph}{count}</li>')
+    items = [f'<li class="{line.kind}">{escape(line.label)}</li>' for line in lines]
+    for mark in marks:
+        glyph = "" if bars else f'<i class="{mark.kind}"></i>'
+        count = plural(len(mark.times), f"{mark.kind} fill")
+        items.append(f'<li class="{mark.kind}">{glyph}{count}</li>')
     return f"<ul>{''.join(items)}{bars}</ul>"
 
 

@@ -37,7 +37,7 @@ def comparison_html(entries: Sequence[ResultEntry], base: int) -> str:
             _warnings(entries),
             _differences(entries),
             _firsts(entries, base),
-            *_charts(entries, {each.currency for each in units}),
+            *_charts(entries, {unit.currency for unit in units}),
             _figures(compared_sections(summaries, units, base), len(entries), base),
             f"<h2>Of the baseline, {_letter(base)}</h2>{assumptions_section(entries[base])}",
             _provenance(entries),
@@ -190,13 +190,13 @@ def _charts(entries: Sequence[ResultEntry], currencies: set[str]) -> list[str]:
     drawn.append(_chart("Equity from the start of each run", "% of the first", lines, True))
     lines = _lines(by_time, numbers, _falls)
     drawn.append(_chart("Drawdown", "% of peak equity", lines, is_elapsed=False))
-    absent = [_letter(numbers[each.run_id]) for each in entries if each.report_path is None]
+    absent = [_letter(numbers[entry.run_id]) for entry in entries if entry.report_path is None]
     note = f"<p>Without a curve (fast mode): {', '.join(absent)}</p>" if absent else ""
     return [f'<section class="charts"><h2>Over time</h2>{note}', *drawn, "</section>"]
 
 
 def _chart(title: str, unit: str, lines: list[Line], is_elapsed: bool) -> str:
-    span = span_of([each.times for each in lines])
+    span = span_of([line.times for line in lines])
     return draw_chart(title, unit, span, lines, has_readings=True, is_elapsed=is_elapsed)
 
 
@@ -239,12 +239,12 @@ def _figures(sections: dict[str, list[ComparedFigure]], count: int, base: int) -
     for title, figures in sections.items():
         rows.append(f'<tr class="group"><th colspan="{count + 1}">{escape(title)}</th></tr>')
         for figure in figures:
-            if all(each.value is None for each in figure.values):
+            if all(value.value is None for value in figure.values):
                 continue
             cells = "".join(
-                f"<td>{formats.figure(each.value, each.text, is_colored=each.is_result)}"
+                f"<td>{formats.figure(value.value, value.text, is_colored=value.is_result)}"
                 f"<small>{escape(difference or '')}</small></td>"
-                for each, difference in zip(figure.values, figure.differences, strict=True)
+                for value, difference in zip(figure.values, figure.differences, strict=True)
             )
             rows.append(f"<tr><td>{escape(figure.name)}</td>{cells}</tr>")
     heads = ["", *(_letter(number) for number in range(count))]
@@ -262,7 +262,7 @@ def _provenance(entries: Sequence[ResultEntry]) -> str:
         rows.append(
             f"<tr><td>{_name(number)}</td><td>{escape(entry.digest)}</td>"
             f"<td>{escape(str(metadata.get('config_hash') or '')[:16])}</td>"
-            f"<td>{escape(', '.join(f'{name} {each}' for name, each in versions.items()))}</td>"
+            f"<td>{escape(', '.join(f'{name} {value}' for name, value in versions.items()))}</td>"
             f"<td class='id'>odum results verify {escape(entry.run_id)}</td></tr>"
         )
     heads = ("", "Digest", "Configuration hash", "Versions", "Check it")

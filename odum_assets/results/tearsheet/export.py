@@ -97,7 +97,7 @@ def _values(entry: ResultEntry) -> str:
     for name, values in columns:
         known = np.isfinite(values)
         found = value_ranges(equity.times[known], values[known], span, READINGS)
-        for middle, low, high in zip(*(each.tolist() for each in found), strict=True):
+        for middle, low, high in zip(*(item.tolist() for item in found), strict=True):
             texts.setdefault(middle, {})[name] = _range(low, high)
     heads = ["Time, UTC", *(name for name, _ in columns)]
     rows = "".join(
@@ -129,8 +129,8 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:  # noqa: ANN401 
     if isinstance(value, dict) and value:
         return [
             row
-            for name, each in value.items()
-            for row in _flat(each, f"{path}.{name}" if path else str(name))
+            for name, inner in value.items()
+            for row in _flat(inner, f"{path}.{name}" if path else str(name))
         ]
     return [(path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))]
 

@@ -311,7 +311,7 @@ def _refusals(summary: dict[str, Any]) -> list[tuple[str, int]]:
     if isinstance(found, dict):
         return list(found.items())
     # As results of earlier versions list them.
-    return [(str(each.get("reason")), int(each.get("count") or 0)) for each in found]
+    return [(str(item.get("reason")), int(item.get("count") or 0)) for item in found]
 
 
 def _valuation(summary: dict[str, Any]) -> list[Figure]:

@@ -189,8 +189,12 @@ def assumptions_section(entry: ResultEntry) -> str:
     ]
     rows += [("", "configuration", note) for note in metadata.get("config_notes") or []]
     rows += [
-        ("yes" if each["simulated"] else "no", each["aspect"].replace("_", " "), each["detail"])
-        for each in summary.get("simulated") or []
+        (
+            "yes" if aspect["simulated"] else "no",
+            aspect["aspect"].replace("_", " "),
+            aspect["detail"],
+        )
+        for aspect in summary.get("simulated") or []
     ]
     marks = {"yes": "simulated", "no": "not simulated", "": ""}
     items = "".join(
@@ -233,10 +237,11 @@ def _sections(sections: dict[str, list[Figure]]) -> str:
 
 def _figures(figures: Iterable[Figure]) -> str:
     return "".join(
-        f"<div{' class=unknown' if each.value is None else ''}><dt>{_breakable(each.name)}</dt><dd>"
-        f"{formats.figure(each.value, each.text, is_colored=each.is_result)}"
-        f"{f'<small>{escape(each.note)}</small>' if each.note else ''}</dd></div>"
-        for each in figures
+        f"<div{' class=unknown' if figure.value is None else ''}>"
+        f"<dt>{_breakable(figure.name)}</dt><dd>"
+        f"{formats.figure(figure.value, figure.text, is_colored=figure.is_result)}"
+        f"{f'<small>{escape(figure.note)}</small>' if figure.note else ''}</dd></div>"
+        for figure in figures
     )
 
 
@@ -409,12 +414,12 @@ def _provenance(entry: ResultEntry) -> str:
         ("Digest", entry.digest),
         ("Configuration hash", metadata.get("config_hash")),
         ("Strategy sha256", metadata.get("strategy_sha256")),
-        ("Versions", ", ".join(f"{name} {each}" for name, each in versions.items())),
+        ("Versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
         ("Rows replayed", f"{metadata.get('rows_replayed') or 0:,}"),
         ("Check it", f"odum results verify {entry.run_id}"),
     ]
     partitions = metadata.get("catalog") or []
-    items = "".join(_partition(each) for each in partitions[:_PARTITIONS])
+    items = "".join(_partition(partition) for partition in partitions[:_PARTITIONS])
     if len(partitions) > _PARTITIONS:
         items += f"<li>and {len(partitions) - _PARTITIONS:,} more: see metadata.json</li>"
     return f"<footer><h2>Provenance</h2>{facts_list(rows)}<h3>Data</h3><ul>{items}</ul></footer>"

@@ -99,7 +99,7 @@ def read_trades(entry: ResultEntry) -> Trades:
         kept = kept.set_column(number, name, kept[name].cast(pa.int64()))
     # Python's decimals become the nearest float, which Arrow's do not always.
     rows = [
-        {name: float(each) if isinstance(each, Decimal) else each for name, each in row.items()}
+        {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
         for row in kept.to_pylist()
     ]
     rows.sort(key=lambda row: row["opened"])
@@ -149,7 +149,7 @@ def _floats(column: "pa.ChunkedArray[Any]") -> Values:
     if column.null_count or not len(column):
         found: Values = column.cast(pa.float64()).to_numpy()
         return found
-    return np.concatenate([_decimals(each) for each in column.chunks])
+    return np.concatenate([_decimals(chunk) for chunk in column.chunks])
 
 
 def _decimals(chunk: Any) -> Values:  # noqa: ANN401 - its buffers have no type

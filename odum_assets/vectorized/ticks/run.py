@@ -127,7 +127,7 @@ class Matching:
         market, state = self._run(
             orders.shape[1], lambda market, state: kernel.close_positions(market, state, ts)
         )
-        return self._taken(market, state, self._trades[:, :0], orders[:, :0])
+        return self._events(market, state, self._trades[:, :0], orders[:, :0])
 
     def _of(self, name: str) -> int:
         return int(self._state[_PLACE[name]])
@@ -139,7 +139,7 @@ class Matching:
             orders, lambda market, state: kernel.match_rows(market, state, known)
         )
         sent = slice(0, 0) if market.rules[-1] else slice(timed, int(state[_PLACE["order"]]))
-        return self._taken(
+        return self._events(
             market,
             state,
             self._trades[:, first : state[_PLACE["trade"]]],
@@ -172,7 +172,7 @@ class Matching:
         fills = int(state[_PLACE["fills"]])
         return (market, state) if fills <= market.fills.shape[1] else self._run(orders, run, fills)
 
-    def _taken(self, market: Market, state: Ints, trades: Ints, timed: Ints) -> Events:
+    def _events(self, market: Market, state: Ints, trades: Ints, timed: Ints) -> Events:
         fills, ends = (int(state[_PLACE[name]]) for name in ("fills", "ends"))
         state[_PLACE["fills"]] = state[_PLACE["ends"]] = 0
         self._state, self._heaps, self._open = state, market.heaps, market.open

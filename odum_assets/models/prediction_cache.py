@@ -24,7 +24,7 @@ from odum_assets.models.prediction import Prediction, predict
 from odum_assets.models.signals import PredictionKind
 from odum_assets.storage.files import sync
 
-__all__ = ["kept_prediction", "read_prediction"]
+__all__ = ["cached_prediction", "read_prediction"]
 
 _RULES: Final = 1
 """Version of what features and predictions mean."""
@@ -34,7 +34,7 @@ _COLUMNS: Final = ("close_time", "open", "high", "low", "close", "volume")
 _METADATA: Final = b"odum.prediction"
 
 
-def kept_prediction(
+def cached_prediction(
     content: bytes, kind: ModelFormat, series: BarSeries, features: Sequence[str], folder: Path
 ) -> Path:
     """Return the file of a model's predictions on bars; the model runs where there is none.
@@ -72,7 +72,7 @@ def kept_prediction(
 
 
 def read_prediction(path: Path) -> Prediction:
-    """Return what a file of `kept_prediction` holds."""
+    """Return what a file of `cached_prediction` holds."""
     table = pq.read_table(path)
     facts = json.loads(table.schema.metadata[_METADATA])
     values = table["prediction"].to_numpy()
