@@ -1,6 +1,6 @@
 # Everything a newcomer needs: `make demo`, `make test`, `make dev`. See README.md.
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev cluster test test-short cluster-test torture bench docs page screenshots lint format docker-check lock clean
+.PHONY: help install demo dev cluster test test-short cluster-test stories torture bench docs page screenshots lint format docker-check lock clean
 
 # uv makes the environment; where it is not installed it comes into .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -40,6 +40,10 @@ test-short: $(INSTALLED) ## Run the tests that start no server and no Dagster
 DAYS := 60
 cluster-test: $(INSTALLED) ## Kill, freeze and restart machines of a cluster during a backfill (DAYS=60)
 	DAYS=$(DAYS) $(RUN)pytest -n 0 -m cluster -s tests/cluster
+
+stories: $(INSTALLED) ## Use the results page in a browser as people do (needs Chromium, which is not installed here)
+	$(UV) pip install --quiet --python $(VENV) --target .tools/browser -r tests/api/browser-requirements.txt
+	ODUM_TEST_BROWSER=1 PYTHONPATH=.tools/browser $(RUN)pytest -n 0 tests/api/test_page_*stories.py
 
 KILLS := 300
 torture: $(INSTALLED) ## Kill hundreds of processes (KILLS=300), try thousands of hostile files
