@@ -221,6 +221,7 @@ def test_no_screen_has_a_fault_that_axe_finds(browser: Any, service: Service, th
         "/launch",
         "/data",
         "/configs",
+        "/configs/binance_futures_btcusdt_l2_trades_config",
         "/sweeps",
     )
     faults = {screen: _axe(found.page, screen) for screen in screens}
@@ -247,7 +248,7 @@ def test_a_launched_run_becomes_its_result_in_place(browser: Any, live: Live) ->
     page = found.page
     config = "binance_futures_btcusdt_l2_trades_config"
     page.goto(f"/launch?config={config}&day=2024-01-01&start=12:00&end=12:30")
-    page.get_by_text(re.compile("1 run over 1 day")).wait_for()
+    page.get_by_test_id("plan").get_by_text("run", exact=True).wait_for()
     page.get_by_role("button", name="Launch", exact=True).click()
     found.wait_for_address("/runs/BNF_BTC_20240101_12")
     page.get_by_role("log").wait_for()
