@@ -307,15 +307,6 @@ def _loading() -> "Future[ModuleType | None]":
     return ThreadPoolExecutor(1, "load-kernel").submit(_load)
 
 
-def prepare_kernel() -> None:
-    """Load the compiled pass in this thread, for the processes that are forked off this one."""
-    global _prepared  # noqa: PLW0603 - as loaded modules are
-    _prepared = _load()
-
-
-_prepared: ModuleType | None = None
-
-
 def load_kernel(timeout: float | None = None) -> ModuleType | None:
     """Return the compiled pass, None without Numba, or if it is not there in time (s)."""
     with suppress(TimeoutError):
@@ -325,17 +316,14 @@ def load_kernel(timeout: float | None = None) -> ModuleType | None:
 
 def load_kernel_beside(orders: int) -> None:
     """Begin to load the compiled pass while a run is replayed that has so many orders so far."""
-    if orders >= WORTH_LOADING // 2 and _prepared is None:
+    if orders >= WORTH_LOADING // 2:
         _loading()
 
 
 def kernel_for(recorded: Path) -> ModuleType | None:
     """Return the compiled pass where it is worth it for the fills of an event file.
 
-    One that is there already is used in any case, else it is waited for no
-    longer than the exact ledger would take to count.
+    It is waited for no longer than the exact ledger would take to count.
     """
-    if _prepared is not None:
-        return _prepared
     fills = recorded.stat().st_size // _FILL_BYTES
     return load_kernel(fills * _EXACT_SECS) if fills >= WORTH_LOADING else None

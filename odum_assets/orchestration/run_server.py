@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from odum_assets.backtest.counting import prepare_kernel
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.dagster_sqlite import repeat_less
 from odum_assets.orchestration.launch import Graph, load_graph
@@ -76,7 +75,6 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
     os.setpgid(0, 0)
     os.environ.update(shared.environment)
     repeat_less()
-    prepare_kernel()
     with dg.DagsterInstance.from_ref(shared.instance) as instance:
         graph = _prepared(shared.settings, instance)
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.
