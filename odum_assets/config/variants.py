@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -36,6 +36,18 @@ _FIXED = {
     "$schema": "it has no meaning",
 }
 """Sections that may not vary, each with the reason."""
+
+SweepFigure = Literal[
+    "net_pnl",
+    "realized",
+    "commissions",
+    "orders",
+    "fills",
+    "win_rate",
+    "max_drawdown",
+    "sharpe",
+]
+"""A figure that a sweep puts side by side."""
 
 _NUMBER = "$number"
 _INDEX = re.compile(r"\[(\d+)\]")

@@ -15,7 +15,7 @@ from odum_assets.backtest.request import WINDOW, RunRequest, empty_window
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig, effective_settings
 from odum_assets.config.instrument_names import names_instrument
-from odum_assets.config.variants import override
+from odum_assets.config.variants import SweepFigure, override
 from odum_assets.errors import ConfigError, InvalidRequestError
 from odum_assets.orchestration.days import days_of, parse_time, require_time
 from odum_assets.settings import Settings
@@ -196,16 +196,9 @@ class SweepOptions(RunOptions):
         description="Repeat the K best and K random variants in NautilusTrader; the sweep fails if "
         "any fill or digest differs. Needs engine kernel.",
     )
-    sort: Literal[
-        "net_pnl",
-        "realized",
-        "commissions",
-        "orders",
-        "fills",
-        "win_rate",
-        "max_drawdown",
-        "sharpe",
-    ] = Field(default="net_pnl", description="The figure that says which variants are the best.")
+    sort: SweepFigure = Field(
+        default="net_pnl", description="The figure that says which variants are the best."
+    )
 
     @property
     def sweep_values(self) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from odum_assets.backtest.coverage import uncovered_request
 from odum_assets.backtest.process import Slots
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback
 from odum_assets.backtest.sweep import completed_variants
-from odum_assets.config.variants import Variant, label_of
+from odum_assets.config.variants import SweepFigure, Variant, label_of
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.results.digest import digest_of
 from odum_assets.results.figures_file import figures_table, sweep_facts
@@ -49,18 +49,6 @@ _FIGURES: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 FIGURES: Final = tuple(_FIGURES)
 """Names of the figures that a sweep puts side by side: win rate in percent, the maximum drawdown as
 a fraction, zero or negative."""
-
-type SortKey = Literal[
-    "net_pnl",
-    "realized",
-    "commissions",
-    "orders",
-    "fills",
-    "win_rate",
-    "max_drawdown",
-    "sharpe",
-]
-"""A name of `FIGURES`."""
 
 LOWEST_FIRST: Final = ("commissions",)
 """Figures of which the lowest is the best."""
@@ -147,7 +135,7 @@ class Kept:
 
     figures_only: bool = False
     verify: int = 0
-    sort: SortKey = "net_pnl"
+    sort: SweepFigure = "net_pnl"
 
 
 def best_first(figures: Sequence[dict[str, Any]], sort: str) -> list[int]:
