@@ -109,6 +109,7 @@ def _list_cells(entry: "ResultEntry") -> dict[str, str]:
 
     summary, metadata = entry.summary(), entry.metadata()
     pnl, share = summary["pnl"], summary["returns"]["total_return_pct"]
+    currency = summary["account"]["currency"]
     worked, differing = algorithm(metadata), overrides(metadata)
     # It has a column of its own.
     differing.pop("exec_algorithm", None)
@@ -119,7 +120,7 @@ def _list_cells(entry: "ResultEntry") -> dict[str, str]:
         "overrides": escaped(label_of(differing)),
         "orders": count(summary["orders"]),
         "fills": count(summary["fills"]),
-        "PnL": colored(amount(pnl, sign=True), pnl),
+        "PnL": colored(amount(pnl, currency, sign=True, is_named=False), pnl),
         "return": colored(percent(share), share),
         "drawdown": percent(summary["drawdown"]["max_drawdown_pct"], sign=False),
         "tags": escaped(", ".join(entry.annotations().tags)),
@@ -140,7 +141,7 @@ def show_short(output: Output, entry: "ResultEntry") -> None:
             ("window", f"{document['start']} to {document['end']}"),
             ("orders, fills", f"{count(summary['orders'])}, {count(summary['fills'])}"),
             ("PnL", f"{colored(amount(pnl, currency, sign=True), pnl)}{_open_text(summary)}"),
-            ("", _parts_text(parts)),
+            ("", _parts_text(parts, currency)),
             *_closing_rows(summary),
             ("return", f"{percent(share)}{' with the open position' if _is_open(summary) else ''}"),
             ("final balance", amount(account["final_balance"], currency)),
@@ -423,11 +424,12 @@ def _position_rows(summary: dict[str, Any], currency: str) -> list[tuple[str, st
     ]
 
 
-def _parts_text(parts: dict[str, Any]) -> str:
-    realized, fees = amount(parts["realized"], sign=True), amount(parts["commissions"])
-    text = f"realized {realized}, commissions {fees}, funding {amount(parts['funding'], sign=True)}"
-    unrealized = parts["unrealized"]
-    return f"{text}, unrealized {amount(unrealized, sign=True)}" if unrealized else text
+def _parts_text(parts: dict[str, Any], currency: str) -> str:
+    def text(name: str, *, sign: bool = True) -> str:
+        return f"{name} {amount(parts[name], currency, sign=sign, is_named=False)}"
+
+    names = ("funding", "unrealized") if parts["unrealized"] else ("funding",)
+    return ", ".join([text("realized"), text("commissions", sign=False), *map(text, names)])
 
 
 def _drawdown_text(summary: dict[str, Any]) -> str:

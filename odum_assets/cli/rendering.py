@@ -125,15 +125,20 @@ def plural(value: int, noun: str) -> str:
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
-def amount(value: float | None, currency: str | None = None, *, sign: bool = False) -> str:
-    """Return an amount of money: cents for dollars, more digits for coins."""
+def amount(
+    value: float | None, currency: str | None = None, *, sign: bool = False, is_named: bool = True
+) -> str:
+    """Return an amount of money: cents for dollars, more digits for coins.
+
+    The currency follows it, unless it stands elsewhere (`is_named` is False).
+    """
     if value is None or not math.isfinite(value):
         return UNKNOWN
     digits = 2 if currency is None or currency in _CENTS else 8
     # A loss of a tenth of a cent is not "-0.00".
     value = 0 if round(value, digits) == 0 else value
     text = f"{value:+,.{digits}f}" if sign and value else f"{value:,.{digits}f}"
-    return text if currency is None else f"{text} {currency}"
+    return f"{text} {currency}" if currency is not None and is_named else text
 
 
 def number(value: float | None, digits: int = 2) -> str:

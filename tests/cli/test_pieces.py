@@ -18,6 +18,8 @@ from odum_assets.orchestration.days import parse_time, require_time
         (amount(1234.5, "USDT", sign=True), "+1,234.50 USDT"),
         (amount(0.00012, "BTC"), "0.00012000 BTC"),
         (amount(-0.001), "0.00"),
+        (amount(0.00220396, "BTC", sign=True, is_named=False), "+0.00220396"),
+        (amount(-14954.89, "USDT", is_named=False), "-14,954.89"),
         (amount(None, "USDT"), "n/a"),
         (amount(float("nan")), "n/a"),
         (percent(-0.3317), "-0.33%"),
