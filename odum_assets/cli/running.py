@@ -1,6 +1,5 @@
 """Running a command line: exit codes, errors without tracebacks, and Ctrl-C."""
 
-import atexit
 import gc
 import io
 import os
@@ -18,6 +17,7 @@ from odum_assets.cli.errors import (
     UsageError,
 )
 from odum_assets.errors import InvalidRequestError, OdumError
+from odum_assets.orchestration.quick_exit import skip_last_collection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +50,7 @@ def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = Non
         stopped by Ctrl-C.
     """
     gc.set_threshold(_YOUNG_OBJECTS)
-    # A last search for garbage in all of Dagster's modules takes a second, and gives nothing.
-    atexit.register(gc.freeze)
+    skip_last_collection()
     _print_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Wherever it stands: a person adds it to the end of the command that has just failed.
