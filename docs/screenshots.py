@@ -33,7 +33,7 @@ def main() -> None:
             if name == "run":
                 page.get_by_role("application").scroll_into_view_if_needed()
             # Below 150 kB each.
-            page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=62)
+            page.screenshot(path=IMAGES / f"{name}.png")
             context.close()
         browser.close()
 

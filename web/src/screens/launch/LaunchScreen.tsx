@@ -88,7 +88,7 @@ export function LaunchScreen(): ReactNode {
     <div className="flex flex-col gap-3 p-3">
       <ScreenHead title="Launch" command={commandOf(search) ?? "odum backtest --help"} />
       {configs.error ? <Failure error={configs.error} retry={() => void configs.refetch()} /> : null}
-      <div className="grid items-start gap-3 lg:grid-cols-[minmax(340px,440px)_minmax(0,1fr)]">
+      <div className="grid items-start gap-3 lg:grid-cols-[minmax(340px,440px)_minmax(0,1fr)] 2xl:grid-cols-[540px_minmax(0,1fr)]">
         <Panel title="Run">
           <form
             className="flex flex-col gap-3"
@@ -177,7 +177,7 @@ export function LaunchScreen(): ReactNode {
               {(!isBars || search.snapshots) && (
                 <Field label="What moves the market" {...field("snapshots")}>
                   <select className="field" {...choose("snapshots")}>
-                    <option value="">both where there are books</option>
+                    <option value="">both where possible</option>
                     <option value="trades">trades</option>
                     <option value="book">book</option>
                     <option value="both">both</option>
