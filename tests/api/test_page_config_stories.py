@@ -258,7 +258,7 @@ def test_a_changed_raw_file_makes_its_day_stale_wherever_it_is_seen(
     page.keyboard.press("Shift+ArrowRight")
     page.wait_for_url(re.compile("last=2024-01-02"))
     range_ = page.get_by_test_id("range")
-    range_.get_by_text("1 stale").wait_for()
+    range_.get_by_text("◪ 1 stale").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").last.click()
     lines = Path(download.value.path()).read_text().splitlines()

@@ -62,16 +62,6 @@ export function standardColumns(all: readonly RunColumn[], width: number): RunCo
   });
 }
 
-/** A text that is cut in its middle where space is short: its end tells it from others. */
-function Middle({ text, tail }: { text: string; tail: number }): ReactNode {
-  return (
-    <>
-      <span className="truncate">{text.slice(0, -tail)}</span>
-      <span>{text.slice(-tail)}</span>
-    </>
-  );
-}
-
 /** All columns of the list, in their order. */
 export function runColumns(zone: string): RunColumn[] {
   return [
@@ -80,7 +70,9 @@ export function runColumns(zone: string): RunColumn[] {
       id: "run_id", label: "Run", group: "Run", width: SHORT_ID, sort: "run_id", value: (run) => run.run_id,
       cell: (run) => (
         <Link to="/runs/$runId" params={{ runId: run.run_id }} search={keepZone as never} className="mono flex leading-5 text-accent hover:underline" title={run.run_id} aria-label={run.run_id}>
-          <Middle text={run.run_id} tail={7} />
+          {/* Cut in its middle: its end tells it from others of the day. */}
+          <span className="truncate">{run.run_id.slice(0, -7)}</span>
+          <span>{run.run_id.slice(-7)}</span>
         </Link>
       ),
     },
@@ -97,7 +89,7 @@ export function runColumns(zone: string): RunColumn[] {
     {
       ...figure("flag_count", "Flags", "Result", 62, (value: number) => (value ? <Tag tone="warn" title="Warnings about the result; open the run to read them">⚠ {value}</Tag> : <span className="text-quiet">0</span>), "Warnings about the result"),
     },
-    { id: "config_name", label: "Config", group: "Run", width: 138, sort: "config_name", value: (run) => run.config_name, cell: (run) => <span className="flex" title={run.config_name}><Middle text={shortConfig(run.config_name)} tail={17} /></span> },
+    { id: "config_name", label: "Config", group: "Run", width: 138, sort: "config_name", value: (run) => run.config_name, cell: (run) => <span dir="rtl" className="block truncate text-left" title={run.config_name}><bdi>{shortConfig(run.config_name)}</bdi></span> },
     figure("commissions", "Commissions", "Cost", 106, amount),
     figure("funding", "Funding", "Cost", 90, amount),
     figure("realized", "Realized", "Result", 110, money),
