@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +95,22 @@ def run_backtest(
     store = ResultStore(settings.results_path)
     name = run_id_of(request) if run_id is None else run_id
     workspace = logged(store, name, store.workspace())
-    with completed_run(request, settings, workspace, progress) as run:
+    with _completed(request, settings, workspace, progress) as run:
         return store_result(run, settings, dagster_run_id, name, require_owner=require_owner)
+
+
+def _completed(
+    request: RunRequest,
+    settings: Settings,
+    workspace: AbstractContextManager[Path],
+    progress: ProgressCallback | None,
+) -> AbstractContextManager[CompletedRun]:
+    """Run a request; by the kernel without tables where none are kept."""
+    if request.engine == "kernel" and request.mode == "fast":
+        from odum_assets.results.kernel_figures import figures_run
+
+        return figures_run(request, settings, workspace, progress)
+    return completed_run(request, settings, workspace, progress)
 
 
 def store_result(
