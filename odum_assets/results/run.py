@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -193,8 +194,11 @@ def _report(work: Path, document: dict[str, Any]) -> Path:
         shutil.move(work / f"{name}.parquet", folder / f"{name}.parquet")
     for path in _bar_files(work):
         shutil.move(path, folder / path.name)
-    write_orders_json(folder)
-    write_timeline(folder)
+    # Arrow works without Python's lock.
+    with ThreadPoolExecutor(1, "orders-json") as pool:
+        orders = pool.submit(write_orders_json, folder)
+        write_timeline(folder)
+        orders.result()
     (folder / "summary.json").write_text(json_text(document), encoding="utf-8")
     (folder / "metadata.json").write_text(json_text(document["metadata"]), encoding="utf-8")
     return folder
