@@ -318,6 +318,8 @@ class _OrderIndex:
         if len(left):
             others = pc.index_in(wanted.take(pa.array(left)), value_set=self._ids[self._counting :])
             found[left] = pc.fill_null(pc.add(others, self._counting), -1).to_numpy()
+        if ids.null_count:
+            found[flags_of(ids.is_null().combine_chunks())] = -1
         return found
 
     def firsts(self, table: pa.Table, *columns: str) -> "list[pa.ChunkedArray[Any]]":
