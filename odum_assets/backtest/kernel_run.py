@@ -66,14 +66,21 @@ def run_kernel(plan: RunPlan, progress: Callable[[Progress], None] | None = None
             files.write(chunk)
             if len(chunk.fills[0]):
                 last_fill = int(chunk.fills[1, -1])
-            if progress is not None and len(chunk.orders.ts):
-                now = int(chunk.orders.ts[-1])
-                span = max(plan.close_at_ns - plan.first_trade_ns, 1)
-                share = min((now - plan.first_trade_ns) / span, 1.0)
-                progress(Progress("replay", share, chunk.orders.first + len(chunk.orders.ts), now))
+            if progress is not None:
+                report_chunk(plan, chunk, progress)
         if is_simulated(plan, match):
             files.write_simulated(match.account.lots)
     return kernel_outcome(plan, match, sources, last_fill, started)
+
+
+def report_chunk(plan: RunPlan, chunk: Chunk, progress: Callable[[Progress], None]) -> None:
+    """Say how far a run is after a chunk."""
+    if not len(chunk.orders.ts):
+        return
+    now = int(chunk.orders.ts[-1])
+    span = max(plan.close_at_ns - plan.first_trade_ns, 1)
+    share = min((now - plan.first_trade_ns) / span, 1.0)
+    progress(Progress("replay", share, chunk.orders.first + len(chunk.orders.ts), now))
 
 
 def is_simulated(plan: RunPlan, match: KernelMatch) -> bool:

@@ -1,5 +1,6 @@
 """Sweeps by the kernel: rows of figures are those of runs, proofs fail, nothing is left half."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -49,6 +50,29 @@ def _left(market: Market) -> list[str]:
     root = market.settings.results_path
     files = [path for path in root.rglob("*") if path.is_file()]
     return sorted(str(path.relative_to(root)) for path in files if "vsweeps" in path.parts)
+
+
+def test_figures_without_tables_are_those_of_tables(hostile: Market) -> None:
+    """Of every kind of order: with what rests, what is listed, and what a simulated fill closes."""
+    venue = {"starting_balance": 1e12, "maker_fee": -0.0001}
+    listed = [{"side": "sell", "price": None, "amount": 0.5}]
+    kinds = itertools.product(
+        ("LIMIT", "MARKET"), ("IOC", "GTC"), ("trades", "book"), ("L1_MBP", "L2_MBP"), (True, False)
+    )
+    seen = set()
+    for order, lifetime, mode, book, closes in kinds:
+        strategy = {"order_type": order, "time_in_force": lifetime, "orders": listed}
+        config = variant(strategy=strategy, venue={**venue, "book_type": book})
+        options = {"config": config, "snapshot_mode": mode, "close_positions": closes}
+        report, fast = (
+            run_backtest(replace(_request(), **options, mode=mode_of), hostile.settings)
+            for mode_of in ("report", "fast")
+        )
+        assert fast.digest == report.digest, options
+        assert fast.summary == report.summary
+        assert fast.equity_preview == report.equity_preview
+        seen.update(fast.summary["orders_by_status"])
+    assert {"open", "canceled", "filled"} <= seen
 
 
 def test_a_row_of_figures_is_a_run(hostile: Market) -> None:
