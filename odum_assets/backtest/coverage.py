@@ -46,20 +46,16 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
-def _closes_deep(run: Run) -> bool:
-    return run.config.venue.book_type == "L2_MBP" and run.closing is not None
+def may_not_rest(run: Run) -> bool:
+    """Return whether orders GTC are not covered; whether a file has any shows in it alone."""
+    is_deep = run.config.venue.book_type == "L2_MBP" and run.snapshot_mode != "trades"
+    return is_deep and run.closing is not None
 
 
-def _rests_with_trades(run: Run) -> bool:
+def _rests(run: Run) -> bool:
     strategy = run.config.strategy
     may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    is_deep = run.snapshot_mode == "both" and _closes_deep(run)
-    return may_rest and strategy.time_in_force == "GTC" and is_deep
-
-
-def may_not_rest(run: Run) -> bool:
-    """Return whether orders GTC of a file are not covered; whether it has any shows in it alone."""
-    return run.snapshot_mode != "trades" and _closes_deep(run)
+    return may_rest and strategy.time_in_force == "GTC" and may_not_rest(run)
 
 
 RESTING_IN_FILE: Final = (
@@ -118,11 +114,6 @@ UNCOVERED: Final = (
         lambda run: run.config.risk.throttling_per_sec is not None,
     ),
     Uncovered(
-        "data_catalog.derivative_ticker_path",
-        "funding payments",
-        lambda run: run.config.data_catalog.derivative_ticker_path is not None,
-    ),
-    Uncovered(
         "venue.account_type CASH",
         "orders that are denied for want of what they sell",
         lambda run: run.config.venue.account_type == "CASH",
@@ -138,9 +129,9 @@ UNCOVERED: Final = (
         lambda run: run.config.key.product is Product.FUTURE,
     ),
     Uncovered(
-        "time_in_force GTC with snapshot_mode both, an L2 book and closing",
-        "the size by which NautilusTrader reduces a position while trades fill resting orders",
-        _rests_with_trades,
+        "time_in_force GTC with limit orders, an L2 book and closing",
+        "the size by which NautilusTrader reduces a position after resting orders were filled",
+        _rests,
     ),
 )
 """Every reason, in the order in which they are looked for."""

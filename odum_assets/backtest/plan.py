@@ -19,6 +19,9 @@ from odum_assets.utc import NS_PER_SECOND, iso_ns
 EXIT_USER_ERROR = 3
 """Exit code of a process that told why its run was refused."""
 
+SETTLE_NS = 500_000
+"""Time between the arrival of closing orders at the venue and the end of the run."""
+
 
 class RunPlan(BaseModel):
     """A run in all its parts.
@@ -102,6 +105,12 @@ class RunPlan(BaseModel):
         """Return the moment at which positions are closed: no row is replayed at or after it."""
         after_last = self.last_row_ns + 1
         return after_last if self.end_ns is None else min(self.end_ns, after_last)
+
+    @property
+    def ends_at_ns(self) -> int:
+        """Return the moment at which a run is over: closing orders have reached the venue."""
+        latency = self.config.execution.latency
+        return self.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + SETTLE_NS
 
     @property
     def work_from_ns(self) -> int | None:

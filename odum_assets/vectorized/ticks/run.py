@@ -42,12 +42,15 @@ class Events(NamedTuple):
         Rows of `kernel.END`.
     timed : int64 array, shape (5, k)
         Orders that were sent at their own times, rows of `kernel.LISTED`.
+    stop : int or None
+        The time (ns) up to which all rows and orders were matched, where it was asked for.
     """
 
     trades: Ints
     fills: Ints
     ends: Ints
     timed: Ints
+    stop: int | None = None
 
 
 class Matching:
@@ -83,8 +86,25 @@ class Matching:
         """Return the sum of the fills, in lots."""
         return self._of("position")
 
+    @property
+    def tops(self) -> tuple[int, int] | None:
+        """Return the venue's best bid and ask, in ticks; None where a side is empty."""
+        books, row = self._books, self._of("row")
+        if self._rules[0]:
+            has_both, places = bool(books.bids[1, 0] > 0 and books.asks[1, 0] > 0), (0, 0)
+        else:
+            has_both = row >= 0 and bool(np.all(books.starts[:, row] < books.starts[:, row + 1]))
+            places = (books.starts[0, row], books.starts[1, row]) if has_both else (0, 0)
+        if not has_both:
+            return None
+        return int(books.bids[0, places[0]]), int(books.asks[0, places[1]])
+
     def events(
-        self, trades: Iterable[Ints], books: Iterable[Books], orders: Iterable[Ints] = ()
+        self,
+        trades: Iterable[Ints],
+        books: Iterable[Books],
+        orders: Iterable[Ints] = (),
+        stops: Iterable[int] = (),
     ) -> Iterator[Events]:
         """Match all rows, and yield what became of orders, chunk by chunk.
 
@@ -97,11 +117,18 @@ class Matching:
         orders : iterable of int64 arrays, shape (5, o)
             Orders that are sent at their own times, rows of `kernel.LISTED`, in order of time; only
             where `Rules.at_first_trade` is not set.
+        stops : iterable of int
+            Times (ns), ascending, at which to stop.
         """
         coming_trades, coming_books, coming_orders = iter(trades), iter(books), iter(orders)
+        coming_stops = iter(stops)
+        stop = next(coming_stops, _NEVER)
         last_trade = last_book = last_order = 0
         while True:
             known = min(last_trade, last_book, last_order)
+            while stop < known:
+                yield self._match(stop + 1)._replace(stop=stop)
+                stop = next(coming_stops, _NEVER)
             if known > 0:
                 yield self._match(known)
             if known == _NEVER:
@@ -128,6 +155,12 @@ class Matching:
             orders.shape[1], lambda market, state: kernel.close_positions(market, state, ts)
         )
         return self._events(market, state, self._trades[:, :0], orders[:, :0])
+
+    @property
+    def nothing(self) -> Events:
+        """Return that nothing became of any order."""
+        ends = np.zeros((3, 0), np.int64)
+        return Events(self._trades[:, :0], self._trades[:, :0], ends, self._trades[:, :0])
 
     def _of(self, name: str) -> int:
         return int(self._state[_PLACE[name]])
