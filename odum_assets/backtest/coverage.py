@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from odum_assets.config import RunConfig
 from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.config.sections.execution import Closing
+from odum_assets.errors import BacktestError
 from odum_assets.instruments.keys import Product
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
+
+
+class NotCoveredError(BacktestError):
+    """Report that the kernel does not cover a run."""
 
 
 class Run(NamedTuple):

@@ -7,20 +7,16 @@ rows of a plan. What does not: matching (``vectorized.ticks``), the account (``k
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from odum_assets.backtest.coverage import NotCoveredError
 from odum_assets.backtest.plan import RunPlan
-from odum_assets.errors import BacktestError
 from odum_assets.utc import iso_ns
 
 if TYPE_CHECKING:
     from odum_assets.vectorized.ticks.money import MoneyTerms
-
-
-class NotCoveredError(BacktestError):
-    """Report that the kernel does not cover a run."""
 
 
 class Settlement(NamedTuple):
@@ -64,13 +60,9 @@ def _rates(plan: RunPlan) -> Iterator[tuple[int, Decimal, int]]:
     """Yield time, rate, and when it is due, in order of time."""
     start, end = plan.bounds
     for path in plan.funding_files:
-        table = pq.read_table(path, columns=["ts_init", "rate", "next_funding_ns"])
-        columns = (
-            table["ts_init"].cast("int64").to_pylist(),
-            table["rate"].to_pylist(),
-            table["next_funding_ns"].cast("int64").to_pylist(),
-        )
-        for ts, rate, due in zip(*columns, strict=True):
+        table: Any = pq.read_table(path, columns=["ts_init", "rate", "next_funding_ns"])
+        times = [table[name].cast("int64").to_pylist() for name in ("ts_init", "next_funding_ns")]
+        for ts, due, rate in zip(*times, table["rate"].to_pylist(), strict=True):
             is_inside = (start is None or ts >= start) and (end is None or ts < end)
             # A rate without a time is never settled.
             if due is not None and is_inside:

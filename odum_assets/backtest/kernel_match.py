@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from odum_assets.backtest.coverage import RESTING_IN_FILE, Run, may_not_rest
-from odum_assets.backtest.kernel_funding import NotCoveredError, payment, settlements
+from odum_assets.backtest.coverage import RESTING_IN_FILE, NotCoveredError, Run, may_not_rest
+from odum_assets.backtest.kernel_funding import payment, settlements
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.plan import RunPlan
@@ -181,7 +181,9 @@ class KernelMatch:
                 yield self._chunk(self._numbered(closing), events, (), closing=True)
             paid = self._paid(plan.ends_at_ns, matching)
             if paid:
-                yield self._chunk(self._numbered(listed[:, :0]), matching.nothing, paid, closing=True)
+                yield self._chunk(
+                    self._numbered(listed[:, :0]), matching.nothing, paid, closing=True
+                )
         except AmountTooLargeError:
             raise NotCoveredError("amounts of more than 64 bits") from None
 

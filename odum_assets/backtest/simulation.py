@@ -36,7 +36,6 @@ from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.utc import NS_PER_SECOND
 
-
 Report = Callable[[str, float, int, int | None], None]
 
 

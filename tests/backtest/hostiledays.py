@@ -23,6 +23,12 @@ from odum_assets.raw.layout import DataType
 from odum_assets.storage.scratch import scratch_folder
 
 MIDDLE = 640_000
+TICKER = {
+    "derivative_ticker_path": "raw_tick_data/by_date/day-*/data_type-derivative_ticker/"
+    "BINANCE-FUTURES:PERPETUAL:BTC-USDT.parquet"
+}
+"""Section ``data_catalog`` of configurations with funding."""
+
 MILLION = 10**9
 """Lots of a size of a million."""
 
