@@ -80,17 +80,6 @@ UNCOVERED: Final = (
         lambda run: run.algorithm.type != "NORMAL",
     ),
     Uncovered(
-        "execution.latency",
-        "orders on their way",
-        lambda run: any(
-            (
-                run.config.execution.latency.insert_ns,
-                run.config.execution.latency.update_ns,
-                run.config.execution.latency.cancel_ns,
-            )
-        ),
-    ),
-    Uncovered(
         "execution.liquidity_consumption",
         "sizes that fills use up",
         lambda run: run.config.execution.liquidity_consumption,

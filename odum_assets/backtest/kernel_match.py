@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from odum_assets.backtest.coverage import RESTING_IN_FILE, NotCoveredError, Run, may_not_rest
 from odum_assets.backtest.kernel_funding import payment, settlements
+from odum_assets.backtest.kernel_latency import wake_ups
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.plan import RunPlan
@@ -159,7 +160,10 @@ class KernelMatch:
 
         plan, listed = self._plan, self._listed()
         rules = self._rules()
-        matching = Matching(rules, listed)
+        wakeups = wake_ups(plan)
+        is_closed = plan.closing is not None
+        before = wakeups[wakeups < plan.close_at_ns] if is_closed else wakeups
+        matching = Matching(rules, listed, before)
         trades = self._rows.trades(self._files(DataType.TRADES), plan.bounds, self.digits)
         books: Any = ()
         if DataType.BOOK in plan.data_types:
@@ -175,10 +179,8 @@ class KernelMatch:
                 )
                 paid = () if events.stop is None else self._paid(events.stop, matching)
                 yield self._chunk(orders, events, paid, closing=False)
-            if plan.closing is not None:
-                closing = self._closing(matching.position)
-                events = matching.close(plan.close_at_ns, closing)
-                yield self._chunk(self._numbered(closing), events, (), closing=True)
+            if is_closed:
+                yield self._closed(matching, wakeups)
             paid = self._paid(plan.ends_at_ns, matching)
             if paid:
                 yield self._chunk(
@@ -202,6 +204,7 @@ class KernelMatch:
             is_market=strategy.order_type == "MARKET",
             lifetime=_LIFETIMES.index(strategy.time_in_force),
             at_first_trade=plan.orders is None,
+            latency_ns=plan.config.execution.latency.insert_ns,
         )
 
     @property
@@ -270,6 +273,24 @@ class KernelMatch:
             first[0] = trades[0, 0]
             orders = np.concatenate([first, orders], axis=1)
         return self._numbered(orders)
+
+    def _closed(self, matching: "Matching", wakeups: Ints) -> Chunk:
+        """Close what is open: orders and cancels arrive after their latency."""
+        plan, latency = self._plan, self._plan.config.execution.latency
+        if matching.underway:
+            raise NotCoveredError(
+                f"{matching.underway} orders are on their way when positions are closed"
+            )
+        cancel, send = (
+            int(wakeups[np.searchsorted(wakeups, plan.close_at_ns + delay)])
+            for delay in (latency.cancel_ns, latency.insert_ns)
+        )
+        if cancel > send:
+            raise NotCoveredError("orders that close positions arrive before those that cancel")
+        paid = self._paid(send - 1, matching)
+        closing = self._closing(matching.position)
+        events = matching.close(cancel, send, closing)
+        return self._chunk(self._numbered(closing), events, paid, closing=True)
 
     def _paid(self, until_ns: int, matching: "Matching") -> tuple[tuple[int, int], ...]:
         """Settle what is due until a time."""

@@ -22,6 +22,15 @@ EXIT_USER_ERROR = 3
 SETTLE_NS = 500_000
 """Time between the arrival of closing orders at the venue and the end of the run."""
 
+_STEPS = 100
+_FLUSHES_PER_STEP = 10
+
+
+def timer_steps_ns(first_ns: int, last_ns: int) -> tuple[int, int]:
+    """Return the steps of a run's timers: for its progress, and for writing what is recorded."""
+    step = max((last_ns - first_ns) // _STEPS, 1)
+    return step, max(step // _FLUSHES_PER_STEP, 1)
+
 
 class RunPlan(BaseModel):
     """A run in all its parts.

@@ -62,9 +62,11 @@ class Matching:
         How it is matched.
     listed : int64 array, shape (5, o)
         Orders of the first trade, rows of `kernel.LISTED`.
+    wakeups : int64 array, shape (w,), optional
+        Times (ns), ascending, at which orders on their way arrive beside those of rows.
     """
 
-    def __init__(self, rules: Rules, listed: Ints) -> None:
+    def __init__(self, rules: Rules, listed: Ints, wakeups: Ints | None = None) -> None:
         self._rules = np.array(rules, np.int64)
         self._listed = listed
         self._state = np.zeros(len(STATE), np.int64)
@@ -80,11 +82,18 @@ class Matching:
         )
         self._heaps = np.empty((2, 0, 5), np.int64)
         self._open = np.empty(0, np.int64)
+        self._wakeups = np.empty(0, np.int64) if wakeups is None else wakeups
+        self._sending = np.empty((5, 0), np.int64)
 
     @property
     def position(self) -> int:
         """Return the sum of the fills, in lots."""
         return self._of("position")
+
+    @property
+    def underway(self) -> int:
+        """Return how many orders have not arrived."""
+        return self._of("underway") - self._of("arrived")
 
     @property
     def tops(self) -> tuple[int, int] | None:
@@ -148,11 +157,12 @@ class Matching:
                 if timed is not None:
                     self._add_orders(timed)
 
-    def close(self, ts: int, orders: Ints) -> Events:
-        """Cancel what is open, then send orders (rows of `kernel.LISTED`); the run is over."""
+    def close(self, cancel_ts: int, ts: int, orders: Ints) -> Events:
+        """Cancel what is open, let orders (rows of `kernel.LISTED`) arrive; the run is over."""
         self._listed = orders
         market, state = self._run(
-            orders.shape[1], lambda market, state: kernel.close_positions(market, state, ts)
+            orders.shape[1],
+            lambda market, state: kernel.close_positions(market, state, cancel_ts, ts),
         )
         return self._events(market, state, self._trades[:, :0], orders[:, :0])
 
@@ -171,7 +181,8 @@ class Matching:
         market, state = self._run(
             orders, lambda market, state: kernel.match_rows(market, state, known)
         )
-        sent = slice(0, 0) if market.rules[-1] else slice(timed, int(state[_PLACE["order"]]))
+        at_first_trade = Rules(*market.rules).at_first_trade
+        sent = slice(0, 0) if at_first_trade else slice(timed, int(state[_PLACE["order"]]))
         return self._events(
             market,
             state,
@@ -184,6 +195,8 @@ class Matching:
     ) -> tuple[Market, Ints]:
         """Run the kernel with space for that many orders; again where fills need more."""
         bids, asks, waiting = (self._of(name) for name in ("bids", "asks", "open"))
+        underway = self._sending[:, self._of("arrived") : self._of("underway")]
+        new, orders = orders, orders + underway.shape[1]
         heaps = np.empty((2, max(bids, asks) + orders, 5), np.int64)
         for heap, old, count in zip(heaps, self._heaps, (bids, asks), strict=True):
             heap[:count] = old[:count]
@@ -197,18 +210,22 @@ class Matching:
             self._listed,
             heaps,
             np.concatenate([self._open[:waiting], np.empty(orders, np.int64)]),
+            self._wakeups,
+            np.concatenate([underway, np.empty((5, new), np.int64)], axis=1),
             np.empty((5, max(space, orders + _SPARE_FILLS)), np.int64),
             np.empty((3, bids + asks + waiting + orders), np.int64),
         )
         state = self._state.copy()
+        state[_PLACE["arrived"]], state[_PLACE["underway"]] = 0, underway.shape[1]
         run(market, state)
         fills = int(state[_PLACE["fills"]])
-        return (market, state) if fills <= market.fills.shape[1] else self._run(orders, run, fills)
+        return (market, state) if fills <= market.fills.shape[1] else self._run(new, run, fills)
 
     def _events(self, market: Market, state: Ints, trades: Ints, timed: Ints) -> Events:
         fills, ends = (int(state[_PLACE[name]]) for name in ("fills", "ends"))
         state[_PLACE["fills"]] = state[_PLACE["ends"]] = 0
         self._state, self._heaps, self._open = state, market.heaps, market.open
+        self._sending = market.sending
         self._books = self._books._replace(bids=market.bids, asks=market.asks)
         return Events(trades, market.fills[:, :fills], market.ends[:, :ends], timed)
 
