@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hostiledays import TICKER, verdicts, write_hostile_day, write_hostile_funding
@@ -97,6 +98,37 @@ def _pays_equally_on(market: Market, work: Path, seed: int) -> int:
     return equal
 
 
+def _arrives_equally_on(market: Market, work: Path, seed: int) -> int:
+    """Return how many runs with latency were equal; others have orders underway at the end."""
+    draw = np.random.default_rng(seed)
+    kinds = itertools.product(("LIMIT", "MARKET"), ("IOC", "FOK", "GTC"), ("L1_MBP", "L2_MBP"))
+    configs = [
+        variant(
+            strategy={"order_type": order, "time_in_force": lifetime, "orders": LISTED},
+            venue={"book_type": book, "starting_balance": 1e12, "maker_fee": -0.0001},
+            execution={
+                "latency": {
+                    "insert_ms": float(draw.choice([0, 0.001, 0.05, 1, 7.3, 40])),
+                    "cancel_ms": float(draw.choice([0, 0.002, 1, 5])),
+                }
+            },
+            data_catalog=TICKER,
+        )
+        for order, lifetime, book in kinds
+    ]
+    write_hostile_day(market, configs[0], seed)
+    write_hostile_funding(market, configs[0], seed)
+    equal = 0
+    for mode in MODES:
+        for closes in (True, False):
+            options = {"snapshot_mode": mode, "close_positions": closes}
+            for config, verdict in verdicts(market, work, configs, **options):
+                equal += verdict.verdict == witness.EQUAL
+                kind = config.config, options
+                assert verdict.verdict != witness.DIFFERS, (seed, kind, verdict.detail)
+    return equal
+
+
 def test_every_event_of_a_hostile_day_is_equal(market: Market, tmp_path: Path) -> None:
     _is_equal_on(market, tmp_path / "work", 20)
 
@@ -105,9 +137,13 @@ def test_every_payment_of_a_hostile_day_is_equal(market: Market, tmp_path: Path)
     assert _pays_equally_on(market, tmp_path / "work", 3) == 46
 
 
+def test_every_order_of_a_hostile_day_arrives_equally(market: Market, tmp_path: Path) -> None:
+    assert _arrives_equally_on(market, tmp_path / "work", 1) > 40
+
+
 @pytest.mark.torture
 @pytest.mark.timeout(36_000)
-@pytest.mark.parametrize("is_equal_on", [_is_equal_on, _pays_equally_on])
+@pytest.mark.parametrize("is_equal_on", [_is_equal_on, _pays_equally_on, _arrives_equally_on])
 def test_every_event_of_hundreds_of_hostile_days_is_equal(tmp_path: Path, is_equal_on: Any) -> None:
     for seed in range(1_000, 1_000 + int(os.environ.get("HOSTILE_DAYS", "300"))):
         folder = tmp_path / str(seed)
@@ -158,7 +194,6 @@ def test_a_result_differs_in_provenance_only(market: Market, name: str) -> None:
 
 REFUSED: dict[str, dict[str, Any]] = {
     "strategy.exec_algorithm": {"strategy": {"exec_algorithm": {"type": "TWAP", "params": {}}}},
-    "execution.latency": {"execution": {"latency": {"insert_ms": 1}}},
     "execution.liquidity_consumption": {"execution": {"liquidity_consumption": True}},
     "execution.queue_position": {"execution": {"queue_position": True}},
     "execution.fill_model": {"execution": {"fill_model": {"prob_slippage": 0.5}}},

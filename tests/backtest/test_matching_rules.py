@@ -270,3 +270,62 @@ def test_rule_14_a_run_that_funding_ends(
     for engine, text in (("nautilus", "unding"), ("kernel", why)):
         with pytest.raises(BacktestError, match=text):
             market.run(config, snapshot_mode="book", engine=engine)
+
+
+LATE: dict[str, tuple[list[TradeRow], list[BookRow], dict[str, float], list[Fill]]] = {
+    # It meets the book that it finds.
+    "with a row": (
+        [],
+        [(NOON + 2, BID, [("64000.2", "5")])],
+        {"insert_ms": 1000},
+        [(2, "buy", "64000.2", "1", "taker")],
+    ),
+    # A tenth of a hundredth of the 1000 s between first trade and end is 1 s.
+    "with a timer": (
+        [(NOON + 1001, None, "64000.0", "1")],
+        [(NOON + 5, BID, ASK)],
+        {"insert_ms": 2500},
+        [(4, "buy", "64000.1", "1", "taker")],
+    ),
+    "with a purge, a minute after the first row": (
+        [(NOON + 40_001, None, "64000.0", "1")],
+        [(NOON + 90, BID, ASK)],
+        {"insert_ms": 45_000},
+        [(60, "buy", "64000.1", "1", "taker")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LATE.values(), ids=LATE)
+def test_rule_15_latency(market: Market, case: Any) -> None:
+    trades, books, latency, fills = case
+    config = variant(execution={"latency": latency}, strategy={"order_type": "MARKET"})
+    market.trades([(NOON + 1, "buy", "64000.0", "1"), *trades], config)
+    market.books([*BOOK, *books], config)
+    run = market.run(config, snapshot_mode="book", close_positions=False)
+    found = [(int(ts - NOON), *rest[:3], rest[4]) for ts, *rest in run.brief_fills()]
+    assert found == fills
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+
+
+def test_rule_15_closing_orders_arrive_late_as_well(market: Market) -> None:
+    config = variant(
+        execution={"latency": {"insert_ms": 5, "cancel_ms": 2}}, venue={"book_type": "L1_MBP"}
+    )
+    market.trades([(NOON + 1, "buy", "64000.1", "1"), (NOON + 2, None, "64000.1", "1")], config)
+    market.books([(NOON, *BOOK[0][1:]), (NOON + 3, BID, ASK)], config)
+    run = market.run(config, snapshot_mode="both")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    # Half a millisecond after the latency, less a nanosecond: a timer of the end of the run.
+    assert run.fills[-1]["timestamp"] == moment(NOON + 3) + 1 + 5_000_000 + 499_999
+
+
+def test_orders_on_their_way_at_the_closing_are_refused(market: Market) -> None:
+    config = variant(execution={"latency": {"insert_ms": 5}})
+    market.trades([(NOON + 1, "buy", "64000.1", "1")], config)
+    market.books(BOOK, config)
+    run = market.run(config, snapshot_mode="both")
+    assert run.metadata["witness"] == {
+        "verdict": "not covered",
+        "detail": "1 orders are on their way when positions are closed",
+    }
