@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from hostiledays import TICKER, ask_kernel, verdicts, write_hostile_day
-from tinydays import INVERSE, NOON, Market, variant
+from tinydays import INVERSE, NOON, BookRow, Market, TradeRow, variant
 
-from odum_assets.backtest import kernel_funding, kernel_match
+from odum_assets.backtest import kernel_funding, kernel_latency, kernel_match
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.witness import DIFFERS, EQUAL, Verdict
@@ -40,6 +40,15 @@ FUNDING_MUTATIONS = (
     ("sum(-round(", "sum(round("),
     ("round(terms.notional(price, held))", "terms.notional(price, held)"),
     ("for ts in sorted(found) if", "for ts in sorted(found)[1:] if"),
+)
+
+LATENCY_MUTATIONS = (
+    ("sending[0, state[_ARRIVED]] <= ts", "sending[0, state[_ARRIVED]] < ts", kernel),
+    ("if state[_ARRIVED] > first:", "if False:", kernel),
+    ("        if state[_ARRIVED] < state[_UNDERWAY]:", "        if kind < 3:", kernel),
+    ("ts + market.rules[_LATENCY]", "ts + market.rules[_LATENCY] + 1", kernel),
+    ("in timer_steps_ns(first, last)", "in ()", kernel_latency),
+    ("times[inside], ", "", kernel_latency),
 )
 
 
@@ -147,5 +156,46 @@ def test_each_rule_of_funding_matters(
     rates = [(NOON + 2, "0.5", NOON + 4), (NOON + 3, "40", NOON + 4), (NOON + 6, "-30", NOON + 6)]
     market.funding(rates, config)
     ((_, verdict),) = verdicts(market, tmp_path / "work", [config], judge, snapshot_mode="book")
+    assert verdict.verdict == EQUAL
+    assert missed == set()
+
+
+def test_each_rule_of_latency_matters(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = {old for old, _, _ in LATENCY_MUTATIONS}
+    plain = _mutated("import", "import")
+    monkeypatch.setattr(run, "kernel", plain)
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        for old, new, real in LATENCY_MUTATIONS:
+            mutant = _mutated(old, new, real)
+            with monkeypatch.context() as patch:
+                if real is kernel:
+                    patch.setattr(run, "kernel", mutant)
+                else:
+                    patch.setattr(kernel_match, "wake_ups", mutant.wake_ups)
+                if ask_kernel(plan, outcome).verdict != EQUAL:
+                    missed.discard(old)
+        return ask_kernel(plan, outcome)
+
+    config = variant(
+        strategy={"time_in_force": "GTC"},
+        execution={"latency": {"insert_ms": 1000}},
+        data_catalog=TICKER,
+    )
+    # They arrive with a book, with a rate, and with a timer; what rests then fills again.
+    times = (1, 10, 30)
+    trades: list[TradeRow] = [(NOON + each, "buy", "64000.2", "7") for each in times]
+    market.trades([*trades, (NOON + 40_001, None, "64000.0", "1")], config)
+    bid = [("64000.0", "1")]
+    books: list[BookRow] = [
+        (NOON + each, bid, [("64000.1", str(place + 3))])
+        for place, each in enumerate((0, 2, 3, 12, 45, 90))
+    ]
+    market.books(books, config)
+    market.funding([(NOON + 11, "0.0001", NOON + 20)], config)
+    options = {"snapshot_mode": "book", "close_positions": False}
+    ((_, verdict),) = verdicts(market, tmp_path / "work", [config], judge, **options)
     assert verdict.verdict == EQUAL
     assert missed == set()
