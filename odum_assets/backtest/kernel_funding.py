@@ -53,7 +53,7 @@ def settlements(plan: RunPlan) -> list[Settlement]:
                 f"the funding of {iso_ns(due)} arrives later, at {iso_ns(ts)}, with which "
                 "NautilusTrader ends a run"
             )
-    return [Settlement(ts, found[ts]) for ts in sorted(found) if ts <= plan.ends_at_ns]
+    return [Settlement(ts, found[ts]) for ts in sorted(found) if ts < plan.ends_at_ns]
 
 
 def _rates(plan: RunPlan) -> Iterator[tuple[int, Decimal, int]]:

@@ -171,7 +171,9 @@ class KernelMatch:
                 self._files(DataType.BOOK), plan.bounds, self.digits, is_top=rules.is_top
             )
         try:
-            stops = [due.ts for due in self._due if due.ts < plan.close_at_ns]
+            # Without a closing, orders arrive after the last row.
+            until = plan.close_at_ns - 1 if is_closed else plan.ends_at_ns
+            stops = [due.ts for due in self._due if due.ts <= until]
             for events in matching.events(trades, books, self._timed(), stops):
                 is_file = plan.orders is not None
                 orders = (
