@@ -35,9 +35,6 @@ from odum_assets.utc import NS_PER_SECOND
 if TYPE_CHECKING:
     from odum_assets.backtest.strategies.sources import StrategySources
 
-_SETTLED_NS = 500_000
-"""Time after the closing at which simulated fills are recorded."""
-
 
 def run_kernel(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayOutcome:
     """Match a plan's orders and write its events to the plan's work folder.
@@ -118,7 +115,7 @@ def kernel_outcome(
         engine_balance=match.account.balance,
         engine_quantity=Decimal(lots).scaleb(-match.digits[1]),
         currency_precision=match.terms.currency_precision,
-        funding=[],
+        funding=match.funding,
         closing_at_ns=None if plan.closing is None else plan.close_at_ns,
         flat_at_ns=last_fill if lots == 0 else None,
         skipped_no_aggressor=match.skipped,
@@ -205,8 +202,7 @@ class EventFiles:
         unit = Decimal(1).scaleb(-terms.currency_precision)
         fee = (value * terms.taker_fee).quantize(unit, ROUND_HALF_EVEN)
         price = units_of(plan.last_price, match.digits[0])
-        ts = plan.close_at_ns + _SETTLED_NS
-        return ts, price, -lots, units_of(fee, terms.currency_precision)
+        return plan.ends_at_ns, price, -lots, units_of(fee, terms.currency_precision)
 
     @property
     def _digits(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hostiledays import write_hostile_day
+from hostiledays import TICKER, write_hostile_day, write_hostile_funding
 from tinydays import DAY, Market, variant
 
 from odum_assets.backtest.plan import Progress
@@ -25,7 +25,7 @@ from odum_assets.results.variant_files import FACTS, read_variant_file, variant_
 VARY = grid(
     {
         "strategy.order_type": ["LIMIT", "MARKET"],
-        "strategy.time_in_force": ["IOC", "FOK"],
+        "execution.latency.insert_ms": [0, 0.05],
         "venue.taker_fee": [0.0005, -0.0001],
         "venue.book_type": ["L1_MBP", "L2_MBP"],
     }
@@ -36,12 +36,14 @@ VARY = grid(
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Market:
     """Return a market with a hostile day, which no test changes."""
     market = Market(tmp_path_factory.mktemp("hostile"))
-    write_hostile_day(market, variant(), 31)
+    config = variant(data_catalog=TICKER)
+    write_hostile_day(market, config, 35)
+    write_hostile_funding(market, config, 35)
     return market
 
 
 def _request(**options: Any) -> RunRequest:
-    config = variant(venue={"starting_balance": 1e12})
+    config = variant(venue={"starting_balance": 1e12}, data_catalog=TICKER)
     options = {"mode": "fast", "snapshot_mode": "both", "engine": "kernel", **options}
     return RunRequest(config, (DAY,), DAY.isoformat(), **options)
 
@@ -97,6 +99,7 @@ def test_a_row_of_figures_is_a_run(hostile: Market) -> None:
         assert row["config_hash"] == each.config.content_hash
         assert row["strategy.order_type"] == each.varied["strategy.order_type"]
         assert row["flags"] == run.summary["flags"]
+    assert any(json.loads(row["summary"])["pnl_breakdown"]["funding"] for row in rows)
     facts = json.loads(table.schema.metadata[FACTS])
     assert facts == read_variant_file(swept.sweep_id, swept.file).facts
     assert facts["engine"] == "kernel"
