@@ -41,6 +41,7 @@ def list_data(
       odum data list --day 2024-07-18 --json
     """
     from odum_assets.cli.rendering import Output, display_path, plural, size, table
+    from odum_assets.raw.layout import is_url
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
@@ -61,6 +62,8 @@ def list_data(
     if records:
         raw_root = display_path(settings.raw_root)
         output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {raw_root}")
+    elif is_url(settings.raw_root):
+        output.show(f"No raw data are seen in {settings.raw_root}.")
     else:
         raw_root = display_path(settings.raw_root)
         output.show(f"There are no raw data in {raw_root}. Generate some: odum data generate")
