@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from stat import S_ISREG
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic_core import from_json
@@ -33,6 +32,7 @@ from odum_assets.orchestration.project import (
     raw_folder_of,
     raw_spellings,
 )
+from odum_assets.orchestration.raw_folders import RawFolders, list_entries
 from odum_assets.raw.fingerprint import FileStat
 from odum_assets.raw.layout import DataType, is_url, local_path, period_name
 from odum_assets.storage.locks import shared
@@ -121,7 +121,7 @@ class CoverageReader:
         proceed : callable, optional
             Called before each source, to raise when nobody waits any more.
         """
-        raw = _RawFolders()
+        raw = RawFolders()
         self._left = _MOST_OPENED
         cells = []
         for source in sources:
@@ -132,27 +132,28 @@ class CoverageReader:
         return cells
 
     def _cells(
-        self, project: Project, source: Source, days: Sequence[date], raw: "_RawFolders"
+        self, project: Project, source: Source, days: Sequence[date], raw: RawFolders
     ) -> dict[date, Cell]:
         folder = raw_folder_of(source, project.settings)
         if source.upstream is not None or is_url(folder):
             return {day: self._cell_of_partition(project, source, day) for day in days}
-        folder, known = str(local_path(folder)), self._known(project, source)
+        known = self._known(project, source)
         expected = expected_conversion(source)
         _, _, after = source.template_parts
         below, _, _ = after.rpartition("/")
         names = [spelling.rpartition("/")[2] for spelling in raw_spellings(after)]
         cells = {}
         for day in days:
-            listed = raw.list(f"{folder}/{period_name(source.data_type, day)}{below}")
+            path = f"{folder}/{period_name(source.data_type, day)}{below}"
+            listed = raw.files(path)
             found = known.get(f"{day.isoformat()}.json", _ABSENT)
             if listed is None or found is None:
                 cells[day] = self._cell_of_partition(project, source, day)
                 continue
             name = next((name for name in names if name in listed), None)
             stat = None if name is None else listed[name]
-            path = f"{folder}/{period_name(source.data_type, day)}{below}/{name}"
-            cells[day] = self._opened(_cell(stat, found, expected), path, stat, source.data_type)
+            file = str(local_path(f"{path}/{name}"))
+            cells[day] = self._opened(_cell(stat, found, expected), file, stat, source.data_type)
         return cells
 
     def _cell_of_partition(self, project: Project, source: Source, day: date) -> Cell:
@@ -198,7 +199,7 @@ class CoverageReader:
         now: _Folder = {}
         links: dict[str, _Known | None] = {}
         with shared(manifest_lock(root, source.key.slug, source.data_type.value)):
-            for entry in _entries(folder):
+            for entry in list_entries(folder):
                 if not entry.name.endswith(".json"):
                     continue
                 if entry.is_symlink():
@@ -271,40 +272,3 @@ def _cell_of(part: Partition) -> Cell:
     except _UNUSABLE as error:
         return Cell(part.state, manifest.rows_written, manifest.rows_rejected, None, str(error))
     return Cell(part.state, manifest.rows_written, manifest.rows_rejected, checked, problem)
-
-
-class _RawFolders:
-    """Folders of raw files of this machine, each listed once."""
-
-    def __init__(self) -> None:
-        self._listed: dict[str, dict[str, FileStat | str] | None] = {}
-
-    def list(self, folder: str) -> dict[str, FileStat | str] | None:
-        """Return the files of a folder, or why one is none; None where that cannot be listed."""
-        if folder not in self._listed:
-            self._listed[folder] = self._list(folder)
-        return self._listed[folder]
-
-    def _list(self, folder: str) -> dict[str, FileStat | str] | None:
-        files: dict[str, FileStat | str] = {}
-        try:
-            for entry in _entries(Path(folder)):
-                stat = entry.stat()
-                is_file = S_ISREG(stat.st_mode)
-                files[entry.name] = (
-                    FileStat(stat.st_size, stat.st_mtime_ns)
-                    if is_file
-                    else f"{entry.path}: is a folder or device, not a file; remove it."
-                )
-        except OSError:
-            return None
-        return files
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what is in a folder; nothing without it."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
