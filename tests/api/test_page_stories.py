@@ -36,6 +36,9 @@ def test_from_the_list_to_the_ticks_around_a_fill(tab: Tab, service: Service) ->
     # The chart asks anew when it is zoomed, and the address says where it is.
     chart = page.get_by_role("application")
     chart.wait_for()
+    # Before it has anything to show there is nothing to zoom.
+    tab.see(re.compile("one bar"))
+    page.get_by_text("loading…").wait_for(state="detached")
     with page.expect_response(re.compile(r"/bars\?.*start=")) as bars:
         chart.hover()
         for _ in range(12):
