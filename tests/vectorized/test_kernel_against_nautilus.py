@@ -108,7 +108,7 @@ def _compare(
 ) -> int:
     grid = CrossoverGrid(series, np.arange(len(series)), 0, terms, 252)
     replayed_fills, equity = _event_driven(series, terms, fast, slow, rules)
-    fills = grid.fills(fast, slow)
+    fills = grid.fills((fast, slow))
     assert [(fill.bar, fill.quantity, fill.price) for fill in fills] == replayed_fills
     (final,) = grid.figures([(fast, slow)])["final_equity"].to_pylist()
     assert final == pytest.approx(float(equity), rel=1e-12)

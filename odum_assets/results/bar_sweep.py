@@ -1,18 +1,18 @@
 """A vectorized sweep of one configuration: its bars, its variants' figures, and their proof.
 
 What belongs here: from a configuration on bars to one parquet file of variants, and replaying some
-of them in NautilusTrader. What does not: the kernel (``vectorized``), how a table looks, converting
-bars.
+of them in NautilusTrader. What does not: the kernel (``vectorized``), which variants a command
+means (``sweep_axes``), how a table looks, converting bars.
 """
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,11 +21,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from odum_assets.backtest.bar_plan import BarPlan
-from odum_assets.backtest.bar_strategies import bar_strategy_params, load_bar_strategy
+from odum_assets.backtest.bar_plan import BarPlan, fee_rule
+from odum_assets.backtest.bar_strategies import SWEPT, bar_strategy_params, load_bar_strategy
 from odum_assets.backtest.journal import read_events
 from odum_assets.backtest.process import run_plan
-from odum_assets.backtest.strategies.ma_cross import CrossoverParams
+from odum_assets.backtest.strategies.ml_signals import (
+    ModelParams,
+    PredictionsFile,
+    predictions_of,
+)
+from odum_assets.backtest.strategies.signal_handler import SignalParams
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import OUTSIDE, SessionRules
 from odum_assets.catalog.bar_reader import read_bars
@@ -37,12 +42,12 @@ from odum_assets.settings import Settings
 from odum_assets.storage.scratch import scratch_folder
 from odum_assets.utc import day_of_ns, iso_ns
 from odum_assets.vectorized.crossover import CrossoverGrid
+from odum_assets.vectorized.grid import KernelFill, SignalGrid
 from odum_assets.vectorized.terms import Terms
+from odum_assets.vectorized.thresholds import ThresholdGrid
 
-STRATEGY: Final = "MA_CROSS"
-"""The strategy that can be swept."""
-
-MAX_VARIANTS: Final = 1_000_000
+type Variant = tuple[Any, ...]
+"""Values of the axes of a sweep, in their order."""
 
 _END_OF_TIME = 2**62
 
@@ -58,16 +63,13 @@ SORT_COLUMNS: Final = {
 
 type SortKey = Literal["return", "cagr", "sharpe", "drawdown", "profit_factor"]
 
-type Pair = tuple[int, int]
-"""Lengths of the fast and of the slow average."""
-
 type _Fill = tuple[int, str, Decimal, Decimal, Decimal]
 """Bar, side, size, price and fee."""
 
 
 @dataclass(frozen=True)
-class CrossoverSweep:
-    """The bars and terms of a sweep.
+class SweepBars:
+    """The bars of one instrument and the configuration that they are run with.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ class CrossoverSweep:
     item : BarInstrumentConfig
         The instrument.
     series : BarSeries
-        Its bars inside of sessions, those that warm up averages first.
+        Its bars inside of sessions, those that warm up indicators first.
     sessions : int array, shape (n,)
         The session of each bar, days since 1970.
     first : int
@@ -92,59 +94,148 @@ class CrossoverSweep:
     @property
     def config(self) -> BarsConfig:
         """Return the configuration."""
-        return bars_config(self.loaded)
+        return self.loaded.required_bars
 
-    def params(self, pair: Pair) -> CrossoverParams:
+
+@dataclass(frozen=True)
+class BarSweep:
+    """A sweep over bars: runs variants of a strategy whose signals are known before the first bar.
+
+    Parameters
+    ----------
+    bars : SweepBars
+        The bars.
+    axes : tuple of str
+        Parameters that vary: those of `SWEPT`, then any of `SIZING`.
+    predictions : PredictionsFile or None
+        What the model of the strategy predicts on the bars, if it has one.
+
+    Raises
+    ------
+    ConfigError
+        If the strategy is none that can be swept.
+    """
+
+    bars: SweepBars
+    axes: tuple[str, ...]
+    predictions: PredictionsFile | None = None
+    _grids: dict[Variant, SignalGrid[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def config(self) -> BarsConfig:
+        """Return the configuration."""
+        return bars_config(self.bars.loaded)
+
+    @property
+    def _own(self) -> int:
+        """Return how many axes are the strategy's own; the others are side and size."""
+        return len(SWEPT[self.config.strategy.name])
+
+    def params(self, variant: Variant) -> SignalParams:
         """Return the parameters of a variant, validated."""
-        return _params(self.config, self.item, pair)
+        name = self.config.strategy.name
+        params = bar_strategy_params(load_bar_strategy(name), self._values(variant), name)
+        assert isinstance(params, SignalParams)  # noqa: S101 - what the strategies declare
+        return params
 
-    @cached_property
-    def grid(self) -> CrossoverGrid:
-        """Return what runs variants."""
-        item, params = self.item, self.params((1, 2))
-        fixed = params.fixed_size
+    def figures(self, variants: Sequence[Variant]) -> pa.Table:
+        """Run variants and return a row for each: a column for each axis, then the figures.
+
+        Raises
+        ------
+        OdumError
+            If a variant cannot be run.
+        """
+        groups: dict[Variant, list[int]] = {}
+        for row, variant in enumerate(variants):
+            groups.setdefault(variant[self._own :], []).append(row)
+        tables = []
+        for sizing, rows in groups.items():
+            grid = self._grid(variants[rows[0]])
+            table = grid.figures([self._key(variants[row]) for row in rows])
+            for at, (name, value) in enumerate(
+                zip(self.axes[self._own :], sizing, strict=True), self._own
+            ):
+                shown = float(value) if isinstance(value, Decimal) else value
+                table = table.add_column(at, name, pa.array([shown] * len(rows)))
+            tables.append(table)
+        order = np.argsort(np.concatenate([*groups.values()]), kind="stable")
+        return pa.concat_tables(tables).take(order).combine_chunks()
+
+    def fills(self, variant: Variant) -> list[KernelFill]:
+        """Return every fill of a variant, in order."""
+        return self._grid(variant).fills(self._key(variant))
+
+    def _key(self, variant: Variant) -> Any:  # noqa: ANN401 - what the strategy's grid takes
+        own = variant[: self._own]
+        return own[0] if self._own == 1 else own
+
+    def _grid(self, variant: Variant) -> SignalGrid[Any]:
+        sizing = variant[self._own :]
+        if sizing not in self._grids:
+            bars, params = self.bars, self.params(variant)
+            given = (bars.series, bars.sessions, bars.first, self._terms(params))
+            days = self.config.annualization_days
+            self._grids[sizing] = (
+                CrossoverGrid(*given, days)
+                if self.predictions is None
+                else ThresholdGrid(*given, days, self.predictions.signals)
+            )
+        return self._grids[sizing]
+
+    def _terms(self, params: SignalParams) -> Terms:
+        item, fixed = self.bars.item, params.fixed_size
         if fixed is None and params.percent_size is None:
             fixed = Decimal(1)
-        terms = Terms(
+        return Terms(
             tick_size=item.tick_size,
             size_precision=item.size_precision,
             lot=int(item.lot_size.scaleb(item.size_precision)),
             multiplier=self.config.spec(item.key).multiplier,
             starting_balance=self.config.venue.starting_balance,
-            fees=self._plan((1, 2), Path()).fees,
+            fees=fee_rule(self.config),
             side=params.side,
             fixed_size=fixed,
             percent_size=params.percent_size,
             slippage=self.config.execution.slippage,
         )
-        days = self.config.annualization_days
-        return CrossoverGrid(self.series, self.sessions, self.first, terms, days)
 
-    def facts(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+    def facts(self, variants: Sequence[Variant]) -> dict[str, Any]:
         """Return what the sweep is of, as a JSON document; ``id`` follows from all of it."""
-        series, params = self.series, self.params((1, 2))
+        bars, series = self.bars, self.bars.series
         content = hashlib.sha256()
         for column in (series.close_time, series.open, series.close):
             content.update(np.ascontiguousarray(column).tobytes())
         facts = {
-            "config": self.loaded.name,
-            "config_hash": self.loaded.content_hash,
-            "instrument": self.item.id,
+            "config": bars.loaded.name,
+            "config_hash": bars.loaded.content_hash,
+            "instrument": bars.item.id,
             "currency": self.config.venue.base_currency,
-            "side": params.side,
-            "bars": len(series) - self.first,
-            "warmup_bars": self.first,
+            "side": self._sides(variants),
+            "bars": len(series) - bars.first,
+            "warmup_bars": bars.first,
             "bars_sha256": content.hexdigest(),
-            "sessions": len(np.unique(self.sessions[self.first :])),
-            "first_close": iso_ns(int(series.close_time[self.first])),
+            "sessions": len(np.unique(bars.sessions[bars.first :])),
+            "first_close": iso_ns(int(series.close_time[bars.first])),
             "last_close": iso_ns(int(series.close_time[-1])),
             "annualization_days": self.config.annualization_days,
-            "variants": len(pairs),
+            "variants": len(variants),
         }
-        text = json.dumps([facts, list(map(list, pairs))], sort_keys=True)
-        return {"id": hashlib.sha256(text.encode()).hexdigest()[:12], **facts}
+        if self.predictions is not None:
+            facts["strategy_inputs"] = dict(self.predictions.inputs)
+        axes = {"axes": list(self.axes)}
+        # Sweeps of lengths alone have the ids of earlier versions, which knew no other axes.
+        hashed = facts if self.axes == SWEPT["MA_CROSS"] else {**facts, **axes}
+        text = json.dumps([hashed, list(map(list, variants))], sort_keys=True, default=str)
+        return {"id": hashlib.sha256(text.encode()).hexdigest()[:12], **facts, **axes}
 
-    def verify(self, pair: Pair, scratch: Path) -> int:
+    def _sides(self, variants: Sequence[Variant]) -> str:
+        if "side" not in self.axes:
+            return self.params(variants[0]).side
+        at = self.axes.index("side")
+        return ", ".join(sorted({str(variant[at]) for variant in variants}))
+
+    def verify(self, variant: Variant, scratch: Path) -> int:
         """Replay a variant in NautilusTrader and compare every fill.
 
         Returns
@@ -157,10 +248,12 @@ class CrossoverSweep:
         BacktestError
             If a fill is another one; the message names the first.
         """
-        plan = self._plan(pair, scratch)
-        plan.write_bars(0, self.series, self.sessions)
+        plan = self._plan(variant, scratch)
+        plan.write_bars(0, self.bars.series, self.bars.sessions)
+        if self.predictions is not None:
+            shutil.copyfile(self.predictions.path, plan.prepared(0))
         run_plan(plan)
-        closes = self.series.close_time
+        closes = self.bars.series.close_time
         replayed = [
             (
                 int(closes.searchsorted(row["ts"])),
@@ -172,57 +265,61 @@ class CrossoverSweep:
             for batch in read_events(scratch / "fill_events.arrow")
             for row in batch.to_pylist()
         ]
-        expected = self._kernel_fills(pair)
+        expected = self._kernel_fills(variant)
         for number, (own, other) in enumerate(zip(expected, replayed, strict=False), 1):
             if own != other:
-                raise BacktestError(self._difference(pair, number, own, other))
+                raise BacktestError(self._difference(variant, number, own, other))
         if len(expected) != len(replayed):
             raise BacktestError(
-                f"variant {pair[0]}/{pair[1]}: the sweep has {len(expected)} fills, NautilusTrader "
+                f"variant {_shown(variant)}: the sweep has {len(expected)} fills, NautilusTrader "
                 f"{len(replayed)}"
             )
         return len(expected)
 
-    def _kernel_fills(self, pair: Pair) -> list[_Fill]:
-        exponent = -self.item.size_precision
+    def _kernel_fills(self, variant: Variant) -> list[_Fill]:
+        exponent = -self.bars.item.size_precision
         return [
             (
                 fill.bar,
                 "buy" if fill.quantity > 0 else "sell",
                 Decimal(abs(fill.quantity)).scaleb(exponent),
-                self.series.price(fill.price),
+                self.bars.series.price(fill.price),
                 _decimal(fill.fee),
             )
-            for fill in self.grid.fills(*pair)
+            for fill in self.fills(variant)
         ]
 
-    def _difference(self, pair: Pair, number: int, own: _Fill, other: _Fill) -> str:
+    def _difference(self, variant: Variant, number: int, own: _Fill, other: _Fill) -> str:
         texts = [
             f"{side} {quantity:f} at {price:f}, fee {fee:f}, in the bar that closes at "
-            f"{iso_ns(int(self.series.close_time[bar]))}"
+            f"{iso_ns(int(self.bars.series.close_time[bar]))}"
             for bar, side, quantity, price, fee in (own, other)
         ]
         return (
-            f"variant {pair[0]}/{pair[1]}: fill {number} is {texts[0]} in the sweep, and {texts[1]}"
+            f"variant {_shown(variant)}: fill {number} is {texts[0]} in the sweep, and {texts[1]}"
             " in NautilusTrader"
         )
 
-    def _plan(self, pair: Pair, work: Path) -> BarPlan:
-        document = self.config.document()
+    def _values(self, variant: Variant) -> dict[str, Any]:
+        params = self.config.strategy.params_of(self.bars.item.id)
+        return {**params, **dict(zip(self.axes, variant, strict=True))}
+
+    def _plan(self, variant: Variant, work: Path) -> BarPlan:
+        bars, document = self.bars, self.config.document()
         document["instruments"] = [
-            given for given in document["instruments"] if given["id"] == self.item.id
+            given for given in document["instruments"] if given["id"] == bars.item.id
         ]
         strategy = document["strategy"]
-        strategy["params"] = _values(self.config, self.item, pair)
+        strategy["params"] = self._values(variant)
         strategy["per_instrument"] = {}
-        sessions = np.unique(self.sessions[self.first :]).astype("datetime64[D]")
+        sessions = np.unique(bars.sessions[bars.first :]).astype("datetime64[D]")
         return BarPlan(
             config=BarsConfig.model_validate(document),
             close_positions=False,
             days=tuple(sessions.tolist()),
-            first_bars=(self.first,),
-            first_close_ns=int(self.series.close_time[self.first]),
-            last_close_ns=int(self.series.close_time[-1]),
+            first_bars=(bars.first,),
+            first_close_ns=int(bars.series.close_time[bars.first]),
+            last_close_ns=int(bars.series.close_time[-1]),
             work=work,
         )
 
@@ -233,8 +330,10 @@ class SweepRequest:
 
     Parameters
     ----------
-    pairs : sequence of (int, int)
-        Lengths of the fast and of the slow average of each variant.
+    variants : sequence of tuple
+        Values of each variant, in the order of the axes.
+    axes : tuple of str
+        Parameters that vary, as of `BarSweep`.
     verify : int
         How many of the best and of the other variants are replayed.
     sort : str
@@ -245,7 +344,8 @@ class SweepRequest:
         First and last session; None: all of the catalog.
     """
 
-    pairs: Sequence[Pair]
+    variants: Sequence[Variant]
+    axes: tuple[str, ...] = SWEPT["MA_CROSS"]
     verify: int = 0
     sort: SortKey = "return"
     instrument: str | None = None
@@ -261,12 +361,12 @@ class StoredSweep:
     path : Path
         The file.
     facts : dict[str, Any]
-        What it is of, as `CrossoverSweep.facts`.
+        What it is of, as `BarSweep.facts`.
     table : pa.Table
         The variants, in the order of the request.
     order : list[int]
         Rows, best first.
-    verified : list of (int, int)
+    verified : list of tuple
         Variants that were replayed.
     fills : int
         Their fills, all of them equal.
@@ -278,12 +378,12 @@ class StoredSweep:
     facts: dict[str, Any]
     table: pa.Table
     order: list[int]
-    verified: list[Pair]
+    verified: list[Variant]
     fills: int
     digest: str
 
 
-def run_crossover_sweep(
+def run_bar_sweep(
     loaded: LoadedConfig,
     settings: Settings,
     request: SweepRequest,
@@ -307,13 +407,12 @@ def run_crossover_sweep(
     OdumError
         If it cannot be run, or a fill of a replayed variant differs; nothing is written then.
     """
-    sweep = open_sweep(
-        loaded, catalog_root(loaded, settings), instrument=request.instrument, days=request.days
-    )
-    table = sweep.grid.figures(request.pairs)
-    facts, order = sweep.facts(request.pairs), best_first(table, request.sort)
+    sweep = open_sweep(loaded, settings, request)
+    table = sweep.figures(request.variants)
+    facts, order = sweep.facts(request.variants), best_first(table, request.sort)
     folder = settings.results_path / FOLDER
-    chosen = chosen_pairs(table, order, request.verify, facts["id"]) if request.verify else []
+    rows = chosen_rows(order, request.verify, facts["id"]) if request.verify else []
+    chosen = [request.variants[row] for row in rows]
     fills = verify_variants(sweep, chosen, folder / ".staging", progress)
     path = folder / f"{loaded.name}_{facts['id']}.parquet"
     write_variants(table, facts, path)
@@ -330,7 +429,8 @@ def best_first(table: pa.Table, sort: SortKey) -> list[int]:
     """Return the rows of a table, the best figure first, unknown ones last."""
     import pyarrow.compute as pc
 
-    keys: Any = [(SORT_COLUMNS[sort], "descending"), ("fast", "ascending"), ("slow", "ascending")]
+    axes = table.column_names[: table.column_names.index("return_pct")]
+    keys: Any = [(SORT_COLUMNS[sort], "descending"), *((axis, "ascending") for axis in axes)]
     return list(map(int, pc.sort_indices(table, sort_keys=keys).to_numpy()))
 
 
@@ -345,45 +445,47 @@ def bars_config(loaded: LoadedConfig) -> BarsConfig:
     config = loaded.config
     if not isinstance(config, BarsConfig):
         raise ConfigError(f'{loaded.name}: is for ticks; a sweep needs one with "kind": "bars"')
-    if config.strategy.name != STRATEGY:
+    if config.strategy.name not in SWEPT:
         raise ConfigError(
             f"{loaded.name}: strategy.name: found {config.strategy.name}, a vectorized sweep runs "
-            f"{STRATEGY}"
+            f"{' or '.join(SWEPT)}"
         )
     return config
 
 
-def open_sweep(
-    loaded: LoadedConfig,
-    catalog: Path,
-    *,
-    instrument: str | None = None,
-    days: tuple[date, date] | None = None,
-) -> CrossoverSweep:
-    """Read the bars of a sweep from the catalog.
+def open_sweep(loaded: LoadedConfig, settings: Settings, request: SweepRequest) -> BarSweep:
+    """Read the bars of a sweep from the catalog; a model predicts on them, unless it did before.
 
     Parameters
     ----------
     loaded : LoadedConfig
         The configuration.
-    catalog : Path
-        The catalog.
-    instrument : str, optional
-        One of the configuration's instruments; needed where it has several.
-    days : (date, date), optional
-        First and last session; all that the catalog holds by default. Earlier sessions, as many as
-        ``bars.warmup_sessions`` says, warm up averages.
+    settings : Settings
+        Where catalog, models and predictions lie.
+    request : SweepRequest
+        Instrument, sessions and axes. Without sessions all that the catalog holds are traded; else
+        earlier ones, as many as ``bars.warmup_sessions`` says, warm up indicators.
 
     Raises
     ------
-    ConfigError
-        If the configuration or the instrument cannot be swept.
-    DataError
-        If there are no bars.
+    OdumError
+        If the configuration or the instrument cannot be swept, there are no bars, or the model
+        cannot be used.
     """
+    bars_config(loaded)
+    item = instrument_of(loaded, request.instrument)
+    bars = _read(loaded, item, catalog_root(loaded, settings), request.days)
+    sweep = BarSweep(bars, request.axes)
+    params = sweep.params(request.variants[0])
+    if isinstance(params, ModelParams):
+        sweep = replace(sweep, predictions=predictions_of(params, bars.series, settings))
+    return sweep
+
+
+def _read(
+    loaded: LoadedConfig, item: BarInstrumentConfig, catalog: Path, days: tuple[date, date] | None
+) -> SweepBars:
     config = bars_config(loaded)
-    item = _item(loaded.name, config, instrument)
-    _params(config, item, (1, 2))
     rules = SessionRules.of(config.session)
     start, first_open, end = 0, 0, _END_OF_TIME
     if days is not None:
@@ -406,76 +508,30 @@ def open_sweep(
             f"{item.id}: expires on {item.expiry}; sweep days before it with --to: what is open on "
             "that day is settled by NautilusTrader, and a sweep does not know settlements"
         )
-    return CrossoverSweep(loaded, item, series, sessions[inside], first)
+    return SweepBars(loaded, item, series, sessions[inside], first)
 
 
-def parse_lengths(text: str, option: str) -> list[int]:
-    """Return lengths written ``5:50:5`` (first, last, step), ``10`` or ``5,10,20``.
-
-    Raises
-    ------
-    ConfigError
-        If the text is something else.
-    """
-    lengths: list[int] = []
-    try:
-        for part in text.split(","):
-            first, *rest = map(int, part.split(":"))
-            if len(rest) > 2 or first < 1 or (rest and (rest[-1] < 1 or rest[0] < first)):
-                raise ValueError
-            last, step = rest[0] if rest else first, rest[1] if len(rest) == 2 else 1
-            if (last - first) // step >= MAX_VARIANTS:
-                raise ValueError
-            lengths += range(first, last + 1, step)
-    except ValueError:
-        raise ConfigError(
-            f"{option}: found {text}, allowed whole numbers from 1 as FIRST:LAST:STEP, such as "
-            "5:50:5, or a list, such as 5,10,20"
-        ) from None
-    return sorted(set(lengths))
-
-
-def pairs_of(fast: Sequence[int], slow: Sequence[int]) -> list[Pair]:
-    """Return every pair whose fast average is the shorter one, in order.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, or more than `MAX_VARIANTS`.
-    """
-    if len(fast) * len(slow) > MAX_VARIANTS:
-        raise ConfigError(f"--fast and --slow: more than {MAX_VARIANTS:,} variants; take fewer")
-    pairs = [(one, other) for one in fast for other in slow if one < other]
-    if not pairs:
-        raise ConfigError("--fast and --slow: no fast length is below a slow one")
-    return pairs
-
-
-def chosen_pairs(table: pa.Table, order: Sequence[int], count: int, seed: str) -> list[Pair]:
-    """Return the best variants and as many others, drawn at random; the seed decides which.
+def chosen_rows(order: Sequence[int], count: int, seed: str) -> list[int]:
+    """Return the rows of the best variants and of as many others, drawn at random.
 
     Parameters
     ----------
-    table : pa.Table
-        Of `CrossoverGrid.figures`.
     order : sequence of int
         Rows, best first.
     count : int
         How many of each.
     seed : str
-        The sweep's id.
+        The sweep's id; it decides which.
     """
     best, others = list(order[:count]), list(order[count:])
     draws = np.random.default_rng(int(seed, 16))
     drawn = draws.permutation(len(others))[:count].tolist()
-    rows = [*best, *(others[index] for index in drawn)]
-    fast, slow = table["fast"].to_pylist(), table["slow"].to_pylist()
-    return [(fast[row], slow[row]) for row in rows]
+    return [*best, *(others[index] for index in drawn)]
 
 
 def verify_variants(
-    sweep: CrossoverSweep,
-    pairs: Sequence[Pair],
+    sweep: BarSweep,
+    variants: Sequence[Variant],
     scratch_parent: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -487,15 +543,17 @@ def verify_variants(
         If a fill is another one.
     """
     fills = 0
-    for number, pair in enumerate(pairs, 1):
+    for number, variant in enumerate(variants, 1):
         with scratch_folder(scratch_parent) as scratch:
-            fills += sweep.verify(pair, scratch)
+            fills += sweep.verify(variant, scratch)
         if progress is not None:
-            progress(number, len(pairs))
+            progress(number, len(variants))
     return fills
 
 
-def _item(name: str, config: BarsConfig, instrument: str | None) -> BarInstrumentConfig:
+def instrument_of(loaded: LoadedConfig, instrument: str | None) -> BarInstrumentConfig:
+    """Return the instrument that is swept; one must be named where there are several."""
+    config = loaded.required_bars
     if instrument is None and len(config.instruments) == 1:
         return config.instruments[0]
     ids = [item.id for item in config.instruments]
@@ -503,26 +561,22 @@ def _item(name: str, config: BarsConfig, instrument: str | None) -> BarInstrumen
         if instrument in (item.id, str(item.key)):
             return item
     problem = "has several instruments" if instrument is None else f"has no {instrument}"
-    raise ConfigError(f"{name}: {problem}; name one with --instrument: {', '.join(ids)}")
+    raise ConfigError(f"{loaded.name}: {problem}; name one with --instrument: {', '.join(ids)}")
 
 
-def _values(config: BarsConfig, item: BarInstrumentConfig, pair: Pair) -> dict[str, Any]:
-    return {**config.strategy.params_of(item.id), "fast": pair[0], "slow": pair[1]}
-
-
-def _params(config: BarsConfig, item: BarInstrumentConfig, pair: Pair) -> CrossoverParams:
-    kind = load_bar_strategy(STRATEGY)
-    params = bar_strategy_params(kind, _values(config, item, pair), STRATEGY)
-    assert isinstance(params, CrossoverParams)  # noqa: S101 - what the strategy declares
-    return params
+def _shown(variant: Variant) -> str:
+    return "/".join(map(str, variant))
 
 
 def _digest(table: pa.Table) -> str:
     digest = hashlib.sha256()
     for name in table.column_names:
         digest.update(name.encode())
-        # What is not known is NaN there.
-        digest.update(table[name].to_numpy().tobytes())
+        if pa.types.is_string(table.schema.field(name).type):
+            digest.update("\n".join(map(str, table[name].to_pylist())).encode())
+        else:
+            # What is not known is NaN there.
+            digest.update(table[name].to_numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -1,7 +1,9 @@
-"""The compiled part of the moving-average crossover: one pass over the bars per variant.
+"""The compiled part of sweeps over bars: one pass over a signal per bar for each variant.
 
-Whatever decides a fill is an integer: prices are ticks, sizes are units, money is in the
-unit of `odum_assets.vectorized.terms`. Only returns and drawdowns are floats.
+A signal is 1 (buy), -1 (sell) or 0 (nothing), decided at a close. Strategies differ in where it
+comes from, a crossing of averages or the prediction of a model; orders, fills, money and figures
+are the same. Whatever decides a fill is an integer: prices are ticks, sizes are units, money is in
+the unit of `odum_assets.vectorized.terms`. Only returns and drawdowns are floats.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ if TYPE_CHECKING:
     from odum_assets.vectorized.terms import KernelTerms
 
     type Ints = NDArray[np.int64]
+    type Signals = NDArray[np.int8]
     type Floats = NDArray[np.float64]
 
 COUNTS: Final = (
     *("status", "fills", "trades", "wins", "fees", "gained", "lost", "equity"),
-    *("cash", "position", "before", "order", "sign", "peak", "trough"),
+    *("cash", "position", "before", "order", "peak", "trough"),
 )
 """Whole numbers of a variant: its state while it runs, its figures afterwards.
 
 ``status`` is `SOUND` or what else there is; ``gained`` and ``lost`` are the sums of winning and of
 losing round trips; ``before`` is the cash before the open round trip, ``order`` the side that fills
-at the next open, ``sign`` that of the last difference of the averages. Money is in the kernel's
-unit.
+at the next open. Money is in the kernel's unit.
 """
 
 RATES: Final = ("max_drawdown", "mean_return", "squared_return")
@@ -42,10 +44,8 @@ SOUND, NO_EQUITY, TOO_LARGE = 0, 1, 2
 """Whether equity was positive at the end of each session, and whether 64 bits sufficed."""
 
 (_STATUS, _FILLS, _TRADES, _WINS, _FEES, _GAINED, _LOST, _EQUITY) = range(8)
-(_CASH, _POSITION, _BEFORE, _ORDER, _SIGN, _PEAK, _TROUGH) = range(8, 15)
+(_CASH, _POSITION, _BEFORE, _ORDER, _PEAK, _TROUGH) = range(8, 14)
 _DRAWDOWN, _MEAN, _SQUARED = range(3)
-_NO_SIGN: Final = 2
-"""There was no slow average yet."""
 _LARGEST: Final = 4.0e18
 """Products stay below this; 2**63 is 9.2e18."""
 
@@ -144,37 +144,27 @@ def _fill_order(state: Ints, terms: KernelTerms, record: Ints, bar: int, price: 
 
 
 @njit(cache=True)
-def _order(sign: int, position: int, terms: KernelTerms) -> int:
-    """Return the side to trade after a crossing: 1, -1, or 0 when the position is as wanted."""
-    if position * sign > 0 or (position == 0 and sign < 0 and not terms.both_sides):
+def _order(signal: int, position: int, terms: KernelTerms) -> int:
+    """Return the side to trade after a signal: 1, -1, or 0 when the position is as wanted."""
+    if position * signal > 0 or (position == 0 and signal < 0 and not terms.both_sides):
         return 0
-    return sign
-
-
-@njit(cache=True)
-def _side(sums: Ints, bar: int, fast: int, slow: int) -> int:
-    """Return whether the fast average is above (1), at (0) or below (-1) the slow one."""
-    last = sums[bar + 1]
-    ahead = (last - sums[bar + 1 - fast]) * slow
-    behind = (last - sums[bar + 1 - slow]) * fast
-    return int(ahead > behind) - int(ahead < behind)
+    return signal
 
 
 @njit(cache=True)
 def _run_session(
-    bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    bars: tuple[Ints, Ints, Ints, Ints],
     start: int,
     end: int,
-    lengths: tuple[int, int],
+    signals: Signals,
     terms: KernelTerms,
     variant: tuple[Ints, Floats, Ints],
 ) -> None:
     """Go over the bars of one session."""
-    sums, close, buy, sell, _ = bars
-    fast, slow = lengths
+    close, buy, sell, _ = bars
     state, rates, record = variant
     cash, exposure = state[_CASH], state[_POSITION] * terms.value
-    peak, trough, sign = state[_PEAK], state[_TROUGH], state[_SIGN]
+    peak, trough = state[_PEAK], state[_TROUGH]
     equity = state[_EQUITY]
     for bar in range(start, end):
         if state[_ORDER] != 0:
@@ -186,20 +176,16 @@ def _run_session(
             peak = trough = equity
         elif equity < trough:
             trough = equity
-        if bar >= slow - 1:
-            now = _side(sums, bar, fast, slow)
-            if now != sign:
-                if now != 0 and sign != _NO_SIGN:
-                    state[_ORDER] = _order(now, state[_POSITION], terms)
-                sign = now
-    state[_PEAK], state[_TROUGH], state[_SIGN], state[_EQUITY] = peak, trough, sign, equity
+        if signals[bar] != 0:
+            state[_ORDER] = _order(signals[bar], state[_POSITION], terms)
+    state[_PEAK], state[_TROUGH], state[_EQUITY] = peak, trough, equity
 
 
 @njit(cache=True)
 def run_variant(
-    bars: tuple[Ints, Ints, Ints, Ints, Ints],
+    bars: tuple[Ints, Ints, Ints, Ints],
     first: int,
-    lengths: tuple[int, int],
+    signals: Signals,
     terms: KernelTerms,
     variant: tuple[Ints, Floats, Ints],
 ) -> None:
@@ -208,30 +194,28 @@ def run_variant(
     Parameters
     ----------
     bars : tuple of int64 arrays
-        Sums of the closes before each bar, shape ``(n + 1,)``; closes, prices of buying and of
-        selling at each open, shape ``(n,)``; the end (exclusive) of each session that is traded.
+        Closes, prices of buying and of selling at each open, shape ``(n,)``; the end (exclusive)
+        of each session that is traded.
     first : int
-        The first bar that is traded; those before it belong to averages only.
-    lengths : (int, int)
-        Bars of the fast and of the slow average.
+        The first bar that is traded; those before it belong to signals only.
+    signals : int8 array of shape (n,)
+        1, -1 or 0 of each bar, decided at its close.
     terms : KernelTerms
         Sizes, fees and money.
     variant : tuple of arrays
-        Takes `COUNTS`, shape ``(15,)``; `RATES`, shape ``(3,)``; the first m fills as `FILL`, shape
+        Takes `COUNTS`, shape ``(14,)``; `RATES`, shape ``(3,)``; the first m fills as `FILL`, shape
         ``(m, 4)``.
     """
-    ends = bars[4]
+    ends = bars[3]
     state, rates, _ = variant
     state[:] = 0
     rates[:] = 0.0
     for column in (_CASH, _EQUITY, _PEAK, _TROUGH):
         state[column] = terms.balance
-    fast, slow = lengths
-    state[_SIGN] = _side(bars[0], first - 1, fast, slow) if first >= slow else _NO_SIGN
     start = first
     for session in range(len(ends)):
         before = state[_EQUITY]
-        _run_session(bars, start, ends[session], lengths, terms, variant)
+        _run_session(bars, start, ends[session], signals, terms, variant)
         start = ends[session]
         if state[_EQUITY] <= 0 and state[_STATUS] == SOUND:
             state[_STATUS] = NO_EQUITY
@@ -244,28 +228,71 @@ def run_variant(
     rates[_DRAWDOWN] = min(rates[_DRAWDOWN], fall)
 
 
+@njit(cache=True)
+def cross(sums: Ints, fast: int, slow: int, signals: Signals) -> None:
+    """Write where the fast average crosses the slow one: 1 above, -1 below, else 0.
+
+    Parameters
+    ----------
+    sums : int64 array of shape (n + 1,)
+        Sums of the closes before each bar.
+    fast, slow : int
+        Lengths of the averages.
+    signals : int8 array of shape (n,)
+        Takes the signals.
+    """
+    signals[:slow] = 0
+    before = 0
+    for bar in range(slow - 1, len(signals)):
+        last = sums[bar + 1]
+        ahead = (last - sums[bar + 1 - fast]) * slow
+        behind = (last - sums[bar + 1 - slow]) * fast
+        now = int(ahead > behind) - int(ahead < behind)
+        # Both averages exist one bar before a crossing.
+        signals[bar] = now if now != before and bar >= slow else 0
+        before = now
+
+
 @njit(cache=True, parallel=True)
-def run_grid(
-    bars: tuple[Ints, Ints, Ints, Ints, Ints],
+def run_crossings(
+    bars: tuple[Ints, Ints, Ints, Ints],
     first: int,
-    fast: Ints,
-    slow: Ints,
+    sums: Ints,
+    pairs: Ints,
     terms: KernelTerms,
     counts: Ints,
     rates: Floats,
 ) -> None:
-    """Run every variant, on all processors.
+    """Run crossings of averages, on all processors.
 
     Parameters
     ----------
     bars, first, terms
         As of `run_variant`.
-    fast, slow : int64 arrays of shape (v,)
-        Lengths of each variant.
-    counts, rates : arrays of shape (v, 15) and (v, 3)
+    sums
+        As of `cross`.
+    pairs : int64 array of shape (v, 2)
+        Lengths of the fast and of the slow average of each variant.
+    counts, rates : arrays of shape (v, 14) and (v, 3)
         Take `COUNTS` and `RATES`.
     """
     no_fills = np.empty((0, 4), np.int64)
-    for index in prange(len(fast)):
-        lengths = (fast[index], slow[index])
-        run_variant(bars, first, lengths, terms, (counts[index], rates[index], no_fills))
+    for index in prange(len(pairs)):
+        signals = np.empty(len(sums) - 1, np.int8)
+        cross(sums, pairs[index, 0], pairs[index, 1], signals)
+        run_variant(bars, first, signals, terms, (counts[index], rates[index], no_fills))
+
+
+@njit(cache=True, parallel=True)
+def run_signals(
+    bars: tuple[Ints, Ints, Ints, Ints],
+    first: int,
+    signals: Signals,
+    terms: KernelTerms,
+    counts: Ints,
+    rates: Floats,
+) -> None:
+    """Run signals that are known, shape ``(v, n)``, on all processors; else as `run_crossings`."""
+    no_fills = np.empty((0, 4), np.int64)
+    for index in prange(len(signals)):
+        run_variant(bars, first, signals[index], terms, (counts[index], rates[index], no_fills))
