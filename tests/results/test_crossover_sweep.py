@@ -197,9 +197,7 @@ def test_what_cannot_be_swept_is_refused(project: Path, tmp_path: Path) -> None:
     with pytest.raises(BacktestError, match="give one of them"):
         _open(both, catalog)
     other = _load(project, "orb", strategy={"name": "ORB"})
-    with pytest.raises(
-        ConfigError, match="found ORB, a .* MA_CROSS or ML_SIGNALS"
-    ):
+    with pytest.raises(ConfigError, match=r"found ORB, a .* MA_CROSS or ML_SIGNALS"):
         _open(other, catalog)
     future = "CME:FUTURE:ESH4"
     expiring = {"id": future, "tick_size": "0.01", "multiplier": 50, "expiry": LAST.isoformat()}
