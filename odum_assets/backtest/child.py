@@ -7,9 +7,11 @@ process of the run load it while it loads Dagster itself. Nothing heavy is impor
 import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from typing import IO, Any, Final, NoReturn
 _WORKER = "worker"
 # The pipe of its messages and its parent.
 _WAITING_ARGUMENTS = 2
+_PIPE_BYTES = 65_536
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
 # time, and the kernel zero them anew. Other allocators do not look at these.
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = 256 << 20, 512 << 20
@@ -69,10 +72,37 @@ class Child:
             raise AssertionError("a process that has its task already")
         try:
             with self.task:
-                self.task.write(f"{json.dumps([str(plans), str(log)])}\n".encode())
+                asked = {"plans": str(plans), "log": str(log)}
+                self.task.write(f"{json.dumps(asked)}\n".encode())
         except BrokenPipeError:
             return False
         return True
+
+    def ask(self, strategies: str, timeout_s: float) -> str | None:
+        """Return what a process without a task answers; None where it ended.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes too long.
+        """
+        if self.task is None:
+            raise AssertionError("a process that has its task already")
+        answer, ends_at = b"", time.monotonic() + timeout_s
+        try:
+            self.task.write(f"{json.dumps({'strategies': strategies})}\n".encode())
+            self.task.flush()
+        except BrokenPipeError:
+            return None
+        while not answer.endswith(b"\n"):
+            seconds = max(0.0, ends_at - time.monotonic())
+            if not select.select([self.messages], [], [], seconds)[0]:
+                raise TimeoutError
+            part = os.read(self.messages, _PIPE_BYTES)
+            if not part:
+                return None
+            answer += part
+        return answer.decode()
 
     def end(self) -> None:
         """End a process that has no task, and close what belongs to it."""
@@ -137,6 +167,37 @@ def _waits(child: Child) -> Iterator[None]:
             _waiting.pop().end()
 
 
+def ask_waiting(strategies: str, timeout_s: float) -> str | None:
+    """Return what the process that was started ahead says of strategies.
+
+    Parameters
+    ----------
+    strategies : str
+        Import paths and parameters, as JSON in one line.
+    timeout_s : float
+        Seconds that the answer may take; the process is ended when they are over.
+
+    Returns
+    -------
+    str or None
+        The answer; None where no process waits, or where it ended.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes too long.
+    """
+    if not _waiting:
+        return None
+    answer = None
+    try:
+        answer = _waiting[-1].ask(strategies, timeout_s)
+    finally:
+        if answer is None:
+            _waiting.pop().end()
+    return answer
+
+
 def start_child(module: str, plans: Path, log: Path, *, own_group: bool) -> Child:
     """Start a process that replays plans, or take the one that was started ahead.
 
@@ -166,7 +227,13 @@ def start_child(module: str, plans: Path, log: Path, *, own_group: bool) -> Chil
     return child
 
 
-def await_task(arguments: list[str]) -> tuple[Path, Path | None]:
+def _no_answer(_strategies: str) -> str:
+    raise AssertionError("this process is not started ahead, and nobody asks it")
+
+
+def await_task(
+    arguments: list[str], answer: Callable[[str], str] = _no_answer
+) -> tuple[Path, Path | None]:
     """Return the file of what this process is to replay, and its log.
 
     Output goes to the log from then on; one in the foreground has none. The process ends where
@@ -176,14 +243,17 @@ def await_task(arguments: list[str]) -> tuple[Path, Path | None]:
     ----------
     arguments : list of str
         Of the process; the file of one in the foreground is among them.
+    answer : Callable
+        Says in one line whether strategies can be run, which may be asked before there is a task.
     """
     if len(arguments) > _WAITING_ARGUMENTS:
         return Path(arguments[-1]), None
     with open(0, encoding="utf-8", closefd=False) as given:
-        line = given.readline()
+        while (line := given.readline()) and "strategies" in (asked := json.loads(line)):
+            os.write(int(arguments[0]), f"{answer(asked['strategies'])}\n".encode())
     if not line:
         os._exit(0)
-    plans, log = json.loads(line)
+    plans, log = asked["plans"], asked["log"]
     with open(log, "ab") as printed, open(os.devnull, "rb") as nothing:  # noqa: PTH123 - descriptors
         os.dup2(nothing.fileno(), 0)
         for descriptor in (1, 2):

@@ -144,4 +144,6 @@ def _loading(module: str) -> Iterator[None]:
     """Load a module of this package in a thread while a replay goes on in another process."""
     with ThreadPoolExecutor(1, "loading") as pool:
         pool.submit(import_module, f"{__package__}.{module}")
+        # Arrow imports it for the first array that it makes.
+        pool.submit(import_module, "pandas")
         yield

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from odum_assets.backtest.output import keep_output
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import Messages
 from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed
+from odum_assets.backtest.strategies.checking import forked_answer
 from odum_assets.backtest.strategies.loading import import_from_here
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.catalog.arrow import leave_pandas_out
@@ -37,7 +39,10 @@ type Run = Callable[[Report, Finish, StrategySources], None]
 def main(arguments: list[str]) -> None:
     """Run a plan and end the process."""
     end_with_parent(int(arguments[1]))
-    task, log = await_task(arguments)
+    leave_pandas_out()
+    # NautilusTrader imports it for the first time of a configuration: better while we wait.
+    import_module("pandas")
+    task, log = await_task(arguments, forked_answer)
     document = read_json(task.read_text(encoding="utf-8"))
     messages = Messages(int(arguments[0]))
     report = partial(messages.progress, 0)
@@ -45,7 +50,6 @@ def main(arguments: list[str]) -> None:
     keep_output(log, plan.log_level)
     sources = strategy_sources([strategy_path(plan)])
     run = bar_run(plan) if isinstance(plan, BarPlan) else _tick_run(plan)
-    leave_pandas_out()
     # What the imports made stays: collections need not look at it again.
     gc.freeze()
     report("load", 0.0, 0, None)

@@ -262,7 +262,7 @@ def _build(
             writer.write(normalized)
         has_rejects = rejects.close()
         if writer.rows == 0 or writer.first_ts_init is None or writer.last_ts_init is None:
-            raise DataError(_no_rows_message(job.source, reader.rows, rejects.counts))
+            raise DataError(_no_rows_message(job, reader.rows, rejects.counts))
         # While the last row groups are written, and the file is read back.
         figures = pool.submit(quality.figures)
         digest = writer.finish()
@@ -376,18 +376,25 @@ def _verify(data: Path, schema: pa.Schema, rows: int) -> None:
             )
 
 
-def _no_rows_message(source: str, rows: int, rejected: dict[str, int]) -> str:
+_FINER = {
+    "price_too_many_decimals": "raise instrument.price_precision to the decimals of its prices",
+    "size_too_many_decimals": "raise instrument.size_precision to the decimals of its sizes",
+}
+_FINER_BARS = {
+    "price_too_many_decimals": "lower instruments.tick_size to the decimals of its prices",
+    "volume_too_many_decimals": "lower instruments.lot_size to the decimals of its volumes",
+}
+
+
+def _no_rows_message(job: _Job, rows: int, rejected: dict[str, int]) -> str:
     if rows == 0:
-        return f"{source}: the raw file has no rows; there is nothing to make a partition of."
+        return f"{job.source}: the raw file has no rows; there is nothing to make a partition of."
     reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
-    finer = [what for what in ("price", "size") if f"{what}_too_many_decimals" in rejected]
-    advice = "".join(
-        f", and raise instrument.{what}_precision to the decimals that its {what}s have"
-        for what in finer
-    )
+    finer = _FINER if job.bars is None else _FINER_BARS
+    advice = "".join(f", and {text}" for reason, text in finer.items() if reason in rejected)
     return (
-        f"{source}: none of its {rows} rows can be used ({reasons}). Nothing was written; check "
-        f"that the file belongs to this day and instrument{advice}."
+        f"{job.source}: none of its {rows} rows can be used ({reasons}). Nothing was written; "
+        f"check that the file belongs to this day and instrument{advice}."
     )
 
 

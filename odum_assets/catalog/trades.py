@@ -14,8 +14,6 @@ from odum_assets.catalog.transform import Transform
 MAX_ID_LENGTH = 36
 """Longest trade id that Nautilus holds, in characters."""
 
-_SIDE_NAMES = pa.array(SIDES)
-
 
 class TradesTransform(Transform):
     """Turn raw trades into normalized ones (ticks, side code, id), then into trade ticks."""
@@ -47,7 +45,7 @@ class TradesTransform(Transform):
         columns = [
             to_decimals(normalized["price"].to_numpy(), spec.price_precision),
             to_decimals(normalized["size"].to_numpy(), spec.size_precision),
-            pa.DictionaryArray.from_arrays(normalized["side"], _SIDE_NAMES),
+            pa.DictionaryArray.from_arrays(normalized["side"], pa.array(SIDES)),
             normalized["trade_id"],
             to_timestamps(normalized["ts_event"].to_numpy()),
             to_timestamps(normalized["ts_init"].to_numpy()),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from odum_assets.cli.errors import UsageError
 from odum_assets.cli.options import JsonOption, parse_day
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def orb(
     output, settings = Output(as_json), load_settings()
     file = read_study(config)
     names = list(dict.fromkeys(name.strip() for name in [*symbols, *(more or [])]))
+    if symbols[0].startswith("-"):
+        raise UsageError(f"--symbols {symbols[0]}: name one or several symbols: --symbols SPY QQQ")
     first, last = _dates(file, start, end)
     if cache_dir is not None:
         settings = settings.model_copy(update={"catalog_path": cache_dir.absolute()})
@@ -133,7 +136,6 @@ def orb(
 
 
 def _dates(file: "StudyFile", start: date | None, end: date | None) -> tuple[date, date]:
-    from odum_assets.cli.errors import UsageError
 
     first = start or file.study.backtest.start_date
     last = end or file.study.backtest.end_date

@@ -17,6 +17,7 @@ from odum_assets.cli.errors import (
     UsageError,
 )
 from odum_assets.errors import InvalidRequestError, OdumError
+from odum_assets.orchestration.quick_exit import skip_last_collection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ def run_app(app: typer.Typer, name: str, arguments: "Sequence[str] | None" = Non
         stopped by Ctrl-C.
     """
     gc.set_threshold(_YOUNG_OBJECTS)
+    skip_last_collection()
     _print_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Wherever it stands: a person adds it to the end of the command that has just failed.

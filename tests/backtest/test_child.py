@@ -3,12 +3,15 @@
 import os
 import signal
 import time
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from odum_assets.backtest import child
 from odum_assets.backtest.child import Child, await_task, forked_ahead, start_child, started_ahead
+from odum_assets.backtest.strategies.checking import strategy_problems
 
 
 def _is_gone(process: int) -> bool:
@@ -101,3 +104,48 @@ def test_a_forked_process_takes_the_next_run_and_is_gone_with_the_context(
         (waiting,) = child._waiting
     assert _is_gone(waiting.process.pid)
     assert waiting.process.wait() == -signal.SIGKILL
+
+
+@pytest.fixture
+def strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """Return strategies of the current folder, of which the first one can be run."""
+    monkeypatch.chdir(tmp_path)
+    base = "odum_assets.backtest.strategies.base"
+    good = (
+        f"from {base} import OdumStrategy\nprint('imported')\nclass Own(OdumStrategy):\n    pass\n"
+    )
+    Path("good.py").write_text(good)
+    Path("leaves.py").write_text("raise SystemExit(7)\n")
+    Path("dies.py").write_text("import os\nprint('so far', flush=True)\nos._exit(3)\n")
+    Path("killed.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    Path("hangs.py").write_text("import time\ntime.sleep(3600)\n")
+    names = ("good", "leaves", "dies", "killed", "absent")
+    return [(f"{name}:Own", {"window": Decimal("1.10")}) for name in names]
+
+
+def test_the_process_that_waits_says_the_same_of_strategies(
+    strategies: list[tuple[str, dict[str, Any]]], plans: Path, tmp_path: Path
+) -> None:
+    alone = [strategy_problems([strategy]) for strategy in strategies]
+    assert "window" in alone[0][0]
+    with started_ahead():
+        (waiting,) = child._waiting
+        assert [strategy_problems([strategy]) for strategy in strategies] == alone
+        # It imported none of them itself, and takes its run.
+        started = start_child("worker", plans, tmp_path / "log", own_group=False)
+        assert started is waiting
+        _ended(started)
+
+
+def test_a_strategy_that_hangs_ends_the_process_that_waits(
+    strategies: list[tuple[str, dict[str, Any]]],
+) -> None:
+    with started_ahead():
+        (waiting,) = child._waiting
+        assert waiting.ask("[]", 60) is not None
+        (text,) = strategy_problems([("hangs:Own", {})], timeout_s=1)
+        assert text == "strategy.path hangs:Own: importing it took longer than 1 s"
+        assert not child._waiting
+        assert waiting.process.returncode == -signal.SIGKILL
+        # The next one is asked of a process of its own.
+        assert "window" in strategy_problems(strategies[:1])[0]

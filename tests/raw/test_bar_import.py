@@ -215,6 +215,11 @@ def test_files_without_bars_are_errors(tmp_path: Path) -> None:
         _import(_csv(tmp_path, *_minutes(30)[::2]))
     with pytest.raises(DataError, match="say it with --step"):
         _import(_csv(tmp_path, *_minutes(1)))
+    # Commas of decimals, say: no row of the file is a bar.
+    bad = _csv(tmp_path, *(row.replace("100.5", "many") for row in _minutes(3)))
+    for ratio in (0.01, 1.0):
+        with pytest.raises(DataError, match="3 price missing or not a number"):
+            _import(bad, max_reject_ratio=ratio)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match="cannot be read"):
         _import(tmp_path / "broken.parquet")

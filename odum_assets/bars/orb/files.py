@@ -80,13 +80,13 @@ def find_flags(traded: Traded) -> list[str]:
     if traded.params.orb.adaptive and len(ranges) > 1 and len(lengths) == 1:
         flags.append(
             f"{symbol}: the adaptive opening range had {lengths.pop()} minutes in every session; "
-            "orb.low_norm_vol, high_norm_vol and norm_vol_scale decide"
+            "orb.low_norm_vol, high_norm_vol and norm_vol_scale set when it changes"
         )
     unknown = sum(opening.atr is None for opening in ranges)
     if unknown:
         flags.append(
             f"{symbol}: the average true range was unknown in {unknown} of {len(ranges)} sessions; "
-            "more sessions before the first one (bars.warmup_sessions) tell it"
+            "it takes more sessions before the first one (bars.warmup_sessions)"
         )
     shares = [share for _, _, share in traded.params.trade.targets()]
     total = sum(traded.machine.quantities)

@@ -108,6 +108,8 @@ class Collected:
 
     def add(self, partitions: NDArray[np.int64], rows: Rows) -> None:
         """Take rows, each of a partition."""
+        if not len(rows):
+            return
         order = np.argsort(partitions, kind="stable")
         keys, starts = np.unique(partitions[order], return_index=True)
         for partition, block in zip(keys.tolist(), np.split(rows[order], starts[1:]), strict=True):
