@@ -77,7 +77,7 @@ docker-check: $(INSTALLED) ## Check docker/: the linter, compose.yaml, values fo
 
 lock: | $(UV) ## Resolve dependencies again and write requirements.lock
 	$(UV) lock --upgrade
-	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --extra kubernetes --extra gcp --extra cluster --no-emit-project --no-annotate --no-header \
+	$(UV) export --quiet --frozen --all-groups --extra vector --extra yahoo --extra ml --extra graphql --extra kubernetes --extra gcp --extra s3 --extra cluster --no-emit-project --no-annotate --no-header \
 		--output-file requirements.lock
 
 clean: ## Remove the environment and what the demo and runs have made

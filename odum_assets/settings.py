@@ -189,11 +189,11 @@ class Settings(BaseSettings):
     catalog_path: _DataFolder = Field(
         default=Path("data/catalog"), validation_alias="DATA_CATALOG_PATH"
     )
-    """Folder of the converted NautilusTrader catalog, or gs://bucket/prefix."""
+    """Folder of the converted NautilusTrader catalog, or gs:// or s3://bucket/prefix."""
     results_path: _DataFolder = Field(
         default=Path("data/results"), validation_alias="ODUM_RESULTS_PATH"
     )
-    """Folder of backtest results, or gs://bucket/prefix."""
+    """Folder of backtest results, or gs:// or s3://bucket/prefix."""
     configs_path: _Folder = Field(default=Path("configs"), validation_alias="ODUM_CONFIGS_PATH")
     """Folder of run configurations, one JSON file each."""
     models_path: _Folder = Field(default=Path("data/models"), validation_alias="ODUM_MODELS_PATH")

@@ -95,7 +95,7 @@ def test_all_unusable_values_are_reported_at_once(monkeypatch: pytest.MonkeyPatc
         "environment variable ODUM_PARTITIONS_START: found '1.1.2017', allowed a day such as "
         "2017-01-01",
         "environment variable DATA_CATALOG_PATH: found 'ftp://host/catalog', allowed a folder "
-        "or gs://bucket/prefix",
+        "or gs://bucket/prefix, s3://bucket/prefix",
     }
 
 

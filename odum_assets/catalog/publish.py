@@ -17,7 +17,6 @@ from odum_assets.catalog.manifest import PartitionManifest, load_manifest
 from odum_assets.catalog.paths import PartitionPaths, manifest_lock
 from odum_assets.errors import DataError
 from odum_assets.storage.addresses import address_of
-from odum_assets.storage.buckets import ABSENT
 from odum_assets.storage.cache import keep
 from odum_assets.storage.copies import (
     folders_in,
@@ -30,6 +29,7 @@ from odum_assets.storage.copies import (
 )
 from odum_assets.storage.files import hash_file, sync, write_synced
 from odum_assets.storage.locks import held_if_free, hold_lock, shared
+from odum_assets.storage.objects import ABSENT
 
 
 def clear_staging(paths: PartitionPaths) -> None:

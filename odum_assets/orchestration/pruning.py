@@ -26,6 +26,7 @@ from odum_assets.results.references import stored_run_ids
 from odum_assets.results.store import ResultEntry, ResultStore
 from odum_assets.settings import Settings
 from odum_assets.storage.addresses import cache_root
+from odum_assets.storage.copies import exists
 from odum_assets.storage.locks import is_locked
 from odum_assets.storage.scratch import scratch_folder
 
@@ -171,7 +172,7 @@ def _failed(store: ResultStore, settings: Settings, limits: Limits) -> Iterator[
     times = {run_id: store.failed_path(run_id).stat().st_mtime for run_id in ids}
     newest = sorted(ids, key=lambda run_id: times[run_id], reverse=True)
     for run_id in newest[limits.keep_last :]:
-        if times[run_id] < limits.before and not store.annotations_path(run_id).exists():
+        if times[run_id] < limits.before and not exists(store.annotations_path(run_id)):
             yield _run("failed", store, settings, run_id)
 
 

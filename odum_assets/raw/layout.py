@@ -18,8 +18,9 @@ from urllib.parse import unquote
 
 from odum_assets.errors import DataError
 from odum_assets.settings import is_inside
+from odum_assets.storage.addresses import SCHEMES
 from odum_assets.storage.buckets import Bucket
-from odum_assets.storage.stores import GCS, open_store, store_errors
+from odum_assets.storage.stores import open_store, store_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -158,7 +159,7 @@ def list_day_folders(parent: str) -> list[date]:
 
 def _require_bucket(address: str) -> None:
     """Refuse an address in a bucket that does not exist: it is no folder without files."""
-    if address.partition("://")[0] in GCS:
+    if address.partition("://")[0] in SCHEMES:
         Bucket(address).require()
 
 

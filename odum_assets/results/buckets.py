@@ -5,7 +5,6 @@ those of its rows: no extreme is lost, and values are the float64 nearest to the
 Sums are exact.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context
 from typing import Any, Final
@@ -13,11 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import Float64s, Int64s
-from odum_assets.results.tables import TableFile
+from odum_assets.results.scanning import of_texts
 from odum_assets.utc import DAY_NS, NS_PER_SECOND
 
 _MS: Final = 1_000_000
@@ -31,8 +29,6 @@ LADDER: Final = (
 )
 """Lengths of buckets, ns; each divides a day."""
 
-_BATCH_ROWS: Final = 131_072
-_LEAST_ROWS: Final = 8_192
 _PRECISIONS: Final = (8, 12, 16)
 _EXACT: Final = 2**53
 _WIDE: Final = Context(prec=100)
@@ -133,17 +129,13 @@ class Sums:
 
     def update(self, buckets: Int64s, column: Any) -> None:  # noqa: ANN401 - a decimal column
         """Take rows: their buckets, ascending, and decimals without nulls; both of shape (n,)."""
+        self.add(buckets, *amounts_of(column))
+
+    def add(self, buckets: Int64s, units: npt.NDArray[Any], precision: int) -> None:
+        """Take amounts as `amounts_of` returns them, of buckets that ascend; both of shape (n,)."""
         if not len(buckets):
             return
         at, starts = _groups(buckets)
-        units: npt.NDArray[Any]
-        found = units_of(column)
-        if found is None:
-            # Wider than 64 bits: as Python's integers.
-            whole = [int(value.scaleb(16, _WIDE)) for value in column.to_pylist()]
-            units, precision = np.array(whole, object), _PRECISIONS[-1]
-        else:
-            units, precision = found
         if precision > self._precision:
             self._units = self._units.astype(object) * 10 ** (precision - self._precision)
             self._precision = precision
@@ -164,6 +156,18 @@ class Sums:
 def counts(buckets: Int64s, count: int) -> Int64s:
     """Return how many rows each of `count` buckets has."""
     return np.bincount(buckets, minlength=count)
+
+
+def amounts_of(column: Any) -> tuple[npt.NDArray[Any], int]:  # noqa: ANN401 - a decimal column
+    """Return decimals without nulls as whole numbers of their last digit, and its place.
+
+    As `units_of`; what does not fit 64 bits as Python's integers.
+    """
+    found = units_of(column)
+    if found is not None:
+        return found
+    whole = [int(value.scaleb(16, _WIDE)) for value in column.to_pylist()]
+    return np.array(whole, object), _PRECISIONS[-1]
 
 
 def units_of(column: Any) -> tuple[Int64s, int] | None:  # noqa: ANN401 - a decimal column
@@ -245,95 +249,9 @@ def is_value(rows: Any, column: str, value: str | None) -> npt.NDArray[np.bool_]
     """
     if value is None or column not in rows.schema.names:
         return np.ones(rows.num_rows, np.bool_)
-    found = pc.fill_null(pc.equal(rows[column], value), False)
-    equal: npt.NDArray[np.bool_] = np.asarray(found)
+    found = of_texts(rows[column], lambda texts: pc.equal(texts, value))
+    equal: npt.NDArray[np.bool_] = np.asarray(pc.fill_null(found, False))
     return equal
-
-
-def times_of(column: Any) -> Int64s:  # noqa: ANN401 - a timestamp column
-    """Return times as ns since 1970; shape (n,)."""
-    times: Int64s = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
-    return times
-
-
-def scan(
-    file: TableFile,
-    time: str,
-    columns: Sequence[str],
-    start_ns: int | None = None,
-    end_ns: int | None = None,
-) -> Iterator[tuple[Int64s, pa.RecordBatch]]:
-    """Yield the rows of a window of a table in order of time: their times, and columns of them.
-
-    Groups of rows outside the window are not read.
-
-    Parameters
-    ----------
-    file : TableFile
-        The table.
-    time : str
-        Column of the times.
-    columns : sequence of str
-        Others; those that the table lacks are left out.
-    start_ns, end_ns : int, optional
-        The window, its end excluded; None is no bound.
-    """
-    with file.opened() as path:
-        yield from scan_path(path, time, columns, start_ns, end_ns)
-
-
-def scan_path(
-    path: Any,  # noqa: ANN401 - what pyarrow opens
-    time: str,
-    columns: Sequence[str],
-    start_ns: int | None = None,
-    end_ns: int | None = None,
-) -> Iterator[tuple[Int64s, pa.RecordBatch]]:
-    """Yield the rows of a window of a parquet file, as `scan`."""
-    start = -(2**63) if start_ns is None else start_ns
-    end = 2**63 - 1 if end_ns is None else end_ns
-    with pq.ParquetFile(path, memory_map=True) as file:
-        names = [time, *(name for name in columns if name in file.schema_arrow.names)]
-        for group in _groups_in(file.metadata, time, start, end):
-            yield from _rows_between(file, group, names, start, end)
-
-
-def _rows_between(
-    file: pq.ParquetFile, group: int, names: list[str], start: int, end: int
-) -> Iterator[tuple[Int64s, pa.RecordBatch]]:
-    """Yield the rows of a window of a group; the first column is their time.
-
-    The other columns are decoded no further than the window goes.
-    """
-    rows = file.metadata.row_group(group).num_rows
-    size, until = _BATCH_ROWS, rows
-    if start > -(2**63) or end < 2**63 - 1:
-        column = file.read_row_group(group, columns=names[:1], use_threads=False)[0]
-        first, until = times_of(column).searchsorted([start, end]).tolist()
-        if first == until:
-            return
-        size = max(_LEAST_ROWS, min(until - first, _BATCH_ROWS))
-    at = 0
-    for batch in file.iter_batches(size, row_groups=[group], columns=names):
-        times = times_of(batch[names[0]])
-        first, last = times.searchsorted([start, end])
-        if first < last:
-            yield times[first:last], batch.slice(first, last - first)
-        at += len(times)
-        if at >= until:
-            return
-
-
-def _groups_in(metadata: pq.FileMetaData, time: str, start: int, end: int) -> list[int]:
-    """Return the groups of rows that may have times in a window."""
-    at = metadata.schema.names.index(time) if time in metadata.schema.names else -1
-    found = []
-    for group in range(metadata.num_row_groups):
-        statistics: Any = metadata.row_group(group).column(at).statistics if at >= 0 else None
-        is_known = statistics is not None and statistics.has_min_max
-        if not is_known or (statistics.min_raw < end and statistics.max_raw >= start):
-            found.append(group)
-    return found
 
 
 def _groups(buckets: Int64s) -> tuple[Int64s, npt.NDArray[np.intp]]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.fixed_point import Float64s, Int64s
@@ -15,13 +16,13 @@ from odum_assets.results.buckets import (
     Extremes,
     Grid,
     Sums,
+    amounts_of,
     counts,
     is_value,
     nearest_floats,
-    scan,
-    times_of,
 )
 from odum_assets.results.market import Market, PartitionNow, rows_in_order
+from odum_assets.results.scanning import scan, times_of
 from odum_assets.results.store import ResultEntry
 from odum_assets.results.tables import TableFile
 from odum_assets.utc import DAY_NS, day_start_ns
@@ -130,11 +131,11 @@ def fill_columns(fills: TableFile, grid: Grid, instrument: str | None) -> dict[s
     names = ("side", "price", "quantity", "instrument")
     for times, batch in scan(fills, "timestamp", names, grid.t0, grid.end):
         kept = is_value(batch, "instrument", instrument)
+        buckets, (units, precision) = grid.of(times), amounts_of(batch["quantity"])
+        value = nearest_floats(batch["price"]) * nearest_floats(batch["quantity"])
         for side, found in sides.items():
             rows = np.flatnonzero(kept & is_value(batch, "side", side))
-            found.update(
-                grid.of(times[rows]), batch["price"].take(rows), batch["quantity"].take(rows)
-            )
+            found.update(buckets[rows], units[rows], precision, value[rows])
     return {f"{side}s": found.columns() for side, found in sides.items()}
 
 
@@ -147,11 +148,12 @@ class _SideFills:
         self._quantity = Sums(count)
         self._value = np.zeros(count)
 
-    def update(self, buckets: Int64s, price: Any, quantity: Any) -> None:  # noqa: ANN401
-        """Take fills in order of time."""
+    def update(
+        self, buckets: Int64s, units: npt.NDArray[Any], precision: int, value: Float64s
+    ) -> None:
+        """Take fills in order of time: their quantity as `amounts_of`, and their value."""
         self._rows += counts(buckets, self._count)
-        self._quantity.update(buckets, quantity)
-        value = nearest_floats(price) * nearest_floats(quantity)
+        self._quantity.add(buckets, units, precision)
         self._value += np.bincount(buckets, value, self._count)
 
     def columns(self) -> dict[str, list[Any]]:

@@ -16,10 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import Int64s
 from odum_assets.errors import InvalidRequestError
+from odum_assets.results.buckets import units_of
 from odum_assets.results.json_rows import lines_of
+from odum_assets.results.scanning import of_texts, opened_table
 from odum_assets.results.tables import StoredTable, TableFile
 
 _CONDITION: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.\[\]]*)\s*(<=|>=|!=|[:=<>~])\s*(.*?)\s*")
@@ -39,6 +42,7 @@ _BLOCK_ROWS: Final = 100_000
 
 _BATCH_ROWS: Final = 65_536
 _LATEST: Final = 2**63 - 1
+_BITS: Final = 63
 
 type Mask = npt.NDArray[np.bool_]
 
@@ -162,8 +166,8 @@ def choose(table: StoredTable, where: Sequence[Condition], sort: Sequence[SortKe
     InvalidRequestError
         If a column does not exist, or cannot be compared with a value.
     """
-    with table.file.opened() as path, pq.ParquetFile(path, memory_map=True) as file:
-        schema, total = file.schema_arrow, file.metadata.num_rows
+    with table.file.opened() as path, opened_table(path) as file:
+        schema, total = file.metadata.schema.to_arrow_schema(), file.metadata.num_rows
         names = _columns(
             schema, [*(condition.column for condition in where), *(order.column for order in sort)]
         )
@@ -185,13 +189,18 @@ def choose(table: StoredTable, where: Sequence[Condition], sort: Sequence[SortKe
             if sort:
                 keys.append(batch.take(rows))
     found: Int64s = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-    return found[_order(pa.Table.from_batches(keys), sort)] if sort and len(found) else found
+    if not sort or not len(found):
+        return found
+    return found[_order(pa.Table.from_batches(keys).unify_dictionaries(), sort)]
 
 
 def index_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int | None:
     """Return the place of the first row with an id among chosen rows; None if there is none."""
     found = [
-        at + pc.indices_nonzero(pc.equal(batch[column], text)).to_numpy().astype(np.int64)
+        at
+        + pc.indices_nonzero(of_texts(batch[column], lambda texts: pc.equal(texts, text)))
+        .to_numpy()
+        .astype(np.int64)
         for at, batch in _batches(table.file, column)
     ]
     if not found:
@@ -221,7 +230,7 @@ def index_of_time(table: StoredTable, column: str, ns: int, rows: Int64s) -> int
 def _batches(file: TableFile, column: str) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield a column, and the number of the first row of each batch."""
     start = 0
-    with file.opened() as path, pq.ParquetFile(path, memory_map=True) as parquet:
+    with file.opened() as path, opened_table(path) as parquet:
         for batch in parquet.iter_batches(_BATCH_ROWS, columns=[column]):
             yield start, batch
             start += batch.num_rows
@@ -231,7 +240,7 @@ def taken(file: TableFile, numbers: Int64s, columns: Sequence[str] | None = None
     """Return rows by their numbers, in the order of the numbers: all columns, or some."""
     ascending = np.sort(numbers)
     parts = []
-    with file.opened() as path, pq.ParquetFile(path, memory_map=True) as parquet:
+    with file.opened() as path, opened_table(path) as parquet:
         groups = []
         firsts = [0]
         for group in range(parquet.num_row_groups):
@@ -241,10 +250,13 @@ def taken(file: TableFile, numbers: Int64s, columns: Sequence[str] | None = None
             groups += [(group, inside - start)] if len(inside) else []
         for group, rows in groups:
             parts += _rows_of_group(parquet, group, rows, columns)
+        schema = parquet.metadata.schema.to_arrow_schema()
         if not parts:
-            empty = parquet.schema_arrow.empty_table()
+            empty = schema.empty_table()
             return empty if columns is None else empty.select(columns)
-    table = pa.Table.from_batches(parts).combine_chunks()
+    # Texts come as they are stored: a dictionary of them is for reading alone.
+    plain = arrow.schema([schema.field(name) for name in parts[0].schema.names], schema.metadata)
+    table = pa.Table.from_batches([part.cast(plain) for part in parts]).combine_chunks()
     return table.take(ascending.searchsorted(numbers))
 
 
@@ -289,8 +301,73 @@ def _columns(schema: pa.Schema, names: Sequence[str]) -> list[str]:
 
 
 def _order(table: pa.Table, sort: Sequence[SortKey]) -> Int64s:
+    packed = _packed(table, sort)
+    if packed is not None:
+        return packed
+    plain = [(column.type, column) for column in table.columns]
+    columns = [
+        column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+        for kind, column in plain
+    ]
+    table = pa.table(columns, names=table.column_names)
     keys = [(key.column, "descending" if key.descending else "ascending") for key in sort]
     found: Int64s = pc.sort_indices(table, sort_keys=keys).to_numpy()
+    return found
+
+
+def _packed(table: pa.Table, sort: Sequence[SortKey]) -> Int64s | None:
+    """Return the order of a table whose keys and row numbers fit 63 bits together, else None.
+
+    Sorting such integers takes a fifth of the time that decimals take.
+    """
+    rows = table.num_rows
+    words: Int64s = np.zeros(rows, np.int64)
+    used = 0
+    for key in sort:
+        ranks = _ranks(table[key.column].combine_chunks(), key.descending)
+        width = 64 if ranks is None else int(ranks.max(initial=0)).bit_length()
+        used += width
+        if ranks is None or used + rows.bit_length() > _BITS:
+            return None
+        words = (words << width) | ranks
+    words = (words << rows.bit_length()) | np.arange(rows)
+    words.sort()
+    return words & ((1 << rows.bit_length()) - 1)
+
+
+def _ranks(column: Any, descending: bool) -> Int64s | None:  # noqa: ANN401 - a column
+    """Return small whole numbers, not negative, in the order of values; nulls last."""
+    absent = column.is_null().to_numpy(zero_copy_only=False)
+    values = _whole(column)
+    if values is None:
+        return None
+    known = values[~absent]
+    if not len(known):
+        return np.zeros(len(values), np.int64)
+    low, high = int(known.min()), int(known.max())
+    if high - low >= 2**_BITS - 1:
+        return None
+    distances = high - values if descending else values - low
+    distances[absent] = 0
+    unit = max(int(np.gcd.reduce(distances)), 1)
+    ranks: Int64s = distances // unit
+    ranks[absent] = (high - low) // unit + 1
+    return ranks
+
+
+def _whole(column: Any) -> Int64s | None:  # noqa: ANN401 - a column
+    """Return values as whole numbers in the same order, 0 for nulls; None if that is not known."""
+    kind = column.type
+    found: Int64s | None = None
+    if pa.types.is_dictionary(kind):
+        order = pc.rank(column.dictionary, "ascending", tiebreaker="dense")
+        found = order.cast(pa.int64()).take(column.indices).fill_null(0).to_numpy()
+    elif pa.types.is_decimal(kind):
+        filled = column.fill_null(pa.scalar(0).cast(kind)) if column.null_count else column
+        units = units_of(filled)
+        found = None if units is None else units[0]
+    elif pa.types.is_timestamp(kind) or pa.types.is_signed_integer(kind):
+        found = column.cast(pa.int64()).fill_null(0).to_numpy()
     return found
 
 
@@ -318,9 +395,10 @@ def _holds(column: Any, condition: Condition, value: Any) -> Mask:  # noqa: ANN4
     if value is None:
         found = column.is_valid() if condition.operator == "!=" else column.is_null()
     elif condition.operator == "~":
-        found = pc.match_substring(column, value, ignore_case=True)
+        found = of_texts(column, lambda texts: pc.match_substring(texts, value, ignore_case=True))
     elif isinstance(value, str):
-        found = _COMPARE[condition.operator](pc.utf8_lower(column), value.lower())
+        compare, text = _COMPARE[condition.operator], value.lower()
+        found = of_texts(column, lambda texts: compare(pc.utf8_lower(texts), text))
     else:
         found = _COMPARE[condition.operator](column, value)
     # What is not known differs from every value.

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import Float64s, Int64s
-from odum_assets.results.buckets import Extremes, Grid, nearest_floats, scan, times_of
+from odum_assets.results.buckets import Extremes, Grid, nearest_floats
+from odum_assets.results.scanning import scan, times_of
 from odum_assets.results.store import ResultEntry
 from odum_assets.results.tables import TableFile
 

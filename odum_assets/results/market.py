@@ -24,7 +24,7 @@ from odum_assets.config import catalog_root
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.raw.layout import DataType
-from odum_assets.results.buckets import scan_path, times_of
+from odum_assets.results.scanning import scan_path, times_of
 from odum_assets.results.store import ResultEntry
 from odum_assets.results.stored_file import path_of
 from odum_assets.results.verify import request_of

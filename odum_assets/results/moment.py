@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import Float64s, Int64s
 from odum_assets.raw.layout import DataType
-from odum_assets.results.buckets import is_value, nearest_floats, scan, times_of
+from odum_assets.results.buckets import is_value, nearest_floats
 from odum_assets.results.curve import known
 from odum_assets.results.market import PartitionNow, rows_in_order
+from odum_assets.results.scanning import scan, times_of
 from odum_assets.results.tables import TableFile
 
 MOST_ROWS: Final = 5_000

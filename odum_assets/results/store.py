@@ -29,7 +29,7 @@ from odum_assets.results.run_id import is_run_id
 from odum_assets.results.stored_file import ResultError, StoredFile
 from odum_assets.settings import is_inside
 from odum_assets.storage.addresses import address_of, location_of
-from odum_assets.storage.buckets import ABSENT, ObjectChangedError
+from odum_assets.storage.buckets import ObjectChangedError
 from odum_assets.storage.copies import (
     generation,
     pull,
@@ -40,6 +40,7 @@ from odum_assets.storage.copies import (
 )
 from odum_assets.storage.files import FREE_SPACE, sync, write_synced
 from odum_assets.storage.locks import hold_lock
+from odum_assets.storage.objects import ABSENT
 from odum_assets.storage.scratch import scratch_folder
 
 __all__ = ["ResultEntry", "ResultError", "ResultStore", "json_text"]

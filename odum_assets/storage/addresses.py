@@ -1,9 +1,9 @@
 """Folders in buckets, and their local copies.
 
-A folder in a bucket is used through a local copy, ``<cache>/gs/<bucket>/<prefix>``: NautilusTrader,
-parquet readers and SQLite read local files only. So catalog and results are local paths everywhere,
-and the path itself tells whether it stands for an object (`address_of`). What belongs here: names
-only. What does not: bringing files from a bucket and into it (``copies``).
+A folder in a bucket is used through a local copy, ``<cache>/<scheme>/<bucket>/<prefix>``:
+NautilusTrader, parquet readers and SQLite read local files only. So catalog and results are local
+paths everywhere, and the path itself tells whether it stands for an object (`address_of`). What
+belongs here: names only. What does not: bringing files from a bucket and into it (``copies``).
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Final
 CACHE_VARIABLE: Final = "ODUM_CACHE_PATH"
 DEFAULT_CACHE: Final = "~/.cache/odum"
 SIZE_VARIABLE: Final = "ODUM_CACHE_GB"
-_SCHEMES: Final = {"gs": "gs", "gcs": "gs"}
+SCHEMES: Final = {"gs": "gs", "gcs": "gs", "s3": "s3"}
 """Stores that write on a condition, by every spelling of their scheme."""
 
 
@@ -34,7 +34,7 @@ def local_copy(address: str) -> Path:
     Parameters
     ----------
     address : str
-        ``gs://bucket/prefix``.
+        ``gs://bucket/prefix`` or ``s3://bucket/prefix``.
 
     Raises
     ------
@@ -44,11 +44,12 @@ def local_copy(address: str) -> Path:
     scheme, _, rest = address.partition("://")
     parts = rest.rstrip("/").split("/")
     is_plain = all(part not in ("", ".", "..") and part.isprintable() for part in parts)
-    if scheme not in _SCHEMES or not is_plain or any(odd in rest for odd in "@?#*[]\\"):
+    if scheme not in SCHEMES or not is_plain or any(odd in rest for odd in "@?#*[]\\"):
         raise ValueError(
-            f"found {_without_user(address)!r}, allowed a folder or gs://bucket/prefix"
+            f"found {_without_user(address)!r}, allowed a folder or gs://bucket/prefix, "
+            "s3://bucket/prefix"
         )
-    return cache_root().joinpath(_SCHEMES[scheme], *parts)
+    return cache_root().joinpath(SCHEMES[scheme], *parts)
 
 
 def address_of(path: Path) -> str | None:
@@ -58,7 +59,7 @@ def address_of(path: Path) -> str | None:
     if not text.startswith(root):
         return None
     scheme, _, rest = text[len(root) :].removeprefix("/").partition("/")
-    return f"{scheme}://{rest}" if scheme in _SCHEMES and rest else None
+    return f"{scheme}://{rest}" if scheme in SCHEMES and rest else None
 
 
 def location_of(path: Path) -> str:

@@ -13,7 +13,8 @@ from typing import Final
 
 from odum_assets.errors import OdumError
 from odum_assets.storage.addresses import address_of
-from odum_assets.storage.buckets import ABSENT, Bucket, ObjectStat, md5_of
+from odum_assets.storage.buckets import Bucket
+from odum_assets.storage.objects import ABSENT, ObjectStat, md5_of
 
 _THREADS: Final = 16
 """Objects that are brought at the same time: each costs little but its way."""

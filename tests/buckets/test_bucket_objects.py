@@ -9,7 +9,8 @@ from emulator import Proxy, Rule
 from google.oauth2.credentials import Credentials
 
 from odum_assets.errors import DataError
-from odum_assets.storage.buckets import ABSENT, Bucket, ObjectChangedError, md5_of
+from odum_assets.storage.buckets import Bucket, ObjectChangedError
+from odum_assets.storage.objects import ABSENT, md5_of
 from odum_assets.storage.stores import open_store
 
 NAME = "data/BINANCE:SPOT_PAIR:BTC-USDT 100%@LIN.parquet"
@@ -48,7 +49,7 @@ def test_a_write_has_a_condition(address: str, source: Path, tmp_path: Path) -> 
 def test_a_large_file_is_sent_in_parts(
     address: str, source: Path, tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("odum_assets.storage.buckets._CHUNK", 1 << 18)
+    monkeypatch.setattr("odum_assets.storage.google.CHUNK", 1 << 18)
     proxy.rules.append(Rule("upload_id=", "cut"))
     bucket = Bucket(address)
     bucket.put(NAME, source)

@@ -412,8 +412,9 @@ def test_files_are_listed_a_thousand_in_a_call(
     monkeypatch.setenv("ODUM_CACHE_PATH", str(tmp_path / "cache"))
     with emulator(folder) as server, proxied(server) as proxy:
         assert len(list_raw_files("gs://year")) == 3_000
-        # Two more say that there are no years of daily bars: 22 for 1,000 days.
-        assert len(proxy.requests) == 5
+        # Two more say that there are no years of daily bars: 22 for 1,000 days, as docs/buckets.md
+        # states; the emulator takes minutes for a list of so many.
+        assert len(proxy.requests) == 3 + 2
         proxy.requests.clear()
         assert len(list_days("gs://year")) == 150
         assert len(proxy.requests) <= 2

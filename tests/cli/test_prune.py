@@ -1,8 +1,15 @@
 """``odum prune``: what it finds, what it never touches, and what a killed one leaves."""
 
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from commands import BTC, Odum
 
 from odum_assets.orchestration.instance import instance_ref
@@ -70,3 +77,74 @@ def test_prune_removes_what_is_superseded_and_nothing_that_is_in_use(
     again = odum("backfill", BTC, *[each for each in _DAY if each != "--force"])
     assert again.json["days"][0]["state"] == "finished"
     assert odum("prune", "--what", "everything").code == 2
+
+
+_RAISES = """
+from odum_assets.backtest.strategies.base import OdumStrategy
+
+class Raising(OdumStrategy):
+    def on_start(self):
+        raise ValueError("broken")
+"""
+
+
+def _failed_run(project: Path, odum: Odum) -> str:
+    """Return a run without a result, of a strategy that raises."""
+    (project / "raising.py").write_text(_RAISES)
+    config = json.loads((project / "configs" / f"{BTC}.json").read_text())
+    config["strategy"] = {"name": "Raising", "path": "raising:Raising", "params": {}}
+    (project / "configs" / "raising.json").write_text(json.dumps(config))
+    assert odum("backtest", "raising", "--day", "2024-01-01", "--fast").code == 1
+    (record,) = (project / "data" / "results" / "failed").glob("*.json")
+    return record.stem
+
+
+def test_a_prune_that_is_killed_leaves_nothing_half(
+    project: Path, odum: Odum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = _failed_run(project, odum)
+    current = odum("backfill", BTC, *_DAY).json["days"][0]["run_id"]
+    monkeypatch.setenv("ODUM_CACHE_PATH", str(project / "cache"))
+    copy = project / "cache" / "objects" / "ab" / f"ab{0:062}"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(bytes(1000))
+    results = project / "data" / "results"
+    found = _names(odum("prune", "--older-than", "0", "--json"))
+    assert found["failed"] == {failed}
+    assert len(found["results"]) == 1
+    assert found["cache"] == {str(copy)}
+    assert not _names(odum("prune", "--json")).keys() & {"failed", "results", "cache"}
+
+    # Another process writes the registry: the prune stops in the middle of its first run.
+    blocking = sqlite3.connect(results / "registry.sqlite", isolation_level=None)
+    blocking.execute("BEGIN IMMEDIATE")
+    command = [sys.executable, "-m", "odum_assets.cli.main", "prune", "--older-than", "0", "--yes"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(results.glob("deleted/*.json")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        blocking.close()
+    assert process.returncode == -signal.SIGKILL
+    assert [path.stem for path in results.glob("deleted/*.json")] == [failed]
+    assert copy.is_file()
+
+    # Half of a run is nowhere: neither in lists nor in the registry, and the next prune ends it.
+    assert odum("results", "show", failed, "--json").code != 0
+    done = odum("prune", "--older-than", "0", "--yes", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert _names(done)["results"] == found["results"]
+    assert odum("prune", "--older-than", "0", "--json").json["found"] == []
+    assert not copy.exists()
+    left = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
+    for run_id in {failed, *found["results"]}:
+        assert not [name for name in left if run_id in name]
+    assert odum("registry", "check").code == 0
+    assert current in {path.stem for path in (results / "fast").glob("*.json")}
+    with dg.DagsterInstance.from_ref(instance_ref()) as instance:
+        assert not {run.run_id for run in instance.get_runs()} & found.get("runs", set())

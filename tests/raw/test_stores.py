@@ -16,7 +16,7 @@ from odum_assets.storage.stores import open_store
 
 UNUSABLE = {
     # Neither driver is a dependency of this package.
-    "s3://bucket/data": "the driver for s3:// is not installed",
+    "abfs://bucket/data": "the driver for abfs:// is not installed",
     "oss://bucket/data": "the driver for oss:// is not installed",
     "nosuch://bucket/data": "Protocol not known: nosuch",
 }
@@ -56,13 +56,19 @@ def test_an_address_without_a_driver_is_named(address: str, tmp_path: Path) -> N
         assert not isinstance(caught.value, NoRawFileError)
 
 
-def test_google_s_driver_is_named_as_this_package_s_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "driver", "extra"), [("gs", "gcsfs", "gcp"), ("s3", "s3fs", "s3")]
+)
+def test_a_driver_that_is_missing_is_named_as_this_package_s_extra(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, driver: str, extra: str
+) -> None:
     def lacking(*_: object, **__: object) -> None:
-        raise ImportError("Please install gcsfs to access Google Storage")
+        raise ImportError(f"Install {driver} to access it")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", lacking)
-    with pytest.raises(DataError, match=r"gs://b: .*gcsfs.*pip install 'odum-assets\[gcp\]'"):
-        open_store("gs://b")
+    remedy = rf"^{scheme}://b: .*{driver}.*pip install 'odum-assets\[{extra}\]'"
+    with pytest.raises(DataError, match=remedy):
+        open_store(f"{scheme}://b")
 
 
 def test_a_driver_s_own_errors_are_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.errors import InvalidRequestError
-from odum_assets.results.buckets import LADDER, Grid, Sums, grid_over, nearest_floats, scan
+from odum_assets.results.buckets import LADDER, Grid, Sums, grid_over, nearest_floats
 from odum_assets.results.candles import Candles, fill_columns
 from odum_assets.results.choosing import (
     ChosenTable,
@@ -26,6 +27,7 @@ from odum_assets.results.choosing import (
     time_ns,
 )
 from odum_assets.results.curve import CurveBuckets, CurveFile
+from odum_assets.results.scanning import scan
 from odum_assets.results.tables import StoredTable
 from odum_assets.utc import DAY_NS
 
@@ -306,3 +308,64 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
         assert time_ns(text) == T0
         assert choose(table, parse_conditions(f"timestamp:{text}"), ()).tolist() == [0]
     assert time_ns("2023-12-31T23:59:55.000000007Z") == T0 + 7
+
+
+def test_an_order_by_several_columns_has_texts_nulls_and_wide_numbers(tmp_path: Path) -> None:
+    """Texts of few values are read as dictionaries, of a group of rows each its own."""
+    draws = np.random.default_rng(3)
+    count = 3_000
+    sides = [("sell", None, "buy")[n] for n in draws.integers(0, 3, count)]
+    sides[:1_000] = ["sell"] * 1_000
+    fees = [None if n == 7 else Decimal(int(n)) / 8 for n in draws.integers(0, 9, count)]
+    wide = [Decimal(int(n)).scaleb(21) for n in draws.integers(-4, 5, count)]
+    columns = {
+        "timestamp": pa.array(T0 + np.arange(count)).cast(TIME),
+        "side": pa.array(sides, pa.string()),
+        "fee": decimals(fees),
+        "wide": decimals(wide),
+    }
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=1_000)
+    file = OnDisk(path)
+    plain = pa.table(columns)
+    for sort, keys in {
+        "side,-fee": [("side", "ascending"), ("fee", "descending")],
+        "-side,fee,-timestamp": [
+            ("side", "descending"),
+            ("fee", "ascending"),
+            ("timestamp", "descending"),
+        ],
+        "-wide,side": [("wide", "descending"), ("side", "ascending")],
+    }.items():
+        found = choose(StoredTable(file), (), parse_sort(sort))
+        assert found.tolist() == pc.sort_indices(plain, sort_keys=keys).to_pylist()
+        page = ChosenTable(file, rows=found)
+        assert pa.Table.from_batches(list(page.arrow(7, 9))).equals(plain.take(found[7:16]))
+
+
+def test_a_window_beside_another_has_the_same_rows_as_a_plain_loop(tmp_path: Path) -> None:
+    """Blocks are kept: windows in one, over their edges and over those of groups of rows."""
+    count = 40_000
+    columns = {
+        "timestamp": pa.array(T0 + np.arange(count) // 3 * 5).cast(TIME),
+        "side": pa.array([("buy", "sell")[n % 2] for n in range(count)]),
+        "number": pa.array(np.arange(count)),
+    }
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=17_000)
+    times = (T0 + np.arange(count) // 3 * 5).tolist()
+    for first, last in ((0, 9), (100, 900), (8_190, 8_200), (16_990, 17_010), (200, 30_000)):
+        for _ in range(2):
+            start, end = times[first], times[last] + 1
+            rows = list(scan(OnDisk(path), "timestamp", ("side", "number"), start, end))
+            expected = [n for n in range(count) if start <= times[n] < end]
+            assert [n for _, batch in rows for n in batch["number"].to_pylist()] == expected
+            assert [t for found, _ in rows for t in found.tolist()] == [times[n] for n in expected]
+            sides = [side for _, batch in rows for side in batch["side"].to_pylist()]
+            assert sides == [("buy", "sell")[n % 2] for n in expected]
+    # Another file in its place is another one.
+    columns["number"] = pa.array(np.arange(count) + 1)
+    pq.write_table(pa.table(columns), tmp_path / "u.parquet", row_group_size=17_000)
+    (tmp_path / "u.parquet").replace(path)
+    rows = list(scan(OnDisk(path), "timestamp", ("side", "number"), times[0], times[3]))
+    assert [n for _, batch in rows for n in batch["number"].to_pylist()] == [1, 2, 3]

