@@ -22,8 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service
+from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.strategies.ma_cross import crossings
 from odum_assets.backtest.strategies.ml_signals import SIGNALS
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import OUTSIDE, SessionRules
 from odum_assets.catalog import scan_manifests
@@ -32,9 +34,11 @@ from odum_assets.config import BarsConfig, LoadedConfig, catalog_root
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.config.variants import as_run_config, override
 from odum_assets.errors import DataError
+from odum_assets.orchestration.assets.backtest import refuse_unusable
+from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.requests import NewRun
 from odum_assets.raw.layout import DataType
-from odum_assets.results.bar_sweep import BarSweep, SweepBars
+from odum_assets.results.bar_sweep import UNCERTAIN_ACCOUNT, BarSweep, SweepBars
 from odum_assets.results.store import ResultEntry
 from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
 from odum_assets.vectorized.grid import KernelFill
@@ -311,20 +315,28 @@ def result_reply(entry: ResultEntry, bars: SelectedBars, strategy: str) -> BarBa
     return _reply(entry.run_id, bars, metrics, bars.rows(values, signs))
 
 
-def vectorized_reply(bars: SelectedBars, terms: BacktestTerms, fast: int, slow: int) -> BarBacktest:
+def vectorized_reply(
+    project: Project, bars: SelectedBars, terms: BacktestTerms, fast: int, slow: int
+) -> BarBacktest:
     """Run one crossover in the kernel, without a run of its own, and return the reply.
 
     Raises
     ------
     OdumError
-        If a value is not allowed, or Numba is not installed.
+        If a value is not allowed, the catalog is not good enough, the account cannot be followed,
+        or Numba is not installed.
     """
+    dates = [_FIRST_DAY + timedelta(days=day) for day in np.unique(bars.sessions).tolist()]
+    request = RunRequest(bars.loaded, (), "vsweep", snapshot_mode="bars")
+    refuse_unusable(project, request, BarCalendar.of(bars.config).catalog_days(dates))
     params = {"fast": fast, "slow": slow}
     loaded = override(bars.loaded, terms.overrides("MA_CROSS", params))
     bars = replace(bars, loaded=loaded)
     item, sweep = bars.item, BarSweep(bars, ("fast", "slow"))
     sweep.params((fast, slow))
     (figures,) = sweep.figures([(fast, slow)]).to_pylist()
+    if figures["fills"] is None:
+        raise DataError(f"{loaded.name}: crossover {fast}/{slow}: {UNCERTAIN_ACCOUNT}")
     fills = sweep.fills((fast, slow))
     tick_value = item.tick_size.scaleb(-item.size_precision) * bars.config.spec(item.key).multiplier
     cash, positions = _account(fills, terms.init_cash, tick_value)

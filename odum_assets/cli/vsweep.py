@@ -93,12 +93,17 @@ def vsweep(
     """
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.options import require_pair
-    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.rendering import Output, plural
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
     from odum_assets.config import load_config
     from odum_assets.errors import ConfigError
-    from odum_assets.results.bar_sweep import bars_config, best_first, read_variants
+    from odum_assets.results.bar_sweep import (
+        UNCERTAIN_ACCOUNT,
+        bars_config,
+        best_first,
+        read_variants,
+    )
     from odum_assets.results.sweep_axes import variants_of
     from odum_assets.results.variant_files import write_variants
     from odum_assets.settings import load_settings
@@ -140,6 +145,8 @@ def vsweep(
     if out is not None:
         path = out
         write_variants(table, facts, out)
+    if unknown := table["fills"].null_count:
+        output.warn(f"{plural(unknown, 'variant')} without figures: {UNCERTAIN_ACCOUNT}")
     best = table.take(best_first(table, sort.value)[:top]).to_pylist()
     verified = done.get("verified")
     output.data({**facts, "path": str(path), "verified": verified, "best": best})

@@ -61,6 +61,13 @@ SORT_COLUMNS: Final = {
 }
 """Columns by the figure that variants are sorted by."""
 
+UNCERTAIN_ACCOUNT: Final = (
+    "the account falls so low that it is not certain which entries NautilusTrader denies (its "
+    "balance is within the rounding of the margin, or a cash account is overdrawn); run a "
+    "backtest, or use a larger starting balance"
+)
+"""Why a variant has no figures."""
+
 type SortKey = Literal["return", "cagr", "sharpe", "drawdown", "profit_factor"]
 
 type _Fill = tuple[int, str, Decimal, Decimal, Decimal]
@@ -184,7 +191,13 @@ class BarSweep:
         return self._grids[sizing]
 
     def _terms(self, params: SignalParams) -> Terms:
-        item, fixed = self.bars.item, params.fixed_size
+        item, fixed, venue = self.bars.item, params.fixed_size, self.config.venue
+        is_cash = venue.account_type == "CASH"
+        if is_cash and params.side == "long_short":
+            raise ConfigError(
+                f"{self.bars.loaded.name}: strategy.params.side: long_short sells short, which "
+                "venue.account_type CASH does not allow; use MARGIN or side long"
+            )
         if fixed is None and params.percent_size is None:
             fixed = Decimal(1)
         return Terms(
@@ -192,12 +205,14 @@ class BarSweep:
             size_precision=item.size_precision,
             lot=int(item.lot_size.scaleb(item.size_precision)),
             multiplier=self.config.spec(item.key).multiplier,
-            starting_balance=self.config.venue.starting_balance,
+            starting_balance=venue.starting_balance,
             fees=fee_rule(self.config),
             side=params.side,
             fixed_size=fixed,
             percent_size=params.percent_size,
             slippage=self.config.execution.slippage,
+            margin=Fraction(item.margin_init) / Fraction(venue.leverage),
+            is_cash=is_cash,
         )
 
     def facts(self, variants: Sequence[Variant]) -> dict[str, Any]:
@@ -411,7 +426,8 @@ def run_bar_sweep(
     table = sweep.figures(request.variants)
     facts, order = sweep.facts(request.variants), best_first(table, request.sort)
     folder = settings.results_path / FOLDER
-    rows = chosen_rows(order, request.verify, facts["id"]) if request.verify else []
+    known = [row for row in order if table["fills"][row].is_valid]
+    rows = chosen_rows(known, request.verify, facts["id"]) if request.verify else []
     chosen = [request.variants[row] for row in rows]
     fills = verify_variants(sweep, chosen, folder / ".staging", progress)
     path = folder / f"{loaded.name}_{facts['id']}.parquet"

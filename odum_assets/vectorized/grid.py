@@ -105,6 +105,7 @@ class SignalGrid[V](ABC):
             _against(series.open, terms.slippage, 1),
             _against(series.open, terms.slippage, -1),
             ends.astype(np.int64),
+            np.ascontiguousarray(series.open),
         )
         highest = max((int(column.max()) for column in self._bars[:3] if len(column)), default=1)
         self._terms: KernelTerms = kernel_terms(terms, highest)
@@ -135,14 +136,16 @@ class SignalGrid[V](ABC):
         pa.Table
             A column for each axis, then ``return_pct cagr_pct sharpe max_drawdown_pct trades
             win_rate profit_factor fees fills final_equity``. Rates are in percent, amounts in the
-            account currency; a figure that is not defined is null.
+            account currency; a figure that is not defined is null. All are null where it is not
+            certain what NautilusTrader's account does: a balance within the rounding of the margin
+            of an entry, or a cash account that is overdrawn.
 
         Raises
         ------
         ConfigError
             If sums or amounts leave the whole numbers of 64 bits.
         """
-        from odum_assets.vectorized.signal_kernel import COUNTS, RATES, TOO_LARGE
+        from odum_assets.vectorized.signal_kernel import COUNTS, RATES, TOO_LARGE, UNCERTAIN
 
         counts = np.empty((len(variants), len(COUNTS)), np.int64)
         rates = np.empty((len(variants), len(RATES)))
@@ -156,9 +159,14 @@ class SignalGrid[V](ABC):
                 f"variant {name}: its amounts are too large for a sweep; use a "
                 "smaller starting balance or size, or a coarser tick_size or lot_size"
             )
-        columns = {**axes, **self._figures(whole, dict(zip(RATES, rates.T, strict=True)))}
+        figures = self._figures(whole, dict(zip(RATES, rates.T, strict=True)))
+        unknown = whole["status"] == UNCERTAIN
         return pa.table(
-            {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+            {name: pa.array(values, from_pandas=True) for name, values in axes.items()}
+            | {
+                name: pa.array(values, mask=unknown | np.isnan(values))
+                for name, values in figures.items()
+            }
         )
 
     def fills(self, variant: V) -> list[KernelFill]:

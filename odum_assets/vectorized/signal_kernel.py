@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 COUNTS: Final = (
     *("status", "fills", "trades", "wins", "fees", "gained", "lost", "equity"),
     *("cash", "position", "before", "order", "peak", "trough"),
+    *("balance", "entry", "halves"),
 )
 """Whole numbers of a variant: its state while it runs, its figures afterwards.
 
 ``status`` is `SOUND` or what else there is; ``gained`` and ``lost`` are the sums of winning and of
 losing round trips; ``before`` is the cash before the open round trip, ``order`` the side that fills
-at the next open. Money is in the kernel's unit.
+at the next open. ``balance`` is that of NautilusTrader's account, which books whole cents when a
+position closes; ``entry`` is the price of the open position, ``halves`` counts profits within a
+millionth of half a cent, which NautilusTrader's floats may round either way. Money is in the
+kernel's unit.
 """
 
 RATES: Final = ("max_drawdown", "mean_return", "squared_return")
@@ -40,25 +44,35 @@ of the returns of sessions, the sum of their squared deviations."""
 FILL: Final = ("bar", "quantity", "price", "fee")
 """Columns of a recorded fill; a sale has a negative quantity."""
 
-SOUND, NO_EQUITY, TOO_LARGE = 0, 1, 2
-"""Whether equity was positive at the end of each session, and whether 64 bits sufficed."""
+SOUND, NO_EQUITY, TOO_LARGE, UNCERTAIN = 0, 1, 2, 3
+"""Whether equity was positive at the end of each session, whether 64 bits sufficed, and whether it
+is certain what NautilusTrader does with each entry: not where the balance is within the rounding of
+the margin, nor where a cash account is overdrawn."""
 
 (_STATUS, _FILLS, _TRADES, _WINS, _FEES, _GAINED, _LOST, _EQUITY) = range(8)
 (_CASH, _POSITION, _BEFORE, _ORDER, _PEAK, _TROUGH) = range(8, 14)
+(_BALANCE, _ENTRY, _HALVES) = range(14, 17)
 _DRAWDOWN, _MEAN, _SQUARED = range(3)
 _LARGEST: Final = 4.0e18
 """Products stay below this; 2**63 is 9.2e18."""
 
 
 @njit(cache=True)
+def _half_even(number: int, divisor: int) -> int:
+    """Return the quotient, rounded to a whole number, ties to even."""
+    quotient = number // divisor
+    twice = 2 * (number - quotient * divisor)
+    if twice > divisor or (twice == divisor and quotient % 2 == 1):
+        quotient += 1
+    return int(quotient)
+
+
+@njit(cache=True)
 def _fee(quantity: int, price: int, terms: KernelTerms) -> int:
     """Return the fee of a fill: whole cents, ties to even."""
     product = quantity * (price if terms.fee_by_value else 1) * abs(terms.fee_numerator)
-    cents = product // terms.fee_denominator
-    twice = 2 * (product - cents * terms.fee_denominator)
-    if twice > terms.fee_denominator or (twice == terms.fee_denominator and cents % 2 == 1):
-        cents += 1
-    return (cents if terms.fee_numerator >= 0 else -cents) * terms.cent
+    cents = _half_even(product, terms.fee_denominator)
+    return int((cents if terms.fee_numerator >= 0 else -cents) * terms.cent)
 
 
 @njit(cache=True)
@@ -70,8 +84,9 @@ def _cost(lots: int, price: int, terms: KernelTerms) -> int:
 @njit(cache=True)
 def _fits(quantity: float, terms: KernelTerms) -> bool:
     """Return whether products of a quantity and any price are whole numbers of 64 bits."""
-    largest = max(terms.value, abs(terms.fee_numerator))
-    return bool(float(quantity) * float(terms.highest) * float(largest) < _LARGEST)
+    margin = float(terms.value) / terms.cent * terms.margin_numerator
+    largest = max(float(terms.value), float(abs(terms.fee_numerator)), margin)
+    return bool(float(quantity) * float(terms.highest) * largest < _LARGEST)
 
 
 @njit(cache=True)
@@ -107,6 +122,14 @@ def _trade(
 ) -> None:
     """Book one fill; a sale has a negative quantity."""
     fee = _fee(abs(quantity), price, terms)
+    state[_BALANCE] -= fee
+    if state[_POSITION] != 0:
+        profit = state[_POSITION] * (price - state[_ENTRY]) * terms.value
+        cents, rest = divmod(abs(profit), terms.cent)
+        cents += 2 * rest >= terms.cent
+        state[_HALVES] += abs(2 * rest - terms.cent) <= terms.cent // 1_000_000
+        state[_BALANCE] += (cents if profit > 0 else -cents) * terms.cent
+    state[_ENTRY] = price
     state[_CASH] -= quantity * price * terms.value + fee
     state[_POSITION] += quantity
     state[_FEES] += fee
@@ -122,9 +145,34 @@ def _trade(
 
 
 @njit(cache=True)
-def _fill_order(state: Ints, terms: KernelTerms, record: Ints, bar: int, price: int) -> None:
-    """Fill what was decided at the last close: leave the position, enter the other side."""
+def _is_denied(state: Ints, terms: KernelTerms, quantity: int, quote: int) -> bool:
+    """Return whether NautilusTrader denies an entry: its margin exceeds the free balance.
+
+    It values the order at the quote. As nothing is open, the whole balance is free.
+    """
+    notional = _half_even(quantity * quote * terms.value, terms.cent)
+    margin = _half_even(notional * terms.margin_numerator, terms.margin_denominator)
+    free = state[_CASH] if terms.is_cash else state[_BALANCE]
+    rounding = state[_FILLS] if terms.is_cash else state[_HALVES]
+    lacking = margin * terms.cent - free
+    if abs(lacking) <= rounding * terms.cent and rounding > 0:
+        state[_STATUS] = UNCERTAIN
+    return bool(lacking > 0)
+
+
+@njit(cache=True)
+def _fill_order(
+    state: Ints, terms: KernelTerms, record: Ints, bar: int, prices: tuple[int, int]
+) -> None:
+    """Fill what was decided at the last close: leave the position, enter the other side.
+
+    `prices` are the one of the fill and the quote.
+    """
+    price, quote = prices
     order = state[_ORDER]
+    # Both orders of a reversal by a fixed size are sent at once: the second one, too, counts as
+    # reducing the position then, and no margin is asked for it.
+    is_checked = state[_POSITION] == 0 or terms.fixed_size == 0
     state[_ORDER] = 0
     if state[_POSITION] != 0:
         _trade(state, terms, record, bar, -state[_POSITION], price)
@@ -138,9 +186,11 @@ def _fill_order(state: Ints, terms: KernelTerms, record: Ints, bar: int, price: 
     quantity = _size(state[_CASH], price, terms)
     if quantity < 0 or abs(state[_CASH]) > _LARGEST:
         state[_STATUS] = TOO_LARGE
-    elif quantity > 0:
+    elif quantity > 0 and not (is_checked and _is_denied(state, terms, quantity, quote)):
         state[_BEFORE] = state[_CASH]
         _trade(state, terms, record, bar, order * quantity, price)
+        if terms.is_cash and state[_CASH] < 0:
+            state[_STATUS] = UNCERTAIN
 
 
 @njit(cache=True)
@@ -153,7 +203,7 @@ def _order(signal: int, position: int, terms: KernelTerms) -> int:
 
 @njit(cache=True)
 def _run_session(
-    bars: tuple[Ints, Ints, Ints, Ints],
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
     start: int,
     end: int,
     signals: Signals,
@@ -161,14 +211,15 @@ def _run_session(
     variant: tuple[Ints, Floats, Ints],
 ) -> None:
     """Go over the bars of one session."""
-    close, buy, sell, _ = bars
+    close, buy, sell, _, quotes = bars
     state, rates, record = variant
     cash, exposure = state[_CASH], state[_POSITION] * terms.value
     peak, trough = state[_PEAK], state[_TROUGH]
     equity = state[_EQUITY]
     for bar in range(start, end):
         if state[_ORDER] != 0:
-            _fill_order(state, terms, record, bar, buy[bar] if state[_ORDER] > 0 else sell[bar])
+            price = buy[bar] if state[_ORDER] > 0 else sell[bar]
+            _fill_order(state, terms, record, bar, (price, quotes[bar]))
             cash, exposure = state[_CASH], state[_POSITION] * terms.value
         equity = cash + exposure * close[bar]
         if equity > peak:
@@ -183,7 +234,7 @@ def _run_session(
 
 @njit(cache=True)
 def run_variant(
-    bars: tuple[Ints, Ints, Ints, Ints],
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
     first: int,
     signals: Signals,
     terms: KernelTerms,
@@ -195,7 +246,7 @@ def run_variant(
     ----------
     bars : tuple of int64 arrays
         Closes, prices of buying and of selling at each open, shape ``(n,)``; the end (exclusive)
-        of each session that is traded.
+        of each session that is traded; the opens, shape ``(n,)``.
     first : int
         The first bar that is traded; those before it belong to signals only.
     signals : int8 array of shape (n,)
@@ -203,14 +254,14 @@ def run_variant(
     terms : KernelTerms
         Sizes, fees and money.
     variant : tuple of arrays
-        Takes `COUNTS`, shape ``(14,)``; `RATES`, shape ``(3,)``; the first m fills as `FILL`, shape
+        Takes `COUNTS`, shape ``(17,)``; `RATES`, shape ``(3,)``; the first m fills as `FILL`, shape
         ``(m, 4)``.
     """
     ends = bars[3]
     state, rates, _ = variant
     state[:] = 0
     rates[:] = 0.0
-    for column in (_CASH, _EQUITY, _PEAK, _TROUGH):
+    for column in (_CASH, _EQUITY, _PEAK, _TROUGH, _BALANCE):
         state[column] = terms.balance
     start = first
     for session in range(len(ends)):
@@ -255,7 +306,7 @@ def cross(sums: Ints, fast: int, slow: int, signals: Signals) -> None:
 
 @njit(cache=True, parallel=True)
 def run_crossings(
-    bars: tuple[Ints, Ints, Ints, Ints],
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
     first: int,
     sums: Ints,
     pairs: Ints,
@@ -273,7 +324,7 @@ def run_crossings(
         As of `cross`.
     pairs : int64 array of shape (v, 2)
         Lengths of the fast and of the slow average of each variant.
-    counts, rates : arrays of shape (v, 14) and (v, 3)
+    counts, rates : arrays of shape (v, 17) and (v, 3)
         Take `COUNTS` and `RATES`.
     """
     no_fills = np.empty((0, 4), np.int64)
@@ -285,7 +336,7 @@ def run_crossings(
 
 @njit(cache=True, parallel=True)
 def run_signals(
-    bars: tuple[Ints, Ints, Ints, Ints],
+    bars: tuple[Ints, Ints, Ints, Ints, Ints],
     first: int,
     signals: Signals,
     terms: KernelTerms,

@@ -140,8 +140,8 @@ def test_another_fill_fails_the_proof(
     sweep = _open(_load(project), project / "catalog")
     # A kernel that fills at the close of the signal's bar, as bar engines like to do.
     grid = sweep._grid((4, 15))
-    close, _, _, ends = grid._bars
-    monkeypatch.setattr(grid, "_bars", (close, close, close, ends))
+    close, _, _, ends, opens = grid._bars
+    monkeypatch.setattr(grid, "_bars", (close, close, close, ends, opens))
     with pytest.raises(BacktestError, match=r"variant 4/15: fill 1 is (buy|sell) .* in the sweep"):
         sweeps.verify_variants(sweep, [(4, 15)], tmp_path)
 

@@ -87,8 +87,8 @@ def test_a_wrong_kernel_fails_the_proof(
     market, config = study
     sweep = sweeps.open_sweep(config, market.settings, _request(config))
     grid = sweep._grid((0.0002,))
-    close, _, _, ends = grid._bars
-    monkeypatch.setattr(grid, "_bars", (close, close, close, ends))
+    close, _, _, ends, opens = grid._bars
+    monkeypatch.setattr(grid, "_bars", (close, close, close, ends, opens))
     with pytest.raises(BacktestError, match=r"variant 0.0002: fill 1 is buy .* in the sweep"):
         sweeps.verify_variants(sweep, [(0.0002,)], tmp_path)
 

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from odum_assets.vectorized.terms import Terms
 from odum_assets.vectorized.thresholds import ThresholdGrid
 
 CASES = 200
+ACCOUNT_CASES = int(os.environ.get("ODUM_TEST_ACCOUNT_CASES", "60"))
 MODEL_CASES = int(os.environ.get("ODUM_TEST_MODEL_CASES", "20"))
 """For each kind of prediction."""
 
@@ -123,6 +125,8 @@ def _pair(terms: Terms) -> CurrencyPair:
         size,
         0,
         0,
+        margin_init=Decimal(terms.margin.numerator) / terms.margin.denominator,
+        margin_maint=Decimal(terms.margin.numerator) / terms.margin.denominator / 2,
     )
 
 
@@ -179,6 +183,33 @@ def _random_case(seed: int) -> tuple[BarSeries, Terms, int, int]:
 def test_random_configurations_fill_alike() -> None:
     counts = [_compare(*_random_case(seed)) for seed in range(CASES)]
     assert sum(count > 2 for count in counts) > CASES / 2
+
+
+def _small_account(seed: int) -> tuple[BarSeries, Terms, int, int]:
+    """Return a case whose balance is about the margin of an entry: some entries are denied."""
+    series, terms, fast, slow = _random_case(seed)
+    rng = np.random.default_rng([14, seed])
+    margin = Fraction(str(rng.choice(["0", "0.01", "1", "0.3"])))
+    is_share = terms.percent_size is not None
+    size = Decimal(terms.lot * int(rng.integers(1, 50))).scaleb(-terms.size_precision)
+    notional = (terms.fixed_size or size) * series.price(int(series.open[0]))
+    balance = notional * Decimal(str(rng.choice(["0.005", "0.011", "0.1", "0.302", "1", "1.01"])))
+    return (
+        series,
+        replace(
+            terms,
+            margin=margin,
+            starting_balance=Decimal(max(int(balance), 1)),
+            percent_size=Decimal(str(rng.choice(["1", "0.99"]))) if is_share else None,
+        ),
+        fast,
+        slow,
+    )
+
+
+def test_small_accounts_are_denied_the_same_entries() -> None:
+    counts = [_compare(*_small_account(seed)) for seed in range(ACCOUNT_CASES)]
+    assert sum(count > 2 for count in counts) > ACCOUNT_CASES / 4
 
 
 @pytest.mark.parametrize("kind", PredictionKind)
