@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,28 @@ def test_the_command_writes_one_file_of_variants(
     again = json.loads(_run(project, monkeypatch, *words).stdout)
     assert again["path"] == document["path"]
     assert pq.read_table(again["path"]).equals(table)
+
+
+def test_an_overdrawn_cash_account_has_no_figures(project: Path) -> None:
+    fees = {"model": "rate", "rate": 0.01}
+    cash = {**DOCUMENT["venue"], "account_type": "CASH", "fees": fees}
+    price = _open(_load(project, "small", strategy=_params(fixed_size=1)), project / "catalog")
+    first = price.fills((5, 20))[0].price
+    units = 100_000 * 100 // first
+    settings = Settings(catalog_path=project / "catalog", results_path=project / "cash")
+    axes = ("fast", "slow", "fixed_size")
+    # The fee does not fit beside what is paid; twice as many are denied, a single one fits.
+    variants = [(5, 20, Decimal(units + count)) for count in (0, units, 1 - units)]
+    request = sweeps.SweepRequest(variants, axes, verify=3)
+    loaded = _load(project, "cash", venue=cash, strategy=_params(fixed_size=1))
+    stored = sweeps.run_bar_sweep(loaded, settings, request)
+    overdrawn, denied, paid = stored.table.to_pylist()
+    assert {overdrawn[name] for name in ("return_pct", "trades", "fills", "fees")} == {None}
+    assert (denied["fills"], paid["fills"] > 2, stored.order[-1]) == (0, True, 0)
+    assert sorted(stored.verified) == sorted(variants[1:])
+    short = _load(project, "cash_short", venue=cash, strategy=_params(side="long_short"))
+    with pytest.raises(ConfigError, match="account_type CASH does not allow"):
+        sweeps.run_bar_sweep(short, settings, sweeps.SweepRequest([(5, 20)]))
 
 
 def test_figures_are_consistent(project: Path) -> None:

@@ -218,8 +218,18 @@ def test_random_predictions_fill_alike(kind: PredictionKind, tmp_path: Path) -> 
     assert sum(count > 2 for count in counts) > MODEL_CASES / 2
 
 
-def _compare_model(kind: PredictionKind, seed: int, folder: Path) -> int:
+@pytest.mark.parametrize(("side", "fills"), [("long", 20), ("long_short", 141)])
+def test_a_ruined_account_fills_alike(side: Any, fills: int, tmp_path: Path) -> None:
+    # Fees take more than the balance. From then on entries are denied, those of a reversal are not.
+    case = replace(_random_case(58)[1], side=side)
+    assert _compare_model(PredictionKind.LABEL, 58, tmp_path, case) == fills
+
+
+def _compare_model(
+    kind: PredictionKind, seed: int, folder: Path, changed: Terms | None = None
+) -> int:
     series, terms, _, _ = _random_case(seed)
+    terms = changed or terms
     rng = np.random.default_rng([13, seed])
     values = rng.normal(size=len(series))
     if kind is PredictionKind.PROBABILITY:
