@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from odum_assets.config import RunConfig
 from odum_assets.config.sections.algorithms import ExecAlgorithm
 from odum_assets.config.sections.execution import Closing
+from odum_assets.errors import BacktestError
 from odum_assets.instruments.keys import Product
 
 if TYPE_CHECKING:
     from odum_assets.backtest.request import RunRequest
+
+
+class NotCoveredError(BacktestError):
+    """Report that the kernel does not cover a run."""
 
 
 class Run(NamedTuple):
@@ -46,20 +51,16 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
-def _closes_deep(run: Run) -> bool:
-    return run.config.venue.book_type == "L2_MBP" and run.closing is not None
+def may_not_rest(run: Run) -> bool:
+    """Return whether orders GTC are not covered; whether a file has any shows in it alone."""
+    is_deep = run.config.venue.book_type == "L2_MBP" and run.snapshot_mode != "trades"
+    return is_deep and run.closing is not None
 
 
-def _rests_with_trades(run: Run) -> bool:
+def _rests(run: Run) -> bool:
     strategy = run.config.strategy
     may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    is_deep = run.snapshot_mode == "both" and _closes_deep(run)
-    return may_rest and strategy.time_in_force == "GTC" and is_deep
-
-
-def may_not_rest(run: Run) -> bool:
-    """Return whether orders GTC of a file are not covered; whether it has any shows in it alone."""
-    return run.snapshot_mode != "trades" and _closes_deep(run)
+    return may_rest and strategy.time_in_force == "GTC" and may_not_rest(run)
 
 
 RESTING_IN_FILE: Final = (
@@ -77,17 +78,6 @@ UNCOVERED: Final = (
         "strategy.exec_algorithm",
         "orders that are worked in parts",
         lambda run: run.algorithm.type != "NORMAL",
-    ),
-    Uncovered(
-        "execution.latency",
-        "orders on their way",
-        lambda run: any(
-            (
-                run.config.execution.latency.insert_ns,
-                run.config.execution.latency.update_ns,
-                run.config.execution.latency.cancel_ns,
-            )
-        ),
     ),
     Uncovered(
         "execution.liquidity_consumption",
@@ -118,11 +108,6 @@ UNCOVERED: Final = (
         lambda run: run.config.risk.throttling_per_sec is not None,
     ),
     Uncovered(
-        "data_catalog.derivative_ticker_path",
-        "funding payments",
-        lambda run: run.config.data_catalog.derivative_ticker_path is not None,
-    ),
-    Uncovered(
         "venue.account_type CASH",
         "orders that are denied for want of what they sell",
         lambda run: run.config.venue.account_type == "CASH",
@@ -138,9 +123,9 @@ UNCOVERED: Final = (
         lambda run: run.config.key.product is Product.FUTURE,
     ),
     Uncovered(
-        "time_in_force GTC with snapshot_mode both, an L2 book and closing",
-        "the size by which NautilusTrader reduces a position while trades fill resting orders",
-        _rests_with_trades,
+        "time_in_force GTC with limit orders, an L2 book and closing",
+        "the size by which NautilusTrader reduces a position after resting orders were filled",
+        _rests,
     ),
 )
 """Every reason, in the order in which they are looked for."""

@@ -13,27 +13,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from odum_assets.backtest.coverage import RESTING_IN_FILE, Run, may_not_rest
+from odum_assets.backtest.coverage import RESTING_IN_FILE, NotCoveredError, Run, may_not_rest
+from odum_assets.backtest.kernel_funding import payment, settlements
+from odum_assets.backtest.kernel_latency import wake_ups
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
+from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.catalog.fixed_point import units_of
 from odum_assets.catalog.paths import FOLDERS
-from odum_assets.errors import BacktestError
 from odum_assets.instruments.specs import currency_precision
 from odum_assets.raw.layout import DataType
 from odum_assets.utc import iso_ns
 
 if TYPE_CHECKING:
     from odum_assets.vectorized.ticks.rows import Rows
+    from odum_assets.vectorized.ticks.run import Events, Matching
 
 type Ints = NDArray[np.int64]
 
 # What floats may be off by in the bound of the margin.
 _MARGIN_SLACK = 1.000001
-
-
-class NotCoveredError(BacktestError):
-    """Report that the kernel does not cover a run."""
 
 
 class Orders(NamedTuple):
@@ -86,6 +85,8 @@ class Chunk(NamedTuple):
         Order, time, and 1 where it was rejected, 0 where it was canceled.
     closing : bool
         Whether its orders close positions.
+    funding : tuple[tuple[int, int], ...]
+        Payments after it: time (ns), and amount in units of the currency's last decimal.
     """
 
     orders: Orders
@@ -94,6 +95,7 @@ class Chunk(NamedTuple):
     commission: Ints
     ends: Ints
     closing: bool
+    funding: tuple[tuple[int, int], ...] = ()
 
 
 class KernelMatch:
@@ -110,6 +112,8 @@ class KernelMatch:
     ----------
     skipped : int or None
         Trades without a side that sent no order; None for a file of orders.
+    funding : list[Funding]
+        Payments so far.
     """
 
     def __init__(self, plan: RunPlan, rows: "Rows | None" = None) -> None:
@@ -134,6 +138,8 @@ class KernelMatch:
         )
         self.account = EngineBalance(self.terms)
         self.skipped = None if plan.orders is not None else 0
+        self.funding: list[Funding] = []
+        self._due = settlements(plan)
         self._sent = 0
         self._sides: list[Ints] = []
         self._tags: Any = pa.chunked_array([], pa.string())
@@ -154,7 +160,10 @@ class KernelMatch:
 
         plan, listed = self._plan, self._listed()
         rules = self._rules()
-        matching = Matching(rules, listed)
+        wakeups = wake_ups(plan)
+        is_closed = plan.closing is not None
+        before = wakeups[wakeups < plan.close_at_ns] if is_closed else wakeups
+        matching = Matching(rules, listed, before)
         trades = self._rows.trades(self._files(DataType.TRADES), plan.bounds, self.digits)
         books: Any = ()
         if DataType.BOOK in plan.data_types:
@@ -162,16 +171,23 @@ class KernelMatch:
                 self._files(DataType.BOOK), plan.bounds, self.digits, is_top=rules.is_top
             )
         try:
-            for events in matching.events(trades, books, self._timed()):
+            # Without a closing, orders arrive after the last row.
+            until = plan.close_at_ns - 1 if is_closed else plan.ends_at_ns
+            stops = [due.ts for due in self._due if due.ts <= until]
+            for events in matching.events(trades, books, self._timed(), stops):
                 is_file = plan.orders is not None
                 orders = (
                     self._tagged(events.timed) if is_file else self._orders(events.trades, listed)
                 )
-                yield self._chunk(orders, events, closing=False)
-            if plan.closing is not None:
-                closing = self._closing(matching.position)
-                events = matching.close(plan.close_at_ns, closing)
-                yield self._chunk(self._numbered(closing), events, closing=True)
+                paid = () if events.stop is None else self._paid(events.stop, matching)
+                yield self._chunk(orders, events, paid, closing=False)
+            if is_closed:
+                yield self._closed(matching, wakeups)
+            paid = self._paid(plan.ends_at_ns, matching)
+            if paid:
+                yield self._chunk(
+                    self._numbered(listed[:, :0]), matching.nothing, paid, closing=True
+                )
         except AmountTooLargeError:
             raise NotCoveredError("amounts of more than 64 bits") from None
 
@@ -190,6 +206,7 @@ class KernelMatch:
             is_market=strategy.order_type == "MARKET",
             lifetime=_LIFETIMES.index(strategy.time_in_force),
             at_first_trade=plan.orders is None,
+            latency_ns=plan.config.execution.latency.insert_ns,
         )
 
     @property
@@ -259,6 +276,35 @@ class KernelMatch:
             orders = np.concatenate([first, orders], axis=1)
         return self._numbered(orders)
 
+    def _closed(self, matching: "Matching", wakeups: Ints) -> Chunk:
+        """Close what is open: orders and cancels arrive after their latency."""
+        plan, latency = self._plan, self._plan.config.execution.latency
+        if matching.underway:
+            raise NotCoveredError(
+                f"{matching.underway} orders are on their way when positions are closed"
+            )
+        cancel, send = (
+            int(wakeups[np.searchsorted(wakeups, plan.close_at_ns + delay)])
+            for delay in (latency.cancel_ns, latency.insert_ns)
+        )
+        if cancel > send:
+            raise NotCoveredError("orders that close positions arrive before those that cancel")
+        paid = self._paid(send - 1, matching)
+        closing = self._closing(matching.position)
+        events = matching.close(cancel, send, closing)
+        return self._chunk(self._numbered(closing), events, paid, closing=True)
+
+    def _paid(self, until_ns: int, matching: "Matching") -> tuple[tuple[int, int], ...]:
+        """Settle what is due until a time."""
+        found = []
+        while self._due and self._due[0].ts <= until_ns:
+            due = self._due.pop(0)
+            held = [matching.position] if matching.position else []
+            units = payment(due, matching.tops, held, self.terms)
+            if units:
+                found.append((due.ts, units))
+        return tuple(found)
+
     def _closing(self, lots: int) -> Ints:
         """Return the order that closes a position, none for none."""
         from odum_assets.vectorized.ticks.kernel import NONE
@@ -275,12 +321,19 @@ class KernelMatch:
         self._sides.append(side.astype(np.int8))
         return Orders(first, ts, side, price, size, price == NONE, lifetime)
 
-    def _chunk(self, orders: Orders, events: Any, *, closing: bool) -> Chunk:  # noqa: ANN401
+    def _chunk(
+        self,
+        orders: Orders,
+        events: "Events",
+        funding: tuple[tuple[int, int], ...],
+        *,
+        closing: bool,
+    ) -> Chunk:
         fills = events.fills
         if len(self._sides) > 1 and len(fills[0]):
             self._sides = [np.concatenate(self._sides)]
         signed = fills[3] * self._sides[0][fills[0]] if len(fills[0]) else fills[3]
-        return self.counted(Chunk(orders, fills, signed, fills[3], events.ends, closing))
+        return self.counted(Chunk(orders, fills, signed, fills[3], events.ends, closing, funding))
 
     def counted(self, chunk: Chunk) -> Chunk:
         """Count a chunk's fills into the account; return it with their commissions.
@@ -297,6 +350,10 @@ class KernelMatch:
         lowest, largest = self.account.add(chunk.signed, fills[2], commission)
         if not chunk.closing:
             self._check_margin(chunk.orders, fills, lowest, largest)
+        for ts, units in chunk.funding:
+            self.account.pay(units)
+            amount = Decimal(units).scaleb(-self.terms.currency_precision)
+            self.funding.append(Funding(ts, amount))
         return chunk._replace(commission=commission)
 
     def _check_margin(self, orders: Orders, fills: Ints, lowest: int, largest: int) -> None:

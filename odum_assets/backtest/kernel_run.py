@@ -35,9 +35,6 @@ from odum_assets.utc import NS_PER_SECOND
 if TYPE_CHECKING:
     from odum_assets.backtest.strategies.sources import StrategySources
 
-_SETTLED_NS = 500_000
-"""Time after the closing at which simulated fills are recorded."""
-
 
 def run_kernel(plan: RunPlan, progress: Callable[[Progress], None] | None = None) -> ReplayOutcome:
     """Match a plan's orders and write its events to the plan's work folder.
@@ -66,14 +63,21 @@ def run_kernel(plan: RunPlan, progress: Callable[[Progress], None] | None = None
             files.write(chunk)
             if len(chunk.fills[0]):
                 last_fill = int(chunk.fills[1, -1])
-            if progress is not None and len(chunk.orders.ts):
-                now = int(chunk.orders.ts[-1])
-                span = max(plan.close_at_ns - plan.first_trade_ns, 1)
-                share = min((now - plan.first_trade_ns) / span, 1.0)
-                progress(Progress("replay", share, chunk.orders.first + len(chunk.orders.ts), now))
+            if progress is not None:
+                report_chunk(plan, chunk, progress)
         if is_simulated(plan, match):
             files.write_simulated(match.account.lots)
     return kernel_outcome(plan, match, sources, last_fill, started)
+
+
+def report_chunk(plan: RunPlan, chunk: Chunk, progress: Callable[[Progress], None]) -> None:
+    """Say how far a run is after a chunk."""
+    if not len(chunk.orders.ts):
+        return
+    now = int(chunk.orders.ts[-1])
+    span = max(plan.close_at_ns - plan.first_trade_ns, 1)
+    share = min((now - plan.first_trade_ns) / span, 1.0)
+    progress(Progress("replay", share, chunk.orders.first + len(chunk.orders.ts), now))
 
 
 def is_simulated(plan: RunPlan, match: KernelMatch) -> bool:
@@ -111,7 +115,7 @@ def kernel_outcome(
         engine_balance=match.account.balance,
         engine_quantity=Decimal(lots).scaleb(-match.digits[1]),
         currency_precision=match.terms.currency_precision,
-        funding=[],
+        funding=match.funding,
         closing_at_ns=None if plan.closing is None else plan.close_at_ns,
         flat_at_ns=last_fill if lots == 0 else None,
         skipped_no_aggressor=match.skipped,
@@ -198,8 +202,7 @@ class EventFiles:
         unit = Decimal(1).scaleb(-terms.currency_precision)
         fee = (value * terms.taker_fee).quantize(unit, ROUND_HALF_EVEN)
         price = units_of(plan.last_price, match.digits[0])
-        ts = plan.close_at_ns + _SETTLED_NS
-        return ts, price, -lots, units_of(fee, terms.currency_precision)
+        return plan.ends_at_ns, price, -lots, units_of(fee, terms.currency_precision)
 
     @property
     def _digits(self) -> tuple[int, int]:

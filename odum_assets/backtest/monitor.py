@@ -9,9 +9,7 @@ from nautilus_trader.model import AccountId, Currency, PositionAdjustmentType
 
 from odum_assets.backtest.journal import Journal
 from odum_assets.backtest.outcome import Funding
-
-_STEPS = 100
-_FLUSHES_PER_STEP = 10
+from odum_assets.backtest.plan import timer_steps_ns
 
 
 class RunMonitor(DataActor):
@@ -63,9 +61,8 @@ class RunMonitor(DataActor):
     def on_start(self) -> None:
         """Set the timers."""
         first, last = self._span
-        step = max((last - first) // _STEPS, 1)
+        step, batch = timer_steps_ns(first, last)
         self.clock.set_timer_ns("odum.progress", step, first, last, self._on_progress)
-        batch = max(step // _FLUSHES_PER_STEP, 1)
         self.clock.set_timer_ns(
             "odum.flush", batch, first, last, lambda _event: self._record.flush_if_worth()
         )

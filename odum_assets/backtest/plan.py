@@ -19,6 +19,18 @@ from odum_assets.utc import NS_PER_SECOND, iso_ns
 EXIT_USER_ERROR = 3
 """Exit code of a process that told why its run was refused."""
 
+SETTLE_NS = 500_000
+"""Time between the arrival of closing orders at the venue and the end of the run."""
+
+_STEPS = 100
+_FLUSHES_PER_STEP = 10
+
+
+def timer_steps_ns(first_ns: int, last_ns: int) -> tuple[int, int]:
+    """Return the steps of a run's timers: for its progress, and for writing what is recorded."""
+    step = max((last_ns - first_ns) // _STEPS, 1)
+    return step, max(step // _FLUSHES_PER_STEP, 1)
+
 
 class RunPlan(BaseModel):
     """A run in all its parts.
@@ -102,6 +114,12 @@ class RunPlan(BaseModel):
         """Return the moment at which positions are closed: no row is replayed at or after it."""
         after_last = self.last_row_ns + 1
         return after_last if self.end_ns is None else min(self.end_ns, after_last)
+
+    @property
+    def ends_at_ns(self) -> int:
+        """Return the moment at which a run is over: closing orders have reached the venue."""
+        latency = self.config.execution.latency
+        return self.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + SETTLE_NS
 
     @property
     def work_from_ns(self) -> int | None:

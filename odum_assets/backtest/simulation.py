@@ -21,7 +21,7 @@ from odum_assets.backtest.journal import journal
 from odum_assets.backtest.monitor import RunMonitor
 from odum_assets.backtest.node import CHUNK_ROWS, Replay, build_node
 from odum_assets.backtest.outcome import ReplayOutcome
-from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.plan import SETTLE_NS, RunPlan
 from odum_assets.backtest.recorder import recorded
 from odum_assets.backtest.strategies.base import OdumStrategy, StrategySetup
 from odum_assets.backtest.strategies.loading import load_strategy_class
@@ -35,10 +35,6 @@ from odum_assets.config.sections.algorithms import TwapAlgorithm, VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.instruments.definitions import nautilus_instrument
 from odum_assets.utc import NS_PER_SECOND
-
-# Orders sent at the close travel to the venue before the run ends.
-_SETTLE_NS = 1_000_000
-
 
 Report = Callable[[str, float, int, int | None], None]
 
@@ -67,8 +63,8 @@ def streamed(plan: RunPlan) -> Replay:
 
 def run_until(plan: RunPlan) -> int:
     """Return the market time (ns) at which closing orders have reached the venue and a run ends."""
-    latency = plan.config.execution.latency
-    return plan.close_at_ns + max(latency.insert_ns, latency.cancel_ns) + _SETTLE_NS
+    # Orders on their way have reached the venue in time.
+    return plan.ends_at_ns + SETTLE_NS
 
 
 def simulate(
@@ -106,8 +102,7 @@ def simulate(
     started = time.perf_counter()
     config = plan.config
     until = run_until(plan)
-    # Orders on their way have reached the venue by then.
-    end_ns = until - _SETTLE_NS // 2
+    end_ns = plan.ends_at_ns
     currency = Currency.from_str(config.venue.base_currency)
     venue = Venue(config.key.nautilus_id.rpartition(".")[2])
     failures = Failures()

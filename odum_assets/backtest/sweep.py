@@ -16,9 +16,9 @@ from threading import Event
 from odum_assets.backtest.bar_figures import compute_bar_figures
 from odum_assets.backtest.bar_inputs import BarInputs, bar_inputs, bar_plan_of
 from odum_assets.backtest.bar_plan import BarPlan
+from odum_assets.backtest.coverage import NotCoveredError
 from odum_assets.backtest.figures import RunFigures, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
-from odum_assets.backtest.kernel_match import NotCoveredError
 from odum_assets.backtest.kernel_run import run_kernel
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan

@@ -23,7 +23,10 @@ from odum_assets.errors import OdumError
 _FOLDER = "witness"
 _ENDS = "end_events.arrow"
 _STREAMED = ("order_events.arrow", "fill_events.arrow", "change_events.arrow")
-_OF_OUTCOME = ("closing_at_ns", "flat_at_ns", "skipped_no_aggressor")
+_OF_OUTCOME = (
+    *("closing_at_ns", "flat_at_ns", "skipped_no_aggressor"),
+    *("funding", "engine_balance"),
+)
 
 EQUAL, NOT_COVERED, DIFFERS = "equal", "not covered", "differs"
 

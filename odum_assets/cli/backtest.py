@@ -118,7 +118,10 @@ def backtest(
         export_ticks=export_ticks,
         log_level=log_level.value,
     )
-    with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:
+    replays = engine is EngineChoice.NAUTILUS
+    with open_session(
+        choice.settings, output, replays=replays, in_foreground=foreground
+    ) as session:
         planner = session.planner()
         if new.is_range:
             works = _run_days(session, plan_range(planner, new, only_available=True))

@@ -13,7 +13,7 @@ from odum_assets.cli.sample import generate
 if TYPE_CHECKING:
     from odum_assets.cli.rendering import Output
     from odum_assets.orchestration.partition_state import Partition
-    from odum_assets.orchestration.project import Project, Source
+    from odum_assets.orchestration.project import Project
 
 app = typer.Typer(
     no_args_is_help=True, help="Raw data: generate samples, import, fetch, list, check."
@@ -41,6 +41,7 @@ def list_data(
       odum data list --day 2024-07-18 --json
     """
     from odum_assets.cli.rendering import Output, display_path, plural, size, table
+    from odum_assets.raw.layout import is_url
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
@@ -61,6 +62,8 @@ def list_data(
     if records:
         raw_root = display_path(settings.raw_root)
         output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {raw_root}")
+    elif is_url(settings.raw_root):
+        output.show(f"No raw data are seen in {settings.raw_root}.")
     else:
         raw_root = display_path(settings.raw_root)
         output.show(f"There are no raw data in {raw_root}. Generate some: odum data generate")
@@ -85,22 +88,26 @@ def _partitions(
     """Return the partitions of which there is a raw file or a catalog file."""
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import warn_refused
-    from odum_assets.orchestration.partition_state import State
+    from odum_assets.orchestration.partition_state import State, describe_partitions
     from odum_assets.settings import load_settings
 
     settings = load_settings()
     choice = None if config is None else choose_config(config, settings, what="--config")
     with output.waiting("Reading raw and catalog files"):
-        from odum_assets.orchestration.project import load_project
+        from odum_assets.orchestration.project import load_project, raw_folder_problem
+        from odum_assets.orchestration.raw_folders import RawFolders
 
         project = load_project(settings if choice is None else choice.settings)
         if choice is not None:
             project.config(choice.name)
         partitions: list[Partition] = []
         problems: list[str] = []
+        folders = RawFolders()
         for source in project.sources:
             if choice is None or choice.name in [config.name for config in source.named_by]:
-                partitions += _partitions_of(project, source, day, problems)
+                if (missing := raw_folder_problem(source, project.settings)) is not None:
+                    problems.append(missing)
+                partitions += describe_partitions(project, source, folders, problems, day)
     warn_refused(output, project)
     problems += [text for partition in partitions for text in partition.problems]
     for text in dict.fromkeys(problems):
@@ -109,35 +116,6 @@ def _partitions(
         partition
         for partition in partitions
         if partition.state is not State.MISSING or partition.problems
-    ]
-
-
-def _partitions_of(
-    project: "Project", source: "Source", day: date | None, problems: list[str]
-) -> "list[Partition]":
-    """Return the partitions of a source, and name what cannot be read."""
-    from odum_assets.catalog import scan_manifests
-    from odum_assets.errors import DataError
-    from odum_assets.orchestration.partition_state import days_on_disk, describe_partition
-    from odum_assets.orchestration.project import raw_folder_problem
-
-    if (missing := raw_folder_problem(source, project.settings)) is not None:
-        problems.append(missing)
-    try:
-        days = days_on_disk(project, (source,))
-    except DataError as error:
-        days = []
-        problems.append(str(error))
-    try:
-        converted = scan_manifests(
-            project.catalog_root(source.loaded), source.key, source.data_type
-        )
-    except DataError as error:
-        problems.append(str(error))
-        return []
-    days = sorted({*days, *converted.days})
-    return [
-        describe_partition(project, source, raw_day) for raw_day in days if day in (None, raw_day)
     ]
 
 

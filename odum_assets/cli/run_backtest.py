@@ -150,7 +150,10 @@ def run_backtest(
     new = request.new_run(load_config(choice.path), settings, "--{}".format)
     if choice.warning:
         output.warn(choice.warning)
-    with open_session(choice.settings, output, replays=True, in_foreground=foreground) as session:
+    replays = engine is EngineChoice.NAUTILUS
+    with open_session(
+        choice.settings, output, replays=replays, in_foreground=foreground
+    ) as session:
         entry = run_plan(session, session.planner().plan(new))
     output.data({**entry.document, "files": record(entry)["files"]})
     show_short(output, entry)

@@ -37,10 +37,17 @@ from odum_assets.settings import Settings
 
 _PRELOAD: Final = [
     __name__,
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.runs.run_domain",
+    "dagster._core.storage.noop_compute_log_manager",
     "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
     "fsspec.implementations.local",
     "odum_assets.catalog.convert",
+    "odum_assets.backtest.figures",
+    "odum_assets.registry.pending",
     "odum_assets.results.run",
+    "pyarrow.dataset",
 ]
 _WORKER: Final = "odum_assets.backtest.worker"
 """What is loaded once: Dagster with its store, and pyarrow; and NautilusTrader, where something is

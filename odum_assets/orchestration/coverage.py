@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from stat import S_ISREG
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic_core import from_json
@@ -31,8 +30,9 @@ from odum_assets.orchestration.project import (
     raw_folder_of,
     raw_spellings,
 )
+from odum_assets.orchestration.raw_folders import RawFolders, list_entries
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import is_url, local_path, period_name
+from odum_assets.raw.layout import is_url, period_name
 from odum_assets.storage.locks import shared
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class CoverageReader:
         proceed : callable, optional
             Called before each source, to raise when nobody waits any more.
         """
-        raw = _RawFolders()
+        raw = RawFolders()
         cells = []
         for source in sources:
             proceed()
@@ -122,19 +122,19 @@ class CoverageReader:
         return cells
 
     def _cells(
-        self, project: Project, source: Source, days: Sequence[date], raw: "_RawFolders"
+        self, project: Project, source: Source, days: Sequence[date], raw: RawFolders
     ) -> dict[date, Cell]:
         folder = raw_folder_of(source, project.settings)
         if source.upstream is not None or is_url(folder):
             return {day: _cell_of_partition(project, source, day) for day in days}
-        folder, known = str(local_path(folder)), self._known(project, source)
+        known = self._known(project, source)
         expected = expected_conversion(source)
         _, _, after = source.template_parts
         below, _, _ = after.rpartition("/")
         names = [spelling.rpartition("/")[2] for spelling in raw_spellings(after)]
         cells = {}
         for day in days:
-            listed = raw.list(f"{folder}/{period_name(source.data_type, day)}{below}")
+            listed = raw.files(f"{folder}/{period_name(source.data_type, day)}{below}")
             if listed is None:
                 cells[day] = _cell_of_partition(project, source, day)
                 continue
@@ -162,7 +162,7 @@ class CoverageReader:
         now: _Folder = {}
         links: dict[str, _Known | None] = {}
         with shared(manifest_lock(root, source.key.slug, source.data_type.value)):
-            for entry in _entries(folder):
+            for entry in list_entries(folder):
                 if not entry.name.endswith(".json"):
                     continue
                 if entry.is_symlink():
@@ -237,40 +237,3 @@ def _cell_of_partition(project: Project, source: Source, day: date) -> Cell:
     except _UNUSABLE as error:
         return Cell(part.state, manifest.rows_written, manifest.rows_rejected, None, str(error))
     return Cell(part.state, manifest.rows_written, manifest.rows_rejected, checked, problem)
-
-
-class _RawFolders:
-    """Folders of raw files of this machine, each listed once."""
-
-    def __init__(self) -> None:
-        self._listed: dict[str, dict[str, FileStat | str] | None] = {}
-
-    def list(self, folder: str) -> dict[str, FileStat | str] | None:
-        """Return the files of a folder, or why one is none; None where that cannot be listed."""
-        if folder not in self._listed:
-            self._listed[folder] = self._list(folder)
-        return self._listed[folder]
-
-    def _list(self, folder: str) -> dict[str, FileStat | str] | None:
-        files: dict[str, FileStat | str] = {}
-        try:
-            for entry in _entries(Path(folder)):
-                stat = entry.stat()
-                is_file = S_ISREG(stat.st_mode)
-                files[entry.name] = (
-                    FileStat(stat.st_size, stat.st_mtime_ns)
-                    if is_file
-                    else f"{entry.path}: is a folder or device, not a file; remove it."
-                )
-        except OSError:
-            return None
-        return files
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what is in a folder; nothing without it."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []

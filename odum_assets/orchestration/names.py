@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
-from typing import Final
-
-import dagster as dg
+from typing import TYPE_CHECKING, Final
 
 from odum_assets.config import LoadedConfig
 from odum_assets.instruments import InstrumentKey
 from odum_assets.raw.layout import DataType
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 CODE_LOCATION: Final = "odum_assets"
 """Name of the code location in ``workspace.yaml``."""
@@ -48,29 +49,36 @@ CONVERTER_VERSION: Final = 2
 """Equal to ``catalog.convert.CONVERTER_VERSION``, which cannot be imported here without pyarrow."""
 
 
-def raw_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
+def _asset_key(parts: list[str]) -> "dg.AssetKey":
+    # Commands that only look at files load no Dagster.
+    from dagster import AssetKey
+
+    return AssetKey(parts)
+
+
+def raw_key(key: InstrumentKey, data_type: DataType) -> "dg.AssetKey":
     """Return the key of the external asset of raw files."""
-    return dg.AssetKey(["raw", key.slug, data_type.value])
+    return _asset_key(["raw", key.slug, data_type.value])
 
 
-def catalog_key(key: InstrumentKey, data_type: DataType) -> dg.AssetKey:
+def catalog_key(key: InstrumentKey, data_type: DataType) -> "dg.AssetKey":
     """Return the key of the catalog asset that is made of one raw data type."""
-    return dg.AssetKey(["catalog", key.slug, CATALOG_NAMES[data_type]])
+    return _asset_key(["catalog", key.slug, CATALOG_NAMES[data_type]])
 
 
-def backtest_key(config_name: str, step: str) -> dg.AssetKey:
+def backtest_key(config_name: str, step: str) -> "dg.AssetKey":
     """Return the key of ``result``, ``window``, ``sweep``, ``report`` or another of a config."""
-    return dg.AssetKey(["backtest", config_name, step])
+    return _asset_key(["backtest", config_name, step])
 
 
-def signals_key(config_name: str) -> dg.AssetKey:
+def signals_key(config_name: str) -> "dg.AssetKey":
     """Return the key of the signals of a configuration's model."""
-    return dg.AssetKey(["signals", config_name])
+    return _asset_key(["signals", config_name])
 
 
-def model_key(label: str) -> dg.AssetKey:
+def model_key(label: str) -> "dg.AssetKey":
     """Return the key of the external asset of a model, by what it is called (`model_labels`)."""
-    return dg.AssetKey(["raw", "models", re.sub(r"[^A-Za-z0-9]+", "_", label.partition(" ")[2])])
+    return _asset_key(["raw", "models", re.sub(r"[^A-Za-z0-9]+", "_", label.partition(" ")[2])])
 
 
 def model_labels(loaded: LoadedConfig) -> list[str]:
@@ -98,7 +106,7 @@ def action_job_name(config_name: str, action: str) -> str:
     return f"{config_name}_{action}"
 
 
-def op_name(key: dg.AssetKey) -> str:
+def op_name(key: "dg.AssetKey") -> str:
     """Return the name under which run config for an asset is given."""
     return key.to_python_identifier()
 

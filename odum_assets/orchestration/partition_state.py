@@ -19,10 +19,12 @@ from odum_assets.orchestration.project import (
     Source,
     list_folder_days,
     raw_folder_of,
+    raw_spellings,
     readable_raw,
 )
+from odum_assets.orchestration.raw_folders import RawFolders
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import DataType
+from odum_assets.raw.layout import DataType, is_url, period_name
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
@@ -123,6 +125,64 @@ def describe_partition(project: Project, source: Source, day: date) -> Partition
     if not is_unreadable:
         state = state_of(stat, recorded, expected_conversion(source), is_damaged=bool(problems))
     return Partition(source, day, state, raw, manifest, tuple(problems))
+
+
+def describe_partitions(
+    project: Project,
+    source: Source,
+    folders: RawFolders,
+    problems: list[str],
+    only: date | None = None,
+) -> list[Partition]:
+    """Return the states of all days of a source that have a raw folder or a catalog partition.
+
+    They are those of `describe_partition`; folders are listed once instead of asking for each file.
+
+    Parameters
+    ----------
+    project, source
+        As there.
+    folders : RawFolders
+        Shared by the sources of one calendar.
+    problems : list of str
+        Takes what cannot be read of folders.
+    only : date, optional
+        The only day that is asked for.
+    """
+    from odum_assets.catalog import scan_manifests
+
+    folder, days = raw_folder_of(source, project.settings), list[date]()
+    try:
+        days = folders.days(folder)
+    except DataError as error:
+        problems.append(str(error))
+    try:
+        scan = scan_manifests(project.catalog_root(source.loaded), source.key, source.data_type)
+    except DataError as error:
+        problems.append(str(error))
+        return []
+    manifests = {manifest.day: manifest for manifest in scan.manifests}
+    expected = expected_conversion(source)
+    is_listed = source.upstream is None and not is_url(folder)
+    below, _, _ = source.template_parts[2].rpartition("/")
+    names = [name.rpartition("/")[2] for name in raw_spellings(source.template_parts[2])]
+    parts = []
+    for day in sorted({*days, *scan.days}):
+        if only not in (None, day):
+            continue
+        manifest = manifests.get(day)
+        path = f"{folder}/{period_name(source.data_type, day)}{below}"
+        listed = folders.files(path) if is_listed else None
+        name = next((name for name in names if name in listed), None) if listed else None
+        stat = listed[name] if listed and name is not None else None
+        if listed is None or isinstance(stat, str) or (manifest is None and day in scan.days):
+            parts.append(describe_partition(project, source, day))
+            continue
+        recorded = None if manifest is None else recorded_conversion(manifest)
+        state = state_of(stat, recorded, expected, is_damaged=False)
+        raw = None if stat is None else RawInput(f"{path}/{name}", stat)
+        parts.append(Partition(source, day, state, raw, manifest))
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

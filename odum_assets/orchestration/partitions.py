@@ -1,10 +1,12 @@
 """The partitionings of assets: days, and years for daily bars."""
 
 from datetime import date
+from functools import cache
 
 import dagster as dg
 
 
+@cache
 def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
     """Return the daily partitioning in UTC.
 
@@ -18,6 +20,7 @@ def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=start.isoformat(), timezone="UTC", end_offset=1)
 
 
+@cache
 def yearly_partitions() -> dg.TimeWindowPartitionsDefinition:
     """Return the partitioning in years, each named after its first day; this year is one, too.
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import dagster as dg
 
 from odum_assets.bars.calendar import year_of
 from odum_assets.config import (
@@ -25,7 +24,6 @@ from odum_assets.config.raw_paths import SPOT_NAMES
 from odum_assets.errors import ConfigError, DataError
 from odum_assets.instruments import InstrumentKey
 from odum_assets.orchestration.names import catalog_key, raw_key
-from odum_assets.orchestration.partitions import daily_partitions, yearly_partitions
 from odum_assets.raw.fingerprint import FileStat, NoRawFileError, stat_source
 from odum_assets.raw.layout import (
     MARKER,
@@ -37,6 +35,9 @@ from odum_assets.raw.layout import (
 )
 from odum_assets.settings import Settings
 from odum_assets.storage.addresses import location_of
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,14 @@ class Source:
         return min(self.named_by, key=lambda loaded: loaded.bars is not None)
 
     @property
-    def raw_key(self) -> dg.AssetKey:
+    def raw_key(self) -> "dg.AssetKey":
         """Key of the asset that it is made of: raw files, or the catalog's trades."""
         if self.upstream is not None:
             return self.upstream.catalog_key
         return raw_key(self.key, self.data_type)
 
     @property
-    def catalog_key(self) -> dg.AssetKey:
+    def catalog_key(self) -> "dg.AssetKey":
         """Key of the catalog asset."""
         return catalog_key(self.key, self.data_type)
 
@@ -125,10 +126,6 @@ class Project:
         The configurations, by name.
     sources : tuple[Source, ...]
         Raw data by instrument and type, each once.
-    partitions : dg.DailyPartitionsDefinition
-        The one daily partitioning that all assets share but those of daily bars.
-    years : dg.TimeWindowPartitionsDefinition
-        The partitioning of daily bars, and of what is made of them.
     refused : tuple[RefusedConfig, ...]
         Files of the configurations' folder that cannot be used: they have no part in the graph.
     is_local : bool
@@ -139,10 +136,22 @@ class Project:
     settings: Settings
     configs: tuple[LoadedConfig, ...]
     sources: tuple[Source, ...]
-    partitions: dg.DailyPartitionsDefinition
-    years: dg.TimeWindowPartitionsDefinition
     refused: tuple[RefusedConfig, ...] = ()
     is_local: bool = False
+
+    @property
+    def partitions(self) -> "dg.DailyPartitionsDefinition":
+        """Return the one daily partitioning that all assets share but those of daily bars."""
+        from odum_assets.orchestration.partitions import daily_partitions
+
+        return daily_partitions(self.settings.partitions_start)
+
+    @property
+    def years(self) -> "dg.TimeWindowPartitionsDefinition":
+        """Return the partitioning of daily bars, and of what is made of them."""
+        from odum_assets.orchestration.partitions import yearly_partitions
+
+        return yearly_partitions()
 
     def config(self, name: str) -> LoadedConfig:
         """Return a configuration by name.
@@ -168,11 +177,11 @@ class Project:
             if any(config.name == loaded.name for config in source.named_by)
         )
 
-    def partitions_of(self, data_type: DataType) -> dg.TimeWindowPartitionsDefinition:
+    def partitions_of(self, data_type: DataType) -> "dg.TimeWindowPartitionsDefinition":
         """Return the partitioning of a raw data type and of its catalog partitions."""
         return self.years if data_type.is_yearly else self.partitions
 
-    def result_partitions(self, loaded: LoadedConfig) -> dg.TimeWindowPartitionsDefinition:
+    def result_partitions(self, loaded: LoadedConfig) -> "dg.TimeWindowPartitionsDefinition":
         """Return the partitioning of a configuration's results."""
         is_daily = loaded.bars is not None and loaded.bars.bars.is_daily
         return self.years if is_daily else self.partitions
@@ -208,14 +217,7 @@ def load_project(settings: Settings) -> Project:
                 is_raw = data_type.value in named_by[0].config.raw_types
                 sources.append(Source(data_type, key, named_by, None if is_raw else trades))
                 trades = sources[-1] if data_type is DataType.TRADES else trades
-    return Project(
-        settings,
-        configs,
-        tuple(sources),
-        daily_partitions(settings.partitions_start),
-        yearly_partitions(),
-        folder.refused,
-    )
+    return Project(settings, configs, tuple(sources), folder.refused)
 
 
 def _types_of(loaded: LoadedConfig) -> set[str]:

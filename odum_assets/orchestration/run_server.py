@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from odum_assets.errors import OdumError
-from odum_assets.orchestration.dagster_sqlite import repeat_less
+from odum_assets.orchestration.dagster_sqlite import close_connections, repeat_less
 from odum_assets.orchestration.launch import Graph, load_graph
 from odum_assets.settings import Settings
 
@@ -74,9 +74,10 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
     # Ctrl-C in a terminal is for who asked.
     os.setpgid(0, 0)
     os.environ.update(shared.environment)
-    repeat_less()
     with dg.DagsterInstance.from_ref(shared.instance) as instance:
+        repeat_less(instance)
         graph = _prepared(shared.settings, instance)
+        close_connections()
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.
         gc.collect()
         gc.freeze()
@@ -132,8 +133,12 @@ class _Server:
         self._connection.close()
         for receiver in self._running:
             receiver.close()
-        self._run(task, sender)
-        sender.close()
+        try:
+            self._run(task, sender)
+        finally:
+            # The last one that closes a file of SQLite empties its write-ahead log.
+            close_connections()
+            sender.close()
 
     def _pass_on(self, receiver: Connection) -> None:
         index, process = self._running[receiver]

@@ -147,14 +147,15 @@ class ColumnHash:
     def update(self, column: Column) -> None:
         """Add values."""
         self.rows += len(column)
-        self._known.update(flags_of(column.is_valid()))
+        nulls = column.null_count
+        self._known.update(flags_of(column.is_valid()) if nulls else np.ones(len(column), np.bool_))
         kind = column.type
         if pa.types.is_string(kind):
-            ends, data = text_parts(kernels.fill_null(column, ""))
+            ends, data = text_parts(kernels.fill_null(column, "") if nulls else column)
             self._lengths.update(np.diff(ends))
             self._values.update(data[ends[0] : ends[-1]])
         elif pa.types.is_decimal(kind):
-            filled = kernels.fill_null(column, Decimal(0))
+            filled: Any = kernels.fill_null(column, Decimal(0)) if nulls else column
             words = np.frombuffer(filled.buffers()[1], np.int64).reshape(-1, 2)
             self._values.update(words[filled.offset : filled.offset + len(filled)])
         else:

@@ -7,25 +7,37 @@ of any run.
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from odum_assets.backtest.columns import FillColumns
-from odum_assets.backtest.counting import FillCounter, load_kernel
+from odum_assets.backtest.counting import (
+    WORTH_LOADING,
+    FillCounter,
+    load_kernel,
+    load_kernel_beside,
+)
 from odum_assets.backtest.equity import EquityPoint, MarkToMarket
 from odum_assets.backtest.figures import account_rules, compute_figures
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch
-from odum_assets.backtest.kernel_run import EventFiles, amounts, is_simulated, kernel_outcome
+from odum_assets.backtest.kernel_run import (
+    EventFiles,
+    amounts,
+    is_simulated,
+    kernel_outcome,
+    report_chunk,
+)
 from odum_assets.backtest.ledger import AccountRules, EngineAccount, LedgerRows, RoundTrip
 from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.positions import positions_table
@@ -36,7 +48,7 @@ from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback
 from odum_assets.backtest.simulation import strategy_of
 from odum_assets.backtest.strategies.sources import StrategySources
-from odum_assets.backtest.tables import OrderCounts
+from odum_assets.backtest.tables import OrderCounts, write_equity
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, to_decimals, units_column
 from odum_assets.config.variants import Variant
@@ -44,7 +56,7 @@ from odum_assets.errors import BacktestError, OdumError
 from odum_assets.results.digest import TABLES, ColumnHash, joined_digest
 from odum_assets.results.json_figures import texts
 from odum_assets.settings import Settings
-from odum_assets.vectorized.ticks.rows import HeldRows
+from odum_assets.vectorized.ticks.rows import HeldRows, RowsAhead
 
 _MONEY: Final = ("maker_fee", "taker_fee", "starting_balance")
 """Keys of ``venue`` that do not change what is matched."""
@@ -256,94 +268,234 @@ class _EventHashes(EventFiles):
             value.update(batch[_OF_EVENTS[name].get(column, column)])
 
 
+class _OrderEnds:
+    """What became of orders, hashed as soon as it is known of one and of all before it.
+
+    Parameters
+    ----------
+    reason : str
+        Why orders are rejected.
+    digits : (int, int)
+        Decimals of prices and of sizes.
+    """
+
+    def __init__(self, reason: str, digits: tuple[int, int]) -> None:
+        self._reason = reason
+        self._digits = digits
+        self.hashes = {name: ColumnHash() for name in _ENDED}
+        self._first = 0
+        nothing = np.empty(0, np.int64)
+        # Of orders from the first one that may still be filled: size, what was filled, time of the
+        # end (-1: none yet), status.
+        self._waiting: list[NDArray[Any]] = [nothing, nothing, nothing, np.empty(0, np.int8)]
+        self._statuses = np.zeros(len(_STATUSES), np.int64)
+        self._sides = {1: 0, -1: 0}
+        self._quantities = {1: 0, -1: 0}
+        self._markets = self._filled = self._closing = self._closed = self._simulated = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in orders, fills and ends."""
+        orders, fills = chunk.orders, chunk.fills
+        count = len(orders.ts)
+        unfilled, unended = np.zeros(count, np.int64), np.full(count, -1)
+        fresh = (orders.size, unfilled, unended, np.zeros(count, np.int8))
+        self._waiting = [
+            np.concatenate([old, new]) for old, new in zip(self._waiting, fresh, strict=True)
+        ]
+        _, filled, ended, status = self._waiting
+        numbers, ends = fills[0] - self._first, chunk.ends[0] - self._first
+        np.add.at(filled, numbers, fills[3])
+        if min(numbers.min(initial=0), ends.min(initial=0)) < 0:
+            raise AssertionError("an order has an event after its end")
+        status[ends] = chunk.ends[2] + 1
+        ended[ends] = chunk.ends[1]
+        self._markets += int(orders.is_market.sum())
+        for side, amounts_of in ((1, chunk.signed > 0), (-1, chunk.signed < 0)):
+            self._sides[side] += int((orders.side == side).sum())
+            self._quantities[side] += int(fills[3][amounts_of].sum())
+        if chunk.closing:
+            self._closing += count
+            self._closed += int(fills[3][fills[0] >= orders.first].sum())
+        self._hash_known()
+
+    def _hash_known(self) -> None:
+        size, filled, ended, _ = self._waiting
+        is_open = (ended < 0) & (filled < size)
+        self._hash(int(np.argmax(is_open)) if is_open.any() else len(size))
+
+    def _hash(self, count: int) -> None:
+        """Hash the first orders of those that wait; no event may name one of them later."""
+        size, filled, ended, status = (column[:count] for column in self._waiting)
+        self._waiting = [column[count:] for column in self._waiting]
+        self._first += count
+        rejected = status == _STATUSES.index("rejected")
+        status = np.where(filled >= size, np.int8(_STATUSES.index("filled")), status)
+        self._statuses += np.bincount(status, minlength=len(_STATUSES))
+        self._filled += int((filled > 0).sum())
+        names: Any = pa.array(_STATUSES)
+        nothing = pa.scalar(None, pa.string())
+        for start in range(0, count, _BATCH_ROWS):
+            part = slice(start, start + _BATCH_ROWS)
+            self.hashes["status"].update(names.take(pa.array(status[part])))
+            self.hashes["filled"].update(to_decimals(filled[part], self._digits[1]))
+            is_refused = pa.array(rejected[part])
+            self.hashes["reason"].update(pc.if_else(is_refused, self._reason, nothing))
+            self.hashes["ended"].update(pa.array(ended[part], mask=ended[part] < 0))
+
+    def finish(self, simulated: int) -> OrderCounts:
+        """Hash what is open at the end, and the order that closes so many lots; count all."""
+        self._hash(len(self._waiting[0]))
+        if simulated:
+            size = np.array([abs(simulated)])
+            self._waiting = [size, size, np.array([-1]), np.zeros(1, np.int8)]
+            self._hash(1)
+            side = -1 if simulated > 0 else 1
+            self._sides[side] += 1
+            self._quantities[side] += abs(simulated)
+            self._markets += 1
+        by_status = dict(zip(_STATUSES, self._statuses.tolist(), strict=True))
+        by_type = {"LIMIT": self._first - self._markets, "MARKET": self._markets}
+        refused = by_status["rejected"]
+        return OrderCounts(
+            orders=self._first,
+            orders_by_status={name: count for name, count in sorted(by_status.items()) if count},
+            orders_by_type={name: count for name, count in by_type.items() if count},
+            reasons={self._reason.partition(":")[0]: refused} if refused else {},
+            buy_orders=self._sides[1],
+            buy_quantity=self._quantity(self._quantities[1]),
+            sell_orders=self._sides[-1],
+            sell_quantity=self._quantity(self._quantities[-1]),
+            closing_orders=self._closing,
+            closed_quantity=self._quantity(self._closed),
+            simulated_quantity=self._quantity(abs(simulated)),
+            orders_filled=self._filled,
+        )
+
+    def _quantity(self, lots: int) -> Decimal:
+        return Decimal(lots).scaleb(-self._digits[1])
+
+
+class _Hashing:
+    """Hashes and sums of what does not depend on money, chunk by chunk."""
+
+    def __init__(self, plan: RunPlan, match: KernelMatch) -> None:
+        self._plan, self._match = plan, match
+        self._events = _EventHashes(plan, match)
+        self._ends = _OrderEnds(self._events.reason, match.digits)
+        self._flows = CashFlows(account_rules(plan, match.terms.currency_precision))
+        self._open, self._held = ColumnHash(), 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in a chunk."""
+        self._events.write(chunk)
+        self._ends.add(chunk)
+        self._add_fills(chunk.signed, chunk.fills[2])
+
+    def _add_fills(self, signed: Ints, price: Ints) -> None:
+        self._flows.add_units(self._events.position, signed, price)
+        held = self._held + np.cumsum(signed)
+        self._open.update(units_column(held, self._match.digits[1], DECIMAL))
+        self._held += int(signed.sum())
+
+    def matched(self, chunks: Sequence[Chunk]) -> _Matched:
+        """Return what came of all chunks, when matching is over."""
+        plan, match, events = self._plan, self._match, self._events
+        simulated = match.account.lots if is_simulated(plan, match) else 0
+        if simulated:
+            events.write_simulated(simulated)
+            _, price, signed, _ = EventFiles.simulated_fill(plan, match)
+            self._add_fills(np.array([signed]), np.array([price]))
+        counts = self._ends.finish(simulated)
+        known = {**events.hashes["order"], **self._ends.hashes}
+        fills = {**events.hashes["fill"], _OPEN: self._open}
+        hashes = {"orders": {name: known[name] for name in TABLES["orders"]}, "fills": fills}
+        return _Matched(list(chunks), match.skipped, hashes, counts, events.position, self._flows)
+
+
 def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
     match = KernelMatch(plan, rows)
-    events = _EventHashes(plan, match)
-    chunks = []
+    hashing, chunks = _Hashing(plan, match), []
     for chunk in match.chunks():
-        events.write(chunk)
+        hashing.add(chunk)
         chunks.append(chunk)
-    simulated = match.account.lots if is_simulated(plan, match) else 0
-    if simulated:
-        events.write_simulated(simulated)
-    ended, counts = _orders(chunks, simulated, events.reason, match.digits)
-    known = {**events.hashes["order"], **ended}
-    fills = {**events.hashes["fill"], _OPEN: ColumnHash()}
-    hashes = {"orders": {name: known[name] for name in TABLES["orders"]}, "fills": fills}
-    flows, held = CashFlows(account_rules(plan, match.terms.currency_precision)), 0
-    parts = [(chunk.signed, chunk.fills[2]) for chunk in chunks]
-    if simulated:
-        _, price, signed, _ = EventFiles.simulated_fill(plan, match)
-        parts.append((np.array([signed]), np.array([price])))
-    for quantity, prices in parts:
-        flows.add_units(events.position, quantity, prices)
-        fills[_OPEN].update(units_column(held + np.cumsum(quantity), match.digits[1], DECIMAL))
-        held += int(quantity.sum())
-    return _Matched(chunks, match.skipped, hashes, counts, events.position, flows)
+    return hashing.matched(chunks)
 
 
-def _orders(
-    chunks: Sequence[Chunk], simulated: int, reason: str, digits: tuple[int, int]
-) -> tuple[dict[str, ColumnHash], OrderCounts]:
-    """Return the hashes of what became of orders, and their counts, as of `tables.write_orders`."""
+class _Fills(NamedTuple):
+    """Fills of a chunk, as of `Chunk`."""
 
-    def together(columns: Iterator[Ints]) -> Ints:
-        return np.concatenate([np.empty(0, np.int64), *columns])
+    fills: Ints
+    signed: Ints
+    commission: Ints
 
-    size = together(chunk.orders.size for chunk in chunks)
-    side = together(chunk.orders.side for chunk in chunks)
-    is_market = together(chunk.orders.is_market.astype(np.int64) for chunk in chunks) == 1
-    numbers = together(chunk.fills[0] for chunk in chunks)
-    signed = together(chunk.signed for chunk in chunks)
-    ends = [together(chunk.ends[row] for chunk in chunks) for row in range(3)]
-    filled = np.zeros(len(size), np.int64)
-    np.add.at(filled, numbers, np.abs(signed))
-    status, ended = np.zeros(len(size), np.int8), np.full(len(size), -1)
-    # The first end counts: it is written last.
-    status[ends[0][::-1]] = ends[2][::-1] + 1
-    ended[ends[0][::-1]] = ends[1][::-1]
-    rejected = status == _STATUSES.index("rejected")
-    status[filled >= size] = _STATUSES.index("filled")
-    closing = sum(len(chunk.orders.ts) for chunk in chunks if chunk.closing)
-    closed = int(filled[len(filled) - closing :].sum())
-    if simulated:
-        lots = abs(simulated)
-        side = np.append(side, -np.sign(simulated))
-        signed = np.append(signed, -simulated)
-        is_market, rejected = np.append(is_market, True), np.append(rejected, False)
-        filled, ended = np.append(filled, lots), np.append(ended, -1)
-        status = np.append(status, np.int8(_STATUSES.index("filled")))
-    hashes = {name: ColumnHash() for name in _ENDED}
-    names: Any = pa.array(_STATUSES)
-    for start in range(0, len(status), _BATCH_ROWS):
-        part = slice(start, start + _BATCH_ROWS)
-        hashes["status"].update(names.take(pa.array(status[part])))
-        hashes["filled"].update(to_decimals(filled[part], digits[1]))
-        texts_of = pc.if_else(pa.array(rejected[part]), reason, pa.scalar(None, pa.string()))
-        hashes["reason"].update(texts_of)
-        times = ended[part]
-        hashes["ended"].update(pa.array(times, mask=times < 0))
 
-    def quantity(lots: int) -> Decimal:
-        return Decimal(lots).scaleb(-digits[1])
+class _FillsFile:
+    """Fills of chunks in a file: memory holds those of one.
 
-    refused = int((status == _STATUSES.index("rejected")).sum())
-    by_status = {name: int((status == code).sum()) for code, name in enumerate(_STATUSES)}
-    by_type = {"LIMIT": int((~is_market).sum()), "MARKET": int(is_market.sum())}
-    return hashes, OrderCounts(
-        orders=len(status),
-        orders_by_status={name: by_status[name] for name in sorted(by_status) if by_status[name]},
-        orders_by_type={name: count for name, count in by_type.items() if count},
-        reasons={reason.partition(":")[0]: refused} if refused else {},
-        buy_orders=int((side > 0).sum()),
-        buy_quantity=quantity(int(signed[signed > 0].sum())),
-        sell_orders=int((side < 0).sum()),
-        sell_quantity=quantity(-int(signed[signed < 0].sum())),
-        closing_orders=closing,
-        closed_quantity=quantity(closed),
-        simulated_quantity=quantity(abs(simulated)),
-        orders_filled=int((filled > 0).sum()),
-    )
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._counts: list[int] = []
+        self.last: int | None = None
+        """Time of the last fill (ns)."""
+
+    def write(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Write the fills of chunks as they pass."""
+        with self._path.open("wb") as file:
+            for chunk in chunks:
+                if count := len(chunk.signed):
+                    np.vstack([chunk.fills, chunk.signed, chunk.commission]).tofile(file)
+                    self._counts.append(count)
+                    self.last = int(chunk.fills[1, -1])
+                yield chunk
+
+    def __iter__(self) -> Iterator[_Fills]:
+        with self._path.open("rb") as file:
+            for count in self._counts:
+                rows = np.fromfile(file, np.int64, 7 * count).reshape(7, count)
+                yield _Fills(rows[:5], rows[5], rows[6])
+
+
+@contextmanager
+def figures_run(
+    request: RunRequest,
+    settings: Settings,
+    workspace: AbstractContextManager[Path],
+    progress: ProgressCallback | None = None,
+) -> Iterator[CompletedRun]:
+    """Run a request by the kernel to its figures and its digest; as of `completed_run`.
+
+    Of the tables only the samples of the account are written.
+    """
+    report = progress or (lambda _: None)
+    report(Progress("validate", 0.0))
+    with run_inputs(request, settings, workspace) as inputs:
+        plan, curve_days = plan_of(inputs.request, inputs, inputs.work)
+        started = time.perf_counter()
+        load_kernel_beside(WORTH_LOADING)
+        sources = StrategySources([strategy_of(plan)])
+        match, spooled = KernelMatch(plan, RowsAhead()), _FillsFile(inputs.work / "fills.bin")
+        hashing = _Hashing(plan, match)
+        with ThreadPoolExecutor(1, "hashing") as pool:
+            hashed: Future[None] | None = None
+            for chunk in spooled.write(match.chunks()):
+                if hashed is not None:
+                    hashed.result()
+                hashed = pool.submit(hashing.add, chunk)
+                report_chunk(plan, chunk, report)
+            if hashed is not None:
+                hashed.result()
+        matched = hashing.matched(())
+        outcome = kernel_outcome(plan, match, sources, spooled.last, started)
+        columns = _Columns(plan, match, matched, spooled, inputs.work / "equity.parquet")
+        figures = compute_figures(plan, inputs.prices, outcome, columns)
+        digest = joined_digest(columns.hashes, texts(asdict(figures.account)))
+        yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures, None, digest)
 
 
 def _completed(
@@ -359,7 +511,8 @@ def _completed(
         (int(chunk.fills[1, -1]) for chunk in chunks if len(chunk.fills[0])), default=None
     )
     outcome = kernel_outcome(plan, match, sources, last_fill, started)
-    columns = _Columns(plan, match, matched, chunks)
+    fills = [_Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in chunks]
+    columns = _Columns(plan, match, matched, fills)
     figures = compute_figures(plan, prices, outcome, columns)
     digest = joined_digest(columns.hashes, texts(asdict(figures.account)))
     return CompletedRun(request, inputs, plan, [], outcome, figures, None, digest)
@@ -369,9 +522,15 @@ class _Columns:
     """The columns of a run, counted and hashed; see `odum_assets.backtest.figures.Recorded`."""
 
     def __init__(
-        self, plan: RunPlan, match: KernelMatch, matched: _Matched, chunks: list[Chunk]
+        self,
+        plan: RunPlan,
+        match: KernelMatch,
+        matched: _Matched,
+        parts: Iterable[_Fills],
+        equity: Path | None = None,
     ) -> None:
-        self._plan, self._match, self._matched, self._chunks = plan, match, matched, chunks
+        self._plan, self._match, self._matched, self._parts = plan, match, matched, parts
+        self._equity = equity
         own = {name: ColumnHash() for name in _COUNTED}
         fills = {**matched.hashes["fills"], **own}
         self.hashes = {
@@ -392,11 +551,11 @@ class _Columns:
     def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
         """Run the ledger over the fills and hash what it says."""
         count = last = 0
-        for chunk in self._chunks:
-            fills = chunk.fills
-            if len(fills[0]):
-                self._count(market, fills[1], chunk.signed, fills[2], chunk.commission)
-                count, last = count + len(fills[0]), int(fills[1, -1])
+        for part in self._parts:
+            rows = part.fills
+            if len(part.signed):
+                self._count(market, rows[1], part.signed, rows[2], part.commission)
+                count, last = count + len(part.signed), int(rows[1, -1])
         market.finish()
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
@@ -412,7 +571,9 @@ class _Columns:
         return self._flows
 
     def write_equity(self, points: Sequence[EquityPoint]) -> None:
-        """Keep nothing: the figures have what they need."""
+        """Write them where they are wanted: the figures have what they need."""
+        if self._equity is not None:
+            write_equity(self._equity, points)
 
     def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
         """Hash round trips in order of their end, then what is open."""

@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +96,22 @@ def run_backtest(
     store = ResultStore(settings.results_path)
     name = run_id_of(request) if run_id is None else run_id
     workspace = logged(store, name, store.workspace())
-    with completed_run(request, settings, workspace, progress) as run:
+    with _completed(request, settings, workspace, progress) as run:
         return store_result(run, settings, dagster_run_id, name, require_owner=require_owner)
+
+
+def _completed(
+    request: RunRequest,
+    settings: Settings,
+    workspace: AbstractContextManager[Path],
+    progress: ProgressCallback | None,
+) -> AbstractContextManager[CompletedRun]:
+    """Run a request; by the kernel without tables where none are kept."""
+    if request.engine == "kernel" and request.mode == "fast":
+        from odum_assets.results.kernel_figures import figures_run
+
+        return figures_run(request, settings, workspace, progress)
+    return completed_run(request, settings, workspace, progress)
 
 
 def store_result(
@@ -178,8 +194,11 @@ def _report(work: Path, document: dict[str, Any]) -> Path:
         shutil.move(work / f"{name}.parquet", folder / f"{name}.parquet")
     for path in _bar_files(work):
         shutil.move(path, folder / path.name)
-    write_orders_json(folder)
-    write_timeline(folder)
+    # Arrow works without Python's lock.
+    with ThreadPoolExecutor(1, "orders-json") as pool:
+        orders = pool.submit(write_orders_json, folder)
+        write_timeline(folder)
+        orders.result()
     (folder / "summary.json").write_text(json_text(document), encoding="utf-8")
     (folder / "metadata.json").write_text(json_text(document["metadata"]), encoding="utf-8")
     return folder

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +16,19 @@ from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.process import ReplayEnd, run_plans
 from odum_assets.backtest.request import RunRequest
-from odum_assets.backtest.witness import Verdict, Witness
+from odum_assets.backtest.witness import NOT_COVERED, Verdict, Witness
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import OdumError
 from odum_assets.raw.layout import DataType
 from odum_assets.storage.scratch import scratch_folder
 
 MIDDLE = 640_000
+TICKER = {
+    "derivative_ticker_path": "raw_tick_data/by_date/day-*/data_type-derivative_ticker/"
+    "BINANCE-FUTURES:PERPETUAL:BTC-USDT.parquet"
+}
+"""Section ``data_catalog`` of configurations with funding."""
+
 MILLION = 10**9
 """Lots of a size of a million."""
 
@@ -82,6 +88,25 @@ def write_hostile_day(market: Market, config: LoadedConfig, seed: int) -> None:
     _write(market, config, DataType.BOOK, pa.table(table))
 
 
+def write_hostile_funding(market: Market, config: LoadedConfig, seed: int) -> None:
+    """Write and convert funding rates, due many times among the rows of a hostile day, too late."""
+    draw = np.random.default_rng(seed)
+    trades = pq.read_table(market.raw_file(DataType.TRADES, config, DAY))
+    moments = trades["local_timestamp"].to_numpy()
+    count = int(draw.integers(1, 12))
+    when = np.sort(draw.choice(moments, count) + draw.integers(-2, 3, count) * 1000)
+    due = when + draw.integers(0, 40, count) * int(draw.choice([1000, 10_000]))
+    if draw.random() < 0.1:
+        due[-1] -= 50_000
+    table = {
+        "timestamp": pa.array(when, pa.int64()),
+        "local_timestamp": pa.array(when, pa.int64()),
+        "funding_rate": np.round(draw.normal(0, 0.001, count), int(draw.integers(3, 13))),
+        "funding_timestamp": pa.array(due, pa.int64()),
+    }
+    _write(market, config, DataType.FUNDING, pa.table(table))
+
+
 def _write(market: Market, config: LoadedConfig, kind: DataType, table: pa.Table) -> None:
     path = market.raw_file(kind, config, DAY)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,6 +138,13 @@ def verdicts(
         found = []
         for index, plan in enumerate(plans):
             end = ends[index]
+            if isinstance(end, OdumError) and "unding" in str(end):
+                # Rates that come too late and books without a price end NautilusTrader's run.
+                (plan.work / "witness").mkdir(exist_ok=True)
+                verdict = ask_kernel(plan, cast("ReplayOutcome", None))
+                assert verdict.verdict == NOT_COVERED, end
+                found.append((configs[index], verdict))
+                continue
             if isinstance(end, OdumError):
                 raise end
             found.append((configs[index], (judge or ask_kernel)(plan, end)))

@@ -2,12 +2,14 @@
 
 import itertools
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hostiledays import verdicts, write_hostile_day
+from hostiledays import TICKER, verdicts, write_hostile_day, write_hostile_funding
 from tinydays import (
     DAY,
     INVERSE,
@@ -23,8 +25,7 @@ from tinydays import (
 )
 
 from odum_assets.backtest import witness
-from odum_assets.backtest.coverage import UNCOVERED, uncovered_request
-from odum_assets.backtest.kernel_match import NotCoveredError
+from odum_assets.backtest.coverage import UNCOVERED, NotCoveredError, uncovered_request
 from odum_assets.backtest.request import RunRequest
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import BacktestError
@@ -61,28 +62,92 @@ def _every_kind(starting_balance: float = 1e12, name: str = LINEAR) -> list[Load
 
 def _is_equal_on(market: Market, work: Path, seed: int) -> None:
     write_hostile_day(market, variant(), seed)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for mode in MODES:
         for closes in (True, False):
             options = {"snapshot_mode": mode, "close_positions": closes}
             for config, verdict in verdicts(market, work, _every_kind(), **options):
-                counts[verdict.verdict] = counts.get(verdict.verdict, 0) + 1
+                counts[verdict.verdict] += 1
                 kind = config.config.strategy, config.ticks.venue.book_type
                 assert verdict.verdict != witness.DIFFERS, (seed, options, kind, verdict.detail)
-    # Limit orders that rest, with both, L2 and closing, are the only kind that is not covered.
-    assert counts == {witness.EQUAL: 141, witness.NOT_COVERED: 3}
+    # Limit orders that rest, with L2 and closing, are the only kind that is not covered.
+    assert counts == {witness.EQUAL: 138, witness.NOT_COVERED: 6}
+
+
+def _pays_equally_on(market: Market, work: Path, seed: int) -> int:
+    """Return how many runs with funding were equal; others NautilusTrader ended."""
+    kinds = itertools.product(("LIMIT", "MARKET"), ("IOC", "GTC"), ("L1_MBP", "L2_MBP"))
+    configs = [
+        variant(
+            strategy={"order_type": order, "time_in_force": lifetime},
+            venue={"book_type": book, "starting_balance": 1e12, "maker_fee": -0.0001},
+            data_catalog=TICKER,
+        )
+        for order, lifetime, book in kinds
+    ]
+    write_hostile_day(market, configs[0], seed)
+    write_hostile_funding(market, configs[0], seed)
+    equal = 0
+    for mode in MODES:
+        for closes in (True, False):
+            options = {"snapshot_mode": mode, "close_positions": closes}
+            for config, verdict in verdicts(market, work, configs, **options):
+                equal += verdict.verdict == witness.EQUAL
+                kind = config.config.strategy, config.ticks.venue.book_type
+                assert verdict.verdict != witness.DIFFERS, (seed, options, kind, verdict.detail)
+    return equal
+
+
+def _arrives_equally_on(market: Market, work: Path, seed: int) -> int:
+    """Return how many runs with latency were equal; others have orders underway at the end."""
+    draw = np.random.default_rng(seed)
+    kinds = itertools.product(("LIMIT", "MARKET"), ("IOC", "FOK", "GTC"), ("L1_MBP", "L2_MBP"))
+    configs = [
+        variant(
+            strategy={"order_type": order, "time_in_force": lifetime, "orders": LISTED},
+            venue={"book_type": book, "starting_balance": 1e12, "maker_fee": -0.0001},
+            execution={
+                "latency": {
+                    "insert_ms": float(draw.choice([0, 0.001, 0.05, 1, 7.3, 40])),
+                    "cancel_ms": float(draw.choice([0, 0.002, 1, 5])),
+                }
+            },
+            data_catalog=TICKER,
+        )
+        for order, lifetime, book in kinds
+    ]
+    write_hostile_day(market, configs[0], seed)
+    write_hostile_funding(market, configs[0], seed)
+    equal = 0
+    for mode in MODES:
+        for closes in (True, False):
+            options = {"snapshot_mode": mode, "close_positions": closes}
+            for config, verdict in verdicts(market, work, configs, **options):
+                equal += verdict.verdict == witness.EQUAL
+                kind = config.config, options
+                assert verdict.verdict != witness.DIFFERS, (seed, kind, verdict.detail)
+    return equal
 
 
 def test_every_event_of_a_hostile_day_is_equal(market: Market, tmp_path: Path) -> None:
     _is_equal_on(market, tmp_path / "work", 20)
 
 
+def test_every_payment_of_a_hostile_day_is_equal(market: Market, tmp_path: Path) -> None:
+    assert _pays_equally_on(market, tmp_path / "work", 3) == 46
+
+
+def test_every_order_of_a_hostile_day_arrives_equally(market: Market, tmp_path: Path) -> None:
+    assert _arrives_equally_on(market, tmp_path / "work", 1) > 40
+
+
 @pytest.mark.torture
 @pytest.mark.timeout(36_000)
-def test_every_event_of_hundreds_of_hostile_days_is_equal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_equal_on", [_is_equal_on, _pays_equally_on, _arrives_equally_on])
+def test_every_event_of_hundreds_of_hostile_days_is_equal(tmp_path: Path, is_equal_on: Any) -> None:
     for seed in range(1_000, 1_000 + int(os.environ.get("HOSTILE_DAYS", "300"))):
         folder = tmp_path / str(seed)
-        _is_equal_on(Market(folder), folder / "work", seed)
+        is_equal_on(Market(folder), folder / "work", seed)
 
 
 TRADES: list[TradeRow] = [
@@ -129,20 +194,13 @@ def test_a_result_differs_in_provenance_only(market: Market, name: str) -> None:
 
 REFUSED: dict[str, dict[str, Any]] = {
     "strategy.exec_algorithm": {"strategy": {"exec_algorithm": {"type": "TWAP", "params": {}}}},
-    "execution.latency": {"execution": {"latency": {"insert_ms": 1}}},
     "execution.liquidity_consumption": {"execution": {"liquidity_consumption": True}},
     "execution.queue_position": {"execution": {"queue_position": True}},
     "execution.fill_model": {"execution": {"fill_model": {"prob_slippage": 0.5}}},
     "execution.closing.method work": {"execution": {"closing": {"method": "work"}}},
     "risk.throttling_per_sec": {"risk": {"throttling_per_sec": 5}},
-    "data_catalog.derivative_ticker_path": {
-        "data_catalog": {
-            "derivative_ticker_path": "raw_tick_data/by_date/day-*/data_type-derivative_ticker/"
-            "BINANCE-FUTURES:PERPETUAL:BTC-USDT.parquet"
-        }
-    },
     "venue.oms_type HEDGING": {"venue": {"oms_type": "HEDGING"}},
-    "time_in_force GTC with snapshot_mode both, an L2 book and closing": {
+    "time_in_force GTC with limit orders, an L2 book and closing": {
         "strategy": {"time_in_force": "GTC"}
     },
 }

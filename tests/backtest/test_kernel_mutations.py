@@ -4,12 +4,14 @@ import types
 from pathlib import Path
 
 import pytest
-from hostiledays import ask_kernel, verdicts, write_hostile_day
-from tinydays import NOON, Market, variant
+from hostiledays import TICKER, ask_kernel, verdicts, write_hostile_day
+from tinydays import INVERSE, NOON, BookRow, Market, TradeRow, variant
 
+from odum_assets.backtest import kernel_funding, kernel_latency, kernel_match
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.witness import DIFFERS, EQUAL, Verdict
+from odum_assets.config import LoadedConfig
 from odum_assets.vectorized.ticks import kernel, run
 
 MUTATIONS = (
@@ -27,13 +29,32 @@ MUTATIONS = (
     ("    _match_resting(market, state, market.times[0, row], False)", "    pass"),
     ("books[0, state[_BOOK]] < ts", "books[0, state[_BOOK]] <= ts"),
     ("if heap[one, 0] != heap[other, 0]:", "if False:"),
-    ("_add_end(market, state, heap[index, 1], ts, CANCELED)", "pass"),
+    ("_add_end(market, state, heap[index, 1], cancel_ts, CANCELED)", "pass"),
 )
 
 
-def _mutated(old: str, new: str) -> types.ModuleType:
-    """Return the kernel as plain Python with one text replaced."""
-    source = Path(kernel.__file__).read_text(encoding="utf-8")
+FUNDING_MUTATIONS = (
+    ("middle & odd", "0"),
+    ("found[due] = rate", "found.setdefault(due, rate)"),
+    ("if ts <= due:", "if ts < due:"),
+    ("sum(-round(", "sum(round("),
+    ("round(terms.notional(price, held))", "terms.notional(price, held)"),
+    ("for ts in sorted(found) if", "for ts in sorted(found)[1:] if"),
+)
+
+LATENCY_MUTATIONS = (
+    ("sending[0, state[_ARRIVED]] <= ts", "sending[0, state[_ARRIVED]] < ts", kernel),
+    ("if state[_ARRIVED] > first:", "if False:", kernel),
+    ("        if state[_ARRIVED] < state[_UNDERWAY]:", "        if kind < 3:", kernel),
+    ("ts + market.rules[_LATENCY]", "ts + market.rules[_LATENCY] + 1", kernel),
+    ("in timer_steps_ns(first, last)", "in ()", kernel_latency),
+    ("times[inside], ", "", kernel_latency),
+)
+
+
+def _mutated(old: str, new: str, real: types.ModuleType = kernel) -> types.ModuleType:
+    """Return the kernel, or what is beside it, as plain Python with one text replaced."""
+    source = Path(str(real.__file__)).read_text(encoding="utf-8")
     assert old in source, old
     source = source.replace("from numba import njit", "njit = lambda **_: lambda found: found")
     module = types.ModuleType("mutated_kernel")
@@ -64,6 +85,12 @@ def test_rule_9_matters(market: Market, tmp_path: Path, monkeypatch: pytest.Monk
     assert verdict.verdict == EQUAL
 
 
+def _rests(config: LoadedConfig) -> bool:
+    """Return whether a configuration is not covered where positions are closed."""
+    strategy, is_deep = config.config.strategy, config.ticks.venue.book_type == "L2_MBP"
+    return strategy.order_type == "LIMIT" and strategy.time_in_force == "GTC" and is_deep
+
+
 def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missed = {old for old, _ in MUTATIONS}
     plain = _mutated("import", "import")
@@ -92,8 +119,83 @@ def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             break
         own = Market(tmp_path / str(seed))
         write_hostile_day(own, variant(), seed)
-        closes = mode == "book"
+        closes = seed % 2 == 1
         options = {"snapshot_mode": mode, "close_positions": closes}
-        found = verdicts(own, tmp_path / "work", configs, judge, **options)
+        covered = configs if not closes else [each for each in configs if not _rests(each)]
+        found = verdicts(own, tmp_path / "work", covered, judge, **options)
         assert {verdict.verdict for _, verdict in found} == {EQUAL}
+    assert missed == set()
+
+
+def test_each_rule_of_funding_matters(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = {old for old, _ in FUNDING_MUTATIONS}
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        for old, new in FUNDING_MUTATIONS:
+            mutant = _mutated(old, new, kernel_funding)
+            with monkeypatch.context() as patch:
+                for name in ("payment", "settlements"):
+                    patch.setattr(kernel_match, name, getattr(mutant, name))
+                if ask_kernel(plan, outcome).verdict != EQUAL:
+                    missed.discard(old)
+        return ask_kernel(plan, outcome)
+
+    path = TICKER["derivative_ticker_path"].replace(
+        "BINANCE-FUTURES:PERPETUAL:BTC-USDT", "DERIBIT:PERPETUAL:BTC-USD@INV"
+    )
+    config = variant(
+        INVERSE,
+        strategy={"order_type": "MARKET"},
+        data_catalog={"derivative_ticker_path": path},
+    )
+    market.trades([(NOON + 1, "buy", "9.4", "70"), (NOON + 9, None, "9.3", "1")], config)
+    # Half of a tick goes to 9.4; two rates for the first time, one that arrives at the second.
+    market.books([(NOON, [("9.3", "500")], [("9.4", "500")])], config)
+    rates = [(NOON + 2, "0.5", NOON + 4), (NOON + 3, "40", NOON + 4), (NOON + 6, "-30", NOON + 6)]
+    market.funding(rates, config)
+    ((_, verdict),) = verdicts(market, tmp_path / "work", [config], judge, snapshot_mode="book")
+    assert verdict.verdict == EQUAL
+    assert missed == set()
+
+
+def test_each_rule_of_latency_matters(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = {old for old, _, _ in LATENCY_MUTATIONS}
+    plain = _mutated("import", "import")
+    monkeypatch.setattr(run, "kernel", plain)
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        for old, new, real in LATENCY_MUTATIONS:
+            mutant = _mutated(old, new, real)
+            with monkeypatch.context() as patch:
+                if real is kernel:
+                    patch.setattr(run, "kernel", mutant)
+                else:
+                    patch.setattr(kernel_match, "wake_ups", mutant.wake_ups)
+                if ask_kernel(plan, outcome).verdict != EQUAL:
+                    missed.discard(old)
+        return ask_kernel(plan, outcome)
+
+    config = variant(
+        strategy={"time_in_force": "GTC"},
+        execution={"latency": {"insert_ms": 1000}},
+        data_catalog=TICKER,
+    )
+    # They arrive with a book, with a rate, and with a timer; what rests then fills again.
+    times = (1, 10, 30)
+    trades: list[TradeRow] = [(NOON + each, "buy", "64000.2", "7") for each in times]
+    market.trades([*trades, (NOON + 40_001, None, "64000.0", "1")], config)
+    bid = [("64000.0", "1")]
+    books: list[BookRow] = [
+        (NOON + each, bid, [("64000.1", str(place + 3))])
+        for place, each in enumerate((0, 2, 3, 12, 45, 90))
+    ]
+    market.books(books, config)
+    market.funding([(NOON + 11, "0.0001", NOON + 20)], config)
+    options = {"snapshot_mode": "book", "close_positions": False}
+    ((_, verdict),) = verdicts(market, tmp_path / "work", [config], judge, **options)
+    assert verdict.verdict == EQUAL
     assert missed == set()

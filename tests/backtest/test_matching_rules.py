@@ -3,11 +3,26 @@
 from typing import Any
 
 import pytest
-from tinydays import DAY, INVERSE, NOON, BookRow, Market, TradeRow, variant
+from hostiledays import TICKER
+from tinydays import (
+    DAY,
+    INVERSE,
+    NOON,
+    BookRow,
+    FundingRow,
+    Level,
+    Market,
+    TradeRow,
+    moment,
+    variant,
+)
+
+from odum_assets.errors import BacktestError
 
 BID = [("64000.0", "1"), ("63999.9", "2")]
 ASK = [("64000.1", "1"), ("64000.2", "2")]
 BOOK: list[BookRow] = [(NOON, BID, ASK)]
+
 
 Fill = tuple[int, str, str, str, str]
 """Second after noon, side, price, quantity, liquidity."""
@@ -136,11 +151,16 @@ CASES = {
         [(NOON, BID, [("64000.2", "1"), ("64000.1", "0.5"), ("64000.2", "4")])],
     ),
     "12 canceled, then closed": _case(
-        [(NOON + 1, "buy", "64000.1", "1"), (NOON + 2, "buy", "63000.0", "1")],
-        [(1, "buy", "64000.1", "1", "taker"), (2, "sell", "64000", "1", "taker")],
-        ["filled", "canceled", "filled"],
+        [(NOON + 1, None, "64000.0", "1")],
+        [
+            (1, "buy", "64000.1", "1", "taker"),
+            (1, "buy", "64000.2", "2", "taker"),
+            (1, "sell", "64000", "1", "taker"),
+            (1, "sell", "63999.9", "2", "taker"),
+        ],
+        ["canceled", "filled"],
         closes=True,
-        strategy={"time_in_force": "GTC"},
+        strategy={**_orders("GTC", ("buy", None, 9)), "order_type": "MARKET"},
     ),
 }
 
@@ -190,3 +210,122 @@ def test_rule_13_rounds_twice(market: Market) -> None:
     # 10 / 33333.5 = 0.0003 rounded from 0.00029999...; 70 / 77777.5 = 0.00090000 from 0.00089999.
     assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
     assert len(run.fills) >= 2
+
+
+FUNDED: dict[str, tuple[list[FundingRow], list[BookRow], str]] = {
+    # 2 at the middle of 64000.0 and 64000.3, which is rounded to the even tick.
+    "the middle of the book": ([(NOON + 2, "0.001", NOON + 5)], [], "-128.0004"),
+    "the last rate that arrives for a time": (
+        [(NOON + 2, "0.001", NOON + 5), (NOON + 5, "0.002", NOON + 5)],
+        [],
+        "-256.0008",
+    ),
+    "one that arrives later is passed over": (
+        [(NOON + 2, "0.001", NOON + 5), (NOON + 6, "0.002", NOON + 5)],
+        [],
+        "-128.0004",
+    ),
+    "several times, in any order": (
+        [(NOON + 2, "0.001", NOON + 7), (NOON + 3, "0.002", NOON + 5)],
+        [],
+        "-384.0012",
+    ),
+    "after all rows of its time": (
+        [(NOON + 2, "0.001", NOON + 5)],
+        [(NOON + 5, [("65000.0", "5")], [("65000.2", "5")])],
+        "-130.0002",
+    ),
+    "the closing of its time comes before": ([(NOON + 2, "0.001", NOON + 7)], [], "0"),
+}
+
+
+@pytest.mark.parametrize("case", FUNDED.values(), ids=FUNDED)
+def test_rule_14_funding(market: Market, case: Any) -> None:
+    rates, books, paid = case
+    config = variant(data_catalog=TICKER, strategy={"order_type": "MARKET"})
+    spread = [("64000.0", "5")], [("64000.3", "5")]
+    market.trades([(NOON + 1, "buy", "64000.3", "2"), (NOON + 8, None, "64000.0", "1")], config)
+    market.books([(NOON, *spread), *books], config)
+    market.funding(rates, config)
+    end_ns = moment(NOON + 7) if paid == "0" else None
+    run = market.run(config, snapshot_mode="book", end_ns=end_ns)
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert run.summary["pnl_breakdown"]["funding"] == float(paid)
+
+
+@pytest.mark.parametrize(
+    ("rates", "asks", "why"),
+    [
+        ([(NOON + 6, "0.001", NOON + 5)], [("64000.3", "5")], "arrives later"),
+        ([(NOON + 2, "0.001", NOON + 5)], [], "has no price"),
+    ],
+)
+def test_rule_14_a_run_that_funding_ends(
+    market: Market, rates: list[FundingRow], asks: list[Level], why: str
+) -> None:
+    config = variant(data_catalog=TICKER, strategy={"order_type": "MARKET"})
+    market.trades([(NOON + 1, "sell", "64000.0", "2"), (NOON + 8, None, "64000.0", "1")], config)
+    market.books([(NOON, [("64000.0", "5")], asks)], config)
+    market.funding(rates, config)
+    for engine, text in (("nautilus", "unding"), ("kernel", why)):
+        with pytest.raises(BacktestError, match=text):
+            market.run(config, snapshot_mode="book", engine=engine)
+
+
+LATE: dict[str, tuple[list[TradeRow], list[BookRow], dict[str, float], list[Fill]]] = {
+    # It meets the book that it finds.
+    "with a row": (
+        [],
+        [(NOON + 2, BID, [("64000.2", "5")])],
+        {"insert_ms": 1000},
+        [(2, "buy", "64000.2", "1", "taker")],
+    ),
+    # A tenth of a hundredth of the 1000 s between first trade and end is 1 s.
+    "with a timer": (
+        [(NOON + 1001, None, "64000.0", "1")],
+        [(NOON + 5, BID, ASK)],
+        {"insert_ms": 2500},
+        [(4, "buy", "64000.1", "1", "taker")],
+    ),
+    "with a purge, a minute after the first row": (
+        [(NOON + 40_001, None, "64000.0", "1")],
+        [(NOON + 90, BID, ASK)],
+        {"insert_ms": 45_000},
+        [(60, "buy", "64000.1", "1", "taker")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LATE.values(), ids=LATE)
+def test_rule_15_latency(market: Market, case: Any) -> None:
+    trades, books, latency, fills = case
+    config = variant(execution={"latency": latency}, strategy={"order_type": "MARKET"})
+    market.trades([(NOON + 1, "buy", "64000.0", "1"), *trades], config)
+    market.books([*BOOK, *books], config)
+    run = market.run(config, snapshot_mode="book", close_positions=False)
+    found = [(int(ts - NOON), *rest[:3], rest[4]) for ts, *rest in run.brief_fills()]
+    assert found == fills
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+
+
+def test_rule_15_closing_orders_arrive_late_as_well(market: Market) -> None:
+    config = variant(
+        execution={"latency": {"insert_ms": 5, "cancel_ms": 2}}, venue={"book_type": "L1_MBP"}
+    )
+    market.trades([(NOON + 1, "buy", "64000.1", "1"), (NOON + 2, None, "64000.1", "1")], config)
+    market.books([(NOON, *BOOK[0][1:]), (NOON + 3, BID, ASK)], config)
+    run = market.run(config, snapshot_mode="both")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    # Half a millisecond after the latency, less a nanosecond: a timer of the end of the run.
+    assert run.fills[-1]["timestamp"] == moment(NOON + 3) + 1 + 5_000_000 + 499_999
+
+
+def test_orders_on_their_way_at_the_closing_are_refused(market: Market) -> None:
+    config = variant(execution={"latency": {"insert_ms": 5}})
+    market.trades([(NOON + 1, "buy", "64000.1", "1")], config)
+    market.books(BOOK, config)
+    run = market.run(config, snapshot_mode="both")
+    assert run.metadata["witness"] == {
+        "verdict": "not covered",
+        "detail": "1 orders are on their way when positions are closed",
+    }

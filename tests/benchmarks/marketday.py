@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 
 from odum_assets.catalog import convert_partition
@@ -28,15 +29,16 @@ class MarketDay:
     trades: int
     books: int
 
-    def convert(self) -> None:
-        """Convert the first day."""
-        for kind in KINDS:
+    def convert(self, days: int = 1) -> None:
+        """Convert the first days."""
+        for number, kind in product(range(days), KINDS):
+            day = FIRST_DAY + timedelta(days=number)
             convert_partition(
-                raw_path(self.loaded, kind, FIRST_DAY, self.settings),
+                raw_path(self.loaded, kind, day, self.settings),
                 self.loaded.key,
                 instrument_spec(self.loaded),
                 kind,
-                FIRST_DAY,
+                day,
                 self.settings.catalog_path,
             )
 

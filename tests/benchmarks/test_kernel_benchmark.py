@@ -21,7 +21,7 @@ TITLE = "One order per trade as a whole command: 2,000,000 trades, 864,000 books
 FEES = ",".join(f"{index / 100_000:.5f}" for index in range(25))
 VARY = ["--vary", f"venue.taker_fee={FEES}", "--vary", "strategy.order_type=LIMIT,MARKET"]
 VARY += ["--vary", "strategy.time_in_force=IOC,FOK"]
-RATIOS = {"fast": 4, "report": 2, "figures": 20}
+RATIOS = {"fast": 5, "report": 2, "figures": 20}
 """How many times NautilusTrader's processor time (of a sweep: for as many runs) it must be."""
 
 

@@ -16,11 +16,11 @@ from service import Service, serving
 ORDERS = int(os.environ.get("ODUM_BENCH_ORDERS", "2000000"))
 MOMENT = 1_704_110_400_000_000_000
 CALLS = {
-    "bars of the run": ("bars?points=1440", 1.5),
+    "bars of the run": ("bars?points=1440", 1.0),
     "bars, 1 h of it": ("bars?start=2024-01-01T12:00:00Z&end=2024-01-01T13:00:00Z", 0.4),
     "curve of the run": ("curve?points=2000", 0.5),
     "curve, 1 h of it": ("curve?start=2024-01-01T12:00:00Z&end=2024-01-01T13:00:00Z", 0.4),
-    "moment of 5 s": (f"moment?at_ns={MOMENT}", 0.3),
+    "moment of 5 s": (f"moment?at_ns={MOMENT}", 0.2),
     "moment beside it": (f"moment?at_ns={MOMENT + 5_000_000_000}", 0.1),
     "orders of a side": ("orders?where=side:sell&limit=200", 0.3),
     "orders by amount": ("orders?sort=-amount&limit=200", 1.2),

@@ -116,7 +116,7 @@ def with_url(project: Project) -> Project:
     """A project with a second instrument whose raw data lie where no driver leads."""
     project.sample()
     content = json.loads((REPOSITORY / f"configs/{OTHER}.json").read_text())
-    content["environment"] = {"UNIFIED_CLOUD_LOCAL_PATH": "s3://bucket/raw"}
+    content["environment"] = {"UNIFIED_CLOUD_LOCAL_PATH": "abfs://bucket/raw"}
     (project.root / "configs" / f"{OTHER}.json").write_text(json.dumps(content))
     return project
 
@@ -126,12 +126,12 @@ def test_a_bad_address_stops_its_own_instrument_only(with_url: Project) -> None:
     assert code == 0, printed
     code, printed = with_url.odum("data", "list")
     assert "BTC-USDT" in printed
-    assert "s3://bucket/raw" in printed
-    assert "the driver for s3:// is not installed" in printed
+    assert "abfs://bucket/raw" in printed
+    assert "the driver for abfs:// is not installed" in printed
     for command in (("convert", OTHER, "--all"), ("backtest", OTHER, "--day", str(DAY))):
         code, printed = with_url.odum(*command)
         assert code == 1
-        assert "the driver for s3:// is not installed" in printed, command
+        assert "the driver for abfs:// is not installed" in printed, command
 
 
 def test_the_sensor_goes_on_beside_a_bad_address(with_url: Project) -> None:
@@ -140,8 +140,8 @@ def test_the_sensor_goes_on_beside_a_bad_address(with_url: Project) -> None:
         load_project(load_settings()), Cursor(), now=0, today=date(2024, 2, 1), stable_secs=30
     )
     assert [(run.config.name, run.day) for run in found.runs] == [(BTC, DAY)]
-    (note,) = [note for note in found.notes if "s3://" in note]
-    assert "the driver for s3:// is not installed" in note
+    (note,) = [note for note in found.notes if "abfs://" in note]
+    assert "the driver for abfs:// is not installed" in note
 
 
 def test_a_store_that_fails_for_a_while_is_not_forgotten(

@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import date
 from pathlib import Path
 
@@ -232,6 +233,34 @@ def test_no_slot_is_idle_while_work_waits(house: Path, sample: Path, settings: S
     assert kinds[:2] == [(0, "started"), (1, "started")]
     assert kinds[2][1] == "finished"
     assert kinds[3] == (2, "started")
+
+
+def test_a_backfill_leaves_the_files_that_dagster_itself_would(
+    house: Path, sample: Path, settings: Settings, graph: Graph
+) -> None:
+    assert house == sample
+    with open_instance() as instance:
+        alone = materialize(instance, graph, [TRADES], DAYS[0])
+        (one,) = backfill(instance, settings, [Work((TRADES,), DAYS[1])])
+        events = [
+            [record.event_log_entry.dagster_event_type for record in records]
+            for records in (
+                instance.get_records_for_run(each.dagster_run_id).records for each in (alone, one)
+            )
+        ]
+        folder = Path(instance.event_log_storage._base_dir)  # type: ignore[attr-defined]
+    assert events[0] == events[1]
+    tables = []
+    for each in (alone, one):
+        with closing(sqlite3.connect(folder / f"{each.dagster_run_id}.db")) as file:
+            query = "SELECT name, sql FROM sqlite_master ORDER BY name"
+            version = file.execute("SELECT version_num FROM alembic_version").fetchall()
+            mode = file.execute("PRAGMA journal_mode").fetchone()
+            tables.append((file.execute(query).fetchall(), version, mode))
+    assert tables[0] == tables[1]
+    assert tables[0][2] == ("wal",)
+    # Nothing waits in a write-ahead log, and no copy is left.
+    assert {file.suffix for file in folder.glob(f"{one.dagster_run_id}*")} == {".db"}
 
 
 def test_a_backfill_process_loads_no_engine_of_its_own() -> None:

@@ -1,5 +1,6 @@
 """Sweeps by the kernel: rows of figures are those of runs, proofs fail, nothing is left half."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hostiledays import write_hostile_day
+from hostiledays import TICKER, write_hostile_day, write_hostile_funding
 from tinydays import DAY, Market, variant
 
 from odum_assets.backtest.plan import Progress
@@ -24,7 +25,7 @@ from odum_assets.results.variant_files import FACTS, read_variant_file, variant_
 VARY = grid(
     {
         "strategy.order_type": ["LIMIT", "MARKET"],
-        "strategy.time_in_force": ["IOC", "FOK"],
+        "execution.latency.insert_ms": [0, 0.05],
         "venue.taker_fee": [0.0005, -0.0001],
         "venue.book_type": ["L1_MBP", "L2_MBP"],
     }
@@ -35,12 +36,14 @@ VARY = grid(
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Market:
     """Return a market with a hostile day, which no test changes."""
     market = Market(tmp_path_factory.mktemp("hostile"))
-    write_hostile_day(market, variant(), 31)
+    config = variant(data_catalog=TICKER)
+    write_hostile_day(market, config, 35)
+    write_hostile_funding(market, config, 35)
     return market
 
 
 def _request(**options: Any) -> RunRequest:
-    config = variant(venue={"starting_balance": 1e12})
+    config = variant(venue={"starting_balance": 1e12}, data_catalog=TICKER)
     options = {"mode": "fast", "snapshot_mode": "both", "engine": "kernel", **options}
     return RunRequest(config, (DAY,), DAY.isoformat(), **options)
 
@@ -49,6 +52,36 @@ def _left(market: Market) -> list[str]:
     root = market.settings.results_path
     files = [path for path in root.rglob("*") if path.is_file()]
     return sorted(str(path.relative_to(root)) for path in files if "vsweeps" in path.parts)
+
+
+def test_figures_without_tables_are_those_of_tables(hostile: Market) -> None:
+    """Of every kind of order: with what rests, what is listed, and what a simulated fill closes."""
+    venue = {"starting_balance": 1e12, "maker_fee": -0.0001}
+    listed = [{"side": "sell", "price": None, "amount": 0.5}]
+    kinds = itertools.product(
+        ("LIMIT", "MARKET"), ("IOC", "GTC"), ("trades", "book"), ("L1_MBP", "L2_MBP"), (True, False)
+    )
+    seen = set()
+    for order, lifetime, mode, book, closes in kinds:
+        if (order, lifetime, book, closes) == ("LIMIT", "GTC", "L2_MBP", True):
+            continue  # not covered
+        strategy = {"order_type": order, "time_in_force": lifetime, "orders": listed}
+        config = variant(
+            strategy=strategy,
+            venue={**venue, "book_type": book},
+            data_catalog=TICKER,
+            execution={"latency": {"insert_ms": 0 if closes else 0.05}},
+        )
+        options = {"config": config, "snapshot_mode": mode, "close_positions": closes}
+        report, fast = (
+            run_backtest(replace(_request(), **options, mode=mode_of), hostile.settings)
+            for mode_of in ("report", "fast")
+        )
+        assert fast.digest == report.digest, options
+        assert fast.summary == report.summary
+        assert fast.equity_preview == report.equity_preview
+        seen.update(fast.summary["orders_by_status"])
+    assert {"open", "canceled", "filled"} <= seen
 
 
 def test_a_row_of_figures_is_a_run(hostile: Market) -> None:
@@ -73,6 +106,7 @@ def test_a_row_of_figures_is_a_run(hostile: Market) -> None:
         assert row["config_hash"] == each.config.content_hash
         assert row["strategy.order_type"] == each.varied["strategy.order_type"]
         assert row["flags"] == run.summary["flags"]
+    assert any(json.loads(row["summary"])["pnl_breakdown"]["funding"] for row in rows)
     facts = json.loads(table.schema.metadata[FACTS])
     assert facts == read_variant_file(swept.sweep_id, swept.file).facts
     assert facts["engine"] == "kernel"

@@ -44,6 +44,7 @@ STATE: Final = (
     *("bid", "ask", "last", "trade_size", "restored_last"),
     *("top_ts", "quote_bid", "quote_ask"),
     "position",
+    *("wakeup", "arrived", "underway"),
 )
 """What the kernel carries from chunk to chunk.
 
@@ -53,13 +54,15 @@ of the heaps of resting orders and of the list of market orders that were not fi
 the book of the chunk that stands (-1: none yet). ``bid``, ``ask`` and ``last`` are the prices that
 orders are matched against; ``trade_size`` is that of the trade that is being matched;
 ``restored_last`` is what `last` returns to. ``top_ts`` is the exchange's time of an L1 book;
-``quote_...`` are the prices of the last snapshot. ``position`` is the sum of the fills.
+``quote_...`` are the prices of the last snapshot. ``position`` is the sum of the fills. ``wakeup``
+is the row of the wake-ups that comes next; of ``underway`` orders that were sent, ``arrived`` ones
+have arrived.
 """
 
 (_TRADE, _BOOK, _ORDER, _SENT, _FILLS, _ENDS, _BIDS, _ASKS, _OPEN, _ROW) = range(10)
 (_BID, _ASK, _LAST, _TRADE_SIZE, _RESTORED_LAST) = range(10, 15)
-(_TOP_TS, _QUOTE_BID, _QUOTE_ASK, _POSITION) = range(15, 19)
-(_IS_TOP, _TRADES_EXECUTE, _PER_TRADE, _IS_MARKET, _LIFETIME, _AT_FIRST_TRADE) = range(6)
+(_TOP_TS, _QUOTE_BID, _QUOTE_ASK, _POSITION, _WAKEUP, _ARRIVED, _UNDERWAY) = range(15, 22)
+(_IS_TOP, _TRADES_EXECUTE, _PER_TRADE, _IS_MARKET, _LIFETIME, _AT_FIRST_TRADE, _LATENCY) = range(7)
 (_TS, _EVENT_TS, _PRICE, _SIZE, _SIDE) = range(5)
 
 
@@ -80,6 +83,8 @@ class Rules(NamedTuple):
         Their time in force.
     at_first_trade : bool
         Whether the listed orders are sent at the first trade, else each at its own time.
+    latency_ns : int
+        How long orders are on their way to the venue.
     """
 
     is_top: bool
@@ -88,6 +93,7 @@ class Rules(NamedTuple):
     is_market: bool
     lifetime: int
     at_first_trade: bool
+    latency_ns: int
 
 
 class Market(NamedTuple):
@@ -95,7 +101,7 @@ class Market(NamedTuple):
 
     Parameters
     ----------
-    rules : int64 array, shape (6,)
+    rules : int64 array, shape (7,)
         `Rules`.
     trades : int64 array, shape (5, t)
         `TRADE`.
@@ -113,6 +119,10 @@ class Market(NamedTuple):
         better), number of the order, what is left, its size, its time in force.
     open : int64 array, shape (r,)
         Market orders that were not filled up.
+    wakeups : int64 array, shape (w,)
+        Times at which orders arrive beside those of rows: after the rows of their time.
+    sending : int64 array, shape (5, s)
+        Orders on their way, rows of `LISTED` with the times of their arrival.
     fills : int64 array, shape (5, f)
         Takes `FILL`; when it is full, fills are counted only.
     ends : int64 array, shape (3, e)
@@ -128,6 +138,8 @@ class Market(NamedTuple):
     listed: Ints
     heaps: Ints
     open: Ints
+    wakeups: Ints
+    sending: Ints
     fills: Ints
     ends: Ints
 
@@ -389,6 +401,18 @@ def _send(market: Market, state: Ints, ts: int, order: tuple[int, int, int, int]
 
 
 @_compiled
+def _submit(market: Market, state: Ints, ts: int, order: tuple[int, int, int, int]) -> None:
+    """Let an order arrive at once, or put it on its way."""
+    if market.rules[_LATENCY] == 0:
+        _send(market, state, ts, order)
+        return
+    sending, place = market.sending, state[_UNDERWAY]
+    sending[0, place] = ts + market.rules[_LATENCY]
+    sending[1, place], sending[2, place], sending[3, place], sending[4, place] = order
+    state[_UNDERWAY] = place + 1
+
+
+@_compiled
 def _match_side(market: Market, state: Ints, ts: int, side: int) -> None:
     """Fill the resting orders of a side that are matched now, best price first, then earliest."""
     place = _BIDS if side > 0 else _ASKS
@@ -425,6 +449,19 @@ def _match_resting(market: Market, state: Ints, ts: int, by_trade: bool) -> None
             state[_LAST] = state[_RESTORED_LAST]
             state[_RESTORED_LAST] = NONE
     _match_prices_to_book(market, state)
+
+
+@_compiled
+def _arrive(market: Market, state: Ints, ts: int) -> None:
+    """Take in the orders that have arrived by a time, then match what rests (rule 15)."""
+    sending, first = market.sending, state[_ARRIVED]
+    while state[_ARRIVED] < state[_UNDERWAY] and sending[0, state[_ARRIVED]] <= ts:
+        place = state[_ARRIVED]
+        order = (sending[1, place], sending[2, place], sending[3, place], sending[4, place])
+        _send(market, state, ts, order)
+        state[_ARRIVED] += 1
+    if state[_ARRIVED] > first:
+        _match_resting(market, state, ts, False)
 
 
 @_compiled
@@ -511,7 +548,7 @@ def _send_listed(market: Market, state: Ints, ts: int, stop: int) -> None:
     listed = market.listed
     for index in range(state[_ORDER], stop):
         order = (listed[1, index], listed[2, index], listed[3, index], listed[4, index])
-        _send(market, state, ts, order)
+        _submit(market, state, ts, order)
     state[_ORDER] = stop
 
 
@@ -526,7 +563,37 @@ def _on_trade(market: Market, state: Ints, row: int) -> None:
         _send_listed(market, state, ts, orders)
     if rules[_PER_TRADE] and side != 0:
         price = NONE if rules[_IS_MARKET] else trades[_PRICE, row]
-        _send(market, state, ts, (side, price, trades[_SIZE, row], rules[_LIFETIME]))
+        _submit(market, state, ts, (side, price, trades[_SIZE, row], rules[_LIFETIME]))
+    if state[_SENT] > sent:
+        _match_resting(market, state, ts, False)
+
+
+@_compiled
+def _next_event(market: Market, state: Ints, known_ns: int) -> tuple[int, int]:
+    """Return when something happens next, and what: trade, book, listed orders, wake-up; or 0."""
+    trades, books, orders = market.trades, market.times, market.listed
+    ts, kind = known_ns, 0
+    if state[_TRADE] < trades.shape[1] and trades[0, state[_TRADE]] < ts:
+        ts, kind = trades[0, state[_TRADE]], 1
+    if state[_BOOK] < books.shape[1] and books[0, state[_BOOK]] < ts:
+        ts, kind = books[0, state[_BOOK]], 2
+    is_timed = not market.rules[_AT_FIRST_TRADE] and state[_ORDER] < orders.shape[1]
+    if is_timed and orders[0, state[_ORDER]] < ts:
+        ts, kind = orders[0, state[_ORDER]], 3
+    wakeups = market.wakeups
+    if state[_WAKEUP] < len(wakeups) and wakeups[state[_WAKEUP]] < ts:
+        ts, kind = wakeups[state[_WAKEUP]], 4
+    return ts, kind
+
+
+@_compiled
+def _on_time(market: Market, state: Ints, ts: int) -> None:
+    """Send the listed orders of a time."""
+    orders, sent = market.listed, state[_SENT]
+    stop = state[_ORDER] + 1
+    while stop < orders.shape[1] and orders[0, stop] == ts:
+        stop += 1
+    _send_listed(market, state, ts, stop)
     if state[_SENT] > sent:
         _match_resting(market, state, ts, False)
 
@@ -535,27 +602,21 @@ def _on_trade(market: Market, state: Ints, row: int) -> None:
 def match_rows(market: Market, state: Ints, known_ns: int) -> None:
     """Match the rows of a chunk that are before a time.
 
-    Rows of one time go trades first, then books, then listed orders.
+    Rows of one time go trades first, then books, then listed orders, then wake-ups.
 
     Parameters
     ----------
     market : Market
         The chunk.
-    state : int64 array, shape (19,)
+    state : int64 array, shape (22,)
         `STATE`; written to.
     known_ns : int
         Rows and orders from this time on are left for the next chunk.
     """
-    trades, books, orders = market.trades, market.times, market.listed
     while True:
-        ts, kind = known_ns, 0
-        if state[_TRADE] < trades.shape[1] and trades[0, state[_TRADE]] < ts:
-            ts, kind = trades[0, state[_TRADE]], 1
-        if state[_BOOK] < books.shape[1] and books[0, state[_BOOK]] < ts:
-            ts, kind = books[0, state[_BOOK]], 2
-        is_timed = not market.rules[_AT_FIRST_TRADE] and state[_ORDER] < orders.shape[1]
-        if is_timed and orders[0, state[_ORDER]] < ts:
-            ts, kind = orders[0, state[_ORDER]], 3
+        ts, kind = _next_event(market, state, known_ns)
+        if kind == 0:
+            return
         if kind == 1:
             _on_trade(market, state, state[_TRADE])
             state[_TRADE] += 1
@@ -563,25 +624,26 @@ def match_rows(market: Market, state: Ints, known_ns: int) -> None:
             _take_book(market, state, state[_BOOK])
             state[_BOOK] += 1
         elif kind == 3:
-            stop = state[_ORDER] + 1
-            while stop < orders.shape[1] and orders[0, stop] == ts:
-                stop += 1
-            _send_listed(market, state, ts, stop)
-            _match_resting(market, state, ts, False)
+            _on_time(market, state, ts)
         else:
-            return
+            state[_WAKEUP] += 1
+        if state[_ARRIVED] < state[_UNDERWAY]:
+            _arrive(market, state, ts)
 
 
 @_compiled
-def close_positions(market: Market, state: Ints, ts: int) -> None:
-    """Cancel what rests, then send the listed orders, which close positions."""
+def close_positions(market: Market, state: Ints, cancel_ts: int, ts: int) -> None:
+    """Cancel what rests at a time, then let the listed orders arrive, which close positions."""
     for place in (_BIDS, _ASKS):
         heap = market.heaps[place - _BIDS]
         for index in range(state[place]):
-            _add_end(market, state, heap[index, 1], ts, CANCELED)
+            _add_end(market, state, heap[index, 1], cancel_ts, CANCELED)
         state[place] = 0
     for index in range(state[_OPEN]):
-        _add_end(market, state, market.open[index], ts, CANCELED)
+        _add_end(market, state, market.open[index], cancel_ts, CANCELED)
     state[_OPEN] = 0
-    state[_ORDER] = 0
-    _send_listed(market, state, ts, market.listed.shape[1])
+    listed = market.listed
+    for index in range(listed.shape[1]):
+        order = (listed[1, index], listed[2, index], listed[3, index], listed[4, index])
+        _send(market, state, ts, order)
+    state[_ORDER] = listed.shape[1]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
 
 _LARGEST = 2.0**62
+_STORED_SCALE = 16
+_STORED = 10.0**_STORED_SCALE
 
 
 class AmountTooLargeError(ArithmeticError):
@@ -59,6 +61,10 @@ class MoneyTerms:
         places = self.currency_precision - self.size_precision
         places += self.price_precision if self.is_inverse else -self.price_precision
         return Fraction(self.multiplier) * Fraction(10) ** places
+
+    def notional(self, price: int, lots: int) -> Fraction:
+        """Return the value of a signed position, in the currency's last decimal."""
+        return self.unit_value * (Fraction(lots, price) if self.is_inverse else lots * price)
 
     def commissions(self, price: Ints, quantity: Ints, is_maker: NDArray[np.bool_]) -> Ints:
         """Return the commission of each fill, in units of the currency's last decimal.
@@ -133,13 +139,13 @@ class EngineBalance:
 
     def __init__(self, terms: MoneyTerms) -> None:
         self._terms = terms
-        # What the account gained, and the position.
+        # What the account gained and the position; its average price and the sum of its fills.
         self._money = np.zeros(2, np.int64)
         self._position = np.zeros(2, np.float64)
         self._factors = np.array(
             [
-                10.0**terms.price_precision,
-                10.0**terms.size_precision,
+                10.0 ** (_STORED_SCALE - terms.price_precision),
+                10.0 ** (_STORED_SCALE - terms.size_precision),
                 float(terms.multiplier),
                 10.0**terms.currency_precision,
             ]
@@ -155,6 +161,10 @@ class EngineBalance:
     def lots(self) -> int:
         """Return the signed position."""
         return int(self._money[1])
+
+    def pay(self, units: int) -> None:
+        """Take in a payment that is no fill's."""
+        self._money[0] += units
 
     def add(self, signed: Ints, price: Ints, commission: Ints) -> tuple[int, int]:
         """Take fills in; return the lowest gain (units) and the largest position since.
@@ -189,26 +199,34 @@ def _settle(
     commission: Ints,
 ) -> tuple[int, int]:
     lowest, largest = money[0], abs(money[1])
-    held, average = money[1], position[0]
+    held, average, summed = money[1], position[0], position[1]
     for row in range(len(signed)):
-        paid = price[row] / factors[0]
+        paid = price[row] * factors[0] / _STORED
         change = signed[row]
+        size = abs(change) * factors[1] / _STORED
         realized = 0.0
         if held != 0 and (held > 0) != (change > 0):
-            closing = min(abs(change), abs(held)) / factors[1] * factors[2]
+            # The sum of a position's fills is a f64, too.
+            closing = min(abs(change), abs(held)) * factors[1] / _STORED
+            closing = min(closing, abs(summed)) * factors[2]
             points = 1.0 / average - 1.0 / paid if is_inverse else paid - average
             realized = (points if held > 0 else -points) * closing * factors[3]
         after = held + change
+        rest = abs(after) * factors[1] / _STORED
         if held == 0 or (held > 0) != (after > 0):
-            average = paid
-        elif abs(after) > abs(held):
-            size, more = abs(held) / factors[1], abs(change) / factors[1]
-            average = (average * size + paid * more) / (size + more)
+            average, summed = paid, rest if after > 0 else -rest
+        else:
+            if abs(after) > abs(held):
+                before = abs(held) * factors[1] / _STORED
+                average = (average * before + paid * size) / (before + size)
+            summed += size if change > 0 else -size
         held = after
         if abs(realized) > 4.0e18 or abs(money[0]) > 2**61:
             return np.iinfo(np.int64).min, 0
-        rounded = np.int64(np.floor(abs(realized) + 0.5))
+        # Ties away from zero; adding a half would round once more.
+        rounded = np.int64(abs(realized))
+        rounded += np.int64(abs(realized) - rounded >= 0.5)
         money[0] += (rounded if realized >= 0.0 else -rounded) - commission[row]
         lowest, largest = min(lowest, money[0]), max(largest, abs(held))
-    money[1], position[0] = held, average
+    money[1], position[0], position[1] = held, average, summed
     return lowest, largest

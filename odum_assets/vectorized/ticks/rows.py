@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,6 +64,35 @@ class Rows:
     ) -> Iterable[Books]:
         """Return the groups of `book_groups`."""
         return book_groups(files, bounds, digits, is_top=is_top)
+
+
+class RowsAhead(Rows):
+    """Rows of which each next group is read in a thread while the last one is used."""
+
+    def trades(
+        self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
+    ) -> Iterable[Ints]:
+        """Return the groups of `trade_groups`."""
+        return _ahead(trade_groups(files, bounds, digits))
+
+    def books(
+        self,
+        files: Sequence[Path],
+        bounds: tuple[int | None, int | None],
+        digits: tuple[int, int],
+        *,
+        is_top: bool,
+    ) -> Iterable[Books]:
+        """Return the groups of `book_groups`."""
+        return _ahead(book_groups(files, bounds, digits, is_top=is_top))
+
+
+def _ahead[Group](groups: Iterator[Group]) -> Iterator[Group]:
+    with ThreadPoolExecutor(1, "reading") as pool:
+        coming = pool.submit(next, groups, None)
+        while (group := coming.result()) is not None:
+            coming = pool.submit(next, groups, None)
+            yield group
 
 
 class HeldRows(Rows):

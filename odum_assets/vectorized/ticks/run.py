@@ -42,12 +42,15 @@ class Events(NamedTuple):
         Rows of `kernel.END`.
     timed : int64 array, shape (5, k)
         Orders that were sent at their own times, rows of `kernel.LISTED`.
+    stop : int or None
+        The time (ns) up to which all rows and orders were matched, where it was asked for.
     """
 
     trades: Ints
     fills: Ints
     ends: Ints
     timed: Ints
+    stop: int | None = None
 
 
 class Matching:
@@ -59,9 +62,11 @@ class Matching:
         How it is matched.
     listed : int64 array, shape (5, o)
         Orders of the first trade, rows of `kernel.LISTED`.
+    wakeups : int64 array, shape (w,), optional
+        Times (ns), ascending, at which orders on their way arrive beside those of rows.
     """
 
-    def __init__(self, rules: Rules, listed: Ints) -> None:
+    def __init__(self, rules: Rules, listed: Ints, wakeups: Ints | None = None) -> None:
         self._rules = np.array(rules, np.int64)
         self._listed = listed
         self._state = np.zeros(len(STATE), np.int64)
@@ -77,14 +82,38 @@ class Matching:
         )
         self._heaps = np.empty((2, 0, 5), np.int64)
         self._open = np.empty(0, np.int64)
+        self._wakeups = np.empty(0, np.int64) if wakeups is None else wakeups
+        self._sending = np.empty((5, 0), np.int64)
 
     @property
     def position(self) -> int:
         """Return the sum of the fills, in lots."""
         return self._of("position")
 
+    @property
+    def underway(self) -> int:
+        """Return how many orders have not arrived."""
+        return self._of("underway") - self._of("arrived")
+
+    @property
+    def tops(self) -> tuple[int, int] | None:
+        """Return the venue's best bid and ask, in ticks; None where a side is empty."""
+        books, row = self._books, self._of("row")
+        if self._rules[0]:
+            has_both, places = bool(books.bids[1, 0] > 0 and books.asks[1, 0] > 0), (0, 0)
+        else:
+            has_both = row >= 0 and bool(np.all(books.starts[:, row] < books.starts[:, row + 1]))
+            places = (books.starts[0, row], books.starts[1, row]) if has_both else (0, 0)
+        if not has_both:
+            return None
+        return int(books.bids[0, places[0]]), int(books.asks[0, places[1]])
+
     def events(
-        self, trades: Iterable[Ints], books: Iterable[Books], orders: Iterable[Ints] = ()
+        self,
+        trades: Iterable[Ints],
+        books: Iterable[Books],
+        orders: Iterable[Ints] = (),
+        stops: Iterable[int] = (),
     ) -> Iterator[Events]:
         """Match all rows, and yield what became of orders, chunk by chunk.
 
@@ -97,11 +126,18 @@ class Matching:
         orders : iterable of int64 arrays, shape (5, o)
             Orders that are sent at their own times, rows of `kernel.LISTED`, in order of time; only
             where `Rules.at_first_trade` is not set.
+        stops : iterable of int
+            Times (ns), ascending, at which to stop.
         """
         coming_trades, coming_books, coming_orders = iter(trades), iter(books), iter(orders)
+        coming_stops = iter(stops)
+        stop = next(coming_stops, _NEVER)
         last_trade = last_book = last_order = 0
         while True:
             known = min(last_trade, last_book, last_order)
+            while stop < known:
+                yield self._match(stop + 1)._replace(stop=stop)
+                stop = next(coming_stops, _NEVER)
             if known > 0:
                 yield self._match(known)
             if known == _NEVER:
@@ -121,13 +157,20 @@ class Matching:
                 if timed is not None:
                     self._add_orders(timed)
 
-    def close(self, ts: int, orders: Ints) -> Events:
-        """Cancel what is open, then send orders (rows of `kernel.LISTED`); the run is over."""
+    def close(self, cancel_ts: int, ts: int, orders: Ints) -> Events:
+        """Cancel what is open, let orders (rows of `kernel.LISTED`) arrive; the run is over."""
         self._listed = orders
         market, state = self._run(
-            orders.shape[1], lambda market, state: kernel.close_positions(market, state, ts)
+            orders.shape[1],
+            lambda market, state: kernel.close_positions(market, state, cancel_ts, ts),
         )
         return self._events(market, state, self._trades[:, :0], orders[:, :0])
+
+    @property
+    def nothing(self) -> Events:
+        """Return that nothing became of any order."""
+        ends = np.zeros((3, 0), np.int64)
+        return Events(self._trades[:, :0], self._trades[:, :0], ends, self._trades[:, :0])
 
     def _of(self, name: str) -> int:
         return int(self._state[_PLACE[name]])
@@ -138,7 +181,8 @@ class Matching:
         market, state = self._run(
             orders, lambda market, state: kernel.match_rows(market, state, known)
         )
-        sent = slice(0, 0) if market.rules[-1] else slice(timed, int(state[_PLACE["order"]]))
+        at_first_trade = Rules(*market.rules).at_first_trade
+        sent = slice(0, 0) if at_first_trade else slice(timed, int(state[_PLACE["order"]]))
         return self._events(
             market,
             state,
@@ -151,6 +195,8 @@ class Matching:
     ) -> tuple[Market, Ints]:
         """Run the kernel with space for that many orders; again where fills need more."""
         bids, asks, waiting = (self._of(name) for name in ("bids", "asks", "open"))
+        underway = self._sending[:, self._of("arrived") : self._of("underway")]
+        new, orders = orders, orders + underway.shape[1]
         heaps = np.empty((2, max(bids, asks) + orders, 5), np.int64)
         for heap, old, count in zip(heaps, self._heaps, (bids, asks), strict=True):
             heap[:count] = old[:count]
@@ -164,18 +210,22 @@ class Matching:
             self._listed,
             heaps,
             np.concatenate([self._open[:waiting], np.empty(orders, np.int64)]),
+            self._wakeups,
+            np.concatenate([underway, np.empty((5, new), np.int64)], axis=1),
             np.empty((5, max(space, orders + _SPARE_FILLS)), np.int64),
             np.empty((3, bids + asks + waiting + orders), np.int64),
         )
         state = self._state.copy()
+        state[_PLACE["arrived"]], state[_PLACE["underway"]] = 0, underway.shape[1]
         run(market, state)
         fills = int(state[_PLACE["fills"]])
-        return (market, state) if fills <= market.fills.shape[1] else self._run(orders, run, fills)
+        return (market, state) if fills <= market.fills.shape[1] else self._run(new, run, fills)
 
     def _events(self, market: Market, state: Ints, trades: Ints, timed: Ints) -> Events:
         fills, ends = (int(state[_PLACE[name]]) for name in ("fills", "ends"))
         state[_PLACE["fills"]] = state[_PLACE["ends"]] = 0
         self._state, self._heaps, self._open = state, market.heaps, market.open
+        self._sending = market.sending
         self._books = self._books._replace(bids=market.bids, asks=market.asks)
         return Events(trades, market.fills[:, :fills], market.ends[:, :ends], timed)
 
