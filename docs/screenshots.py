@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = {"width": 1280, "height": 860}
+SIZE = {"width": 1280, "height": 780}
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
             if name == "run":
                 page.get_by_role("application").scroll_into_view_if_needed()
             # Below 150 kB each.
-            page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=62)
+            page.screenshot(path=IMAGES / f"{name}.png")
             context.close()
         browser.close()
 
@@ -42,7 +42,8 @@ def pictures(url: str) -> dict[str, tuple[str, str]]:
     """Return address and theme of each picture by its name."""
     runs = [run for run in _runs(url) if run["detail"] == "report" and run["fills"]]
     ticks = [run for run in runs if "BINANCE" in run["instrument"]] or runs
-    ids = ",".join(run["run_id"] for run in ticks[:3])
+    alike = [run["run_id"] for run in ticks if run["config_name"] == ticks[0]["config_name"]]
+    ids = ",".join(alike[:3])
     return {
         "runs": ("/", "light"),
         "run": (f"/runs/{ticks[0]['run_id']}", "dark"),

@@ -8,7 +8,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -19,10 +19,11 @@ import urllib3
 from odum_assets.api.capacity import Capacity, go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.unix_http import UnixPool, pidfile_of
-from odum_assets.orchestration.names import CODE_LOCATION
+from odum_assets.orchestration.names import CODE_LOCATION, backtest_key
 
 if TYPE_CHECKING:
     from odum_assets.orchestration.planner import Plan
+    from odum_assets.orchestration.project import Source
 
 type Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 type Key = tuple[str, ...]
@@ -187,7 +188,7 @@ class DagsterClient:
         if plan.partition is not None:
             tags["dagster/partition"] = plan.partition
         job = _Job(plan.job, plan.run_config, tags, plan.selection)
-        return self._launched(job, *self._loaded(plan))
+        return self._launched(job, *self._loaded(plan.target, plan.loaded.content_hash))
 
     def launch_job(
         self, name: str, run_config: Mapping[str, Any], tags: Mapping[str, str]
@@ -214,16 +215,43 @@ class DagsterClient:
         ProblemError
             If Dagster cannot be reached or does not take it.
         """
-        self._loaded(plan)
+        self._loaded(plan.target, plan.loaded.content_hash)
+        return self._launched_days(plan.keys, plan.days, plan.run_config, plan.tags)
+
+    def launch_conversions(
+        self,
+        source: "Source",
+        days: Sequence[str],
+        run_config: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Start a conversion for each of several days and return the id of all of it.
+
+        Raises
+        ------
+        ProblemError
+            If Dagster cannot be reached or does not take it.
+        """
+        loaded = source.loaded
+        self._loaded(tuple(backtest_key(loaded.name, "result").path), loaded.content_hash)
+        return self._launched_days([tuple(source.catalog_key.path)], days, run_config, tags)
+
+    def _launched_days(
+        self,
+        keys: Iterable[Key],
+        days: Iterable[str],
+        run_config: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
         reply = self._query(
             f"""mutation($params: LaunchBackfillParams!) {{
             launchPartitionBackfill(backfillParams: $params) {{ __typename
             ... on LaunchBackfillSuccess {{ backfillId }} {_ERROR} }} }}""",
             params={
-                "assetSelection": [{"path": list(key)} for key in plan.keys],
-                "partitionNames": list(plan.days),
-                "runConfigData": plan.run_config,
-                "tags": _tag_list(plan.tags),
+                "assetSelection": [{"path": list(key)} for key in keys],
+                "partitionNames": list(days),
+                "runConfigData": run_config,
+                "tags": _tag_list(tags),
             },
         )["launchPartitionBackfill"]
         if reply["__typename"] != "LaunchBackfillSuccess":
@@ -344,21 +372,21 @@ class DagsterClient:
         assert started is not None  # noqa: S101 - Dagster has just started it
         return started
 
-    def _loaded(self, plan: "Plan") -> tuple[str, str]:
+    def _loaded(self, target: Key, content_hash: str) -> tuple[str, str]:
         """Return the names of code location and repository, reloaded where that is due.
 
         A configuration may be newer than what Dagster has loaded, however it was changed.
         """
-        location, content = self._location(plan.target)
-        if content != plan.loaded.content_hash:
+        location, content = self._location(target)
+        if content != content_hash:
             with self._reloading:
                 # Another launch may have had it loaded meanwhile.
-                location, content = self._location(plan.target)
-                if content != plan.loaded.content_hash:
+                location, content = self._location(target)
+                if content != content_hash:
                     self._reload(location["name"])
-                    location, content = self._location(plan.target)
+                    location, content = self._location(target)
         loaded = location["locationOrLoadError"]
-        if content != plan.loaded.content_hash:
+        if content != content_hash:
             reason = "it has loaded another content of this configuration"
             if not loaded.get("repositories"):
                 reason = _refusal(loaded)

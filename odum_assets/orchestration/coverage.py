@@ -6,7 +6,7 @@ and what was read of a manifest is kept while its file is the same.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,9 +18,11 @@ from odum_assets.errors import DataError
 from odum_assets.orchestration.checks import CATALOG_CHECKS
 from odum_assets.orchestration.partition_state import (
     Conversion,
+    Partition,
     State,
     describe_partition,
     expected_conversion,
+    raw_damage,
     recorded_conversion,
     state_of,
 )
@@ -32,7 +34,7 @@ from odum_assets.orchestration.project import (
 )
 from odum_assets.orchestration.raw_folders import RawFolders, list_entries
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import is_url, period_name
+from odum_assets.raw.layout import DataType, is_url, local_path, period_name
 from odum_assets.storage.locks import shared
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 type Checked = Literal["passed", "warned", "refused"]
 """What the checks of a partition come to."""
+
+_MOST_OPENED: Final = 1_000
+"""Raw files that are opened for one calendar; another request goes on with the others."""
 
 _UNUSABLE: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, DataError)
 """What a manifest of unexpected content can lead to."""
@@ -91,6 +96,10 @@ class CoverageReader:
     """Read calendars, and keep what was read of manifests."""
 
     _folders: dict[tuple[Path, tuple[str, ...]], _Folder] = field(default_factory=dict)
+    _damage: dict[str, tuple[FileStat, str | None]] = field(default_factory=dict)
+    """Raw files that were opened, as they were then, with what is wrong with them."""
+    _left: int = 0
+    """Files that may still be opened for the calendar that is being read."""
 
     def read(
         self,
@@ -113,6 +122,7 @@ class CoverageReader:
             Called before each source, to raise when nobody waits any more.
         """
         raw = RawFolders()
+        self._left = _MOST_OPENED
         cells = []
         for source in sources:
             proceed()
@@ -126,7 +136,7 @@ class CoverageReader:
     ) -> dict[date, Cell]:
         folder = raw_folder_of(source, project.settings)
         if source.upstream is not None or is_url(folder):
-            return {day: _cell_of_partition(project, source, day) for day in days}
+            return {day: self._cell_of_partition(project, source, day) for day in days}
         known = self._known(project, source)
         expected = expected_conversion(source)
         _, _, after = source.template_parts
@@ -134,17 +144,44 @@ class CoverageReader:
         names = [spelling.rpartition("/")[2] for spelling in raw_spellings(after)]
         cells = {}
         for day in days:
-            listed = raw.files(f"{folder}/{period_name(source.data_type, day)}{below}")
-            if listed is None:
-                cells[day] = _cell_of_partition(project, source, day)
-                continue
+            path = f"{folder}/{period_name(source.data_type, day)}{below}"
+            listed = raw.files(path)
             found = known.get(f"{day.isoformat()}.json", _ABSENT)
-            if found is None:
-                cells[day] = _cell_of_partition(project, source, day)
+            if listed is None or found is None:
+                cells[day] = self._cell_of_partition(project, source, day)
                 continue
             name = next((name for name in names if name in listed), None)
-            cells[day] = _cell(None if name is None else listed[name], found, expected)
+            stat = None if name is None else listed[name]
+            file = str(local_path(f"{path}/{name}"))
+            cells[day] = self._opened(_cell(stat, found, expected), file, stat, source.data_type)
         return cells
+
+    def _cell_of_partition(self, project: Project, source: Source, day: date) -> Cell:
+        """Return a cell by looking at its partition alone."""
+        part = describe_partition(project, source, day)
+        cell = _cell_of(part)
+        if part.raw is None or is_url(part.raw.path):
+            return cell
+        data_type = (source.upstream or source).data_type
+        return self._opened(cell, str(local_path(part.raw.path)), part.raw.stat, data_type)
+
+    def _opened(self, cell: Cell, path: str, stat: FileStat | str | None, kind: DataType) -> Cell:
+        """Return a cell that says so where the raw file to convert is damaged.
+
+        Opening is slow beside listing: only what is to be converted is opened, so many files in one
+        calendar, and each again only when it has changed.
+        """
+        if cell.state not in (State.NEW, State.STALE) or not isinstance(stat, FileStat):
+            return cell
+        before = self._damage.get(path)
+        if before is None or before[0] != stat:
+            if self._left == 0:
+                return cell
+            self._left -= 1
+            before = self._damage[path] = stat, raw_damage(path, kind)
+        return (
+            cell if before[1] is None else replace(cell, state=State.UNREADABLE, problem=before[1])
+        )
 
     def _known(self, project: Project, source: Source) -> dict[str, _Known | None]:
         """Return what the manifests of a source say, by the names of their files.
@@ -225,15 +262,13 @@ def _cell(raw: FileStat | str | None, known: _Known, expected: Conversion) -> Ce
     return Cell(state, known.rows, known.rejected, known.checked, known.problem)
 
 
-def _cell_of_partition(project: Project, source: Source, day: date) -> Cell:
-    """Return a cell by looking at its partition alone."""
-    part = describe_partition(project, source, day)
+def _cell_of(part: Partition) -> Cell:
     problem = part.problems[0] if part.problems else None
     if part.manifest is None:
         return Cell(part.state, problem=problem)
     manifest = part.manifest
     try:
-        checked = _checked(manifest, source.named_by)
+        checked = _checked(manifest, part.source.named_by)
     except _UNUSABLE as error:
         return Cell(part.state, manifest.rows_written, manifest.rows_rejected, None, str(error))
     return Cell(part.state, manifest.rows_written, manifest.rows_rejected, checked, problem)

@@ -8,6 +8,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odum_assets.config import LoadedConfig
@@ -125,6 +126,17 @@ def describe_partition(project: Project, source: Source, day: date) -> Partition
     if not is_unreadable:
         state = state_of(stat, recorded, expected_conversion(source), is_damaged=bool(problems))
     return Partition(source, day, state, raw, manifest, tuple(problems))
+
+
+def raw_damage(path: str, data_type: DataType) -> str | None:
+    """Return why a raw file of this machine cannot be converted, by its head and its columns."""
+    from odum_assets.raw.reading import RawReader
+
+    try:
+        RawReader(path, Path(path), data_type)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def describe_partitions(

@@ -7,14 +7,15 @@ import json
 import re
 import signal
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from live import SLOW, Live
+from live import DAYS, SLOW, Live
+from pagetab import Tab, browser, pytestmark
 from service import BTC, DAY, Service, free_port, lay_out, make_results, serving
-from test_page_stories import Tab, browser, pytestmark
 
 from odum_assets.config import load_config, raw_path
 from odum_assets.raw.layout import DataType, local_path
@@ -257,7 +258,7 @@ def test_a_changed_raw_file_makes_its_day_stale_wherever_it_is_seen(
     page.keyboard.press("Shift+ArrowRight")
     page.wait_for_url(re.compile("last=2024-01-02"))
     range_ = page.get_by_test_id("range")
-    range_.get_by_text("1 stale").wait_for()
+    range_.get_by_text("◪ 1 stale").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").last.click()
     lines = Path(download.value.path()).read_text().splitlines()
@@ -276,6 +277,63 @@ def test_a_changed_raw_file_makes_its_day_stale_wherever_it_is_seen(
         page.get_by_text(re.compile(word)).first.wait_for()
     page.goto(f"/runs/{run['run_id']}?tab=lineage")
     page.get_by_text("changed").first.wait_for()
+
+
+def test_a_damaged_raw_file_is_marked_with_its_reason(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    lay_out(folder)
+    make_results(folder, (BTC, "fast"))
+    with serving(folder, ODUM_DAGSTER_URL=NOWHERE) as here:
+        loaded = load_config(folder / f"configs/{BTC}.json")
+        path = local_path(raw_path(loaded, DataType.TRADES, DAY, here.settings))
+        path.write_bytes(path.read_bytes()[:-100])
+        found = Tab(browser, here.url)
+        page = found.page
+        page.goto(f"/data?month={DAY:%Y-%m}")
+        page.get_by_label(re.compile(f"trades {DAY}: raw file unreadable")).click()
+        page.get_by_test_id("day").get_by_text(f"{path}: cannot be read as parquet").wait_for()
+        found.close()
+
+
+def test_a_refused_launch_says_so_at_its_fields(page: Any) -> None:
+    page.goto(f"/launch?config={BTC}&day={DAY}")
+    page.get_by_label("Execution algorithm").select_option("TWAP")
+    page.get_by_label("horizon (s)").fill("1.5")
+    page.get_by_label("interval (s)").fill("5")
+    page.get_by_text("✕ exec_algorithm.params.interval_secs: found 5, allowed up to").wait_for()
+    assert page.get_by_label("interval (s)").get_attribute("aria-invalid") == "true"
+    page.get_by_label("interval (s)").fill("0.5")
+    page.get_by_label("Start, optional").fill("25:00")
+    page.get_by_text("✕ start: found '25:00'").wait_for()
+    page.get_by_label("Start, optional").fill("12:00")
+    page.get_by_label("Also export the replayed trades").check()
+    plan = page.get_by_test_id("plan")
+    plan.get_by_text("algorithm params horizon_secs=1.5, interval_secs=0.5").wait_for()
+    plan.get_by_text("start 12:00").wait_for()
+    page.get_by_text(
+        """--exec-algorithm-params '{"horizon_secs":1.5,"interval_secs":0.5}' --export-ticks"""
+    ).first.wait_for()
+
+
+def test_days_are_converted_from_the_calendar(browser: Any, live: Live) -> None:
+    loaded = load_config(live.folder / f"configs/{BTC}.json")
+    day = date.fromisoformat(DAYS[1])
+    path = local_path(raw_path(loaded, DataType.TRADES, day, live.settings))
+    path.touch()
+    found = Tab(browser, live.url)
+    page = found.page
+    page.goto(f"/data?month={day:%Y-%m}")
+    page.get_by_label(re.compile(f"trades {day}: (stale|not converted)")).click()
+    page.get_by_role("button", name="Convert 1 day").click()
+    found.wait_for_address("conversion=")
+    page.get_by_text("Converted: 1 of 1 day").wait_for(timeout=120_000)
+    page.get_by_label(re.compile(f"trades {day}: up to date")).wait_for()
+    found.close()
+    body = {"instrument": KEY, "data_type": "trades", "first_day": DAYS[1], "last_day": DAYS[1]}
+    refused = live.post("/api/v1/conversions", body)
+    assert (refused.status, refused.json["type"]) == (409, "urn:odum:problem:nothing-to-convert")
+    assert "(up to date)" in refused.json["detail"]
+    assert live.post("/api/v1/conversions", body | {"last_day": DAYS[0]}).status == 422
 
 
 def test_a_launched_run_is_canceled_where_it_is_followed(

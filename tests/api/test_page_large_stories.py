@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from live import KEY, Live
+from pagetab import Tab, browser, pytestmark, tab
 from service import BTC, Service
-from test_page_stories import Tab, browser, pytestmark, tab
 
 from odum_assets.catalog import convert_partition
 from odum_assets.config import instrument_spec, load_config, raw_path

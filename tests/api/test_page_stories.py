@@ -1,92 +1,15 @@
-"""The results page in a browser, over the service and results of this folder's other tests.
+"""The results page in a browser, over the service and results of this folder's other tests."""
 
-Skipped where Playwright or Chromium is missing, unless ODUM_TEST_BROWSER=1 says that they are not.
-Any console error, breach of the page's policy or request to another host fails a story.
-"""
-
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from live import Live
-from service import BTC, REPOSITORY, Service
+from pagetab import Tab, axe_faults, browser, has_axe, pytestmark, tab
+from service import BTC, Service
 
-_MUST_RUN = os.environ.get("ODUM_TEST_BROWSER") == "1"
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-_QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-_AXE = REPOSITORY / "web" / "node_modules" / "axe-core" / "axe.min.js"
-_WAIT_MS = 15_000
-
-playwright: Any
-if _MUST_RUN:
-    import playwright.sync_api as playwright
-else:
-    playwright = pytest.importorskip("playwright.sync_api")
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not _CHROMIUM and not _MUST_RUN, reason="there is no Chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        options = {"executable_path": _CHROMIUM} if _CHROMIUM else {}
-        found = running.chromium.launch(args=list(_QUIET), **options)
-        yield found
-        found.close()
-
-
-class Tab:
-    """A page in a browser, and what went wrong on it."""
-
-    def __init__(self, browser: Any, url: str, **options: Any) -> None:
-        self.url = url
-        self.context = browser.new_context(
-            viewport={"width": 1280, "height": 900}, base_url=url, **options
-        )
-        self.context.set_default_timeout(_WAIT_MS)
-        self.page = self.context.new_page()
-        self.problems: list[str] = []
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", self._asked)
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.problems == []
-
-    def see(self, text: str | re.Pattern[str]) -> None:
-        self.page.get_by_text(text).first.wait_for()
-
-    def wait_for_address(self, pattern: str) -> None:
-        self.page.wait_for_url(re.compile(pattern))
-
-    def _said(self, message: Any) -> None:
-        if message.type == "error":
-            self.problems.append(f"{message.text} {message.location.get('url', '')}")
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self.url, "data:", "blob:")):
-            self.problems.append(f"asks {request.url}")
-
-
-@pytest.fixture
-def tab(browser: Any, service: Service) -> Iterator[Tab]:
-    found = Tab(browser, service.url)
-    yield found
-    found.close()
+__all__ = ["browser", "pytestmark", "tab"]
 
 
 def _report(service: Service) -> dict[str, Any]:
@@ -148,6 +71,40 @@ def test_an_address_shows_the_same_to_somebody_else(tab: Tab, service: Service) 
     assert dearest in tab.page.locator(".grid-table tr[aria-rowindex='2']").inner_text()
 
 
+def test_columns_fit_the_window_and_views_bring_them_back(tab: Tab, service: Service) -> None:
+    page, run = tab.page, _report(service)
+    page.goto("/")
+    table = page.get_by_role("region", name="Runs")
+    flags = table.get_by_role("columnheader", name="Flags")
+    for width in (1280, 768, 1920):
+        page.set_viewport_size({"width": width, "height": 700})
+        flags.wait_for()
+        page.wait_for_function(
+            "box => box.scrollWidth <= box.clientWidth", arg=table.element_handle()
+        )
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("Commissions").check()
+    page.get_by_label(re.compile("^Only columns whose values differ")).check()
+    page.keyboard.press("Escape")
+    # All of them are of one instrument and day: neither tells one from another.
+    table.get_by_role("columnheader", name="Day or window").wait_for(state="detached")
+    heads = table.get_by_role("columnheader").all_inner_texts()
+    assert "Commissions" in heads
+    page.get_by_role("link", name=run["run_id"]).click()
+    tab.wait_for_address(f"/runs/{run['run_id']}")
+    page.go_back()
+    table.get_by_role("columnheader", name="Commissions").wait_for()
+    assert table.get_by_role("columnheader").all_inner_texts() == heads
+    page.get_by_role("button", name="Views").click()
+    page.get_by_label("Name of this view").fill("costs")
+    page.keyboard.press("Enter")
+    page.goto("/")
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("button", name="costs", exact=True).click()
+    page.get_by_role("button", name="View: costs").wait_for()
+    table.get_by_role("columnheader", name="Commissions").wait_for()
+
+
 def test_compare_leads_to_the_first_fill_that_differs(tab: Tab, service: Service) -> None:
     page, ids = tab.page, _ids(service, "report")
     page.goto("/")
@@ -204,8 +161,7 @@ def test_everything_by_keyboard(tab: Tab, service: Service) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_screen_has_a_fault_that_axe_finds(browser: Any, service: Service, theme: str) -> None:
-    if not _AXE.is_file():
-        assert not _MUST_RUN, "axe-core is missing: run `make page`"
+    if not has_axe():
         pytest.skip("axe-core is missing: `make page` installs it")
     found = Tab(browser, service.url, color_scheme=theme)
     name = _report(service)["run_id"]
@@ -219,39 +175,38 @@ def test_no_screen_has_a_fault_that_axe_finds(browser: Any, service: Service, th
         f"/runs/{name}?tab=config",
         f"/compare?ids={ids}",
         "/launch",
+        f"/launch?config={BTC}&day=2024-01-01&algorithm=TWAP",
         "/data",
+        "/data?month=2024-01&instrument=BINANCE-FUTURES:PERPETUAL:BTC-USDT&type=trades"
+        "&day=2024-01-01&last=2024-01-02",
         "/configs",
         "/configs/binance_futures_btcusdt_l2_trades_config",
         "/sweeps",
     )
-    faults = {screen: _axe(found.page, screen) for screen in screens}
+    faults = {screen: axe_faults(found.page, screen) for screen in screens}
     found.close()
     assert {screen: fault for screen, fault in faults.items() if fault} == {}
-
-
-def _axe(page: Any, screen: str) -> list[str]:
-    page.goto(screen)
-    page.wait_for_load_state("networkidle")
-    page.locator("h1").first.wait_for()
-    page.evaluate(_AXE.read_text())
-    result = page.evaluate(
-        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-    )
-    return [
-        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"
-        for violation in result["violations"]
-    ]
 
 
 def test_a_launched_run_becomes_its_result_in_place(browser: Any, live: Live) -> None:
     found = Tab(browser, live.url)
     page = found.page
     config = "binance_futures_btcusdt_l2_trades_config"
+    watching = found.context.new_page()
+    watching.goto("/")
+    watching.get_by_role("status").filter(has_text=re.compile("^[0-9,]+ runs?$")).wait_for()
+    before = watching.locator("tbody a").all_inner_texts()
     page.goto(f"/launch?config={config}&day=2024-01-01&start=12:00&end=12:30")
     page.get_by_test_id("plan").get_by_text("run", exact=True).wait_for()
     page.get_by_role("button", name="Launch", exact=True).click()
     found.wait_for_address("/runs/BNF_BTC_20240101_12")
     page.get_by_role("log").wait_for()
     page.get_by_test_id("net-pnl").wait_for(timeout=120_000)
-    assert Path(page.url).name.startswith("BNF_BTC_20240101_12")
+    run_id = urlsplit(page.url).path.rpartition("/")[2]
+    # Announced where somebody looks at the list, which stays as it is until it is asked for.
+    news = watching.get_by_role("button", name=re.compile("^[0-9]+ new$"))
+    news.wait_for()
+    assert watching.locator("tbody a").all_inner_texts() == before
+    news.click()
+    watching.get_by_role("link", name=run_id).wait_for()
     found.close()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from live import DAYS, Live
+from pagetab import Tab, axe_faults, browser, has_axe, pytestmark
 from service import BTC, clean_environment
-from test_page_stories import _AXE, _MUST_RUN, Tab, _axe, browser, pytestmark
 
 __all__ = ["browser", "pytestmark"]
 
@@ -174,7 +174,7 @@ def test_an_export_opens_without_a_service(
         offline = Tab(browser, "file://", color_scheme=theme, offline=True)
         for file, name in zip(files, ("Over time", "Differences"), strict=True):
             assert file.stat().st_size < 1_500_000
-            faults = _axe(offline.page, file.as_uri()) if _has_axe() else []
+            faults = axe_faults(offline.page, file.as_uri()) if has_axe() else []
             assert faults == []
             offline.see(name)
             assert done[0] in offline.page.inner_text("body")
@@ -191,7 +191,7 @@ def test_an_export_opens_without_a_service(
 def test_no_sweep_screen_has_a_fault_that_axe_finds(
     swept: dict[str, Any], browser: Any, live: Live, theme: str
 ) -> None:
-    if not _has_axe():
+    if not has_axe():
         pytest.skip("axe-core is missing: `make page` installs it")
     done = [row["run_id"] for row in swept["rows"] if row["status"] == "succeeded"]
     found = Tab(browser, live.url, color_scheme=theme)
@@ -201,11 +201,6 @@ def test_no_sweep_screen_has_a_fault_that_axe_finds(
         *(f"/sweeps/{swept['id']}?view={view}" for view in ("map", "lines", "parallel")),
         f"/compare?ids={','.join(done)}&group=period",
     )
-    faults = {screen: _axe(found.page, screen) for screen in screens}
+    faults = {screen: axe_faults(found.page, screen) for screen in screens}
     found.close()
     assert {screen: fault for screen, fault in faults.items() if fault} == {}
-
-
-def _has_axe() -> bool:
-    assert _AXE.is_file() or not _MUST_RUN, "axe-core is missing: run `make page`"
-    return _AXE.is_file()

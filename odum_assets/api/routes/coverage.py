@@ -1,7 +1,7 @@
 """Which data there are, by day: raw files and catalog partitions, and what is in one of them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -21,10 +21,14 @@ from odum_assets.instruments.keys import InstrumentKey
 from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.coverage import Cell
 from odum_assets.orchestration.days import days_between
-from odum_assets.orchestration.partition_state import Partition, State, describe_partition
+from odum_assets.orchestration.partition_state import (
+    Partition,
+    State,
+    describe_partition,
+    raw_damage,
+)
 from odum_assets.orchestration.project import Project, Source
 from odum_assets.raw.layout import DataType, is_url, local_path
-from odum_assets.raw.reading import RawReader
 from odum_assets.registry import queries
 from odum_assets.registry.records import Row
 
@@ -142,8 +146,7 @@ async def get_partition(
     source = source_of(project, instrument, data_type)
 
     def work() -> bytes:
-        part = describe_partition(project, source, source.partition_of(day))
-        part = replace(part, problems=(*part.problems, *_damage(part)))
+        part = _opened(describe_partition(project, source, source.partition_of(day)))
         with service.registry.reading() as connection:
             used = queries.get_runs_over(
                 connection, str(source.key), data_type.value, part.day, _MOST_RUNS
@@ -172,18 +175,15 @@ def source_of(project: Project, instrument: str, data_type: DataType) -> Source:
     )
 
 
-def _damage(part: Partition) -> Iterator[str]:
-    """Yield why the raw file of a day that is to be converted cannot be: one that is here."""
+def _opened(part: Partition) -> Partition:
+    """Return a partition that says so where the raw file to convert, one of here, is damaged."""
     if part.raw is None or is_url(part.raw.path) or part.state not in (State.NEW, State.STALE):
-        return
-    try:
-        RawReader(
-            part.raw.path,
-            local_path(part.raw.path),
-            (part.source.upstream or part.source).data_type,
-        )
-    except DataError as error:
-        yield str(error)
+        return part
+    data_type = (part.source.upstream or part.source).data_type
+    damage = raw_damage(str(local_path(part.raw.path)), data_type)
+    if damage is None:
+        return part
+    return replace(part, state=State.UNREADABLE, problems=(*part.problems, damage))
 
 
 def _names(key: InstrumentKey) -> tuple[str, ...]:

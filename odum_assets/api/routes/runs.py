@@ -235,7 +235,7 @@ async def stream_run(
 @router.get("/api/v1/backfills/{backfill_id}")
 async def get_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     """Return how far a range of days is."""
-    return await _backfill_reply(service, await _known_backfill(service, backfill_id))
+    return await backfill_reply(service, await _known_backfill(service, backfill_id))
 
 
 @router.delete("/api/v1/backfills/{backfill_id}", status_code=202)
@@ -247,7 +247,7 @@ async def cancel_backfill(service: ServiceHere, backfill_id: str) -> Backfill:
     refusal = await service.dagster.ask(service.dagster.cancel_backfill, backfill_id)
     if refusal is not None:
         raise ProblemError(409, "not-canceled", f"backfill {backfill_id}: Dagster: {refusal}")
-    return await _backfill_reply(service, await _known_backfill(service, backfill_id))
+    return await backfill_reply(service, await _known_backfill(service, backfill_id))
 
 
 @router.post("/api/backtest/run")
@@ -469,7 +469,7 @@ async def _started_days(service: Service, new: NewRun, tags: dict[str, str]) -> 
         )
 
     backfill = await started_once(service, service.dagster.find_backfill, start, tags)
-    return await _backfill_reply(service, backfill, skipped)
+    return await backfill_reply(service, backfill, skipped)
 
 
 async def started_once[T: (DagsterRun, DagsterBackfill)](
@@ -590,9 +590,10 @@ def _progress(figures: dict[str, Any] | None) -> Progress | None:
     return None if figures is None else Progress.model_validate(figures)
 
 
-async def _backfill_reply(
+async def backfill_reply(
     service: Service, backfill: DagsterBackfill, skipped: dict[str, str] | None = None
 ) -> Backfill:
+    """Return a range of days as the service describes it."""
     dagster_run_ids = [run.dagster_run_id for run in backfill.runs]
     ids = await anyio.to_thread.run_sync(service.registry.run_ids, dagster_run_ids)
     return Backfill(

@@ -1373,6 +1373,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Conversions
+         * @description Convert raw days that are not up to date; Location is the address of their state.
+         */
+        post: operations["start_conversions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/instruments/venues": {
         parameters: {
             query?: never;
@@ -3720,6 +3740,37 @@ export interface components {
              * @default
              */
             note: string;
+        };
+        /**
+         * NewConversion
+         * @description Days to convert.
+         */
+        NewConversion: {
+            /**
+             * Instrument
+             * @description Any spelling.
+             * @example BTC-USDT.BINANCE
+             */
+            instrument: string;
+            data_type: components["schemas"]["DataType"];
+            /**
+             * First Day
+             * Format: date
+             * @description First day (UTC).
+             */
+            first_day: string;
+            /**
+             * Last Day
+             * Format: date
+             * @description Last day, included.
+             */
+            last_day: string;
+            /**
+             * Force
+             * @description Convert again what is up to date, too.
+             * @default false
+             */
+            force: boolean;
         };
         /**
          * NewSession
@@ -9070,6 +9121,36 @@ export interface operations {
                 content?: never;
             };
             404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    start_conversions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text, new for each run: the same request with the same key starts nothing and returns the run that the first one started. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConversion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backfill"];
+                };
+            };
+            413: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };

@@ -35,6 +35,7 @@ interface Props<R> {
   onMark?(row: R): void;
   empty: ReactNode;
   onTotal?(total: number): void;
+  onHead?(block: Block<R>): void;
   /** Row to move to; a new object moves again. */
   reveal?: { index: number } | null;
   block?: number;
@@ -59,7 +60,11 @@ export function DataTable<R>(props: Props<R>): ReactNode {
   const window_ = useWindow(box, total, rowHeight, HEAD);
   const rows = useBlocks(queryKey, load, window_.start, Math.max(window_.end, 1), props.block);
   const [cursor, setCursor] = useState(-1);
-  const { onTotal } = props;
+  const { onTotal, onHead } = props;
+  const { head } = rows;
+  useEffect(() => {
+    if (head) onHead?.(head);
+  }, [head, onHead]);
   useEffect(() => {
     setTotal(rows.total);
     if (!rows.isFirst) onTotal?.(rows.total);

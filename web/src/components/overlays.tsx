@@ -4,9 +4,16 @@ import type { ReactElement, ReactNode } from "react";
 import { cx } from "./basics";
 
 /** A small panel beside what opened it. */
-export function Pop({ trigger, title, children, className }: { trigger: ReactElement; title: string; children: ReactNode; className?: string }): ReactNode {
+export function Pop({ trigger, title, children, className, ...state }: {
+  trigger: ReactElement;
+  title: string;
+  children: ReactNode;
+  className?: string;
+  open?: boolean;
+  onOpenChange?(open: boolean): void;
+}): ReactNode {
   return (
-    <Popover.Root>
+    <Popover.Root {...state}>
       <Popover.Trigger render={trigger} />
       <Popover.Portal>
         <Popover.Positioner sideOffset={4} align="start" className="z-30">

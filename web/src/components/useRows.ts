@@ -97,6 +97,8 @@ export interface Block<R> {
 
 export interface Rows<R> {
   total: number;
+  /** The first block, once it is there: it stays as it was, wherever is scrolled to. */
+  head: Block<R> | undefined;
   /** Undefined while it is on its way. */
   at(index: number): R | undefined;
   error: unknown;
@@ -126,6 +128,7 @@ export function useBlocks<R>(key: readonly unknown[], load: (offset: number, lim
   const hasKept = known.current.kept !== undefined && known.current.text !== text;
   return {
     total: current?.total ?? known.current.total,
+    head: known.current.text === text ? known.current.kept : undefined,
     at(index) {
       const number = Math.floor(index / block);
       const data = results[number - from]?.data;

@@ -11,14 +11,15 @@ import { csvOf, save } from "../../lib/csv";
 import { bytes, count, words } from "../../lib/format";
 import { formatNs } from "../../lib/ns";
 import { STATES } from "../launch/PlanPanel";
+import { Convert } from "./Convert";
 
 type Partition = components["schemas"]["CatalogPartition"];
 type Rejected = components["schemas"]["RejectedRows"];
 
 /** What there is to be done where a partition is not as its raw file. */
 const NEXT: Record<string, string> = {
-  "◪": "The raw file, or the rules by which it is converted, have changed since. A launch converts it first.",
-  "□": "A launch converts it first.",
+  "◪": "The raw file, or the rules by which it is converted, have changed since. A launch converts it first; or do it here.",
+  "□": "A launch converts it first; or do it here.",
   "▨": "The raw file is gone: what was converted can still be run, but not be checked against its source.",
   "·": "There is neither a raw file nor a partition.",
   "!": "The raw file cannot be read: put a sound one in its place, or run without this day.",
@@ -45,6 +46,9 @@ export function DayPanel({ instrument, type, day, configs }: { instrument: strin
           <div data-testid="day">
             {found.problems.map((one) => <p key={one} role="alert" className="breaks mb-1 rounded border border-bad bg-bad-soft px-2 py-1">✕ {one}</p>)}
             {NEXT[found.state] && !found.problems.length && <p className={cx("mb-2", found.state === "!" || found.state === "◪" ? "text-warn" : "text-quiet")}>{NEXT[found.state]}</p>}
+            {(found.state === "□" || found.state === "◪" || found.state === "■") && (
+              <div className="mb-3"><Convert instrument={instrument} type={type} first={day} last={day} states={[found.state]} /></div>
+            )}
             <div className="grid gap-6 lg:grid-cols-2">
               <section className="min-w-0">
                 <Quality found={found} />

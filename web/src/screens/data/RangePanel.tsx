@@ -2,11 +2,11 @@ import { useState, type ReactNode } from "react";
 import { Link } from "@tanstack/react-router";
 import { shortInstrument } from "../../api/runs";
 import { useUrl } from "../../app/search";
-import { Button, buttonClass, Copy, cx, Panel } from "../../components/basics";
+import { Button, buttonClass, cx, Panel } from "../../components/basics";
 import { csvOf, save } from "../../lib/csv";
 import { count } from "../../lib/format";
-import { command } from "../../lib/shell";
 import { STATES } from "../launch/PlanPanel";
+import { Convert } from "./Convert";
 import { coverageRows, type Coverage } from "./DataScreen";
 
 /** Days of one series that were chosen: how they stand, and what can be done with them. */
@@ -22,7 +22,6 @@ export function RangePanel({ coverage, row, first, last }: { coverage: Coverage;
   const sum = (values: readonly (number | null)[]) => values.reduce<number>((total, value) => total + (value ?? 0), 0);
   const counts = Object.keys(STATES).map((sign) => [sign, states.filter((state) => state === sign).length] as const).filter(([, number]) => number > 0);
   const checks = ["warned", "refused"].map((word) => [word, cut.rows[0]!.checks.filter((check) => check === word).length] as const).filter(([, number]) => number > 0);
-  const convert = command("odum", "convert", "--instrument", row.instrument, "--data-type", row.data_type, "--from", first, "--to", last);
   const range = { config: chosen || undefined, first, last };
   return (
     <Panel
@@ -54,10 +53,7 @@ export function RangePanel({ coverage, row, first, last }: { coverage: Coverage;
           <Link to="/launch" search={{ ...range, kind: "days" } as never} className={buttonClass("primary")}>Launch each day…</Link>
           <Link to="/launch" search={{ ...range, kind: "window" } as never} className={buttonClass("plain")}>Launch as one account…</Link>
         </div>
-        <div>
-          <p className="label mb-1">A launch converts what it needs first. To convert without a run:</p>
-          <Copy text={convert} label="the command that converts these days" className="mono rounded bg-raised px-2 py-1"><span className="breaks">{convert}</span></Copy>
-        </div>
+        <Convert instrument={row.instrument} type={row.data_type} first={first} last={last} states={states} />
       </div>
     </Panel>
   );

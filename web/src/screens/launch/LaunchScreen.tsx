@@ -9,12 +9,14 @@ import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
 import { Button, buttonClass, Copy, cx, Panel, ScreenHead, useTitle } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
+import { words } from "../../lib/format";
 import { useSettled } from "../../components/useSettled";
 import { PlanPanel, type Planned } from "./PlanPanel";
-import { bodyOf, commandOf, curlOf, LEFT_OPEN } from "./request";
+import { bodyOf, commandOf, curlOf, LEFT_OPEN, optionsOf, paramsOf, problemsByField, withParam } from "./request";
 
 type Started = components["schemas"]["LiveRun"] | components["schemas"]["Backfill"];
 type Datasets = { datasets: { day: string; instruments: string[] }[] };
+type Algorithm = components["schemas"]["Algorithm"];
 type Session = components["schemas"]["Session"];
 
 /** Start a run: what it comes to is said before. */
@@ -65,15 +67,28 @@ export function LaunchScreen(): ReactNode {
   const all = configs.data?.configs ?? [];
   const chosen = all.find((one) => one.name === search.config);
   const isOfNow = settled === text && !plan.isPlaceholderData;
+  const stored = useQuery({
+    queryKey: ["config", search.config],
+    queryFn: ({ signal }) => getJson<Record<string, unknown>>(`/api/configs/${encodeURIComponent(search.config!)}`, signal),
+    enabled: !!chosen?.valid,
+    retry: false,
+  });
+  // What has no meaning for bars is not offered, unless the address has it: then the service says why.
+  const isBars = stored.data?.bars !== undefined;
+  const refused = { ...problemsByField(isOfNow ? plan.error : null), ...problemsByField(key.current.text === text ? problem : null) };
+  if (refused.day && kind !== "day") refused.first ??= refused.day;
+  const marked = (name: string) => (refused[name] ? { "aria-invalid": true, "aria-describedby": problemId(name) } : {});
   const choose = (name: string, none = "") => ({
     value: search[name] ?? none,
     onChange: (event: { target: { value: string } }) => setUrl({ [name]: event.target.value === none ? undefined : event.target.value }),
+    ...marked(name),
   });
+  const field = (name: string) => ({ name, problem: refused[name] });
   return (
     <div className="flex flex-col gap-3 p-3">
       <ScreenHead title="Launch" command={commandOf(search) ?? "odum backtest --help"} />
       {configs.error ? <Failure error={configs.error} retry={() => void configs.refetch()} /> : null}
-      <div className="grid items-start gap-3 lg:grid-cols-[minmax(340px,440px)_minmax(0,1fr)]">
+      <div className="grid items-start gap-3 lg:grid-cols-[minmax(340px,440px)_minmax(0,1fr)] 2xl:grid-cols-[540px_minmax(0,1fr)]">
         <Panel title="Run">
           <form
             className="flex flex-col gap-3"
@@ -97,6 +112,7 @@ export function LaunchScreen(): ReactNode {
                 </select>
                 {chosen && <Link to="/configs/$name" params={{ name: chosen.name }} className={buttonClass("quiet")}>Edit</Link>}
               </div>
+              <FieldProblem {...field("config")} />
             </div>
             <fieldset className="flex flex-wrap gap-x-3">
               <legend className="label mb-1">What to run</legend>
@@ -108,16 +124,16 @@ export function LaunchScreen(): ReactNode {
               ))}
             </fieldset>
             {kind === "day" ? (
-              <Field label="Day (UTC)">
-                <input type="date" className="field w-40" value={search.day ?? ""} onChange={(event) => setUrl({ day: event.target.value || undefined })} />
+              <Field label="Day (UTC)" {...field("day")}>
+                <input type="date" className="field w-40" {...choose("day")} />
               </Field>
             ) : (
               <div className="flex gap-3">
-                <Field label="First day (UTC)">
-                  <input type="date" className="field w-40" value={search.first ?? ""} max={search.last} onChange={(event) => setUrl({ first: event.target.value || undefined })} />
+                <Field label="First day (UTC)" {...field("first")}>
+                  <input type="date" className="field w-40" max={search.last} {...choose("first")} />
                 </Field>
-                <Field label="Last day, included">
-                  <input type="date" className="field w-40" value={search.last ?? ""} min={search.first} onChange={(event) => setUrl({ last: event.target.value || undefined })} />
+                <Field label="Last day, included" {...field("last")}>
+                  <input type="date" className="field w-40" min={search.first} {...choose("last")} />
                 </Field>
               </div>
             )}
@@ -128,28 +144,28 @@ export function LaunchScreen(): ReactNode {
                 Leave out days whose result is up to date
               </label>
             )}
-            <div className="flex gap-3">
-              <Field label="Start, optional">
+            <div className="grid grid-cols-2 gap-3">
+              <Field label="Start, optional" {...field("start")}>
                 <input className="field w-40" placeholder="09:30 or a time" {...choose("start")} />
               </Field>
-              <Field label="End, excluded">
+              <Field label="End, excluded" {...field("end")}>
                 <input className="field w-40" placeholder="16:00 or a time" {...choose("end")} />
               </Field>
             </div>
             <div className="grid grid-cols-2 gap-3">
-              <Field label="Keep">
+              <Field label="Keep" {...field("mode")}>
                 <select className="field" {...choose("mode", "report")}>
                   <option value="report">everything (report)</option>
                   <option value="fast">figures only (fast)</option>
                 </select>
               </Field>
-              <Field label="Engine" help="The kernel has the same result, many times as fast; runs that it does not cover are refused.">
+              <Field label="Engine" {...field("engine")} help="The kernel has the same result, many times as fast; runs that it does not cover are refused.">
                 <select className="field" {...choose("engine", "nautilus")}>
                   <option value="nautilus">NautilusTrader</option>
                   <option value="kernel">kernel</option>
                 </select>
               </Field>
-              <Field label="Open positions at the end">
+              <Field label="Open positions at the end" {...field("closing")}>
                 <select className="field" {...choose("closing")}>
                   <option value="">as configured</option>
                   <option value="last_price">book, the rest at the last price</option>
@@ -158,22 +174,18 @@ export function LaunchScreen(): ReactNode {
                   <option value={LEFT_OPEN}>left open</option>
                 </select>
               </Field>
-              <Field label="What moves the market">
-                <select className="field" {...choose("snapshots")}>
-                  <option value="">both where there are books</option>
-                  <option value="trades">trades</option>
-                  <option value="book">book</option>
-                  <option value="both">both</option>
-                </select>
-              </Field>
-              <Field label="Execution algorithm">
-                <select className="field" {...choose("algorithm")}>
-                  <option value="">as configured</option>
-                  {["NORMAL", "TWAP", "VWAP", "ICEBERG"].map((one) => <option key={one}>{one}</option>)}
-                </select>
-              </Field>
+              {(!isBars || search.snapshots) && (
+                <Field label="What moves the market" {...field("snapshots")}>
+                  <select className="field" {...choose("snapshots")}>
+                    <option value="">both where possible</option>
+                    <option value="trades">trades</option>
+                    <option value="book">book</option>
+                    <option value="both">both</option>
+                  </select>
+                </Field>
+              )}
               {kind === "window" && (
-                <Field label="Missing days">
+                <Field label="Missing days" {...field("missing")}>
                   <select className="field" {...choose("missing")}>
                     <option value="">as configured</option>
                     <option value="warn">run over the others</option>
@@ -181,12 +193,19 @@ export function LaunchScreen(): ReactNode {
                   </select>
                 </Field>
               )}
-              <Field label="Strategy's log">
+              <Field label="Strategy's log" {...field("log")}>
                 <select className="field" {...choose("log", "INFO")}>
                   {["DEBUG", "INFO", "WARNING", "ERROR"].map((one) => <option key={one}>{one}</option>)}
                 </select>
               </Field>
             </div>
+            {(!isBars || search.algorithm) && <AlgorithmFields refused={refused} />}
+            {(search.mode ?? "report") === "report" && (
+              <label className="flex items-center gap-1.5">
+                <input type="checkbox" className="accent-accent" checked={search.ticks === "1"} onChange={(event) => setUrl({ ticks: event.target.checked ? "1" : undefined })} />
+                Also export the replayed trades as JSON
+              </label>
+            )}
             <div className="flex items-center gap-3">
               <Button type="submit" kind="primary" disabled={body === null || isStarting}>
                 {isStarting ? "Starting…" : "Launch"}
@@ -203,7 +222,7 @@ export function LaunchScreen(): ReactNode {
             ) : plan.error && isOfNow ? (
               plan.error instanceof ApiError && plan.error.status === 501 ? <p className="text-quiet">{plan.error.message}</p> : <Failure error={plan.error} retry={() => void plan.refetch()} />
             ) : plan.data ? (
-              <div className={cx(!isOfNow && "opacity-60")} aria-busy={!isOfNow}><PlanPanel plan={plan.data} /></div>
+              <div className={cx(!isOfNow && "opacity-60")} aria-busy={!isOfNow}><PlanPanel plan={plan.data} options={optionsOf(body)} /></div>
             ) : (
               <Skeleton className="h-40" />
             )}
@@ -222,12 +241,70 @@ function kindChange(search: ReturnType<typeof useUrl>[0], kind: string): Record<
   return { ...next, first: search.first ?? search.day, last: search.last ?? search.day };
 }
 
-function Field({ label, help, children }: { label: string; help?: string; children: ReactNode }): ReactNode {
+const problemId = (name: string) => `launch-${name}-problem`;
+
+function Field({ label, help, name, problem, children }: { label: string; help?: string | undefined; name: string; problem: string | undefined; children: ReactNode }): ReactNode {
   return (
-    <label className="flex min-w-0 flex-col gap-1" title={help}>
-      <span className="label">{label}</span>
-      {children}
-    </label>
+    <div className="flex min-w-0 flex-col gap-1">
+      <label className="flex min-w-0 flex-col gap-1" title={help}>
+        <span className="label">{label}</span>
+        {children}
+      </label>
+      <FieldProblem name={name} problem={problem} />
+    </div>
+  );
+}
+
+function FieldProblem({ name, problem }: { name: string; problem: string | undefined }): ReactNode {
+  return problem ? <p id={problemId(name)} className="breaks text-[12px] leading-4 text-bad">✕ {problem}</p> : null;
+}
+
+/** Execution algorithm of this run, with the parameters that the service says it has. */
+function AlgorithmFields({ refused }: { refused: Record<string, string> }): ReactNode {
+  const [search, setUrl] = useUrl();
+  const query = useQuery({ queryKey: ["algorithms"], queryFn: ({ signal }) => getJson<Algorithm[]>("/api/algorithms", signal), staleTime: Infinity });
+  const chosen = query.data?.find((one) => one.id === search.algorithm);
+  const given = new Map(paramsOf(search));
+  return (
+    <fieldset className="flex min-w-0 flex-col gap-3">
+      <Field label="Execution algorithm" name="algorithm" problem={refused.algorithm} help={chosen?.description}>
+        <select
+          className="field w-full"
+          value={search.algorithm ?? ""}
+          aria-invalid={refused.algorithm ? true : undefined}
+          onChange={(event) => setUrl({ algorithm: event.target.value || undefined, params: undefined })}
+        >
+          <option value="">as configured</option>
+          {search.algorithm && !chosen && <option>{search.algorithm}</option>}
+          {query.data?.map((one) => <option key={one.id} value={one.id}>{one.id} – {one.description.replace(/\.$/, "")}</option>)}
+        </select>
+      </Field>
+      {chosen && chosen.parameters.length > 0 && (
+        <div className="grid grid-cols-2 gap-3 border-l-2 border-line pl-3">
+          {chosen.parameters.map((one) => {
+            const name = `params.${one.name}`;
+            const props = {
+              className: "field w-full",
+              value: given.get(one.name) ?? "",
+              onChange: (event: { target: { value: string } }) => setUrl({ params: withParam(search, one.name, event.target.value) }),
+              ...(refused[name] ? { "aria-invalid": true, "aria-describedby": problemId(name) } : {}),
+            };
+            return (
+              <Field key={one.name} label={words(one.name)} help={one.description} name={name} problem={refused[name]}>
+                {one.allowed ? (
+                  <select {...props}>
+                    <option value="">{one.default} (default)</option>
+                    {one.allowed.filter((value) => value !== one.default).map((value) => <option key={value}>{value}</option>)}
+                  </select>
+                ) : (
+                  <input {...props} inputMode="decimal" placeholder={`${one.default}${one.maximum == null ? "" : `, up to ${one.maximum}`}`} />
+                )}
+              </Field>
+            );
+          })}
+        </div>
+      )}
+    </fieldset>
   );
 }
 

@@ -23,7 +23,7 @@ const MANY_DAYS = 200;
 const FEW = 5;
 
 /** What a request comes to, before it starts. */
-export function PlanPanel({ plan }: { plan: Planned }): ReactNode {
+export function PlanPanel({ plan, options = [] }: { plan: Planned; options?: readonly string[] }): ReactNode {
   const missing = plan.partitions.filter((part) => part.state === "·" || part.state === "▨" || part.state === "!");
   // What is said there is not said again.
   const known = new Set(missing.map((part) => `${part.instrument} ${part.data_type} ${part.day}: ${part.state_text}`));
@@ -39,6 +39,7 @@ export function PlanPanel({ plan }: { plan: Planned }): ReactNode {
           {plan.seconds === null ? <Dash why="no earlier run of this configuration and mode" /> : `≈ ${seconds(plan.seconds)}`}
         </Figure>
       </dl>
+      {options.length > 0 && <p className="flex flex-wrap items-center gap-1.5"><span className="label">With</span>{options.map((one) => <Tag key={one} tone="accent">{one}</Tag>)}</p>}
       {plan.runs === 0 && <p className="text-warn">⚠ Nothing would run.</p>}
       <Missing parts={missing} />
       <Skipped skipped={plan.skipped} />

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { csvOf } from "../../lib/csv";
 import { quoted } from "../../lib/shell";
-import { bodyOf, commandOf, curlOf } from "./request";
+import { ApiError } from "../../api/client";
+import { bodyOf, commandOf, curlOf, problemsByField, withParam } from "./request";
 
 describe("a launch", () => {
   it("is nothing before its days are chosen", () => {
@@ -12,6 +13,24 @@ describe("a launch", () => {
     const search = { config: "a", day: "2024-07-18", engine: "kernel", closing: "open", algorithm: "TWAP", log: "DEBUG", mode: "fast", start: "09:30" };
     expect(bodyOf(search)).toEqual({ config: "a", mode: "fast", engine: "kernel", exec_algorithm: "TWAP", log_level: "DEBUG", start: "09:30", close_positions: false, day: "2024-07-18" });
     expect(commandOf(search)).toBe("odum backtest a --day 2024-07-18 --fast --engine kernel --exec-algorithm twap --log-level debug --start 09:30 --no-close-positions");
+  });
+  it("has the parameters of its execution algorithm, as the service takes them", () => {
+    const search = { config: "a", day: "2024-07-18", algorithm: "TWAP", ticks: "1", params: withParam({ params: "child_order_type:LIMIT" }, "horizon_secs", "7.5") };
+    expect(bodyOf(search)?.exec_algorithm_params).toEqual({ child_order_type: "LIMIT", horizon_secs: 7.5 });
+    expect(commandOf(search)).toBe(`odum backtest a --day 2024-07-18 --exec-algorithm twap --exec-algorithm-params '{"child_order_type":"LIMIT","horizon_secs":7.5}' --export-ticks`);
+    expect(withParam({ params: "a:1,b:2" }, "a", " ")).toBe("b:2");
+  });
+  it("is refused at its fields", () => {
+    const at = (detail: string, kind = "invalid-options") => problemsByField(new ApiError(422, detail, kind));
+    expect(at('run config of a: exec_algorithm.params.horizon_secs: found "x", should be a number\nrun config of a: exec_algorithm.params.z: unknown key')).toEqual({
+      "params.horizon_secs": 'exec_algorithm.params.horizon_secs: found "x", should be a number',
+      "params.z": "exec_algorithm.params.z: unknown key",
+    });
+    expect(at("start 2024-01-01T13:00:00Z is not before end 2024-01-01T12:00:00Z; end is exclusive").start).toMatch(/^start 2024/);
+    expect(Object.keys(at("/tmp/a.json: engine kernel does not cover data_catalog.derivative_ticker_path: funding payments"))).toEqual(["engine"]);
+    expect(Object.keys(at("body.mode: Input should be 'fast' or 'report'; body.log_level: x"))).toEqual(["mode", "log"]);
+    expect(Object.keys(at("2030-01-01 is not a partition; allowed: 2017-01-01 to 2026-11-28", "invalid-day"))).toEqual(["day"]);
+    expect(at("a: there is neither a raw file nor a catalog partition", "missing-data")).toEqual({});
   });
   it("is one account, every day, or the days that are not finished", () => {
     const days = { config: "a", first: "2024-07-18", last: "2024-07-19" };

@@ -1,5 +1,6 @@
+import { ApiError } from "../../api/client";
 import { command } from "../../lib/shell";
-import type { Search } from "../../lib/url";
+import { listOf, type Search } from "../../lib/url";
 
 /** Options of a run beside its days: name in the address, in the body, and of the command. */
 const OPTIONS = [
@@ -12,6 +13,39 @@ const OPTIONS = [
   { url: "start", body: "start", value: "", flag: "--start" },
   { url: "end", body: "end", value: "", flag: "--end" },
 ] as const;
+
+/** Return the parameters of the execution algorithm: texts by name, as the address has them. */
+export function paramsOf(search: Search): [string, string][] {
+  return listOf(search.params).map((part) => [part.slice(0, part.indexOf(":")), part.slice(part.indexOf(":") + 1)]);
+}
+
+/** Return the address's text with a parameter changed; without one it has its default. */
+export function withParam(search: Search, name: string, value: string): string | undefined {
+  const others = paramsOf(search).filter(([other]) => other !== name);
+  const next = value.trim() ? [...others, [name, value.replaceAll(",", ".").trim()]] : others;
+  return next.map((pair) => pair.join(":")).join(",") || undefined;
+}
+
+/** Keys of a request that have a field, with the fields' names. */
+const FIELDS: Record<string, string> = {
+  config: "config", day: "day", first_day: "first", last_day: "last", start: "start", end: "end", mode: "mode", engine: "engine",
+  closing: "closing", snapshot_mode: "snapshots", exec_algorithm_params: "algorithm", exec_algorithm: "algorithm", missing_days: "missing",
+  log_level: "log", export_ticks: "ticks",
+};
+const KINDS: Record<string, string> = { "invalid-day": "day", "unknown-config": "config", "invalid-config": "config" };
+
+/** Return what a refusal says of fields, by their names in the address; of a parameter by "params.NAME". */
+export function problemsByField(error: unknown): Record<string, string> {
+  if (!(error instanceof ApiError)) return {};
+  const found: Record<string, string> = {};
+  for (const line of error.message.split(/\n|; (?=body)/)) {
+    const text = line.replace(/^run config of [^:]+: /, "").replace(/^\/[^:]+: /, "").replace(/^body[.:]\s*/, "");
+    const [, param, key] = /^(?:exec_algorithm\.params\.(\w+)|(\w+))(?=[:. ])/.exec(text) ?? [];
+    const name = param ? `params.${param}` : (FIELDS[key ?? ""] ?? KINDS[error.kind]);
+    if (name) found[name] ??= text;
+  }
+  return found;
+}
 
 /** No position is closed at the end. */
 export const LEFT_OPEN = "open";
@@ -26,6 +60,9 @@ export function bodyOf(search: Search): Record<string, unknown> | null {
     if (value && value !== option.value && !(option.url === "closing" && value === LEFT_OPEN)) body[option.body] = value;
   }
   if (search.closing === LEFT_OPEN) body.close_positions = false;
+  const params = search.algorithm ? paramsOf(search) : [];
+  if (params.length) body.exec_algorithm_params = Object.fromEntries(params.map(([name, value]) => [name, /^-?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : value]));
+  if (search.ticks === "1" && body.mode === "report") body.export_ticks = true;
   if (kind === "day") return search.day ? { ...body, day: search.day } : null;
   if (!search.first || !search.last) return null;
   const days = { ...body, first_day: search.first, last_day: search.last };
@@ -56,7 +93,20 @@ export function commandOf(search: Search): string | null {
     ...OPTIONS.filter((option) => option.flag).flatMap((option) => given(option.body, option.flag)).map((word) => (word === body.exec_algorithm || word === body.log_level ? word.toLowerCase() : word)),
     ...given("missing_days", "--missing-days"),
     body.close_positions === false && "--no-close-positions",
+    ...(body.exec_algorithm_params ? ["--exec-algorithm-params", JSON.stringify(body.exec_algorithm_params)] : []),
+    body.export_ticks === true && "--export-ticks",
   );
+}
+
+const OF_DAYS = ["config", "day", "first_day", "last_day", "window", "skip_finished"];
+
+const OPTION_WORDS: Record<string, string> = { close_positions: "positions left open", export_ticks: "trades exported" };
+
+/** Return what a body chooses beside its days, as words. */
+export function optionsOf(body: Record<string, unknown>): string[] {
+  return Object.entries(body)
+    .filter(([name, value]) => !OF_DAYS.includes(name) && !(name === "mode" && value === "report"))
+    .map(([name, value]) => OPTION_WORDS[name] ?? `${name.replaceAll("_", " ").replace("exec ", "")} ${typeof value === "object" ? Object.entries(value as object).map((pair) => pair.join("=")).join(", ") : String(value)}`);
 }
 
 /** Return the request that starts the same. */

@@ -82,7 +82,7 @@ export function LivePanel({ run, onEnd }: { run: WholeRun; onEnd(): void }): Rea
       {problem ? <Failure error={problem} compact /> : null}
       {status.error ? <Failure error={status.error} compact retry={() => void status.refetch()} /> : null}
       <Panel
-        title={status.data?.canceling ? "Is being canceled" : state === "queued" ? "Waits for its turn" : progress ? "Is running" : "Is being started"}
+        title={status.data?.canceling ? "Being canceled" : state === "queued" ? "Waiting for its turn" : progress ? "Running" : "Starting"}
         aside={
           <Button kind="danger" disabled={status.data?.canceling} onClick={() => setAsking(true)}>
             Cancel run

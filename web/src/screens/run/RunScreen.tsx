@@ -5,7 +5,7 @@ import { loadResult } from "../../api/result";
 import { isActive, loadRun, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
-import { AsCommand, buttonClass, Copy, Hash, Status, Tag, useTitle } from "../../components/basics";
+import { AsCommand, buttonClass, Copy, cx, Hash, Status, Tag, useTitle } from "../../components/basics";
 import { Empty, Failure, Skeleton } from "../../components/states";
 import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
@@ -100,7 +100,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
         </span>
       )}
       <span className="no-print ml-auto flex flex-wrap items-center gap-2">
-        <AsCommand command={`odum results show ${run.run_id}`} />
+        <span className="flex max-w-72 min-w-0 [&>button]:min-w-0"><AsCommand command={`odum results show ${run.run_id}`} /></span>
         <Link to="/launch" search={{ from: run.run_id } as never} className={buttonClass()}>
           Run again…
         </Link>
@@ -190,14 +190,15 @@ function Content({ tab, run }: { tab: string; run: WholeRun }): ReactNode {
 function NoResult({ run }: { run: WholeRun }): ReactNode {
   const [search, setUrl] = useUrl();
   const tab = ["config", "files"].includes(search.tab ?? "") ? search.tab! : "log";
+  const isFailed = run.status === "failed";
   return (
     <>
-      <div role="alert" className="panel border-bad px-3 py-2">
-        <p className="font-medium text-bad">
-          {run.status === "failed" ? "The run failed" : `The run was ${run.status}`}
-          {run.error_type && <span className="font-normal text-quiet"> · {run.error_type}</span>}
+      <div role={isFailed ? "alert" : "status"} className={cx("panel px-3 py-2", isFailed && "border-bad")}>
+        <p className={cx("font-medium", isFailed && "text-bad")}>
+          {isFailed ? "The run failed" : `The run was ${run.status}`}
+          {isFailed && run.error_type && <span className="font-normal text-quiet"> · {run.error_type}</span>}
         </p>
-        {run.error && <p className="breaks mt-1 whitespace-pre-wrap">{run.error}</p>}
+        {run.error && run.error !== `the run was ${run.status}` && <p className="breaks mt-1 whitespace-pre-wrap">{run.error}</p>}
         {run.phase && <p className="mt-1 text-quiet">It came as far as: {run.phase}</p>}
       </div>
       <div className="panel flex flex-col px-2 pt-1 pb-2">

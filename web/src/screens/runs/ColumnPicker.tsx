@@ -6,13 +6,13 @@ import { toggled } from "../../lib/url";
 import type { RunColumn } from "./columns";
 
 /** Which columns there are: kept in the address, so that a link shows the same. */
-export function ColumnPicker({ all, chosen, differing }: { all: readonly RunColumn[]; chosen: readonly RunColumn[]; differing: boolean }): ReactNode {
+export function ColumnPicker({ all, chosen, standard, differing }: { all: readonly RunColumn[]; chosen: readonly RunColumn[]; standard: readonly RunColumn[]; differing: boolean }): ReactNode {
   const [, setUrl] = useUrl();
   const names = chosen.map((column) => column.id);
   const set = (next: string[]) => {
     const inOrder = all.filter((column) => next.includes(column.id)).map((column) => column.id);
-    const standard = all.filter((column) => column.standard).map((column) => column.id);
-    setUrl({ cols: inOrder.join() === standard.join() || !inOrder.length ? undefined : inOrder.join(",") });
+    const usual = standard.map((column) => column.id).join();
+    setUrl({ cols: inOrder.join() === usual || !inOrder.length ? undefined : inOrder.join(",") });
   };
   const groups = Object.entries(Object.groupBy(all, (column) => column.group));
   return (

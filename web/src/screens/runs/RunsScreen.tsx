@@ -7,16 +7,21 @@ import { useUrl, useZone } from "../../app/search";
 import { Button, cx, ScreenHead, useTitle } from "../../components/basics";
 import { DataTable, type Column } from "../../components/DataTable";
 import { Empty } from "../../components/states";
+import type { Block } from "../../components/useRows";
+import { useWidth } from "../../components/useWidth";
 import { count } from "../../lib/format";
 import { listOf, toggled, type Search } from "../../lib/url";
 import { ColumnPicker } from "./ColumnPicker";
-import { runColumns, type RunColumn } from "./columns";
+import { runColumns, standardColumns, type RunColumn } from "./columns";
 import { Filters } from "./Filters";
 import { GroupChoice, GROUPS, groupOf, GroupsTable } from "./Groups";
 import { Views } from "./Views";
 
 const NEWEST = "-executed_at";
 const MOST_COMPARED = 20;
+const CHECKBOX = 34;
+/** What the table's width is needed for beside columns: checkboxes and the scroll bar, in px. */
+const BESIDE = CHECKBOX + 16;
 
 /** Return what the service is asked for by the address. */
 export function filterOf(search: Search): RunFilter {
@@ -54,14 +59,13 @@ export function RunsScreen(): ReactNode {
   const group = groupOf(search.group);
   const [total, setTotal] = useState<number | null>(null);
   const [groups, setGroups] = useState<number | null>(null);
-  const [first, setFirst] = useState<Run[]>([]);
+  const [head, setHead] = useState<Block<Run>>({ rows: [], total: Number.POSITIVE_INFINITY });
   const key = ["runs", filter, sort];
-  const { fresh, overlay } = useNews(filter, total);
+  const { fresh, overlay } = useNews(filter, head.total);
 
   const load = useCallback(
     async (offset: number, limit: number, signal: AbortSignal) => {
       const page = await loadRuns({ ...filter, sort, offset, limit }, signal);
-      if (offset === 0) setFirst(page.runs);
       return { rows: page.runs, total: page.total };
     },
     [filter, sort],
@@ -70,20 +74,27 @@ export function RunsScreen(): ReactNode {
   const selected = useMemo(() => new Set(listOf(search.sel)), [search.sel]);
   const mark = (run: Run) => setUrl({ sel: toggled([...selected], run.run_id).join(",") || undefined });
   const all = useMemo(() => runColumns(zone), [zone]);
-  const chosen = useMemo(() => chosenColumns(all, search), [all, search]);
+  const [box, width] = useWidth<HTMLDivElement>();
+  const standard = useMemo(() => standardColumns(all, width - BESIDE), [all, width]);
+  const chosen = useMemo(() => chosenColumns(all, standard, search.cols), [all, standard, search.cols]);
   const shown = useMemo(() => {
-    const differing = search.diff ? chosen.filter((column) => column.id === "run_id" || differs(column, first)) : chosen;
+    const differing = search.diff ? chosen.filter((column) => column.id === "run_id" || differs(column, head.rows)) : chosen;
     return [checkbox(selected, mark), ...differing.map((column) => live(column, overlay))];
     // `mark` follows from what is selected.
     // eslint-disable-next-line
-  }, [chosen, search.diff, first, overlay, selected]);
+  }, [chosen, search.diff, head, overlay, selected]);
 
   const compare = () => {
     const ids = [...selected];
     if (ids.length >= 2) void navigate({ to: "/compare", search: { ids: ids.slice(0, MOST_COMPARED).join(","), tz: search.tz } as never });
   };
+  const [reveal, setReveal] = useState<{ index: number } | null>(null);
+  const showNew = () => {
+    void client.resetQueries({ queryKey: ["runs"] });
+    setReveal({ index: 0 });
+  };
   useKey("c", "Compare the selected runs", compare, "Runs");
-  useKey("r", "Show new runs", () => void client.resetQueries({ queryKey: ["runs"] }), "Runs");
+  useKey("r", "Show new runs", showNew, "Runs");
   const isFiltered = Object.values(filter).some((value) => (Array.isArray(value) ? value.length : value));
   return (
     <div className="flex min-h-0 flex-1 flex-col gap-2 p-3 pb-0">
@@ -91,7 +102,7 @@ export function RunsScreen(): ReactNode {
         <span className="text-quiet" role="status">
           {group ? (groups === null ? "…" : `${count(groups)} ${groups === 1 ? "group" : "groups"} by ${GROUPS[group].label.toLowerCase()}`) : total === null ? "…" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
         </span>
-        <Button small kind="primary" className={cx(!fresh && "invisible")} onClick={() => void client.resetQueries({ queryKey: ["runs"] })}>
+        <Button small kind="primary" className={cx(!fresh && "invisible")} onClick={showNew}>
           {count(fresh)} new
         </Button>
       </ScreenHead>
@@ -108,10 +119,10 @@ export function RunsScreen(): ReactNode {
           )}
           <GroupChoice />
           <Views />
-          {!group && <ColumnPicker all={all} chosen={chosen} differing={!!search.diff} />}
+          {!group && <ColumnPicker all={all} chosen={chosen} standard={standard} differing={!!search.diff} />}
         </span>
       </div>
-      <div className="panel flex min-h-0 flex-1 flex-col overflow-hidden rounded-b-none border-b-0">
+      <div ref={box} className="panel flex min-h-0 flex-1 flex-col overflow-hidden rounded-b-none border-b-0">
         {group ? <GroupsTable by={group} filter={filter} onTotal={setGroups} /> : (
         <DataTable
           label="Runs"
@@ -125,6 +136,8 @@ export function RunsScreen(): ReactNode {
           onMark={mark}
           onOpen={(run) => void navigate({ to: "/runs/$runId", params: { runId: run.run_id }, search: (search.tz ? { tz: search.tz } : {}) as never })}
           onTotal={setTotal}
+          onHead={setHead}
+          reveal={reveal}
           scope="Runs"
           empty={
             isFiltered ? (
@@ -148,9 +161,9 @@ export function RunsScreen(): ReactNode {
 
 const FILTERS = ["q", "status", "config", "instrument", "partition", "mode", "sweep", "flagged", "star", "verified", "tag", "from", "to"] as const;
 
-function chosenColumns(all: RunColumn[], search: Search): RunColumn[] {
-  const names = listOf(search.cols);
-  return names.length ? all.filter((column) => names.includes(column.id)) : all.filter((column) => column.standard);
+function chosenColumns(all: RunColumn[], standard: RunColumn[], cols: string | undefined): RunColumn[] {
+  const names = listOf(cols);
+  return names.length ? all.filter((column) => names.includes(column.id)) : standard;
 }
 
 function differs(column: RunColumn, runs: Run[]): boolean {
@@ -167,7 +180,7 @@ function checkbox(selected: ReadonlySet<string>, mark: (run: Run) => void): Colu
     id: "select",
     label: "",
     title: "Selected",
-    width: 34,
+    width: CHECKBOX,
     cell: (run) => (
       <input type="checkbox" className="size-3.5 accent-accent align-middle" aria-label={`Select ${run.run_id}`} checked={selected.has(run.run_id)} onChange={() => mark(run)} />
     ),
@@ -175,7 +188,7 @@ function checkbox(selected: ReadonlySet<string>, mark: (run: Run) => void): Colu
 }
 
 /** Ask, while the tab is seen, how many runs came meanwhile, and where active ones stand. */
-function useNews(filter: RunFilter, total: number | null): { fresh: number; overlay: ReadonlyMap<string, Run> } {
+function useNews(filter: RunFilter, listed: number): { fresh: number; overlay: ReadonlyMap<string, Run> } {
   const active = useQuery({
     queryKey: ["active"],
     queryFn: ({ signal }) => loadRuns({ status: ["queued", "running"], limit: 200 }, signal),
@@ -203,7 +216,7 @@ function useNews(filter: RunFilter, total: number | null): { fresh: number; over
       );
     }
   }, [active.data]);
-  const fresh = total === null || newest.data === undefined ? 0 : Math.max(0, newest.data.total - total);
+  const fresh = Math.max(0, (newest.data?.total ?? 0) - listed);
   return { fresh, overlay };
 }
 

@@ -3,7 +3,7 @@ import { lineColor, lineStyle } from "../../charts/colors";
 import { every, placesOf, ticks } from "../../charts/scales";
 import { edgeText, figureName } from "./figures";
 import { labelOf, type Columns, type Shown } from "./state";
-import { useWidth } from "./useWidth";
+import { useWidth } from "../../components/useWidth";
 
 interface Props {
   columns: Columns;

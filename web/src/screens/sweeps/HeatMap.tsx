@@ -3,7 +3,7 @@ import { every, fillOf, inkOn, shadeOf, type ColorScale } from "../../charts/sca
 import { figureName, figureText } from "./figures";
 import { Hatch } from "./Legend";
 import { labelOf, type Columns, type Shown } from "./state";
-import { useWidth } from "./useWidth";
+import { useWidth } from "../../components/useWidth";
 
 interface Props {
   columns: Columns;

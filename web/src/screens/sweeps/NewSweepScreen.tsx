@@ -8,15 +8,15 @@ import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
 import { Button, Copy, Panel, ScreenHead, useTitle } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
-import { count, seconds } from "../../lib/format";
+import { count, seconds, words } from "../../lib/format";
 import type { Search } from "../../lib/url";
 import { textOf } from "./state";
-import { countOf, MOST_VARIANTS, parseVary, sweepCommand, valuesOf, varyingPaths, varyText, type Vary } from "./vary";
+import { countOf, crossoverCommand, LENGTHS, MOST_VARIANTS, parseVary, sweepCommand, valuesOf, varyingPaths, varyText, type SweepOptions, type Vary } from "./vary";
 
 type Configs = components["schemas"]["Configs"];
 type Planned = components["schemas"]["PlannedRun"];
 type Started = components["schemas"]["StartedSweep"];
-type Body = Parameters<typeof sweepCommand>[0] & { vary: Record<string, unknown[]> };
+type Body = SweepOptions & { vary: Record<string, unknown[]> };
 
 /** Return the body of a start; the address is the form. Null while something is missing. */
 export function sweepBody(search: Search): Body | null {
@@ -29,6 +29,8 @@ export function sweepBody(search: Search): Body | null {
     day: search.day,
     mode: search.mode ?? "report",
     engine: search.engine ?? "nautilus",
+    ...(search.engine === "kernel" && search.keep === "figures" ? { figures_only: true } : {}),
+    ...(search.engine === "kernel" && Number(search.verify) > 0 ? { verify: Math.min(1_000, Number(search.verify)), ...(search.best ? { sort: search.best } : {}) } : {}),
     slots: Math.min(64, Math.max(1, Number(search.slots) || 2)),
     ...(search.start ? { start: search.start } : {}),
     ...(search.end ? { end: search.end } : {}),
@@ -127,9 +129,14 @@ export function NewSweepScreen(): ReactNode {
                 <input className="field w-32" placeholder="16:00" value={search.end ?? ""} onChange={set("end")} />
               </Field>
               <Field label="Keep of each variant">
-                <select className="field" value={search.mode ?? "report"} onChange={set("mode", "report")}>
+                <select
+                  className="field"
+                  value={search.engine === "kernel" && search.keep === "figures" ? "figures" : (search.mode ?? "report")}
+                  onChange={({ target: { value } }) => setUrl(value === "figures" ? { keep: value, mode: undefined, engine: "kernel" } : { keep: undefined, mode: value === "fast" ? value : undefined })}
+                >
                   <option value="report">everything (report)</option>
-                  <option value="fast">figures only (fast)</option>
+                  <option value="fast">a result with figures only (fast)</option>
+                  <option value="figures">a row of one file (kernel)</option>
                 </select>
               </Field>
               <Field label="Engine">
@@ -138,6 +145,20 @@ export function NewSweepScreen(): ReactNode {
                   <option value="kernel">kernel</option>
                 </select>
               </Field>
+              {search.engine === "kernel" && (
+                <>
+                  <Field label="Verify best and random">
+                    <input type="number" min={0} max={1000} className="field w-24" value={search.verify ?? ""} placeholder="0" title="Repeat so many of the best and as many random variants in NautilusTrader; the sweep fails if any fill differs" onChange={set("verify")} />
+                  </Field>
+                  {Number(search.verify) > 0 && (
+                    <Field label="Best by">
+                      <select className="field" value={search.best ?? "net_pnl"} onChange={set("best", "net_pnl")}>
+                        {["net_pnl", "realized", "commissions", "orders", "fills", "win_rate", "max_drawdown", "sharpe"].map((one) => <option key={one} value={one}>{words(one)}</option>)}
+                      </select>
+                    </Field>
+                  )}
+                </>
+              )}
               <Field label="At one time">
                 <input type="number" min={1} max={64} className="field w-20" value={search.slots ?? "2"} onChange={set("slots", "2")} />
               </Field>
@@ -175,13 +196,61 @@ export function NewSweepScreen(): ReactNode {
               </div>
             </Panel>
           )}
-          <Panel title="Averages over bars">
-            <p className="mb-1.5 text-quiet">The Numba kernel runs a moving-average crossover over thousands of pairs of lengths in seconds; the sweep appears in the list.</p>
-            <Copy text={`odum vsweep ${search.config ?? "CONFIG"} --fast 5:50:5 --slow 20:200:10`} label="the command" className="mono breaks rounded bg-raised px-2 py-1.5" />
-          </Panel>
+          {(config.data === undefined || isCrossover(config.data)) && <Crossover />}
         </div>
       </div>
     </div>
+  );
+}
+
+/** Whether a configuration has the strategy that the vectorized sweep runs. */
+function isCrossover(config: Record<string, unknown>): boolean {
+  return config.bars !== undefined && (config.strategy as { name?: string } | undefined)?.name === "MA_CROSS";
+}
+
+const BEST = ["return", "cagr", "sharpe", "drawdown", "profit_factor"];
+
+/** A grid of crossovers over bars: its command, which no call of the service has. */
+function Crossover(): ReactNode {
+  const [search, setUrl] = useUrl();
+  const line = crossoverCommand(search);
+  const lengths = (name: "fast" | "slow", example: string) => {
+    const value = search[name] ?? "";
+    return (
+      <Field label={`Bars of the ${name} average`}>
+        <input className="field mono w-32" placeholder={example} value={value} aria-invalid={value !== "" && !LENGTHS.test(value)} onChange={(event) => setUrl({ [name]: event.target.value.replaceAll(" ", "") || undefined })} />
+      </Field>
+    );
+  };
+  return (
+    <Panel title="Averages over bars">
+      <p className="mb-2 text-quiet">The Numba kernel runs a moving-average crossover over thousands of pairs of lengths in seconds. A command in the project's folder starts it; the sweep appears in the list.</p>
+      <div className="flex flex-wrap gap-3">
+        {lengths("fast", "5:50:5")}
+        {lengths("slow", "20:200:10")}
+        <Field label="Verify best and random">
+          <input type="number" min={0} max={1000} className="field w-24" placeholder="0" value={search.verify ?? ""} onChange={(event) => setUrl({ verify: event.target.value || undefined })} />
+        </Field>
+        <Field label="Best by">
+          <select className="field" value={BEST.includes(search.best ?? "") ? search.best : "return"} onChange={(event) => setUrl({ best: event.target.value === "return" ? undefined : event.target.value })}>
+            {BEST.map((one) => <option key={one} value={one}>{words(one)}</option>)}
+          </select>
+        </Field>
+        <Field label="First session, optional">
+          <input type="date" className="field" value={search.first ?? ""} onChange={(event) => setUrl({ first: event.target.value || undefined })} />
+        </Field>
+        <Field label="Last session">
+          <input type="date" className="field" value={search.last ?? ""} onChange={(event) => setUrl({ last: event.target.value || undefined })} />
+        </Field>
+      </div>
+      <p className="mt-2">
+        {line ? (
+          <Copy text={line} label="the command" className="mono rounded bg-raised px-2 py-1.5"><span className="breaks">{line}</span></Copy>
+        ) : (
+          <span className="text-quiet">{search.config ? "Give both lengths: whole numbers as first:last:step, or a list." : "Choose a configuration for bars with the strategy MA_CROSS, and both lengths."}</span>
+        )}
+      </p>
+    </Panel>
   );
 }
 

@@ -2,7 +2,7 @@ import { useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type 
 import { placesOf, shadeOf, strokeOf, ticks, type ColorScale } from "../../charts/scales";
 import { edgeText, figureName } from "./figures";
 import { rangeOf, labelOf, withRange, type Columns, type Shown } from "./state";
-import { useWidth } from "./useWidth";
+import { useWidth } from "../../components/useWidth";
 
 interface Props {
   columns: Columns;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { colorScale, placesOf, roundUp, shadeOf, stepOf, ticks } from "../../charts/scales";
 import { around, bestOf, cellsOf, fixText, rangeOf, shadedValues, shownOf, withRange, type Axis, type Columns } from "./state";
-import { countOf, parseVary, sweepCommand, valuesOf, varyingPaths, varyText } from "./vary";
+import { countOf, crossoverCommand, parseVary, sweepCommand, valuesOf, varyingPaths, varyText } from "./vary";
 
 const axis = (name: string, ...values: Axis["values"]): Axis => ({ path: `strategy.params.${name}`, name, values });
 
@@ -141,6 +141,9 @@ describe("what varies", () => {
     expect(parseVary('a="x;y";b=1')).toEqual([{ path: "a", text: '"x;y"' }, { path: "b", text: "1" }]);
     const body = { config: "c", day: "2024-01-01", mode: "fast", engine: "kernel", slots: 4, start: "12:00" };
     expect(sweepCommand(body, rows)).toBe(`odum sweep c --day 2024-01-01 --vary execution.latency.insert_ms=0,5,10 --vary 'strategy.order_type="LIMIT","MARKET"' --fast --engine kernel --start 12:00 --slots 4`);
+    expect(sweepCommand({ config: "c", day: "2024-01-01", mode: "report", engine: "kernel", slots: 2, figures_only: true, verify: 3, sort: "sharpe" }, rows.slice(0, 1))).toBe("odum sweep c --day 2024-01-01 --vary execution.latency.insert_ms=0,5,10 --figures-only --engine kernel --verify 3 --sort sharpe");
+    expect(crossoverCommand({ config: "c", fast: "5:50:5", slow: "20,30", verify: "3", first: "2011-01-03", last: "2011-01-31" })).toBe("odum vsweep c --fast 5:50:5 --slow 20,30 --verify 3 --from 2011-01-03 --to 2011-01-31");
+    expect([crossoverCommand({ config: "c", fast: "5:50:5" }), crossoverCommand({ config: "c", fast: "5:", slow: "9" })]).toEqual([null, null]);
   });
   it("leaves out what decides the data", () => {
     expect(varyingPaths({ instrument: { id: "X" }, venue: { fee: 1 }, strategy: { orders: [{ price: 2 }] }, data_source: "auto" })).toEqual([["venue.fee", 1], ["strategy.orders[0].price", 2]]);

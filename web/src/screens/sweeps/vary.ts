@@ -1,5 +1,7 @@
 /** What a sweep varies, as the address has it: "path=1,2,3;path=10:50:10". */
 
+import { command } from "../../lib/shell";
+import type { Search } from "../../lib/url";
 import { add, plain, sign } from "../../lib/decimal";
 
 export const MOST_VARIANTS = 10_000;
@@ -111,17 +113,33 @@ export function varyingPaths(config: unknown, path = ""): [string, unknown][] {
   return path ? [[path, config]] : [];
 }
 
+/** What a sweep is started with, beside what varies. */
+export interface SweepOptions {
+  config: string;
+  day: string;
+  mode: string;
+  engine: string;
+  slots: number;
+  start?: string | undefined;
+  end?: string | undefined;
+  figures_only?: boolean;
+  verify?: number;
+  sort?: string;
+}
+
 /** Return the command that runs the same sweep. */
-export function sweepCommand(body: { config: string; day: string; mode: string; engine: string; slots: number; start?: string | undefined; end?: string | undefined }, rows: readonly Vary[]): string {
+export function sweepCommand(body: SweepOptions, rows: readonly Vary[]): string {
   const quoted = (text: string) => (/^[\w.,:=+[\]/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   const values = (row: Vary) => valuesOf(row.text).values.map((value) => numberText(value)).join(",");
   return [
     "odum sweep", body.config, "--day", body.day,
     ...rows.map((row) => `--vary ${quoted(`${row.path}=${values(row)}`)}`),
-    ...(body.mode === "fast" ? ["--fast"] : body.mode === "report" ? ["--report"] : []),
+    ...(body.figures_only ? ["--figures-only"] : body.mode === "fast" ? ["--fast"] : body.mode === "report" ? ["--report"] : []),
     ...(body.engine === "nautilus" ? [] : ["--engine", body.engine]),
     ...(body.start ? ["--start", quoted(body.start)] : []),
     ...(body.end ? ["--end", quoted(body.end)] : []),
+    ...(body.verify ? ["--verify", String(body.verify)] : []),
+    ...(body.sort ? ["--sort", body.sort] : []),
     ...(body.slots === 2 ? [] : ["--slots", String(body.slots)]),
   ].join(" ");
 }
@@ -130,3 +148,15 @@ function numberText(value: unknown): string {
   const isLong = value !== null && typeof value === "object" && "$number" in value;
   return isLong ? String((value as { $number: string }).$number) : JSON.stringify(value);
 }
+
+/** Return the command of a crossover's grid over bars, by the address; null while lengths are missing. */
+export function crossoverCommand(search: Search): string | null {
+  const { config, fast, slow } = search;
+  if (!config || !LENGTHS.test(fast ?? "") || !LENGTHS.test(slow ?? "")) return null;
+  const given = (flag: string, value: string | undefined) => (value ? [flag, value] : []);
+  const span = search.first && search.last ? ["--from", search.first, "--to", search.last] : [];
+  return command("odum", "vsweep", config, "--fast", fast, "--slow", slow, ...given("--verify", search.verify), ...given("--sort", search.best), ...span);
+}
+
+/** FIRST:LAST:STEP, or a list of whole numbers. */
+export const LENGTHS = /^\d+(:\d+:\d+|(,\d+)*)$/;
