@@ -22,8 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service
+from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.strategies.ma_cross import crossings
 from odum_assets.backtest.strategies.ml_signals import SIGNALS
+from odum_assets.bars.calendar import BarCalendar
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import OUTSIDE, SessionRules
 from odum_assets.catalog import scan_manifests
@@ -32,12 +34,14 @@ from odum_assets.config import BarsConfig, LoadedConfig, catalog_root
 from odum_assets.config.instrument_names import names_instrument
 from odum_assets.config.variants import as_run_config, override
 from odum_assets.errors import DataError
+from odum_assets.orchestration.assets.backtest import refuse_unusable
+from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.requests import NewRun
 from odum_assets.raw.layout import DataType
-from odum_assets.results.crossover_sweep import CrossoverSweep
+from odum_assets.results.bar_sweep import UNCERTAIN_ACCOUNT, BarSweep, SweepBars
 from odum_assets.results.store import ResultEntry
 from odum_assets.utc import DAY_NS, day_of_ns, day_start_ns, iso_ns
-from odum_assets.vectorized.crossover import KernelFill
+from odum_assets.vectorized.grid import KernelFill
 
 type Signs = NDArray[np.int8]
 
@@ -155,35 +159,8 @@ class BarBacktest(BaseModel):
 
 
 @dataclass(frozen=True)
-class SelectedBars:
-    """The bars of a selection and the configuration that they are run with.
-
-    Parameters
-    ----------
-    loaded : LoadedConfig
-        The configuration.
-    series : BarSeries
-        Bars inside of sessions, those that warm up first.
-    sessions : int array, shape (n,)
-        The session of each bar, days since 1970.
-    first : int
-        The first bar that is selected.
-    """
-
-    loaded: LoadedConfig
-    series: BarSeries
-    sessions: NDArray[np.int32]
-    first: int
-
-    @property
-    def config(self) -> BarsConfig:
-        """Return the configuration."""
-        return self.loaded.required_bars
-
-    @property
-    def instrument(self) -> str:
-        """Return the id of the instrument."""
-        return self.config.instruments[0].id
+class SelectedBars(SweepBars):
+    """The bars of a selection and the configuration that they are run with."""
 
     @cached_property
     def selected(self) -> BarSeries:
@@ -272,7 +249,7 @@ def select_bars(service: Service, selection: BarSelection) -> SelectedBars:
     taken = np.concatenate([warm, chosen])
     kept = np.zeros(len(series), np.bool_)
     kept[taken] = True
-    return SelectedBars(loaded, series.where(kept), sessions[kept], len(warm))
+    return SelectedBars(loaded, item, series.where(kept), sessions[kept], len(warm))
 
 
 def _history(
@@ -338,22 +315,29 @@ def result_reply(entry: ResultEntry, bars: SelectedBars, strategy: str) -> BarBa
     return _reply(entry.run_id, bars, metrics, bars.rows(values, signs))
 
 
-def vectorized_reply(bars: SelectedBars, terms: BacktestTerms, fast: int, slow: int) -> BarBacktest:
+def vectorized_reply(
+    project: Project, bars: SelectedBars, terms: BacktestTerms, fast: int, slow: int
+) -> BarBacktest:
     """Run one crossover in the kernel, without a run of its own, and return the reply.
 
     Raises
     ------
     OdumError
-        If a value is not allowed, or Numba is not installed.
+        If a value is not allowed, the catalog is not good enough, the account cannot be followed,
+        or Numba is not installed.
     """
+    dates = [_FIRST_DAY + timedelta(days=day) for day in np.unique(bars.sessions).tolist()]
+    request = RunRequest(bars.loaded, (), "vsweep", snapshot_mode="bars")
+    refuse_unusable(project, request, BarCalendar.of(bars.config).catalog_days(dates))
     params = {"fast": fast, "slow": slow}
     loaded = override(bars.loaded, terms.overrides("MA_CROSS", params))
     bars = replace(bars, loaded=loaded)
-    item = bars.config.instruments[0]
-    sweep = CrossoverSweep(loaded, item, bars.series, bars.sessions, bars.first)
+    item, sweep = bars.item, BarSweep(bars, ("fast", "slow"))
     sweep.params((fast, slow))
-    (figures,) = sweep.grid.figures([(fast, slow)]).to_pylist()
-    fills = sweep.grid.fills(fast, slow)
+    (figures,) = sweep.figures([(fast, slow)]).to_pylist()
+    if figures["fills"] is None:
+        raise DataError(f"{loaded.name}: crossover {fast}/{slow}: {UNCERTAIN_ACCOUNT}")
+    fills = sweep.fills((fast, slow))
     tick_value = item.tick_size.scaleb(-item.size_precision) * bars.config.spec(item.key).multiplier
     cash, positions = _account(fills, terms.init_cash, tick_value)
     index = np.searchsorted([fill.bar for fill in fills], np.arange(len(bars.series)), "right")
@@ -440,7 +424,7 @@ def _reply(
 ) -> BarBacktest:
     return BarBacktest(
         id=name,
-        symbol=bars.instrument,
+        symbol=bars.item.id,
         data=rows,
         metrics=metrics,
         total_trades=metrics.total_trades,

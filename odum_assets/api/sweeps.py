@@ -29,7 +29,6 @@ from odum_assets.results.figures_file import KIND, read_figures
 from odum_assets.results.run_id import is_sweep_id
 from odum_assets.results.stored_file import ResultError
 from odum_assets.results.variant_files import (
-    AXES,
     FIGURES,
     VariantFile,
     axis_values,
@@ -419,7 +418,7 @@ def _of_file(file: VariantFile) -> Sweep:
         rows=[
             SweepVariant(
                 number=row["number"],
-                varied={f"strategy.params.{axis}": row["varied"][axis] for axis in AXES},
+                varied={f"strategy.params.{axis}": row["varied"][axis] for axis in file.axes},
                 run_id=None,
                 status="succeeded",
                 figures=row["figures"],

@@ -30,6 +30,13 @@ def is_bar_plan(document: dict[str, Any]) -> bool:
     return bool(document["config"].get("kind") == "bars")
 
 
+def fee_rule(config: BarsConfig) -> FeeRule:
+    """Return the fees of fills of a configuration."""
+    fees = config.venue.fees
+    amount = fees.rate if fees.model == "rate" else fees.amount
+    return FeeRule(fees.model, Decimal(amount), currency_precision(config.venue.base_currency))
+
+
 _COLUMNS = ("close_time", "open", "high", "low", "close", "volume")
 
 
@@ -79,10 +86,7 @@ class BarPlan(BaseModel):
     @property
     def fees(self) -> FeeRule:
         """Return the fees of fills."""
-        venue = self.config.venue
-        fees = venue.fees
-        amount = fees.rate if fees.model == "rate" else fees.amount
-        return FeeRule(fees.model, Decimal(amount), currency_precision(venue.base_currency))
+        return fee_rule(self.config)
 
     def write_bars(self, number: int, series: BarSeries, sessions: NDArray[np.int32]) -> None:
         """Write the bars of an instrument, with the session of each, into the work folder."""

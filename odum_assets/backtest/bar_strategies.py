@@ -21,6 +21,12 @@ BAR_STRATEGIES = {
 }
 """Import path of each strategy, by name."""
 
+SWEPT = {"MA_CROSS": ("fast", "slow"), "ML_SIGNALS": ("threshold",)}
+"""The strategies that a vectorized sweep runs, with the parameters that each variant has."""
+
+SIZING = ("side", "fixed_size", "percent_size")
+"""Parameters that these strategies have in common; a sweep may vary them, too."""
+
 
 def bar_strategy_path(name: str) -> str:
     """Return the import path of a strategy.

@@ -63,15 +63,15 @@ def sweep(session: "Session") -> dict[str, Any] | None:
 
     None where its compiler is not installed; it says so.
     """
-    from odum_assets.cli.vsweep import sweep_crossover
-    from odum_assets.vectorized.crossover import NoNumbaError, require_numba
+    from odum_assets.cli.vsweep import sweep_bars
+    from odum_assets.vectorized.grid import NoNumbaError, require_numba
 
     try:
         require_numba()
     except NoNumbaError as error:
         session.output.warn(f"left out: {error}")
         return None
-    return sweep_crossover(session, CROSSOVER, _GRID, "Sweep of the crossover")
+    return sweep_bars(session, CROSSOVER, _GRID, "Sweep of the crossover")
 
 
 def last_sweep(session: "Session") -> dict[str, Any] | None:
@@ -89,7 +89,7 @@ def last_sweep(session: "Session") -> dict[str, Any] | None:
 def show_sweep(output: "Output", metadata: dict[str, Any]) -> None:
     """Print the best variants of a vectorized sweep."""
     from odum_assets.cli.vsweep import show_variants
-    from odum_assets.results.crossover_sweep import best_first, read_variants
+    from odum_assets.results.bar_sweep import best_first, read_variants
 
     path = Path(str(metadata["file"]))
     table, facts = read_variants(path)

@@ -1,4 +1,4 @@
-"""``odum vsweep``: a moving-average crossover over a grid of lengths, in one file of figures."""
+"""``odum vsweep``: a crossover or a model over a grid of parameters, in one file of figures."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -26,11 +26,33 @@ class VariantOrder(StrEnum):
 def vsweep(
     config: ConfigArgument,
     fast: Annotated[
-        str, typer.Option(metavar="FIRST:LAST:STEP", help="Bars of the fast average; or a list.")
-    ],
+        str | None,
+        typer.Option(metavar="FIRST:LAST:STEP", help="Bars of the fast average; or a list."),
+    ] = None,
     slow: Annotated[
-        str, typer.Option(metavar="FIRST:LAST:STEP", help="Bars of the slow average; or a list.")
-    ],
+        str | None,
+        typer.Option(metavar="FIRST:LAST:STEP", help="Bars of the slow average; or a list."),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST:LAST:STEP",
+            help="Thresholds of a model; or a list. Default: the configuration's.",
+        ),
+    ] = None,
+    side: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Sides, such as long,long_short.")
+    ] = None,
+    fixed_size: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST:LAST:STEP", help="Sizes of an entry; or a list."),
+    ] = None,
+    percent_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST:LAST:STEP", help="Fractions of the equity of an entry; or a list."
+        ),
+    ] = None,
     verify: Annotated[
         int,
         typer.Option(
@@ -54,50 +76,61 @@ def vsweep(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a moving-average crossover with every pair of lengths over the bars of the catalog.
+    """Run a crossover or a model's signals with every combination of values over catalog bars.
 
-    All variants go into one parquet file with their figures, the asset backtest/CONFIG/vsweep; none
-    becomes a result. Sessions of --from and --to are converted first where they are not; without
-    days it takes every session that the catalog holds. Averages whose fast length is not below the
-    slow one are left out.
+    MA_CROSS needs --fast and --slow; ML_SIGNALS takes --threshold, and its model predicts once for
+    all variants. Side and size are the configuration's where they are not given. All variants go
+    into one parquet file with their figures, the asset backtest/CONFIG/vsweep; none becomes a
+    result. Sessions of --from and --to are converted first where they are not; without days it
+    takes every session that the catalog holds. Averages whose fast length is not below the slow one
+    are left out.
 
     [dim]Examples:[/]
       odum vsweep spy_1m_ma_cross_config --fast 5:50:5 --slow 20:200:10
       odum vsweep spy_1m_ma_cross_config --fast 5:50:5 --slow 20:200:10 --verify 3 \
 --sort sharpe
+      odum vsweep spy_1m_model --threshold 0.5:0.7:0.01 --side long,long_short --verify 3
     """
     from odum_assets.cli.errors import UsageError
     from odum_assets.cli.options import require_pair
-    from odum_assets.cli.rendering import Output
+    from odum_assets.cli.rendering import Output, plural
     from odum_assets.cli.selection import choose_config
     from odum_assets.cli.session import open_session
     from odum_assets.config import load_config
     from odum_assets.errors import ConfigError
-    from odum_assets.results.crossover_sweep import (
+    from odum_assets.results.bar_sweep import (
+        UNCERTAIN_ACCOUNT,
         bars_config,
         best_first,
-        pairs_of,
-        parse_lengths,
         read_variants,
     )
+    from odum_assets.results.sweep_axes import variants_of
     from odum_assets.results.variant_files import write_variants
     from odum_assets.settings import load_settings
-    from odum_assets.vectorized.crossover import require_numba
+    from odum_assets.vectorized.grid import require_numba
 
     output, settings = Output(as_json), load_settings()
     choice = choose_config(config, settings)
     if choice.warning:
         output.warn(choice.warning)
-    bars_config(load_config(choice.path))
+    loaded = load_config(choice.path)
+    bars_config(loaded)
     require_numba()
+    texts = {
+        "fast": fast,
+        "slow": slow,
+        "threshold": threshold,
+        "side": side,
+        "fixed_size": fixed_size,
+        "percent_size": percent_size,
+    }
     try:
-        pairs = pairs_of(parse_lengths(fast, "--fast"), parse_lengths(slow, "--slow"))
+        _, variants = variants_of(loaded, texts, instrument, _option)
     except ConfigError as error:
         raise UsageError(str(error)) from None
     days = require_pair(first, last)
     options = {
-        "fast": fast,
-        "slow": slow,
+        **texts,
         "verify": verify,
         "sort": sort.value,
         "instrument": instrument,
@@ -105,19 +138,26 @@ def vsweep(
         "last_day": days and days[1].isoformat(),
     }
     with open_session(choice.settings, output, replays=verify > 0) as session:
-        done = sweep_crossover(session, choice.name, options, f"Running {len(pairs):,} variants")
+        title = f"Running {len(variants):,} variants"
+        done = sweep_bars(session, choice.name, options, title)
     path = Path(done["file"])
     table, facts = read_variants(path)
     if out is not None:
         path = out
         write_variants(table, facts, out)
+    if unknown := table["fills"].null_count:
+        output.warn(f"{plural(unknown, 'variant')} without figures: {UNCERTAIN_ACCOUNT}")
     best = table.take(best_first(table, sort.value)[:top]).to_pylist()
     verified = done.get("verified")
     output.data({**facts, "path": str(path), "verified": verified, "best": best})
     show_variants(output, facts, best, path, verified)
 
 
-def sweep_crossover(
+def _option(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")
+
+
+def sweep_bars(
     session: "Session", name: str, options: dict[str, Any], title: str
 ) -> dict[str, Any]:
     """Run the vectorized sweep of a configuration and return the metadata of its asset.
@@ -159,13 +199,16 @@ def show_variants(
         table,
     )
 
-    heads = ["fast", "slow", "return", "CAGR", "Sharpe", "drawdown"]
+    axes = facts["axes"]
+    heads = [*axes, "return", "CAGR", "Sharpe", "drawdown"]
     heads += ["trades", "win rate", "profit factor", "fees"]
     rows = table(f"{facts['config']}  {facts['instrument']}", heads, right=heads)
     for row in best:
         rows.add_row(
-            str(row["fast"]),
-            str(row["slow"]),
+            *(
+                f"{value:g}" if isinstance(value, float) else str(value)
+                for value in map(row.get, axes)
+            ),
             colored(percent(row["return_pct"]), row["return_pct"]),
             percent(row["cagr_pct"]),
             number(row["sharpe"]),

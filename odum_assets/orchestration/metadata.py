@@ -123,7 +123,10 @@ def variants_table(result: "SweepResult") -> dg.MetadataValue[Any]:
 
 def grid_table(variants: "pa.Table") -> dg.MetadataValue[Any]:
     """Return variants of a vectorized sweep side by side; a figure that is not known is null."""
-    columns = [dg.TableColumn(name, "float") for name in variants.column_names]
+    columns = [
+        dg.TableColumn(field.name, "string" if str(field.type) == "string" else "float")
+        for field in variants.schema
+    ]
     records = [dg.TableRecord(row) for row in variants.to_pylist()]
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
 

@@ -16,7 +16,7 @@ from odum_assets.orchestration.requests import RunOptions, SweepOptions, WindowO
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
-    from odum_assets.results.crossover_sweep import SweepRequest
+    from odum_assets.results.bar_sweep import SweepRequest
 
 
 class ConvertConfig(dg.Config):
@@ -71,12 +71,29 @@ class SweepConfig(SweepOptions, dg.Config):
 class VsweepConfig(dg.Config):
     """Run config of a vectorized sweep."""
 
-    fast: str = Field(
-        description="Bars of the fast average: FIRST:LAST:STEP, or a list.", examples=["5:50:5"]
+    fast: str | None = Field(
+        default=None,
+        description="Bars of the fast average: FIRST:LAST:STEP, or a list. A crossover needs them.",
+        examples=["5:50:5"],
     )
-    slow: str = Field(
+    slow: str | None = Field(
+        default=None,
         description="Bars of the slow average; a pair whose fast one is not below it is left out.",
         examples=["20:200:10"],
+    )
+    threshold: str | None = Field(
+        default=None,
+        description="Thresholds of a model; by default the configuration's.",
+        examples=["0.5:0.7:0.05"],
+    )
+    side: str | None = Field(
+        default=None, description="Sides; by default the configuration's.", examples=["long"]
+    )
+    fixed_size: str | None = Field(
+        default=None, description="Sizes of an entry; by default the configuration's."
+    )
+    percent_size: str | None = Field(
+        default=None, description="Fractions of the equity that an entry may cost."
     )
     verify: int = Field(
         default=0,
@@ -98,18 +115,20 @@ class VsweepConfig(dg.Config):
     )
     last_day: str | None = Field(default=None, description="Last session, included.")
 
-    def sweep_request(self) -> "SweepRequest":
-        """Return the request.
+    def sweep_request(self, loaded: LoadedConfig) -> "SweepRequest":
+        """Return the request for a configuration.
 
         Raises
         ------
         ConfigError, InvalidRequestError
-            If lengths or days cannot be used.
+            If values or days cannot be used.
         """
-        from odum_assets.results.crossover_sweep import SweepRequest, pairs_of, parse_lengths
+        from odum_assets.results.bar_sweep import SweepRequest
+        from odum_assets.results.sweep_axes import OPTIONS, variants_of
 
-        pairs = pairs_of(parse_lengths(self.fast, "fast"), parse_lengths(self.slow, "slow"))
-        return SweepRequest(pairs, self.verify, self.sort, self.instrument, self._days())
+        texts = {option: getattr(self, option) for option in OPTIONS}
+        axes, variants = variants_of(loaded, texts, self.instrument)
+        return SweepRequest(variants, axes, self.verify, self.sort, self.instrument, self._days())
 
     def _days(self) -> tuple[date, date] | None:
         if self.first_day is None and self.last_day is None:

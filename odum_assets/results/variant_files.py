@@ -1,7 +1,7 @@
 """The stored files of sweeps that keep figures only: what each is of, and those of its variants.
 
 What belongs here: finding, writing and reading them. What does not: making their tables
-(``crossover_sweep``, ``figures_file``).
+(``bar_sweep``, ``figures_file``).
 """
 
 import json
@@ -25,8 +25,8 @@ FOLDER: Final = "vsweeps"
 FACTS: Final = b"odum.vsweep"
 """Key of what a sweep is of in the metadata of its file."""
 
-AXES: Final = ("fast", "slow")
-"""Columns of what varies."""
+_AXES: Final = ("fast", "slow")
+"""Columns of what varies in files of versions that do not say it."""
 
 _NAME: Final = re.compile(r".+_([0-9a-f]{12})")
 _FIGURES: Final = {
@@ -64,6 +64,11 @@ class VariantFile:
     id: str
     path: Path
     facts: dict[str, Any]
+
+    @property
+    def axes(self) -> list[str]:
+        """Return the columns of what varies."""
+        return list(self.facts.get("axes", _AXES))
 
 
 def variant_files(results_path: Path) -> dict[str, Path]:
@@ -144,14 +149,14 @@ def read_variants(file: VariantFile) -> list[dict[str, Any]]:
         If the file cannot be read, or lacks a figure.
     """
     try:
-        rows = pq.read_table(file.path, columns=[*AXES, *_FIGURES]).to_pylist()
+        rows = pq.read_table(file.path, columns=[*file.axes, *_FIGURES]).to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise ResultError(f"{file.path}: cannot be read ({error})") from error
     try:
         return [
             {
                 "number": number,
-                "varied": {axis: row[axis] for axis in AXES},
+                "varied": {axis: row[axis] for axis in file.axes},
                 "figures": {
                     name: None if row[column] is None else row[column] * factor
                     for column, (name, factor) in _FIGURES.items()
@@ -163,12 +168,12 @@ def read_variants(file: VariantFile) -> list[dict[str, Any]]:
         raise ResultError(f"{file.path}: there is no column {error}") from error
 
 
-def axis_values(file: VariantFile) -> dict[str, list[int]]:
+def axis_values(file: VariantFile) -> dict[str, list[Any]]:
     """Return the values of each axis, in order."""
     import pyarrow.compute as pc
 
-    table = pq.read_table(file.path, columns=list(AXES))
-    found = {axis: pc.unique(table[axis]).to_pylist() for axis in AXES}
+    table = pq.read_table(file.path, columns=file.axes)
+    found = {axis: pc.unique(table[axis]).to_pylist() for axis in file.axes}
     return {
         axis: sorted(value for value in values if value is not None)
         for axis, values in found.items()

@@ -1,85 +1,33 @@
-"""A moving-average crossover over a grid of lengths: the bars in, figures of each variant out.
+"""A moving-average crossover over a grid of lengths.
 
-The rules are those of the event-driven strategy: an order is decided at a close, fills at the next
-bar's open, and both averages exist one bar before the crossing. Averages are compared as whole
-numbers: ``sum_fast * n_slow`` against ``sum_slow * n_fast``.
+Both averages exist one bar before the crossing. They are compared as whole numbers:
+``sum_fast * n_slow`` against ``sum_slow * n_fast``.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from odum_assets.errors import ConfigError, DataError, OdumError
-from odum_assets.vectorized.terms import KernelTerms, Terms, kernel_terms
+from odum_assets.errors import ConfigError
+from odum_assets.vectorized.grid import SignalGrid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
     from numpy.typing import NDArray
 
     from odum_assets.bars.series import BarSeries
+    from odum_assets.vectorized.terms import Terms
 
-    type Ints = NDArray[np.int64]
-
-MIN_GROWTH_SESSIONS = 30
-"""Sessions from which on growth is annualized, as for any result."""
+    type Pair = tuple[int, int]
 
 
-class NoNumbaError(OdumError):
-    """Report that the extra with the compiler is not installed."""
+class CrossoverGrid(SignalGrid["Pair"]):
+    """Run crossovers; a variant is the lengths of the fast and of the slow average, in bars.
 
-
-@dataclass(frozen=True, slots=True)
-class KernelFill:
-    """One fill of a variant.
-
-    Parameters
-    ----------
-    bar : int
-        The index of the bar at whose open it was.
-    quantity : int
-        Units, negative for a sale.
-    price : int
-        In ticks.
-    fee : Fraction
-        In the account currency.
-    """
-
-    bar: int
-    quantity: int
-    price: int
-    fee: Fraction
-
-
-class CrossoverGrid:
-    """Run moving-average crossovers on the bars of one instrument.
-
-    Parameters
-    ----------
-    series : BarSeries
-        The bars that the strategy sees, in order.
-    sessions : int array, shape (n,)
-        The session of each bar, ascending; equity returns are taken between sessions.
-    first : int
-        The first bar that is traded; those before it belong to averages only.
-    terms : Terms
-        How it trades.
-    annualization_days : int
-        Sessions of a year.
-
-    Raises
-    ------
-    NoNumbaError
-        If Numba is not installed.
-    ConfigError
-        If a number of `terms` cannot be used.
+    Parameters are those of `SignalGrid`.
     """
 
     def __init__(
@@ -90,149 +38,44 @@ class CrossoverGrid:
         terms: Terms,
         annualization_days: int,
     ) -> None:
-        require_numba()
-        self._money_unit = terms.money_unit
-        self._annualization_days = annualization_days
-        if not 0 <= first < len(series):
-            raise DataError(f"{series.instrument}: there are no bars to trade")
-        self._first = first
-        ends = np.append(np.flatnonzero(np.diff(sessions)) + 1, len(series))
-        ends = ends[ends > first]
-        self._bars = (
-            np.concatenate(([0], np.cumsum(series.close))).astype(np.int64),
-            np.ascontiguousarray(series.close),
-            _against(series.open, terms.slippage, 1),
-            _against(series.open, terms.slippage, -1),
-            ends.astype(np.int64),
-        )
-        highest = max((int(column.max()) for column in self._bars[1:4] if len(column)), default=1)
-        self._terms: KernelTerms = kernel_terms(terms, highest)
-
-    def figures(self, pairs: Sequence[tuple[int, int]]) -> pa.Table:
-        """Run variants and return a row of figures for each.
-
-        Parameters
-        ----------
-        pairs : sequence of (int, int)
-            Lengths of the fast and of the slow average, in bars.
-
-        Returns
-        -------
-        pa.Table
-            Columns ``fast slow return_pct cagr_pct sharpe max_drawdown_pct trades win_rate
-            profit_factor fees fills final_equity``. Rates are in percent, amounts in the account
-            currency; a figure that is not defined is null.
-
-        Raises
-        ------
-        ConfigError
-            If sums or amounts leave the whole numbers of 64 bits.
-        """
-        from odum_assets.vectorized.crossover_kernel import COUNTS, RATES, TOO_LARGE, run_grid
-
-        self._refuse_overflow(pairs)
-        fast, slow = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
-        counts = np.empty((len(pairs), len(COUNTS)), np.int64)
-        rates = np.empty((len(pairs), len(RATES)))
-        run_grid(self._bars, self._first, fast, slow, self._terms, counts, rates)
-        whole = dict(zip(COUNTS, counts.T, strict=True))
-        if (whole["status"] == TOO_LARGE).any():
-            first = pairs[int(np.argmax(whole["status"] == TOO_LARGE))]
-            raise ConfigError(
-                f"variant {first[0]}/{first[1]}: its amounts are too large for a sweep; use a "
-                "smaller starting balance or size, or a coarser tick_size or lot_size"
-            )
-        return self._table(fast, slow, whole, dict(zip(RATES, rates.T, strict=True)))
-
-    def fills(self, fast: int, slow: int) -> list[KernelFill]:
-        """Return every fill of one variant, in order."""
-        from odum_assets.vectorized.crossover_kernel import COUNTS, FILL, RATES, run_variant
-
-        self._refuse_overflow([(fast, slow)])
-        counts, rates = np.empty(len(COUNTS), np.int64), np.empty(len(RATES))
-        record = np.empty((0, len(FILL)), np.int64)
-        run_variant(self._bars, self._first, (fast, slow), self._terms, (counts, rates, record))
-        # The first pass counts the fills, the second one records them.
-        record = np.empty((counts[COUNTS.index("fills")], len(FILL)), np.int64)
-        run_variant(self._bars, self._first, (fast, slow), self._terms, (counts, rates, record))
-        return [
-            KernelFill(bar, quantity, price, fee * self._money_unit)
-            for bar, quantity, price, fee in record.tolist()
-        ]
-
-    def _refuse_overflow(self, pairs: Sequence[tuple[int, int]]) -> None:
-        highest = self._terms.highest
-        if highest * len(self._bars[1]) >= 2**62:
+        super().__init__(series, sessions, first, terms, annualization_days)
+        if self._terms.highest * len(series) >= 2**62:
             raise ConfigError("the closes sum up to more than 64 bits; use a coarser tick_size")
+        self._sums = np.concatenate(([0], np.cumsum(series.close))).astype(np.int64)
+
+    def axes(self, variants: Sequence[Pair]) -> dict[str, NDArray[np.int64]]:
+        """Return the lengths of the fast and of the slow average."""
+        fast, slow = _lengths(variants).T
+        return {"fast": fast, "slow": slow}
+
+    def signals(self, variant: Pair) -> NDArray[np.int8]:
+        """Return where the fast average crosses the slow one."""
+        from odum_assets.vectorized.signal_kernel import cross
+
+        self._refuse([variant])
+        signals = np.empty(len(self._sums) - 1, np.int8)
+        cross(self._sums, *variant, signals)
+        return signals
+
+    def _run(
+        self, variants: Sequence[Pair], counts: NDArray[np.int64], rates: NDArray[np.float64]
+    ) -> None:
+        from odum_assets.vectorized.signal_kernel import run_crossings
+
+        self._refuse(variants)
+        pairs = _lengths(variants)
+        run_crossings(self._bars, self._first, self._sums, pairs, self._terms, counts, rates)
+
+    def _refuse(self, pairs: Sequence[Pair]) -> None:
         for fast, slow in pairs:
             if not 1 <= fast < slow:
                 raise ConfigError(f"found {fast}/{slow}, needs 1 <= fast < slow")
-            if highest * fast * slow >= 2**62:
+            if self._terms.highest * fast * slow >= 2**62:
                 raise ConfigError(
                     f"variant {fast}/{slow}: sums of closes times lengths exceed 64 bits; use a "
                     "coarser tick_size or shorter averages"
                 )
 
-    def _table(
-        self, fast: Ints, slow: Ints, whole: dict[str, Ints], rates: dict[str, NDArray[np.float64]]
-    ) -> pa.Table:
-        from odum_assets.vectorized.crossover_kernel import SOUND
 
-        unit = float(self._money_unit)
-        sessions = len(self._bars[4])
-        is_sound = whole["status"] == SOUND
-        with np.errstate(divide="ignore", invalid="ignore"):
-            growth = whole["equity"] / self._terms.balance
-            years = sessions / self._annualization_days
-            cagr = np.where(
-                is_sound & (sessions >= MIN_GROWTH_SESSIONS), growth ** (1 / years), np.nan
-            )
-            deviation = np.sqrt(rates["squared_return"] / max(sessions - 1, 1))
-            sharpe = rates["mean_return"] / deviation * math.sqrt(self._annualization_days)
-            sharpe[~is_sound | (deviation == 0)] = np.nan
-            columns: dict[str, NDArray[Any]] = {
-                "fast": fast,
-                "slow": slow,
-                "return_pct": 100 * (growth - 1),
-                "cagr_pct": 100 * (cagr - 1),
-                "sharpe": sharpe,
-                "max_drawdown_pct": 100 * rates["max_drawdown"],
-                "trades": whole["trades"],
-                "win_rate": 100 * whole["wins"] / whole["trades"],
-                "profit_factor": np.where(
-                    whole["lost"] > 0, whole["gained"] / whole["lost"], np.nan
-                ),
-                "fees": whole["fees"] * unit,
-                "fills": whole["fills"],
-                "final_equity": whole["equity"] * unit,
-            }
-        return pa.table(
-            {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
-        )
-
-
-def _against(opens: Ints, slippage: Decimal, side: int) -> Ints:
-    """Return the prices of market orders at the opens, in ticks, worse by the slippage."""
-    share = Fraction(slippage)
-    factor = share.denominator + side * share.numerator
-    if int(np.max(opens, initial=1)) * max(factor, share.denominator) >= 2**62:
-        raise ConfigError("execution.slippage has too many digits; give fewer decimals")
-    # A buyer pays the price rounded up, a seller gets it rounded down.
-    return np.ascontiguousarray(side * -(-side * opens * factor // share.denominator))
-
-
-def require_numba() -> None:
-    """Refuse to go on without the compiler.
-
-    Raises
-    ------
-    NoNumbaError
-        If it is not installed; the message says how to install it.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("numba") is None:
-        raise NoNumbaError(
-            "a vectorized sweep needs Numba, which is not installed; run: make install, or "
-            "pip install 'odum-assets[vector]'"
-        )
+def _lengths(pairs: Sequence[Pair]) -> NDArray[np.int64]:
+    return np.array(pairs, np.int64).reshape(-1, 2)

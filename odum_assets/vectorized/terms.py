@@ -43,6 +43,10 @@ class Terms:
         The fraction of equity that an entry may cost, its fee included.
     slippage : Decimal
         The fraction by which fills are worse than the open, rounded against the order to a tick.
+    margin : Fraction
+        The initial margin over the leverage, as a fraction of an entry's notional value.
+    is_cash : bool
+        Whether it is a cash account: an entry must be paid whole.
     """
 
     tick_size: Decimal
@@ -55,6 +59,8 @@ class Terms:
     fixed_size: Decimal | None
     percent_size: Decimal | None
     slippage: Decimal = Decimal(0)
+    margin: Fraction = Fraction(0)
+    is_cash: bool = False
 
     @property
     def unit_value(self) -> Fraction:
@@ -98,6 +104,10 @@ class KernelTerms(NamedTuple):
         Whether a crossing down sells short.
     highest : int
         The highest price, in ticks.
+    margin_numerator, margin_denominator : int
+        The share of an entry's notional value that must be free.
+    is_cash : bool
+        Whether it is a cash account.
     """
 
     balance: int
@@ -112,6 +122,9 @@ class KernelTerms(NamedTuple):
     fee_by_value: bool
     both_sides: bool
     highest: int
+    margin_numerator: int
+    margin_denominator: int
+    is_cash: bool
 
 
 def kernel_terms(terms: Terms, highest: int) -> KernelTerms:
@@ -127,6 +140,7 @@ def kernel_terms(terms: Terms, highest: int) -> KernelTerms:
     by_value = terms.fees.model == "rate"
     fee = Fraction(terms.fees.amount) * (terms.unit_value if by_value else 1 / scale) / cent
     percent = Fraction(terms.percent_size or 0)
+    margin = Fraction(1) if terms.is_cash else terms.margin
     size = Fraction(terms.fixed_size or 0) * scale
     if size % terms.lot:
         raise ConfigError(
@@ -146,6 +160,9 @@ def kernel_terms(terms: Terms, highest: int) -> KernelTerms:
         fee_by_value=by_value,
         both_sides=terms.side == "long_short",
         highest=highest,
+        margin_numerator=margin.numerator,
+        margin_denominator=margin.denominator,
+        is_cash=terms.is_cash,
     )
     largest = max(abs(int(value)) for value in values)
     if largest >= 2**61 or percent.denominator * max(percent.numerator, 1) >= 2**61:

@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import skops.io
-from barservice import BARS, NAME, SYMBOL, daily_bars, form
+from barmarket import BarMarket
+from barservice import BARS, CONFIG, NAME, SYMBOL, daily_bars, form
 from live import Live
 from seeddocuments import (
     FILE_INPUT,
@@ -17,11 +22,26 @@ from seeddocuments import (
     RUN_WITH_FILE,
     RUN_WITH_FILE_SHORT,
 )
-from service import Reply, Service
+from service import Reply, Service, lay_out, settings_of
 from sklearn.linear_model import LogisticRegression
 
+from odum_assets.api.bar_backtests import (
+    BacktestTerms,
+    BarBacktest,
+    select_bars,
+    vectorized_reply,
+)
 from odum_assets.api.graphql import serving
+from odum_assets.api.options import ServiceOptions
 from odum_assets.api.problems import ProblemError
+from odum_assets.api.service import Service as OwnService
+from odum_assets.bars.sessions import SessionRules
+from odum_assets.catalog import convert_partition
+from odum_assets.catalog.bar_rules import BarRules
+from odum_assets.config import load_config, raw_path
+from odum_assets.errors import DataError
+from odum_assets.raw.layout import DataType
+from odum_assets.utc import DAY_NS
 
 EVENT_DRIVEN = RUN_VECTORIZED.replace("run_vectorized_backtest", "run_event_driven_backtest")
 
@@ -228,3 +248,30 @@ def test_the_schema_is_shown(service: Service) -> None:
     assert "run_ml_backtest_with_file(ml_model_file: Upload!, input: MLBacktestInput!)" in (
         shown.data.decode()
     )
+
+
+def test_a_poor_catalog_is_refused_in_the_kernel_too(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    (tmp_path / f"configs/{NAME}.json").write_text(json.dumps(CONFIG))
+    loaded, settings = load_config(tmp_path / f"configs/{NAME}.json"), settings_of(tmp_path)
+    market = BarMarket(tmp_path)
+    market.settings = settings
+    market.add(loaded, [daily_bars()])
+    bars, (key,), kind = loaded.required_bars, loaded.keys, DataType("bars_1d")
+    rules = BarRules(DAY_NS, "start", SessionRules.of(bars.session))
+    service = OwnService(settings, ServiceOptions())
+    terms = BacktestTerms(symbol="BTCUSDT", interval="1d")
+
+    def reply() -> BarBacktest:
+        return vectorized_reply(service.project(), select_bars(service, terms), terms, 5, 20)
+
+    assert reply().total_trades > 5
+    raw = raw_path(loaded, kind, date(2021, 1, 1), settings, key)
+    table = pq.read_table(raw)
+    every = np.where(np.arange(len(table)) % 2, 0.001, table["high"].to_numpy())
+    pq.write_table(table.set_column(2, "high", pa.array(every)), raw)
+    convert_partition(
+        raw, key, bars.spec(key), kind, date(2021, 1, 1), settings.catalog_path, bars=rules
+    )
+    with pytest.raises(DataError, match="the catalog is not good enough"):
+        reply()

@@ -2,7 +2,10 @@
 
 import json
 import os
+from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,9 @@ from odum_assets.raw.imports.run import ImportRequest, import_bars
 from odum_assets.raw.imports.source import TableBars
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.sample.sessions import SessionSpec, make_sessions
-from odum_assets.results import crossover_sweep as sweeps
+from odum_assets.results import bar_sweep as sweeps
 from odum_assets.results.run import run_backtest
+from odum_assets.results.sweep_axes import parse_lengths, variants_of
 from odum_assets.settings import Settings
 
 SPY = "ARCA:EQUITY:SPY"
@@ -80,29 +84,38 @@ def _load(project: Path, name: str = "spy", **changes: Any) -> LoadedConfig:
     return load_config(path)
 
 
+def _open(loaded: LoadedConfig, catalog: Path, **given: Any) -> sweeps.BarSweep:
+    settings = Settings(catalog_path=catalog, results_path=catalog.parent / "results")
+    return sweeps.open_sweep(loaded, settings, sweeps.SweepRequest([(5, 20)], **given))
+
+
+def _pairs(fast: Iterable[int], slow: Iterable[int]) -> list[tuple[int, int]]:
+    return list(product(fast, slow))
+
+
 def _params(**given: Any) -> dict[str, Any]:
     return {"name": "MA_CROSS", "params": {"fast": 5, "slow": 20, **given}}
 
 
 def test_every_variant_is_proven_by_nautilus(project: Path, tmp_path: Path) -> None:
-    sweep = sweeps.open_sweep(_load(project), project / "catalog")
-    pairs = sweeps.pairs_of([3, 8], [10, 30])
-    table = sweep.grid.figures(pairs)
-    assert table["fills"].to_pylist() == [len(sweep.grid.fills(*pair)) for pair in pairs]
+    sweep = _open(_load(project), project / "catalog")
+    pairs = _pairs([3, 8], [10, 30])
+    table = sweep.figures(pairs)
+    assert table["fills"].to_pylist() == [len(sweep.fills(pair)) for pair in pairs]
     assert sweeps.verify_variants(sweep, pairs, tmp_path) == sum(table["fills"].to_pylist()) > 200
     assert not [folder for folder in tmp_path.iterdir() if folder.is_dir()]
 
 
 def test_a_window_is_warmed_up_by_the_sessions_before_it(project: Path, tmp_path: Path) -> None:
     days = (date(2024, 3, 11), date(2024, 3, 12))
-    sweep = sweeps.open_sweep(_load(project), project / "catalog", days=days)
-    assert (len(sweep.series), sweep.first) == (4 * 390, 2 * 390)
+    sweep = _open(_load(project), project / "catalog", days=days)
+    assert (len(sweep.bars.series), sweep.bars.first) == (4 * 390, 2 * 390)
     facts = sweep.facts([(5, 300)])
     assert (facts["bars"], facts["sessions"]) == (780, 2)
     assert facts["first_close"] == "2024-03-11T13:31:00Z"
-    fills = sweep.grid.fills(5, 300)
+    fills = sweep.fills((5, 300))
     # The slow average is there from the first bar on.
-    assert fills[0].bar < sweep.first + 300
+    assert fills[0].bar < sweep.bars.first + 300
     assert sweeps.verify_variants(sweep, [(5, 300)], tmp_path) == len(fills)
 
 
@@ -118,18 +131,18 @@ def test_a_window_is_warmed_up_by_the_sessions_before_it(project: Path, tmp_path
     ],
 )
 def test_other_terms_are_proven_too(project: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
-    sweep = sweeps.open_sweep(_load(project, "other", **changes), project / "catalog")
+    sweep = _open(_load(project, "other", **changes), project / "catalog")
     assert sweeps.verify_variants(sweep, [(4, 15)], tmp_path) > 50
 
 
 def test_another_fill_fails_the_proof(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = sweeps.open_sweep(_load(project), project / "catalog")
+    sweep = _open(_load(project), project / "catalog")
     # A kernel that fills at the close of the signal's bar, as bar engines like to do.
-    bars = sweep.grid._bars
-    shifted = (bars[0], bars[1], bars[1], bars[1], bars[4])
-    monkeypatch.setattr(sweep.grid, "_bars", shifted)
+    grid = sweep._grid((4, 15))
+    close, _, _, ends, opens = grid._bars
+    monkeypatch.setattr(grid, "_bars", (close, close, close, ends, opens))
     with pytest.raises(BacktestError, match=r"variant 4/15: fill 1 is (buy|sell) .* in the sweep"):
         sweeps.verify_variants(sweep, [(4, 15)], tmp_path)
 
@@ -137,25 +150,25 @@ def test_another_fill_fails_the_proof(
 def test_a_missing_fill_fails_the_proof(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = sweeps.open_sweep(_load(project), project / "catalog")
-    fills = sweep.grid.fills(4, 15)
-    monkeypatch.setattr(type(sweep.grid), "fills", lambda *_: fills[:-1])
+    sweep = _open(_load(project), project / "catalog")
+    fills = sweep.fills((4, 15))
+    monkeypatch.setattr(type(sweep), "fills", lambda *_: fills[:-1])
     count = len(fills)
     with pytest.raises(BacktestError, match=f"has {count - 1} fills, NautilusTrader {count}"):
         sweeps.verify_variants(sweep, [(4, 15)], tmp_path)
 
 
 def test_chosen_variants_are_the_best_and_random_others(project: Path) -> None:
-    sweep = sweeps.open_sweep(_load(project), project / "catalog")
-    pairs = sweeps.pairs_of(range(2, 12), range(20, 40))
-    table = sweep.grid.figures(pairs)
+    sweep = _open(_load(project), project / "catalog")
+    pairs = _pairs(range(2, 12), range(20, 40))
+    table = sweep.figures(pairs)
     returns = table["return_pct"].to_pylist()
     order = sorted(range(len(pairs)), key=lambda row: -returns[row])
-    chosen = sweeps.chosen_pairs(table, order, 3, "abc123")
-    assert chosen[:3] == [pairs[row] for row in order[:3]]
+    chosen = sweeps.chosen_rows(order, 3, "abc123")
+    assert chosen[:3] == order[:3]
     assert len(set(chosen)) == 6
-    assert chosen == sweeps.chosen_pairs(table, order, 3, "abc123")
-    assert len(sweeps.chosen_pairs(table, order, 500, "abc123")) == len(pairs)
+    assert chosen == sweeps.chosen_rows(order, 3, "abc123")
+    assert len(sweeps.chosen_rows(order, 500, "abc123")) == len(pairs)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +176,7 @@ def test_chosen_variants_are_the_best_and_random_others(project: Path) -> None:
     [("5:20:5", [5, 10, 15, 20]), ("7", [7]), ("3,1,2:4", [1, 2, 3, 4]), ("5:9:3", [5, 8])],
 )
 def test_lengths(text: str, lengths: list[int]) -> None:
-    assert sweeps.parse_lengths(text, "--fast") == lengths
+    assert parse_lengths(text, "--fast") == lengths
 
 
 @pytest.mark.parametrize(
@@ -171,38 +184,38 @@ def test_lengths(text: str, lengths: list[int]) -> None:
 )
 def test_texts_that_are_no_lengths(text: str) -> None:
     with pytest.raises(ConfigError, match="--fast: found"):
-        sweeps.parse_lengths(text, "--fast")
+        parse_lengths(text, "--fast")
 
 
 def test_what_cannot_be_swept_is_refused(project: Path, tmp_path: Path) -> None:
     catalog = project / "catalog"
     with pytest.raises(ConfigError, match="no fast length is below"):
-        sweeps.pairs_of([30], [20])
+        variants_of(_load(project), {"fast": "30", "slow": "20"})
     fallback = _load(project, "fallback", strategy=_params(useFallback=True))
     with pytest.raises(BacktestError, match="useFallback"):
-        sweeps.open_sweep(fallback, catalog)
+        _open(fallback, catalog)
     both = _load(project, "both", strategy=_params(fixed_size=1, percent_size=0.5))
     with pytest.raises(BacktestError, match="give one of them"):
-        sweeps.open_sweep(both, catalog)
+        _open(both, catalog)
     other = _load(project, "orb", strategy={"name": "ORB"})
-    with pytest.raises(ConfigError, match="found ORB, a vectorized sweep runs MA_CROSS"):
-        sweeps.open_sweep(other, catalog)
+    with pytest.raises(ConfigError, match=r"found ORB, a .* MA_CROSS or ML_SIGNALS"):
+        _open(other, catalog)
     future = "CME:FUTURE:ESH4"
     expiring = {"id": future, "tick_size": "0.01", "multiplier": 50, "expiry": LAST.isoformat()}
     venue = {**DOCUMENT["venue"], "name": "CME"}
     loaded = _load(project, "future", instruments=[expiring], venue=venue)
     bars = BarMarket(tmp_path)
-    table = sweeps.open_sweep(_load(project), catalog).series
+    table = _open(_load(project), catalog).bars.series
     bars.add(loaded, [table])
     with pytest.raises(ConfigError, match=f"{future}: expires on {LAST}; sweep days before"):
-        sweeps.open_sweep(loaded, bars.settings.catalog_path)
+        _open(loaded, bars.settings.catalog_path)
     before = (FIRST, date(2024, 3, 12))
-    assert sweeps.open_sweep(loaded, bars.settings.catalog_path, days=before).first == 0
+    assert _open(loaded, bars.settings.catalog_path, days=before).bars.first == 0
     with pytest.raises(DataError, match="there are no bars_1m"):
-        sweeps.open_sweep(_load(project), tmp_path / "empty")
+        _open(_load(project), tmp_path / "empty")
     weekend = (date(2024, 3, 9), date(2024, 3, 10))
     with pytest.raises(DataError, match="no session from 2024-03-09"):
-        sweeps.open_sweep(_load(project), catalog, days=weekend)
+        _open(_load(project), catalog, days=weekend)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +232,7 @@ def test_figures_are_those_of_the_result(project: Path, tmp_path: Path, params: 
     dates = BarCalendar.of(BarsConfig.model_validate(DOCUMENT)).rules.dates(FIRST, LAST)
     request = RunRequest(loaded, tuple(dates), "window", close_positions=False)
     summary = run_backtest(request, settings).summary
-    row = sweeps.open_sweep(loaded, project / "catalog").grid.figures([(5, 20)]).to_pylist()[0]
+    row = _open(loaded, project / "catalog").figures([(5, 20)]).to_pylist()[0]
     assert row["fills"] == summary["fills"]
     assert row["trades"] == summary["trades"]["total_trades"]
     for name, figure in {
@@ -246,9 +259,9 @@ def test_daily_bars_are_proven_too(tmp_path: Path) -> None:
         venue={"starting_balance": 1000},
     )
     market.add(config, [orcl_2001(Path(root))])
-    sweep = sweeps.open_sweep(config, market.settings.catalog_path)
+    sweep = _open(config, market.settings.catalog_path)
     assert sweeps.verify_variants(sweep, [(10, 25), (3, 8)], tmp_path / "work") > 30
-    (final,) = sweep.grid.figures([(10, 25)])["final_equity"].to_pylist()
+    (final,) = sweep.figures([(10, 25)])["final_equity"].to_pylist()
     assert final == pytest.approx(977.30, abs=1e-9)
 
 
@@ -285,9 +298,31 @@ def test_the_command_writes_one_file_of_variants(
     assert pq.read_table(again["path"]).equals(table)
 
 
+def test_an_overdrawn_cash_account_has_no_figures(project: Path) -> None:
+    fees = {"model": "rate", "rate": 0.01}
+    cash = {**DOCUMENT["venue"], "account_type": "CASH", "fees": fees}
+    price = _open(_load(project, "small", strategy=_params(fixed_size=1)), project / "catalog")
+    first = price.fills((5, 20))[0].price
+    units = 100_000 * 100 // first
+    settings = Settings(catalog_path=project / "catalog", results_path=project / "cash")
+    axes = ("fast", "slow", "fixed_size")
+    # The fee does not fit beside what is paid; twice as many are denied, a single one fits.
+    variants = [(5, 20, Decimal(units + count)) for count in (0, units, 1 - units)]
+    request = sweeps.SweepRequest(variants, axes, verify=3)
+    loaded = _load(project, "cash", venue=cash, strategy=_params(fixed_size=1))
+    stored = sweeps.run_bar_sweep(loaded, settings, request)
+    overdrawn, denied, paid = stored.table.to_pylist()
+    assert {overdrawn[name] for name in ("return_pct", "trades", "fills", "fees")} == {None}
+    assert (denied["fills"], paid["fills"] > 2, stored.order[-1]) == (0, True, 0)
+    assert sorted(stored.verified) == sorted(variants[1:])
+    short = _load(project, "cash_short", venue=cash, strategy=_params(side="long_short"))
+    with pytest.raises(ConfigError, match="account_type CASH does not allow"):
+        sweeps.run_bar_sweep(short, settings, sweeps.SweepRequest([(5, 20)]))
+
+
 def test_figures_are_consistent(project: Path) -> None:
-    sweep = sweeps.open_sweep(_load(project), project / "catalog")
-    for row in sweep.grid.figures(sweeps.pairs_of([5, 9], [20, 60])).to_pylist():
+    sweep = _open(_load(project), project / "catalog")
+    for row in sweep.figures(_pairs([5, 9], [20, 60])).to_pylist():
         assert row["final_equity"] == pytest.approx(100_000 * (1 + row["return_pct"] / 100))
         assert row["cagr_pct"] is None, "six sessions are too few"
         assert row["max_drawdown_pct"] <= 0

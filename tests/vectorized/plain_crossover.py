@@ -5,7 +5,7 @@ rounded by `decimal`, money is a fraction.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from math import ceil, floor
 
@@ -28,7 +28,8 @@ class PlainCrossover:
         self, series: BarSeries, terms: Terms, fast: int, slow: int, first: int = 0
     ) -> None:
         self.series, self.terms = series, terms
-        self.cash = Fraction(terms.starting_balance)
+        self.cash = self.balance = Fraction(terms.starting_balance)
+        self.entry = 0
         self.position = 0
         self.fills: list[PlainFill] = []
         self.equity: list[Fraction] = []
@@ -63,12 +64,13 @@ class PlainCrossover:
     def _open(self, bar: int, side: int) -> None:
         price = Fraction(int(self.series.open[bar])) * (1 + side * Fraction(self.terms.slippage))
         ticks = ceil(price) if side > 0 else floor(price)
+        is_checked = not self.position or self.terms.percent_size is not None
         if self.position:
             self._fill(bar, -self.position, ticks)
             self.results.append(self.cash - self._before)
         if side > 0 or self.terms.side == "long_short":
             units = self._size(ticks)
-            if units:
+            if units and not (is_checked and self._is_denied(units, bar)):
                 self._before = self.cash
                 self._fill(bar, side * units, ticks)
 
@@ -89,6 +91,16 @@ class PlainCrossover:
                 high = middle
         return low * terms.lot
 
+    def _is_denied(self, units: int, bar: int) -> bool:
+        notional = self._rounded(units * int(self.series.open[bar]) * self._value)
+        return self._rounded(notional * self.terms.margin) > self.balance
+
+    def _rounded(self, amount: Fraction, mode: str = ROUND_HALF_EVEN) -> Fraction:
+        with localcontext(prec=80):
+            exact = Decimal(amount.numerator) / amount.denominator
+            cent = Decimal(1).scaleb(-self.terms.fees.currency_precision)
+            return Fraction(exact.quantize(cent, mode))
+
     def _cost(self, units: int, price: int) -> Fraction:
         return units * price * self._value + self._fee(units, price)
 
@@ -103,6 +115,11 @@ class PlainCrossover:
 
     def _fill(self, bar: int, quantity: int, price: int) -> None:
         fee = self._fee(abs(quantity), price)
+        if self.position:
+            profit = self.position * (price - self.entry) * self._value
+            self.balance += self._rounded(profit, ROUND_HALF_UP)
+        self.balance -= fee
+        self.entry = price
         self.cash -= quantity * price * self._value + fee
         self.position += quantity
         self.fills.append(PlainFill(bar, quantity, price, fee))

@@ -66,7 +66,7 @@ def test_spy_of_january_2011_has_175_fills_and_loses_seven_dollars(real_data: Pa
     sessions = US_EQUITY.assign(series.close_time)
     grid = _grid(series, LONG, sessions)
     row = _row(grid, 20, 50)
-    assert row["fills"] == len(grid.fills(20, 50)) == 175
+    assert row["fills"] == len(grid.fills((20, 50))) == 175
     assert row["final_equity"] - 100_000 == pytest.approx(-7.00, abs=1e-9)
 
 
@@ -126,7 +126,7 @@ def test_every_fill_is_that_of_the_plain_simulator(seed: int) -> None:
     series, terms, fast, slow, first = _random_case(seed)
     plain = PlainCrossover(series, terms, fast, slow, first)
     grid = _grid(series, terms, first=first)
-    assert [(f.bar, f.quantity, f.price, f.fee) for f in grid.fills(fast, slow)] == [
+    assert [(f.bar, f.quantity, f.price, f.fee) for f in grid.fills((fast, slow))] == [
         (f.bar, f.quantity, f.price, f.fee) for f in plain.fills
     ]
     row = _row(grid, fast, slow)
@@ -146,7 +146,7 @@ def test_the_random_cases_trade() -> None:
     counts = []
     for seed in range(240):
         series, terms, fast, slow, _ = _random_case(seed)
-        counts.append(len(_grid(series, terms).fills(fast, slow)))
+        counts.append(len(_grid(series, terms).fills((fast, slow))))
     assert sum(count > 4 for count in counts) > 150
 
 
@@ -181,21 +181,21 @@ def test_a_grid_gives_each_variant_what_it_gets_alone() -> None:
 def test_later_bars_change_no_fill_before_them() -> None:
     series = random_series(5, 600)
     terms = replace(LONG, side="long_short", fixed_size=None, percent_size=Decimal("0.9"))
-    whole = _grid(series, terms).fills(4, 11)
+    whole = _grid(series, terms).fills((4, 11))
     for cut in (100, 250, 431):
         columns = [
             np.concatenate((column[:cut], column[cut:][::-1] * 3))
             for column in (series.open, series.high, series.low, series.close)
         ]
         other = series_of(series.close_time, np.stack(columns))
-        changed = _grid(other, terms).fills(4, 11)
+        changed = _grid(other, terms).fills((4, 11))
         assert [f for f in changed if f.bar < cut] == [f for f in whole if f.bar < cut]
 
 
 def test_no_fill_comes_before_its_crossing_is_closed() -> None:
     series = random_series(9, 500)
     close = series.close
-    for fill in _grid(series, LONG).fills(3, 8):
+    for fill in _grid(series, LONG).fills((3, 8)):
         decided = fill.bar - 1
         now, earlier = (
             close[end - 3 : end].sum() * 8 - close[end - 8 : end].sum() * 3
@@ -208,7 +208,7 @@ def test_no_fill_comes_before_its_crossing_is_closed() -> None:
 def test_equal_averages_are_no_crossing() -> None:
     close = np.array([10, 10, 10, 10, 11, 10, 10, 10, 10, 9, 10, 10, 10, 10])
     series = series_of(DAY_NS * np.arange(1, 15), np.stack([close] * 4))
-    fills = _grid(series, LONG).fills(1, 3)
+    fills = _grid(series, LONG).fills((1, 3))
     # Up at bar 4, back to the average, and out when the close is below it at bar 5.
     assert [(fill.bar, fill.quantity) for fill in fills][:2] == [(5, 100), (6, -100)]
 
@@ -216,7 +216,7 @@ def test_equal_averages_are_no_crossing() -> None:
 def test_the_last_decision_has_no_open_to_fill_at() -> None:
     close = np.array([10, 10, 10, 10, 12])
     series = series_of(DAY_NS * np.arange(1, 6), np.stack([close] * 4))
-    assert _grid(series, LONG).fills(1, 3) == []
+    assert _grid(series, LONG).fills((1, 3)) == []
 
 
 def test_half_cents_are_rounded_to_even() -> None:
@@ -225,7 +225,7 @@ def test_half_cents_are_rounded_to_even() -> None:
     opens = np.array([10, 10, 10, 10, 10, 30, 30, 10, 10])
     series = series_of(DAY_NS * np.arange(1, 10), np.stack([opens, close, close, close]))
     terms = replace(LONG, fixed_size=Decimal(10), fees=_rate("0.005"))
-    fees = {f.price: f.fee for f in _grid(series, terms).fills(1, 3)}
+    fees = {f.price: f.fee for f in _grid(series, terms).fills((1, 3))}
     assert fees[10] == 0
     assert fees[30] == Fraction(2, 100)
 

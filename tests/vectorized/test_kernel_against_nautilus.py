@@ -1,11 +1,16 @@
-"""The kernel against the event-driven crossover on NautilusTrader, to the last fill."""
+"""The kernel against event-driven strategies on NautilusTrader, to the last fill."""
 
+import json
+import os
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bar_replay import BarFeeModel, replayed
 from barseries import random_series
@@ -13,16 +18,27 @@ from nautilus_trader.model import Currency, CurrencyPair, InstrumentId, Price, Q
 from real_bars import EVERY_DATE, US_EQUITY, btcusd_daily, in_sessions, orcl_2001, spy_2011
 
 from odum_assets.backtest.strategies.ma_cross import CrossoverParams, MovingAverageCrossover
+from odum_assets.backtest.strategies.ml_signals import (
+    ModelParams,
+    ModelReference,
+    ModelSignals,
+    PredictionsFile,
+)
 from odum_assets.bars.broker import Fill
 from odum_assets.bars.fees import FeeRule
 from odum_assets.bars.series import BarSeries
 from odum_assets.bars.sessions import SessionRules
 from odum_assets.bars.strategy import BarSetup
+from odum_assets.models.signals import PredictionKind
 from odum_assets.utc import DAY_NS
 from odum_assets.vectorized.crossover import CrossoverGrid
 from odum_assets.vectorized.terms import Terms
+from odum_assets.vectorized.thresholds import ThresholdGrid
 
 CASES = 200
+ACCOUNT_CASES = int(os.environ.get("ODUM_TEST_ACCOUNT_CASES", "60"))
+MODEL_CASES = int(os.environ.get("ODUM_TEST_MODEL_CASES", "20"))
+"""For each kind of prediction."""
 
 
 class _Recorded:
@@ -44,16 +60,20 @@ class _Recorded:
 
 
 def _event_driven(
-    series: BarSeries, terms: Terms, fast: int, slow: int, rules: SessionRules
+    series: BarSeries, terms: Terms, variant: Any, rules: SessionRules, prepared: Path | None = None
 ) -> tuple[list[tuple[int, int, int]], Decimal]:
     recorded: list[_Recorded] = []
-    params = CrossoverParams(
-        fast=fast,
-        slow=slow,
-        side=terms.side,
-        fixed_size=terms.fixed_size,
-        percent_size=terms.percent_size,
-    )
+    sizing: dict[str, Any] = {
+        "side": terms.side,
+        "fixed_size": terms.fixed_size,
+        "percent_size": terms.percent_size,
+    }
+    kind: Any
+    if prepared is None:
+        kind, params = MovingAverageCrossover, _lengths(variant, sizing)
+    else:
+        model = ModelReference(path="model.onnx")
+        kind, params = ModelSignals, ModelParams(model=model, threshold=variant, **sizing)
 
     def factory(broker: Any) -> _Recorded:
         setup = BarSetup(
@@ -69,8 +89,9 @@ def _event_driven(
             lot=terms.lot,
             fees=terms.fees,
             params=params,
+            prepared=prepared,
         )
-        recorded.append(_Recorded(MovingAverageCrossover([setup]).handlers[0]))
+        recorded.append(_Recorded(kind([setup]).handlers[0]))
         return recorded[0]
 
     host = replayed(
@@ -82,6 +103,10 @@ def _event_driven(
         slippage=str(terms.slippage),
     )
     return recorded[0].fills, host.equity
+
+
+def _lengths(variant: tuple[int, int], sizing: dict[str, Any]) -> Any:
+    return CrossoverParams(fast=variant[0], slow=variant[1], **sizing)
 
 
 def _pair(terms: Terms) -> CurrencyPair:
@@ -100,6 +125,8 @@ def _pair(terms: Terms) -> CurrencyPair:
         size,
         0,
         0,
+        margin_init=Decimal(terms.margin.numerator) / terms.margin.denominator,
+        margin_maint=Decimal(terms.margin.numerator) / terms.margin.denominator / 2,
     )
 
 
@@ -107,10 +134,15 @@ def _compare(
     series: BarSeries, terms: Terms, fast: int, slow: int, rules: SessionRules = EVERY_DATE
 ) -> int:
     grid = CrossoverGrid(series, np.arange(len(series)), 0, terms, 252)
-    replayed_fills, equity = _event_driven(series, terms, fast, slow, rules)
-    fills = grid.fills(fast, slow)
-    assert [(fill.bar, fill.quantity, fill.price) for fill in fills] == replayed_fills
-    (final,) = grid.figures([(fast, slow)])["final_equity"].to_pylist()
+    return _compare_grid(grid, (fast, slow), _event_driven(series, terms, (fast, slow), rules))
+
+
+def _compare_grid(
+    grid: Any, variant: Any, other: tuple[list[tuple[int, int, int]], Decimal]
+) -> int:
+    replayed_fills, equity = other
+    assert [(f.bar, f.quantity, f.price) for f in grid.fills(variant)] == replayed_fills
+    (final,) = grid.figures([variant])["final_equity"].to_pylist()
     assert final == pytest.approx(float(equity), rel=1e-12)
     return len(replayed_fills)
 
@@ -151,6 +183,69 @@ def _random_case(seed: int) -> tuple[BarSeries, Terms, int, int]:
 def test_random_configurations_fill_alike() -> None:
     counts = [_compare(*_random_case(seed)) for seed in range(CASES)]
     assert sum(count > 2 for count in counts) > CASES / 2
+
+
+def _small_account(seed: int) -> tuple[BarSeries, Terms, int, int]:
+    """Return a case whose balance is about the margin of an entry: some entries are denied."""
+    series, terms, fast, slow = _random_case(seed)
+    rng = np.random.default_rng([14, seed])
+    margin = Fraction(str(rng.choice(["0", "0.01", "1", "0.3"])))
+    is_share = terms.percent_size is not None
+    size = Decimal(terms.lot * int(rng.integers(1, 50))).scaleb(-terms.size_precision)
+    notional = (terms.fixed_size or size) * series.price(int(series.open[0]))
+    balance = notional * Decimal(str(rng.choice(["0.005", "0.011", "0.1", "0.302", "1", "1.01"])))
+    return (
+        series,
+        replace(
+            terms,
+            margin=margin,
+            starting_balance=Decimal(max(int(balance), 1)),
+            percent_size=Decimal(str(rng.choice(["1", "0.99"]))) if is_share else None,
+        ),
+        fast,
+        slow,
+    )
+
+
+def test_small_accounts_are_denied_the_same_entries() -> None:
+    counts = [_compare(*_small_account(seed)) for seed in range(ACCOUNT_CASES)]
+    assert sum(count > 2 for count in counts) > ACCOUNT_CASES / 4
+
+
+@pytest.mark.parametrize("kind", PredictionKind)
+def test_random_predictions_fill_alike(kind: PredictionKind, tmp_path: Path) -> None:
+    counts = [_compare_model(kind, seed, tmp_path) for seed in range(MODEL_CASES)]
+    assert sum(count > 2 for count in counts) > MODEL_CASES / 2
+
+
+@pytest.mark.parametrize(("side", "fills"), [("long", 20), ("long_short", 141)])
+def test_a_ruined_account_fills_alike(side: Any, fills: int, tmp_path: Path) -> None:
+    # Fees take more than the balance. From then on entries are denied, those of a reversal are not.
+    case = replace(_random_case(58)[1], side=side)
+    assert _compare_model(PredictionKind.LABEL, 58, tmp_path, case) == fills
+
+
+def _compare_model(
+    kind: PredictionKind, seed: int, folder: Path, changed: Terms | None = None
+) -> int:
+    series, terms, _, _ = _random_case(seed)
+    terms = changed or terms
+    rng = np.random.default_rng([13, seed])
+    values = rng.normal(size=len(series))
+    if kind is PredictionKind.PROBABILITY:
+        values = rng.random(len(series))
+    elif kind is PredictionKind.LABEL:
+        values = rng.integers(0, 2, len(series)).astype(float)
+    # Warm-up, and a bar whose features are not known.
+    values[:19] = values[60] = np.nan
+    file = folder / f"{kind}-{seed}.parquet"
+    facts = json.dumps({"model_sha256": "", "kind": kind}).encode()
+    table = pa.table({"prediction": pa.array(values)})
+    pq.write_table(table.replace_schema_metadata({"odum.prediction": facts}), file)
+    threshold = float(rng.choice([0.3, 0.5, 0.6, 0.9, round(float(rng.random()), 3)]))
+    days = np.arange(len(series)) // 40
+    grid = ThresholdGrid(series, days, 0, terms, 252, PredictionsFile(file, {}).signals)
+    return _compare_grid(grid, threshold, _event_driven(series, terms, threshold, EVERY_DATE, file))
 
 
 @pytest.mark.real_data

@@ -114,8 +114,10 @@ class Mutation:
         terms, lengths = input.terms(), input.lengths()
 
         def work() -> BacktestResult:
-            bars = select_bars(info.context.service, terms)
-            return BacktestResult.of(vectorized_reply(bars, terms, *lengths), lengths)
+            service = info.context.service
+            bars = select_bars(service, terms)
+            reply = vectorized_reply(service.project(), bars, terms, *lengths)
+            return BacktestResult.of(reply, lengths)
 
         return await to_thread.run_sync(work)
 

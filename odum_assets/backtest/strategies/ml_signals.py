@@ -7,12 +7,15 @@ strategy reads its predictions and never the model.
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from odum_assets.backtest.strategies.signal_handler import SignalHandler, SignalParams
@@ -133,14 +136,9 @@ class ModelSignals(BarStrategy):
         cls, params: ModelParams, series: BarSeries, settings: Settings, file: Path
     ) -> Mapping[str, str]:
         """Have the model predict, unless it did so before on the same bars."""
-        content, kind = params.model.read(settings)
-        folder = settings.results_path / PREDICTIONS
-        try:
-            kept = cached_prediction(content, kind, series, params.features, folder)
-        except DataError as error:
-            raise DataError(f"{params.model.label}: {error}") from error
-        shutil.copyfile(kept, file)
-        return {params.model.label: hashlib.sha256(content).hexdigest()}
+        kept = predictions_of(params, series, settings)
+        shutil.copyfile(kept.path, file)
+        return kept.inputs
 
     @property
     def handlers(self) -> Sequence[BarHandler]:
@@ -151,6 +149,47 @@ class ModelSignals(BarStrategy):
         """Write the signals of every traded bar, by instrument and time."""
         tables = [signals.table() for signals in self._signals]
         pq.write_table(pa.concat_tables(tables), folder / SIGNALS)
+
+
+@dataclass(frozen=True)
+class PredictionsFile:
+    """What a model predicts on bars, kept by content.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    inputs : mapping of str to str
+        SHA-256 of the model, by what it is called.
+    """
+
+    path: Path
+    inputs: Mapping[str, str]
+
+    @cached_property
+    def _prediction(self) -> Prediction:
+        return read_prediction(self.path)
+
+    def signals(self, threshold: float) -> NDArray[np.int8]:
+        """Return the signal of each bar with a threshold, as of `signals_of`."""
+        return signals_of(self._prediction.values, self._prediction.kind, threshold)
+
+
+def predictions_of(params: ModelParams, series: BarSeries, settings: Settings) -> PredictionsFile:
+    """Return what a model predicts on bars; it runs unless it did so before on the same ones.
+
+    Raises
+    ------
+    OdumError
+        If the model is not there, or cannot be used.
+    """
+    content, kind = params.model.read(settings)
+    folder = settings.results_path / PREDICTIONS
+    try:
+        kept = cached_prediction(content, kind, series, params.features, folder)
+    except DataError as error:
+        raise DataError(f"{params.model.label}: {error}") from error
+    return PredictionsFile(kept, {params.model.label: hashlib.sha256(content).hexdigest()})
 
 
 class _ModelSignals:

@@ -229,6 +229,7 @@ def _attributes(project: Project, loaded: LoadedConfig, name: str, daily: bool) 
                 for source in project.sources_of(loaded)
             ),
             # What runs on request predicts by itself, over all of its bars.
+            *(map(model_key, model_labels(loaded)) if name == "vsweep" else []),
             *([signals_key(loaded.name)] if name == "result" and model_labels(loaded) else []),
         ],
         "partitions_def": project.result_partitions(loaded) if daily else None,

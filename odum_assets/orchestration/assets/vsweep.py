@@ -1,4 +1,4 @@
-"""Vectorized sweeps: a moving-average crossover over a grid of lengths, in one file of figures."""
+"""Vectorized sweeps: a crossover or a model over a grid of parameters, in one file of figures."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from odum_assets.backtest.bar_strategies import SWEPT
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import LoadedConfig
 from odum_assets.orchestration.assets.backtest import refuse_unusable
@@ -21,7 +22,7 @@ from odum_assets.orchestration.steps import report_materialization
 from odum_assets.raw.layout import DataType
 
 if TYPE_CHECKING:
-    from odum_assets.results.crossover_sweep import StoredSweep, SweepRequest
+    from odum_assets.results.bar_sweep import StoredSweep, SweepRequest
 
 _FACTS: Final = ("instrument", "currency", "side", "bars", "sessions", "first_close", "last_close")
 _MOST_SHOWN: Final = 20
@@ -29,21 +30,21 @@ _MOST_SHOWN: Final = 20
 
 def can_be_swept(loaded: LoadedConfig) -> bool:
     """Return whether a configuration has the strategy that a vectorized sweep runs."""
-    return loaded.bars is not None and loaded.bars.strategy.name == "MA_CROSS"
+    return loaded.bars is not None and loaded.bars.strategy.name in SWEPT
 
 
 def vsweep_action(project: Project, loaded: LoadedConfig) -> Action:
-    """Return the job that runs a grid of crossovers over all of a configuration's bars."""
+    """Return the job that runs a grid of parameters over all of a configuration's bars."""
 
     def compute(spec: dg.AssetSpec) -> Callable[..., None]:
         def vsweep(context: dg.OpExecutionContext, config: VsweepConfig) -> None:
             with failing({"config": loaded.name}):
-                from odum_assets.results.crossover_sweep import run_crossover_sweep
+                from odum_assets.results.bar_sweep import run_bar_sweep
 
-                request = config.sweep_request()
+                request = config.sweep_request(loaded)
                 days = _convert(context, project, loaded, request)
                 progress = row_progress(context, "variants replayed")
-                stored = run_crossover_sweep(loaded, project.settings, request, progress)
+                stored = run_bar_sweep(loaded, project.settings, request, progress)
                 report_materialization(
                     context,
                     spec,
@@ -62,8 +63,8 @@ def vsweep_action(project: Project, loaded: LoadedConfig) -> Action:
         loaded,
         "vsweep",
         description=(
-            f"Vectorized sweep: the crossover of `{loaded.name}` with every pair of lengths over "
-            "the bars of the catalog (or the sessions from first_day to last_day, which are "
+            f"Vectorized sweep: the strategy of `{loaded.name}` with every combination of values "
+            "over the bars of the catalog (or the sessions from first_day to last_day, which are "
             "converted first where they are not). All variants go into one parquet file, none "
             "becomes a result; verify replays some of them in NautilusTrader, and a fill that "
             f"differs fails the run. The job `{loaded.name}_vsweep` runs it."
@@ -114,6 +115,7 @@ def _materialized(stored: "StoredSweep", sort: str) -> Materialized:
                 "best": grid_table(table.take(stored.order[:_MOST_SHOWN])),
                 "sorted_by": sort,
                 **{name: facts[name] for name in _FACTS},
+                "models": facts.get("strategy_inputs"),
                 "variants_run": facts["variants"],
                 "variants_without_trades": idle,
                 "verified": {"variants": stored.verified, "fills": stored.fills}

@@ -50,7 +50,7 @@ export function VectorizedVariant({ sweep, number, onClose }: { sweep: Sweep; nu
               </dl>
               <div className="flex flex-wrap items-center gap-3">
                 <Button onClick={() => void replay(variant)}>Run it in NautilusTrader</Button>
-                <AsCommand command={`odum vsweep ${sweep.config} --fast ${textOf(variant.varied["strategy.params.fast"])} --slow ${textOf(variant.varied["strategy.params.slow"])} --verify 1`} />
+                <AsCommand command={`odum vsweep ${sweep.config} ${sweep.axes.map((axis) => `--${axis.name.replace("_", "-")} ${textOf(variant.varied[axis.path])}`).join(" ")} --verify 1`} />
               </div>
               {problem ? <Failure error={problem} /> : null}
             </div>
