@@ -218,7 +218,7 @@ def test_one_broken_configuration_is_one(here: Service, folder: Path) -> None:
 
 def test_a_bad_address_is_a_message(here: Service, folder: Path) -> None:
     content = json.loads((folder / "configs" / f"{BTC}.json").read_text())
-    content["environment"] = {"UNIFIED_CLOUD_LOCAL_PATH": "s3://bucket/raw"}
+    content["environment"] = {"UNIFIED_CLOUD_LOCAL_PATH": "abfs://bucket/raw"}
     content["instrument"]["id"] = "ETH-USDT.BINANCE-FUTURES"
     for name in ("trades", "book_snapshot_5", "derivative_ticker"):
         path = content["data_catalog"][f"{name}_path"]
@@ -229,7 +229,7 @@ def test_a_bad_address_is_a_message(here: Service, folder: Path) -> None:
     try:
         bad = here.post("/api/backtest/check-data", {"config": "elsewhere", **question})
         assert bad.status == 200
-        assert "the driver for s3:// is not installed" in bad.json["errors"][0]
+        assert "the driver for abfs:// is not installed" in bad.json["errors"][0]
         good = here.post("/api/backtest/check-data", {"config": BTC, **question}).json
         assert good["valid"], good
         assert here.get("/api/datasets").status == 200
