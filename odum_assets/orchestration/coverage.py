@@ -28,13 +28,14 @@ from odum_assets.orchestration.partition_state import (
 )
 from odum_assets.orchestration.project import (
     Project,
+    RawInput,
     Source,
     raw_folder_of,
-    raw_spellings,
+    raw_names,
 )
 from odum_assets.orchestration.raw_folders import RawFolders, list_entries
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import DataType, is_url, local_path, period_name
+from odum_assets.raw.layout import DataType, is_url, local_path
 from odum_assets.storage.locks import shared
 
 if TYPE_CHECKING:
@@ -139,46 +140,36 @@ class CoverageReader:
             return {day: self._cell_of_partition(project, source, day) for day in days}
         known = self._known(project, source)
         expected = expected_conversion(source)
-        _, _, after = source.template_parts
-        below, _, _ = after.rpartition("/")
-        names = [spelling.rpartition("/")[2] for spelling in raw_spellings(after)]
-        cells = {}
+        names, cells = raw_names(source, project.settings), {}
         for day in days:
-            path = f"{folder}/{period_name(source.data_type, day)}{below}"
-            listed = raw.files(path)
+            file, is_known = raw.find(names, source.data_type, day)
             found = known.get(f"{day.isoformat()}.json", _ABSENT)
-            if listed is None or found is None:
+            if not is_known or found is None:
                 cells[day] = self._cell_of_partition(project, source, day)
                 continue
-            name = next((name for name in names if name in listed), None)
-            stat = None if name is None else listed[name]
-            file = str(local_path(f"{path}/{name}"))
-            cells[day] = self._opened(_cell(stat, found, expected), file, stat, source.data_type)
+            cells[day] = self._opened(_cell(file, found, expected), file, source.data_type)
         return cells
 
     def _cell_of_partition(self, project: Project, source: Source, day: date) -> Cell:
         """Return a cell by looking at its partition alone."""
         part = describe_partition(project, source, day)
-        cell = _cell_of(part)
-        if part.raw is None or is_url(part.raw.path):
-            return cell
-        data_type = (source.upstream or source).data_type
-        return self._opened(cell, str(local_path(part.raw.path)), part.raw.stat, data_type)
+        return self._opened(_cell_of(part), part.raw, (source.upstream or source).data_type)
 
-    def _opened(self, cell: Cell, path: str, stat: FileStat | str | None, kind: DataType) -> Cell:
+    def _opened(self, cell: Cell, raw: RawInput | None, kind: DataType) -> Cell:
         """Return a cell that says so where the raw file to convert is damaged.
 
         Opening is slow beside listing: only what is to be converted is opened, so many files in one
         calendar, and each again only when it has changed.
         """
-        if cell.state not in (State.NEW, State.STALE) or not isinstance(stat, FileStat):
+        if cell.state not in (State.NEW, State.STALE) or raw is None or is_url(raw.path):
             return cell
+        path = str(local_path(raw.path))
         before = self._damage.get(path)
-        if before is None or before[0] != stat:
+        if before is None or before[0] != raw.stat:
             if self._left == 0:
                 return cell
             self._left -= 1
-            before = self._damage[path] = stat, raw_damage(path, kind)
+            before = self._damage[path] = raw.stat, raw_damage(path, kind)
         return (
             cell if before[1] is None else replace(cell, state=State.UNREADABLE, problem=before[1])
         )
@@ -255,10 +246,9 @@ def _checked(manifest: "PartitionManifest", configs: Sequence[LoadedConfig]) -> 
     return outcome
 
 
-def _cell(raw: FileStat | str | None, known: _Known, expected: Conversion) -> Cell:
-    if isinstance(raw, str):
-        return Cell(State.UNREADABLE, known.rows, known.rejected, known.checked, raw)
-    state = state_of(raw, known.recorded, expected, is_damaged=known.problem is not None)
+def _cell(raw: RawInput | None, known: _Known, expected: Conversion) -> Cell:
+    stat = None if raw is None else raw.stat
+    state = state_of(stat, known.recorded, expected, is_damaged=known.problem is not None)
     return Cell(state, known.rows, known.rejected, known.checked, known.problem)
 
 

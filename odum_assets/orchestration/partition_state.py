@@ -20,12 +20,12 @@ from odum_assets.orchestration.project import (
     Source,
     list_folder_days,
     raw_folder_of,
-    raw_spellings,
+    raw_names,
     readable_raw,
 )
 from odum_assets.orchestration.raw_folders import RawFolders
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import DataType, is_url, period_name
+from odum_assets.raw.layout import DataType, is_url
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
@@ -175,24 +175,20 @@ def describe_partitions(
         return []
     manifests = {manifest.day: manifest for manifest in scan.manifests}
     expected = expected_conversion(source)
+    names = raw_names(source, project.settings)
     is_listed = source.upstream is None and not is_url(folder)
-    below, _, _ = source.template_parts[2].rpartition("/")
-    names = [name.rpartition("/")[2] for name in raw_spellings(source.template_parts[2])]
     parts = []
     for day in sorted({*days, *scan.days}):
         if only not in (None, day):
             continue
         manifest = manifests.get(day)
-        path = f"{folder}/{period_name(source.data_type, day)}{below}"
-        listed = folders.files(path) if is_listed else None
-        name = next((name for name in names if name in listed), None) if listed else None
-        stat = listed[name] if listed and name is not None else None
-        if listed is None or isinstance(stat, str) or (manifest is None and day in scan.days):
+        raw, is_known = folders.find(names, source.data_type, day) if is_listed else (None, False)
+        if not is_known or (manifest is None and day in scan.days):
             parts.append(describe_partition(project, source, day))
             continue
         recorded = None if manifest is None else recorded_conversion(manifest)
+        stat = None if raw is None else raw.stat
         state = state_of(stat, recorded, expected, is_damaged=False)
-        raw = None if stat is None else RawInput(f"{path}/{name}", stat)
         parts.append(Partition(source, day, state, raw, manifest))
     return parts
 

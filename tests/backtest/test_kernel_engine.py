@@ -60,17 +60,25 @@ def _every_kind(starting_balance: float = 1e12, name: str = LINEAR) -> list[Load
     ]
 
 
-def _is_equal_on(market: Market, work: Path, seed: int) -> None:
-    write_hostile_day(market, variant(), seed)
+def _verdicts_on(
+    market: Market, work: Path, configs: list[LoadedConfig], seed: int
+) -> Counter[str]:
+    """Return how often which verdict was found on a day; none differs."""
     counts: Counter[str] = Counter()
     for mode in MODES:
         for closes in (True, False):
             options = {"snapshot_mode": mode, "close_positions": closes}
-            for config, verdict in verdicts(market, work, _every_kind(), **options):
+            for config, verdict in verdicts(market, work, configs, **options):
                 counts[verdict.verdict] += 1
-                kind = config.config.strategy, config.ticks.venue.book_type
+                kind = config.config, config.ticks.venue.book_type
                 assert verdict.verdict != witness.DIFFERS, (seed, options, kind, verdict.detail)
+    return counts
+
+
+def _is_equal_on(market: Market, work: Path, seed: int) -> None:
+    write_hostile_day(market, variant(), seed)
     # Limit orders that rest, with L2 and closing, are the only kind that is not covered.
+    counts = _verdicts_on(market, work, _every_kind(), seed)
     assert counts == {witness.EQUAL: 138, witness.NOT_COVERED: 6}
 
 
@@ -87,15 +95,7 @@ def _pays_equally_on(market: Market, work: Path, seed: int) -> int:
     ]
     write_hostile_day(market, configs[0], seed)
     write_hostile_funding(market, configs[0], seed)
-    equal = 0
-    for mode in MODES:
-        for closes in (True, False):
-            options = {"snapshot_mode": mode, "close_positions": closes}
-            for config, verdict in verdicts(market, work, configs, **options):
-                equal += verdict.verdict == witness.EQUAL
-                kind = config.config.strategy, config.ticks.venue.book_type
-                assert verdict.verdict != witness.DIFFERS, (seed, options, kind, verdict.detail)
-    return equal
+    return _verdicts_on(market, work, configs, seed)[witness.EQUAL]
 
 
 def _arrives_equally_on(market: Market, work: Path, seed: int) -> int:
@@ -118,15 +118,7 @@ def _arrives_equally_on(market: Market, work: Path, seed: int) -> int:
     ]
     write_hostile_day(market, configs[0], seed)
     write_hostile_funding(market, configs[0], seed)
-    equal = 0
-    for mode in MODES:
-        for closes in (True, False):
-            options = {"snapshot_mode": mode, "close_positions": closes}
-            for config, verdict in verdicts(market, work, configs, **options):
-                equal += verdict.verdict == witness.EQUAL
-                kind = config.config, options
-                assert verdict.verdict != witness.DIFFERS, (seed, kind, verdict.detail)
-    return equal
+    return _verdicts_on(market, work, configs, seed)[witness.EQUAL]
 
 
 def test_every_event_of_a_hostile_day_is_equal(market: Market, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Rows:
         self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
     ) -> Iterable[Ints]:
         """Return the groups of `trade_groups`."""
-        return trade_groups(files, bounds, digits)
+        return self._passed(trade_groups(files, bounds, digits))
 
     def books(
         self,
@@ -63,36 +63,21 @@ class Rows:
         is_top: bool,
     ) -> Iterable[Books]:
         """Return the groups of `book_groups`."""
-        return book_groups(files, bounds, digits, is_top=is_top)
+        return self._passed(book_groups(files, bounds, digits, is_top=is_top))
+
+    def _passed[Group](self, groups: Iterator[Group]) -> Iterator[Group]:
+        return groups
 
 
 class RowsAhead(Rows):
     """Rows of which each next group is read in a thread while the last one is used."""
 
-    def trades(
-        self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
-    ) -> Iterable[Ints]:
-        """Return the groups of `trade_groups`."""
-        return _ahead(trade_groups(files, bounds, digits))
-
-    def books(
-        self,
-        files: Sequence[Path],
-        bounds: tuple[int | None, int | None],
-        digits: tuple[int, int],
-        *,
-        is_top: bool,
-    ) -> Iterable[Books]:
-        """Return the groups of `book_groups`."""
-        return _ahead(book_groups(files, bounds, digits, is_top=is_top))
-
-
-def _ahead[Group](groups: Iterator[Group]) -> Iterator[Group]:
-    with ThreadPoolExecutor(1, "reading") as pool:
-        coming = pool.submit(next, groups, None)
-        while (group := coming.result()) is not None:
+    def _passed[Group](self, groups: Iterator[Group]) -> Iterator[Group]:
+        with ThreadPoolExecutor(1, "reading") as pool:
             coming = pool.submit(next, groups, None)
-            yield group
+            while (group := coming.result()) is not None:
+                coming = pool.submit(next, groups, None)
+                yield group
 
 
 class HeldRows(Rows):
