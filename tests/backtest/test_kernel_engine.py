@@ -121,6 +121,49 @@ def _arrives_equally_on(market: Market, work: Path, seed: int) -> int:
     return _verdicts_on(market, work, configs, seed)[witness.EQUAL]
 
 
+def _drawn_is_equal_on(market: Market, work: Path, seed: int) -> Counter[str]:
+    """Try two kinds of runs that the seed draws, so that thousands of days can be tried."""
+    draw = np.random.default_rng(seed)
+    name = str(draw.choice([LINEAR, LINEAR, INVERSE, SPOT]))
+    has_funding = name != SPOT and draw.random() < 0.4
+
+    def drawn() -> LoadedConfig:
+        latency = {
+            "insert_ms": float(draw.choice([0, 0.001, 0.05, 1, 7.3, 40])),
+            "cancel_ms": float(draw.choice([0, 0.002, 1, 5])),
+        }
+        return variant(
+            name,
+            strategy={
+                "order_type": str(draw.choice(["LIMIT", "MARKET"])),
+                "time_in_force": str(draw.choice(["IOC", "FOK", "GTC"])),
+                "orders": LISTED if draw.random() < 0.5 else [],
+            },
+            venue={
+                "book_type": str(draw.choice(["L1_MBP", "L2_MBP"])),
+                "starting_balance": 1e12,
+                "maker_fee": float(draw.choice([-0.0001, 0, 0.0002])),
+                "taker_fee": float(draw.choice([-0.0001, 0, 0.0007])),
+            },
+            **({"execution": {"latency": latency}} if draw.random() < 0.4 else {}),
+            **({"data_catalog": TICKER} if has_funding else {}),
+        )
+
+    configs = [drawn(), drawn()]
+    write_hostile_day(market, configs[0], seed)
+    if has_funding:
+        write_hostile_funding(market, configs[0], seed)
+    options = {
+        "snapshot_mode": str(draw.choice(MODES)),
+        "close_positions": bool(draw.random() < 0.5),
+    }
+    counts: Counter[str] = Counter()
+    for config, verdict in verdicts(market, work, configs, **options):
+        counts[verdict.verdict] += 1
+        assert verdict.verdict != witness.DIFFERS, (seed, options, config.config, verdict.detail)
+    return counts
+
+
 def test_every_event_of_a_hostile_day_is_equal(market: Market, tmp_path: Path) -> None:
     _is_equal_on(market, tmp_path / "work", 20)
 
@@ -135,7 +178,9 @@ def test_every_order_of_a_hostile_day_arrives_equally(market: Market, tmp_path: 
 
 @pytest.mark.torture
 @pytest.mark.timeout(36_000)
-@pytest.mark.parametrize("is_equal_on", [_is_equal_on, _pays_equally_on, _arrives_equally_on])
+@pytest.mark.parametrize(
+    "is_equal_on", [_is_equal_on, _pays_equally_on, _arrives_equally_on, _drawn_is_equal_on]
+)
 def test_every_event_of_hundreds_of_hostile_days_is_equal(tmp_path: Path, is_equal_on: Any) -> None:
     for seed in range(1_000, 1_000 + int(os.environ.get("HOSTILE_DAYS", "300"))):
         folder = tmp_path / str(seed)
