@@ -153,7 +153,7 @@ def _drawn_is_equal_on(market: Market, work: Path, seed: int) -> Counter[str]:
     write_hostile_day(market, configs[0], seed)
     if has_funding:
         write_hostile_funding(market, configs[0], seed)
-    options = {
+    options: dict[str, Any] = {
         "snapshot_mode": str(draw.choice(MODES)),
         "close_positions": bool(draw.random() < 0.5),
     }
