@@ -114,7 +114,7 @@ UNCOVERED: Final = (
     ),
     Uncovered(
         "venue.oms_type HEDGING",
-        "a position for each order",
+        "a position for each order, named and closed by rules that are not known",
         lambda run: run.config.venue.oms_type == "HEDGING",
     ),
     Uncovered(

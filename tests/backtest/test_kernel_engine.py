@@ -125,7 +125,9 @@ def _drawn_is_equal_on(market: Market, work: Path, seed: int) -> Counter[str]:
     """Try two kinds of runs that the seed draws, so that thousands of days can be tried."""
     draw = np.random.default_rng(seed)
     name = str(draw.choice([LINEAR, LINEAR, INVERSE, SPOT]))
-    has_funding = name != SPOT and draw.random() < 0.4
+    has_funding = name == LINEAR and draw.random() < 0.4
+    # The days have sizes with three decimals, prices with one.
+    precise = {"instrument": {"size_precision": 3, "price_precision": 1}} if name == INVERSE else {}
 
     def drawn() -> LoadedConfig:
         latency = {
@@ -147,6 +149,7 @@ def _drawn_is_equal_on(market: Market, work: Path, seed: int) -> Counter[str]:
             },
             **({"execution": {"latency": latency}} if draw.random() < 0.4 else {}),
             **({"data_catalog": TICKER} if has_funding else {}),
+            **precise,
         )
 
     configs = [drawn(), drawn()]
