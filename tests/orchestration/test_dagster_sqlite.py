@@ -1,6 +1,5 @@
 """Dagster's SQLite files as they are with fewer repetitions: the same content, few of them open."""
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -46,8 +45,8 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEventTy
 
 
 def _open_files(folder: Path) -> list[str]:
-    links = [f"/proc/self/fd/{descriptor}" for descriptor in os.listdir("/proc/self/fd")]
-    targets = [os.readlink(link) for link in links if os.path.islink(link)]
+    links = list(Path("/proc/self/fd").iterdir())
+    targets = [str(link.readlink()) for link in links if link.is_symlink()]
     return [target for target in targets if target.startswith(f"{folder}/")]
 
 
@@ -81,12 +80,13 @@ def test_few_files_stay_open_however_many_runs_there_are_and_none_at_the_end(hom
     assert not list(home.rglob("*.db-wal"))
 
 
-def test_dagster_is_as_before_when_the_outermost_context_ends(home: Path) -> None:
-    engine, initialize = sqlite_event_log.create_engine, SqliteEventLogStorage._initdb
+@pytest.mark.usefixtures("home")
+def test_dagster_is_as_before_when_the_outermost_context_ends() -> None:
+    engine, initialize = vars(sqlite_event_log)["create_engine"], SqliteEventLogStorage._initdb
     with repeat_less():
         with open_instance() as instance:
             idle.execute_in_process(instance=instance)
-        assert sqlite_event_log.create_engine is not engine
+        assert vars(sqlite_event_log)["create_engine"] is not engine
         assert SqliteEventLogStorage._initdb is not initialize
-    assert sqlite_event_log.create_engine is engine
+    assert vars(sqlite_event_log)["create_engine"] is engine
     assert SqliteEventLogStorage._initdb is initialize
