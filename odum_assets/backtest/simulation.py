@@ -149,13 +149,22 @@ def simulate(
                 )
             )
 
+        was_broken = False
+
+        def progress(done: float, orders: int, now: int) -> None:
+            # NautilusTrader goes on after a callback raised. Shown is where that was.
+            nonlocal was_broken
+            if not was_broken:
+                report("replay", done, orders, now)
+            was_broken = bool(failures)
+
         monitor = guarded(RunMonitor, failures)(
             f"{venue}-001",
             currency,
             record,
             (plan.first_trade_ns, plan.close_at_ns),
             _settlements(plan, plan.first_trade_ns, until),
-            lambda done, orders, now: report("replay", done, orders, now),
+            progress,
             (end_ns, end),
         )
         replay.add_actor(monitor)

@@ -118,7 +118,7 @@ def orb(
             "UNIFIED_CLOUD_LOCAL_PATH": settings.raw_root,
             "DATA_CATALOG_PATH": str(settings.catalog_path),
         }
-    name = _write_configuration(document, list(available), settings)
+    path, is_new = _write_configuration(document, list(available), settings)
     proxies = {
         instrument.symbol: instrument.proxy_symbol
         for symbol, instrument in wanted.items()
@@ -128,7 +128,7 @@ def orb(
         output.info(f"DATA_MODE: PROXY: {proxy} is traded for {symbol}")
     modes = {"SYNTHETIC": is_synthetic, "PROXY": bool(proxies)}
     mode = next((name for name, is_so in modes.items() if is_so), "DIRECT")
-    entry = _run(name, first, last, settings, output)
+    entry = _run(path, first, last, settings, output, is_new=is_new)
     is_verbose = verbose or file.study.log_level == "DEBUG"
     written = {"data_mode": mode, "proxies": proxies, "configuration": document}
     folder = _export(entry, file, written, output_dir, report=report)
@@ -316,8 +316,14 @@ def _generate(
 
 def _write_configuration(
     document: Mapping[str, Any], names: Sequence[str], settings: "Settings"
-) -> str:
-    """Write the run configuration into the folder of configurations and return its name."""
+) -> tuple[Path, bool]:
+    """Write the run configuration into the folder of configurations, if it is not there.
+
+    Returns
+    -------
+    tuple[Path, bool]
+        Its file, and whether it was written now.
+    """
     import hashlib
     import re
 
@@ -328,20 +334,54 @@ def _write_configuration(
     name = f"orb_{symbols}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     path = settings.configs_path / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
     path.write_text(text, encoding="utf-8")
-    return name
+    return path, is_new
 
 
 def _run(
-    name: str, first: date, last: date, settings: "Settings", output: "Output"
+    path: Path,
+    first: date,
+    last: date,
+    settings: "Settings",
+    output: "Output",
+    *,
+    is_new: bool,
 ) -> "ResultEntry":
+    """Run a configuration; a new one is removed again where it comes to no run.
+
+    Raises
+    ------
+    OdumError
+        If the run is refused or fails; of a new configuration that stays the message says so.
+    """
+    from odum_assets.cli.errors import WorkError
+    from odum_assets.cli.rendering import display_path
     from odum_assets.cli.runs import run_plan
     from odum_assets.cli.session import open_session
+    from odum_assets.errors import OdumError
     from odum_assets.orchestration.requests import NewRun
 
-    new = NewRun.of(config=name, first_day=first, last_day=last, window=True, mode="report")
-    with open_session(settings, output, replays=True) as session:
-        return run_plan(session, session.planner().plan(new))
+    has_run = False
+    try:
+        new = NewRun.of(
+            config=path.stem, first_day=first, last_day=last, window=True, mode="report"
+        )
+        with open_session(settings, output, replays=True) as session:
+            plan = session.planner().plan(new)
+            try:
+                return run_plan(session, plan)
+            finally:
+                has_run = session.has_run(plan)
+    except BaseException as error:
+        if is_new and not has_run:
+            path.unlink(missing_ok=True)
+        elif is_new:
+            stays = f"The configuration stays, because this run refers to it: {display_path(path)}"
+            if isinstance(error, OdumError):
+                raise WorkError(f"{error}\n{stays}") from error
+            output.info(stays)
+        raise
 
 
 def _export(

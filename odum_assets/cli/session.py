@@ -15,7 +15,7 @@ from odum_assets.settings import Settings
 if TYPE_CHECKING:
     from odum_assets.config import LoadedConfig
     from odum_assets.orchestration.launch import Graph, LaunchResult
-    from odum_assets.orchestration.planner import Planner
+    from odum_assets.orchestration.planner import Plan, Planner
     from odum_assets.orchestration.project import Project, Source
 
 type Key = tuple[str, ...]
@@ -119,6 +119,12 @@ class Session:
     def is_recorded(self, source: "Source", day: date) -> bool:
         """Return whether Dagster knows a catalog partition as made."""
         return day.isoformat() in self.instance.get_materialized_partitions(source.catalog_key)
+
+    def has_run(self, plan: "Plan") -> bool:
+        """Return whether Dagster knows a run of a plan's job."""
+        from dagster import RunsFilter
+
+        return bool(self.instance.get_runs_count(RunsFilter(job_name=plan.job)))
 
     def planner(self) -> "Planner":
         """Return what plans runs; what Dagster has recorded so far counts."""

@@ -1,24 +1,32 @@
 """Fewer repetitions in Dagster's SQLite storages, for processes whose runs are short.
 
 Dagster makes an engine and a connection for every query, so that SQLAlchemy compiles every
-statement each time and SQLite empties its write-ahead log, and migrates the file of every run from
-nothing. All of it takes longer than the queries. Nothing changes in what is stored; where Dagster
-is made differently, nothing is changed at all.
+statement each time and SQLite empties its write-ahead log. It reads its migrations for every file,
+and migrates the file of every run from nothing. All of it takes longer than the queries. Nothing
+changes in what is stored; where Dagster is made differently, nothing is changed at all.
 """
 
 import tempfile
-from collections.abc import Callable
-from functools import cache, partial
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy.pool import QueuePool
 
 _EVENTS: Final = "dagster._core.storage.event_log.sqlite.sqlite_event_log"
 _RUNS: Final = "dagster._core.storage.runs.sqlite.sqlite_run_storage"
+
+# The index, the runs, and the files of the last runs. A command may make thousands of runs.
+_OPEN_FILES: Final = 8
 
 
 class _OpenConnections(QueuePool):
@@ -36,74 +44,134 @@ class _OpenConnections(QueuePool):
         super().dispose()
 
 
-_engines: Final[dict[str, sa.Engine]] = {}
+_engines: Final[OrderedDict[str, sa.Engine]] = OrderedDict()
+_engines_lock: Final = threading.Lock()
 # Statements are the same in every run's file. They are compiled once for each dialect.
 _compiled: Final[dict[Any, Any]] = {}
+_scripts: Final[dict[str | None, ScriptDirectory]] = {}
+_is_on = False
 
 
-def repeat_less(instance: dg.DagsterInstance) -> None:
-    """Let this process keep one connection per SQLite file, and copy the file of a new run.
+@contextmanager
+def repeat_less() -> Iterator[None]:
+    """Let this process keep connections to SQLite files, and copy the file of a new run.
 
-    Parameters
-    ----------
-    instance : dg.DagsterInstance
-        Where runs are stored; nothing changes for one that is not in SQLite.
+    An instance is opened, used and closed within the context, which may be entered again in it. At
+    its end the connections are closed.
     """
-    from alembic.script import ScriptDirectory
+    global _is_on  # noqa: PLW0603 - Dagster's modules are there once, too
+    if _is_on:
+        yield
+        return
+    with ExitStack() as changes:
+        read = partial(_scripts_of, ScriptDirectory.from_config)
+        _change(changes, ScriptDirectory, "from_config", staticmethod(read))
+        for name in (_EVENTS, _RUNS):
+            module = import_module(name)
+            if hasattr(module, "create_engine"):
+                create = partial(_engine_of_file, module.create_engine)
+                _change(changes, module, "create_engine", create)
+        kind = import_module(_EVENTS).SqliteEventLogStorage
+        if hasattr(kind, "_initdb"):
+            _change(changes, kind, "_initdb", _copying(kind._initdb))
+        _is_on = True
+        try:
+            yield
+        finally:
+            _is_on = False
+            close_connections()
+            _engines.clear()
 
-    ScriptDirectory.from_config = cache(ScriptDirectory.from_config)  # type: ignore[method-assign]
-    for name in (_EVENTS, _RUNS):
-        module = import_module(name)
-        if hasattr(module, "create_engine"):
-            create = partial(_engine_of_file, module.create_engine)
-            module.create_engine = create  # type: ignore[attr-defined]
-    storage, kind = instance.event_log_storage, import_module(_EVENTS).SqliteEventLogStorage
-    if isinstance(storage, kind) and hasattr(kind, "_initdb"):
-        kind._initdb = _copying(_empty_file(storage), kind._initdb)
+
+def _change(changes: ExitStack, owner: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module or a class
+    """Set an attribute until the context ends."""
+    before = vars(owner)[name]
+    setattr(owner, name, value)
+    changes.callback(setattr, owner, name, before)
 
 
 def close_connections() -> None:
     """Close all connections: SQLite's must not be used in a process that is forked off this one."""
     for engine in _engines.values():
-        if isinstance(engine.pool, _OpenConnections):
-            engine.pool.close_all()
+        _close(engine)
+
+
+def prepare_empty_file(instance: dg.DagsterInstance) -> None:
+    """Make what the file of a new run is copied from, for all processes forked off this one.
+
+    Parameters
+    ----------
+    instance : dg.DagsterInstance
+        Where runs are stored; nothing is made for one that is not in SQLite.
+    """
+    storage, kind = instance.event_log_storage, import_module(_EVENTS).SqliteEventLogStorage
+    if isinstance(storage, kind) and hasattr(kind, "_initdb"):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "empty.db"
+            storage._initdb(sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool))
+
+
+def _close(engine: sa.Engine) -> None:
+    if isinstance(engine.pool, _OpenConnections):
+        engine.pool.close_all()
+
+
+def _scripts_of(read: Callable[[Config], ScriptDirectory], config: Config) -> ScriptDirectory:
+    """Return the migrations of a folder, which all of Dagster's storages share."""
+    location = config.get_main_option("script_location")
+    if location not in _scripts:
+        _scripts[location] = read(config)
+    return _scripts[location]
 
 
 def _engine_of_file(create: Callable[..., sa.Engine], url: str, **options: Any) -> sa.Engine:  # noqa: ANN401 - as SQLAlchemy's
-    if url not in _engines:
-        engine = create(url, **options | {"poolclass": _OpenConnections})
-        # A process that is killed loses nothing; a power failure may cost the last events.
-        sa.event.listen(engine, "connect", _sync_at_checkpoints)
-        for first in _engines.values():
-            engine.dialect = first.dialect
-            break
-        _engines[url] = engine.execution_options(compiled_cache=_compiled)
-    return _engines[url]
+    with _engines_lock:
+        if url not in _engines:
+            engine = create(url, **options | {"poolclass": _OpenConnections})
+            # A process that is killed loses nothing; a power failure may cost the last events.
+            sa.event.listen(engine, "connect", _sync_at_checkpoints)
+            for first in _engines.values():
+                engine.dialect = first.dialect
+                break
+            _engines[url] = engine.execution_options(compiled_cache=_compiled)
+        _engines.move_to_end(url)
+        if len(_engines) > _OPEN_FILES:
+            _close(_engines.popitem(last=False)[1])
+        return _engines[url]
 
 
 def _sync_at_checkpoints(connection: Any, _record: object) -> None:  # noqa: ANN401 - of the driver
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _empty_file(storage: Any) -> bytes:  # noqa: ANN401 - Dagster's, with a private method
+def _never_sync(connection: Any, _record: object) -> None:  # noqa: ANN401 - of the driver
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+def _empty_file(storage: object, initialize: Callable[..., None]) -> bytes:
     """Return the content of the file of a run without events."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "empty.db"
-        storage._initdb(sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool))
+        engine = sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool)
+        sa.event.listen(engine, "connect", _never_sync)
+        initialize(storage, engine)
         return file.read_bytes()
 
 
-def _copying(empty: bytes, initialize: Callable[..., None]) -> Callable[..., None]:
+def _copying(initialize: Callable[..., None]) -> Callable[..., None]:
     """Return what makes a file that does not exist, instead of migrating it from nothing."""
+    empty: list[bytes] = []
 
     def copy(storage: object, engine: sa.Engine, *, for_index_shard: bool = False) -> None:
         file = Path(str(engine.url.database))
         if for_index_shard or file.exists():
             initialize(storage, engine, for_index_shard)
             return
+        if not empty:
+            empty.append(_empty_file(storage, initialize))
         # Renamed: it is never read in part.
         new = file.with_suffix(".new")
-        new.write_bytes(empty)
+        new.write_bytes(empty[0])
         new.rename(file)
 
     return copy

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from odum_assets.errors import ConfigError, OdumError
-from odum_assets.orchestration.build import definitions_of
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
 from odum_assets.orchestration.instance import instance_ref
@@ -94,6 +93,8 @@ class Graph:
     @cached_property
     def definitions(self) -> dg.Definitions:
         """Return the graph; it is built when something is run."""
+        from odum_assets.orchestration.build import definitions_of
+
         return definitions_of(self.project)
 
 
@@ -124,7 +125,10 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     dg.DagsterInstance
         Open until the context ends.
     """
-    with dg.DagsterInstance.from_ref(instance_ref(_QUIET)) as instance:
+    # SQLAlchemy and Alembic take their time to load: only where an instance is opened.
+    from odum_assets.orchestration.dagster_sqlite import repeat_less
+
+    with repeat_less(), dg.DagsterInstance.from_ref(instance_ref(_QUIET)) as instance:
         lost = fail_lost_runs(instance)
         if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.

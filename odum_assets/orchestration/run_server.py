@@ -18,7 +18,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from odum_assets.errors import OdumError
-from odum_assets.orchestration.dagster_sqlite import close_connections, repeat_less
+from odum_assets.orchestration.dagster_sqlite import (
+    close_connections,
+    prepare_empty_file,
+    repeat_less,
+)
 from odum_assets.orchestration.launch import Graph, load_graph
 from odum_assets.settings import Settings
 
@@ -74,8 +78,8 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
     # Ctrl-C in a terminal is for who asked.
     os.setpgid(0, 0)
     os.environ.update(shared.environment)
-    with dg.DagsterInstance.from_ref(shared.instance) as instance:
-        repeat_less(instance)
+    with repeat_less(), dg.DagsterInstance.from_ref(shared.instance) as instance:
+        prepare_empty_file(instance)
         graph = _prepared(shared.settings, instance)
         close_connections()
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.

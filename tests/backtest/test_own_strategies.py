@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tinydays import NOON, Market, Outcome, own_strategy, text, with_strategy
+from tinydays import DAY, NOON, Market, Outcome, own_strategy, text, with_strategy
 
+from odum_assets.backtest.plan import Progress
+from odum_assets.backtest.request import RunRequest
 from odum_assets.errors import BacktestError
+from odum_assets.results.run import run_backtest
 
 MODULE = '''
 import os
@@ -135,6 +138,17 @@ def test_a_strategy_that_raises_fails_the_run_by_name(place: Market, where: str)
     assert message.startswith(f"Buyer raised RuntimeError in {where}")
     assert f"broken in {where}" in message
     assert "my_strategies.py, line" in message
+
+
+def test_progress_ends_where_the_strategy_raised(place: Market) -> None:
+    config = with_strategy(own_strategy("my_strategies:Buyer", breaks_in="tick"))
+    request = RunRequest(config, (DAY,), DAY.isoformat(), mode="report", snapshot_mode="trades")
+    seen: list[Progress] = []
+    with pytest.raises(BacktestError, match="broken in tick"):
+        run_backtest(request, place.settings, seen.append)
+    # The timer calls it half a second after the first of two seconds.
+    assert seen[-1].phase == "replay"
+    assert seen[-1].done == pytest.approx(0.25, abs=0.15)
 
 
 def test_parameters_are_validated(place: Market) -> None:

@@ -77,6 +77,26 @@ def test_keys_of_other_engines_are_refused_by_name(path: str, value: Any) -> Non
         parse_params(nested(path, value))
 
 
+def test_keys_of_other_engines_are_named_with_whatever_else_is_wrong() -> None:
+    values = {
+        "dual": {"enabled": True},
+        "trade": {"trail": {}, "primary_r": -1},
+        "governance": {"cooldown_minutes": -1},
+        "traade": {},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_params(values)
+    first, *lines = str(caught.value).splitlines()
+    assert first == "strategy.params: not valid"
+    assert sorted(line.strip().partition(":")[0] for line in lines) == [
+        "dual",
+        "governance.cooldown_minutes",
+        "traade",
+        "trade.primary_r",
+        "trade.trail",
+    ]
+
+
 @pytest.mark.parametrize(("values", "text"), WRONG, ids=[text[:40] for _, text in WRONG])
 def test_what_is_wrong_is_named_with_its_key(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError) as caught:

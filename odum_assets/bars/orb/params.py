@@ -10,7 +10,13 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from odum_assets.config.problems import Problem, find_problems, raise_problems
 from odum_assets.config.sections.section import Section
@@ -436,11 +442,20 @@ class OrbParams(Section):
     backtest: SizeParams = SizeParams()
     """The size of a trade."""
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _refuse(cls, values: object) -> object:
-        raise_problems(*refused_keys(values))
-        return values
+    def _refuse(cls, values: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        refused = refused_keys(values)
+        others = []
+        try:
+            made = handler(_without(values, [problem.path.split(".") for problem in refused]))
+        except ValidationError as error:
+            if not refused:
+                raise
+            others = find_problems(error, cls)
+        # All at once: who removes these keys need not try again to learn what else is wrong.
+        raise_problems(*refused, *others)
+        return made
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -493,6 +508,20 @@ def parse_params(values: Mapping[str, Any], source: str = "strategy.params") -> 
 def problem_text(source: str, problems: list[Problem]) -> str:
     """Return problems as a message."""
     return "\n".join([f"{source}: not valid", *(f"  {problem}" for problem in problems)])
+
+
+def _without(values: object, paths: list[list[str]]) -> object:
+    """Return values without the keys that paths lead to."""
+    if not isinstance(values, Mapping) or not paths:
+        return values
+    inner: dict[object, list[list[str]]] = {}
+    for first, *more in paths:
+        inner.setdefault(first, []).append(more)
+    return {
+        key: _without(value, inner.get(key, []))
+        for key, value in values.items()
+        if [] not in inner.get(key, [])
+    }
 
 
 def _holds(values: object, keys: list[str]) -> bool:

@@ -1,0 +1,92 @@
+"""Dagster's SQLite files as they are with fewer repetitions: the same content, few of them open."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+from odum_assets.orchestration.dagster_sqlite import repeat_less
+from odum_assets.orchestration.launch import open_instance
+
+
+@dg.op
+def nothing() -> None:
+    """Do nothing."""
+
+
+@dg.job
+def idle() -> None:
+    nothing()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An instance of its own, whose runs are in SQLite."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    return tmp_path
+
+
+def _schema(file: Path) -> Sequence[tuple[str, ...]]:
+    with closing(sqlite3.connect(file)) as connection:
+        mode = connection.execute("PRAGMA journal_mode").fetchall()
+        revision = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        tables = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+        return [*mode, *revision, *sorted(tables, key=str)]
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEventType | None]:
+    return [entry.dagster_event_type for entry in instance.all_logs(run_id)]
+
+
+def _open_files(folder: Path) -> list[str]:
+    links = list(Path("/proc/self/fd").iterdir())
+    targets = [str(link.readlink()) for link in links if link.is_symlink()]
+    return [target for target in targets if target.startswith(f"{folder}/")]
+
+
+def test_the_file_of_a_run_is_the_one_that_dagster_makes(home: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        usual = idle.execute_in_process(instance=instance)
+        events = _events(instance, usual.run_id)
+    with open_instance() as instance:
+        copied = idle.execute_in_process(instance=instance)
+        assert _events(instance, copied.run_id) == events
+    runs = home / "history" / "runs"
+    assert _schema(runs / f"{copied.run_id}.db") == _schema(runs / f"{usual.run_id}.db")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        seen = instance.get_run_by_id(copied.run_id)
+        assert seen is not None
+        assert seen.status is dg.DagsterRunStatus.SUCCESS
+        assert _events(instance, copied.run_id) == events
+    assert not list(home.rglob("*.new"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux' list of open files")
+def test_few_files_stay_open_however_many_runs_there_are_and_none_at_the_end(home: Path) -> None:
+    with open_instance() as instance:
+        counts = []
+        for _ in range(15):
+            idle.execute_in_process(instance=instance)
+            counts.append(len(_open_files(home)))
+        # Each with its write-ahead log and index.
+        assert counts[-1] == counts[-2] == counts[-3]
+    assert not _open_files(home)
+    assert not list(home.rglob("*.db-wal"))
+
+
+@pytest.mark.usefixtures("home")
+def test_dagster_is_as_before_when_the_outermost_context_ends() -> None:
+    engine, initialize = vars(sqlite_event_log)["create_engine"], SqliteEventLogStorage._initdb
+    with repeat_less():
+        with open_instance() as instance:
+            idle.execute_in_process(instance=instance)
+        assert vars(sqlite_event_log)["create_engine"] is not engine
+        assert SqliteEventLogStorage._initdb is not initialize
+    assert vars(sqlite_event_log)["create_engine"] is engine
+    assert SqliteEventLogStorage._initdb is initialize
