@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.errors import InvalidRequestError
-from odum_assets.results.buckets import LADDER, Grid, Sums, grid_over, nearest_floats
-from odum_assets.results.candles import Candles, fill_columns
+from odum_assets.results.buckets import LADDER, Grid, Groups, Sums, grid_over, nearest_floats
+from odum_assets.results.candles import Candles, Fills
 from odum_assets.results.choosing import (
     ChosenTable,
     choose,
@@ -185,7 +185,7 @@ def test_fills_by_side(
         "price": decimals([row[2] for row in rows]),
         "quantity": decimals([row[3] for row in rows]),
     }
-    shown = fill_columns(written(tmp_path_factory.mktemp("f"), columns), grid, None)
+    shown = Fills(grid).read(written(tmp_path_factory.mktemp("f"), columns), None).columns()
     for name, is_buy in (("buys", True), ("sells", False)):
         expected: dict[int, list[tuple[Decimal, Decimal]]] = {}
         for time, (_, buys, price, quantity) in zip(times, rows, strict=True):
@@ -210,12 +210,15 @@ def test_numbers_wider_than_64_bits_are_exact() -> None:
     assert np.isnan(found[3])
     sums = Sums(2)
     sums.update(
-        np.array([0, 0, 1]), pa.array([Decimal("0.1"), Decimal("0.2"), Decimal(5)], DECIMAL)
+        Groups.of(np.array([0, 0, 1])),
+        pa.array([Decimal("0.1"), Decimal("0.2"), Decimal(5)], DECIMAL),
     )
     assert sums.floats().tolist() == [0.3, 5.0]
     for _ in range(3):
-        sums.update(np.array([1]), pa.array([Decimal("99999999999999999999.5")], DECIMAL))
-    sums.update(np.array([0, 1]), pa.array([Decimal("1e-16"), Decimal("0.25")], DECIMAL))
+        sums.update(
+            Groups.of(np.array([1])), pa.array([Decimal("99999999999999999999.5")], DECIMAL)
+        )
+    sums.update(Groups.of(np.array([0, 1])), pa.array([Decimal("1e-16"), Decimal("0.25")], DECIMAL))
     assert sums.floats().tolist() == [
         float(Decimal("0.3000000000000001")),
         float(Decimal("300000000000000000003.75")),
@@ -257,16 +260,16 @@ def test_chosen_rows_are_those_of_a_plain_loop(
         if holds(side) and pnl is not None and pnl < Decimal("1.5")
     ]
     where = parse_conditions(f"{condition}, net_pnl < 1.5")
-    assert choose(table, where, ()).tolist() == expected
+    assert choose(table, where, ()).rows.tolist() == expected
     key = (lambda at: (rows[at][3], 0)) if first else (lambda at: (rows[at][2], 0))
     ordered = sorted(expected, key=key, reverse=down)
     if down:
         # Equal ones stay in the order of the table.
         ordered = sorted(expected, key=lambda at: -key(at)[0])
     sort = parse_sort(("-" if down else "") + ("fills" if first else "net_pnl"))
-    chosen = choose(table, where, sort)
+    chosen = choose(table, where, sort).rows
     assert chosen.tolist() == ordered
-    found = ChosenTable(table.file, rows=chosen)
+    found = ChosenTable(table.file, chosen=choose(table, where, sort), name=(where, sort))
     assert found.count() == len(ordered)
     page = pa.Table.from_batches(list(found.arrow(1, 3)))
     assert page["id"].to_pylist() == [f"O-{at}" for at in ordered[1:4]]
@@ -306,7 +309,7 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
         choose(table, (), parse_sort("-nothing"))
     for text in (str(T0), "2023-12-31T23:59:55Z", "2024-01-01T00:59:55.000000000+01:00"):
         assert time_ns(text) == T0
-        assert choose(table, parse_conditions(f"timestamp:{text}"), ()).tolist() == [0]
+        assert choose(table, parse_conditions(f"timestamp:{text}"), ()).rows.tolist() == [0]
     assert time_ns("2023-12-31T23:59:55.000000007Z") == T0 + 7
 
 
@@ -338,9 +341,11 @@ def test_an_order_by_several_columns_has_texts_nulls_and_wide_numbers(tmp_path: 
         "-wide,side": [("wide", "descending"), ("side", "ascending")],
     }.items():
         found = choose(StoredTable(file), (), parse_sort(sort))
-        assert found.tolist() == pc.sort_indices(plain, sort_keys=keys).to_pylist()
-        page = ChosenTable(file, rows=found)
-        assert pa.Table.from_batches(list(page.arrow(7, 9))).equals(plain.take(found[7:16]))
+        assert found.rows.tolist() == pc.sort_indices(plain, sort_keys=keys).to_pylist()
+        page = ChosenTable(file, chosen=found, name=sort)
+        for first, count in ((7, 9), (16, 9), (0, 2_500), (2_990, 99), (7, 9)):
+            shown = pa.Table.from_batches(list(page.arrow(first, count)))
+            assert shown.equals(plain.take(found.rows[first : first + count]))
 
 
 def test_a_window_beside_another_has_the_same_rows_as_a_plain_loop(tmp_path: Path) -> None:
