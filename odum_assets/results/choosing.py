@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -192,6 +193,8 @@ class ChosenTable(StoredTable):
         key = self.chosen.identity, self.name
         kept: tuple[int, pa.Table] | None = _PAGES.find(key, None)
         if kept is not None and 0 <= offset - kept[0] <= kept[1].num_rows - len(wanted):
+            with self.file.opened() as path:
+                _require(self.file, path, self.chosen.identity)
             return kept[1].slice(offset - kept[0], len(wanted))
         read = len(np.unique(wanted // _BATCH_ROWS)) * _BATCH_ROWS
         is_scattered = 2 * read > self.chosen.file_rows
@@ -319,8 +322,8 @@ def taken(
     ascending = np.sort(numbers)
     parts = []
     with file.opened() as path, opened_table(path) as parquet:
-        if identity not in (None, identity_of(path)):
-            raise ResultError(f"{file.path}: another file has just taken its place; try again")
+        if identity is not None:
+            _require(file, path, identity)
         groups = []
         firsts = [0]
         for group in range(parquet.num_row_groups):
@@ -346,6 +349,11 @@ def taken(
     ]
     table = pa.table(filled, schema=arrow.schema(fields, schema.metadata))
     return table.take(ascending.searchsorted(numbers))
+
+
+def _require(file: TableFile, path: Path, identity: tuple[int, ...]) -> None:
+    if identity_of(path) != identity:
+        raise ResultError(f"{file.path}: another file has just taken its place; try again")
 
 
 def _empty_columns(metadata: pq.FileMetaData, groups: Sequence[int]) -> set[str]:

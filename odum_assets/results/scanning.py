@@ -101,10 +101,15 @@ def scan_path(
         identity = identity_of(path)
         for group, is_inside in _groups_in(file.metadata, time, start, end):
             if is_inside:
-                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names):
+                for batch in _batches(file, group, names):
                     yield times_of(batch[time]), batch
             else:
                 yield from _Group(file, identity, group, names).between(start, end)
+
+
+def _batches(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+    # A few columns take more processor time in threads, of which an aggregation may use one.
+    yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names, use_threads=False)
 
 
 class _Group:
