@@ -2,9 +2,8 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-import numpy as np
 from anyio import to_thread
 from fastapi import Depends, Query, Request, Response
 
@@ -24,6 +23,9 @@ from odum_assets.results.choosing import (
     time_ns,
 )
 from odum_assets.results.tables import StoredTable
+
+_FIRST_ROWS: Final = 16_384
+"""Rows at the begin of an order that are put in order alone: few look further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ async def chosen_reply(
     service: Service,
     request: Request,
     table: StoredTable,
-    name: str,
+    rows: str,
     page: Page,
     choice: Choice,
     columns: Columns,
@@ -105,33 +107,28 @@ async def chosen_reply(
         If there is no row that `around` names (404).
     """
     if choice == Choice(None, None, None, choice.form):
-        return await to_thread.run_sync(table_reply, request, table, name, page, None, choice.form)
+        return await to_thread.run_sync(table_reply, request, table, rows, page, None, choice.form)
+    where = () if choice.where is None else parse_conditions(choice.where)
+    sort = () if choice.sort is None else parse_sort(choice.sort)
+    until = None if page.limit is None else page.offset + page.limit
+    is_begin = until is not None and until <= _FIRST_ROWS
+    first = _FIRST_ROWS if sort and is_begin and choice.around is None else None
+    name = where, sort, table.first, table.last, first
+    key = ("chosen", table.path, *name)
 
     def work() -> tuple[StoredTable, Page, int | None]:
-        rows = _rows(service, table, choice)
-        chosen = ChosenTable(table.file, kind=table.kind, rows=rows)
+        validator = file_validator(table.path)
+        chosen = service.cache.get_once(key, validator, lambda: choose(table, where, sort, first))
+        found = ChosenTable(table.file, kind=table.kind, chosen=chosen, name=name)
         if choice.around is None:
-            return chosen, page, None
-        row = _row(table, columns, choice.around, rows)
+            return found, page, None
+        row = _row(table, columns, choice.around, chosen.rows)
         size = page.limit or DEFAULT_ROWS
-        return chosen, replace(page, offset=row // size * size, limit=size), row
+        return found, replace(page, offset=row // size * size, limit=size), row
 
     found, page, row = await service.aggregations.run(work)
     extra = None if row is None else {"row": row}
-    return await to_thread.run_sync(table_reply, request, found, name, page, extra, choice.form)
-
-
-def _rows(service: Service, table: StoredTable, choice: Choice) -> Int64s:
-    """Return the numbers of the chosen rows in their order, worked out once for all pages."""
-    where = () if choice.where is None else parse_conditions(choice.where)
-    sort = () if choice.sort is None else parse_sort(choice.sort)
-    key = ("chosen", table.path, where, sort, table.first, table.last)
-
-    def make() -> bytes:
-        return choose(table, where, sort).astype(np.int32).tobytes()
-
-    kept = service.cache.get(key, file_validator(table.path), make)
-    return np.frombuffer(kept, np.int32).astype(np.int64)
+    return await to_thread.run_sync(table_reply, request, found, rows, page, extra, choice.form)
 
 
 def _row(table: StoredTable, columns: Columns, around: str, rows: Int64s) -> int:

@@ -33,7 +33,7 @@ from odum_assets.catalog.fixed_point import DECIMAL, column_units, units_column
 from odum_assets.catalog.nautilus_schema import TIME
 from odum_assets.errors import BacktestError
 
-GROUP_ROWS: Final = 131_072
+_GROUP_ROWS: Final = 32_768
 """Rows of a group: what is read at least to see a part of a table."""
 
 FILLS: pa.Schema = arrow.schema(
@@ -119,19 +119,23 @@ def fill_entries(batch: pa.RecordBatch, rules: AccountRules) -> FillColumns:
     )
 
 
+def fills_file(path: Path) -> pq.ParquetWriter:
+    """Open a fills table for writing; see `write_table` for its dictionaries."""
+    return pq.ParquetWriter(
+        path,
+        computable(FILLS),
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["position_id", "side", "liquidity"],  # type: ignore[arg-type]
+    )
+
+
 class FillsWriter:
     """Write the fills table batch by batch while the ledger counts."""
 
     def __init__(self, path: Path, rules: AccountRules) -> None:
         self._rules = rules
-        # A dictionary of amounts takes longer to make than it is worth.
-        self._writer = pq.ParquetWriter(
-            path,
-            computable(FILLS),
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["position_id", "side", "liquidity"],  # type: ignore[arg-type]
-        )
+        self._writer = fills_file(path)
 
     def write(self, batch: pa.RecordBatch, rows: LedgerRows) -> None:
         """Write one batch of recorded fills with what the ledger says after each."""
@@ -220,8 +224,7 @@ def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> Orde
         }
     )
     table = with_legs(table, ids, legs)
-    table = table.cast(computable(table.schema))
-    pq.write_table(table, path, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
+    write_table(path, table)
     return _count_orders(table, fills)
 
 
@@ -390,14 +393,31 @@ def _counts(column: "pa.ChunkedArray[Any]") -> dict[str, int]:
 
 def write_positions(path: Path, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
     """Write the positions table: round trips in order of their end, then what is open."""
-    _write(path, pa.concat_tables([closed, positions_table(still_open)]).combine_chunks())
+    write_table(path, pa.concat_tables([closed, positions_table(still_open)]).combine_chunks())
 
 
 def write_equity(path: Path, points: Sequence[EquityPoint]) -> None:
     """Write the equity table."""
-    _write(path, rows_table(EQUITY, _EQUITY_ATTRIBUTES, points))
+    write_table(path, rows_table(EQUITY, _EQUITY_ATTRIBUTES, points))
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table of a result, so that a part of it is found and read quickly.
+
+    Only texts of a few values get a dictionary: one of amounts or of ids makes the file larger, and
+    takes longer to write and to read.
+    """
     table = table.cast(computable(table.schema))
-    pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS)
+    few = [
+        field.name
+        for field in table.schema
+        if pa.types.is_string(field.type) and field.name not in ("id", "position_id")
+    ]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=_GROUP_ROWS,
+        use_dictionary=few or False,  # type: ignore[arg-type]
+    )

@@ -57,9 +57,67 @@ class Grid:
         """Return when the last bucket ends, ns."""
         return self.t0 + self.step * self.count
 
-    def of(self, times: Int64s) -> Int64s:
-        """Return the bucket of each time (n,), which must lie in the grid."""
-        return (times - self.t0) // self.step
+    def groups(self, times: Int64s) -> "Groups":
+        """Return the buckets of times (n,), which ascend and must lie in the grid."""
+        if not len(times):
+            return Groups(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+        first, last = (int(times[at] - self.t0) // self.step for at in (0, -1))
+        buckets = np.arange(first, last + 1)
+        # Few buckets are looked for in many times: faster than a division for each of them.
+        starts = times.searchsorted(self.t0 + self.step * buckets)
+        has_rows = starts < np.append(starts[1:], len(times))
+        return Groups(buckets[has_rows], starts[has_rows], len(times))
+
+    def inside(self, fine: "Grid", rows: Int64s) -> tuple[Int64s, "Groups"]:
+        """Return which buckets of a finer grid have rows and lie in this one, and their groups.
+
+        Parameters
+        ----------
+        fine : Grid
+            Its step divides this one's.
+        rows : ndarray
+            Rows of each of its buckets; shape (count,).
+        """
+        at = np.flatnonzero(rows)
+        places = (fine.t0 + fine.step * at - self.t0) // self.step
+        is_inside = (places >= 0) & (places < self.count)
+        return at[is_inside], Groups.of(places[is_inside])
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows in order of their buckets.
+
+    Parameters
+    ----------
+    buckets : ndarray
+        The different buckets that have rows, ascending; shape (m,).
+    starts : ndarray
+        First row of each; shape (m,).
+    rows : int
+        Number of rows.
+    """
+
+    buckets: Int64s
+    starts: Int64s
+    rows: int
+
+    @classmethod
+    def of(cls, buckets: Int64s) -> "Groups":
+        """Return the groups of rows whose buckets (n,) ascend."""
+        starts = np.flatnonzero(np.diff(buckets, prepend=buckets[:1] - 1))
+        return cls(buckets[starts], starts, len(buckets))
+
+    @property
+    def counts(self) -> Int64s:
+        """Return the number of rows of each; shape (m,)."""
+        return np.diff(self.starts, append=self.rows)
+
+    def only(self, rows: Int64s) -> "Groups":
+        """Return the groups of some of the rows, by their ascending numbers."""
+        starts = rows.searchsorted(self.starts)
+        has_rows = starts < np.append(starts[1:], len(rows))
+        return Groups(self.buckets[has_rows], starts[has_rows], len(rows))
 
 
 def grid_over(start_ns: int, end_ns: int, points: int, *, least_step: int = 0) -> Grid:
@@ -95,23 +153,38 @@ class Extremes:
         self.rows = np.zeros(count, np.int64)
         self.first, self.min, self.max, self.last = (np.full(count, np.nan) for _ in range(4))
 
-    def update(self, buckets: Int64s, values: Float64s) -> None:
-        """Take the next rows: their buckets, ascending, and values; both of shape (n,).
+    def update(self, groups: Groups, values: Float64s) -> None:
+        """Take the next rows and their values (n,); those without a value (nan) are left out."""
+        absent = np.isnan(values)
+        if absent.any():
+            rows = np.flatnonzero(~absent)
+            groups, values = groups.only(rows), values[rows]
+        if groups.rows:
+            self._merge(groups, values, values, values, values, groups.counts)
 
-        Rows without a value (nan) are left out.
-        """
-        known = ~np.isnan(values)
-        if not known.all():
-            buckets, values = buckets[known], values[known]
-        if not len(buckets):
-            return
-        at, starts = _groups(buckets)
-        ends = np.append(starts[1:], len(buckets))
-        self.first[at] = np.where(self.rows[at] > 0, self.first[at], values[starts])
-        self.min[at] = np.fmin(self.min[at], np.minimum.reduceat(values, starts))
-        self.max[at] = np.fmax(self.max[at], np.maximum.reduceat(values, starts))
-        self.last[at] = values[ends - 1]
-        self.rows[at] += ends - starts
+    def add(self, fine: "Extremes", at: Int64s, groups: Groups) -> None:
+        """Take finer buckets that have rows, in their order: their numbers, and their groups."""
+        if groups.rows:
+            rows = np.add.reduceat(fine.rows[at], groups.starts)
+            parts = (fine.first[at], fine.min[at], fine.max[at], fine.last[at])
+            self._merge(groups, *parts, rows)
+
+    def _merge(
+        self,
+        groups: Groups,
+        first: Float64s,
+        low: Float64s,
+        high: Float64s,
+        last: Float64s,
+        rows: Int64s,
+    ) -> None:
+        at, starts = groups.buckets, groups.starts
+        ends = np.append(starts[1:], groups.rows)
+        self.first[at] = np.where(self.rows[at] > 0, self.first[at], first[starts])
+        self.min[at] = np.fmin(self.min[at], np.minimum.reduceat(low, starts))
+        self.max[at] = np.fmax(self.max[at], np.maximum.reduceat(high, starts))
+        self.last[at] = last[ends - 1]
+        self.rows[at] += rows
 
 
 class Sums:
@@ -127,15 +200,24 @@ class Sums:
         self._units: npt.NDArray[Any] = np.zeros(count, np.int64)
         self._precision = _PRECISIONS[0]
 
-    def update(self, buckets: Int64s, column: Any) -> None:  # noqa: ANN401 - a decimal column
-        """Take rows: their buckets, ascending, and decimals without nulls; both of shape (n,)."""
-        self.add(buckets, *amounts_of(column))
+    @property
+    def nbytes(self) -> int:
+        """Return about how many bytes the sums take."""
+        return self._units.nbytes * (4 if self._units.dtype == object else 1)
 
-    def add(self, buckets: Int64s, units: npt.NDArray[Any], precision: int) -> None:
-        """Take amounts as `amounts_of` returns them, of buckets that ascend; both of shape (n,)."""
-        if not len(buckets):
+    def update(self, groups: Groups, column: Any) -> None:  # noqa: ANN401 - a decimal column
+        """Take rows and their decimals, without nulls; shape (n,)."""
+        self.add(groups, *amounts_of(column))
+
+    def add_finer(self, fine: "Sums", at: Int64s, groups: Groups) -> None:
+        """Take the sums of finer buckets, by their numbers, and their groups."""
+        self.add(groups, fine._units[at], fine._precision)
+
+    def add(self, groups: Groups, units: npt.NDArray[Any], precision: int) -> None:
+        """Take rows and their amounts (n,) as `amounts_of` returns them."""
+        if not groups.rows:
             return
-        at, starts = _groups(buckets)
+        at, starts = groups.buckets, groups.starts
         if precision > self._precision:
             self._units = self._units.astype(object) * 10 ** (precision - self._precision)
             self._precision = precision
@@ -151,11 +233,6 @@ class Sums:
         """Return the sums as the nearest floats."""
         scale = 10**self._precision
         return np.array([int(unit) / scale for unit in self._units], np.float64)
-
-
-def counts(buckets: Int64s, count: int) -> Int64s:
-    """Return how many rows each of `count` buckets has."""
-    return np.bincount(buckets, minlength=count)
 
 
 def amounts_of(column: Any) -> tuple[npt.NDArray[Any], int]:  # noqa: ANN401 - a decimal column
@@ -252,12 +329,6 @@ def is_value(rows: Any, column: str, value: str | None) -> npt.NDArray[np.bool_]
     found = of_texts(rows[column], lambda texts: pc.equal(texts, value))
     equal: npt.NDArray[np.bool_] = np.asarray(pc.fill_null(found, False))
     return equal
-
-
-def _groups(buckets: Int64s) -> tuple[Int64s, npt.NDArray[np.intp]]:
-    """Return the different buckets of rows, and the first row of each."""
-    starts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
-    return buckets[starts], starts
 
 
 def _may_overflow(sums: npt.NDArray[Any], units: npt.NDArray[Any]) -> bool:

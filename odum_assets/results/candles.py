@@ -15,9 +15,9 @@ from odum_assets.raw.layout import DataType
 from odum_assets.results.buckets import (
     Extremes,
     Grid,
+    Groups,
     Sums,
     amounts_of,
-    counts,
     is_value,
     nearest_floats,
 )
@@ -49,12 +49,22 @@ class Candles:
 
     def update(self, times: Int64s, prices: Sequence[Any], size: Any) -> None:  # noqa: ANN401
         """Take rows in order of time: open, high, low and close of each (or a price), and size."""
-        buckets = self.grid.of(times)
+        groups = self.grid.groups(times)
         values = [nearest_floats(price) for price in prices]
         for extremes, value in zip(self.prices, values, strict=False):
-            extremes.update(buckets, value)
-        self.volume.update(buckets, size)
-        self.rows += counts(buckets, self.grid.count)
+            extremes.update(groups, value)
+        self.volume.update(groups, size)
+        self.rows[groups.buckets] += groups.counts
+
+    def add(self, fine: "Candles") -> None:
+        """Take those of finer buckets as far as they lie in these."""
+        at, groups = self.grid.inside(fine.grid, fine.rows)
+        if groups.rows:
+            for extremes, finer in zip(self.prices, fine.prices, strict=True):
+                if finer.rows.any():
+                    extremes.add(finer, at, groups)
+            self.volume.add_finer(fine.volume, at, groups)
+            self.rows[groups.buckets] += np.add.reduceat(fine.rows[at], groups.starts)
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the columns of the buckets that have rows."""
@@ -80,9 +90,9 @@ def market_partitions(partitions: Iterable[PartitionNow]) -> list[PartitionNow]:
     ]
 
 
-def candle_columns(
+def market_candles(
     partitions: Sequence[PartitionNow], grid: Grid, start_ns: int, end_ns: int
-) -> dict[str, list[Any]]:
+) -> Candles:
     """Return candles of partitions that are those of the run.
 
     Parameters
@@ -104,80 +114,110 @@ def candle_columns(
     else:
         for times, batch in rows_in_order(partitions, ("price", "size"), start, end):
             candles.update(times, [batch["price"]], batch["size"])
-    return candles.columns()
+    return candles
 
 
-def exported_candles(ticks: TableFile, grid: Grid) -> dict[str, list[Any]]:
+def exported_candles(ticks: TableFile, grid: Grid) -> Candles:
     """Return candles of the ticks that a run exported."""
     candles = Candles(grid)
     for times, batch in scan(ticks, "ts_init", ("price", "size"), grid.t0, grid.end):
         candles.update(times, [batch["price"]], batch["size"])
-    return candles.columns()
+    return candles
 
 
-def fill_columns(fills: TableFile, grid: Grid, instrument: str | None) -> dict[str, Any]:
-    """Return fills by side and bucket: how many, quantity, mean price weighted by quantity.
+class Fills:
+    """Fills by side and bucket: how many, quantity, mean price weighted by quantity."""
 
-    Parameters
-    ----------
-    fills : TableFile
-        The fills of the run.
-    grid : Grid
-        The buckets.
-    instrument : str or None
-        Whose fills; None for a run of one.
-    """
-    sides = {side: _SideFills(grid.count) for side in ("buy", "sell")}
-    names = ("side", "price", "quantity", "instrument")
-    for times, batch in scan(fills, "timestamp", names, grid.t0, grid.end):
-        kept = is_value(batch, "instrument", instrument)
-        buckets, (units, precision) = grid.of(times), amounts_of(batch["quantity"])
-        value = nearest_floats(batch["price"]) * nearest_floats(batch["quantity"])
-        for side, found in sides.items():
-            rows = np.flatnonzero(kept & is_value(batch, "side", side))
-            found.update(buckets[rows], units[rows], precision, value[rows])
-    return {f"{side}s": found.columns() for side, found in sides.items()}
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.sides = {side: _SideFills(grid.count) for side in ("buy", "sell")}
+
+    def read(self, fills: TableFile, instrument: str | None) -> "Fills":
+        """Take the fills of a run; of one of its instruments, unless None."""
+        names = ("side", "price", "quantity", "instrument")
+        for times, batch in scan(fills, "timestamp", names, self.grid.t0, self.grid.end):
+            kept = is_value(batch, "instrument", instrument)
+            groups, (units, precision) = self.grid.groups(times), amounts_of(batch["quantity"])
+            value = nearest_floats(batch["price"]) * nearest_floats(batch["quantity"])
+            for side, found in self.sides.items():
+                rows = np.flatnonzero(kept & is_value(batch, "side", side))
+                found.update(groups.only(rows), units[rows], precision, value[rows])
+        return self
+
+    def add(self, fine: "Fills") -> None:
+        """Take those of finer buckets as far as they lie in these."""
+        for side, found in self.sides.items():
+            finer = fine.sides[side]
+            found.add(finer, *self.grid.inside(fine.grid, finer.rows))
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of the buckets that have fills, by side."""
+        return {f"{side}s": found.columns() for side, found in self.sides.items()}
 
 
 class _SideFills:
     """Fills of one side."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
-        self._rows = np.zeros(count, np.int64)
-        self._quantity = Sums(count)
-        self._value = np.zeros(count)
+        self.rows = np.zeros(count, np.int64)
+        self.quantity = Sums(count)
+        self.value = np.zeros(count)
 
     def update(
-        self, buckets: Int64s, units: npt.NDArray[Any], precision: int, value: Float64s
+        self, groups: Groups, units: npt.NDArray[Any], precision: int, value: Float64s
     ) -> None:
         """Take fills in order of time: their quantity as `amounts_of`, and their value."""
-        self._rows += counts(buckets, self._count)
-        self._quantity.add(buckets, units, precision)
-        self._value += np.bincount(buckets, value, self._count)
+        if groups.rows:
+            self.rows[groups.buckets] += groups.counts
+            self.quantity.add(groups, units, precision)
+            self.value[groups.buckets] += np.add.reduceat(value, groups.starts)
+
+    def add(self, fine: "_SideFills", at: Int64s, groups: Groups) -> None:
+        """Take those of finer buckets, by their numbers, and their groups."""
+        if groups.rows:
+            self.rows[groups.buckets] += np.add.reduceat(fine.rows[at], groups.starts)
+            self.quantity.add_finer(fine.quantity, at, groups)
+            self.value[groups.buckets] += np.add.reduceat(fine.value[at], groups.starts)
 
     def columns(self) -> dict[str, list[Any]]:
-        at = np.flatnonzero(self._rows)
-        quantity = self._quantity.floats()[at]
+        at = np.flatnonzero(self.rows)
+        quantity = self.quantity.floats()[at]
         return {
             "i": at.tolist(),
-            "n": self._rows[at].tolist(),
+            "n": self.rows[at].tolist(),
             "qty": quantity.tolist(),
-            "vwap": (self._value[at] / quantity).tolist(),
+            "vwap": (self.value[at] / quantity).tolist(),
         }
 
 
-def refusal_columns(orders: TableFile, grid: Grid, instrument: str | None) -> dict[str, list[int]]:
-    """Return by bucket how many orders were denied or rejected."""
-    rows = np.zeros(grid.count, np.int64)
-    names = ("status", "instrument")
-    for times, batch in scan(orders, "timestamp", names, grid.t0, grid.end):
-        refused = is_value(batch, "instrument", instrument) & np.logical_or(
-            *(is_value(batch, "status", status) for status in _REFUSED)
-        )
-        rows += counts(grid.of(times[refused]), grid.count)
-    at = np.flatnonzero(rows)
-    return {"i": at.tolist(), "n": rows[at].tolist()}
+class Refusals:
+    """How many orders were denied or rejected, by bucket."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.rows = np.zeros(grid.count, np.int64)
+
+    def read(self, orders: TableFile, instrument: str | None) -> "Refusals":
+        """Take the orders of a run; of one of its instruments, unless None."""
+        names = ("status", "instrument")
+        for times, batch in scan(orders, "timestamp", names, self.grid.t0, self.grid.end):
+            refused = is_value(batch, "instrument", instrument) & np.logical_or(
+                *(is_value(batch, "status", status) for status in _REFUSED)
+            )
+            groups = self.grid.groups(times[refused])
+            self.rows[groups.buckets] += groups.counts
+        return self
+
+    def add(self, fine: "Refusals") -> None:
+        """Take those of finer buckets as far as they lie in these."""
+        at, groups = self.grid.inside(fine.grid, fine.rows)
+        if groups.rows:
+            self.rows[groups.buckets] += np.add.reduceat(fine.rows[at], groups.starts)
+
+    def columns(self) -> dict[str, list[int]]:
+        """Return the columns of the buckets that have any."""
+        at = np.flatnonzero(self.rows)
+        return {"i": at.tolist(), "n": self.rows[at].tolist()}
 
 
 def bands(

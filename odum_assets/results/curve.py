@@ -88,8 +88,10 @@ class CurveBuckets:
         self.grid = grid
         self._shift = shift
         self._peak = -np.inf
-        self._equity, self._drawdown, self._position = (Extremes(grid.count) for _ in range(3))
+        self._extremes = tuple(Extremes(grid.count) for _ in range(3))
         self._before: tuple[int, tuple[float, float, float]] | None = None
+        self._times = np.zeros(grid.count, np.int64)
+        self._lasts = np.full((3, grid.count), np.nan)
 
     def read(self, curve: CurveFile) -> "CurveBuckets":
         """Take the samples of a curve: from the begin, for the peaks before the window count."""
@@ -105,15 +107,38 @@ class CurveBuckets:
             if first:
                 at = first - 1
                 self._before = int(shifted[at]), (equity[at], drawdown[at], position[at])
-            buckets = self.grid.of(shifted[first:])
-            self._equity.update(buckets, equity[first:])
-            self._drawdown.update(buckets, drawdown[first:])
-            self._position.update(buckets, position[first:])
+            shifted = shifted[first:]
+            groups = self.grid.groups(shifted)
+            last = groups.starts + groups.counts - 1
+            self._times[groups.buckets] = shifted[last]
+            for number, values in enumerate((equity, drawdown, position)):
+                self._extremes[number].update(groups, values[first:])
+                self._lasts[number, groups.buckets] = values[first:][last]
         return self
+
+    def coarser(self, grid: Grid) -> "CurveBuckets":
+        """Return the buckets of a grid whose step is a multiple of this one's.
+
+        These must begin with the curve.
+        """
+        found = CurveBuckets(grid)
+        for extremes, finer in zip(found._extremes, self._extremes, strict=True):
+            extremes.add(finer, *grid.inside(self.grid, finer.rows))
+        at = np.flatnonzero(self._times)
+        earlier = at[: self._times[at].searchsorted(grid.t0)]
+        if len(earlier):
+            equity, drawdown, position = self._lasts[:, earlier[-1]].tolist()
+            found._before = int(self._times[earlier[-1]]), (equity, drawdown, position)
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Return about how many bytes they take."""
+        return self.grid.count * 8 * (3 * 5 + 4)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the buckets that have samples, JSON-ready."""
-        equity = self._equity
+        equity, drawdown, position = self._extremes
         at = np.flatnonzero(equity.rows)
         extremes = {name: getattr(equity, name)[at].tolist() for name in _EXTREMES}
         return {
@@ -121,8 +146,8 @@ class CurveBuckets:
             "step_ns": str(self.grid.step),
             "i": at.tolist(),
             "equity": extremes,
-            "drawdown": {"min": known(self._drawdown.min[at])},
-            "position": {"last": known(self._position.last[at])},
+            "drawdown": {"min": known(drawdown.min[at])},
+            "position": {"last": known(position.last[at])},
             "before": self._point(),
         }
 

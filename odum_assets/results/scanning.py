@@ -15,7 +15,9 @@ from odum_assets.catalog.fixed_point import Int64s
 from odum_assets.results.tables import TableFile
 from odum_assets.storage.memory import Cache
 
-_BATCH_ROWS: Final = 131_072
+_BATCH_ROWS: Final = 32_768
+"""Rows that are decoded at once: what is computed with a few columns of them stays in a cache."""
+
 _BLOCK_ROWS: Final = 8_192
 _MOST_BLOCKS: Final = 4
 """Blocks of a window that are kept: a larger one is read anew."""
@@ -96,13 +98,18 @@ def scan_path(
     end = 2**63 - 1 if end_ns is None else end_ns
     with opened_table(path) as file:
         names = [time, *(name for name in columns if name in file.schema_arrow.names)]
-        identity = _identity(path)
-        for group in _groups_in(file.metadata, time, start, end):
-            if start == -(2**63) and end == 2**63 - 1:
-                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names):
+        identity = identity_of(path)
+        for group, is_inside in _groups_in(file.metadata, time, start, end):
+            if is_inside:
+                for batch in _batches(file, group, names):
                     yield times_of(batch[time]), batch
             else:
                 yield from _Group(file, identity, group, names).between(start, end)
+
+
+def _batches(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+    # A few columns take more processor time in threads, of which an aggregation may use one.
+    yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names, use_threads=False)
 
 
 class _Group:
@@ -158,18 +165,23 @@ class _Group:
                 return
 
 
-def _identity(path: Any) -> tuple[int, ...]:  # noqa: ANN401 - what pyarrow opens
+def identity_of(path: Any) -> tuple[int, ...]:  # noqa: ANN401 - what pyarrow opens
+    """Return what another file, or another content of a file, does not have."""
     stat = Path(path).stat()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def _groups_in(metadata: pq.FileMetaData, time: str, start: int, end: int) -> list[int]:
-    """Return the groups of rows that may have times in a window."""
+def _groups_in(
+    metadata: pq.FileMetaData, time: str, start: int, end: int
+) -> list[tuple[int, bool]]:
+    """Return the groups of rows that may have times in a window, and whether they surely all do."""
     at = metadata.schema.names.index(time) if time in metadata.schema.names else -1
+    is_all = start == -(2**63) and end == 2**63 - 1
     found = []
     for group in range(metadata.num_row_groups):
         statistics: Any = metadata.row_group(group).column(at).statistics if at >= 0 else None
-        is_known = statistics is not None and statistics.has_min_max
-        if not is_known or (statistics.min_raw < end and statistics.max_raw >= start):
-            found.append(group)
+        if statistics is None or not statistics.has_min_max:
+            found.append((group, is_all))
+        elif statistics.min_raw < end and statistics.max_raw >= start:
+            found.append((group, statistics.min_raw >= start and statistics.max_raw < end))
     return found

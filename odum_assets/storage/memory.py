@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final, cast
+from weakref import WeakValueDictionary
 
 _MOST_BYTES: Final = 64 << 20
 _USUAL_BYTES: Final = 16 << 10
@@ -24,6 +25,7 @@ class Cache:
         self._size = 0
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, tuple[Hashable, int, Any]] = OrderedDict()
+        self._making: WeakValueDictionary[Hashable, _Making] = WeakValueDictionary()
 
     def find(self, key: Hashable, validator: Hashable) -> Any:  # noqa: ANN401 - what was put
         """Return a value that is kept and valid, else None."""
@@ -49,6 +51,16 @@ class Cache:
         self.put(key, validator, value)
         return value
 
+    def get_once[T](self, key: Hashable, validator: Hashable, make: Callable[[], T]) -> T:
+        """Return a value as `get`; threads that ask for the same key at once wait for one of them.
+
+        Not for the thread of an event loop: it would wait, too.
+        """
+        with self._lock:
+            making = self._making.setdefault(key, _Making())
+        with making.lock:
+            return self.get(key, validator, make)
+
     def put(self, key: Hashable, validator: Hashable, value: object) -> None:
         """Keep a value, in place of what is the longest unused."""
         size = _size(value)
@@ -65,6 +77,13 @@ class Cache:
                 return None
             self._values.move_to_end(key)
             return kept
+
+
+class _Making:
+    """Held while the value of a key is worked out."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 def _size(value: object) -> int:

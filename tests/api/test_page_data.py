@@ -311,3 +311,39 @@ def test_other_data_are_never_drawn(here: Service, folder: Path, runs: list[str]
     shutil.rmtree(catalog)
     shutil.move(folder / "kept", catalog)
     assert here.get(f"/api/v1/runs/{runs[1]}/bars?points=60").json == before.json
+
+
+def test_a_result_that_is_written_anew_or_deleted_is_never_told_from_memory(
+    here: Service, folder: Path, runs: list[str]
+) -> None:
+    """Kept buckets, orders and pages are those of the files that are there."""
+    address = f"/api/v1/runs/{runs[1]}"
+    asked = ("bars?points=40", "orders?sort=-amount&limit=5", "orders?where=id~1&limit=5")
+    before = {path: here.get(f"{address}/{path}") for path in (*asked, "curve?points=30")}
+    assert all(reply.status == 200 for reply in before.values())
+    orders = table(folder, runs[1], "orders")
+    path = folder / f"data/results/report/{runs[1]}/orders.parquet"
+    rows = orders.num_rows
+    # The last half alone: other ids, and other refusals in each bucket.
+    pq.write_table(orders.slice(rows // 2), path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+    for query in (*asked, "bars?points=25"):
+        found = here.get(f"{address}/{query}")
+        assert found.status == 200
+        if query in before:
+            assert found.headers["ETag"] != before[query].headers["ETag"]
+            assert found.json != before[query].json
+    bars = here.get(f"{address}/bars?points=25").json
+    refused = [status in ("denied", "rejected") for status in orders["status"].to_pylist()]
+    assert sum(bars["refused"]["n"]) == sum(refused[rows // 2 :]) < sum(refused)
+    page = here.get(f"{address}/{asked[1]}").json
+    assert page["total"] == rows - rows // 2
+    known = set(orders["id"].to_pylist()[rows // 2 :])
+    assert {order["id"] for order in page["orders"]} <= known
+    assert here.ask("DELETE", f"/api/backtest/results/{runs[1]}").json["deleted"]
+    for query in before:
+        assert here.get(f"{address}/{query}").status == 404
+        assert (
+            here.get(f"{address}/{query}", If_None_Match=before[query].headers["ETag"]).status
+            == 404
+        )

@@ -220,3 +220,34 @@ def test_what_is_made_of_a_file_is_made_again_when_it_changes(tmp_path: Path) ->
     ]
     assert read(paths[1]) == "b"
     assert made == ["a", "a", "b", "c", "b"]
+
+
+def test_threads_that_ask_at_once_wait_for_one_that_makes_it() -> None:
+    cache, made, going = Cache(), [], threading.Event()
+
+    def make() -> bytes:
+        made.append(threading.get_ident())
+        assert going.wait(30)
+        return b"made"
+
+    found: list[bytes] = []
+    askers = [
+        threading.Thread(target=lambda: found.append(cache.get_once("key", 1, make)))
+        for _ in range(8)
+    ]
+    for asker in askers:
+        asker.start()
+    # Another key waits for nobody.
+    assert cache.get_once("other", 1, lambda: b"other") == b"other"
+    going.set()
+    for asker in askers:
+        asker.join(30)
+    assert (found, len(made)) == ([b"made"] * 8, 1)
+    assert cache.get_once("key", 2, lambda: b"anew") == b"anew"
+    with pytest.raises(ValueError, match="not made"):
+        cache.get_once("third", 1, _fail)
+    assert cache.get_once("third", 1, lambda: b"third") == b"third"
+
+
+def _fail() -> bytes:
+    raise ValueError("not made")

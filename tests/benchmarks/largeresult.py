@@ -15,7 +15,7 @@ from marketday import FIRST_DAY, MarketDay
 
 from odum_assets.backtest.positions import POSITIONS
 from odum_assets.backtest.request import RunRequest
-from odum_assets.backtest.tables import EQUITY, FILLS, GROUP_ROWS
+from odum_assets.backtest.tables import EQUITY, FILLS, fills_file, write_table
 from odum_assets.catalog import read_manifest
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.raw.layout import DataType
@@ -24,6 +24,9 @@ from odum_assets.results.store import ResultEntry, ResultStore
 
 Numbers = npt.NDArray[Any]
 RUN_ID = "BNF_BTC_20240101_00000000_1a2b3c_200000"
+_FILLS_BATCH = 50_000
+"""Fills that a run writes at once."""
+
 _TIME = FILLS.field("timestamp").type
 
 
@@ -94,7 +97,8 @@ def _write_tables(folder: Path, trades: pa.Table, equity_rows: int) -> int:
         _decimals(10**14 + np.cumsum(pnl)),
         _decimals(position * 10**8),
     ]
-    _write(folder / "fills.parquet", pa.table(fills, schema=FILLS))
+    with fills_file(folder / "fills.parquet") as file:
+        file.write_table(pa.table(fills, schema=FILLS), row_group_size=_FILLS_BATCH)
     status = pa.array(np.where(np.arange(rows) % 100 == 0, "denied", "filled"))
     orders = {
         "timestamp": pa.array(times).cast(_TIME),
@@ -106,16 +110,16 @@ def _write_tables(folder: Path, trades: pa.Table, equity_rows: int) -> int:
         "amount": size,
         "status": status,
         "filled": size,
-        "avg_fill_price": price,
+        "avg_fill_price": price.cast(pa.float64()),
         "reason": nothing,
         "ended": pa.nulls(rows, _TIME),
         "parent_id": nothing,
         "exec_algorithm": nothing,
         "purpose": nothing,
     }
-    _write(folder / "orders.parquet", pa.table(orders))
-    _write(folder / "equity.parquet", _equity(times, equity_rows, draws))
-    _write(folder / "positions.parquet", _positions(times[::4], draws))
+    write_table(folder / "orders.parquet", pa.table(orders))
+    write_table(folder / "equity.parquet", _equity(times, equity_rows, draws))
+    write_table(folder / "positions.parquet", _positions(times[::4], draws))
     return rows
 
 
@@ -157,7 +161,3 @@ def _decimals(units: Numbers) -> "pa.Array[Any]":
     words = np.stack([units.astype(np.int64), units.astype(np.int64) >> 63], axis=1)
     buffer = pa.py_buffer(np.ascontiguousarray(words))
     return pa.Array.from_buffers(pa.decimal128(38, 8), len(units), [None, buffer]).cast(DECIMAL)
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    pq.write_table(table, path, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)

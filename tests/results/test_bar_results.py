@@ -21,7 +21,7 @@ from odum_assets.bars.series import BarSeries
 from odum_assets.errors import BacktestError, DataError
 from odum_assets.registry.records import record_of
 from odum_assets.results.buckets import grid_over
-from odum_assets.results.candles import candle_columns, fill_columns, market_partitions
+from odum_assets.results.candles import Fills, market_candles, market_partitions
 from odum_assets.results.curve import CurveBuckets, CurveFile
 from odum_assets.results.market import Market, replayed
 from odum_assets.results.store import ResultStore
@@ -338,7 +338,7 @@ def test_charts_of_two_instruments_have_each_its_own_bars_and_fills(market: BarM
         assert [part.source for part in parts] == ["same"]
         grid = grid_over(start, end, 26)
         assert grid.step == 15 * 60_000_000_000
-        shown = candle_columns(parts, grid, *replayed(entry))
+        shown = market_candles(parts, grid, *replayed(entry)).columns()
         groups = np.split(np.arange(len(bars.open)), [*range(15, len(bars.open), 15)])
         assert shown["i"] == [*range(len(groups))]
         assert shown["o"] == [float(int(bars.open[rows[0]]) * bars.tick_size) for rows in groups]
@@ -347,7 +347,7 @@ def test_charts_of_two_instruments_have_each_its_own_bars_and_fills(market: BarM
         assert shown["c"] == [float(int(bars.close[rows[-1]]) * bars.tick_size) for rows in groups]
         assert shown["v"] == [float(bars.volume[rows].sum()) for rows in groups]
         whole = grid_over(start, end + 1, 30)
-        found = fill_columns(entry.report_file("fills.parquet"), whole, name)
+        found = Fills(whole).read(entry.report_file("fills.parquet"), name).columns()
         of_name = [row for row in fills if row["instrument"] == name]
         assert sum(found["buys"]["n"]) + sum(found["sells"]["n"]) == len(of_name) > 0
         curve = CurveBuckets(whole).read(CurveFile.of(entry, name)).columns()

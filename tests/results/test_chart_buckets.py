@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from odum_assets.catalog.fixed_point import DECIMAL
 from odum_assets.errors import InvalidRequestError
-from odum_assets.results.buckets import LADDER, Grid, Sums, grid_over, nearest_floats
-from odum_assets.results.candles import Candles, fill_columns
+from odum_assets.results.buckets import LADDER, Grid, Groups, Sums, grid_over, nearest_floats
+from odum_assets.results.candles import Candles, Fills, Refusals
+from odum_assets.results.chart_levels import ChartBuckets, level_of, serves
 from odum_assets.results.choosing import (
     ChosenTable,
+    Condition,
     choose,
     index_of_id,
     index_of_time,
@@ -28,6 +30,7 @@ from odum_assets.results.choosing import (
 )
 from odum_assets.results.curve import CurveBuckets, CurveFile
 from odum_assets.results.scanning import scan
+from odum_assets.results.stored_file import ResultError
 from odum_assets.results.tables import StoredTable
 from odum_assets.utc import DAY_NS
 
@@ -185,7 +188,7 @@ def test_fills_by_side(
         "price": decimals([row[2] for row in rows]),
         "quantity": decimals([row[3] for row in rows]),
     }
-    shown = fill_columns(written(tmp_path_factory.mktemp("f"), columns), grid, None)
+    shown = Fills(grid).read(written(tmp_path_factory.mktemp("f"), columns), None).columns()
     for name, is_buy in (("buys", True), ("sells", False)):
         expected: dict[int, list[tuple[Decimal, Decimal]]] = {}
         for time, (_, buys, price, quantity) in zip(times, rows, strict=True):
@@ -202,6 +205,84 @@ def test_fills_by_side(
         assert shown[name]["vwap"] == pytest.approx(means, rel=1e-12)
 
 
+@SLOW
+@given(
+    st.lists(
+        st.tuples(
+            gaps | st.integers(0, 10**14),
+            st.booleans(),
+            st.booleans(),
+            positive,
+            st.none() | amounts,
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(2, 200),
+    st.integers(0, 59),
+    st.integers(0, 59),
+)
+def test_coarser_buckets_are_those_that_are_read_from_the_rows(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[int, bool, bool, Decimal, Decimal | None]],
+    points: int,
+    one: int,
+    other: int,
+) -> None:
+    """Of all of the run, and of a part of it; a curve may have samples without a value."""
+    times = moments([row[0] for row in rows])
+    columns = {
+        "timestamp": pa.array(times).cast(TIME),
+        "side": pa.array(["buy" if row[1] else "sell" for row in rows]),
+        "status": pa.array(["denied" if row[2] else "filled" for row in rows]),
+        "price": decimals([row[3] for row in rows]),
+        "quantity": decimals([row[3] for row in rows]),
+        "portfolio_value": decimals([row[4] for row in rows]),
+        "position": decimals([row[4] for row in rows]),
+    }
+    file = written(tmp_path_factory.mktemp("l"), columns)
+
+    def read(grid: Grid) -> ChartBuckets:
+        candles = Candles(grid)
+        for found, batch in scan(file, "timestamp", ("price", "quantity"), grid.t0, grid.end):
+            candles.update(found, [batch["price"]], batch["quantity"])
+        fills, refusals = Fills(grid).read(file, None), Refusals(grid).read(file, None)
+        return ChartBuckets(grid, candles, fills, refusals)
+
+    level = level_of(times[0], times[-1] + 1, 0)
+    assert level is not None
+    assert level.t0 <= times[0] <= times[-1] < level.end
+    fine, curve = read(level), CurveBuckets(level).read(CurveFile(file))
+    first, last = sorted((times[min(one, len(times) - 1)], times[min(other, len(times) - 1)]))
+    for window in ((times[0], times[-1] + 1), (first, last + 1)):
+        grid = grid_over(*window, points)
+        if grid.step % level.step:
+            assert not serves(level, grid)
+            continue
+        found, expected = fine.coarser(grid).columns(), read(grid).columns()
+        for side in ("buys", "sells"):
+            # A sum of floats, in another order.
+            means = expected[side].pop("vwap")
+            assert found[side].pop("vwap") == pytest.approx(means, rel=1e-12)
+        assert found == expected
+        assert curve.coarser(grid).columns() == CurveBuckets(grid).read(CurveFile(file)).columns()
+
+
+def test_fine_buckets_serve_for_large_windows_of_steps_that_they_divide() -> None:
+    level = level_of(T0, T0 + DAY_NS, 0)
+    assert level == Grid(T0 // 5_000_000_000 * 5_000_000_000, 5_000_000_000, 17_280)
+    assert serves(level, grid_over(T0, T0 + DAY_NS, 1_440))
+    assert serves(level, grid_over(T0 - DAY_NS, T0 + DAY_NS, 1_440))
+    assert not serves(level, grid_over(T0, T0 + DAY_NS // 3, 500))
+    assert not serves(level, grid_over(T0, T0 + DAY_NS, 100_000))
+    assert level_of(0, 90_000 * DAY_NS, 0) is None
+    for least in (60 * 10**9, DAY_NS):
+        coarse = level_of(T0, T0 + 300 * DAY_NS, least)
+        assert coarse is not None
+        assert coarse.step >= least
+        assert all(step % coarse.step == 0 for step in LADDER if step >= coarse.step)
+
+
 def test_numbers_wider_than_64_bits_are_exact() -> None:
     texts = ["123456789012345678901.1234567890123456", "-0.0000000000000001", "0.1", None]
     column = pa.array([None if text is None else Decimal(text) for text in texts], DECIMAL)
@@ -210,12 +291,15 @@ def test_numbers_wider_than_64_bits_are_exact() -> None:
     assert np.isnan(found[3])
     sums = Sums(2)
     sums.update(
-        np.array([0, 0, 1]), pa.array([Decimal("0.1"), Decimal("0.2"), Decimal(5)], DECIMAL)
+        Groups.of(np.array([0, 0, 1])),
+        pa.array([Decimal("0.1"), Decimal("0.2"), Decimal(5)], DECIMAL),
     )
     assert sums.floats().tolist() == [0.3, 5.0]
     for _ in range(3):
-        sums.update(np.array([1]), pa.array([Decimal("99999999999999999999.5")], DECIMAL))
-    sums.update(np.array([0, 1]), pa.array([Decimal("1e-16"), Decimal("0.25")], DECIMAL))
+        sums.update(
+            Groups.of(np.array([1])), pa.array([Decimal("99999999999999999999.5")], DECIMAL)
+        )
+    sums.update(Groups.of(np.array([0, 1])), pa.array([Decimal("1e-16"), Decimal("0.25")], DECIMAL))
     assert sums.floats().tolist() == [
         float(Decimal("0.3000000000000001")),
         float(Decimal("300000000000000000003.75")),
@@ -257,16 +341,16 @@ def test_chosen_rows_are_those_of_a_plain_loop(
         if holds(side) and pnl is not None and pnl < Decimal("1.5")
     ]
     where = parse_conditions(f"{condition}, net_pnl < 1.5")
-    assert choose(table, where, ()).tolist() == expected
+    assert choose(table, where, ()).rows.tolist() == expected
     key = (lambda at: (rows[at][3], 0)) if first else (lambda at: (rows[at][2], 0))
     ordered = sorted(expected, key=key, reverse=down)
     if down:
         # Equal ones stay in the order of the table.
         ordered = sorted(expected, key=lambda at: -key(at)[0])
     sort = parse_sort(("-" if down else "") + ("fills" if first else "net_pnl"))
-    chosen = choose(table, where, sort)
+    chosen = choose(table, where, sort).rows
     assert chosen.tolist() == ordered
-    found = ChosenTable(table.file, rows=chosen)
+    found = ChosenTable(table.file, chosen=choose(table, where, sort), name=(where, sort))
     assert found.count() == len(ordered)
     page = pa.Table.from_batches(list(found.arrow(1, 3)))
     assert page["id"].to_pylist() == [f"O-{at}" for at in ordered[1:4]]
@@ -282,6 +366,92 @@ def test_chosen_rows_are_those_of_a_plain_loop(
         late = index_of_time(table, "timestamp", 2**62, chosen)
         assert late is not None
         assert times[ordered[late]] == max(times[at] for at in ordered)
+
+
+@SLOW
+@given(
+    st.lists(st.none() | st.text("abAB-\0éK\N{KELVIN SIGN}", max_size=6), max_size=40),
+    st.text("abAB-\0k", min_size=1, max_size=3) | st.sampled_from(["é", "K", "\N{KELVIN SIGN}"]),
+    st.booleans(),
+)
+def test_texts_that_contain_a_part_are_those_of_a_plain_loop(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str | None], part: str, ascii_only: bool
+) -> None:
+    if ascii_only:
+        texts = [
+            None if text is None else text.encode("ascii", "ignore").decode() for text in texts
+        ]
+    columns = {"id": pa.array([*texts, None], pa.string())}
+    table = StoredTable(written(tmp_path_factory.mktemp("t"), columns, 7))
+
+    expected = [
+        at for at, text in enumerate(texts) if text is not None and part.lower() in text.lower()
+    ]
+    assert choose(table, (Condition("id", "~", part),), ()).rows.tolist() == expected
+
+
+@SLOW
+@given(
+    st.lists(
+        st.tuples(st.none() | amounts, st.none() | st.integers(-3, 3), st.sampled_from("abc")),
+        min_size=1,
+        max_size=80,
+    ),
+    st.sampled_from(["amount", "-amount", "small,-amount", "-small", "text,-small", "-text"]),
+    st.integers(1, 90),
+)
+def test_the_begin_of_an_order_is_that_of_all_of_it(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], sort: str, first: int
+) -> None:
+    columns = {
+        "amount": decimals([row[0] for row in rows]),
+        "small": pa.array([row[1] for row in rows], pa.int64()),
+        "text": pa.array([row[2] for row in rows]),
+    }
+    table = StoredTable(written(tmp_path_factory.mktemp("b"), columns, 9))
+    order = parse_sort(sort)
+
+    def key(at: int) -> list[Any]:
+        found: list[Any] = []
+        for one in order:
+            value = rows[at][["amount", "small", "text"].index(one.column)]
+            number = value if not isinstance(value, str) else ord(value)
+            sign = -1 if one.descending else 1
+            found += [value is None, 0 if number is None else sign * number]
+        return found
+
+    expected = sorted(range(len(rows)), key=key)
+    found = choose(table, (), order, first)
+    assert found.total == len(rows)
+    assert len(found.rows) >= min(first, len(rows))
+    assert found.rows.tolist() == expected[: len(found.rows)]
+    assert choose(table, (), order).rows.tolist() == expected
+
+
+def test_rows_are_never_taken_from_another_file_than_they_were_chosen_from(tmp_path: Path) -> None:
+    columns = {
+        "timestamp": pa.array(T0 + np.arange(100)).cast(TIME),
+        "number": pa.array(np.arange(100)),
+        "nothing": pa.nulls(100, pa.string()),
+    }
+    file = written(tmp_path, columns)
+    sort = parse_sort("-number")
+    table = ChosenTable(file, chosen=choose(StoredTable(file), (), sort), name="-number")
+    (page,) = table.arrow(0, 3)
+    assert page.to_pydict() == {
+        "timestamp": page["timestamp"].to_pylist(),
+        "number": [99, 98, 97],
+        "nothing": [None] * 3,
+    }
+    columns["number"] = pa.array(np.arange(100)[::-1].copy())
+    (tmp_path / "new").mkdir()
+    written(tmp_path / "new", columns).path.replace(file.path)
+    with pytest.raises(ResultError, match="another file has just taken its place; try again"):
+        list(table.arrow(50, 60))
+    again = ChosenTable(file, chosen=choose(StoredTable(file), (), sort), name="-number")
+    (page,) = again.arrow(0, 3)
+    assert page["number"].to_pylist() == [99, 98, 97]
+    assert page["timestamp"].cast(pa.int64()).to_pylist() == [T0, T0 + 1, T0 + 2]
 
 
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
@@ -306,7 +476,7 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
         choose(table, (), parse_sort("-nothing"))
     for text in (str(T0), "2023-12-31T23:59:55Z", "2024-01-01T00:59:55.000000000+01:00"):
         assert time_ns(text) == T0
-        assert choose(table, parse_conditions(f"timestamp:{text}"), ()).tolist() == [0]
+        assert choose(table, parse_conditions(f"timestamp:{text}"), ()).rows.tolist() == [0]
     assert time_ns("2023-12-31T23:59:55.000000007Z") == T0 + 7
 
 
@@ -338,9 +508,11 @@ def test_an_order_by_several_columns_has_texts_nulls_and_wide_numbers(tmp_path: 
         "-wide,side": [("wide", "descending"), ("side", "ascending")],
     }.items():
         found = choose(StoredTable(file), (), parse_sort(sort))
-        assert found.tolist() == pc.sort_indices(plain, sort_keys=keys).to_pylist()
-        page = ChosenTable(file, rows=found)
-        assert pa.Table.from_batches(list(page.arrow(7, 9))).equals(plain.take(found[7:16]))
+        assert found.rows.tolist() == pc.sort_indices(plain, sort_keys=keys).to_pylist()
+        page = ChosenTable(file, chosen=found, name=sort)
+        for first, count in ((7, 9), (16, 9), (0, 2_500), (2_990, 99), (7, 9)):
+            shown = pa.Table.from_batches(list(page.arrow(first, count)))
+            assert shown.equals(plain.take(found.rows[first : first + count]))
 
 
 def test_a_window_beside_another_has_the_same_rows_as_a_plain_loop(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """What the charts of a run are drawn from: candles with fills, the account, and single moments."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -18,6 +18,7 @@ from odum_assets.api.tables import equity_of, fills_of, orders_of
 from odum_assets.raw.layout import DataType
 from odum_assets.results import candles, moment
 from odum_assets.results.buckets import Grid, grid_over
+from odum_assets.results.chart_levels import ChartBuckets, ChartSource, level_of, serves
 from odum_assets.results.choosing import time_ns
 from odum_assets.results.curve import CurveBuckets, CurveFile
 from odum_assets.results.market import Market, PartitionNow, Source, replayed
@@ -136,6 +137,7 @@ class _Question:
         require_report(entry)
         equity_of(entry)
         self.entry, self.window, self._store = entry, window, service.store
+        self._cache = service.cache
         self.market = Market(entry, service.settings)
         known = self.market.instruments
         if window.instrument is not None and window.instrument not in known:
@@ -159,9 +161,12 @@ class _Question:
     @property
     def validator(self) -> Hashable:
         """Return what changes when the answer does."""
+        return self._validator_of(self.parts)
+
+    def _validator_of(self, parts: Sequence[PartitionNow]) -> Hashable:
         names = ("equity", "fills", "orders", "symbols")
         files = [self.entry.report_file(f"{name}.parquet").path for name in names]
-        states = tuple(part.state for part in self.parts)
+        states = tuple(part.state for part in parts)
         ticks = self._ticks.path if self.reads_market else self.entry.fast_path
         return self.entry.digest, file_validator(self.entry.fast_path, ticks, *files), states
 
@@ -177,13 +182,17 @@ class _Question:
         """Return the window in ns: that of the question, or all of the run."""
         start, end = self.window.start, self.window.end
         if start is None or end is None:
-            first, last = replayed(self.entry)
-            span = CurveFile.of(self.entry, None).span()
-            if span is not None:
-                first, last = min(first, span[0]), max(last, span[1] + 1)
+            first, last = self.whole
             start = first if start is None else start
             end = last if end is None else end
         return start, max(start, end)
+
+    @cached_property
+    def whole(self) -> tuple[int, int]:
+        """Return the window in which everything of the run lies, ns."""
+        first, last = replayed(self.entry)
+        span = CurveFile.of(self.entry, None).span()
+        return (first, last) if span is None else (min(first, span[0]), max(last, span[1] + 1))
 
     def _source(self, parts: list[PartitionNow]) -> tuple[Source, str | None, bool]:
         """Return the state of data, what to say of it, and whether the run's export is used."""
@@ -215,33 +224,38 @@ class _BarsQuestion(_Question):
         return *super().key, self.grid
 
     def answer(self) -> bytes:
-        grid, entry = self.grid, self.entry
-        parts = candles.market_partitions(self.parts)
-        source, detail, is_export = self._source(parts)
-        if source == "same":
-            columns = candles.candle_columns(parts, grid, *replayed(entry))
-        elif is_export:
-            columns = candles.exported_candles(self._ticks, grid)
-        else:
-            columns = candles.Candles(grid).columns()
-        fills, orders = fills_of(entry).file, orders_of(entry).file
-        refused: dict[str, list[int]] = {"i": [], "n": []}
-        if any(
-            entry.summary()["orders_by_status"].get(status) for status in ("denied", "rejected")
-        ):
-            refused = candles.refusal_columns(orders, grid, self.row_instrument)
+        grid = self.grid
+        source, detail, is_export = self._source(candles.market_partitions(self.parts))
         found = {
             **self._head(),
             "t0_ns": str(grid.t0),
             "step_ns": str(grid.step),
-            **columns,
-            **candles.fill_columns(fills, grid, self.row_instrument),
-            "refused": refused,
-            "bands": candles.bands(entry, self.parts, grid.t0, grid.end),
+            **self._buckets(grid, source, is_export=is_export).columns(),
+            "bands": candles.bands(self.entry, self.parts, grid.t0, grid.end),
             "source": source,
             "source_detail": detail,
         }
         return Bars.model_validate(found).model_dump_json().encode()
+
+    def _buckets(self, grid: Grid, state: Source, *, is_export: bool) -> ChartBuckets:
+        """Return what lies in the buckets: from those of the whole run, if they serve for it."""
+        ticks = self._ticks if is_export else None
+        parts = self.parts if state == "same" else []
+        rows = ChartSource(self.entry, parts, ticks, self.row_instrument)
+        whole = self.whole
+        level = level_of(*whole, _step_of(self.parts))
+        if level is None or not serves(level, grid):
+            return ChartBuckets.read(rows, grid)
+        all_parts = self.market.partitions(self.instrument, whole)
+        if self._source(candles.market_partitions(all_parts))[0] != state:
+            # Of another part of the run the market has changed.
+            return ChartBuckets.read(rows, grid)
+        rows = replace(rows, partitions=all_parts if state == "same" else [])
+        key = ("buckets of the run", self.entry.run_id, self.instrument)
+        kept = self._cache.get_once(
+            key, (level, self._validator_of(all_parts)), lambda: ChartBuckets.read(rows, level)
+        )
+        return kept.coarser(grid)
 
 
 class _CurveQuestion(_Question):
@@ -258,9 +272,19 @@ class _CurveQuestion(_Question):
 
     def answer(self) -> bytes:
         curve = CurveFile.of(self.entry, self.window.instrument)
-        columns = CurveBuckets(self.grid).read(curve).columns()
+        columns = self._buckets(curve).columns()
         head = {"run_id": self.entry.run_id, "instrument": curve.instrument}
         return AccountCurve.model_validate({**head, **columns}).model_dump_json().encode()
+
+    def _buckets(self, curve: CurveFile) -> CurveBuckets:
+        """Return what lies in the buckets: from those of the whole run, if they serve for it."""
+        grid, level = self.grid, level_of(*self.whole, 0)
+        if level is None or grid.step % level.step:
+            return CurveBuckets(grid).read(curve)
+        key = ("curve of the run", self.entry.run_id, curve.instrument)
+        return self._cache.get_once(
+            key, (level, self.validator), lambda: CurveBuckets(level).read(curve)
+        ).coarser(grid)
 
 
 class _MomentQuestion(_Question):
