@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ WORTH_LOADING = 100_000
 """Fills from which on compiled code saves more time than loading it takes."""
 
 _LARGEST = 2**53
+_LARGEST_SUM = 2.0**61
 # Of a recorded fill, and what the exact ledger takes for one.
 _FILL_BYTES, _EXACT_SECS = 40, 4e-6
 
@@ -65,6 +67,8 @@ class FillCounter:
         Cash at the start.
     kernel : module, optional
         What `kernel_for` returned.
+    shared : SharedCounts, optional
+        Counts of the same fills and samples with other commissions.
 
     Raises
     ------
@@ -75,15 +79,17 @@ class FillCounter:
     rules: AccountRules
     starting_balance: Decimal
     kernel: ModuleType | None = None
+    shared: "SharedCounts | None" = None
     _exact: Ledger = field(init=False)
-    _compiled: "_Compiled | None" = None
+    _compiled: "_Compiled | _Beside | None" = None
     _closed: list[pa.Table] = field(default_factory=list)
     _results: list[Units] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._exact = Ledger(self.rules, self.starting_balance)
         if self.kernel is not None and _Compiled.can_count(self.rules, self._exact):
-            self._compiled = _Compiled(self.kernel, self._exact)
+            own = _Compiled(self.kernel, self._exact)
+            self._compiled = own if self.shared is None else _Beside(self._exact, self.shared)
 
     @property
     def ledger(self) -> Ledger:
@@ -137,7 +143,7 @@ class _Compiled:
 
     def __init__(self, kernel: Any, start: Ledger) -> None:  # noqa: ANN401 - a module
         rules = start.rules
-        self._kernel = kernel
+        self.kernel = kernel
         self._start = start
         scale, per_amount = rules.amount_ratio()
         self._terms = kernel.Terms(
@@ -153,6 +159,11 @@ class _Compiled:
         self._state = kernel.new_state()
         self._state.totals[kernel.CASH] = start.units()[0]
 
+    @property
+    def held(self) -> int:
+        """Return the signed open quantity."""
+        return int(self._state.totals[self.kernel.QUANTITY])
+
     @staticmethod
     def can_count(rules: AccountRules, start: Ledger) -> bool:
         """Return whether the terms of an account are small enough."""
@@ -164,7 +175,7 @@ class _Compiled:
         small = all(_is_small(column) for column in (*fills[3:], dues.amount))
         if not small or not fills.quantity.all() or (fills.price <= 0).any():
             return None
-        kernel, size = self._kernel, len(fills.ts)
+        kernel, size = self.kernel, len(fills.ts)
         names, slots = self._slots(fills.names)
         state = kernel.extended(self._state, len(names))
         taken = kernel.new_counted(size, len(dues.after))
@@ -185,38 +196,11 @@ class _Compiled:
 
     def ledger(self) -> Ledger:
         """Return the account as it is, without round trips."""
-        kernel, state, rules = self._kernel, self._state, self._start.rules
-        totals, left = state.totals.tolist(), state.left.tolist()
-        positions = {}
-        for name, ints, floats, wides in zip(
-            self._names, state.ints.tolist(), state.floats.tolist(), state.wides, strict=True
-        ):
-            binary = BinaryAverage(0, 0)
-            binary.average, binary.error, binary.drift = floats
-            cost, opened_value, closed_value, arithmetic = (_whole(number) for number in wides)
-            positions[name] = Position(
-                is_long=bool(ints[kernel.IS_LONG]),
-                opened_ts=ints[kernel.OPENED_TS],
-                binary=binary,
-                held=ints[kernel.HELD],
-                cost=cost,
-                arithmetic=arithmetic,
-                peak=ints[kernel.PEAK],
-                opened=ints[kernel.OPENED],
-                opened_value=opened_value,
-                closed=ints[kernel.CLOSED],
-                closed_value=closed_value,
-                realized=ints[kernel.REALIZED],
-                commissions=ints[kernel.COMMISSIONS],
-                fills=ints[kernel.FILLS],
-            )
-        return Ledger.restored(
-            rules,
-            self._start.starting_balance,
-            left,
-            totals[: kernel.OPENINGS],
-            positions,
-        )
+        return self.kept().ledger(self._start)
+
+    def kept(self) -> "_Kept":
+        """Return the account as it is, which no later batch changes."""
+        return _Kept(self.kernel, self._names, self._state)
 
     def _slots(self, names: list[str]) -> tuple[list[str], Int64s]:
         """Return the positions that are open or named, and where each of the named ones is."""
@@ -234,7 +218,7 @@ class _Compiled:
         ]
 
     def _trips(self, names: list[str], taken: Any, count: int) -> tuple[pa.Table, Int64s]:  # noqa: ANN401
-        kernel, rules = self._kernel, self._start.rules
+        kernel, rules = self.kernel, self._start.rules
         money, size = rules.currency_precision, rules.size_precision
         columns = np.ascontiguousarray(taken.trips[:count].T)
         slot, closed, net = columns[kernel.INTS :]
@@ -267,6 +251,178 @@ class _Compiled:
             schema=POSITIONS,
         )
         return table, net
+
+
+class _Kept(NamedTuple):
+    """An account between two batches: its open positions, and arrays."""
+
+    kernel: Any
+    names: list[str]
+    state: Any
+
+    def ledger(self, start: Ledger, cash: int = 0, paid: int = 0, own: int = 0) -> Ledger:
+        """Return it without round trips.
+
+        Parameters
+        ----------
+        start : Ledger
+            The account at the start.
+        cash, paid, own : int
+            What else there is of cash, of commissions, and of those of each open position.
+        """
+        kernel, state = self.kernel, self.state
+        totals, left = state.totals.tolist(), state.left.tolist()
+        totals[kernel.CASH] += cash
+        totals[kernel.TOTAL_COMMISSIONS] += paid
+        positions = {}
+        for name, ints, floats, wides in zip(
+            self.names, state.ints.tolist(), state.floats.tolist(), state.wides, strict=True
+        ):
+            binary = BinaryAverage(0, 0)
+            binary.average, binary.error, binary.drift = floats
+            cost, opened_value, closed_value, arithmetic = (_whole(number) for number in wides)
+            positions[name] = Position(
+                is_long=bool(ints[kernel.IS_LONG]),
+                opened_ts=ints[kernel.OPENED_TS],
+                binary=binary,
+                held=ints[kernel.HELD],
+                cost=cost,
+                arithmetic=arithmetic,
+                peak=ints[kernel.PEAK],
+                opened=ints[kernel.OPENED],
+                opened_value=opened_value,
+                closed=ints[kernel.CLOSED],
+                closed_value=closed_value,
+                realized=ints[kernel.REALIZED],
+                commissions=ints[kernel.COMMISSIONS] + own,
+                fills=ints[kernel.FILLS],
+            )
+        balance = start.starting_balance
+        return Ledger.restored(start.rules, balance, left, totals[: kernel.OPENINGS], positions)
+
+
+class _Batch(NamedTuple):
+    """A batch that was counted without commissions, and the account after it."""
+
+    fills: int
+    after: Int64s
+    counted: Counted
+    closed: pa.Table
+    results: Int64s
+    ends: Int64s
+    kept: _Kept
+
+
+class SharedCounts:
+    """Counts, without commissions, of runs whose fills differ in nothing else; threads share it.
+
+    The fills change one position. A run gives its batches in order, and all cut them alike.
+
+    Parameters
+    ----------
+    kernel : module
+        What `load_kernel` returned.
+    rules : AccountRules
+        How money is counted.
+    """
+
+    def __init__(self, kernel: ModuleType, rules: AccountRules) -> None:
+        self._compiled = _Compiled(kernel, Ledger(rules, Decimal(0)))
+        self._batches: list[_Batch | None] = []
+        self._counting = Lock()
+
+    def start(self) -> _Kept:
+        """Return the account before the first batch."""
+        return self._compiled.kept()._replace(names=[], state=self._compiled.kernel.new_state())
+
+    def batch(self, number: int, fills: FillColumns, dues: Dues) -> _Batch | None:
+        """Return what a batch gives, None if it is too large."""
+        with self._counting:
+            if number == len(self._batches):
+                self._batches.append(self._counted(fills, dues))
+            found = self._batches[number]
+        is_same = found is None or (
+            found.fills == len(fills.ts) and np.array_equal(found.after, dues.after)
+        )
+        assert is_same  # noqa: S101 - its own
+        return found
+
+    def _counted(self, fills: FillColumns, dues: Dues) -> _Batch | None:
+        before = self._compiled.held
+        found = self._compiled.count(fills._replace(commission=np.zeros(len(fills.ts), int)), dues)
+        if found is None:
+            return None
+        counted, closed, results = found
+        held = np.concatenate([[before], counted.rows.quantity])
+        ends = np.flatnonzero((held[:-1] != 0) & (np.sign(held[1:]) != np.sign(held[:-1])))
+        return _Batch(
+            len(fills.ts), dues.after, counted, closed, results, ends, self._compiled.kept()
+        )
+
+
+class _Beside:
+    """An account that adds its commissions to what is shared."""
+
+    def __init__(self, start: Ledger, shared: SharedCounts) -> None:
+        self._start, self._shared = start, shared
+        self._cash = start.units()[0]
+        self._kept = shared.start()
+        self._number = 0
+        # Commissions so far, and up to the end of the last round trip.
+        self._paid = self._ended = 0
+
+    def count(self, fills: FillColumns, dues: Dues) -> tuple[Counted, pa.Table, Int64s] | None:
+        """Count a batch; return it, its round trips and their results, None if it is too large."""
+        found = self._shared.batch(self._number, fills, dues)
+        fees = fills.commission
+        if found is None or not _is_small(fees):
+            return None
+        most = float(np.abs(fees).sum(dtype=np.float64)) + abs(self._paid) + abs(self._cash)
+        cash, quantity = (np.asarray(column) for column in found.counted.rows[1:])
+        if most + float(np.abs(cash).max(initial=0)) >= _LARGEST_SUM:
+            return None
+        paid = self._paid + np.concatenate([[0], np.cumsum(fees, dtype=np.int64)])
+        ended = paid[found.ends + 1] - self._later(fills, found.ends, quantity)
+        own = np.diff(ended, prepend=self._ended)
+        precision = self._start.rules.currency_precision
+        closed, results = found.closed, found.results - own
+        for name, column in (("commissions", own), ("net_pnl", results)):
+            place = closed.schema.get_field_index(name)
+            closed = closed.set_column(
+                place, closed.schema.field(name), units_column(column, precision, DECIMAL)
+            )
+        after: Any = cash + (self._cash - paid[1:])
+        rows = found.counted.rows._replace(cash=after)
+        before = paid[dues.after[dues.is_sample]].tolist()
+        samples = [
+            sample.with_cash(self._cash - fee)
+            for sample, fee in zip(found.counted.samples, before, strict=True)
+        ]
+        self._paid = int(paid[-1])
+        self._ended = int(ended[-1]) if len(ended) else self._ended
+        self._kept, self._number = found.kept, self._number + 1
+        return Counted(rows, samples), closed, results
+
+    @staticmethod
+    def _later(fills: FillColumns, ends: Int64s, quantity: Int64s) -> Units:
+        """Return what fills that end a round trip leave of their commissions to the next one."""
+        size, fees, left = (
+            np.abs(column[ends]) for column in (fills.quantity, fills.commission, quantity)
+        )
+        fees = fills.commission[ends]
+        held = size - left
+        if float(np.abs(fees).max(initial=0)) * float(held.max(initial=0)) >= _LARGEST_SUM:
+            fees, held = fees.astype(object), held.astype(object)
+        own = fees * held // size
+        fraction = ((fees * held - own * size) / size).astype(np.float64)
+        is_up = (fraction > 0.5) | ((fraction == 0.5) & (own % 2 == 1))
+        later: Units = fees - own - is_up
+        return later.astype(np.int64)
+
+    def ledger(self) -> Ledger:
+        """Return the account as it is, without round trips."""
+        paid = self._paid
+        return self._kept.ledger(self._start, self._cash - paid, paid, paid - self._ended)
 
 
 def _is_small(column: Units) -> bool:

@@ -4,6 +4,7 @@ What belongs here: the plan in the kernel's words, and what only the data can re
 the journal that is made of the columns (``kernel_run``), comparing them (``witness``).
 """
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -68,6 +69,27 @@ class Orders(NamedTuple):
     tag: Any = None
 
 
+class Worth(NamedTuple):
+    """What fills of a chunk come to, whatever the fees are.
+
+    Parameters
+    ----------
+    notional : array of int64, or of int as objects, shape (n,)
+        Their values, in units of the account currency's last decimal.
+    realized : int64 array, shape (n,)
+        What each realizes in the engine's account, in the same units.
+    needed : float
+        An upper bound of the margin that an order needs.
+    needed_ts : int
+        Time of that order (ns).
+    """
+
+    notional: NDArray[Any]
+    realized: Ints
+    needed: float
+    needed_ts: int
+
+
 class Chunk(NamedTuple):
     """A part of a run: orders that were sent, fills and ends of these and earlier ones.
 
@@ -87,6 +109,8 @@ class Chunk(NamedTuple):
         Whether its orders close positions.
     funding : tuple[tuple[int, int], ...]
         Payments after it: time (ns), and amount in units of the currency's last decimal.
+    worth : Worth, optional
+        What its fills come to, where it is known.
     """
 
     orders: Orders
@@ -96,6 +120,7 @@ class Chunk(NamedTuple):
     ends: Ints
     closing: bool
     funding: tuple[tuple[int, int], ...] = ()
+    worth: Worth | None = None
 
 
 class KernelMatch:
@@ -155,7 +180,6 @@ class KernelMatch:
         DataError
             If a catalog file cannot be used.
         """
-        from odum_assets.vectorized.ticks.money import AmountTooLargeError
         from odum_assets.vectorized.ticks.run import Matching
 
         plan, listed = self._plan, self._listed()
@@ -170,26 +194,19 @@ class KernelMatch:
             books = self._rows.books(
                 self._files(DataType.BOOK), plan.bounds, self.digits, is_top=rules.is_top
             )
-        try:
-            # Without a closing, orders arrive after the last row.
-            until = plan.close_at_ns - 1 if is_closed else plan.ends_at_ns
-            stops = [due.ts for due in self._due if due.ts <= until]
-            for events in matching.events(trades, books, self._timed(), stops):
-                is_file = plan.orders is not None
-                orders = (
-                    self._tagged(events.timed) if is_file else self._orders(events.trades, listed)
-                )
-                paid = () if events.stop is None else self._paid(events.stop, matching)
-                yield self._chunk(orders, events, paid, closing=False)
-            if is_closed:
-                yield self._closed(matching, wakeups)
-            paid = self._paid(plan.ends_at_ns, matching)
-            if paid:
-                yield self._chunk(
-                    self._numbered(listed[:, :0]), matching.nothing, paid, closing=True
-                )
-        except AmountTooLargeError:
-            raise NotCoveredError("amounts of more than 64 bits") from None
+        # Without a closing, orders arrive after the last row.
+        until = plan.close_at_ns - 1 if is_closed else plan.ends_at_ns
+        stops = [due.ts for due in self._due if due.ts <= until]
+        for events in matching.events(trades, books, self._timed(), stops):
+            is_file = plan.orders is not None
+            orders = self._tagged(events.timed) if is_file else self._orders(events.trades, listed)
+            paid = () if events.stop is None else self._paid(events.stop, matching)
+            yield self._chunk(orders, events, paid, closing=False)
+        if is_closed:
+            yield self._closed(matching, wakeups)
+        paid = self._paid(plan.ends_at_ns, matching)
+        if paid:
+            yield self._chunk(self._numbered(listed[:, :0]), matching.nothing, paid, closing=True)
 
     def _files(self, kind: DataType) -> list[Path]:
         folder = self._plan.catalog / "data" / FOLDERS[kind] / self._plan.config.key.nautilus_id
@@ -345,25 +362,45 @@ class KernelMatch:
         NotCoveredError
             If an order might be denied for want of margin.
         """
-        fills = chunk.fills
-        commission = self.terms.commissions(fills[2], fills[3], fills[4] == 1)
-        lowest, largest = self.account.add(chunk.signed, fills[2], commission)
-        if not chunk.closing:
-            self._check_margin(chunk.orders, fills, lowest, largest)
+        from odum_assets.vectorized.ticks.money import AmountTooLargeError
+
+        worth = chunk.worth
+        if worth is None:
+            worth = self._worth(chunk)
+        else:
+            self.account.hold(chunk.signed)
+        try:
+            commission = self.terms.commissions(worth.notional, chunk.fills[4] == 1)
+            lowest = self.account.settle(worth.realized, commission)
+        except AmountTooLargeError:
+            raise NotCoveredError("amounts of more than 64 bits") from None
+        start = float(self.terms.starting_balance) * 10.0**self.terms.currency_precision
+        if worth.needed + 1 >= (start + lowest) / _MARGIN_SLACK:
+            raise NotCoveredError(
+                f"the order of {iso_ns(worth.needed_ts)} might exceed the free balance, "
+                "by which NautilusTrader denies orders; a larger venue.starting_balance helps"
+            )
         for ts, units in chunk.funding:
             self.account.pay(units)
             amount = Decimal(units).scaleb(-self.terms.currency_precision)
             self.funding.append(Funding(ts, amount))
-        return chunk._replace(commission=commission)
+        return chunk._replace(commission=commission, worth=worth)
 
-    def _check_margin(self, orders: Orders, fills: Ints, lowest: int, largest: int) -> None:
-        """Refuse a run in which NautilusTrader might deny an order for want of margin.
+    def _worth(self, chunk: Chunk) -> Worth:
+        fills = chunk.fills
+        notional = self.terms.notionals(fills[2], fills[3])
+        realized, largest = self.account.realized(chunk.signed, fills[2])
+        needed = -math.inf, 0
+        if not chunk.closing and len(chunk.orders.ts):
+            needed = self._needed(chunk.orders, fills, largest)
+        return Worth(notional, realized, *needed)
 
-        It does so by what is free at that moment: an upper bound of the margin that is needed must
-        not reach a lower bound of the balance.
+    def _needed(self, orders: Orders, fills: Ints, largest: int) -> tuple[float, int]:
+        """Return an upper bound of the margin that an order needs, and the time of that order.
+
+        NautilusTrader denies orders by what is free at that moment: the bound must not reach a
+        lower bound of the balance.
         """
-        if not len(orders.ts):
-            return
         waiting = self._open.before(orders, fills)
         value = float(self.terms.unit_value) * float(self.terms.margin) * _MARGIN_SLACK
         seen = np.concatenate([orders.price[~orders.is_market], fills[2]])
@@ -373,13 +410,8 @@ class KernelMatch:
             needed = value * lots / max(self._open.lowest_price, 1)
         else:
             needed = value * lots * self._open.highest_price
-        start = float(self.terms.starting_balance) * 10.0**self.terms.currency_precision
-        if float(needed.max()) + 1 >= (start + lowest) / _MARGIN_SLACK:
-            place = int(np.argmax(needed))
-            raise NotCoveredError(
-                f"the order of {iso_ns(int(orders.ts[place]))} might exceed the free balance, "
-                "by which NautilusTrader denies orders; a larger venue.starting_balance helps"
-            )
+        place = int(np.argmax(needed))
+        return float(needed[place]), int(orders.ts[place])
 
 
 class _OpenOrders:
@@ -403,9 +435,12 @@ class _OpenOrders:
         """
         sent = np.concatenate([[0.0], np.cumsum(orders.size, dtype=np.float64)])
         filled = np.concatenate([[0.0], np.cumsum(fills[3], dtype=np.float64)])
-        through = np.searchsorted(orders.ts, orders.ts, side="right")
+        # Where the orders of one time end, and how many they are.
+        ends = np.flatnonzero(np.append(orders.ts[1:] != orders.ts[:-1], True)) + 1
+        counts = np.diff(ends, prepend=0)
+        through = np.repeat(ends, counts)
         if not np.any(orders.lifetime == _LIFETIMES.index("GTC")):
-            first = np.searchsorted(orders.ts, orders.ts, side="left")
+            first = np.repeat(ends - counts, counts)
             found: NDArray[np.float64] = sent[through] - sent[first] + self._left
             return found
         waiting: NDArray[np.float64] = (

@@ -285,6 +285,10 @@ class Snapshot(Marking):
         self._cash, self._realized, self._quantity = units
         self._cost = cost
 
+    def with_cash(self, more: int) -> "Snapshot":
+        """Return it with more cash, in units of the last decimal."""
+        return Snapshot(self.rules, (self._cash + more, self._realized, self._quantity), self._cost)
+
     def _signed_cost(self) -> int:
         return self._cost
 

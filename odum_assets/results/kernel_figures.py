@@ -24,6 +24,7 @@ from odum_assets.backtest.columns import FillColumns
 from odum_assets.backtest.counting import (
     WORTH_LOADING,
     FillCounter,
+    SharedCounts,
     load_kernel,
     load_kernel_beside,
 )
@@ -189,6 +190,10 @@ class _Matched:
         Id of the position.
     flows : CashFlows
         Quantities of the fills by price.
+    counts : dict[int, SharedCounts]
+        What is counted of the fills, by the interval of samples.
+    realized : ColumnHash or None
+        Of what the fills realize, when a run has counted it.
     """
 
     chunks: list[Chunk]
@@ -197,6 +202,17 @@ class _Matched:
     orders: OrderCounts
     position: str
     flows: CashFlows
+    counts: dict[int, SharedCounts] = field(default_factory=dict)
+    realized: ColumnHash | None = None
+
+    def counter(self, plan: RunPlan, rules: AccountRules, balance: Decimal) -> FillCounter:
+        """Return what counts the fills of one of several runs."""
+        kernel = load_kernel()
+        if kernel is None:
+            return FillCounter(rules, balance)
+        key = plan.config.metrics.equity_interval_secs
+        shared = self.counts.setdefault(key, SharedCounts(kernel, rules))
+        return FillCounter(rules, balance, kernel, shared)
 
 
 @dataclass(slots=True)
@@ -512,8 +528,9 @@ def _completed(
     )
     outcome = kernel_outcome(plan, match, sources, last_fill, started)
     fills = [_Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in chunks]
-    columns = _Columns(plan, match, matched, fills)
+    columns = _Columns(plan, match, matched, fills, is_shared=True)
     figures = compute_figures(plan, prices, outcome, columns)
+    matched.realized = columns.hashes["fills"]["realized_pnl"]
     digest = joined_digest(columns.hashes, texts(asdict(figures.account)))
     return CompletedRun(request, inputs, plan, [], outcome, figures, None, digest)
 
@@ -528,10 +545,15 @@ class _Columns:
         matched: _Matched,
         parts: Iterable[_Fills],
         equity: Path | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
         self._plan, self._match, self._matched, self._parts = plan, match, matched, parts
-        self._equity = equity
+        self._equity, self._is_shared = equity, is_shared
         own = {name: ColumnHash() for name in _COUNTED}
+        self._realized = matched.realized
+        if self._realized is not None:
+            own["realized_pnl"] = self._realized
         fills = {**matched.hashes["fills"], **own}
         self.hashes = {
             "orders": matched.hashes["orders"],
@@ -542,6 +564,8 @@ class _Columns:
 
     def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
         """Return what counts the fills."""
+        if self._is_shared:
+            return self._matched.counter(self._plan, rules, starting_balance)
         return FillCounter(rules, starting_balance, load_kernel())
 
     def orders(self) -> OrderCounts:
@@ -592,7 +616,8 @@ class _Columns:
         rules, own = market.counter.rules, self.hashes["fills"]
         money = rules.currency_precision
         own["commission"].update(amounts(commission, money))
-        own["realized_pnl"].update(units_column(rows.realized, money, DECIMAL))
+        if self._realized is None:
+            own["realized_pnl"].update(units_column(rows.realized, money, DECIMAL))
         own["balance"].update(units_column(rows.cash, money, DECIMAL))
         self._flows.commissions += int(commission.sum())
         self._flows.realized += int(np.sum(rows.realized))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from odum_assets.backtest import counting
 from odum_assets.backtest.columns import Dues, FillColumns
-from odum_assets.backtest.counting import Counted, FillCounter, load_kernel
+from odum_assets.backtest.counting import Counted, FillCounter, SharedCounts, load_kernel
 from odum_assets.backtest.ledger import AccountRules
 from odum_assets.catalog.fixed_point import units_array
 
@@ -113,6 +113,14 @@ def assert_equal(
         found.append(_seen(counter, [counter.count(*part) for part in parts]))
     exact, compiled = found
     assert compiled == exact
+    if not any(fill[0] for fill in fills):
+        shared = SharedCounts(kernel, rules)
+        others = _parts([(*fill[:3], index) for index, fill in enumerate(fills)], dues, batch)
+        for each in (others, parts, others, parts):
+            beside = FillCounter(rules, D(1000), kernel, shared)
+            seen = _seen(beside, [beside.count(*part) for part in each])
+            if each is parts:
+                assert seen == exact
     return counter
 
 

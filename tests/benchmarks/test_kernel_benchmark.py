@@ -122,7 +122,7 @@ def test_the_kernel_itself(benchmark: Any, measurements: Measurements) -> None:
         np.stack([bids, size]),
         np.stack([asks, size]),
     )
-    rules = Rules(False, True, True, False, 0, True)
+    rules = Rules(False, True, True, False, 0, True, 0)
 
     def run() -> float:
         matching = Matching(rules, np.zeros((5, 0), np.int64))

@@ -145,10 +145,14 @@ class Market(NamedTuple):
 
 
 # Nothing is allocated here: without reference counts it is compiled in a fraction of the time.
+# Called from Python, and kept on disk with all that they call.
 _compiled = njit(cache=True, nogil=True, _nrt=False)
+_called = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
+# A call hands over every number of every array of a chunk: what each row needs is no call.
+_inlined = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, forceinline=True)
 
 
-@_compiled
+@_inlined
 def _is_before(heap: Ints, one: int, other: int) -> bool:
     """Return whether a resting order is matched before another: better price, then earlier."""
     if heap[one, 0] != heap[other, 0]:
@@ -156,13 +160,13 @@ def _is_before(heap: Ints, one: int, other: int) -> bool:
     return bool(heap[one, 1] < heap[other, 1])
 
 
-@_compiled
+@_inlined
 def _swap(heap: Ints, one: int, other: int) -> None:
     for column in range(5):
         heap[one, column], heap[other, column] = heap[other, column], heap[one, column]
 
 
-@_compiled
+@_called
 def _push(heap: Ints, count: int, entry: tuple[int, int, int, int, int]) -> None:
     """Add a resting order to a heap of `count`."""
     (heap[count, 0], heap[count, 1], heap[count, 2], heap[count, 3], heap[count, 4]) = entry
@@ -172,7 +176,7 @@ def _push(heap: Ints, count: int, entry: tuple[int, int, int, int, int]) -> None
         child = (child - 1) // 2
 
 
-@_compiled
+@_called
 def _pop(heap: Ints, count: int) -> None:
     """Move the next resting order of a heap of `count` to its last row, which leaves the heap."""
     last = count - 1
@@ -190,7 +194,7 @@ def _pop(heap: Ints, count: int) -> None:
         parent = child
 
 
-@_compiled
+@_inlined
 def _add_fill(
     market: Market, state: Ints, order: int, ts: int, price: int, quantity: int, liquidity: int
 ) -> None:
@@ -204,7 +208,7 @@ def _add_fill(
         fills[4, count] = liquidity
 
 
-@_compiled
+@_inlined
 def _add_end(market: Market, state: Ints, order: int, ts: int, status: int) -> None:
     ends, count = market.ends, state[_ENDS]
     ends[0, count] = order
@@ -213,7 +217,7 @@ def _add_end(market: Market, state: Ints, order: int, ts: int, status: int) -> N
     state[_ENDS] = count + 1
 
 
-@_compiled
+@_inlined
 def _levels(market: Market, state: Ints, side: int) -> tuple[int, int]:
     """Return where the levels of a side (1: bids) of the venue's book begin and end."""
     if market.rules[_IS_TOP]:
@@ -225,7 +229,7 @@ def _levels(market: Market, state: Ints, side: int) -> tuple[int, int]:
     return market.starts[place, row], market.starts[place, row + 1]
 
 
-@_compiled
+@_inlined
 def _best(market: Market, state: Ints, side: int) -> int:
     """Return the best price of a side of the venue's book."""
     start, stop = _levels(market, state, side)
@@ -234,13 +238,13 @@ def _best(market: Market, state: Ints, side: int) -> int:
     return int((market.bids if side > 0 else market.asks)[0, start])
 
 
-@_compiled
+@_inlined
 def _match_prices_to_book(market: Market, state: Ints) -> None:
     state[_BID] = _best(market, state, 1)
     state[_ASK] = _best(market, state, -1)
 
 
-@_compiled
+@_inlined
 def _is_matched(state: Ints, side: int, price: int) -> bool:
     """Return whether a limit order crosses the price of the other side (rule 1)."""
     if side > 0:
@@ -248,7 +252,7 @@ def _is_matched(state: Ints, side: int, price: int) -> bool:
     return bool(state[_BID] != NONE and state[_BID] >= price)
 
 
-@_compiled
+@_inlined
 def _crossed(
     market: Market, state: Ints, side: int, price: int, size: int
 ) -> tuple[int, int, bool]:
@@ -264,7 +268,7 @@ def _crossed(
     return level, total, has_price
 
 
-@_compiled
+@_called
 def _give_way(market: Market, state: Ints, stop: int, side: int, price: int) -> None:
     """Move the matched prices to a resting order where the book is better than it (rule 9)."""
     ladder = market.asks if side > 0 else market.bids
@@ -276,7 +280,7 @@ def _give_way(market: Market, state: Ints, stop: int, side: int, price: int) -> 
             state[_LAST] = price
 
 
-@_compiled
+@_inlined
 def _fill_by_book(
     market: Market,
     state: Ints,
@@ -302,7 +306,7 @@ def _fill_by_book(
     return left
 
 
-@_compiled
+@_called
 def _fill_limit(
     market: Market,
     state: Ints,
@@ -344,7 +348,7 @@ def _fill_limit(
     return left
 
 
-@_compiled
+@_called
 def _fill_market(market: Market, state: Ints, ts: int, order: tuple[int, int, int, int]) -> None:
     """Fill a market order through the book (rules 2 to 5)."""
     number, side, size, lifetime = order
@@ -377,7 +381,7 @@ def _fill_market(market: Market, state: Ints, ts: int, order: tuple[int, int, in
         state[_OPEN] += 1
 
 
-@_compiled
+@_called
 def _send(market: Market, state: Ints, ts: int, order: tuple[int, int, int, int]) -> None:
     """Take an order in: side, price (`NONE`: a market order), size, time in force."""
     side, price, size, lifetime = order
@@ -400,7 +404,7 @@ def _send(market: Market, state: Ints, ts: int, order: tuple[int, int, int, int]
         state[place] += 1
 
 
-@_compiled
+@_inlined
 def _submit(market: Market, state: Ints, ts: int, order: tuple[int, int, int, int]) -> None:
     """Let an order arrive at once, or put it on its way."""
     if market.rules[_LATENCY] == 0:
@@ -412,7 +416,7 @@ def _submit(market: Market, state: Ints, ts: int, order: tuple[int, int, int, in
     state[_UNDERWAY] = place + 1
 
 
-@_compiled
+@_called
 def _match_side(market: Market, state: Ints, ts: int, side: int) -> None:
     """Fill the resting orders of a side that are matched now, best price first, then earliest."""
     place = _BIDS if side > 0 else _ASKS
@@ -433,7 +437,7 @@ def _match_side(market: Market, state: Ints, ts: int, side: int) -> None:
     state[place] = count
 
 
-@_compiled
+@_inlined
 def _match_resting(market: Market, state: Ints, ts: int, by_trade: bool) -> None:
     """Match all resting orders; afterwards the matched prices are those of the book."""
     if not by_trade:
@@ -451,7 +455,7 @@ def _match_resting(market: Market, state: Ints, ts: int, by_trade: bool) -> None
     _match_prices_to_book(market, state)
 
 
-@_compiled
+@_called
 def _arrive(market: Market, state: Ints, ts: int) -> None:
     """Take in the orders that have arrived by a time, then match what rests (rule 15)."""
     sending, first = market.sending, state[_ARRIVED]
@@ -464,7 +468,7 @@ def _arrive(market: Market, state: Ints, ts: int) -> None:
         _match_resting(market, state, ts, False)
 
 
-@_compiled
+@_inlined
 def _take_book(market: Market, state: Ints, row: int) -> None:
     """Let a snapshot replace the book."""
     state[_ROW] = row
@@ -482,7 +486,7 @@ def _take_book(market: Market, state: Ints, row: int) -> None:
     _match_resting(market, state, market.times[0, row], False)
 
 
-@_compiled
+@_inlined
 def _set_by_trade(state: Ints, price: int, side: int) -> tuple[int, int]:
     """Move the matched prices to a trade; return both prices before its own side gave way."""
     if side >= 0 and (state[_ASK] == NONE or price > state[_ASK]):
@@ -501,7 +505,7 @@ def _set_by_trade(state: Ints, price: int, side: int) -> tuple[int, int]:
     return bid, ask
 
 
-@_compiled
+@_inlined
 def _take_trade(market: Market, state: Ints, row: int) -> None:
     """Let a trade move the market."""
     rules, trades = market.rules, market.trades
@@ -530,7 +534,7 @@ def _take_trade(market: Market, state: Ints, row: int) -> None:
     _restore(market, state, price, side, (bid, ask))
 
 
-@_compiled
+@_inlined
 def _restore(market: Market, state: Ints, price: int, side: int, before: tuple[int, int]) -> None:
     """Give the price of the side that a trade did not come from its value of before the trade."""
     bid, ask = before
@@ -543,7 +547,7 @@ def _restore(market: Market, state: Ints, price: int, side: int, before: tuple[i
         state[_BID] = bid
 
 
-@_compiled
+@_called
 def _send_listed(market: Market, state: Ints, ts: int, stop: int) -> None:
     listed = market.listed
     for index in range(state[_ORDER], stop):
@@ -552,7 +556,7 @@ def _send_listed(market: Market, state: Ints, ts: int, stop: int) -> None:
     state[_ORDER] = stop
 
 
-@_compiled
+@_inlined
 def _on_trade(market: Market, state: Ints, row: int) -> None:
     """Let a trade move the market, then send the orders that it calls for."""
     rules, trades = market.rules, market.trades
@@ -568,7 +572,7 @@ def _on_trade(market: Market, state: Ints, row: int) -> None:
         _match_resting(market, state, ts, False)
 
 
-@_compiled
+@_inlined
 def _next_event(market: Market, state: Ints, known_ns: int) -> tuple[int, int]:
     """Return when something happens next, and what: trade, book, listed orders, wake-up; or 0."""
     trades, books, orders = market.trades, market.times, market.listed
@@ -586,7 +590,7 @@ def _next_event(market: Market, state: Ints, known_ns: int) -> tuple[int, int]:
     return ts, kind
 
 
-@_compiled
+@_called
 def _on_time(market: Market, state: Ints, ts: int) -> None:
     """Send the listed orders of a time."""
     orders, sent = market.listed, state[_SENT]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
 
 _LARGEST = 2.0**62
+_TOO_LARGE = -(2**63)
 _STORED_SCALE = 16
 _STORED = 10.0**_STORED_SCALE
 
@@ -66,27 +67,39 @@ class MoneyTerms:
         """Return the value of a signed position, in the currency's last decimal."""
         return self.unit_value * (Fraction(lots, price) if self.is_inverse else lots * price)
 
-    def commissions(self, price: Ints, quantity: Ints, is_maker: NDArray[np.bool_]) -> Ints:
-        """Return the commission of each fill, in units of the currency's last decimal.
+    def notionals(self, price: Ints, quantity: Ints) -> NDArray[Any]:
+        """Return the value of each fill, in units of the currency's last decimal, half-even."""
+        value = self.unit_value
+        if self.is_inverse:
+            return _divide(quantity, value.numerator, price, value.denominator)
+        return _divide(_times(quantity, price), value.numerator, None, value.denominator)
 
-        The notional value is rounded half-even to the last decimal, then its share.
+    def commissions(self, notional: NDArray[Any], is_maker: NDArray[np.bool_]) -> Ints:
+        """Return the commission of each fill, in units of the currency's last decimal, half-even.
+
+        Parameters
+        ----------
+        notional : array of int64, or of int as objects, shape (n,)
+            What `notionals` returned.
+        is_maker : bool array, shape (n,)
+            Whether the order was resting.
 
         Raises
         ------
         AmountTooLargeError
             If one does not fit 64 bits.
         """
-        value = self.unit_value
-        if self.is_inverse:
-            notional = _divide(quantity, value.numerator, price, value.denominator)
-        else:
-            notional = _divide(_times(quantity, price), value.numerator, None, value.denominator)
-        found = np.zeros(len(price), np.int64)
+        if not is_maker.any():
+            return _shares(notional, self.taker_fee)
+        found = np.empty(len(notional), np.int64)
         for is_side, fee in ((is_maker, self.maker_fee), (~is_maker, self.taker_fee)):
-            rate = Fraction(fee)
-            share = _divide(notional[is_side], rate.numerator, None, rate.denominator)
-            found[is_side] = _as_int64(share)
+            found[is_side] = _shares(notional[is_side], fee)
         return found
+
+
+def _shares(notional: NDArray[Any], fee: Decimal) -> Ints:
+    rate = Fraction(fee)
+    return _as_int64(_divide(notional, rate.numerator, None, rate.denominator))
 
 
 def _times(left: Ints, right: Ints) -> NDArray[Any]:
@@ -107,6 +120,9 @@ def _divide(
     if numbers.dtype == object or max(largest, widest) >= _LARGEST / 4:
         numbers = numbers.astype(object)
         divisors = None if divisors is None else divisors.astype(object)
+    if divisors is None and numbers.dtype != object:
+        found: NDArray[Any] = _scaled(np.ascontiguousarray(numbers), numerator, denominator)
+        return found
     whole = numbers * numerator
     by = denominator if divisors is None else divisors * denominator
     quotient = whole // by
@@ -116,8 +132,21 @@ def _divide(
     return rounded
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scaled(numbers: Ints, numerator: int, denominator: int) -> Ints:
+    """Return ``numbers * numerator / denominator``, rounded half-even."""
+    found = np.empty(len(numbers), np.int64)
+    for row in range(len(numbers)):
+        whole = numbers[row] * numerator
+        quotient = whole // denominator
+        twice = 2 * (whole - quotient * denominator)
+        is_up = twice > denominator or (twice == denominator and quotient & 1 == 1)
+        found[row] = quotient + np.int64(is_up)
+    return found
+
+
 def _bound(numbers: NDArray[Any]) -> float:
-    return float(np.max(np.abs(numbers))) if len(numbers) else 0.0
+    return max(float(numbers.max()), -float(numbers.min())) if len(numbers) else 0.0
 
 
 def _as_int64(numbers: NDArray[Any]) -> Ints:
@@ -166,39 +195,44 @@ class EngineBalance:
         """Take in a payment that is no fill's."""
         self._money[0] += units
 
-    def add(self, signed: Ints, price: Ints, commission: Ints) -> tuple[int, int]:
-        """Take fills in; return the lowest gain (units) and the largest position since.
+    def hold(self, signed: Ints) -> None:
+        """Take in fills of which it is known what they realized."""
+        self._money[1] += signed.sum()
+
+    def realized(self, signed: Ints, price: Ints) -> tuple[Ints, int]:
+        """Take fills in; return what each realizes (units), and the largest position since."""
+        found = np.empty(len(signed), np.int64)
+        terms = self._terms
+        largest = _realize(
+            self._money, self._position, self._factors, terms.is_inverse, signed, price, found
+        )
+        return found, int(largest)
+
+    def settle(self, realized: Ints, commission: Ints) -> int:
+        """Take in what fills realized and cost; return the lowest gain (units) since.
 
         Raises
         ------
         AmountTooLargeError
             If the gain does not fit 64 bits.
         """
-        lowest, largest = _settle(
-            self._money,
-            self._position,
-            self._factors,
-            self._terms.is_inverse,
-            signed,
-            price,
-            commission,
-        )
-        if lowest == np.iinfo(np.int64).min:
+        lowest = _settle(self._money, realized, commission)
+        if lowest == _TOO_LARGE:
             raise AmountTooLargeError
-        return int(lowest), int(largest)
+        return int(lowest)
 
 
 @njit(cache=True, nogil=True)
-def _settle(
+def _realize(
     money: Ints,
     position: Floats,
     factors: Floats,
     is_inverse: bool,
     signed: Ints,
     price: Ints,
-    commission: Ints,
-) -> tuple[int, int]:
-    lowest, largest = money[0], abs(money[1])
+    found: Ints,
+) -> int:
+    largest: int = abs(money[1])
     held, average, summed = money[1], position[0], position[1]
     for row in range(len(signed)):
         paid = price[row] * factors[0] / _STORED
@@ -221,12 +255,26 @@ def _settle(
                 average = (average * before + paid * size) / (before + size)
             summed += size if change > 0 else -size
         held = after
-        if abs(realized) > 4.0e18 or abs(money[0]) > 2**61:
-            return np.iinfo(np.int64).min, 0
+        largest = max(largest, abs(held))
+        if abs(realized) > 4.0e18:
+            found[row] = _TOO_LARGE
+            continue
         # Ties away from zero; adding a half would round once more.
         rounded = np.int64(abs(realized))
         rounded += np.int64(abs(realized) - rounded >= 0.5)
-        money[0] += (rounded if realized >= 0.0 else -rounded) - commission[row]
-        lowest, largest = min(lowest, money[0]), max(largest, abs(held))
+        found[row] = rounded if realized >= 0.0 else -rounded
     money[1], position[0], position[1] = held, average, summed
-    return lowest, largest
+    return largest
+
+
+@njit(cache=True, nogil=True)
+def _settle(money: Ints, realized: Ints, commission: Ints) -> int:
+    gained: int = money[0]
+    lowest: int = gained
+    for row in range(len(realized)):
+        if realized[row] == _TOO_LARGE or abs(gained) > 2**61:
+            return _TOO_LARGE
+        gained += realized[row] - commission[row]
+        lowest = min(lowest, gained)
+    money[0] = gained
+    return lowest

@@ -26,6 +26,7 @@ _NO_BOOKS = Books(
 _NEVER = 2**62
 _SPARE_FILLS = 1_024
 _PLACE = {name: index for index, name in enumerate(STATE)}
+_LATENCY = Rules._fields.index("latency_ns")
 _WITHOUT_VALUE = ("bid", "ask", "last", "trade_size", "restored_last", "quote_bid", "quote_ask")
 
 
@@ -197,6 +198,10 @@ class Matching:
         bids, asks, waiting = (self._of(name) for name in ("bids", "asks", "open"))
         underway = self._sending[:, self._of("arrived") : self._of("underway")]
         new, orders = orders, orders + underway.shape[1]
+        sending = np.empty((5, orders if self._rules[_LATENCY] else 0), np.int64)
+        sending[:, : underway.shape[1]] = underway
+        rests = np.empty(waiting + orders, np.int64)
+        rests[:waiting] = self._open[:waiting]
         heaps = np.empty((2, max(bids, asks) + orders, 5), np.int64)
         for heap, old, count in zip(heaps, self._heaps, (bids, asks), strict=True):
             heap[:count] = old[:count]
@@ -205,28 +210,32 @@ class Matching:
             self._trades,
             self._books.times,
             self._books.starts,
-            self._books.bids.copy(),
-            self._books.asks.copy(),
+            self._books.bids,
+            self._books.asks,
             self._listed,
             heaps,
-            np.concatenate([self._open[:waiting], np.empty(orders, np.int64)]),
+            rests,
             self._wakeups,
-            np.concatenate([underway, np.empty((5, new), np.int64)], axis=1),
+            sending,
             np.empty((5, max(space, orders + _SPARE_FILLS)), np.int64),
             np.empty((3, bids + asks + waiting + orders), np.int64),
         )
         state = self._state.copy()
         state[_PLACE["arrived"]], state[_PLACE["underway"]] = 0, underway.shape[1]
+        tops = market.bids[:, 0].copy(), market.asks[:, 0].copy()
         run(market, state)
         fills = int(state[_PLACE["fills"]])
-        return (market, state) if fills <= market.fills.shape[1] else self._run(new, run, fills)
+        if fills <= market.fills.shape[1]:
+            return market, state
+        # The kernel writes to no other row.
+        market.bids[:, 0], market.asks[:, 0] = tops
+        return self._run(new, run, fills)
 
     def _events(self, market: Market, state: Ints, trades: Ints, timed: Ints) -> Events:
         fills, ends = (int(state[_PLACE[name]]) for name in ("fills", "ends"))
         state[_PLACE["fills"]] = state[_PLACE["ends"]] = 0
         self._state, self._heaps, self._open = state, market.heaps, market.open
         self._sending = market.sending
-        self._books = self._books._replace(bids=market.bids, asks=market.asks)
         return Events(trades, market.fills[:, :fills], market.ends[:, :ends], timed)
 
     def _add_trades(self, group: Ints) -> None:
