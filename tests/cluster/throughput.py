@@ -148,7 +148,7 @@ def _summaries(running: Cluster) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure one and three workers over the same days and print the figures."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--days", type=int, default=20)
+    parser.add_argument("--days", type=int, default=8)
     parser.add_argument("--trades", type=int, default=2_000, help="trades of a day, and books")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ from odum_assets.settings import Settings
 
 DAY = FIRST_DAY.isoformat()
 COMMAND = [sys.executable, "-m", "odum_assets.cli.main", "backtest", BTC, "--day", DAY]
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def _started(instance: dg.DagsterInstance) -> dg.DagsterRun:
