@@ -5,6 +5,7 @@ not: anything that changes what a result means (that is the run configuration).
 """
 
 import os
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -57,7 +58,8 @@ def parse_root(value: object) -> str:
     if not text:
         raise ValueError("found an empty path, allowed a folder or a URL")
     if "://" in text and "\x00" not in text:
-        return text.rstrip("/")
+        # Google's other spelling, so that one is enough everywhere else.
+        return re.sub("^gcs://", "gs://", text.rstrip("/"))
     return str(_absolute(text))
 
 

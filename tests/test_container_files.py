@@ -1,7 +1,9 @@
 """The files of docker/ (make docker-check): the linter, what their programs read, no secret."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 DOCKERFILE = ROOT / "docker/Dockerfile"
 COMPOSE = ROOT / "docker/compose.yaml"
 VALUES = ROOT / "docker/helm-values.yaml"
+CHART = os.environ.get("ODUM_TEST_HELM_CHART")
+"""Folder of Dagster's Helm chart: helm pull dagster/dagster --version ... --untar"""
 VARIABLES = ROOT / "docker/.env.example"
 PAGE = ROOT / "docs/containers.md"
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
@@ -214,3 +218,126 @@ def test_the_values_hold_no_secret() -> None:
     (deployment,) = values["dagster-user-deployments"]["deployments"]
     assert not {item["name"] for item in deployment["env"]} & {"DATABASE_URL", "ODUM_API_TOKEN"}
     assert deployment["podSecurityContext"]["runAsNonRoot"]
+
+
+def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a chart as Helm merges other ones into them."""
+    both = {
+        key for key in over if isinstance(over[key], dict) and isinstance(values.get(key), dict)
+    }
+    return {**values, **over, **{key: _merged(values[key], over[key]) for key in both}}
+
+
+def _own_rules(schema: Any) -> Any:
+    """Return a schema without what it takes from the network, the definitions of Kubernetes."""
+    if isinstance(schema, list):
+        return [_own_rules(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _own_rules(each)
+        for key, each in schema.items()
+        if not (key == "$ref" and str(each).startswith("http"))
+    }
+
+
+def _without_nulls(given: Any) -> Any:
+    """Return an object as Kubernetes reads it: null is as if it were not there."""
+    if isinstance(given, list):
+        return [_without_nulls(each) for each in given]
+    if not isinstance(given, dict):
+        return given
+    return {key: _without_nulls(each) for key, each in given.items() if each is not None}
+
+
+@pytest.fixture
+def chart() -> Path:
+    if CHART is None:
+        pytest.skip("ODUM_TEST_HELM_CHART does not name a folder of Dagster's Helm chart")
+    return Path(CHART)
+
+
+def _problems(chart: Path, values: dict[str, Any]) -> list[str]:
+    """Return what the schema of the chart has against values."""
+    import jsonschema_rs
+
+    found = []
+    for name in ("", "dagster-user-deployments"):
+        folder = chart / "charts" / name if name else chart
+        defaults = yaml.safe_load((folder / "values.yaml").read_text("utf-8"))
+        given = values[name] if name else values
+        # Helm gives `global` to the charts inside.
+        together = _merged(defaults, given | {"global": values["global"]})
+        schema = json.loads((folder / "values.schema.json").read_text("utf-8"))
+        validator = jsonschema_rs.validator_for(_own_rules(schema))
+        found += [
+            f"{each.instance_path}: {each.message}" for each in validator.iter_errors(together)
+        ]
+    return found
+
+
+def test_the_chart_takes_the_values(chart: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text("utf-8"))
+    assert _problems(chart, values) == []
+    wrong = _merged(values, {"postgresql": {"enabled": "no"}})
+    assert any('"no" is not of type "boolean"' in each for each in _problems(chart, wrong))
+
+
+def test_what_the_chart_renders_is_what_dagster_and_kubernetes_take(
+    chart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helm = pytest.importorskip("helm_python", reason="helm-python-sdk is not installed")
+    models = pytest.importorskip("dagster_k8s.models", reason="dagster-k8s is not installed")
+    from dagster._core.instance.ref import InstanceRef
+    from kubernetes import client
+
+    values = yaml.safe_load(VALUES.read_text("utf-8"))
+    # Its schema refers to the network.
+    shutil.copytree(chart, tmp_path / "dagster")
+    for schema in (tmp_path / "dagster").rglob("values.schema.json"):
+        schema.write_text(json.dumps(_own_rules(json.loads(schema.read_text("utf-8")))), "utf-8")
+    with helm.Chart.load(tmp_path / "dagster") as loaded:
+        texts = loaded.render(values=values, name="dagster")
+    rendered = [
+        _without_nulls(part)
+        for name, text in texts.items()
+        if name.endswith(".yaml")
+        for part in yaml.safe_load_all(text)
+        if part
+    ]
+    kinds = {"Deployment": client.V1Deployment, "Service": client.V1Service}
+    kinds |= {"ConfigMap": client.V1ConfigMap, "ServiceAccount": client.V1ServiceAccount}
+    for part in rendered:
+        if part["kind"] in kinds:
+            # Refuses names that Kubernetes does not have.
+            models.k8s_model_from_dict(
+                kinds[part["kind"]], models.k8s_snake_case_dict(kinds[part["kind"]], part)
+            )
+
+    named = {(part["kind"], part["metadata"]["name"]): part for part in rendered}
+    text = named["ConfigMap", "dagster-instance"]["data"]["dagster.yaml"]
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "secret")
+    (tmp_path / "dagster.yaml").write_text(text, "utf-8")
+    ref = InstanceRef.from_dir(str(tmp_path))
+    assert ref.run_launcher_data is not None
+    assert ref.run_launcher_data.class_name == "K8sRunLauncher"
+    assert ref.settings["concurrency"]["runs"]["max_concurrent_runs"] == 10
+    assert ref.settings["run_retries"] == {
+        "enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False,
+    }  # fmt: skip
+    assert ref.settings["run_monitoring"]["poll_interval_seconds"] == 30
+    assert "scheme: postgresql+psycopg2" in text
+    (server,) = [
+        part["spec"]["template"]["spec"]
+        for (kind, name), part in named.items()
+        if kind == "Deployment" and name.endswith("odum-assets")
+    ]
+    (container,) = server["containers"]
+    assert container["args"][-2:] == ["--module-name", "odum_assets.definitions"]
+    context = {item["name"]: item.get("value") for item in container["env"]}
+    launched = json.loads(context["DAGSTER_CONTAINER_CONTEXT"])["k8s"]
+    # Runs get what the code server has.
+    given = {item["name"]: item["value"] for item in launched["env"]}
+    assert given["UNIFIED_CLOUD_LOCAL_PATH"] == "/project/data"
+    assert launched["env_secrets"] == ["odum-secrets"]
+    assert {each["name"] for each in launched["volumes"]} == {"data", "project"}

@@ -163,9 +163,10 @@ def _require_source(loaded: LoadedConfig, settings: Settings) -> None:
             f"UNIFIED_CLOUD_SERVICES_GCS_BUCKET, or {other}"
         )
     source = settings.data_source if settings.data_source != "auto" else loaded.config.data_source
-    if source == "local" and is_bucket:
+    is_remote = "://" in settings.raw_root and not settings.raw_root.startswith("file://")
+    if source == "local" and is_remote:
         raise ConfigError(
             f'{loaded.path}: data_source is "local", but the raw root is {settings.raw_root}; set '
-            "UNIFIED_CLOUD_LOCAL_PATH to a local folder, which may be a bucket mounted with Cloud "
-            'Storage FUSE, or data_source to "auto"'
+            "UNIFIED_CLOUD_LOCAL_PATH to a local folder, which may be a mounted bucket, or "
+            'data_source to "auto"'
         )

@@ -18,6 +18,7 @@ from odum_assets.config.instrument_names import names_instrument
 from odum_assets.config.variants import SweepFigure, override
 from odum_assets.errors import ConfigError, InvalidRequestError
 from odum_assets.orchestration.days import days_of, parse_time, require_time
+from odum_assets.raw.layout import is_url
 from odum_assets.settings import Settings
 from odum_assets.utc import DAY_NS, day_start_ns
 
@@ -407,7 +408,7 @@ class LegacyRun(BaseModel):
                 "UNIFIED_CLOUD_SERVICES_GCS_BUCKET",
             ),
             (
-                self.data_source == "local" and raw_root.startswith("gs://"),
+                self.data_source == "local" and is_url(raw_root),
                 "data_source",
                 f"found local, but raw files are read from {raw_root}; set "
                 "UNIFIED_CLOUD_LOCAL_PATH to a local folder",

@@ -439,8 +439,10 @@ def test_the_data_source_decides_where_raw_files_are(monkeypatch: pytest.MonkeyP
     assert root(raw_root="gs://other/prefix", data_source="gcs") == "gs://other/prefix"
     gcs = variant(data_source="gcs")
     assert raw_path(gcs, DataType.TRADES, DAY, Settings()).startswith(f"gs://{BUCKET}/raw_tick")
-    with pytest.raises(OdumError, match='data_source is "local", but the raw root is gs://b'):
-        catalog_root(CONFIG, Settings(raw_root="gs://b", data_source="local"))
+    assert root(raw_root="gcs://other") == "gs://other"
+    for bucket in ("gs://b", "s3://b"):
+        with pytest.raises(OdumError, match=f'data_source is "local", but .* root is {bucket}'):
+            catalog_root(CONFIG, Settings(raw_root=bucket, data_source="local"))
     for wrong in ("gs://", "gs://user:secret@b/x", "gs://b/../x", "ftp://b", "gs://b//x"):
         with pytest.raises(ValueError, match=r"allowed a folder or gs://bucket/prefix") as caught:
             Settings(results_path=wrong)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from odum_assets.errors import OdumError
 from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.days import days_of, require_time
 from odum_assets.orchestration.project import Project, Source, find_raw
-from odum_assets.raw.layout import DataType, list_days, list_raw_files
+from odum_assets.raw.layout import DataType, is_url, list_days, list_raw_files
 
 if TYPE_CHECKING:
     from odum_assets.catalog import PartitionManifest
@@ -152,7 +152,8 @@ def _fill(service: Service, question: DataQuestion, reply: DataCheck) -> None:
     reply.date, reply.dataset = days[0].isoformat(), f"day-{days[0]}"
     project, fitting = _configs(service, question)
     root = effective_settings(fitting[0], service.settings).raw_root
-    present = "gcs" if root.startswith("gs://") else "local"
+    scheme = root.partition("://")[0] if is_url(root) else "local"
+    present = "gcs" if scheme == "gs" else scheme
     if question.data_source not in ("auto", present):
         raise OdumError(f"data_source: found {question.data_source}, but raw files are in {root}")
     reply.source = present
