@@ -1,6 +1,5 @@
 """What a run would come to, before it is started."""
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Literal
 
@@ -8,10 +7,10 @@ from anyio import to_thread
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from odum_assets.api.plan_warnings import MOST_WARNINGS, plan_warnings
 from odum_assets.api.planned_runs import check_length, planned_run
 from odum_assets.api.runs_by_ids import RunCreate
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.partition_state import State
 from odum_assets.orchestration.planner import Plan
 from odum_assets.registry import queries
@@ -22,7 +21,6 @@ from odum_assets.registry.types import RunStatus
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 _MOST_PARTITIONS = 5_000
-_MOST_WARNINGS = 100
 _EARLIER_RUNS = 20
 _CONVERTED = (State.NEW, State.STALE)
 
@@ -104,7 +102,7 @@ def _described(service: Service, plan: Plan) -> PlannedRun:
         rows=sum(known) if is_whole else None,
         seconds=_seconds(earlier, runs, sum(known) if is_whole else None),
         seconds_from=len(earlier),
-        warnings=list(islice(_warnings(plan), _MOST_WARNINGS)),
+        warnings=list(islice(plan_warnings(plan), MOST_WARNINGS)),
     )
 
 
@@ -135,19 +133,3 @@ def _seconds(earlier: list[tuple[float, int]], runs: int, rows: int | None) -> f
     if rows is None:
         return round(runs * seconds / len(earlier), 1)
     return round(rows * seconds / sum(run[1] for run in earlier), 1)
-
-
-def _warnings(plan: Plan) -> Iterator[str]:
-    loaded = plan.request.config
-    yield from loaded.notes
-    for part in plan.partitions:
-        name = f"{part.source.key} {part.source.data_type} {part.day}"
-        yield from (f"{name}: {problem}" for problem in part.problems)
-        if part.state in (State.MISSING, State.KEPT):
-            yield f"{name}: {part.state}"
-        if part.manifest is None or part.state not in (State.CURRENT, State.KEPT):
-            continue
-        for evaluation in evaluate_partition(part.manifest, [loaded]):
-            if not evaluation.verdict.passed:
-                word = "refused" if evaluation.refused else "warning"
-                yield f"{name}: {word}: {evaluation.check.name}: {evaluation.verdict.text}"
