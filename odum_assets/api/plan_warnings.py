@@ -1,21 +1,20 @@
 """What a plan has to say of its data before anything is started."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from odum_assets.config import LoadedConfig
 from odum_assets.orchestration.checks import evaluate_partition
-from odum_assets.orchestration.partition_state import State
-from odum_assets.orchestration.planner import Plan
+from odum_assets.orchestration.partition_state import Partition, State
 
 MOST_WARNINGS: Final = 100
 """Warnings of one reply."""
 
 
-def plan_warnings(plan: Plan) -> Iterator[str]:
+def plan_warnings(loaded: LoadedConfig, parts: Iterable[Partition]) -> Iterator[str]:
     """Yield what of a plan's partitions is missing, damaged, or not good enough."""
-    loaded = plan.request.config
     yield from loaded.notes
-    for part in plan.partitions:
+    for part in parts:
         name = f"{part.source.key} {part.source.data_type} {part.day}"
         yield from (f"{name}: {problem}" for problem in part.problems)
         if part.state in (State.MISSING, State.KEPT):

@@ -204,9 +204,9 @@ def requested_variants(new: NewSweep) -> list[dict[str, Any]]:
     return [{path: as_run_config(value) for path, value in variant.items()} for variant in chosen]
 
 
-def planned_reply(new: NewVsweep, plan: Plan) -> PlannedVsweep:
+def planned_reply(service: Service, new: NewVsweep, plan: Plan) -> PlannedVsweep:
     """Return what a plan of a vectorized sweep says."""
-    loaded, parts = plan.loaded, plan.partitions
+    loaded, parts = plan.loaded, service.coverage.opened(plan.partitions)
     request = new.sweep_request(loaded)
     days = sorted({part.day for part in parts})
     # Without days the catalog is taken as it is.
@@ -236,7 +236,7 @@ def planned_reply(new: NewVsweep, plan: Plan) -> PlannedVsweep:
         last_day=days[-1].isoformat(),
         converts=len(converted),
         rows=sum(known) if len(known) == len(rows) and not converted else None,
-        warnings=[*stale, *islice(plan_warnings(plan), MOST_WARNINGS)],
+        warnings=[*stale, *islice(plan_warnings(loaded, parts), MOST_WARNINGS)],
     )
 
 

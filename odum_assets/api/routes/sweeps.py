@@ -123,7 +123,8 @@ async def start_vectorized_sweep(
 async def plan_vectorized_sweep(service: ServiceHere, new: NewVsweep) -> PlannedVsweep:
     """Return what a vectorized sweep would come to: body and refusals are those of its start."""
     plan = await planned_vsweep(service, new, {})
-    return await to_thread.run_sync(planned_reply, new, plan)
+    storage = await to_thread.run_sync(service.storage_of, plan.loaded.name)
+    return await storage.run(planned_reply, service, new, plan)
 
 
 async def _variants(service: Service, new: NewVsweep) -> int:

@@ -4278,6 +4278,11 @@ export interface components {
              */
             rows: number | null;
             /**
+             * Rows Read
+             * @description Those of them in the time that is run; null while not converted.
+             */
+            rows_read: number | null;
+            /**
              * Converts
              * @description Whether it is converted first.
              */
@@ -4332,9 +4337,14 @@ export interface components {
             converts: number;
             /**
              * Rows
-             * @description Rows that are read; null where some are not known yet.
+             * @description Rows that are read, of a part of a day those in it; null where some are not known yet.
              */
             rows: number | null;
+            /**
+             * Rows Estimated
+             * @description Whether rows of parts of days follow from their share of time: files in a bucket, and those after the first 100, are not opened.
+             */
+            rows_estimated: boolean;
             /**
              * Seconds
              * @description Time that the runs take one after the other, by earlier runs of the configuration; null without any. Conversions are not in it.

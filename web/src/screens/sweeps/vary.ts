@@ -17,7 +17,7 @@ export interface Values {
 
 const NUMBER = /^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 /** Sections that decide the data, as the service refuses them. */
-const FIXED = /^(instrument|instruments|bars|session|kind|data_catalog|time_window|environment|data_source|quality|\$schema)(\.|$)/;
+export const FIXED = /^(instrument|instruments|bars|session|kind|data_catalog|time_window|environment|data_source|quality|\$schema)(\.|$)/;
 
 export function parseVary(text: string | undefined): Vary[] {
   return partsOf(text ?? "", ";").flatMap((part) => {
@@ -70,7 +70,8 @@ export function valuesOf(text: string): Values {
   return { values, problem: values.length === 0 ? "no value" : twice ? `${twice} is there twice` : null };
 }
 
-function valueOf(text: string): unknown {
+/** Return the value that a text is: a number, JSON, else the text. */
+export function valueOf(text: string): unknown {
   if (NUMBER.test(text)) return numberOf(text);
   try {
     return JSON.parse(text);
