@@ -39,6 +39,7 @@ export function Overrides({ config, refused }: { config: string; refused: Readon
           setting={known.get(row.path)}
           isTwice={rows.findIndex((one) => one.path === row.path) < at}
           problem={problemOf(refused, row.path)}
+          isKnown={settings.length > 0}
           onChange={(next) => change(at, next)}
           onRemove={() => setRows(rows.filter((_, index) => index !== at))}
         />
@@ -58,11 +59,13 @@ interface RowProps {
   setting: Setting | undefined;
   isTwice: boolean;
   problem: string | undefined;
+  /** Whether it is known which settings there are. */
+  isKnown: boolean;
   onChange(next: Partial<Vary>): void;
   onRemove(): void;
 }
 
-function Row({ at, row, setting, isTwice, problem, onChange, onRemove }: RowProps): ReactNode {
+function Row({ at, row, setting, isTwice, problem, isKnown, onChange, onRemove }: RowProps): ReactNode {
   const id = `override-${at}-says`;
   const wrong = isTwice ? "this path is there twice: the last value counts" : row.text === "" ? undefined : problem;
   const kind = setting?.field?.kind;
@@ -88,7 +91,7 @@ function Row({ at, row, setting, isTwice, problem, onChange, onRemove }: RowProp
       )}
       <Button kind="quiet" aria-label={`Remove ${row.path}`} onClick={onRemove}>✕</Button>
       <p id={id} className={cx("breaks col-span-3 text-[12px] leading-4", wrong ? "text-bad" : "text-quiet")}>
-        {wrong ? `✕ ${wrong}` : setting ? <>now {nowText(setting)}{row.text === "" && ", no other value yet"}{isText(setting) && " · a text"}{setting.field?.help && ` · ${setting.field.help}`}</> : row.text === "" ? "no value yet" : "not in the schema: the service says whether there is such a path"}
+        {wrong ? `✕ ${wrong}` : setting ? <>now {nowText(setting)}{row.text === "" && ", no other value yet"}{isText(setting) && " · a text"}{setting.field?.help && ` · ${setting.field.help}`}</> : !isKnown ? "…" : row.text === "" ? "no value yet" : "not in the schema: the service says whether there is such a path"}
       </p>
     </div>
   );

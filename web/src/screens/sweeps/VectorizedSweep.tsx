@@ -115,12 +115,12 @@ function Comes({ plan }: { plan: Planned }): ReactNode {
   return (
     <div className="flex flex-col gap-1.5" data-testid="grid-plan">
       <p>
-        <b>{count(plan.variants)}</b> {plan.variants === 1 ? "variant" : "variants"}: {Object.entries(plan.axes).map(([axis, values]) => `${count(values)} of ${words(axis)}`).join(" × ")}
+        <b>{count(plan.variants)}</b> {plan.variants === 1 ? "variant" : "variants"}: {Object.entries(plan.axes).filter(([, values]) => values > 1 || plan.variants === 1).map(([axis, values]) => `${count(values)} of ${words(axis)}`).join(" × ")}
         {plan.variants < Object.values(plan.axes).reduce((product, one) => product * one, 1) && ", without pairs whose fast length is not below the slow one"}
       </p>
       <p className="text-quiet">
-        {plan.instrument} · {count(plan.days)} {plan.days === 1 ? "partition" : "partitions"} from {plan.first_day} to {plan.last_day}
-        {" · "}{plan.rows === null ? <><Dash why="not known before all of it is converted" /> bars</> : `${count(plan.rows)} bars in them`}
+        {plan.instrument} · {plan.days === 1 ? `the partition ${plan.first_day}` : `${count(plan.days)} partitions from ${plan.first_day} to ${plan.last_day}`}
+        {" · "}{plan.rows === null ? <><Dash why="not known before all of it is converted" /> bars</> : `${count(plan.rows)} bars in ${plan.days === 1 ? "it" : "them"}`}
         {plan.converts > 0 && ` · ${count(plan.converts)} ${plan.converts === 1 ? "is" : "are"} converted first`}
       </p>
       {plan.warnings.slice(0, 5).map((one) => (
