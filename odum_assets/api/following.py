@@ -58,6 +58,7 @@ _REPLAY: Final = re.compile(
     r"(?P<phase>\w+): (?P<done>\d+)%, (?P<orders>[\d,]+) orders, market time (?P<time>[\d:]{8})"
 )
 _ROWS: Final = re.compile(r"(?P<done>[\d,]+) of (?P<total>[\d,]+) [\w ]*rows")
+_VARIANTS: Final = re.compile(r"(?P<done>[\d,]+) of (?P<total>[\d,]+) variants [\w ]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ def progress_of(text: str) -> dict[str, Any] | None:
             "market_time": match["time"],
         }
     if (match := _ROWS.fullmatch(text)) is not None:
-        done, total = _whole(match["done"]), _whole(match["total"])
-        share = done / total if total else 1.0
-        return figures | {"phase": "convert", "done": share, "rows": done}
+        return figures | {"phase": "convert", "done": _share(match), "rows": _whole(match["done"])}
+    if (match := _VARIANTS.fullmatch(text)) is not None:
+        return figures | {"phase": "replay", "done": _share(match)}
     return None
 
 
@@ -336,6 +337,11 @@ class _Followed:
 
 def _unknown(dagster_run_id: str) -> ProblemError:
     return ProblemError(404, "unknown-run", f"Dagster has no run {dagster_run_id} any more")
+
+
+def _share(match: re.Match[str]) -> float:
+    total = _whole(match["total"])
+    return _whole(match["done"]) / total if total else 1.0
 
 
 def _whole(text: str) -> int:

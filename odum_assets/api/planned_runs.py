@@ -13,6 +13,7 @@ from odum_assets.api.capacity import go_on
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.runs_by_ids import RunCreate, resolved
 from odum_assets.api.service import Service
+from odum_assets.api.sweeps import NewVsweep
 from odum_assets.api.unix_http import pidfile_of
 from odum_assets.config import LoadedConfig
 from odum_assets.errors import InvalidRequestError
@@ -89,6 +90,16 @@ async def planned_run(
         return planner.plan(new)
 
     return await planned(service, request.config, tags, work)
+
+
+async def planned_vsweep(service: Service, new: NewVsweep, tags: Mapping[str, str]) -> Plan:
+    """Return the plan of a vectorized sweep."""
+    return await planned(
+        service,
+        new.config,
+        tags,
+        lambda planner, loaded: planner.plan_vsweep(loaded.name, new),
+    )
 
 
 def check_length(service: Service, new: NewRun) -> None:

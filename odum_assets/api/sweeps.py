@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from odum_assets.api import models
 from odum_assets.api.cache import file_validator
 from odum_assets.api.dagster_client import DagsterRun
+from odum_assets.api.plan_warnings import MOST_WARNINGS, plan_warnings
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.service import Service
 from odum_assets.config.variants import as_run_config, grid, short_names, value_text
+from odum_assets.orchestration.names import action_job_name
+from odum_assets.orchestration.partition_state import State
+from odum_assets.orchestration.planner import Plan
 from odum_assets.orchestration.registration import CONFIG_TAG
 from odum_assets.orchestration.requests import SweepOptions
+from odum_assets.orchestration.vsweep_requests import VsweepOptions
 from odum_assets.registry import queries
 from odum_assets.registry.models import PENDING
 from odum_assets.registry.records import Row, summary_figures
@@ -60,6 +66,31 @@ class NewSweep(SweepOptions):
         max_length=MOST_VARIANTS,
         description="Instead of vary: one {path: value} object per variant.",
     )
+
+
+class NewVsweep(VsweepOptions):
+    """A vectorized sweep to start: a grid of parameters over the bars of a configuration."""
+
+    config: str = Field(max_length=255, description="Configuration.", examples=["my_config"])
+
+
+class PlannedVsweep(BaseModel):
+    """What a vectorized sweep comes to; nothing is started."""
+
+    config: str
+    config_hash: str
+    instrument: str
+    variants: int
+    axes: dict[str, int] = Field(
+        description="Values by parameter; a pair whose fast one is not below its slow one is left "
+        "out of the variants."
+    )
+    days: int = Field(description="Partitions that are read: UTC days, of daily bars years.")
+    first_day: str
+    last_day: str
+    converts: int = Field(description="Partitions that are converted first.")
+    rows: int | None = Field(description="Bars of these; null where some are not known yet.")
+    warnings: list[str]
 
 
 class ListedSweep(BaseModel):
@@ -173,6 +204,42 @@ def requested_variants(new: NewSweep) -> list[dict[str, Any]]:
     return [{path: as_run_config(value) for path, value in variant.items()} for variant in chosen]
 
 
+def planned_reply(service: Service, new: NewVsweep, plan: Plan) -> PlannedVsweep:
+    """Return what a plan of a vectorized sweep says."""
+    loaded, parts = plan.loaded, service.coverage.opened(plan.partitions)
+    request = new.sweep_request(loaded)
+    days = sorted({part.day for part in parts})
+    # Without days the catalog is taken as it is.
+    converted = [
+        part
+        for part in parts
+        if request.days is not None and part.state in (State.NEW, State.STALE)
+    ]
+    old = sum(part.state is State.STALE for part in parts) if request.days is None else 0
+    stale = [
+        f"{old:,} stale partitions are read as they are; give first_day and last_day to have them "
+        "converted first"
+    ][:old]
+    rows = [None if part.manifest is None else part.manifest.rows_written for part in parts]
+    known = [count for count in rows if count is not None]
+    return PlannedVsweep(
+        config=loaded.name,
+        config_hash=loaded.content_hash,
+        instrument=str(parts[0].source.key),
+        variants=len(request.variants),
+        axes={
+            axis: len({variant[at] for variant in request.variants})
+            for at, axis in enumerate(request.axes)
+        },
+        days=len(days),
+        first_day=days[0].isoformat(),
+        last_day=days[-1].isoformat(),
+        converts=len(converted),
+        rows=sum(known) if len(known) == len(rows) and not converted else None,
+        warnings=[*stale, *islice(plan_warnings(loaded, parts), MOST_WARNINGS)],
+    )
+
+
 def listed_sweeps(service: Service, config: str | None) -> list[ListedSweep]:
     """Return all sweeps, newest first, without the Dagster runs that carried them out."""
 
@@ -239,7 +306,7 @@ def started_only(service: Service, sweep_id: str, run: DagsterRun) -> Sweep:
     known = [loaded for loaded in service.project().configs if loaded.name == name]
     return Sweep(
         id=sweep_id,
-        kind="runs",
+        kind="vectorized" if run.job == action_job_name(name, "vsweep") else "runs",
         config=name,
         partition=run.tags.get("dagster/partition"),
         instrument=str(known[0].key) if known else "",

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
-
 from odum_assets.backtest.order_file import OrderFiles
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.request import RunRequest, check_request, without_trades
 from odum_assets.backtest.volume import VolumeDays
 from odum_assets.catalog import PartitionManifest, PartitionRequest, catalog_view, read_manifest
-from odum_assets.catalog.arrow import times_of
 from odum_assets.catalog.publish import sweep_staging
 from odum_assets.catalog.repeats import drop_repeats
+from odum_assets.catalog.row_counts import rows_between
 from odum_assets.config.sections.algorithms import VwapAlgorithm
 from odum_assets.errors import BacktestError
 from odum_assets.raw.layout import DataType
@@ -197,8 +194,4 @@ def _rows_between(
     first, last = manifest.first_ts_init, manifest.last_ts_init
     if (start is None or start <= first) and (end is None or end > last):
         return manifest.rows_written - dropped
-    column = pq.read_table(manifest.data_path(root), columns=["ts_init"])["ts_init"]
-    times = times_of(column)
-    low = 0 if start is None else int(np.searchsorted(times, start))
-    high = len(times) if end is None else int(np.searchsorted(times, end))
-    return high - low
+    return rows_between(manifest.data_path(root), start, end)

@@ -155,24 +155,44 @@ class CoverageReader:
         part = describe_partition(project, source, day)
         return self._opened(_cell_of(part), part.raw, (source.upstream or source).data_type)
 
+    def opened(self, parts: Sequence[Partition]) -> list[Partition]:
+        """Return partitions that say so where their raw file is damaged, as calendars do."""
+        left, found = _MOST_OPENED, []
+        for part in parts:
+            kind = (part.source.upstream or part.source).data_type
+            was_opened, damage = self._damage_of(part.state, part.raw, kind, left > 0)
+            left -= was_opened
+            if damage is not None:
+                problems = (*part.problems, damage)
+                part = replace(part, state=State.UNREADABLE, problems=problems)  # noqa: PLW2901
+            found.append(part)
+        return found
+
     def _opened(self, cell: Cell, raw: RawInput | None, kind: DataType) -> Cell:
-        """Return a cell that says so where the raw file to convert is damaged.
+        """Return a cell that says so where the raw file to convert is damaged."""
+        was_opened, damage = self._damage_of(cell.state, raw, kind, self._left > 0)
+        self._left -= was_opened
+        return cell if damage is None else replace(cell, state=State.UNREADABLE, problem=damage)
+
+    def _damage_of(
+        self, state: State, raw: RawInput | None, kind: DataType, may_open: bool
+    ) -> tuple[bool, str | None]:
+        """Return whether a raw file was opened, and what is wrong with it if that is known.
 
         Opening is slow beside listing: only what is to be converted is opened, so many files in one
         calendar, and each again only when it has changed.
         """
-        if cell.state not in (State.NEW, State.STALE) or raw is None or is_url(raw.path):
-            return cell
+        if state not in (State.NEW, State.STALE) or raw is None or is_url(raw.path):
+            return False, None
         path = str(local_path(raw.path))
         before = self._damage.get(path)
-        if before is None or before[0] != raw.stat:
-            if self._left == 0:
-                return cell
-            self._left -= 1
-            before = self._damage[path] = raw.stat, raw_damage(path, kind)
-        return (
-            cell if before[1] is None else replace(cell, state=State.UNREADABLE, problem=before[1])
-        )
+        if before is not None and before[0] == raw.stat:
+            return False, before[1]
+        if not may_open:
+            return False, None
+        damage = raw_damage(path, kind)
+        self._damage[path] = raw.stat, damage
+        return True, damage
 
     def _known(self, project: Project, source: Source) -> dict[str, _Known | None]:
         """Return what the manifests of a source say, by the names of their files.

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 
-from odum_assets.backtest.request import check_options, is_beside, name_days, without_trades
+from odum_assets.backtest.request import (
+    RunRequest,
+    check_options,
+    is_beside,
+    name_days,
+    without_trades,
+)
 from odum_assets.bars.calendar import BarCalendar
 from odum_assets.config import BarsConfig, LoadedConfig
 from odum_assets.config.variants import make_variants
@@ -36,22 +42,25 @@ from odum_assets.orchestration.partition_state import (
     Partition,
     State,
     describe_partition,
+    describe_partitions,
     sources_for,
 )
 from odum_assets.orchestration.project import Project, Source, missing_raw
+from odum_assets.orchestration.raw_folders import RawFolders
 from odum_assets.orchestration.registration import CONFIG_TAG, RUN_ID_TAG, SWEEP_ID_TAG
 from odum_assets.orchestration.requests import NewRun, RunOptions, WindowOptions
+from odum_assets.orchestration.vsweep_requests import VsweepOptions
 from odum_assets.raw.layout import DataType
 from odum_assets.results.run_id import new_sweep_id, run_id_of
-from odum_assets.utc import iso_ns
+from odum_assets.utc import day_start_ns, iso_ns
 
 if TYPE_CHECKING:
-    from odum_assets.backtest.request import RunRequest
+    from odum_assets.results.bar_sweep import SweepRequest
 
 type Key = tuple[str, ...]
 """Parts of an asset key."""
 
-type Kind = Literal["result", "window", "sweep"]
+type Kind = Literal["result", "window", "sweep", "vsweep"]
 
 _MOST_NAMED: Final = 20
 
@@ -66,8 +75,9 @@ class Plan:
         The run; the first one of a range.
     loaded : LoadedConfig
         The configuration as its file is; the request's has the overrides of the run.
-    kind : {"result", "window", "sweep"}
-        What is run: a day or each day of a range, a window, variants over a day.
+    kind : {"result", "window", "sweep", "vsweep"}
+        What is run: a day or each day of a range, a window, variants over a day, variants over the
+        bars of the catalog.
     steps : tuple[str, ...]
         Assets of the configuration that are made, by the last part of their keys.
     config : dict[str, Any]
@@ -75,7 +85,7 @@ class Plan:
     tags : dict[str, str]
         Tags of the run.
     conversions : tuple[Partition, ...]
-        Catalog partitions that steps of their own convert in the same run; a window and a sweep
+        Catalog partitions that steps of their own convert in the same run; a window and sweeps
         convert what they read themselves.
     run_id : str or None
         Id of the run; None for a range and a sweep, whose runs get their own.
@@ -89,7 +99,7 @@ class Plan:
         Everything that is read, in the state in which it was.
     """
 
-    request: "RunRequest"
+    request: RunRequest
     loaded: LoadedConfig
     kind: Kind
     steps: tuple[str, ...]
@@ -257,6 +267,79 @@ class Planner:
         config = {**plan.config, "variants": [*variants], "slots": slots, **options}
         return replace(plan, config=config, tags={**plan.tags, SWEEP_ID_TAG: sweep_id})
 
+    def plan_vsweep(self, config: str, options: VsweepOptions) -> Plan:
+        """Return what a vectorized sweep comes to.
+
+        Parameters
+        ----------
+        config : str
+            Configuration.
+        options : VsweepOptions
+            What varies, over which sessions; without these over all that the catalog holds.
+
+        Raises
+        ------
+        InvalidRequestError, UnavailableDataError, ConfigError
+            As `plan`.
+        """
+        from odum_assets.results.bar_sweep import check_variants
+        from odum_assets.vectorized.grid import require_numba
+
+        loaded = self.project.config(config.removesuffix(".json"))
+        sweep = _checked(lambda: options.sweep_request(loaded))
+        _checked(lambda: check_variants(loaded, sweep))
+        if self.checks_strategies:
+            require_numba()
+        request = RunRequest(loaded, (), "vsweep", snapshot_mode="bars")
+        parts = self._swept(loaded, sweep)
+        _refuse_unreadable(parts)
+        first = parts[0].day if sweep.days is None else sweep.days[0]
+        tags = {**self.tags, CONFIG_TAG: loaded.name}
+        tags[SWEEP_ID_TAG] = new_sweep_id(replace(request, start_ns=day_start_ns(first)))
+        return Plan(
+            request,
+            loaded,
+            "vsweep",
+            ("vsweep",),
+            options.model_dump(include={*VsweepOptions.model_fields}, exclude_none=True),
+            tags,
+            (),
+            None,
+            partitions=tuple(parts),
+        )
+
+    def _swept(self, loaded: LoadedConfig, sweep: "SweepRequest") -> list[Partition]:
+        """Return the partitions of the bars that a vectorized sweep runs over."""
+        from odum_assets.results.bar_sweep import instrument_of
+
+        key = instrument_of(loaded, sweep.instrument).key
+        problems: list[str] = []
+        folders = RawFolders()
+        parts = [
+            part
+            for source in self.project.sources_of(loaded)
+            if source.key == key
+            for part in describe_partitions(self.project, source, folders, problems)
+        ]
+        if sweep.days is None:
+            wanted = {part.day for part in parts if part.manifest is not None}
+            advice = (
+                "give first_day and last_day, whose sessions are converted first, or run: "
+                f"odum convert {loaded.name}"
+            )
+            which = "the catalog has no bars"
+        else:
+            calendar = BarCalendar.of(loaded.required_bars)
+            wanted = {*calendar.catalog_days(calendar.rules.dates(*sweep.days))}
+            first, last = sweep.days
+            which = f"from {first} to {last} there are neither raw files nor a catalog"
+            advice = "see odum data list"
+        found = [part for part in parts if part.day in wanted and part.state is not State.MISSING]
+        if not found:
+            lines = [*problems, f"{loaded.name}: {which} of {key}; {advice}"]
+            raise UnavailableDataError("missing-data", "\n".join(lines))
+        return sorted(found, key=lambda part: part.day)
+
     def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
         if loaded.bars is not None:
             day = BarCalendar.of(loaded.bars).partition_of(day)
@@ -317,7 +400,7 @@ class Planner:
     def _plan(
         self,
         kind: Kind,
-        request: "RunRequest",
+        request: RunRequest,
         new: NewRun,
         parts: Sequence[Partition],
         **facts: Any,  # noqa: ANN401 - fields of a plan
@@ -369,7 +452,7 @@ class Planner:
             self._day_request(loaded, new, day)
         return days
 
-    def _day_request(self, loaded: LoadedConfig, new: NewRun, day: date) -> "RunRequest":
+    def _day_request(self, loaded: LoadedConfig, new: NewRun, day: date) -> RunRequest:
         partitions = self.project.result_partitions(loaded)
         if not partitions.has_partition_key(day.isoformat()):
             raise InvalidRequestError(
@@ -379,7 +462,7 @@ class Planner:
                 "first",
             )
 
-        def make() -> "RunRequest":
+        def make() -> RunRequest:
             request = new.day_request(loaded, day)
             check_options(request)
             return request
@@ -496,7 +579,7 @@ def _has_own_rules(loaded: LoadedConfig) -> bool:
     return strategy.path is not None or strategy.orders_file is not None
 
 
-def _refuse_without_trades(request: "RunRequest", parts: Sequence[Partition]) -> None:
+def _refuse_without_trades(request: RunRequest, parts: Sequence[Partition]) -> None:
     """Refuse a window in which the catalog has no trades; a day to convert may have some."""
     trades = [part for part in parts if part.source.data_type is DataType.TRADES]
     manifests = [part.manifest for part in trades if part.manifest is not None]

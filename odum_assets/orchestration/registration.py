@@ -314,6 +314,24 @@ def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings)
     return given
 
 
+def requested_sweep_id(run: dg.DagsterRun) -> str | None:
+    """Return the id that the sweep of a run was given; a re-execution copies it and gets another.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    from odum_assets.results.run_id import is_sweep_id
+
+    given = run.tags.get(SWEEP_ID_TAG)
+    if given is None or run.parent_run_id is not None:
+        return None
+    if not is_sweep_id(given):
+        raise ConfigError(f"tag {SWEEP_ID_TAG}: found {given!r}, which is no id of a sweep")
+    return given
+
+
 def require_alive(instance: dg.DagsterInstance, dagster_run_id: str) -> None:
     """Refuse to store the result of a run that Dagster has given up.
 

@@ -4,19 +4,18 @@ What belongs here: what only Dagster's run config has. What does not: the option
 interface has (``requests``), the run configuration files (``config``).
 """
 
-from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from odum_assets.config import LoadedConfig
-from odum_assets.errors import ConfigError, InvalidRequestError
+from odum_assets.errors import ConfigError
 from odum_assets.orchestration.requests import RunOptions, SweepOptions, WindowOptions
+from odum_assets.orchestration.vsweep_requests import VsweepOptions
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
-    from odum_assets.results.bar_sweep import SweepRequest
 
 
 class ConvertConfig(dg.Config):
@@ -68,79 +67,5 @@ class SweepConfig(SweepOptions, dg.Config):
         return make_variants(loaded, grid(self.vary) if self.vary else self.variants)
 
 
-class VsweepConfig(dg.Config):
+class VsweepConfig(VsweepOptions, dg.Config):
     """Run config of a vectorized sweep."""
-
-    fast: str | None = Field(
-        default=None,
-        description="Bars of the fast average: FIRST:LAST:STEP, or a list. A crossover needs them.",
-        examples=["5:50:5"],
-    )
-    slow: str | None = Field(
-        default=None,
-        description="Bars of the slow average; a pair whose fast one is not below it is left out.",
-        examples=["20:200:10"],
-    )
-    threshold: str | None = Field(
-        default=None,
-        description="Thresholds of a model; by default the configuration's.",
-        examples=["0.5:0.7:0.05"],
-    )
-    side: str | None = Field(
-        default=None, description="Sides; by default the configuration's.", examples=["long"]
-    )
-    fixed_size: str | None = Field(
-        default=None, description="Sizes of an entry; by default the configuration's."
-    )
-    percent_size: str | None = Field(
-        default=None, description="Fractions of the equity that an entry may cost."
-    )
-    verify: int = Field(
-        default=0,
-        ge=0,
-        le=1_000,
-        description="Replay the K best and K random variants in NautilusTrader; the run fails if "
-        "any fill differs.",
-    )
-    sort: Literal["return", "cagr", "sharpe", "drawdown", "profit_factor"] = Field(
-        default="return", description="The figure that says which variants are the best."
-    )
-    instrument: str | None = Field(
-        default=None, description="Instrument, where the configuration has several."
-    )
-    first_day: str | None = Field(
-        default=None,
-        description="First session. Without days: every session that the catalog holds.",
-        examples=["2011-01-03"],
-    )
-    last_day: str | None = Field(default=None, description="Last session, included.")
-
-    def sweep_request(self, loaded: LoadedConfig) -> "SweepRequest":
-        """Return the request for a configuration.
-
-        Raises
-        ------
-        ConfigError, InvalidRequestError
-            If values or days cannot be used.
-        """
-        from odum_assets.results.bar_sweep import SweepRequest
-        from odum_assets.results.sweep_axes import OPTIONS, variants_of
-
-        texts = {option: getattr(self, option) for option in OPTIONS}
-        axes, variants = variants_of(loaded, texts, self.instrument)
-        return SweepRequest(variants, axes, self.verify, self.sort, self.instrument, self._days())
-
-    def _days(self) -> tuple[date, date] | None:
-        if self.first_day is None and self.last_day is None:
-            return None
-        try:
-            first, last = (date.fromisoformat(day or "") for day in (self.first_day, self.last_day))
-        except ValueError:
-            first, last = date.max, date.min
-        if last < first:
-            raise InvalidRequestError(
-                "invalid-window",
-                f"first_day {self.first_day} and last_day {self.last_day}: give both, as dates in "
-                "order such as 2011-01-03",
-            )
-        return first, last

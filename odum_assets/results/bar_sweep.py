@@ -140,10 +140,7 @@ class BarSweep:
 
     def params(self, variant: Variant) -> SignalParams:
         """Return the parameters of a variant, validated."""
-        name = self.config.strategy.name
-        params = bar_strategy_params(load_bar_strategy(name), self._values(variant), name)
-        assert isinstance(params, SignalParams)  # noqa: S101 - what the strategies declare
-        return params
+        return _params(self.config, self._values(variant))
 
     def figures(self, variants: Sequence[Variant]) -> pa.Table:
         """Run variants and return a row for each: a column for each axis, then the figures.
@@ -192,12 +189,7 @@ class BarSweep:
 
     def _terms(self, params: SignalParams) -> Terms:
         item, fixed, venue = self.bars.item, params.fixed_size, self.config.venue
-        is_cash = venue.account_type == "CASH"
-        if is_cash and params.side == "long_short":
-            raise ConfigError(
-                f"{self.bars.loaded.name}: strategy.params.side: long_short sells short, which "
-                "venue.account_type CASH does not allow; use MARGIN or side long"
-            )
+        _refuse_short_sale(self.bars.loaded, params)
         if fixed is None and params.percent_size is None:
             fixed = Decimal(1)
         return Terms(
@@ -212,7 +204,7 @@ class BarSweep:
             percent_size=params.percent_size,
             slippage=self.config.execution.slippage,
             margin=Fraction(item.margin_init) / Fraction(venue.leverage),
-            is_cash=is_cash,
+            is_cash=venue.account_type == "CASH",
         )
 
     def facts(self, variants: Sequence[Variant]) -> dict[str, Any]:
@@ -316,8 +308,7 @@ class BarSweep:
         )
 
     def _values(self, variant: Variant) -> dict[str, Any]:
-        params = self.config.strategy.params_of(self.bars.item.id)
-        return {**params, **dict(zip(self.axes, variant, strict=True))}
+        return _values(self.config, self.bars.item, self.axes, variant)
 
     def _plan(self, variant: Variant, work: Path) -> BarPlan:
         bars, document = self.bars, self.config.document()
@@ -398,11 +389,50 @@ class StoredSweep:
     digest: str
 
 
+def check_variants(loaded: LoadedConfig, request: SweepRequest) -> None:
+    """Refuse values that a strategy or its account does not allow, before any bars are read.
+
+    Raises
+    ------
+    ConfigError
+        If there are any; the message names the parameter.
+    """
+    config, item = bars_config(loaded), instrument_of(loaded, request.instrument)
+    own = len(SWEPT[config.strategy.name])
+    # Parameters of its own are checked one by one already; these have rules between them.
+    for variant in {variant[own:]: variant for variant in request.variants}.values():
+        params = _params(config, _values(config, item, request.axes, variant))
+        _refuse_short_sale(loaded, params)
+
+
+def _values(
+    config: BarsConfig, item: BarInstrumentConfig, axes: Sequence[str], variant: Variant
+) -> dict[str, Any]:
+    return {**config.strategy.params_of(item.id), **dict(zip(axes, variant, strict=True))}
+
+
+def _params(config: BarsConfig, values: dict[str, Any]) -> SignalParams:
+    name = config.strategy.name
+    params = bar_strategy_params(load_bar_strategy(name), values, name)
+    assert isinstance(params, SignalParams)  # noqa: S101 - what the strategies declare
+    return params
+
+
+def _refuse_short_sale(loaded: LoadedConfig, params: SignalParams) -> None:
+    if params.side == "long_short" and loaded.required_bars.venue.account_type == "CASH":
+        raise ConfigError(
+            f"{loaded.name}: strategy.params.side: long_short sells short, which "
+            "venue.account_type CASH does not allow; use MARGIN or side long"
+        )
+
+
 def run_bar_sweep(
     loaded: LoadedConfig,
     settings: Settings,
     request: SweepRequest,
     progress: Callable[[int, int], None] | None = None,
+    sweep_id: str | None = None,
+    dagster_run_id: str | None = None,
 ) -> StoredSweep:
     """Run a sweep over the bars of the catalog, prove some of its variants, write them all.
 
@@ -416,6 +446,11 @@ def run_bar_sweep(
         What is asked.
     progress : callable, optional
         Called with the variants that are replayed, and with how many there are to replay.
+    sweep_id : str, optional
+        Id that the sweep was given before its bars were read, and that names its file. By default
+        the one that follows from all of it.
+    dagster_run_id : str, optional
+        The run in Dagster that a given id belongs to; the file says it.
 
     Raises
     ------
@@ -425,12 +460,22 @@ def run_bar_sweep(
     sweep = open_sweep(loaded, settings, request)
     table = sweep.figures(request.variants)
     facts, order = sweep.facts(request.variants), best_first(table, request.sort)
+    name = f"{loaded.name}_{facts['id']}" if sweep_id is None else sweep_id
     folder = settings.results_path / FOLDER
     known = [row for row in order if table["fills"][row].is_valid]
     rows = chosen_rows(known, request.verify, facts["id"]) if request.verify else []
     chosen = [request.variants[row] for row in rows]
     fills = verify_variants(sweep, chosen, folder / ".staging", progress)
-    path = folder / f"{loaded.name}_{facts['id']}.parquet"
+    if rows:
+        # Numbers from 1, as of other sweeps that keep figures only.
+        best, drawn = rows[: request.verify], rows[request.verify :]
+        numbers = {"best": [row + 1 for row in best], "random": [row + 1 for row in drawn]}
+        facts["proof"] = {**numbers, "fills": fills}
+    if sweep_id is not None:
+        facts |= {"id": sweep_id, "content_id": facts["id"]}
+    if dagster_run_id is not None:
+        facts["dagster_run_id"] = dagster_run_id
+    path = folder / f"{name}.parquet"
     write_variants(table, facts, path)
     return StoredSweep(path, facts, table, order, chosen, fills, _digest(table))
 
@@ -567,8 +612,20 @@ def verify_variants(
     return fills
 
 
-def instrument_of(loaded: LoadedConfig, instrument: str | None) -> BarInstrumentConfig:
-    """Return the instrument that is swept; one must be named where there are several."""
+def instrument_of(
+    loaded: LoadedConfig, instrument: str | None, option: str = "instrument"
+) -> BarInstrumentConfig:
+    """Return the instrument that is swept; one must be named where there are several.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+        The configuration.
+    instrument : str or None
+        What was given.
+    option : str
+        What messages call it.
+    """
     config = loaded.required_bars
     if instrument is None and len(config.instruments) == 1:
         return config.instruments[0]
@@ -577,7 +634,7 @@ def instrument_of(loaded: LoadedConfig, instrument: str | None) -> BarInstrument
         if instrument in (item.id, str(item.key)):
             return item
     problem = "has several instruments" if instrument is None else f"has no {instrument}"
-    raise ConfigError(f"{loaded.name}: {problem}; name one with --instrument: {', '.join(ids)}")
+    raise ConfigError(f"{option}: {loaded.name} {problem}; name one of {', '.join(ids)}")
 
 
 def _shown(variant: Variant) -> str:

@@ -56,7 +56,7 @@ def variants_of(
     if strange:
         names = ", ".join(map(spelled, (*own, *SIZING)))
         raise ConfigError(f"{spelled(strange[0])}: not a parameter of {name}, which has {names}")
-    params = config.strategy.params_of(instrument_of(loaded, instrument).id)
+    params = config.strategy.params_of(instrument_of(loaded, instrument, spelled("instrument")).id)
     values: dict[str, _Values] = {}
     for axis in (*own, *SIZING):
         if axis in given:

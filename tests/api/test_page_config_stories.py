@@ -295,6 +295,36 @@ def test_a_damaged_raw_file_is_marked_with_its_reason(browser: Any, tmp_path: Pa
         found.close()
 
 
+def test_a_run_replaces_values_of_its_configuration(page: Any) -> None:
+    page.goto(f"/launch?config={BTC}&day={DAY}")
+    page.get_by_role("button", name="+ Replace a value").click()
+    path = page.get_by_label("Path 1")
+    path.fill("venue.oms_type")
+    # The schema knows what is allowed, and the file what is there now.
+    kind = page.get_by_label("Value of venue.oms_type")
+    assert kind.locator("option").all_inner_texts() == ["as configured", "NETTING", "HEDGING"]
+    page.get_by_text(re.compile("^now NETTING")).wait_for()
+    path.fill("venue.maker_fee")
+    fee = page.get_by_label("Value of venue.maker_fee")
+    fee.fill("much")
+    page.get_by_text(re.compile('✕ found "much", should be')).wait_for()
+    assert fee.get_attribute("aria-invalid") == "true"
+    fee.fill(FEE)
+    plan = page.get_by_test_id("plan")
+    plan.get_by_text(f"venue.maker_fee={FEE}").wait_for()
+    # The address is the form, and the request has every digit.
+    page.wait_for_url(re.compile(f"set=venue.maker_fee%3D{FEE}"))
+    page.reload()
+    plan.get_by_text(f"venue.maker_fee={FEE}").wait_for()
+    page.get_by_text(f'"overrides":{{"venue.maker_fee":{{"$number":"{FEE}"}}}}').wait_for()
+    page.get_by_role("button", name="+ Replace another value").click()
+    page.get_by_label("Path 2").fill("data_catalog.catalog_root")
+    page.get_by_label("Value of data_catalog.catalog_root").fill("elsewhere")
+    page.get_by_text(re.compile("✕ may not vary: it decides which data")).wait_for()
+    page.get_by_role("button", name="Remove data_catalog.catalog_root").click()
+    plan.get_by_text(f"venue.maker_fee={FEE}").wait_for()
+
+
 def test_a_refused_launch_says_so_at_its_fields(page: Any) -> None:
     page.goto(f"/launch?config={BTC}&day={DAY}")
     page.get_by_label("Execution algorithm").select_option("TWAP")

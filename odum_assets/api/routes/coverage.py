@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -23,12 +22,10 @@ from odum_assets.orchestration.coverage import Cell
 from odum_assets.orchestration.days import days_between
 from odum_assets.orchestration.partition_state import (
     Partition,
-    State,
     describe_partition,
-    raw_damage,
 )
 from odum_assets.orchestration.project import Project, Source
-from odum_assets.raw.layout import DataType, is_url, local_path
+from odum_assets.raw.layout import DataType
 from odum_assets.registry import queries
 from odum_assets.registry.records import Row
 
@@ -146,7 +143,8 @@ async def get_partition(
     source = source_of(project, instrument, data_type)
 
     def work() -> bytes:
-        part = _opened(describe_partition(project, source, source.partition_of(day)))
+        found = describe_partition(project, source, source.partition_of(day))
+        (part,) = service.coverage.opened([found])
         with service.registry.reading() as connection:
             used = queries.get_runs_over(
                 connection, str(source.key), data_type.value, part.day, _MOST_RUNS
@@ -173,17 +171,6 @@ def source_of(project: Project, instrument: str, data_type: DataType) -> Source:
         "unknown-partition",
         f"no configuration reads {data_type} of {instrument[:128]!r}; see GET /api/v1/coverage",
     )
-
-
-def _opened(part: Partition) -> Partition:
-    """Return a partition that says so where the raw file to convert, one of here, is damaged."""
-    if part.raw is None or is_url(part.raw.path) or part.state not in (State.NEW, State.STALE):
-        return part
-    data_type = (part.source.upstream or part.source).data_type
-    damage = raw_damage(str(local_path(part.raw.path)), data_type)
-    if damage is None:
-        return part
-    return replace(part, state=State.UNREADABLE, problems=(*part.problems, damage))
 
 
 def _names(key: InstrumentKey) -> tuple[str, ...]:

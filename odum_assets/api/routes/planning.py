@@ -1,6 +1,5 @@
 """What a run would come to, before it is started."""
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Literal
 
@@ -8,10 +7,11 @@ from anyio import to_thread
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from odum_assets.api.plan_warnings import MOST_WARNINGS, plan_warnings
+from odum_assets.api.planned_rows import PlannedRows
 from odum_assets.api.planned_runs import check_length, planned_run
 from odum_assets.api.runs_by_ids import RunCreate
 from odum_assets.api.service import Service, ServiceHere
-from odum_assets.orchestration.checks import evaluate_partition
 from odum_assets.orchestration.partition_state import State
 from odum_assets.orchestration.planner import Plan
 from odum_assets.registry import queries
@@ -22,7 +22,6 @@ from odum_assets.registry.types import RunStatus
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 _MOST_PARTITIONS = 5_000
-_MOST_WARNINGS = 100
 _EARLIER_RUNS = 20
 _CONVERTED = (State.NEW, State.STALE)
 
@@ -36,6 +35,9 @@ class PlannedPartition(BaseModel):
     state: str = Field(description="As in the coverage calendar: ■ ◪ □ ▨ · !")
     state_text: str
     rows: int | None = Field(description="Rows in the catalog; null while not converted.")
+    rows_read: int | None = Field(
+        description="Those of them in the time that is run; null while not converted."
+    )
     converts: bool = Field(description="Whether it is converted first.")
 
 
@@ -53,7 +55,14 @@ class PlannedRun(BaseModel):
     partitions: list[PlannedPartition]
     partitions_total: int = Field(description="Partitions of the plan; the list ends at 5,000.")
     converts: int = Field(description="Partitions that are converted first.")
-    rows: int | None = Field(description="Rows that are read; null where some are not known yet.")
+    rows: int | None = Field(
+        description="Rows that are read, of a part of a day those in it; null where some are not "
+        "known yet."
+    )
+    rows_estimated: bool = Field(
+        description="Whether rows of parts of days follow from their share of time: files in a "
+        "bucket, and those after the first 100, are not opened."
+    )
     seconds: float | None = Field(
         description="Time that the runs take one after the other, by earlier runs of the "
         "configuration; null without any. Conversions are not in it."
@@ -67,13 +76,16 @@ async def plan_run(service: ServiceHere, new: RunCreate) -> PlannedRun:
     """Return what a run would come to: the body is that of POST runs, and so are the refusals."""
     check_length(service, new)
     plan = await planned_run(service, new, {})
-    return await to_thread.run_sync(_described, service, plan)
+    # Raw files are opened, which may lie on another host.
+    storage = await to_thread.run_sync(service.storage_of, plan.loaded.name)
+    return await storage.run(_described, service, plan)
 
 
 def _described(service: Service, plan: Plan) -> PlannedRun:
-    parts, loaded = plan.partitions, plan.request.config
+    parts, loaded = service.coverage.opened(plan.partitions), plan.request.config
+    counter = PlannedRows(plan, service.project().catalog_root)
     converted = [part for part in parts if part.raw is not None and part.state in _CONVERTED]
-    rows = [None if part.manifest is None else part.manifest.rows_written for part in parts]
+    rows = [counter.of(part) for part in parts]
     known = [count for count in rows if count is not None]
     runs = max(len(plan.days), 1)
     earlier = _earlier(service, loaded.name, plan.request.mode)
@@ -94,7 +106,8 @@ def _described(service: Service, plan: Plan) -> PlannedRun:
                 day=part.day.isoformat(),
                 state=part.state.symbol,
                 state_text=part.state.value,
-                rows=count,
+                rows=None if part.manifest is None else part.manifest.rows_written,
+                rows_read=count,
                 converts=part in converted,
             )
             for part, count in zip(parts[:_MOST_PARTITIONS], rows, strict=False)
@@ -102,9 +115,10 @@ def _described(service: Service, plan: Plan) -> PlannedRun:
         partitions_total=len(parts),
         converts=len(converted),
         rows=sum(known) if is_whole else None,
+        rows_estimated=counter.is_estimated,
         seconds=_seconds(earlier, runs, sum(known) if is_whole else None),
         seconds_from=len(earlier),
-        warnings=list(islice(_warnings(plan), _MOST_WARNINGS)),
+        warnings=list(islice(plan_warnings(loaded, parts), MOST_WARNINGS)),
     )
 
 
@@ -135,19 +149,3 @@ def _seconds(earlier: list[tuple[float, int]], runs: int, rows: int | None) -> f
     if rows is None:
         return round(runs * seconds / len(earlier), 1)
     return round(rows * seconds / sum(run[1] for run in earlier), 1)
-
-
-def _warnings(plan: Plan) -> Iterator[str]:
-    loaded = plan.request.config
-    yield from loaded.notes
-    for part in plan.partitions:
-        name = f"{part.source.key} {part.source.data_type} {part.day}"
-        yield from (f"{name}: {problem}" for problem in part.problems)
-        if part.state in (State.MISSING, State.KEPT):
-            yield f"{name}: {part.state}"
-        if part.manifest is None or part.state not in (State.CURRENT, State.KEPT):
-            continue
-        for evaluation in evaluate_partition(part.manifest, [loaded]):
-            if not evaluation.verdict.passed:
-                word = "refused" if evaluation.refused else "warning"
-                yield f"{name}: {word}: {evaluation.check.name}: {evaluation.verdict.text}"

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Hashable
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from odum_assets.api.dagster_client import DagsterRun
 from odum_assets.api.exact_bodies import ExactRoute
 from odum_assets.api.launching import repeat_tags
-from odum_assets.api.planned_runs import counted_launch, planned
+from odum_assets.api.planned_runs import counted_launch, planned, planned_vsweep
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import json_reply
 from odum_assets.api.routes.results import KNOWN, Offset
@@ -18,16 +19,20 @@ from odum_assets.api.sweep_columns import SweepColumns, columns_of, page_of
 from odum_assets.api.sweeps import (
     MOST_VARIANTS,
     NewSweep,
+    NewVsweep,
+    PlannedVsweep,
     StartedSweep,
     Sweep,
     Sweeps,
     listed_sweeps,
+    planned_reply,
     requested_variants,
     started_only,
     stored_sweep,
     with_dagster_runs,
 )
 from odum_assets.config import LoadedConfig
+from odum_assets.errors import ConfigError, InvalidRequestError
 from odum_assets.orchestration.planner import Plan, Planner
 from odum_assets.orchestration.registration import SWEEP_ID_TAG
 from odum_assets.orchestration.requests import NewRun, RunOptions
@@ -88,10 +93,59 @@ async def start_sweep(
 
     tags = repeat_tags(idempotency_key, new.model_dump_json())
     run = await started_once(service, service.dagster.find_run, start, tags)
+    return _started(run, len(variants), response)
+
+
+@router.post("/vectorized", status_code=202)
+async def start_vectorized_sweep(
+    service: ServiceHere,
+    new: NewVsweep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> StartedSweep:
+    """Start a vectorized sweep: the Numba kernel runs a grid of parameters over bars.
+
+    Location is its address. Variants are there all at once, when it has ended.
+    """
+    variants = await _variants(service, new)
+
+    async def start() -> DagsterRun:
+        with counted_launch(service):
+            plan = await planned_vsweep(service, new, tags)
+        return await service.dagster.launching.run(service.dagster.launch, plan)
+
+    tags = repeat_tags(idempotency_key, new.model_dump_json())
+    run = await started_once(service, service.dagster.find_run, start, tags)
+    return _started(run, variants, response)
+
+
+@router.post("/vectorized/plan")
+async def plan_vectorized_sweep(service: ServiceHere, new: NewVsweep) -> PlannedVsweep:
+    """Return what a vectorized sweep would come to: body and refusals are those of its start."""
+    plan = await planned_vsweep(service, new, {})
+    storage = await to_thread.run_sync(service.storage_of, plan.loaded.name)
+    return await storage.run(planned_reply, service, new, plan)
+
+
+async def _variants(service: Service, new: NewVsweep) -> int:
+    """Return how many variants are meant, before any data are looked at."""
+
+    def work() -> int:
+        _, loaded = service.config(new.config)
+        try:
+            return len(new.sweep_request(loaded).variants)
+        except ConfigError as error:
+            raise InvalidRequestError("invalid-options", str(error)) from None
+
+    return await to_thread.run_sync(work)
+
+
+def _started(run: DagsterRun, variants: int, response: Response) -> StartedSweep:
+    """Return the reply to a start, with the sweep's address."""
     sweep_id = run.tags[SWEEP_ID_TAG]
     response.headers["Location"] = f"/api/v1/sweeps/{sweep_id}"
     return StartedSweep(
-        id=sweep_id, dagster_run_id=run.run_id, status=run.status, variants=len(variants)
+        id=sweep_id, dagster_run_id=run.run_id, status=run.status, variants=variants
     )
 
 

@@ -27,10 +27,9 @@ from odum_assets.orchestration.names import POOL_BACKTEST, backtest_key, op_name
 from odum_assets.orchestration.pool_slots import claimed_slots
 from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
-from odum_assets.orchestration.registration import SWEEP_ID_TAG, variants_registration
+from odum_assets.orchestration.registration import requested_sweep_id, variants_registration
 from odum_assets.orchestration.run_config import SweepConfig
 from odum_assets.orchestration.steps import report_materialization
-from odum_assets.results.run_id import is_sweep_id
 
 if TYPE_CHECKING:
     from odum_assets.config.variants import Variant
@@ -105,22 +104,6 @@ def _orders_problem(
     return problem and f"strategy.orders_file: {problem}"
 
 
-def _requested_id(run: dg.DagsterRun) -> str | None:
-    """Return the id that the sweep of a run was given; a re-execution copies it and gets another.
-
-    Raises
-    ------
-    ConfigError
-        If it is none.
-    """
-    given = run.tags.get(SWEEP_ID_TAG)
-    if given is None or run.parent_run_id is not None:
-        return None
-    if not is_sweep_id(given):
-        raise ConfigError(f"tag {SWEEP_ID_TAG}: found {given!r}, which is no id of a sweep")
-    return given
-
-
 def _sweep(
     context: dg.OpExecutionContext, config: SweepConfig, project: Project, loaded: LoadedConfig
 ) -> Materialized:
@@ -149,7 +132,7 @@ def _sweep(
             slots=slots,
             progress=run_progress(context),
             dagster_run_id=context.run.run_id,
-            sweep_id=_requested_id(context.run),
+            sweep_id=requested_sweep_id(context.run),
             begun=entries.begin,
             ended=entries.end,
             kept=kept,

@@ -17,6 +17,7 @@ from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, grid_table, to_metadata
 from odum_assets.orchestration.progress import row_progress
 from odum_assets.orchestration.project import Project
+from odum_assets.orchestration.registration import requested_sweep_id
 from odum_assets.orchestration.run_config import VsweepConfig
 from odum_assets.orchestration.steps import report_materialization
 from odum_assets.raw.layout import DataType
@@ -43,8 +44,18 @@ def vsweep_action(project: Project, loaded: LoadedConfig) -> Action:
 
                 request = config.sweep_request(loaded)
                 days = _convert(context, project, loaded, request)
+                context.log.info(f"0 of {len(request.variants):,} variants run")
                 progress = row_progress(context, "variants replayed")
-                stored = run_bar_sweep(loaded, project.settings, request, progress)
+                sweep_id = requested_sweep_id(context.run)
+                stored = run_bar_sweep(
+                    loaded,
+                    project.settings,
+                    request,
+                    progress,
+                    sweep_id,
+                    # Files whose name follows from their content have the same bytes each time.
+                    None if sweep_id is None else context.run.run_id,
+                )
                 report_materialization(
                     context,
                     spec,

@@ -1142,6 +1142,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/vectorized": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Vectorized Sweep
+         * @description Start a vectorized sweep: the Numba kernel runs a grid of parameters over bars.
+         *
+         *     Location is its address. Variants are there all at once, when it has ended.
+         */
+        post: operations["start_vectorized_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/vectorized/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plan Vectorized Sweep
+         * @description Return what a vectorized sweep would come to: body and refusals are those of its start.
+         */
+        post: operations["plan_vectorized_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps/{sweep_id}": {
         parameters: {
             query?: never;
@@ -3930,6 +3972,81 @@ export interface components {
             }[];
         };
         /**
+         * NewVsweep
+         * @description A vectorized sweep to start: a grid of parameters over the bars of a configuration.
+         */
+        NewVsweep: {
+            /**
+             * Fast
+             * @description Bars of the fast average: FIRST:LAST:STEP, or a list. A crossover needs them.
+             * @example 5:50:5
+             */
+            fast?: string | null;
+            /**
+             * Slow
+             * @description Bars of the slow average; a pair whose fast one is not below it is left out.
+             * @example 20:200:10
+             */
+            slow?: string | null;
+            /**
+             * Threshold
+             * @description Thresholds of a model; by default the configuration's.
+             * @example 0.5:0.7:0.05
+             */
+            threshold?: string | null;
+            /**
+             * Side
+             * @description Sides; by default the configuration's.
+             * @example long
+             */
+            side?: string | null;
+            /**
+             * Fixed Size
+             * @description Sizes of an entry; by default the configuration's.
+             */
+            fixed_size?: string | null;
+            /**
+             * Percent Size
+             * @description Fractions of the equity that an entry may cost.
+             */
+            percent_size?: string | null;
+            /**
+             * Verify
+             * @description Replay the K best and K random variants in NautilusTrader; the run fails if any fill differs.
+             * @default 0
+             */
+            verify: number;
+            /**
+             * Sort
+             * @description The figure that says which variants are the best.
+             * @default return
+             * @enum {string}
+             */
+            sort: "return" | "cagr" | "sharpe" | "drawdown" | "profit_factor";
+            /**
+             * Instrument
+             * @description Instrument, where the configuration has several.
+             */
+            instrument?: string | null;
+            /**
+             * First Day
+             * @description First session. Without days: every session that the catalog holds.
+             * @example 2011-01-03
+             */
+            first_day?: string | null;
+            /**
+             * Last Day
+             * @description Last session, included.
+             */
+            last_day?: string | null;
+            /**
+             * Config
+             * @description Configuration.
+             * @example my_config
+             */
+            config: string;
+        };
+        /**
          * Note
          * @description What people say of a run.
          */
@@ -4161,6 +4278,11 @@ export interface components {
              */
             rows: number | null;
             /**
+             * Rows Read
+             * @description Those of them in the time that is run; null while not converted.
+             */
+            rows_read: number | null;
+            /**
              * Converts
              * @description Whether it is converted first.
              */
@@ -4215,9 +4337,14 @@ export interface components {
             converts: number;
             /**
              * Rows
-             * @description Rows that are read; null where some are not known yet.
+             * @description Rows that are read, of a part of a day those in it; null where some are not known yet.
              */
             rows: number | null;
+            /**
+             * Rows Estimated
+             * @description Whether rows of parts of days follow from their share of time: files in a bucket, and those after the first 100, are not opened.
+             */
+            rows_estimated: boolean;
             /**
              * Seconds
              * @description Time that the runs take one after the other, by earlier runs of the configuration; null without any. Conversions are not in it.
@@ -4228,6 +4355,48 @@ export interface components {
              * @description Earlier runs that `seconds` follows from.
              */
             seconds_from: number;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * PlannedVsweep
+         * @description What a vectorized sweep comes to; nothing is started.
+         */
+        PlannedVsweep: {
+            /** Config */
+            config: string;
+            /** Config Hash */
+            config_hash: string;
+            /** Instrument */
+            instrument: string;
+            /** Variants */
+            variants: number;
+            /**
+             * Axes
+             * @description Values by parameter; a pair whose fast one is not below its slow one is left out of the variants.
+             */
+            axes: {
+                [key: string]: number;
+            };
+            /**
+             * Days
+             * @description Partitions that are read: UTC days, of daily bars years.
+             */
+            days: number;
+            /** First Day */
+            first_day: string;
+            /** Last Day */
+            last_day: string;
+            /**
+             * Converts
+             * @description Partitions that are converted first.
+             */
+            converts: number;
+            /**
+             * Rows
+             * @description Bars of these; null where some are not known yet.
+             */
+            rows: number | null;
             /** Warnings */
             warnings: string[];
         };
@@ -8708,6 +8877,63 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StartedSweep"];
+                };
+            };
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    start_vectorized_sweep: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text, new for each run: the same request with the same key starts nothing and returns the run that the first one started. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVsweep"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedSweep"];
+                };
+            };
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    plan_vectorized_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVsweep"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedVsweep"];
                 };
             };
             413: components["responses"]["Problem"];

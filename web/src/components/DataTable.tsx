@@ -45,6 +45,8 @@ interface Props<R> {
 }
 
 const HEAD = 30;
+/** Width from which on a column says which row it is. */
+const NAMING = 60;
 
 /**
  * A table of any length: rows are asked for in blocks, only those in sight are drawn.
@@ -105,6 +107,9 @@ export function DataTable<R>(props: Props<R>): ReactNode {
   useKey("x", "Select the row", () => here && props.onMark?.(here), scope, keys && !!props.onMark);
 
   const width = columns.reduce((sum, column) => sum + column.width, 0);
+  // What names a row stays in sight when the table scrolls sideways, with the narrow columns before it.
+  const kept = columns.findIndex((column) => column.width >= NAMING) + 1;
+  const place = (at: number) => (at < kept ? { "data-kept": true, style: { left: columns.slice(0, at).reduce((sum, column) => sum + column.width, 0) } } : {});
   return (
     <div className="flex min-h-0 flex-1 flex-col">
       {rows.error ? <Failure error={rows.error} retry={rows.retry} compact /> : null}
@@ -117,8 +122,8 @@ export function DataTable<R>(props: Props<R>): ReactNode {
           </colgroup>
           <thead>
             <tr aria-rowindex={1}>
-              {columns.map((column) => (
-                <Head key={column.id} column={column} {...(props.sort ? { sort: props.sort } : {})} {...(props.onSort ? { onSort: props.onSort } : {})} />
+              {columns.map((column, at) => (
+                <Head key={column.id} column={column} place={place(at)} {...(props.sort ? { sort: props.sort } : {})} {...(props.onSort ? { onSort: props.onSort } : {})} />
               ))}
             </tr>
           </thead>
@@ -147,8 +152,8 @@ export function DataTable<R>(props: Props<R>): ReactNode {
                     if (!props.onCurrent) props.onOpen?.(row, event);
                   }}
                 >
-                  {columns.map((column) => (
-                    <td key={column.id} className={column.numeric ? "num" : undefined}>
+                  {columns.map((column, at) => (
+                    <td key={column.id} className={column.numeric ? "num" : undefined} {...place(at)}>
                       {column.cell(row)}
                     </td>
                   ))}
@@ -167,13 +172,14 @@ export function DataTable<R>(props: Props<R>): ReactNode {
   );
 }
 
-function Head<R>({ column, sort, onSort }: { column: Column<R>; sort?: string; onSort?: (sort: string) => void }): ReactNode {
+function Head<R>({ column, place, sort, onSort }: { column: Column<R>; place: object; sort?: string; onSort?: (sort: string) => void }): ReactNode {
   const isSorted = column.sort !== undefined && sort?.replace(/^-/, "") === column.sort;
   const isDown = isSorted && sort?.startsWith("-");
   const label = column.label ? <span className="truncate">{column.label}</span> : <span className="sr-only">{column.title}</span>;
   return (
     <th
       scope="col"
+      {...place}
       className={column.numeric ? "num" : undefined}
       title={column.title ?? column.label}
       aria-sort={isSorted ? (isDown ? "descending" : "ascending") : undefined}

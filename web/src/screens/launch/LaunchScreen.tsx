@@ -11,6 +11,7 @@ import { Button, buttonClass, Copy, cx, Panel, ScreenHead, useTitle } from "../.
 import { Failure, Skeleton } from "../../components/states";
 import { words } from "../../lib/format";
 import { useSettled } from "../../components/useSettled";
+import { Overrides } from "./Overrides";
 import { PlanPanel, type Planned } from "./PlanPanel";
 import { bodyOf, commandOf, curlOf, LEFT_OPEN, optionsOf, paramsOf, problemsByField, withParam } from "./request";
 
@@ -200,6 +201,7 @@ export function LaunchScreen(): ReactNode {
               </Field>
             </div>
             {(!isBars || search.algorithm) && <AlgorithmFields refused={refused} />}
+            {search.config && <Overrides config={search.config} refused={refused} />}
             {(search.mode ?? "report") === "report" && (
               <label className="flex items-center gap-1.5">
                 <input type="checkbox" className="accent-accent" checked={search.ticks === "1"} onChange={(event) => setUrl({ ticks: event.target.checked ? "1" : undefined })} />

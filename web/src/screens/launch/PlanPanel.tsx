@@ -33,7 +33,7 @@ export function PlanPanel({ plan, options = [] }: { plan: Planned; options?: rea
       <dl className="grid grid-cols-2 gap-x-6 gap-y-2 sm:grid-cols-5">
         <Figure label={plan.runs === 1 ? "run" : "runs"}>{count(plan.runs)}</Figure>
         <Figure label={plan.days.length === 1 ? "day" : "days"}>{count(plan.days.length)}</Figure>
-        <Figure label="rows are read">{plan.rows === null ? <Dash why="not known before all of it is converted" /> : count(plan.rows)}</Figure>
+        <Figure label={plan.rows_estimated && plan.rows !== null ? "rows are read, by the share of time" : "rows are read"}>{plan.rows === null ? <Dash why="not known before all of it is converted" /> : `${plan.rows_estimated ? "≈ " : ""}${count(plan.rows)}`}</Figure>
         <Figure label={plan.converts === 1 ? "partition is converted first" : "partitions are converted first"}>{count(plan.converts)}</Figure>
         <Figure label={plan.seconds === null ? "no earlier run to estimate from" : `by ${count(plan.seconds_from)} earlier ${plan.seconds_from === 1 ? "run" : "runs"}, without conversions`}>
           {plan.seconds === null ? <Dash why="no earlier run of this configuration and mode" /> : `≈ ${seconds(plan.seconds)}`}
@@ -154,7 +154,7 @@ function Partitions({ plan }: { plan: Planned }): ReactNode {
 function State({ part }: { part: Part }): ReactNode {
   return (
     <span title={part.state_text}>
-      <span aria-hidden="true" className={cx("mono", STATES[part.state]?.[1])}>{part.state}</span> {part.rows === null ? part.state_text : `${count(part.rows)} rows`}
+      <span aria-hidden="true" className={cx("mono", STATES[part.state]?.[1])}>{part.state}</span> {part.rows === null ? part.state_text : part.rows_read === part.rows ? `${count(part.rows)} rows` : `${count(part.rows_read ?? 0)} of ${count(part.rows)} rows`}
       {part.converts && <span className="text-accent"> → converted first</span>}
     </span>
   );

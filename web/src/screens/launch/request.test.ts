@@ -2,7 +2,10 @@ import { describe, expect, it } from "vitest";
 import { csvOf } from "../../lib/csv";
 import { quoted } from "../../lib/shell";
 import { ApiError } from "../../api/client";
-import { bodyOf, commandOf, curlOf, problemsByField, withParam } from "./request";
+import { parseJson } from "../../lib/json";
+import { formOf } from "../../lib/schema";
+import { nowText, problemOf, settingsOf, shownText, written } from "./overrides";
+import { bodyOf, commandOf, curlOf, optionsOf, problemsByField, withParam } from "./request";
 
 describe("a launch", () => {
   it("is nothing before its days are chosen", () => {
@@ -39,6 +42,33 @@ describe("a launch", () => {
     expect(commandOf({ ...days, kind: "days", skip: "1" })).toBe("odum backfill a --from 2024-07-18 --to 2024-07-19");
     // No command leaves out finished days with other options.
     expect(commandOf({ ...days, kind: "days", skip: "1", engine: "kernel" })).toBeNull();
+  });
+  it("replaces values of the configuration", () => {
+    const search = { config: "a", day: "2024-07-18", set: 'strategy.params.size=0.123456789012345678;venue.name="a;b";strategy.params.fast=' };
+    const overrides = { "strategy.params.size": { $number: "0.123456789012345678" }, "venue.name": "a;b" };
+    expect(bodyOf(search)?.overrides).toEqual(overrides);
+    expect(commandOf(search)).toBeNull();
+    expect(optionsOf(bodyOf(search)!)).toEqual(["strategy.params.size=0.123456789012345678", "venue.name=a;b"]);
+  });
+  it("has the settings of its configuration that may be replaced, and what they are now", () => {
+    const schema = parseJson(`{"properties": {"data_catalog": {"type": "object", "properties": {"path": {"type": "string"}}},
+      "venue": {"type": "object", "properties": {"leverage": {"type": "integer", "default": 1}, "fees": {"oneOf": [{"type": "object", "properties": {"model": {"const": "rate"}, "rate": {"type": "number"}}}], "discriminator": {"propertyName": "model"}}}},
+      "strategy": {"type": "object", "properties": {"name": {"type": "string"}, "params": {"type": "object"}}}}}`).value;
+    const document = parseJson('{"data_catalog": {"path": "x"}, "venue": {"fees": {"model": "rate", "rate": 0.0010}}, "strategy": {"name": "A", "params": {"amount": "0.100", "window": 5}}}').value;
+    const settings = settingsOf(formOf(schema, document), document);
+    expect(settings.map((one) => [one.path, nowText(one)])).toEqual([
+      ["venue.leverage", "1 (default)"], ["venue.fees.model", "rate"], ["venue.fees.rate", "0.0010"], ["strategy.name", "A"], ["strategy.params.amount", "0.100"], ["strategy.params.window", "5"],
+    ]);
+    const [amount, window] = settings.slice(4);
+    // A text stays a text, and a number a number.
+    expect([written("0.050", amount), shownText('"0.050"', amount), written("7", window), written("a;b", amount)]).toEqual(['"0.050"', "0.050", "7", '"a;b"']);
+  });
+  it("is refused at the values that it replaces", () => {
+    const at = (detail: string) => problemsByField(new ApiError(422, detail, "invalid-options"));
+    const found = at('a overrides: venue.fees.rate: found "x", should be a number\na overrides: strategy.params: unknown key z');
+    expect(problemOf(found, "venue.fees.rate")).toBe('found "x", should be a number');
+    expect([problemOf(found, "strategy.params.z"), problemOf(found, "venue.fee")]).toEqual(["unknown key z", undefined]);
+    expect(problemOf(at("/c/a.json: strategy.params.window: found 0, allowed 1 or more"), "strategy.params.window")).toBe("found 0, allowed 1 or more");
   });
   it("is quoted for a shell", () => {
     expect(quoted("it's")).toBe(`'it'\\''s'`);

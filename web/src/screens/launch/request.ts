@@ -1,6 +1,7 @@
 import { ApiError } from "../../api/client";
 import { command } from "../../lib/shell";
 import { listOf, type Search } from "../../lib/url";
+import { OVERRIDE, overridesOf, overridesWords } from "./overrides";
 
 /** Options of a run beside its days: name in the address, in the body, and of the command. */
 const OPTIONS = [
@@ -34,12 +35,17 @@ const FIELDS: Record<string, string> = {
 };
 const KINDS: Record<string, string> = { "invalid-day": "day", "unknown-config": "config", "invalid-config": "config" };
 
-/** Return what a refusal says of fields, by their names in the address; of a parameter by "params.NAME". */
+/** Return what a refusal says of fields, by their names in the address; of a parameter by "params.NAME", of an override by "set PATH". */
 export function problemsByField(error: unknown): Record<string, string> {
   if (!(error instanceof ApiError)) return {};
   const found: Record<string, string> = {};
   for (const line of error.message.split(/\n|; (?=body)/)) {
     const text = line.replace(/^run config of [^:]+: /, "").replace(/^\/[^:]+: /, "").replace(/^body[.:]\s*/, "");
+    const override = /^[^\s:]+ overrides: ([^\s:]+): (.*)$/.exec(line) ?? /^(?:\S+: )?(strategy\.params[^\s:]*): (.*)$/.exec(line);
+    if (override) {
+      found[`${OVERRIDE}${override[1]!}`] ??= override[2]!;
+      continue;
+    }
     const [, param, key] = /^(?:exec_algorithm\.params\.(\w+)|(\w+))(?=[:. ])/.exec(text) ?? [];
     const name = param ? `params.${param}` : (FIELDS[key ?? ""] ?? KINDS[error.kind]);
     if (name) found[name] ??= text;
@@ -62,6 +68,8 @@ export function bodyOf(search: Search): Record<string, unknown> | null {
   if (search.closing === LEFT_OPEN) body.close_positions = false;
   const params = search.algorithm ? paramsOf(search) : [];
   if (params.length) body.exec_algorithm_params = Object.fromEntries(params.map(([name, value]) => [name, /^-?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : value]));
+  const overrides = overridesOf(search);
+  if (Object.keys(overrides).length) body.overrides = overrides;
   if (search.ticks === "1" && body.mode === "report") body.export_ticks = true;
   if (kind === "day") return search.day ? { ...body, day: search.day } : null;
   if (!search.first || !search.last) return null;
@@ -74,6 +82,8 @@ export function bodyOf(search: Search): Record<string, unknown> | null {
 export function commandOf(search: Search): string | null {
   const body = bodyOf(search);
   if (!body) return null;
+  // No command replaces values.
+  if (body.overrides) return null;
   const kind = search.kind ?? "day";
   const given = (name: string, flag: string) => (body[name] === undefined ? [] : [flag, String(body[name])]);
   const isFast = body.mode === "fast" && "--fast";
@@ -106,7 +116,7 @@ const OPTION_WORDS: Record<string, string> = { close_positions: "positions left 
 export function optionsOf(body: Record<string, unknown>): string[] {
   return Object.entries(body)
     .filter(([name, value]) => !OF_DAYS.includes(name) && !(name === "mode" && value === "report"))
-    .map(([name, value]) => OPTION_WORDS[name] ?? `${name.replaceAll("_", " ").replace("exec ", "")} ${typeof value === "object" ? Object.entries(value as object).map((pair) => pair.join("=")).join(", ") : String(value)}`);
+    .flatMap(([name, value]) => name === "overrides" ? overridesWords(value as Record<string, unknown>) : OPTION_WORDS[name] ?? `${name.replaceAll("_", " ").replace("exec ", "")} ${typeof value === "object" ? Object.entries(value as object).map((pair) => pair.join("=")).join(", ") : String(value)}`);
 }
 
 /** Return the request that starts the same. */

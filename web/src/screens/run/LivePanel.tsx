@@ -155,7 +155,7 @@ function Log({ lines, zone }: { lines: Line[]; zone: string }): ReactNode {
       tabIndex={0}
       role="log"
       aria-label="Log"
-      className="mono h-[45vh] overflow-auto rounded bg-raised p-2"
+      className="mono h-[max(45vh,calc(100dvh-19rem))] overflow-auto rounded bg-raised p-2"
       onScroll={(event) => {
         const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < 24;

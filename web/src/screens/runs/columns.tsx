@@ -77,7 +77,7 @@ export function runColumns(zone: string): RunColumn[] {
       ),
     },
     { id: "window_start", label: "Day or window", group: "Run", width: 150, sort: "window_start", value: (run) => periodOf(run), cell: (run) => <span title={`${run.window_start ?? ""} to ${run.window_end ?? ""} (UTC)`}>{periodOf(run, true)}</span> },
-    { id: "status", label: "Status", group: "Run", width: 104, sort: "status", value: (run) => run.status, cell: (run) => <span title={run.error ?? run.phase ?? run.status}><Status status={run.status} progress={run.progress} /></span> },
+    { id: "status", label: "Status", group: "Run", width: 122, sort: "status", value: (run) => run.status, cell: (run) => <span title={run.error ?? run.phase ?? run.status}><Status status={run.status} progress={run.progress} /></span> },
     figure("pnl", "Net PnL", "Result", 110, money, "Net of commissions and funding"),
     figure("total_return", "Return", "Result", 84, share),
     figure("max_drawdown", "Drawdown", "Risk", 88, share, "Largest fall from a peak of the equity"),

@@ -3,13 +3,15 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 import { getJson, queryOf, sendJson } from "../../api/client";
 import { isActive, shortInstrument } from "../../api/runs";
+import type { components } from "../../api/schema";
 import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
 import { colorScale } from "../../charts/scales";
 import { Button, buttonClass, cx, Panel, ScreenHead, Status, Tag, useTitle } from "../../components/basics";
 import { Empty, Failure, Loaded, Skeleton } from "../../components/states";
 import { count, shortConfig } from "../../lib/format";
-import { listOf, toggled, type Search } from "../../lib/url";
+import { listOf, toggled } from "../../lib/url";
+import { againOf } from "./again";
 import { AxisLines } from "./AxisLines";
 import { figureName } from "./figures";
 import { HeatMap } from "./HeatMap";
@@ -19,6 +21,8 @@ import { PickedVariant } from "./PickedVariant";
 import { bestOf, cellsOf, fixText, isSigned, shadedValues, shownOf, textOf, VIEWS, type Columns, type Shown, type Sweep } from "./state";
 import { VariantTable } from "./VariantTable";
 import { VectorizedVariant } from "./VectorizedVariant";
+
+type Live = components["schemas"]["LiveRun"];
 
 const MOST_COMPARED = 20;
 const TABLE = ["pnl", "total_return", "max_drawdown", "sharpe_ratio", "orders", "fills", "total_trades", "win_rate", "profit_factor", "commissions"];
@@ -45,16 +49,38 @@ export function SweepScreen(): ReactNode {
   );
 }
 
+/** A sweep whose variants are not there yet: how far its run is, or why it ended without them. */
 function NotYet({ sweep }: { sweep: Sweep }): ReactNode {
+  const run = sweep.dagster_run_id;
+  const live = useQuery({
+    queryKey: ["status", run],
+    queryFn: ({ signal }) => getJson<Live>(`/api/v1/runs/${run!}/status`, signal),
+    enabled: run !== null,
+    refetchInterval: isActive(sweep) ? 1_500 : false,
+  });
+  const dagster = <a className="text-accent hover:underline" href={`/dagster/runs/${run ?? ""}`}>Its run in Dagster</a>;
+  if (!isActive(sweep)) {
+    const error = live.data?.error;
+    return (
+      <Panel>
+        <Empty title={sweep.status === "canceled" ? "The sweep was canceled before its variants were there" : "The sweep failed before its variants were there"}>
+          {error ? <p className="breaks text-left whitespace-pre-wrap text-bad">{error}</p> : <>{dagster} says why.</>}
+        </Empty>
+        {error && <p className="pb-3 text-center">{dagster} has its log.</p>}
+      </Panel>
+    );
+  }
+  const progress = live.data?.progress;
+  const title = live.data?.status === "queued" ? "The sweep waits for its turn" : progress ? "The sweep is running" : "The sweep is starting";
   return (
     <Panel>
-      {isActive(sweep) ? (
-        <Empty title="The sweep is starting">Dagster starts its run; all variants are listed as soon as the data are read. This page fills in by itself.</Empty>
-      ) : (
-        <Empty title={`The sweep ${sweep.status === "canceled" ? "was canceled" : "failed"} before a variant began`} command="odum results list --failed">
-          <a className="text-accent hover:underline" href={`/dagster/runs/${sweep.dagster_run_id ?? ""}`}>Its run in Dagster</a> says why.
-        </Empty>
-      )}
+      <Empty title={title}>
+        {progress && <p className="mb-2 text-ink" data-testid="sweep-progress">{progress.text}</p>}
+        {progress?.done != null && (
+          <span role="progressbar" aria-label="Progress" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.floor(100 * progress.done)} className="mx-auto mb-2 block h-1.5 w-64 overflow-hidden rounded bg-line"><span className="block h-full bg-accent" style={{ width: `${100 * progress.done}%` }} /></span>
+        )}
+        {sweep.kind === "vectorized" ? "All variants are there at once, when it has ended." : "Variants are listed as soon as the data are read."} This page fills in by itself.
+      </Empty>
     </Panel>
   );
 }
@@ -78,9 +104,10 @@ function Progress({ sweep }: { sweep: Sweep }): ReactNode {
         {sweep.by_status.failed ? <span className="text-bad"> · {count(sweep.by_status.failed)} failed</span> : null}
       </span>
       {sweep.kind === "vectorized" && <Tag title="The Numba kernel ran it over bars; one file has the figures of all variants">vectorized</Tag>}
+      <Proven sweep={sweep} />
       {isActive(sweep) && sweep.variants > 0 && <span role="progressbar" aria-label="Variants done" aria-valuemin={0} aria-valuemax={sweep.variants} aria-valuenow={done} className="h-1.5 w-28 overflow-hidden rounded bg-line"><span className="block h-full bg-accent" style={{ width: `${(100 * done) / sweep.variants}%` }} /></span>}
       {isActive(sweep) && sweep.dagster_run_id && <Button small kind="danger" onClick={() => void cancel()}>Cancel</Button>}
-      {sweep.kind === "runs" && !isActive(sweep) && (
+      {!isActive(sweep) && sweep.axes.length > 0 && (
         <Link to="/sweeps/new" search={againOf(sweep) as never} className={buttonClass("plain", true)}>
           Sweep again
         </Link>
@@ -90,8 +117,16 @@ function Progress({ sweep }: { sweep: Sweep }): ReactNode {
   );
 }
 
-function againOf(sweep: Sweep): Search {
-  return { config: sweep.config, day: sweep.partition ?? undefined, vary: sweep.axes.map((axis) => `${axis.path}=${axis.values.map((value) => JSON.stringify(value)).join(",")}`).join(";") };
+/** Which variants NautilusTrader has repeated, fill by fill. */
+function Proven({ sweep }: { sweep: Sweep }): ReactNode {
+  const proof = sweep.facts.proof as { best: number[]; random: number[]; fills: number } | null | undefined;
+  if (!proof) return null;
+  const total = proof.best.length + proof.random.length;
+  return (
+    <Tag tone="good" title={`NautilusTrader repeated variants ${[...proof.best, ...proof.random].join(", ")}: the best, and as many at random`}>
+      ✓ {count(total)} verified, {count(proof.fills)} {proof.fills === 1 ? "fill" : "fills"} equal
+    </Tag>
+  );
 }
 
 function Variants({ sweep }: { sweep: Sweep }): ReactNode {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { colorScale, placesOf, roundUp, shadeOf, stepOf, ticks } from "../../charts/scales";
 import { around, bestOf, cellsOf, fixText, rangeOf, shadedValues, shownOf, withRange, type Axis, type Columns } from "./state";
-import { countOf, crossoverCommand, parseVary, sweepCommand, valuesOf, varyingPaths, varyText } from "./vary";
+import { ApiError } from "../../api/client";
+import { againOf } from "./again";
+import { gridCommand, gridOf, gridProblems } from "./grid";
+import { countOf, parseVary, sweepCommand, valuesOf, varyingPaths, varyText } from "./vary";
 
 const axis = (name: string, ...values: Axis["values"]): Axis => ({ path: `strategy.params.${name}`, name, values });
 
@@ -142,10 +145,27 @@ describe("what varies", () => {
     const body = { config: "c", day: "2024-01-01", mode: "fast", engine: "kernel", slots: 4, start: "12:00" };
     expect(sweepCommand(body, rows)).toBe(`odum sweep c --day 2024-01-01 --vary execution.latency.insert_ms=0,5,10 --vary 'strategy.order_type="LIMIT","MARKET"' --fast --engine kernel --start 12:00 --slots 4`);
     expect(sweepCommand({ config: "c", day: "2024-01-01", mode: "report", engine: "kernel", slots: 2, figures_only: true, verify: 3, sort: "sharpe" }, rows.slice(0, 1))).toBe("odum sweep c --day 2024-01-01 --vary execution.latency.insert_ms=0,5,10 --figures-only --engine kernel --verify 3 --sort sharpe");
-    expect(crossoverCommand({ config: "c", fast: "5:50:5", slow: "20,30", verify: "3", first: "2011-01-03", last: "2011-01-31" })).toBe("odum vsweep c --fast 5:50:5 --slow 20,30 --verify 3 --from 2011-01-03 --to 2011-01-31");
-    expect([crossoverCommand({ config: "c", fast: "5:50:5" }), crossoverCommand({ config: "c", fast: "5:", slow: "9" })]).toEqual([null, null]);
+    const grid = gridOf({ config: "c", fast: "5:50:5", slow: "20,30", side: "long", verify: "3", first: "2011-01-03", last: "2011-01-31", best: "sharpe" }, "MA_CROSS");
+    expect(grid).toEqual({ config: "c", fast: "5:50:5", slow: "20,30", side: "long", verify: 3, first_day: "2011-01-03", last_day: "2011-01-31", sort: "sharpe" });
+    expect(gridCommand(grid!)).toBe("odum vsweep c --fast 5:50:5 --slow 20,30 --side long --from 2011-01-03 --to 2011-01-31 --verify 3 --sort sharpe");
+    expect([gridOf({ config: "c", fast: "5:50:5" }, "MA_CROSS"), gridOf({ config: "c" }, undefined), gridOf({ config: "c", verify: "0" }, "ML_SIGNALS")]).toEqual([null, null, { config: "c" }]);
   });
   it("leaves out what decides the data", () => {
     expect(varyingPaths({ instrument: { id: "X" }, venue: { fee: 1 }, strategy: { orders: [{ price: 2 }] }, data_source: "auto" })).toEqual([["venue.fee", 1], ["strategy.orders[0].price", 2]]);
+  });
+  it("is refused at the fields of its values", () => {
+    const at = (detail: string) => Object.keys(gridProblems(new ApiError(422, detail, "invalid-options")));
+    expect(at("fast: found 5:x, allowed whole numbers")).toEqual(["fast"]);
+    expect(at("fast and slow: no fast length is below a slow one")).toEqual(["fast"]);
+    expect(at("first_day 2024-01-02 and last_day None: give both")).toEqual(["first"]);
+    expect(at("c: strategy.params.side: long_short sells short")).toEqual(["side"]);
+    expect(at("body.verify: should be 0 or more; body.sort: x")).toEqual(["verify", "best"]);
+    expect(at("c: the catalog has no bars")).toEqual([]);
+  });
+  it("is swept again with the same values", () => {
+    const axes = [{ path: "strategy.params.fast", name: "fast", values: [5, 10] }, { path: "strategy.params.side", name: "side", values: ["long", "long_short"] }];
+    const again = againOf({ kind: "vectorized", config: "c", partition: null, axes, facts: { first_close: "2024-01-01T15:00:00Z", last_close: "2024-01-03T21:00:00Z" } });
+    expect(again).toEqual({ kind: "vectorized", config: "c", fast: "5,10", side: "long,long_short", first: "2024-01-01", last: "2024-01-03" });
+    expect(againOf({ kind: "runs", config: "c", partition: "2024-01-01", axes, facts: {} })).toEqual({ config: "c", day: "2024-01-01", vary: 'strategy.params.fast=5,10;strategy.params.side="long","long_short"' });
   });
 });

@@ -1,7 +1,5 @@
 /** What a sweep varies, as the address has it: "path=1,2,3;path=10:50:10". */
 
-import { command } from "../../lib/shell";
-import type { Search } from "../../lib/url";
 import { add, plain, sign } from "../../lib/decimal";
 
 export const MOST_VARIANTS = 10_000;
@@ -19,7 +17,7 @@ export interface Values {
 
 const NUMBER = /^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 /** Sections that decide the data, as the service refuses them. */
-const FIXED = /^(instrument|instruments|bars|session|kind|data_catalog|time_window|environment|data_source|quality|\$schema)(\.|$)/;
+export const FIXED = /^(instrument|instruments|bars|session|kind|data_catalog|time_window|environment|data_source|quality|\$schema)(\.|$)/;
 
 export function parseVary(text: string | undefined): Vary[] {
   return partsOf(text ?? "", ";").flatMap((part) => {
@@ -72,7 +70,8 @@ export function valuesOf(text: string): Values {
   return { values, problem: values.length === 0 ? "no value" : twice ? `${twice} is there twice` : null };
 }
 
-function valueOf(text: string): unknown {
+/** Return the value that a text is: a number, JSON, else the text. */
+export function valueOf(text: string): unknown {
   if (NUMBER.test(text)) return numberOf(text);
   try {
     return JSON.parse(text);
@@ -148,15 +147,3 @@ function numberText(value: unknown): string {
   const isLong = value !== null && typeof value === "object" && "$number" in value;
   return isLong ? String((value as { $number: string }).$number) : JSON.stringify(value);
 }
-
-/** Return the command of a crossover's grid over bars, by the address; null while lengths are missing. */
-export function crossoverCommand(search: Search): string | null {
-  const { config, fast, slow } = search;
-  if (!config || !LENGTHS.test(fast ?? "") || !LENGTHS.test(slow ?? "")) return null;
-  const given = (flag: string, value: string | undefined) => (value ? [flag, value] : []);
-  const span = search.first && search.last ? ["--from", search.first, "--to", search.last] : [];
-  return command("odum", "vsweep", config, "--fast", fast, "--slow", slow, ...given("--verify", search.verify), ...given("--sort", search.best), ...span);
-}
-
-/** FIRST:LAST:STEP, or a list of whole numbers. */
-export const LENGTHS = /^\d+(:\d+:\d+|(,\d+)*)$/;

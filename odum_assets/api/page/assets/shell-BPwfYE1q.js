@@ -1,1 +1,0 @@
-function e(e){return/^[\w@%+=:,./-]+$/.test(e)?e:`'${e.replaceAll(`'`,`'\\''`)}'`}function t(...t){return t.filter(e=>!!e).map(e).join(` `)}export{t};

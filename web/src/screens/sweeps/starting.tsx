@@ -1,0 +1,112 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useRef, useState, type ReactNode } from "react";
+import { sendJson } from "../../api/client";
+import type { components } from "../../api/schema";
+import { useKey } from "../../app/keys";
+import { Button, Copy, Panel } from "../../components/basics";
+import { Failure } from "../../components/states";
+import { count } from "../../lib/format";
+import { quoted } from "../../lib/shell";
+
+type StartedSweep = components["schemas"]["StartedSweep"];
+
+/** A start that may be tried: how it goes, and what it was refused with. */
+export interface Start {
+  start(): Promise<void>;
+  isStarting: boolean;
+  /** Of the request as it is now; null where there is none. */
+  problem: unknown;
+}
+
+/** Return how a sweep is started; null says that the form is not complete. */
+export function useStart(path: string, body: object | null): Start {
+  const navigate = useNavigate();
+  const key = useRef({ text: "", key: "" });
+  const [refusal, setRefusal] = useState<{ text: string; error: unknown } | null>(null);
+  const [isStarting, setStarting] = useState(false);
+  const text = JSON.stringify(body);
+  const start = async () => {
+    if (!body || isStarting) return;
+    // The same request with the same key starts nothing twice.
+    if (key.current.text !== text) key.current = { text, key: crypto.randomUUID() };
+    setRefusal(null);
+    setStarting(true);
+    try {
+      const { data } = await sendJson<StartedSweep>("POST", path, body, { "Idempotency-Key": key.current.key });
+      key.current = { text: "", key: "" };
+      void navigate({ to: "/sweeps/$sweepId", params: { sweepId: data.id } });
+    } catch (error) {
+      setRefusal({ text, error });
+    } finally {
+      setStarting(false);
+    }
+  };
+  useKey("mod+Enter", "Start the sweep", () => void start(), "Sweep", body !== null);
+  return { start, isStarting, problem: refusal?.text === text ? refusal.error : null };
+}
+
+/** The form at the left, what it comes to at the right. */
+export function Chosen({ started, form, children }: { started: Start; form: ReactNode; children: ReactNode }): ReactNode {
+  return (
+    <div className="grid items-start gap-3 lg:grid-cols-[minmax(440px,640px)_minmax(0,1fr)]">
+      <Panel title="Sweep">
+        <form
+          className="flex flex-col gap-3"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void started.start();
+          }}
+        >
+          {form}
+        </form>
+      </Panel>
+      <div className="flex min-w-0 flex-col gap-3">{children}</div>
+    </div>
+  );
+}
+
+/** Starts the sweep; null variants say that something is missing. */
+export function StartButton({ started, variants }: { started: Start; variants: number | null }): ReactNode {
+  return (
+    <>
+      <div className="flex items-center gap-3">
+        <Button type="submit" kind="primary" disabled={variants === null || started.isStarting}>
+          {started.isStarting ? "Starting…" : variants ? `Start ${count(variants)} ${variants === 1 ? "variant" : "variants"}` : "Start"}
+        </Button>
+        <span className="label">⌘/Ctrl Enter</span>
+      </div>
+      {started.problem ? <Failure error={started.problem} retry={() => void started.start()} /> : null}
+    </>
+  );
+}
+
+/** The same sweep for a terminal. */
+export function Commands({ path, body, command }: { path: string; body: object; command: string }): ReactNode {
+  const curl = `curl -X POST ${window.location.origin}${path} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))}`;
+  return (
+    <Panel title="The same as a command">
+      <div className="flex flex-col gap-2">
+        {[command, curl].map((line) => (
+          <Copy key={line} text={line} label="the command" className="mono breaks items-start rounded bg-raised px-2 py-1.5">
+            <span>{line}</span>
+          </Copy>
+        ))}
+      </div>
+    </Panel>
+  );
+}
+
+/** A field with its name, and what is wrong with it. */
+export function Field({ label, children, className, name, problem }: { label: string; children: ReactNode; className?: string; name?: string; problem?: string | undefined }): ReactNode {
+  return (
+    <div className={`flex flex-col gap-1 ${className ?? ""}`}>
+      <label className="flex flex-col gap-1">
+        <span className="label">{label}</span>
+        {children}
+      </label>
+      {problem && <p id={problemId(name!)} className="breaks max-w-72 text-[12px] leading-4 text-bad">✕ {problem}</p>}
+    </div>
+  );
+}
+
+export const problemId = (name: string) => `sweep-${name}-problem`;
