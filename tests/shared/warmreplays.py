@@ -28,6 +28,7 @@ from odum_assets.backtest.child import Child
 from odum_assets.backtest.lifeline import end_with_parent
 
 _MESSAGE_BYTES = 1 << 18
+_NUMBER_BYTES = 16
 _PRELOADED = (
     "odum_assets.backtest.bar_simulation",
     "odum_assets.backtest.sweep_worker",
@@ -59,7 +60,7 @@ class _Replay:
             if self.returncode is None:
                 if not select.select([self._ended], [], [], timeout)[0]:
                     raise subprocess.TimeoutExpired("replay", timeout or 0)
-                self.returncode = int(os.read(self._ended, 32))
+                self.returncode = int(os.read(self._ended, _NUMBER_BYTES))
                 os.close(self._ended)
         return self.returncode
 
@@ -69,7 +70,6 @@ class WarmReplays:
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._lock = Lock()
         self._cold = child._start
         with theirs:
             self._process = subprocess.Popen(
@@ -118,13 +118,12 @@ class WarmReplays:
             "folder": str(Path.cwd()),
             "environment": dict(child._ALLOCATOR | os.environ),
         }
-        with self._lock:
-            theirs = [task, output, writing, ending]
-            socket.send_fds(self._socket, [json.dumps(asked).encode()], theirs)
-            process = int(self._socket.recv(32))
+        theirs = [task, output, writing, ending]
+        socket.send_fds(self._socket, [json.dumps(asked).encode()], theirs)
         for descriptor in (task, writing, ending):
             os.close(descriptor)
-        replay: Any = _Replay(process, ended)
+        # On a pipe of its own: a test that is interrupted here takes no other's answer.
+        replay: Any = _Replay(int(os.read(ended, _NUMBER_BYTES)), ended)
         return Child(replay, os.fdopen(giving, "wb"), reading)
 
 
@@ -153,9 +152,9 @@ def _serve(asking: socket.socket) -> NoReturn:
                 os.close(descriptor)
             _replay(json.loads(message), *given)
         *others, running[process] = given
+        os.write(running[process], str(process).rjust(_NUMBER_BYTES).encode())
         for descriptor in others:
             os.close(descriptor)
-        asking.send(str(process).encode())
 
 
 def _tell_ends(running: dict[int, int]) -> None:
