@@ -30,11 +30,14 @@ WORKERS := 3
 cluster: $(INSTALLED) ## Run a web server, WORKERS=3 workers, PostgreSQL, Redis and a bucket on this machine
 	@PYTHONPATH=tests/registry $(RUN)python tests/cluster/localcluster.py --workers $(WORKERS)
 
+# Files are taken in the order that tests/conftest.py gives them: long ones first.
+PYTEST := $(RUN)pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: lint ## Check style and types, run the tests
-	$(RUN)pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 test-short: $(INSTALLED) ## Run the tests that start no server and no Dagster
-	$(RUN)pytest -n 2 --dist loadfile tests/test_architecture.py tests/test_settings.py tests/config tests/instruments \
+	$(PYTEST) tests/test_architecture.py tests/test_settings.py tests/config tests/instruments \
 		tests/raw tests/catalog
 
 DAYS := 60

@@ -190,7 +190,7 @@ def test_reports_that_nobody_reads_hold_a_piece_each(alone: Service) -> None:
     files, before, left = _files(alone.pid), _resident_mb(alone.pid), []
     for last in (False, False, True):
         with contextlib.ExitStack() as open_links:
-            links = [open_links.enter_context(link) for link in _unread(alone, path, clients)]
+            links = _unread(open_links, alone, path, clients)
             # Others are answered meanwhile, and as much as they ask for.
             for _ in range(5):
                 assert alone.get(path).data == whole
@@ -207,15 +207,19 @@ def test_reports_that_nobody_reads_hold_a_piece_each(alone: Service) -> None:
             _wait(lambda: _resident_mb(alone.pid) - left[0] < clients / 4)
             if last:
                 # Who reads late gets the same.
-                content = b""
-                while b"\r\n0\r\n\r\n" not in content[-10:]:
-                    content += late.recv(1 << 20)
-                assert _unchunked(content.partition(b"\r\n\r\n")[2]) == whole
+                late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+                content = bytearray()
+                while not content.endswith(b"\r\n0\r\n\r\n"):
+                    content += (part := late.recv(1 << 16))
+                    assert part
+                assert _unchunked(bytes(content).partition(b"\r\n\r\n")[2]) == whole
 
 
-def _unread(service: Service, path: str, clients: int) -> list[socket.socket]:
+def _unread(
+    open_links: contextlib.ExitStack, service: Service, path: str, clients: int
+) -> list[socket.socket]:
     """Ask for something many times, and see that the replies have begun."""
-    links = [_connect(service, 4_096) for _ in range(clients)]
+    links = [open_links.enter_context(_connect(service, 4_096)) for _ in range(clients)]
     for link in links:
         link.sendall(_request(path))
     for link in links:
@@ -224,36 +228,32 @@ def _unread(service: Service, path: str, clients: int) -> list[socket.socket]:
 
 
 def _unchunked(body: bytes) -> bytes:
-    found = []
-    while body:
-        size, _, rest = body.partition(b"\r\n")
-        found.append(rest[: int(size, 16)])
-        body = rest[int(size, 16) + 2 :]
+    found, start = [], 0
+    while start < len(body):
+        begin = body.index(b"\r\n", start) + 2
+        end = begin + int(body[start : begin - 2], 16)
+        found.append(body[begin:end])
+        start = end + 2
     return b"".join(found)
 
 
 def test_a_thousand_idle_connections_keep_nobody_out(alone: Service) -> None:
-    links = []
-    for _ in range(1_000):
-        link = _connect(alone)
-        link.sendall(_request("/api/health"))
-        links.append(link)
-    assert alone.get("/api/health").status == 200
-    assert _files(alone.pid) < 600
-    for link in links:
-        link.close()
+    with contextlib.ExitStack() as open_links:
+        for _ in range(1_000):
+            open_links.enter_context(_connect(alone)).sendall(_request("/api/health"))
+        assert alone.get("/api/health").status == 200
+        assert _files(alone.pid) < 600
 
 
 def test_pipelined_requests_wait_for_a_client_that_reads(alone: Service) -> None:
     before = _resident_mb(alone.pid)
-    links = [_connect(alone, 4_096) for _ in range(10)]
-    for link in links:
-        link.sendall(_request(_report(alone)))
-        link.settimeout(1)
-        _sent(link, _request("/api/health") * 1_000, 8)
-    assert _resident_mb(alone.pid) - before < 40
-    for link in links:
-        link.close()
+    with contextlib.ExitStack() as open_links:
+        links = [open_links.enter_context(_connect(alone, 4_096)) for _ in range(10)]
+        for link in links:
+            link.sendall(_request(_report(alone)))
+            link.settimeout(1)
+            _sent(link, _request("/api/health") * 1_000, 8)
+        assert _resident_mb(alone.pid) - before < 40
     with _connect(alone) as link:
         link.sendall(_request("/api/health") * 20)
         content = b""
@@ -365,9 +365,12 @@ def test_a_host_that_never_answers_takes_no_threads_of_others(
         far["environment"] = {"UNIFIED_CLOUD_LOCAL_PATH": root}
         (tmp_path / "configs/far.json").write_text(json.dumps(far))
         question = {"start": "2024-01-01T12:00:00Z", "end": "2024-01-01T12:30:00Z"}
-        with serving(tmp_path, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service:
+        with (
+            serving(tmp_path, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service,
+            contextlib.ExitStack() as open_links,
+        ):
             body = json.dumps({"config": "far", **question}).encode()
-            links = [_connect(service) for _ in range(60)]
+            links = [open_links.enter_context(_connect(service)) for _ in range(60)]
             for link in links:
                 link.sendall(
                     _request(
@@ -379,7 +382,7 @@ def test_a_host_that_never_answers_takes_no_threads_of_others(
                     + body
                 )
             host.settimeout(60)
-            asked, _ = host.accept()
+            open_links.enter_context(host.accept()[0])
             # Four wait for the host; up to 40 have read the configuration. No request has its own.
             assert len(list(Path(f"/proc/{service.pid}/task").iterdir())) < len(links)
             for _ in range(3):
@@ -387,8 +390,6 @@ def test_a_host_that_never_answers_takes_no_threads_of_others(
                 assert (reply.status, reply.json["valid"]) == (200, True)
                 assert service.get("/api/backtest/results").status == 200
             assert not select.select(links, [], [], 0)[0]
-            for link in (*links, asked):
-                link.close()
 
 
 def test_a_range_of_more_days_than_a_request_may_start(alone: Service) -> None:

@@ -7,6 +7,11 @@ import pytest
 from tinydays import Market
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture
 def market(tmp_path: Path) -> Market:
     return Market(tmp_path)

@@ -28,6 +28,11 @@ def _ended(started: Child) -> int:
     return started.process.wait(60)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    """Leave processes to begin as those of commands do: they are what is tested here."""
+
+
 @pytest.fixture
 def plans(tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"

@@ -14,6 +14,11 @@ from odum_assets.registry.database import create_engine, registry_url, writing
 from odum_assets.settings import Settings
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     with server() as url:

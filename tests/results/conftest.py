@@ -10,6 +10,11 @@ from resultday import BOOKS, ROWS
 from tinydays import Market, Outcome, variant
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture
 def market(tmp_path: Path) -> Market:
     """Return a market with a tiny day, converted."""
