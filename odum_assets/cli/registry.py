@@ -87,7 +87,7 @@ def check(as_json: JsonOption = False) -> None:
     [dim]Example:[/]
       odum registry check
     """
-    from odum_assets.cli.rendering import Output, display_path, escaped
+    from odum_assets.cli.rendering import Output, escaped, local_path
     from odum_assets.registry.checking import check_registry
 
     output = Output(as_json)
@@ -105,7 +105,7 @@ def check(as_json: JsonOption = False) -> None:
     output.facts(
         f"registry: {verdict}",
         [
-            ("database", escaped(display_path(report.registry))),
+            ("database", escaped(local_path(report.registry))),
             ("version", report.version or "none"),
             ("runs", f"{report.runs:,}"),
             ("active", f"{report.pending:,}"),

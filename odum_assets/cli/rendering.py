@@ -212,8 +212,13 @@ def escaped(text: object) -> str:
 
 
 def display_path(path: str | Path) -> str:
-    """Return a path, from the current folder if it is below it."""
-    text = str(path) if "://" in str(path) else location_of(Path(path))
+    """Return a path, from the current folder if it is below it; of a copy, the address."""
+    return local_path(path if "://" in str(path) else location_of(Path(path)))
+
+
+def local_path(path: str | Path) -> str:
+    """Return a path, from the current folder if it is below it, also inside a local copy."""
+    text = str(path)
     if "://" in text:
         return text
     try:
