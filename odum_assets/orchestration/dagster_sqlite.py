@@ -15,6 +15,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import dagster as dg
 import sqlalchemy as sa
@@ -169,9 +170,16 @@ def _copying(initialize: Callable[..., None]) -> Callable[..., None]:
             return
         if not empty:
             empty.append(_empty_file(storage, initialize))
-        # Renamed: it is never read in part.
-        new = file.with_suffix(".new")
+        # Processes may open one file at once, such as that of events without a run. A link appears
+        # whole, and never takes the place of a file that another one already writes to.
+        new = file.with_name(f"{file.name}.{uuid4().hex}.new")
         new.write_bytes(empty[0])
-        new.rename(file)
+        try:
+            file.hardlink_to(new)
+        except OSError:
+            # It is there now, or the file system has no hard links: as Dagster does it.
+            initialize(storage, engine, for_index_shard)
+        finally:
+            new.unlink()
 
     return copy

@@ -1,6 +1,8 @@
 """Dagster's SQLite files as they are with fewer repetitions: the same content, few of them open."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -64,6 +66,48 @@ def test_the_file_of_a_run_is_the_one_that_dagster_makes(home: Path) -> None:
         assert seen is not None
         assert seen.status is dg.DagsterRunStatus.SUCCESS
         assert _events(instance, copied.run_id) == events
+    assert not list(home.rglob("*.new"))
+
+
+_RECORD = """
+import sys
+from odum_assets.orchestration.launch import open_instance
+with open_instance() as instance:
+    sys.stdout.write("ready\\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    with instance.event_log_storage.run_connection("shared") as connection:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS seen (number INTEGER)")
+        connection.exec_driver_sql(f"INSERT INTO seen VALUES ({sys.argv[1]})")
+"""
+
+
+def test_processes_that_make_one_file_at_once_lose_nothing(home: Path) -> None:
+    with open_instance():
+        pass
+    numbers = range(4)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RECORD, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in numbers
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    with closing(sqlite3.connect(home / "history" / "runs" / "shared.db")) as connection:
+        seen = connection.execute("SELECT number FROM seen").fetchall()
+    assert sorted(seen) == [(number,) for number in numbers]
     assert not list(home.rglob("*.new"))
 
 
