@@ -406,9 +406,7 @@ class _Beside:
     @staticmethod
     def _later(fills: FillColumns, ends: Int64s, quantity: Int64s) -> Units:
         """Return what fills that end a round trip leave of their commissions to the next one."""
-        size, fees, left = (
-            np.abs(column[ends]) for column in (fills.quantity, fills.commission, quantity)
-        )
+        size, left = np.abs(fills.quantity[ends]), np.abs(quantity[ends])
         fees = fills.commission[ends]
         held = size - left
         if float(np.abs(fees).max(initial=0)) * float(held.max(initial=0)) >= _LARGEST_SUM:

@@ -173,13 +173,13 @@ def _copying(initialize: Callable[..., None]) -> Callable[..., None]:
         # Processes may open one file at once, such as that of events without a run. A link appears
         # whole, and never takes the place of a file that another one already writes to.
         new = file.with_name(f"{file.name}.{uuid4().hex}.new")
-        new.write_bytes(empty[0])
         try:
+            new.write_bytes(empty[0])
             file.hardlink_to(new)
         except OSError:
             # It is there now, or the file system has no hard links: as Dagster does it.
             initialize(storage, engine, for_index_shard)
         finally:
-            new.unlink()
+            new.unlink(missing_ok=True)
 
     return copy
