@@ -12,6 +12,11 @@ from odum_assets.storage import outages, stores
 _NUMBERS = itertools.count()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     with emulator(tmp_path_factory.mktemp("emulator")) as address:

@@ -10,6 +10,11 @@ from variables import VARIABLES
 from odum_assets.cli.main import main
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in VARIABLES:

@@ -8,6 +8,11 @@ from hostileproject import REPOSITORY, Project
 from variables import VARIABLES
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture
 def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

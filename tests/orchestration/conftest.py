@@ -15,6 +15,11 @@ from odum_assets.raw.sample import SampleSpec, write_sample
 from odum_assets.settings import Settings
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_replays: None) -> None:
+    """Have replays begin with NautilusTrader loaded."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder with the configurations of BTC and ETH, as current folder."""
