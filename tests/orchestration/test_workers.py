@@ -119,21 +119,27 @@ with app._heartbeats("a-task"):
         seen.add(backend.get(heartbeat_key("a-task")))
 assert app.app.conf.worker_max_tasks_per_child == 1
 assert "execute_job" in app.app.tasks
+from dagster import DagsterInstance
+with DagsterInstance.get() as instance:  # as Dagster's task does
+    assert type(instance.run_launcher).__name__ == "HeartbeatRunLauncher"
 print(len(seen))
 """
 
 
-def test_a_worker_takes_everything_from_the_dagster_yaml(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_home", [True, False])
+def test_a_worker_takes_everything_from_the_dagster_yaml(tmp_path: Path, is_home: bool) -> None:
     content: dict[str, Any] = yaml.safe_load(WORKERS_YAML.read_text("utf-8"))
     config = content["run_launcher"]["config"] | MEMORY | {"silent_after_seconds": 1}
     yaml_text = yaml.safe_dump({"run_launcher": content["run_launcher"] | {"config": config}})
     (tmp_path / "dagster.yaml").write_text(yaml_text)
 
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+
     def started(home: Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-c", WORKER],
-            env=os.environ | {"DAGSTER_HOME": str(home)},
-            capture_output=True, text=True, check=False,
+            env=environment | {"DAGSTER_HOME": str(home)} if is_home else environment,
+            cwd=home, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     done = started(tmp_path)

@@ -8,10 +8,12 @@ process of a run is forked off it, writes heartbeats, and ends with the run.
 
 import contextlib
 import importlib
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import celery
@@ -45,6 +47,8 @@ def _launcher() -> HeartbeatRunLauncher:
             "odum_assets.orchestration.workers.launcher, so there is nothing for a worker to do; "
             "begin with docker/dagster-workers.yaml"
         )
+    # Dagster's task and the process of a run find the instance by this variable only.
+    os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
     return launcher
 
 

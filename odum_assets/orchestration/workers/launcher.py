@@ -8,10 +8,12 @@ never compared: what counts is how long the heartbeat has not changed, seen from
 """
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import dagster as dg
+from celery.exceptions import DuplicateTaskNameWarning
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
@@ -19,6 +21,9 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 if TYPE_CHECKING:
     from dagster._config import UserConfigSchema
+
+# Dagster defines its task anew for each run, and Celery says so each time.
+warnings.filterwarnings("ignore", category=DuplicateTaskNameWarning)
 
 _SILENT_AFTER_S = 60
 _KEPT = 10
