@@ -310,6 +310,7 @@ class _Batch(NamedTuple):
     closed: pa.Table
     results: Int64s
     ends: Int64s
+    largest_cash: float
     kept: _Kept
 
 
@@ -355,8 +356,16 @@ class SharedCounts:
         counted, closed, results = found
         held = np.concatenate([[before], counted.rows.quantity])
         ends = np.flatnonzero((held[:-1] != 0) & (np.sign(held[1:]) != np.sign(held[:-1])))
+        cash = np.asarray(counted.rows.cash)
         return _Batch(
-            len(fills.ts), dues.after, counted, closed, results, ends, self._compiled.kept()
+            len(fills.ts),
+            dues.after,
+            counted,
+            closed,
+            results,
+            ends,
+            float(np.abs(cash).max(initial=0)),
+            self._compiled.kept(),
         )
 
 
@@ -375,13 +384,16 @@ class _Beside:
         """Count a batch; return it, its round trips and their results, None if it is too large."""
         found = self._shared.batch(self._number, fills, dues)
         fees = fills.commission
-        if found is None or not _is_small(fees):
+        if found is None or fees.dtype == object:
             return None
-        most = float(np.abs(fees).sum(dtype=np.float64)) + abs(self._paid) + abs(self._cash)
         cash, quantity = (np.asarray(column) for column in found.counted.rows[1:])
-        if most + float(np.abs(cash).max(initial=0)) >= _LARGEST_SUM:
+        paid, after = np.empty(len(fees) + 1, np.int64), np.empty(len(fees), np.int64)
+        paid[0] = self._paid
+        columns = (np.require(column, np.int64, ["C", "W"]) for column in (fees, cash))
+        most, largest = self._kept.kernel.pay(*columns, self._cash, paid, after)
+        most += abs(self._paid) + abs(self._cash) + found.largest_cash
+        if not 0 <= largest < _LARGEST or most >= _LARGEST_SUM:
             return None
-        paid = self._paid + np.concatenate([[0], np.cumsum(fees, dtype=np.int64)])
         ended = paid[found.ends + 1] - self._later(fills, found.ends, quantity)
         own = np.diff(ended, prepend=self._ended)
         precision = self._start.rules.currency_precision
@@ -391,8 +403,8 @@ class _Beside:
             closed = closed.set_column(
                 place, closed.schema.field(name), units_column(column, precision, DECIMAL)
             )
-        after: Any = cash + (self._cash - paid[1:])
-        rows = found.counted.rows._replace(cash=after)
+        balance: Any = after
+        rows = found.counted.rows._replace(cash=balance)
         before = paid[dues.after[dues.is_sample]].tolist()
         samples = [
             sample.with_cash(self._cash - fee)

@@ -34,7 +34,6 @@ from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
 from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch
 from odum_assets.backtest.kernel_run import (
     EventFiles,
-    amounts,
     is_simulated,
     kernel_outcome,
     report_chunk,
@@ -51,13 +50,14 @@ from odum_assets.backtest.simulation import strategy_of
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.tables import OrderCounts, write_equity
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.fixed_point import DECIMAL, to_decimals, units_column
+from odum_assets.catalog.fixed_point import DECIMAL, units_column
 from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
 from odum_assets.results.digest import TABLES, ColumnHash, joined_digest
 from odum_assets.results.json_figures import texts
 from odum_assets.settings import Settings
 from odum_assets.vectorized.ticks.rows import HeldRows, RowsAhead
+from odum_assets.vectorized.ticks.stored import stored_words
 
 _MONEY: Final = ("maker_fee", "taker_fee", "starting_balance")
 """Keys of ``venue`` that do not change what is matched."""
@@ -353,7 +353,7 @@ class _OrderEnds:
         for start in range(0, count, _BATCH_ROWS):
             part = slice(start, start + _BATCH_ROWS)
             self.hashes["status"].update(names.take(pa.array(status[part])))
-            self.hashes["filled"].update(to_decimals(filled[part], self._digits[1]))
+            self.hashes["filled"].update_words(stored_words(filled[part], self._digits[1]))
             is_refused = pa.array(rejected[part])
             self.hashes["reason"].update(pc.if_else(is_refused, self._reason, nothing))
             self.hashes["ended"].update(pa.array(ended[part], mask=ended[part] < 0))
@@ -410,7 +410,7 @@ class _Hashing:
     def _add_fills(self, signed: Ints, price: Ints) -> None:
         self._flows.add_units(self._events.position, signed, price)
         held = self._held + np.cumsum(signed)
-        self._open.update(units_column(held, self._match.digits[1], DECIMAL))
+        self._open.update_words(stored_words(held, self._match.digits[1]))
         self._held += int(signed.sum())
 
     def matched(self, chunks: Sequence[Chunk]) -> _Matched:
@@ -615,9 +615,17 @@ class _Columns:
         rows: LedgerRows = market.apply_fills(columns)
         rules, own = market.counter.rules, self.hashes["fills"]
         money = rules.currency_precision
-        own["commission"].update(amounts(commission, money))
+        own["commission"].update_words(stored_words(commission, money))
         if self._realized is None:
-            own["realized_pnl"].update(units_column(rows.realized, money, DECIMAL))
-        own["balance"].update(units_column(rows.cash, money, DECIMAL))
+            _hash_units(own["realized_pnl"], rows.realized, money)
+        _hash_units(own["balance"], rows.cash, money)
         self._flows.commissions += int(commission.sum())
         self._flows.realized += int(np.sum(rows.realized))
+
+
+def _hash_units(hashed: ColumnHash, units: Any, precision: int) -> None:  # noqa: ANN401
+    """Hash amounts, which the exact ledger gives as a list of numbers of any size."""
+    if isinstance(units, np.ndarray) and units.dtype == np.int64:
+        hashed.update_words(stored_words(units, precision))
+    else:
+        hashed.update(units_column(units, precision, DECIMAL))
