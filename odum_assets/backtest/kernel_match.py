@@ -170,6 +170,11 @@ class KernelMatch:
         self._tags: Any = pa.chunked_array([], pa.string())
         self._open = _OpenOrders()
 
+    @property
+    def is_funded(self) -> bool:
+        """Return whether funding may be settled from now on."""
+        return bool(self._due)
+
     def chunks(self) -> Iterator[Chunk]:
         """Match the rows of the plan, then close its positions.
 
