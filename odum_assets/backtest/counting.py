@@ -220,7 +220,8 @@ class _Compiled:
     def _trips(self, names: list[str], taken: Any, count: int) -> tuple[pa.Table, Int64s]:  # noqa: ANN401
         kernel, rules = self.kernel, self._start.rules
         money, size = rules.currency_precision, rules.size_precision
-        columns = np.ascontiguousarray(taken.trips[:count].T)
+        # Copies: a view of few rows would hold the space of all.
+        columns = taken.trips[:count].T.copy()
         slot, closed, net = columns[kernel.INTS :]
 
         def amounts(units: Int64s, precision: int) -> Any:  # noqa: ANN401
@@ -228,9 +229,7 @@ class _Compiled:
 
         ids = pa.array(names, pa.string()).take(slot)
         sides = pa.array(["short", "long"]).take(columns[kernel.IS_LONG])
-        opening, closing = (
-            _decimals(np.ascontiguousarray(taken.averages[:count, index])) for index in (0, 1)
-        )
+        opening, closing = (_decimals(taken.averages[:count, index].copy()) for index in (0, 1))
         time = POSITIONS.field("opened").type
         table = pa.table(
             [

@@ -37,7 +37,7 @@ from odum_assets.backtest.figures import (
     compute_figures,
 )
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
-from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch
+from odum_assets.backtest.kernel_match import Chunk, HeldFills, Ints, KernelMatch
 from odum_assets.backtest.kernel_run import (
     EventFiles,
     is_simulated,
@@ -185,8 +185,8 @@ class _Matched:
 
     Parameters
     ----------
-    chunks : list[Chunk]
-        Orders, fills and ends, with the commissions of one of the runs.
+    fills : list[HeldFills]
+        Fills by chunks.
     skipped : int or None
         Trades that sent no order.
     hashes : dict[str, dict[str, ColumnHash]]
@@ -203,7 +203,7 @@ class _Matched:
         Of what the fills realize, when a run has counted it.
     """
 
-    chunks: list[Chunk]
+    fills: list[HeldFills]
     skipped: int | None
     hashes: dict[str, dict[str, ColumnHash]]
     orders: OrderCounts
@@ -425,8 +425,8 @@ class _Hashing:
         """Return the id of the position."""
         return self._events.position
 
-    def matched(self, chunks: Sequence[Chunk] = ()) -> _Matched:
-        """Return what came of all chunks, when matching is over; `chunks` are held."""
+    def matched(self, held: Sequence[HeldFills] = ()) -> _Matched:
+        """Return what came of all chunks, when matching is over; what is held of them is given."""
         plan, match, events = self._plan, self._match, self._events
         simulated = match.account.lots if is_simulated(plan, match) else 0
         if simulated:
@@ -437,7 +437,7 @@ class _Hashing:
         known = {**events.hashes["order"], **self._ends.hashes}
         fills = {**events.hashes["fill"], _OPEN: self._open}
         hashes = {"orders": {name: known[name] for name in TABLES["orders"]}, "fills": fills}
-        return _Matched(list(chunks), match.skipped, hashes, counts, events.position, self._flows)
+        return _Matched(list(held), match.skipped, hashes, counts, events.position, self._flows)
 
 
 def _hashed(match: KernelMatch, hashing: _Hashing) -> Iterator[Chunk]:
@@ -456,15 +456,21 @@ def _hashed(match: KernelMatch, hashing: _Hashing) -> Iterator[Chunk]:
 def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
     match = KernelMatch(plan, rows)
     hashing = _Hashing(plan, match)
-    return hashing.matched(list(_hashed(match, hashing)))
+    return hashing.matched([HeldFills.of(chunk) for chunk in _hashed(match, hashing)])
 
 
 class _Fills(NamedTuple):
-    """Fills of a chunk, as of `Chunk`."""
+    """Fills of a chunk: times, prices, signed quantities, commissions."""
 
-    fills: Ints
+    ts: Ints
+    price: Ints
     signed: Ints
     commission: Ints
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> "_Fills":
+        """Return those of a chunk."""
+        return cls(chunk.fills[1], chunk.fills[2], chunk.signed, chunk.commission)
 
 
 class _FillsFile:
@@ -484,14 +490,13 @@ class _FillsFile:
         with path.open("wb") as file:
             for chunk in chunks:
                 if count := len(chunk.signed):
-                    np.vstack([chunk.fills, chunk.signed, chunk.commission]).tofile(file)
+                    np.vstack(_Fills.of(chunk)).tofile(file)
                     self._counts.append(count)
 
     def __iter__(self) -> Iterator[_Fills]:
         with self._path.open("rb") as file:
             for count in self._counts:
-                rows = np.fromfile(file, np.int64, 7 * count).reshape(7, count)
-                yield _Fills(rows[:5], rows[5], rows[6])
+                yield _Fills(*np.fromfile(file, np.int64, 4 * count).reshape(4, count))
 
 
 @contextmanager
@@ -538,9 +543,8 @@ def figures_run(
                 known, whole = ended(), hashing.matched()
                 columns = _Columns(plan, match, hashing.position, fills, lambda: whole, equity)
             else:
-                fills = (_Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in coming)
-                closing_at_ns = None if plan.closing is None else plan.close_at_ns
-                known = Underway(match.terms.currency_precision, closing_at_ns, ended)
+                fills = map(_Fills.of, coming)
+                known = _underway(plan, match, ended)
                 columns = _Columns(plan, match, hashing.position, fills, hashing.matched, equity)
             figures = compute_figures(plan, inputs.prices, known, columns)
         digest = joined_digest(columns.hashes(), texts(asdict(figures.account)))
@@ -555,18 +559,30 @@ def _completed(
     matched = group.matched(plan)
     match = KernelMatch(plan)
     match.skipped = matched.skipped
-    chunks = [match.counted(chunk) for chunk in matched.chunks]
-    last_fill = max(
-        (int(chunk.fills[1, -1]) for chunk in chunks if len(chunk.fills[0])), default=None
+    fills: Iterable[_Fills] = (
+        _Fills(held.ts, held.price, held.signed, match.counted(held)) for held in matched.fills
     )
-    outcome = kernel_outcome(plan, match, sources, last_fill, started)
-    fills = [_Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in chunks]
+    if match.is_funded:
+        # What is paid must be known before fills are counted.
+        fills = list(fills)
+    last_fill = max((int(held.ts[-1]) for held in matched.fills if len(held.ts)), default=None)
+
+    @cache
+    def ended() -> ReplayOutcome:
+        return kernel_outcome(plan, match, sources, last_fill, started)
+
+    known = ended() if match.is_funded else _underway(plan, match, ended)
     columns = _Columns(plan, match, matched.position, fills, lambda: matched, is_shared=True)
-    figures = compute_figures(plan, prices, outcome, columns)
+    figures = compute_figures(plan, prices, known, columns)
     hashes = columns.hashes()
     matched.realized = hashes["fills"]["realized_pnl"]
     digest = joined_digest(hashes, texts(asdict(figures.account)))
-    return CompletedRun(request, inputs, plan, [], outcome, figures, None, digest)
+    return CompletedRun(request, inputs, plan, [], ended(), figures, None, digest)
+
+
+def _underway(plan: RunPlan, match: KernelMatch, ended: Callable[[], ReplayOutcome]) -> Underway:
+    closing_at_ns = None if plan.closing is None else plan.close_at_ns
+    return Underway(match.terms.currency_precision, closing_at_ns, ended)
 
 
 class _Columns:
@@ -622,16 +638,15 @@ class _Columns:
         """Run the ledger over the fills and hash what it says."""
         count = last = 0
         for part in self._parts:
-            rows = part.fills
-            if len(part.signed):
-                self._count(market, rows[1], part.signed, rows[2], part.commission)
-                count, last = count + len(part.signed), int(rows[1, -1])
+            if len(part.ts):
+                self._count(market, part)
+                count, last = count + len(part.ts), int(part.ts[-1])
         with amounts_explained():
             market.finish()
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
             ts, price, signed, fee = EventFiles.simulated_fill(self._plan, self._match)
-            self._count(market, *(np.array([t]) for t in (ts, signed, price, fee)))
+            self._count(market, _Fills(*(np.array([each]) for each in (ts, price, signed, fee))))
             count, last = count + 1, ts
             with amounts_explained():
                 market.finish()
@@ -659,9 +674,8 @@ class _Columns:
             for part in column.chunks:
                 value.update(part)
 
-    def _count(
-        self, market: MarkToMarket, ts: Ints, signed: Ints, price: Ints, commission: Ints
-    ) -> None:
+    def _count(self, market: MarkToMarket, fills: _Fills) -> None:
+        ts, price, signed, commission = fills
         one = np.zeros(len(ts), np.int64)
         columns = FillColumns(ts, [self._position], one, signed, price, commission)
         own, money = self._own, market.counter.rules.currency_precision
