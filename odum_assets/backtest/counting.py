@@ -220,7 +220,8 @@ class _Compiled:
     def _trips(self, names: list[str], taken: Any, count: int) -> tuple[pa.Table, Int64s]:  # noqa: ANN401
         kernel, rules = self.kernel, self._start.rules
         money, size = rules.currency_precision, rules.size_precision
-        columns = np.ascontiguousarray(taken.trips[:count].T)
+        # Copies: a view of few rows would hold the space of all.
+        columns = taken.trips[:count].T.copy()
         slot, closed, net = columns[kernel.INTS :]
 
         def amounts(units: Int64s, precision: int) -> Any:  # noqa: ANN401
@@ -228,9 +229,7 @@ class _Compiled:
 
         ids = pa.array(names, pa.string()).take(slot)
         sides = pa.array(["short", "long"]).take(columns[kernel.IS_LONG])
-        opening, closing = (
-            _decimals(np.ascontiguousarray(taken.averages[:count, index])) for index in (0, 1)
-        )
+        opening, closing = (_decimals(taken.averages[:count, index].copy()) for index in (0, 1))
         time = POSITIONS.field("opened").type
         table = pa.table(
             [
@@ -310,6 +309,7 @@ class _Batch(NamedTuple):
     closed: pa.Table
     results: Int64s
     ends: Int64s
+    largest_cash: float
     kept: _Kept
 
 
@@ -355,8 +355,16 @@ class SharedCounts:
         counted, closed, results = found
         held = np.concatenate([[before], counted.rows.quantity])
         ends = np.flatnonzero((held[:-1] != 0) & (np.sign(held[1:]) != np.sign(held[:-1])))
+        cash = np.asarray(counted.rows.cash)
         return _Batch(
-            len(fills.ts), dues.after, counted, closed, results, ends, self._compiled.kept()
+            len(fills.ts),
+            dues.after,
+            counted,
+            closed,
+            results,
+            ends,
+            float(np.abs(cash).max(initial=0)),
+            self._compiled.kept(),
         )
 
 
@@ -375,13 +383,16 @@ class _Beside:
         """Count a batch; return it, its round trips and their results, None if it is too large."""
         found = self._shared.batch(self._number, fills, dues)
         fees = fills.commission
-        if found is None or not _is_small(fees):
+        if found is None or fees.dtype == object:
             return None
-        most = float(np.abs(fees).sum(dtype=np.float64)) + abs(self._paid) + abs(self._cash)
         cash, quantity = (np.asarray(column) for column in found.counted.rows[1:])
-        if most + float(np.abs(cash).max(initial=0)) >= _LARGEST_SUM:
+        paid, after = np.empty(len(fees) + 1, np.int64), np.empty(len(fees), np.int64)
+        paid[0] = self._paid
+        columns = (np.require(column, np.int64, ["C", "W"]) for column in (fees, cash))
+        most, largest = self._kept.kernel.pay(*columns, self._cash, paid, after)
+        most += abs(self._paid) + abs(self._cash) + found.largest_cash
+        if not 0 <= largest < _LARGEST or most >= _LARGEST_SUM:
             return None
-        paid = self._paid + np.concatenate([[0], np.cumsum(fees, dtype=np.int64)])
         ended = paid[found.ends + 1] - self._later(fills, found.ends, quantity)
         own = np.diff(ended, prepend=self._ended)
         precision = self._start.rules.currency_precision
@@ -391,8 +402,8 @@ class _Beside:
             closed = closed.set_column(
                 place, closed.schema.field(name), units_column(column, precision, DECIMAL)
             )
-        after: Any = cash + (self._cash - paid[1:])
-        rows = found.counted.rows._replace(cash=after)
+        balance: Any = after
+        rows = found.counted.rows._replace(cash=balance)
         before = paid[dues.after[dues.is_sample]].tolist()
         samples = [
             sample.with_cash(self._cash - fee)

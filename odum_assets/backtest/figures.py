@@ -2,13 +2,13 @@
 
 import gc
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ from odum_assets.backtest.metrics import (
     percent_of,
     trade_statistics,
 )
-from odum_assets.backtest.outcome import ReplayOutcome
+from odum_assets.backtest.outcome import Funding, ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.prices import LastPrices
 from odum_assets.backtest.reconciliation import CashFlows, Reconciliation, reconcile
@@ -157,6 +157,25 @@ def account_rules(plan: RunPlan, currency_precision: int) -> AccountRules:
     )
 
 
+class Underway(NamedTuple):
+    """What is known of a run while it is matched and counted at the same time.
+
+    Parameters
+    ----------
+    currency_precision : int
+        Decimals of the account currency.
+    closing_at_ns : int or None
+        As of `ReplayOutcome`.
+    ended : callable
+        Returns what the engine said, when all fills were counted.
+    """
+
+    currency_precision: int
+    closing_at_ns: int | None
+    ended: Callable[[], ReplayOutcome]
+    funding: tuple[Funding, ...] = ()
+
+
 class Recorded(Protocol):
     """What was recorded of a run, and where its tables go."""
 
@@ -167,7 +186,7 @@ class Recorded(Protocol):
         """Write the orders and count them."""
 
     def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
-        """Run the ledger over the fills and write them.
+        """Run the ledger over the fills and write them; what is too large is `amounts_explained`.
 
         Returns
         -------
@@ -200,7 +219,8 @@ class _Files:
         return tables.write_orders(self._work, self._work / "orders.parquet")
 
     def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
-        return _apply_fills(self._work, market)
+        with amounts_explained():
+            return _apply_fills(self._work, market)
 
     def flows(self, rules: AccountRules) -> CashFlows:
         return CashFlows.read(self._work / "fills.parquet", rules)
@@ -215,7 +235,7 @@ class _Files:
 def compute_figures(
     plan: RunPlan,
     prices: LastPrices,
-    outcome: ReplayOutcome,
+    outcome: ReplayOutcome | Underway,
     recorded: Recorded | None = None,
 ) -> RunFigures:
     """Count a run's fills, write its tables and return its figures.
@@ -228,8 +248,8 @@ def compute_figures(
         The run.
     prices : LastPrices
         Trades of the window.
-    outcome : ReplayOutcome
-        What the engine said.
+    outcome : ReplayOutcome or Underway
+        What the engine said; of a run without funding it may be known only after the last fill.
     recorded : Recorded, optional
         What was recorded; by default the files in the plan's work folder.
 
@@ -249,41 +269,50 @@ def compute_figures(
     grid = {first - 1, *outside_gaps(regular, plan.days)}
     times = sorted(grid if closing is None else {*grid, closing - 1})
     # Arrow joins the orders on one core while the ledger counts on the other.
-    with ThreadPoolExecutor(1) as pool, no_collections(), amounts_explained():
-        counting = pool.submit(recorded.orders)
-        market = MarkToMarket(counter, outcome.funding, times, prices)
+    with ThreadPoolExecutor(1) as pool, no_collections():
+        is_over = isinstance(outcome, ReplayOutcome)
+        counting = pool.submit(recorded.orders) if is_over else None
+        with amounts_explained():
+            market = MarkToMarket(counter, outcome.funding, times, prices)
         fills, last_fill, engine = recorded.apply_fills(market)
-        ledger, closed = counter.ledger, counter.closed()
-        marked = market.points
-        end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
-        points = [*(mark for mark in marked if mark.ts in grid and mark.ts < end.ts), end]
-        recorded.write_equity(points)
-        still_open = list(ledger.open_positions())
-        recorded.write_positions(closed, still_open)
-        reconciliation = reconcile(ledger, outcome, recorded.flows(rules), engine, closed)
-        series = EquitySeries(
-            times=[point.ts for point in points],
-            equity=[point.equity for point in points],
-            interval_secs=config.metrics.equity_interval_secs,
-            annualization_days=config.metrics.annualization_days,
-        )
-        start = ledger.starting_balance
-        before_closing = None if closing is None else before(marked, closing - 1)
-        account = AccountFigures(
-            starting_balance=start,
-            final_balance=ledger.cash,
-            realized=ledger.realized,
-            commissions=ledger.commissions,
-            funding=ledger.funding,
-            funding_payments=len(outcome.funding),
-            unrealized=end.unrealized,
-            unrealized_before_closing=None if before_closing is None else before_closing.unrealized,
-            final_equity=end.equity,
-            lowest_equity=min(series.equity),
-        )
-        trades = trade_statistics(counter.results(), rules.currency_precision, start)
-        equity = equity_figures(series)
-        orders = counting.result()
+        if isinstance(outcome, Underway):
+            outcome, started = outcome.ended(), time.perf_counter()
+        if counting is None:
+            counting = pool.submit(recorded.orders)
+        with amounts_explained():
+            ledger, closed = counter.ledger, counter.closed()
+            marked = market.points
+            end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
+            points = [*(mark for mark in marked if mark.ts in grid and mark.ts < end.ts), end]
+            still_open = list(ledger.open_positions())
+            recorded.write_equity(points)
+            recorded.write_positions(closed, still_open)
+            reconciliation = reconcile(ledger, outcome, recorded.flows(rules), engine, closed)
+            series = EquitySeries(
+                times=[point.ts for point in points],
+                equity=[point.equity for point in points],
+                interval_secs=config.metrics.equity_interval_secs,
+                annualization_days=config.metrics.annualization_days,
+            )
+            start = ledger.starting_balance
+            before_closing = None if closing is None else before(marked, closing - 1)
+            account = AccountFigures(
+                starting_balance=start,
+                final_balance=ledger.cash,
+                realized=ledger.realized,
+                commissions=ledger.commissions,
+                funding=ledger.funding,
+                funding_payments=len(outcome.funding),
+                unrealized=end.unrealized,
+                unrealized_before_closing=None
+                if before_closing is None
+                else before_closing.unrealized,
+                final_equity=end.equity,
+                lowest_equity=min(series.equity),
+            )
+            trades = trade_statistics(counter.results(), rules.currency_precision, start)
+            equity = equity_figures(series)
+            orders = counting.result()
     _check_rate_limit(plan, orders.reasons)
     return RunFigures(
         fills=fills,

@@ -123,6 +123,38 @@ class Chunk(NamedTuple):
     worth: Worth | None = None
 
 
+class HeldFills(NamedTuple):
+    """What runs that are matched alike need of a chunk: its fills, whatever the fees are.
+
+    Parameters
+    ----------
+    ts, price, signed : int64 arrays, shape (n,)
+        Times (ns), prices in ticks, quantities in lots, negative for sales.
+    is_maker : bool array, shape (n,)
+        Whether the order was resting.
+    worth : Worth
+        What they come to.
+    funding : tuple[tuple[int, int], ...]
+        As of `Chunk`.
+    """
+
+    ts: Ints
+    price: Ints
+    signed: Ints
+    is_maker: NDArray[np.bool_]
+    worth: Worth
+    funding: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> "HeldFills":
+        """Return copies: what else there is of the chunk can be given up."""
+        _, ts, price, _, maker = chunk.fills
+        if chunk.worth is None:
+            raise AssertionError("a chunk of a matching is counted")
+        parts = ts.copy(), price.copy(), chunk.signed.copy(), maker == 1
+        return cls(*parts, chunk.worth, chunk.funding)
+
+
 class KernelMatch:
     """The matching of a plan; `chunks` goes over it once.
 
@@ -169,6 +201,11 @@ class KernelMatch:
         self._sides: list[Ints] = []
         self._tags: Any = pa.chunked_array([], pa.string())
         self._open = _OpenOrders()
+
+    @property
+    def is_funded(self) -> bool:
+        """Return whether funding may be settled from now on."""
+        return bool(self._due)
 
     def chunks(self) -> Iterator[Chunk]:
         """Match the rows of the plan, then close its positions.
@@ -350,27 +387,35 @@ class KernelMatch:
         if len(self._sides) > 1 and len(fills[0]):
             self._sides = [np.concatenate(self._sides)]
         signed = fills[3] * self._sides[0][fills[0]] if len(fills[0]) else fills[3]
-        return self.counted(Chunk(orders, fills, signed, fills[3], events.ends, closing, funding))
+        chunk = Chunk(orders, fills, signed, fills[3], events.ends, closing, funding)
+        worth = self._worth(chunk)
+        commission = self._settled(worth, fills[4] == 1, funding)
+        return chunk._replace(commission=commission, worth=worth)
 
-    def counted(self, chunk: Chunk) -> Chunk:
-        """Count a chunk's fills into the account; return it with their commissions.
+    def counted(self, fills: HeldFills) -> Ints:
+        """Count fills of a run that is matched alike, whose fees are others.
 
-        It may come from a run that is matched alike, whose fees are others.
+        Returns
+        -------
+        int64 array, shape (n,)
+            Their commissions.
 
         Raises
         ------
         NotCoveredError
             If an order might be denied for want of margin.
         """
+        self.account.hold(fills.signed)
+        return self._settled(fills.worth, fills.is_maker, fills.funding)
+
+    def _settled(
+        self, worth: Worth, is_maker: NDArray[np.bool_], funding: tuple[tuple[int, int], ...]
+    ) -> Ints:
+        """Take fills and payments into the account; return the commissions."""
         from odum_assets.vectorized.ticks.money import AmountTooLargeError
 
-        worth = chunk.worth
-        if worth is None:
-            worth = self._worth(chunk)
-        else:
-            self.account.hold(chunk.signed)
         try:
-            commission = self.terms.commissions(worth.notional, chunk.fills[4] == 1)
+            commission = self.terms.commissions(worth.notional, is_maker)
             lowest = self.account.settle(worth.realized, commission)
         except AmountTooLargeError:
             raise NotCoveredError("amounts of more than 64 bits") from None
@@ -380,11 +425,11 @@ class KernelMatch:
                 f"the order of {iso_ns(worth.needed_ts)} might exceed the free balance, "
                 "by which NautilusTrader denies orders; a larger venue.starting_balance helps"
             )
-        for ts, units in chunk.funding:
+        for ts, units in funding:
             self.account.pay(units)
             amount = Decimal(units).scaleb(-self.terms.currency_precision)
             self.funding.append(Funding(ts, amount))
-        return chunk._replace(commission=commission, worth=worth)
+        return commission
 
     def _worth(self, chunk: Chunk) -> Worth:
         fills = chunk.fills

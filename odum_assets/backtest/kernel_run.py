@@ -286,6 +286,4 @@ def _named(is_first: Any, first: str, other: str) -> Any:  # noqa: ANN401
 
 def amounts(units: Ints, precision: int) -> Any:  # noqa: ANN401 - a column
     """Return amounts of either sign."""
-    if len(units) and int(units.min()) >= 0:
-        return to_decimals(units, precision)
-    return units_column(units.tolist(), precision, DECIMAL)
+    return units_column(units, precision, DECIMAL)

@@ -275,19 +275,56 @@ class Snapshot(Marking):
         Cash, what was realized, and the signed open quantity, in units of the last decimal.
     cost : int
         What is open at its entry prices, as of `Ledger`.
+    like : Snapshot, optional
+        One that differs in cash alone.
     """
 
-    __slots__ = ("_cash", "_cost", "_per_amount", "_quantity", "_realized", "_scale", "rules")
+    __slots__ = (
+        "_cash",
+        "_cost",
+        "_entries",
+        "_per_amount",
+        "_profits",
+        "_quantity",
+        "_realized",
+        "_scale",
+        "rules",
+    )
 
-    def __init__(self, rules: AccountRules, units: tuple[int, int, int], cost: int) -> None:
+    def __init__(
+        self,
+        rules: AccountRules,
+        units: tuple[int, int, int],
+        cost: int,
+        like: "Snapshot | None" = None,
+    ) -> None:
         self.rules = rules
-        self._scale, self._per_amount = rules.amount_ratio()
         self._cash, self._realized, self._quantity = units
         self._cost = cost
+        # Answers that were given, which do not depend on cash.
+        self._profits: dict[Decimal | None, Decimal] = {} if like is None else like._profits
+        self._entries: list[Decimal | None] = [] if like is None else like._entries
+        if like is None:
+            self._scale, self._per_amount = rules.amount_ratio()
+        else:
+            self._scale, self._per_amount = like._scale, like._per_amount
 
     def with_cash(self, more: int) -> "Snapshot":
         """Return it with more cash, in units of the last decimal."""
-        return Snapshot(self.rules, (self._cash + more, self._realized, self._quantity), self._cost)
+        units = (self._cash + more, self._realized, self._quantity)
+        return Snapshot(self.rules, units, self._cost, self)
+
+    def unrealized(self, price: Decimal | None) -> Decimal:
+        """Return the open positions' profit at a price, rounded to the account currency."""
+        if price not in self._profits:
+            self._profits[price] = super().unrealized(price)
+        return self._profits[price]
+
+    def entry(self) -> Decimal | None:
+        """Return the average entry price of what is open, None when flat or when hedged to zero."""
+        if not self._entries:
+            self._entries.append(super().entry())
+        return self._entries[0]
 
     def _signed_cost(self) -> int:
         return self._cost

@@ -153,7 +153,7 @@ class Counted(NamedTuple):
     averages: Wides
 
 
-# Only `count` is called from Python, and kept on disk with all that it calls.
+# Only `count` and `pay` are called from Python, and kept on disk with all that they call.
 _inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
@@ -624,6 +624,38 @@ def count(
         rows = counted.rows
         rows[0, index], rows[1, index], rows[2, index] = gain, totals[CASH], totals[QUANTITY]
     return trips, True
+
+
+@njit(cache=True, nogil=True)
+def pay(fees: Ints, cash: Ints, start: int, paid: Ints, after: Ints) -> tuple[float, int]:
+    """Take commissions off what accounts of the same fills without them have in cash.
+
+    Parameters
+    ----------
+    fees, cash : int64 arrays, shape (n,)
+        Of each fill: its commission, and cash after it.
+    start : int
+        What else there is of cash, before any commission.
+    paid : int64 array, shape (n + 1,)
+        The first is what was paid before; set to what is paid after each fill.
+    after : int64 array, shape (n,)
+        Set to cash after each fill.
+
+    Returns
+    -------
+    tuple[float, int]
+        The sum of the sizes of the commissions, and the largest: where they are too large, the
+        whole numbers have wrapped.
+    """
+    total, largest = 0.0, 0
+    for row in range(len(fees)):
+        fee = fees[row]
+        size = abs(fee)
+        total += float(size)
+        largest = max(largest, size)
+        paid[row + 1] = paid[row] + fee
+        after[row] = cash[row] + start - paid[row + 1]
+    return total, largest
 
 
 def new_state() -> State:

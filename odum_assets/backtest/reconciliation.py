@@ -71,6 +71,7 @@ class CashFlows:
     commissions: int = 0
     realized: int = 0
     _by_price: Counter[int] = field(default_factory=Counter)
+    _value: Fraction | None = None
 
     @classmethod
     def read(cls, path: Path, rules: AccountRules, instrument: str | None = None) -> "CashFlows":
@@ -87,7 +88,7 @@ class CashFlows:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows of a fills table."""
-        rules = self.rules
+        rules, self._value = self.rules, None
         self.commissions += _total(batch["commission"], rules.currency_precision)
         self.realized += _total(batch["realized_pnl"], rules.currency_precision)
         quantities = signed_quantity(batch)
@@ -104,21 +105,34 @@ class CashFlows:
 
     def copy(self) -> "CashFlows":
         """Return the same sums, to which others can be added."""
-        parts = (Counter(self.quantities), self.commissions, self.realized, Counter(self._by_price))
-        return CashFlows(self.rules, *parts)
+        sums = Counter(self.quantities), self.commissions, self.realized, Counter(self._by_price)
+        # What all copies have in common is summed up once.
+        return CashFlows(self.rules, *sums, self.value)
 
     def add_units(self, position: str, quantity: Int64s, price: Int64s) -> None:
         """Add signed quantities and prices of fills of a position, in units."""
+        self._value = None
         self.quantities[position] += int(quantity.sum())
-        prices, places = np.unique(price, return_inverse=True)
+        lowest = int(price.min()) if len(price) else 0
+        span = int(price.max()) - lowest + 1 if len(price) else 0
+        if span <= 4 * len(price):
+            prices, places = np.arange(lowest, lowest + span), price - lowest
+        else:
+            prices, places = np.unique(price, return_inverse=True)
         sums = np.zeros(len(prices), np.int64)
         np.add.at(sums, places, quantity)
-        for each, amount in zip(prices.tolist(), sums.tolist(), strict=True):
+        traded = np.flatnonzero(sums)
+        for each, amount in zip(prices[traded].tolist(), sums[traded].tolist(), strict=True):
             self._by_price[each] += amount
 
     @property
     def value(self) -> Fraction:
         """Return what the fills received less what they paid, in the account currency."""
+        if self._value is None:
+            self._value = self._valued()
+        return self._value
+
+    def _valued(self) -> Fraction:
         rules = self.rules
         if rules.is_inverse:
             shares = sum(

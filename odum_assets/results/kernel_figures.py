@@ -9,9 +9,10 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Final, NamedTuple
@@ -29,17 +30,22 @@ from odum_assets.backtest.counting import (
     load_kernel_beside,
 )
 from odum_assets.backtest.equity import EquityPoint, MarkToMarket
-from odum_assets.backtest.figures import account_rules, compute_figures
+from odum_assets.backtest.figures import (
+    Underway,
+    account_rules,
+    amounts_explained,
+    compute_figures,
+)
 from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
-from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch
+from odum_assets.backtest.kernel_match import Chunk, HeldFills, Ints, KernelMatch
 from odum_assets.backtest.kernel_run import (
     EventFiles,
-    amounts,
     is_simulated,
     kernel_outcome,
     report_chunk,
 )
 from odum_assets.backtest.ledger import AccountRules, EngineAccount, LedgerRows, RoundTrip
+from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan
 from odum_assets.backtest.positions import positions_table
 from odum_assets.backtest.prices import LastPrices
@@ -51,13 +57,14 @@ from odum_assets.backtest.simulation import strategy_of
 from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.tables import OrderCounts, write_equity
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.fixed_point import DECIMAL, to_decimals, units_column
+from odum_assets.catalog.fixed_point import DECIMAL, units_column
 from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
 from odum_assets.results.digest import TABLES, ColumnHash, joined_digest
 from odum_assets.results.json_figures import texts
 from odum_assets.settings import Settings
 from odum_assets.vectorized.ticks.rows import HeldRows, RowsAhead
+from odum_assets.vectorized.ticks.stored import stored_words
 
 _MONEY: Final = ("maker_fee", "taker_fee", "starting_balance")
 """Keys of ``venue`` that do not change what is matched."""
@@ -178,8 +185,8 @@ class _Matched:
 
     Parameters
     ----------
-    chunks : list[Chunk]
-        Orders, fills and ends, with the commissions of one of the runs.
+    fills : list[HeldFills]
+        Fills by chunks.
     skipped : int or None
         Trades that sent no order.
     hashes : dict[str, dict[str, ColumnHash]]
@@ -196,7 +203,7 @@ class _Matched:
         Of what the fills realize, when a run has counted it.
     """
 
-    chunks: list[Chunk]
+    fills: list[HeldFills]
     skipped: int | None
     hashes: dict[str, dict[str, ColumnHash]]
     orders: OrderCounts
@@ -353,7 +360,7 @@ class _OrderEnds:
         for start in range(0, count, _BATCH_ROWS):
             part = slice(start, start + _BATCH_ROWS)
             self.hashes["status"].update(names.take(pa.array(status[part])))
-            self.hashes["filled"].update(to_decimals(filled[part], self._digits[1]))
+            self.hashes["filled"].update_words(stored_words(filled[part], self._digits[1]))
             is_refused = pa.array(rejected[part])
             self.hashes["reason"].update(pc.if_else(is_refused, self._reason, nothing))
             self.hashes["ended"].update(pa.array(ended[part], mask=ended[part] < 0))
@@ -410,11 +417,16 @@ class _Hashing:
     def _add_fills(self, signed: Ints, price: Ints) -> None:
         self._flows.add_units(self._events.position, signed, price)
         held = self._held + np.cumsum(signed)
-        self._open.update(units_column(held, self._match.digits[1], DECIMAL))
+        self._open.update_words(stored_words(held, self._match.digits[1]))
         self._held += int(signed.sum())
 
-    def matched(self, chunks: Sequence[Chunk]) -> _Matched:
-        """Return what came of all chunks, when matching is over."""
+    @property
+    def position(self) -> str:
+        """Return the id of the position."""
+        return self._events.position
+
+    def matched(self, held: Sequence[HeldFills] = ()) -> _Matched:
+        """Return what came of all chunks, when matching is over; what is held of them is given."""
         plan, match, events = self._plan, self._match, self._events
         simulated = match.account.lots if is_simulated(plan, match) else 0
         if simulated:
@@ -425,24 +437,40 @@ class _Hashing:
         known = {**events.hashes["order"], **self._ends.hashes}
         fills = {**events.hashes["fill"], _OPEN: self._open}
         hashes = {"orders": {name: known[name] for name in TABLES["orders"]}, "fills": fills}
-        return _Matched(list(chunks), match.skipped, hashes, counts, events.position, self._flows)
+        return _Matched(list(held), match.skipped, hashes, counts, events.position, self._flows)
+
+
+def _hashed(match: KernelMatch, hashing: _Hashing) -> Iterator[Chunk]:
+    """Yield the chunks of a matching; each is hashed in a thread while the next one is matched."""
+    with ThreadPoolExecutor(1, "hashing") as pool:
+        last: Future[None] | None = None
+        for chunk in match.chunks():
+            if last is not None:
+                last.result()
+            last = pool.submit(hashing.add, chunk)
+            yield chunk
+        if last is not None:
+            last.result()
 
 
 def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
     match = KernelMatch(plan, rows)
-    hashing, chunks = _Hashing(plan, match), []
-    for chunk in match.chunks():
-        hashing.add(chunk)
-        chunks.append(chunk)
-    return hashing.matched(chunks)
+    hashing = _Hashing(plan, match)
+    return hashing.matched([HeldFills.of(chunk) for chunk in _hashed(match, hashing)])
 
 
 class _Fills(NamedTuple):
-    """Fills of a chunk, as of `Chunk`."""
+    """Fills of a chunk: times, prices, signed quantities, commissions."""
 
-    fills: Ints
+    ts: Ints
+    price: Ints
     signed: Ints
     commission: Ints
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> "_Fills":
+        """Return those of a chunk."""
+        return cls(chunk.fills[1], chunk.fills[2], chunk.signed, chunk.commission)
 
 
 class _FillsFile:
@@ -451,30 +479,24 @@ class _FillsFile:
     Parameters
     ----------
     path : Path
-        The file.
+        The file, which is written.
+    chunks : iterable of Chunk
+        Chunks of a matching.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, chunks: Iterable[Chunk]) -> None:
         self._path = path
         self._counts: list[int] = []
-        self.last: int | None = None
-        """Time of the last fill (ns)."""
-
-    def write(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Write the fills of chunks as they pass."""
-        with self._path.open("wb") as file:
+        with path.open("wb") as file:
             for chunk in chunks:
                 if count := len(chunk.signed):
-                    np.vstack([chunk.fills, chunk.signed, chunk.commission]).tofile(file)
+                    np.vstack(_Fills.of(chunk)).tofile(file)
                     self._counts.append(count)
-                    self.last = int(chunk.fills[1, -1])
-                yield chunk
 
     def __iter__(self) -> Iterator[_Fills]:
         with self._path.open("rb") as file:
             for count in self._counts:
-                rows = np.fromfile(file, np.int64, 7 * count).reshape(7, count)
-                yield _Fills(rows[:5], rows[5], rows[6])
+                yield _Fills(*np.fromfile(file, np.int64, 4 * count).reshape(4, count))
 
 
 @contextmanager
@@ -495,23 +517,38 @@ def figures_run(
         started = time.perf_counter()
         load_kernel_beside(WORTH_LOADING)
         sources = StrategySources([strategy_of(plan)])
-        match, spooled = KernelMatch(plan, RowsAhead()), _FillsFile(inputs.work / "fills.bin")
+        match = KernelMatch(plan, RowsAhead())
         hashing = _Hashing(plan, match)
-        with ThreadPoolExecutor(1, "hashing") as pool:
-            hashed: Future[None] | None = None
-            for chunk in spooled.write(match.chunks()):
-                if hashed is not None:
-                    hashed.result()
-                hashed = pool.submit(hashing.add, chunk)
+        last: int | None = None
+
+        def chunks() -> Generator[Chunk]:
+            nonlocal last
+            for chunk in _hashed(match, hashing):
+                if len(chunk.signed):
+                    last = int(chunk.fills[1, -1])
                 report_chunk(plan, chunk, report)
-            if hashed is not None:
-                hashed.result()
-        matched = hashing.matched(())
-        outcome = kernel_outcome(plan, match, sources, spooled.last, started)
-        columns = _Columns(plan, match, matched, spooled, inputs.work / "equity.parquet")
-        figures = compute_figures(plan, inputs.prices, outcome, columns)
-        digest = joined_digest(columns.hashes, texts(asdict(figures.account)))
-        yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures, None, digest)
+                yield chunk
+
+        @cache
+        def ended() -> ReplayOutcome:
+            return kernel_outcome(plan, match, sources, last, started)
+
+        equity = inputs.work / "equity.parquet"
+        with closing(chunks()) as coming:
+            known: ReplayOutcome | Underway
+            fills: Iterable[_Fills]
+            if match.is_funded:
+                # What is paid must be known before fills are counted.
+                fills = _FillsFile(inputs.work / "fills.bin", coming)
+                known, whole = ended(), hashing.matched()
+                columns = _Columns(plan, match, hashing.position, fills, lambda: whole, equity)
+            else:
+                fills = map(_Fills.of, coming)
+                known = _underway(plan, match, ended)
+                columns = _Columns(plan, match, hashing.position, fills, hashing.matched, equity)
+            figures = compute_figures(plan, inputs.prices, known, columns)
+        digest = joined_digest(columns.hashes(), texts(asdict(figures.account)))
+        yield CompletedRun(inputs.request, inputs, plan, curve_days, ended(), figures, None, digest)
 
 
 def _completed(
@@ -522,17 +559,30 @@ def _completed(
     matched = group.matched(plan)
     match = KernelMatch(plan)
     match.skipped = matched.skipped
-    chunks = [match.counted(chunk) for chunk in matched.chunks]
-    last_fill = max(
-        (int(chunk.fills[1, -1]) for chunk in chunks if len(chunk.fills[0])), default=None
+    fills: Iterable[_Fills] = (
+        _Fills(held.ts, held.price, held.signed, match.counted(held)) for held in matched.fills
     )
-    outcome = kernel_outcome(plan, match, sources, last_fill, started)
-    fills = [_Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in chunks]
-    columns = _Columns(plan, match, matched, fills, is_shared=True)
-    figures = compute_figures(plan, prices, outcome, columns)
-    matched.realized = columns.hashes["fills"]["realized_pnl"]
-    digest = joined_digest(columns.hashes, texts(asdict(figures.account)))
-    return CompletedRun(request, inputs, plan, [], outcome, figures, None, digest)
+    if match.is_funded:
+        # What is paid must be known before fills are counted.
+        fills = list(fills)
+    last_fill = max((int(held.ts[-1]) for held in matched.fills if len(held.ts)), default=None)
+
+    @cache
+    def ended() -> ReplayOutcome:
+        return kernel_outcome(plan, match, sources, last_fill, started)
+
+    known = ended() if match.is_funded else _underway(plan, match, ended)
+    columns = _Columns(plan, match, matched.position, fills, lambda: matched, is_shared=True)
+    figures = compute_figures(plan, prices, known, columns)
+    hashes = columns.hashes()
+    matched.realized = hashes["fills"]["realized_pnl"]
+    digest = joined_digest(hashes, texts(asdict(figures.account)))
+    return CompletedRun(request, inputs, plan, [], ended(), figures, None, digest)
+
+
+def _underway(plan: RunPlan, match: KernelMatch, ended: Callable[[], ReplayOutcome]) -> Underway:
+    closing_at_ns = None if plan.closing is None else plan.close_at_ns
+    return Underway(match.terms.currency_precision, closing_at_ns, ended)
 
 
 class _Columns:
@@ -542,25 +592,37 @@ class _Columns:
         self,
         plan: RunPlan,
         match: KernelMatch,
-        matched: _Matched,
+        position: str,
         parts: Iterable[_Fills],
+        matched: Callable[[], _Matched],
         equity: Path | None = None,
         *,
         is_shared: bool = False,
     ) -> None:
-        self._plan, self._match, self._matched, self._parts = plan, match, matched, parts
-        self._equity, self._is_shared = equity, is_shared
-        own = {name: ColumnHash() for name in _COUNTED}
-        self._realized = matched.realized
+        self._plan, self._match, self._position, self._parts = plan, match, position, parts
+        self._of_all, self._equity, self._is_shared = matched, equity, is_shared
+        self._own = {name: ColumnHash() for name in _COUNTED}
+        # Only of runs that are matched alike something may be known before.
+        self._realized = matched().realized if is_shared else None
         if self._realized is not None:
-            own["realized_pnl"] = self._realized
-        fills = {**matched.hashes["fills"], **own}
-        self.hashes = {
-            "orders": matched.hashes["orders"],
+            self._own["realized_pnl"] = self._realized
+        self._trips = {name: ColumnHash() for name in TABLES["positions"]}
+        self._paid = self._gained = 0
+
+    @cached_property
+    def _matched(self) -> _Matched:
+        """What all share, when matching is over."""
+        return self._of_all()
+
+    def hashes(self) -> dict[str, dict[str, ColumnHash]]:
+        """Return the hashes of all columns, when all is counted."""
+        known = self._matched.hashes
+        fills = {**known["fills"], **self._own}
+        return {
+            "orders": known["orders"],
             "fills": {name: fills[name] for name in TABLES["fills"]},
-            "positions": {name: ColumnHash() for name in TABLES["positions"]},
+            "positions": self._trips,
         }
-        self._flows = matched.flows.copy()
 
     def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
         """Return what counts the fills."""
@@ -576,23 +638,28 @@ class _Columns:
         """Run the ledger over the fills and hash what it says."""
         count = last = 0
         for part in self._parts:
-            rows = part.fills
-            if len(part.signed):
-                self._count(market, rows[1], part.signed, rows[2], part.commission)
-                count, last = count + len(part.signed), int(rows[1, -1])
-        market.finish()
+            if len(part.ts):
+                self._count(market, part)
+                count, last = count + len(part.ts), int(part.ts[-1])
+        with amounts_explained():
+            market.finish()
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
             ts, price, signed, fee = EventFiles.simulated_fill(self._plan, self._match)
-            self._count(market, *(np.array([t]) for t in (ts, signed, price, fee)))
+            self._count(market, _Fills(*(np.array([each]) for each in (ts, price, signed, fee))))
             count, last = count + 1, ts
-            market.finish()
+            with amounts_explained():
+                market.finish()
+        # Here, before several threads ask for it.
+        _ = self._matched
         return count, last, engine
 
     def flows(self, rules: AccountRules) -> CashFlows:
         """Return the sums of the fills."""
-        assert self._flows.rules == rules  # noqa: S101 - its own
-        return self._flows
+        flows = self._matched.flows.copy()
+        assert flows.rules == rules  # noqa: S101 - its own
+        flows.commissions, flows.realized = self._paid, self._gained
+        return flows
 
     def write_equity(self, points: Sequence[EquityPoint]) -> None:
         """Write them where they are wanted: the figures have what they need."""
@@ -602,22 +669,29 @@ class _Columns:
     def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
         """Hash round trips in order of their end, then what is open."""
         table = pa.concat_tables([closed, positions_table(still_open)]).combine_chunks()
-        for name, value in self.hashes["positions"].items():
+        for name, value in self._trips.items():
             column: Any = table[name]
             for part in column.chunks:
                 value.update(part)
 
-    def _count(
-        self, market: MarkToMarket, ts: Ints, signed: Ints, price: Ints, commission: Ints
-    ) -> None:
-        names = [self._matched.position]
-        columns = FillColumns(ts, names, np.zeros(len(ts), np.int64), signed, price, commission)
-        rows: LedgerRows = market.apply_fills(columns)
-        rules, own = market.counter.rules, self.hashes["fills"]
-        money = rules.currency_precision
-        own["commission"].update(amounts(commission, money))
+    def _count(self, market: MarkToMarket, fills: _Fills) -> None:
+        ts, price, signed, commission = fills
+        one = np.zeros(len(ts), np.int64)
+        columns = FillColumns(ts, [self._position], one, signed, price, commission)
+        own, money = self._own, market.counter.rules.currency_precision
+        with amounts_explained():
+            rows: LedgerRows = market.apply_fills(columns)
+        own["commission"].update_words(stored_words(commission, money))
         if self._realized is None:
-            own["realized_pnl"].update(units_column(rows.realized, money, DECIMAL))
-        own["balance"].update(units_column(rows.cash, money, DECIMAL))
-        self._flows.commissions += int(commission.sum())
-        self._flows.realized += int(np.sum(rows.realized))
+            _hash_units(own["realized_pnl"], rows.realized, money)
+        _hash_units(own["balance"], rows.cash, money)
+        self._paid += int(commission.sum())
+        self._gained += int(np.sum(rows.realized))
+
+
+def _hash_units(hashed: ColumnHash, units: Any, precision: int) -> None:  # noqa: ANN401
+    """Hash amounts, which the exact ledger gives as a list of numbers of any size."""
+    if isinstance(units, np.ndarray) and units.dtype == np.int64:
+        hashed.update_words(stored_words(units, precision))
+    else:
+        hashed.update(units_column(units, precision, DECIMAL))

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odum_assets.catalog.fixed_point import (
+    DECIMAL,
     MAX_PRICE,
     Problem,
     to_decimals,
     to_rounded_ticks,
     to_ticks,
+    units_column,
 )
 
 
@@ -25,6 +27,18 @@ from odum_assets.catalog.fixed_point import (
 def test_ticks_become_exactly_their_decimals(ticks: list[int], precision: int) -> None:
     decimals = to_decimals(np.array(ticks, np.int64), precision).to_pylist()
     assert decimals == [Decimal(tick).scaleb(-precision) for tick in ticks]
+
+
+@pytest.mark.parametrize("precision", range(17))
+def test_whole_numbers_of_either_sign_are_stored_as_arrow_casts_them(precision: int) -> None:
+    edges = [0, 1, -1, 2**32 - 1, 2**32, -(2**32), 1 - 2**32, 2**53, 2**63 - 1, -(2**63)]
+    # More than one block, the last one shorter.
+    drawn = np.random.default_rng(precision).integers(-(2**63), 2**63, (6, 2_000))
+    units = np.concatenate([edges, *(row >> 10 * shift for shift, row in enumerate(drawn))])
+    words = np.column_stack([units, units >> 63])
+    buffers = [None, pa.py_buffer(words)]
+    cast = pa.Array.from_buffers(pa.decimal128(38, precision), len(units), buffers).cast(DECIMAL)
+    assert units_column(units, precision, DECIMAL).equals(cast)
 
 
 @settings(deadline=None, max_examples=300)
