@@ -51,23 +51,6 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
-def may_not_rest(run: Run) -> bool:
-    """Return whether orders GTC are not covered; whether a file has any shows in it alone."""
-    is_deep = run.config.venue.book_type == "L2_MBP" and run.snapshot_mode != "trades"
-    return is_deep and run.closing is not None
-
-
-def _rests(run: Run) -> bool:
-    strategy = run.config.strategy
-    may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    return may_rest and strategy.time_in_force == "GTC" and may_not_rest(run)
-
-
-RESTING_IN_FILE: Final = (
-    "strategy.orders_file with time_in_force GTC, an L2 book and closing: the size by which "
-    "NautilusTrader reduces a position"
-)
-
 UNCOVERED: Final = (
     Uncovered(
         "strategy.path",
@@ -121,11 +104,6 @@ UNCOVERED: Final = (
         "instrument.id of a dated future",
         "the settlement at expiry",
         lambda run: run.config.key.product is Product.FUTURE,
-    ),
-    Uncovered(
-        "time_in_force GTC with limit orders, an L2 book and closing",
-        "the size by which NautilusTrader reduces a position after resting orders were filled",
-        _rests,
     ),
 )
 """Every reason, in the order in which they are looked for."""

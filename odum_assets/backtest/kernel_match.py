@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from odum_assets.backtest.coverage import RESTING_IN_FILE, NotCoveredError, Run, may_not_rest
+from odum_assets.backtest.coverage import NotCoveredError
 from odum_assets.backtest.kernel_funding import payment, settlements
 from odum_assets.backtest.kernel_latency import wake_ups
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
@@ -111,6 +111,8 @@ class Chunk(NamedTuple):
         Payments after it: time (ns), and amount in units of the currency's last decimal.
     worth : Worth, optional
         What its fills come to, where it is known.
+    reduced : (int, int), optional
+        Where the venue reduced its order: time (ns), and the size that was left of it, in lots.
     """
 
     orders: Orders
@@ -121,6 +123,14 @@ class Chunk(NamedTuple):
     closing: bool
     funding: tuple[tuple[int, int], ...] = ()
     worth: Worth | None = None
+    reduced: tuple[int, int] | None = None
+
+    @property
+    def at_end(self) -> "Chunk":
+        """Return it with the size that its order had at the end."""
+        if self.reduced is None:
+            return self
+        return self._replace(orders=self.orders._replace(size=np.array([self.reduced[1]])))
 
 
 class KernelMatch:
@@ -232,14 +242,8 @@ class KernelMatch:
 
     def _timed(self) -> Iterator[Ints]:
         """Yield the orders of a file, and keep their tags until they are sent."""
-        plan, held = self._plan, self._plan.orders
-        refuses = may_not_rest(
-            Run(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
-        )
-        gtc = _LIFETIMES.index("GTC")
+        held = self._plan.orders
         for rows in () if held is None else held.rows(self.digits):
-            if refuses and np.any(rows.lifetime == gtc):
-                raise NotCoveredError(RESTING_IN_FILE)
             self._tags = pa.chunked_array([*self._tags.chunks, rows.tag])
             yield np.stack(rows[:-1])
 
@@ -308,8 +312,21 @@ class KernelMatch:
             raise NotCoveredError("orders that close positions arrive before those that cancel")
         paid = self._paid(send - 1, matching)
         closing = self._closing(matching.position)
-        events = matching.close(cancel, send, closing)
-        return self._chunk(self._numbered(closing), events, paid, closing=True)
+        # NautilusTrader's venue reduces a position by what it has itself counted (rule 12).
+        least = matching.venue_position * (1 if matching.position > 0 else -1)
+        if closing.shape[1] and least <= 0:
+            raise NotCoveredError(
+                "the order that closes positions is rejected by NautilusTrader, whose venue has "
+                "counted fills beyond the size of resting orders"
+            )
+        sent = closing.copy()
+        sent[3] = np.minimum(sent[3], least)
+        events = matching.close(cancel, send, sent)
+        chunk = self._chunk(self._numbered(closing), events, paid, closing=True)
+        is_through = int(chunk.fills[3].sum()) == int(sent[3].sum())
+        if is_through and int(sent[3].sum()) < int(closing[3].sum()):
+            chunk = chunk._replace(reduced=(int(chunk.fills[1, -1]), least))
+        return chunk
 
     def _paid(self, until_ns: int, matching: "Matching") -> tuple[tuple[int, int], ...]:
         """Settle what is due until a time."""

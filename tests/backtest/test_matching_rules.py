@@ -178,6 +178,79 @@ def test_a_rule(market: Market, case: Any) -> None:
     assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
 
 
+RESTS: dict[str, tuple[list[tuple[str, float | None, float]], list[Fill], str]] = {
+    # The second book fills what is left of the sale; half a lot of its next level counts, too.
+    "less": (
+        [("buy", None, 5), ("sell", 64000.2, 2)],
+        [
+            (1, "buy", "64000.1", "5", "taker"),
+            (2, "sell", "64000.2", "1", "maker"),
+            (3, "sell", "64000.2", "1", "maker"),
+            (4, "sell", "64000", "2.5", "taker"),
+            (4, "sell", "64000", "0.5", "simulated"),
+        ],
+        "filled",
+    ),
+    # Beyond a purchase it could only close more than there is.
+    "more": (
+        [("sell", 64000.2, 2)],
+        [
+            (2, "sell", "64000.2", "1", "maker"),
+            (3, "sell", "64000.2", "1", "maker"),
+            (4, "buy", "64000.6", "2", "taker"),
+        ],
+        "filled",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RESTS.values(), ids=RESTS)
+@pytest.mark.parametrize("mode", ["report", "fast"])
+def test_rule_12_reduces_what_the_venue_has_counted(market: Market, case: Any, mode: str) -> None:
+    orders, fills, status = case
+    config = variant(strategy=_orders("GTC", *orders))
+    ask = [("64000.6", "9")]
+    market.books(
+        [
+            (NOON, [("63999.0", "9")], [("64000.1", "9")]),
+            (NOON + 2, [("64000.2", "1")], ask),
+            (NOON + 3, [("64000.4", "1.5"), ("64000.3", "9")], ask),
+            (NOON + 4, [("64000.0", "9")], ask),
+        ],
+        config,
+    )
+    market.trades([(NOON + 1, None, "64000.0", "1")], config)
+    theirs, ours = (
+        market.run(config, snapshot_mode="book", mode=mode, engine=engine)
+        for engine in ("nautilus", "kernel")
+    )
+    assert theirs.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert theirs.result.digest == ours.result.digest
+    assert theirs.summary == ours.summary
+    if mode == "fast":
+        return
+    found = [(int(ts - NOON), *rest[:3], rest[4]) for ts, *rest in theirs.brief_fills()]
+    assert found == fills
+    assert theirs.statuses()[len(orders)] == status
+
+
+def test_rule_12_a_closing_order_that_is_rejected_is_refused(market: Market) -> None:
+    config = variant(strategy=_orders("GTC", ("buy", None, 2.2), ("sell", 64000.2, 2)))
+    ask = [("64000.6", "9")]
+    market.books(
+        [
+            (NOON, [("63999.0", "9")], [("64000.1", "9")]),
+            (NOON + 2, [("64000.2", "1")], ask),
+            (NOON + 3, [("64000.4", "1.5"), ("64000.3", "9")], ask),
+        ],
+        config,
+    )
+    market.trades([(NOON + 1, None, "64000.0", "1")], config)
+    run = market.run(config, snapshot_mode="book")
+    assert run.statuses()[2] == "rejected"
+    assert "rejected by NautilusTrader" in run.metadata["witness"]["detail"]
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 def test_rule_6_by_the_time_of_the_exchange(market: Market, is_late: bool) -> None:
     import pyarrow as pa

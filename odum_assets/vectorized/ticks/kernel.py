@@ -45,6 +45,7 @@ STATE: Final = (
     *("top_ts", "quote_bid", "quote_ask"),
     "position",
     *("wakeup", "arrived", "underway"),
+    "beyond",
 )
 """What the kernel carries from chunk to chunk.
 
@@ -56,12 +57,13 @@ orders are matched against; ``trade_size`` is that of the trade that is being ma
 ``restored_last`` is what `last` returns to. ``top_ts`` is the exchange's time of an L1 book;
 ``quote_...`` are the prices of the last snapshot. ``position`` is the sum of the fills. ``wakeup``
 is the row of the wake-ups that comes next; of ``underway`` orders that were sent, ``arrived`` ones
-have arrived.
+have arrived. ``beyond`` is the sum of what resting orders met after they were filled (rule 12).
 """
 
 (_TRADE, _BOOK, _ORDER, _SENT, _FILLS, _ENDS, _BIDS, _ASKS, _OPEN, _ROW) = range(10)
 (_BID, _ASK, _LAST, _TRADE_SIZE, _RESTORED_LAST) = range(10, 15)
 (_TOP_TS, _QUOTE_BID, _QUOTE_ASK, _POSITION, _WAKEUP, _ARRIVED, _UNDERWAY) = range(15, 22)
+_BEYOND = 22
 (_IS_TOP, _TRADES_EXECUTE, _PER_TRADE, _IS_MARKET, _LIFETIME, _AT_FIRST_TRADE, _LATENCY) = range(7)
 (_TS, _EVENT_TS, _PRICE, _SIZE, _SIDE) = range(5)
 
@@ -303,6 +305,8 @@ def _fill_by_book(
             paid = price if liquidity == MAKER else ladder[0, level]
             _add_fill(market, state, number, ts, paid, quantity, liquidity)
             left -= quantity
+        elif left == 0:
+            state[_BEYOND] += side * offered
     return left
 
 
@@ -612,7 +616,7 @@ def match_rows(market: Market, state: Ints, known_ns: int) -> None:
     ----------
     market : Market
         The chunk.
-    state : int64 array, shape (22,)
+    state : int64 array, shape (23,)
         `STATE`; written to.
     known_ns : int
         Rows and orders from this time on are left for the next chunk.

@@ -92,6 +92,14 @@ class Matching:
         return self._of("position")
 
     @property
+    def venue_position(self) -> int:
+        """Return the sum that the venue has of the fills, in lots: also what came after the last.
+
+        It reduces a position by no more than that.
+        """
+        return self._of("position") + self._of("beyond")
+
+    @property
     def underway(self) -> int:
         """Return how many orders have not arrived."""
         return self._of("underway") - self._of("arrived")
