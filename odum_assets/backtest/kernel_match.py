@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from odum_assets.backtest.coverage import NotCoveredError
 from odum_assets.backtest.kernel_funding import payment, settlements
-from odum_assets.backtest.kernel_latency import wake_ups
+from odum_assets.backtest.kernel_latency import closing_steps, wake_ups
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.plan import RunPlan
@@ -298,34 +298,27 @@ class KernelMatch:
         return self._numbered(orders)
 
     def _closed(self, matching: "Matching", wakeups: Ints) -> Chunk:
-        """Close what is open: orders and cancels arrive after their latency."""
-        plan, latency = self._plan, self._plan.config.execution.latency
-        if matching.underway:
-            raise NotCoveredError(
-                f"{matching.underway} orders are on their way when positions are closed"
-            )
-        cancel, send = (
-            int(wakeups[np.searchsorted(wakeups, plan.close_at_ns + delay)])
-            for delay in (latency.cancel_ns, latency.insert_ns)
-        )
-        if cancel > send:
-            raise NotCoveredError("orders that close positions arrive before those that cancel")
-        paid = self._paid(send - 1, matching)
+        """Close what is open: orders on their way, cancels and closing orders arrive in turn."""
         closing = self._closing(matching.position)
-        # NautilusTrader's venue reduces a position by what it has itself counted (rule 12).
-        least = matching.venue_position * (1 if matching.position > 0 else -1)
-        if closing.shape[1] and least <= 0:
+        steps = closing_steps(self._plan, wakeups, matching.underway)
+        last = int(steps[0, -1])
+        if matching.underway.size and any(due.ts < last for due in self._due):
             raise NotCoveredError(
-                "the order that closes positions is rejected by NautilusTrader, whose venue has "
-                "counted fills beyond the size of resting orders"
+                "funding is due while orders are on their way as positions are closed"
             )
-        sent = closing.copy()
-        sent[3] = np.minimum(sent[3], least)
-        events = matching.close(cancel, send, sent)
+        paid = self._paid(last - 1, matching)
+        number = self._sent
+        events = matching.close(steps, closing)
         chunk = self._chunk(self._numbered(closing), events, paid, closing=True)
-        is_through = int(chunk.fills[3].sum()) == int(sent[3].sum())
-        if is_through and int(sent[3].sum()) < int(closing[3].sum()):
-            chunk = chunk._replace(reduced=(int(chunk.fills[1, -1]), least))
+        size = int(closing[3].sum())
+        if size and matching.reduced <= 0:
+            raise NotCoveredError(
+                "the order that closes positions is rejected by NautilusTrader, whose venue counts "
+                "nothing that it could reduce"
+            )
+        own = chunk.fills[:, chunk.fills[0] >= number]
+        if matching.reduced < size and int(own[3].sum()) == matching.reduced:
+            chunk = chunk._replace(reduced=(int(own[1, -1]), matching.reduced))
         return chunk
 
     def _paid(self, until_ns: int, matching: "Matching") -> tuple[tuple[int, int], ...]:

@@ -52,6 +52,25 @@ LATENCY_MUTATIONS = (
 )
 
 
+CLOSING_MUTATIONS = (
+    ("if step + 1 == steps.shape[1] or steps[0, step + 1] != ts:", "if False:", kernel),
+    ("    state[_OPEN] = waiting\n", "", kernel),
+    (
+        "size, waiting = min(listed[3, row], state[_REDUCED])",
+        "size, waiting = listed[3, row]",
+        kernel,
+    ),
+    ("(state[_POSITION] + state[_BEYOND])", "state[_POSITION]", kernel),
+    (
+        "close_at + latency.cancel_ns, close_at + latency.insert_ns",
+        "close_at, close_at",
+        kernel_latency,
+    ),
+    ('np.argsort(arrival, kind="stable")', "np.arange(len(arrival))", kernel_latency),
+    ("np.maximum(arrival, close_at)", "np.maximum(arrival, close_at) + 1", kernel_latency),
+)
+
+
 def _mutated(old: str, new: str, real: types.ModuleType = kernel) -> types.ModuleType:
     """Return the kernel, or what is beside it, as plain Python with one text replaced."""
     source = Path(str(real.__file__)).read_text(encoding="utf-8")
@@ -117,6 +136,45 @@ def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         options = {"snapshot_mode": mode, "close_positions": closes}
         found = verdicts(own, tmp_path / "work", configs, judge, **options)
         assert {verdict.verdict for _, verdict in found} == {EQUAL}
+    assert missed == set()
+
+
+def test_each_rule_of_closing_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = {old for old, _, _ in CLOSING_MUTATIONS}
+    monkeypatch.setattr(run, "kernel", _mutated("import", "import"))
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        for old, new, real in CLOSING_MUTATIONS:
+            if old in missed:
+                mutant = _mutated(old, new, real)
+                with monkeypatch.context() as patch:
+                    if real is kernel:
+                        patch.setattr(run, "kernel", mutant)
+                    else:
+                        patch.setattr(kernel_match, "closing_steps", mutant.closing_steps)
+                    if ask_kernel(plan, outcome).verdict == DIFFERS:
+                        missed.discard(old)
+        return ask_kernel(plan, outcome)
+
+    # A cancel before and after the closing order, with orders on their way and without.
+    late = ((40.0, 1.0), (7.3, 0.0), (0.05, 5.0), (0.0, 5.0))
+    configs = [
+        variant(
+            strategy={"order_type": order, "time_in_force": "GTC"},
+            venue={"starting_balance": 1e12},
+            execution={"latency": {"insert_ms": insert, "cancel_ms": cancel}},
+        )
+        for order in ("LIMIT", "MARKET")
+        for insert, cancel in late
+    ]
+    for seed in range(1_000, 1_020):
+        if not missed:
+            break
+        own = Market(tmp_path / str(seed))
+        write_hostile_day(own, variant(), seed)
+        found = verdicts(own, tmp_path / "work", configs, judge, snapshot_mode="book")
+        # Not covered are closing orders that the venue rejects.
+        assert DIFFERS not in {verdict.verdict for _, verdict in found}
     assert missed == set()
 
 

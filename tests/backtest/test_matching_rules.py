@@ -393,12 +393,47 @@ def test_rule_15_closing_orders_arrive_late_as_well(market: Market) -> None:
     assert run.fills[-1]["timestamp"] == moment(NOON + 3) + 1 + 5_000_000 + 499_999
 
 
-def test_orders_on_their_way_at_the_closing_are_refused(market: Market) -> None:
-    config = variant(execution={"latency": {"insert_ms": 5}})
-    market.trades([(NOON + 1, "buy", "64000.1", "1")], config)
+ON_THEIR_WAY = {
+    # The cancel comes first: it stays open.
+    "it rests": ("64000.0", {"insert_ms": 5}, [], ["open"]),
+    "it is canceled": ("64000.0", {"insert_ms": 5, "cancel_ms": 9}, [], ["canceled"]),
+    "it fills, and stays open": (
+        "64000.1",
+        {"insert_ms": 5},
+        [("buy", "64000.1", "1", "taker")],
+        ["filled"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ON_THEIR_WAY.values(), ids=ON_THEIR_WAY)
+def test_rule_15_orders_on_their_way_at_the_closing(market: Market, case: Any) -> None:
+    price, latency, fills, statuses = case
+    config = variant(
+        execution={"latency": latency, "closing": {"method": "book"}},
+        strategy={"time_in_force": "GTC"},
+    )
+    market.trades([(NOON + 1, "buy", price, "1")], config)
     market.books(BOOK, config)
-    run = market.run(config, snapshot_mode="both")
-    assert run.metadata["witness"] == {
-        "verdict": "not covered",
-        "detail": "1 orders are on their way when positions are closed",
-    }
+    run = market.run(config, snapshot_mode="book")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert [(*each[1:4], each[5]) for each in run.brief_fills()] == fills
+    assert run.statuses() == statuses
+
+
+def test_rule_15_what_arrives_before_the_closing_order_is_no_more_reduced(market: Market) -> None:
+    """A purchase arrives while the sale of the position is on its way; a sale makes it less."""
+    config = variant(
+        execution={"latency": {"insert_ms": 5}, "closing": {"method": "book"}},
+        strategy=_orders("IOC", ("buy", None, 5)) | {"submission_mode": "per_trade_tick"},
+    )
+    market.books([(NOON, [("64000.0", "9")], [("64000.1", "9")])], config)
+    market.trades([(NOON + 1, None, "64000.0", "1"), (NOON + 2, "sell", "64000.0", "2")], config)
+    run = market.run(config, snapshot_mode="book")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert [each[1:4] for each in run.brief_fills()] == [
+        ("buy", "64000.1", "5"),
+        ("sell", "64000", "2"),
+        ("sell", "64000", "3"),
+    ]
+    assert int(run.orders[-1]["amount"]) == 3
