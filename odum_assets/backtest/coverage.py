@@ -51,6 +51,18 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
+_LOCKED: Final = "what open orders lock of the balances, by which orders are denied"
+
+RESTING_CASH: Final = f"strategy.orders_file with time_in_force GTC on a CASH account: {_LOCKED}"
+
+
+def _locks(run: Run) -> bool:
+    latency = run.config.execution.latency
+    waits = bool(latency.insert_ns or latency.cancel_ns)
+    may_rest = run.config.strategy.time_in_force == "GTC"
+    return run.config.venue.account_type == "CASH" and (waits or may_rest)
+
+
 UNCOVERED: Final = (
     Uncovered(
         "strategy.path",
@@ -91,9 +103,9 @@ UNCOVERED: Final = (
         lambda run: run.config.risk.throttling_per_sec is not None,
     ),
     Uncovered(
-        "venue.account_type CASH",
-        "orders that are denied for want of what they sell",
-        lambda run: run.config.venue.account_type == "CASH",
+        "venue.account_type CASH with time_in_force GTC or latency",
+        _LOCKED,
+        _locks,
     ),
     Uncovered(
         "venue.oms_type HEDGING",

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from odum_assets.backtest.coverage import NotCoveredError
+from odum_assets.backtest.coverage import RESTING_CASH, NotCoveredError
 from odum_assets.backtest.kernel_funding import payment, settlements
 from odum_assets.backtest.kernel_latency import closing_steps, wake_ups
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
@@ -152,7 +152,7 @@ class KernelMatch:
     """
 
     def __init__(self, plan: RunPlan, rows: "Rows | None" = None) -> None:
-        from odum_assets.vectorized.ticks.money import EngineBalance, MoneyTerms
+        from odum_assets.vectorized.ticks.money import CashBalance, EngineBalance, MoneyTerms
         from odum_assets.vectorized.ticks.rows import Rows
 
         self._rows = rows or Rows()
@@ -171,7 +171,8 @@ class KernelMatch:
             max(instrument.margin_init, instrument.margin_maint),
             venue.starting_balance,
         )
-        self.account = EngineBalance(self.terms)
+        self._is_cash = venue.account_type == "CASH"
+        self.account = (CashBalance if self._is_cash else EngineBalance)(self.terms)
         self.skipped = None if plan.orders is not None else 0
         self.funding: list[Funding] = []
         self._due = settlements(plan)
@@ -179,6 +180,8 @@ class KernelMatch:
         self._sides: list[Ints] = []
         self._tags: Any = pa.chunked_array([], pa.string())
         self._open = _OpenOrders()
+        # Of the trades so far: a cash account values market orders by the last one.
+        self._highest = 0
 
     def chunks(self) -> Iterator[Chunk]:
         """Match the rows of the plan, then close its positions.
@@ -211,6 +214,7 @@ class KernelMatch:
             is_file = plan.orders is not None
             orders = self._tagged(events.timed) if is_file else self._orders(events.trades, listed)
             paid = () if events.stop is None else self._paid(events.stop, matching)
+            self._highest = max(self._highest, int(events.trades[2].max(initial=0)))
             yield self._chunk(orders, events, paid, closing=False)
         if is_closed:
             yield self._closed(matching, wakeups)
@@ -243,7 +247,10 @@ class KernelMatch:
     def _timed(self) -> Iterator[Ints]:
         """Yield the orders of a file, and keep their tags until they are sent."""
         held = self._plan.orders
+        gtc = _LIFETIMES.index("GTC")
         for rows in () if held is None else held.rows(self.digits):
+            if self._is_cash and np.any(rows.lifetime == gtc):
+                raise NotCoveredError(RESTING_CASH)
             self._tags = pa.chunked_array([*self._tags.chunks, rows.tag])
             yield np.stack(rows[:-1])
 
@@ -299,14 +306,17 @@ class KernelMatch:
 
     def _closed(self, matching: "Matching", wakeups: Ints) -> Chunk:
         """Close what is open: orders on their way, cancels and closing orders arrive in turn."""
+        from odum_assets.vectorized.ticks import kernel
+
         closing = self._closing(matching.position)
         steps = closing_steps(self._plan, wakeups, matching.underway)
-        last = int(steps[0, -1])
-        if matching.underway.size and any(due.ts < last for due in self._due):
+        # A cancel may arrive after the order that closes.
+        closes_at = int(steps[0, steps[1] == kernel.CLOSES][0])
+        if matching.underway.size and any(due.ts < steps[0, -1] for due in self._due):
             raise NotCoveredError(
                 "funding is due while orders are on their way as positions are closed"
             )
-        paid = self._paid(last - 1, matching)
+        paid = self._paid(closes_at - 1, matching)
         number = self._sent
         events = matching.close(steps, closing)
         chunk = self._chunk(self._numbered(closing), events, paid, closing=True)
@@ -375,11 +385,11 @@ class KernelMatch:
         from odum_assets.vectorized.ticks.money import AmountTooLargeError
 
         worth = chunk.worth
-        if worth is None:
-            worth = self._worth(chunk)
-        else:
-            self.account.hold(chunk.signed)
         try:
+            if worth is None:
+                worth = self._worth(chunk)
+            else:
+                self.account.hold(chunk.signed)
             commission = self.terms.commissions(worth.notional, chunk.fills[4] == 1)
             lowest = self.account.settle(worth.realized, commission)
         except AmountTooLargeError:
@@ -398,11 +408,14 @@ class KernelMatch:
 
     def _worth(self, chunk: Chunk) -> Worth:
         fills = chunk.fills
-        notional = self.terms.notionals(fills[2], fills[3])
+        notional, held = self.terms.notionals(fills[2], fills[3]), self.account.lots
         realized, largest = self.account.realized(chunk.signed, fills[2])
         needed = -math.inf, 0
         if not chunk.closing and len(chunk.orders.ts):
-            needed = self._needed(chunk.orders, fills, largest)
+            if self._is_cash:
+                needed = self._cash_needed(chunk, held)
+            else:
+                needed = self._needed(chunk.orders, fills, largest)
         return Worth(notional, realized, *needed)
 
     def _needed(self, orders: Orders, fills: Ints, largest: int) -> tuple[float, int]:
@@ -420,6 +433,28 @@ class KernelMatch:
             needed = value * lots / max(self._open.lowest_price, 1)
         else:
             needed = value * lots * self._open.highest_price
+        place = int(np.argmax(needed))
+        return float(needed[place]), int(orders.ts[place])
+
+    def _cash_needed(self, chunk: Chunk, held: int) -> tuple[float, int]:
+        """Return an upper bound of what a purchase is worth, and the time of that order.
+
+        It is infinite where more is sold than is held before that order, what NautilusTrader
+        denies. No order rests or is on its way: fills come in the order of the orders.
+        """
+        orders = chunk.orders
+        places = np.arange(len(orders.ts))
+        sums = np.concatenate([[0], np.cumsum(chunk.signed)])
+        # Orders of one time may all be judged before the first of them fills.
+        before = held + np.minimum(
+            *(
+                sums[np.searchsorted(chunk.fills[0], orders.first + each)]
+                for each in (places, np.searchsorted(orders.ts, orders.ts))
+            )
+        )
+        price = np.where(orders.is_market, self._highest, orders.price).astype(np.float64)
+        needed = float(self.terms.unit_value) * _MARGIN_SLACK * orders.size * price
+        needed = np.where(orders.side > 0, needed, np.where(orders.size > before, np.inf, 0.0))
         place = int(np.argmax(needed))
         return float(needed[place]), int(orders.ts[place])
 

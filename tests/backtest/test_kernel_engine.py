@@ -251,7 +251,9 @@ def test_what_is_not_covered_is_refused_by_name(market: Market) -> None:
     }
     configs = {name: variant(**sections) for name, sections in REFUSED.items()}
     configs["strategy.path"] = with_strategy(own_strategy("mine:Mine"))
-    configs["venue.account_type CASH"] = variant(SPOT, venue={"account_type": "CASH"})
+    configs["venue.account_type CASH with time_in_force GTC or latency"] = variant(
+        SPOT, venue={"account_type": "CASH"}, strategy={"time_in_force": "GTC"}
+    )
     configs["instrument.id of a dated future"] = variant(
         instrument={"id": future}, data_catalog=paths
     )

@@ -421,6 +421,20 @@ def test_rule_15_orders_on_their_way_at_the_closing(market: Market, case: Any) -
     assert run.statuses() == statuses
 
 
+def test_rule_15_funding_between_the_closing_order_and_a_late_cancel(market: Market) -> None:
+    """The position is closed when the funding is due, though the cancel is still on its way."""
+    config = variant(
+        execution={"latency": {"cancel_ms": 5}},
+        strategy={"time_in_force": "GTC"},
+        data_catalog=TICKER,
+    )
+    market.trades([(NOON + 1, "buy", "64000.1", "1")], config)
+    market.books([(NOON, BID, ASK), (NOON + 2, BID, ASK)], config)
+    market.funding([(NOON + 1, "0.01", NOON + 2.002)], config)
+    run = market.run(config, snapshot_mode="book")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+
+
 def test_rule_15_what_arrives_before_the_closing_order_is_no_more_reduced(market: Market) -> None:
     """A purchase arrives while the sale of the position is on its way; a sale makes it less."""
     config = variant(
