@@ -76,7 +76,7 @@ UNCOVERED: Final = (
     ),
     Uncovered(
         "execution.liquidity_consumption",
-        "sizes that fills use up",
+        "sizes that fills use up, remembered for each price over later books",
         lambda run: run.config.execution.liquidity_consumption,
     ),
     Uncovered(
