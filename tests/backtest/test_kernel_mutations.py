@@ -28,7 +28,7 @@ MUTATIONS = (
     ("    _match_resting(market, state, market.times[0, row], False)", "    pass"),
     ("books[0, state[_BOOK]] < ts", "books[0, state[_BOOK]] <= ts"),
     ("if heap[one, 0] != heap[other, 0]:", "if False:"),
-    ("_add_end(market, state, heap[index, 1], cancel_ts, CANCELED)", "pass"),
+    ("_add_end(market, state, heap[index, 1], ts, CANCELED)", "pass"),
     ("state[_BEYOND] += side * offered", "pass"),
 )
 
