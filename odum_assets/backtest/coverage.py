@@ -51,22 +51,17 @@ class Uncovered:
     applies: Callable[[Run], bool]
 
 
-def may_not_rest(run: Run) -> bool:
-    """Return whether orders GTC are not covered; whether a file has any shows in it alone."""
-    is_deep = run.config.venue.book_type == "L2_MBP" and run.snapshot_mode != "trades"
-    return is_deep and run.closing is not None
+_LOCKED: Final = "what open orders lock of the balances, by which orders are denied"
+
+RESTING_CASH: Final = f"strategy.orders_file with time_in_force GTC on a CASH account: {_LOCKED}"
 
 
-def _rests(run: Run) -> bool:
-    strategy = run.config.strategy
-    may_rest = strategy.order_type == "LIMIT" or any(order.price for order in strategy.orders)
-    return may_rest and strategy.time_in_force == "GTC" and may_not_rest(run)
+def _locks(run: Run) -> bool:
+    latency = run.config.execution.latency
+    waits = bool(latency.insert_ns or latency.cancel_ns)
+    may_rest = run.config.strategy.time_in_force == "GTC"
+    return run.config.venue.account_type == "CASH" and (waits or may_rest)
 
-
-RESTING_IN_FILE: Final = (
-    "strategy.orders_file with time_in_force GTC, an L2 book and closing: the size by which "
-    "NautilusTrader reduces a position"
-)
 
 UNCOVERED: Final = (
     Uncovered(
@@ -81,7 +76,7 @@ UNCOVERED: Final = (
     ),
     Uncovered(
         "execution.liquidity_consumption",
-        "sizes that fills use up",
+        "sizes that fills use up, remembered for each price over later books",
         lambda run: run.config.execution.liquidity_consumption,
     ),
     Uncovered(
@@ -108,9 +103,9 @@ UNCOVERED: Final = (
         lambda run: run.config.risk.throttling_per_sec is not None,
     ),
     Uncovered(
-        "venue.account_type CASH",
-        "orders that are denied for want of what they sell",
-        lambda run: run.config.venue.account_type == "CASH",
+        "venue.account_type CASH with time_in_force GTC or latency",
+        _LOCKED,
+        _locks,
     ),
     Uncovered(
         "venue.oms_type HEDGING",
@@ -121,11 +116,6 @@ UNCOVERED: Final = (
         "instrument.id of a dated future",
         "the settlement at expiry",
         lambda run: run.config.key.product is Product.FUTURE,
-    ),
-    Uncovered(
-        "time_in_force GTC with limit orders, an L2 book and closing",
-        "the size by which NautilusTrader reduces a position after resting orders were filled",
-        _rests,
     ),
 )
 """Every reason, in the order in which they are looked for."""

@@ -36,6 +36,23 @@ def wake_ups(plan: RunPlan) -> Ints:
     return found[found <= end]
 
 
+def closing_steps(plan: RunPlan, wakeups: Ints, underway: Ints) -> Ints:
+    """Return what happens as positions are closed, rows of `kernel.close_positions`.
+
+    Orders on their way, cancels and the orders that close arrive in the order of their times, those
+    of one time in the order in which they were sent; each at the first of the times `wakeups`.
+    """
+    from odum_assets.vectorized.ticks.kernel import ARRIVES, CANCELS, CLOSES
+
+    latency, close_at = plan.config.execution.latency, plan.close_at_ns
+    late = [close_at + latency.cancel_ns, close_at + latency.insert_ns]
+    arrival = np.concatenate([underway, np.array(late, np.int64)])
+    what = np.append(np.full(len(underway), ARRIVES), [CANCELS, CLOSES])
+    order = np.argsort(arrival, kind="stable")
+    seen = wakeups[np.searchsorted(wakeups, np.maximum(arrival, close_at))]
+    return np.stack([seen[order], what[order]])
+
+
 def _times_of_rows(plan: RunPlan) -> list[Ints]:
     """Return the times of all rows of a run, by file."""
     found = []

@@ -6,6 +6,7 @@ the journal that is made of the columns (``kernel_run``), comparing them (``witn
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from odum_assets.backtest.coverage import RESTING_IN_FILE, NotCoveredError, Run, may_not_rest
+from odum_assets.backtest.coverage import RESTING_CASH, NotCoveredError
 from odum_assets.backtest.kernel_funding import payment, settlements
-from odum_assets.backtest.kernel_latency import wake_ups
+from odum_assets.backtest.kernel_latency import closing_steps, wake_ups
 from odum_assets.backtest.order_file import LIFETIMES as _LIFETIMES
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.plan import RunPlan
@@ -111,6 +112,8 @@ class Chunk(NamedTuple):
         Payments after it: time (ns), and amount in units of the currency's last decimal.
     worth : Worth, optional
         What its fills come to, where it is known.
+    reduced : (int, int), optional
+        Where the venue reduced its order: time (ns), and the size that was left of it, in lots.
     """
 
     orders: Orders
@@ -121,6 +124,14 @@ class Chunk(NamedTuple):
     closing: bool
     funding: tuple[tuple[int, int], ...] = ()
     worth: Worth | None = None
+    reduced: tuple[int, int] | None = None
+
+    @property
+    def at_end(self) -> "Chunk":
+        """Return it with the size that its order had at the end."""
+        if self.reduced is None:
+            return self
+        return self._replace(orders=self.orders._replace(size=np.array([self.reduced[1]])))
 
 
 class HeldFills(NamedTuple):
@@ -174,7 +185,7 @@ class KernelMatch:
     """
 
     def __init__(self, plan: RunPlan, rows: "Rows | None" = None) -> None:
-        from odum_assets.vectorized.ticks.money import EngineBalance, MoneyTerms
+        from odum_assets.vectorized.ticks.money import CashBalance, EngineBalance, MoneyTerms
         from odum_assets.vectorized.ticks.rows import Rows
 
         self._rows = rows or Rows()
@@ -193,7 +204,8 @@ class KernelMatch:
             max(instrument.margin_init, instrument.margin_maint),
             venue.starting_balance,
         )
-        self.account = EngineBalance(self.terms)
+        self._is_cash = venue.account_type == "CASH"
+        self.account = (CashBalance if self._is_cash else EngineBalance)(self.terms)
         self.skipped = None if plan.orders is not None else 0
         self.funding: list[Funding] = []
         self._due = settlements(plan)
@@ -201,6 +213,8 @@ class KernelMatch:
         self._sides: list[Ints] = []
         self._tags: Any = pa.chunked_array([], pa.string())
         self._open = _OpenOrders()
+        # Of the trades so far: a cash account values market orders by the last one.
+        self._highest = 0
 
     @property
     def is_funded(self) -> bool:
@@ -238,6 +252,7 @@ class KernelMatch:
             is_file = plan.orders is not None
             orders = self._tagged(events.timed) if is_file else self._orders(events.trades, listed)
             paid = () if events.stop is None else self._paid(events.stop, matching)
+            self._highest = max(self._highest, int(events.trades[2].max(initial=0)))
             yield self._chunk(orders, events, paid, closing=False)
         if is_closed:
             yield self._closed(matching, wakeups)
@@ -269,14 +284,11 @@ class KernelMatch:
 
     def _timed(self) -> Iterator[Ints]:
         """Yield the orders of a file, and keep their tags until they are sent."""
-        plan, held = self._plan, self._plan.orders
-        refuses = may_not_rest(
-            Run(plan.config, plan.exec_algorithm, plan.snapshot_mode, plan.closing)
-        )
+        held = self._plan.orders
         gtc = _LIFETIMES.index("GTC")
         for rows in () if held is None else held.rows(self.digits):
-            if refuses and np.any(rows.lifetime == gtc):
-                raise NotCoveredError(RESTING_IN_FILE)
+            if self._is_cash and np.any(rows.lifetime == gtc):
+                raise NotCoveredError(RESTING_CASH)
             self._tags = pa.chunked_array([*self._tags.chunks, rows.tag])
             yield np.stack(rows[:-1])
 
@@ -331,22 +343,31 @@ class KernelMatch:
         return self._numbered(orders)
 
     def _closed(self, matching: "Matching", wakeups: Ints) -> Chunk:
-        """Close what is open: orders and cancels arrive after their latency."""
-        plan, latency = self._plan, self._plan.config.execution.latency
-        if matching.underway:
-            raise NotCoveredError(
-                f"{matching.underway} orders are on their way when positions are closed"
-            )
-        cancel, send = (
-            int(wakeups[np.searchsorted(wakeups, plan.close_at_ns + delay)])
-            for delay in (latency.cancel_ns, latency.insert_ns)
-        )
-        if cancel > send:
-            raise NotCoveredError("orders that close positions arrive before those that cancel")
-        paid = self._paid(send - 1, matching)
+        """Close what is open: orders on their way, cancels and closing orders arrive in turn."""
+        from odum_assets.vectorized.ticks import kernel
+
         closing = self._closing(matching.position)
-        events = matching.close(cancel, send, closing)
-        return self._chunk(self._numbered(closing), events, paid, closing=True)
+        steps = closing_steps(self._plan, wakeups, matching.underway)
+        # A cancel may arrive after the order that closes.
+        closes_at = int(steps[0, steps[1] == kernel.CLOSES][0])
+        if matching.underway.size and any(due.ts < steps[0, -1] for due in self._due):
+            raise NotCoveredError(
+                "funding is due while orders are on their way as positions are closed"
+            )
+        paid = self._paid(closes_at - 1, matching)
+        number = self._sent
+        events = matching.close(steps, closing)
+        chunk = self._chunk(self._numbered(closing), events, paid, closing=True)
+        size = int(closing[3].sum())
+        if size and matching.reduced <= 0:
+            raise NotCoveredError(
+                "the order that closes positions is rejected by NautilusTrader, whose venue counts "
+                "nothing that it could reduce"
+            )
+        own = chunk.fills[:, chunk.fills[0] >= number]
+        if matching.reduced < size and int(own[3].sum()) == matching.reduced:
+            chunk = chunk._replace(reduced=(int(own[1, -1]), matching.reduced))
+        return chunk
 
     def _paid(self, until_ns: int, matching: "Matching") -> tuple[tuple[int, int], ...]:
         """Settle what is due until a time."""
@@ -388,7 +409,8 @@ class KernelMatch:
             self._sides = [np.concatenate(self._sides)]
         signed = fills[3] * self._sides[0][fills[0]] if len(fills[0]) else fills[3]
         chunk = Chunk(orders, fills, signed, fills[3], events.ends, closing, funding)
-        worth = self._worth(chunk)
+        with _within_64_bits():
+            worth = self._worth(chunk)
         commission = self._settled(worth, fills[4] == 1, funding)
         return chunk._replace(commission=commission, worth=worth)
 
@@ -405,20 +427,17 @@ class KernelMatch:
         NotCoveredError
             If an order might be denied for want of margin.
         """
-        self.account.hold(fills.signed)
+        with _within_64_bits():
+            self.account.hold(fills.signed)
         return self._settled(fills.worth, fills.is_maker, fills.funding)
 
     def _settled(
         self, worth: Worth, is_maker: NDArray[np.bool_], funding: tuple[tuple[int, int], ...]
     ) -> Ints:
         """Take fills and payments into the account; return the commissions."""
-        from odum_assets.vectorized.ticks.money import AmountTooLargeError
-
-        try:
+        with _within_64_bits():
             commission = self.terms.commissions(worth.notional, is_maker)
             lowest = self.account.settle(worth.realized, commission)
-        except AmountTooLargeError:
-            raise NotCoveredError("amounts of more than 64 bits") from None
         start = float(self.terms.starting_balance) * 10.0**self.terms.currency_precision
         if worth.needed + 1 >= (start + lowest) / _MARGIN_SLACK:
             raise NotCoveredError(
@@ -433,11 +452,14 @@ class KernelMatch:
 
     def _worth(self, chunk: Chunk) -> Worth:
         fills = chunk.fills
-        notional = self.terms.notionals(fills[2], fills[3])
+        notional, held = self.terms.notionals(fills[2], fills[3]), self.account.lots
         realized, largest = self.account.realized(chunk.signed, fills[2])
         needed = -math.inf, 0
         if not chunk.closing and len(chunk.orders.ts):
-            needed = self._needed(chunk.orders, fills, largest)
+            if self._is_cash:
+                needed = self._cash_needed(chunk, held)
+            else:
+                needed = self._needed(chunk.orders, fills, largest)
         return Worth(notional, realized, *needed)
 
     def _needed(self, orders: Orders, fills: Ints, largest: int) -> tuple[float, int]:
@@ -457,6 +479,39 @@ class KernelMatch:
             needed = value * lots * self._open.highest_price
         place = int(np.argmax(needed))
         return float(needed[place]), int(orders.ts[place])
+
+    def _cash_needed(self, chunk: Chunk, held: int) -> tuple[float, int]:
+        """Return an upper bound of what a purchase is worth, and the time of that order.
+
+        It is infinite where more is sold than is held before that order, what NautilusTrader
+        denies. No order rests or is on its way: fills come in the order of the orders.
+        """
+        orders = chunk.orders
+        places = np.arange(len(orders.ts))
+        sums = np.concatenate([[0], np.cumsum(chunk.signed)])
+        # Orders of one time may all be judged before the first of them fills.
+        before = held + np.minimum(
+            *(
+                sums[np.searchsorted(chunk.fills[0], orders.first + each)]
+                for each in (places, np.searchsorted(orders.ts, orders.ts))
+            )
+        )
+        price = np.where(orders.is_market, self._highest, orders.price).astype(np.float64)
+        needed = float(self.terms.unit_value) * _MARGIN_SLACK * orders.size * price
+        needed = np.where(orders.side > 0, needed, np.where(orders.size > before, np.inf, 0.0))
+        place = int(np.argmax(needed))
+        return float(needed[place]), int(orders.ts[place])
+
+
+@contextmanager
+def _within_64_bits() -> Iterator[None]:
+    """Refuse a run whose amounts do not fit."""
+    from odum_assets.vectorized.ticks.money import AmountTooLargeError
+
+    try:
+        yield
+    except AmountTooLargeError:
+        raise NotCoveredError("amounts of more than 64 bits") from None
 
 
 class _OpenOrders:

@@ -178,6 +178,8 @@ class EventFiles:
         self._write("order", ORDER_EVENTS, self._order_columns(chunk.orders, chunk.closing))
         self._write("fill", FILL_EVENTS, self._fill_columns(chunk))
         self._write("end", END_EVENTS, self._end_columns(chunk.ends))
+        if chunk.reduced is not None:
+            self._write("change", CHANGE_EVENTS, self._change_columns(chunk))
 
     def write_simulated(self, lots: int) -> None:
         """Write a fill at the last trade's price for an open position, marked as simulated."""
@@ -261,6 +263,15 @@ class EventFiles:
             self._ids(ends[0]),
             _named(rejected, "rejected", "canceled"),
             reasons,
+        ]
+
+    def _change_columns(self, chunk: Chunk) -> list[Any]:
+        orders = chunk.at_end.orders
+        return [
+            pa.array(chunk.fills[1, -1:]),
+            self._ids(np.array([orders.first])),
+            pa.nulls(1, DECIMAL),
+            to_decimals(orders.size, self._digits[1]),
         ]
 
     def _write(self, name: str, schema: pa.Schema, columns: list[Any]) -> None:

@@ -410,8 +410,9 @@ class _Hashing:
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk."""
-        self._events.write(chunk)
-        self._ends.add(chunk)
+        # A table of orders holds their last sizes.
+        self._events.write(chunk.at_end)
+        self._ends.add(chunk.at_end)
         self._add_fills(chunk.signed, chunk.fills[2])
 
     def _add_fills(self, signed: Ints, price: Ints) -> None:

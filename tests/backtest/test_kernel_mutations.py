@@ -11,7 +11,6 @@ from odum_assets.backtest import kernel_funding, kernel_latency, kernel_match
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
 from odum_assets.backtest.witness import DIFFERS, EQUAL, Verdict
-from odum_assets.config import LoadedConfig
 from odum_assets.vectorized.ticks import kernel, run
 
 MUTATIONS = (
@@ -29,7 +28,8 @@ MUTATIONS = (
     ("    _match_resting(market, state, market.times[0, row], False)", "    pass"),
     ("books[0, state[_BOOK]] < ts", "books[0, state[_BOOK]] <= ts"),
     ("if heap[one, 0] != heap[other, 0]:", "if False:"),
-    ("_add_end(market, state, heap[index, 1], cancel_ts, CANCELED)", "pass"),
+    ("_add_end(market, state, heap[index, 1], ts, CANCELED)", "pass"),
+    ("state[_BEYOND] += side * offered", "pass"),
 )
 
 
@@ -49,6 +49,25 @@ LATENCY_MUTATIONS = (
     ("ts + market.rules[_LATENCY]", "ts + market.rules[_LATENCY] + 1", kernel),
     ("in timer_steps_ns(first, last)", "in ()", kernel_latency),
     ("times[inside], ", "", kernel_latency),
+)
+
+
+CLOSING_MUTATIONS = (
+    ("if step + 1 == steps.shape[1] or steps[0, step + 1] != ts:", "if False:", kernel),
+    ("    state[_OPEN] = waiting\n", "", kernel),
+    (
+        "size, waiting = min(listed[3, row], state[_REDUCED])",
+        "size, waiting = listed[3, row]",
+        kernel,
+    ),
+    ("(state[_POSITION] + state[_BEYOND])", "state[_POSITION]", kernel),
+    (
+        "close_at + latency.cancel_ns, close_at + latency.insert_ns",
+        "close_at, close_at",
+        kernel_latency,
+    ),
+    ('np.argsort(arrival, kind="stable")', "np.arange(len(arrival))", kernel_latency),
+    ("np.maximum(arrival, close_at)", "np.maximum(arrival, close_at) + 1", kernel_latency),
 )
 
 
@@ -85,12 +104,6 @@ def test_rule_9_matters(market: Market, tmp_path: Path, monkeypatch: pytest.Monk
     assert verdict.verdict == EQUAL
 
 
-def _rests(config: LoadedConfig) -> bool:
-    """Return whether a configuration is not covered where positions are closed."""
-    strategy, is_deep = config.config.strategy, config.ticks.venue.book_type == "L2_MBP"
-    return strategy.order_type == "LIMIT" and strategy.time_in_force == "GTC" and is_deep
-
-
 def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missed = {old for old, _ in MUTATIONS}
     plain = _mutated("import", "import")
@@ -121,9 +134,47 @@ def test_each_rule_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         write_hostile_day(own, variant(), seed)
         closes = seed % 2 == 1
         options = {"snapshot_mode": mode, "close_positions": closes}
-        covered = configs if not closes else [each for each in configs if not _rests(each)]
-        found = verdicts(own, tmp_path / "work", covered, judge, **options)
+        found = verdicts(own, tmp_path / "work", configs, judge, **options)
         assert {verdict.verdict for _, verdict in found} == {EQUAL}
+    assert missed == set()
+
+
+def test_each_rule_of_closing_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = {old for old, _, _ in CLOSING_MUTATIONS}
+    monkeypatch.setattr(run, "kernel", _mutated("import", "import"))
+
+    def judge(plan: RunPlan, outcome: ReplayOutcome) -> Verdict:
+        for old, new, real in CLOSING_MUTATIONS:
+            if old in missed:
+                mutant = _mutated(old, new, real)
+                with monkeypatch.context() as patch:
+                    if real is kernel:
+                        patch.setattr(run, "kernel", mutant)
+                    else:
+                        patch.setattr(kernel_match, "closing_steps", mutant.closing_steps)
+                    if ask_kernel(plan, outcome).verdict == DIFFERS:
+                        missed.discard(old)
+        return ask_kernel(plan, outcome)
+
+    # A cancel before and after the closing order, with orders on their way and without.
+    late = ((40.0, 1.0), (7.3, 0.0), (0.05, 5.0), (0.0, 5.0))
+    configs = [
+        variant(
+            strategy={"order_type": order, "time_in_force": "GTC"},
+            venue={"starting_balance": 1e12},
+            execution={"latency": {"insert_ms": insert, "cancel_ms": cancel}},
+        )
+        for order in ("LIMIT", "MARKET")
+        for insert, cancel in late
+    ]
+    for seed in range(1_000, 1_020):
+        if not missed:
+            break
+        own = Market(tmp_path / str(seed))
+        write_hostile_day(own, variant(), seed)
+        found = verdicts(own, tmp_path / "work", configs, judge, snapshot_mode="book")
+        # Not covered are closing orders that the venue rejects.
+        assert DIFFERS not in {verdict.verdict for _, verdict in found}
     assert missed == set()
 
 

@@ -178,6 +178,79 @@ def test_a_rule(market: Market, case: Any) -> None:
     assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
 
 
+RESTS: dict[str, tuple[list[tuple[str, float | None, float]], list[Fill], str]] = {
+    # The second book fills what is left of the sale; half a lot of its next level counts, too.
+    "less": (
+        [("buy", None, 5), ("sell", 64000.2, 2)],
+        [
+            (1, "buy", "64000.1", "5", "taker"),
+            (2, "sell", "64000.2", "1", "maker"),
+            (3, "sell", "64000.2", "1", "maker"),
+            (4, "sell", "64000", "2.5", "taker"),
+            (4, "sell", "64000", "0.5", "simulated"),
+        ],
+        "filled",
+    ),
+    # Beyond a purchase it could only close more than there is.
+    "more": (
+        [("sell", 64000.2, 2)],
+        [
+            (2, "sell", "64000.2", "1", "maker"),
+            (3, "sell", "64000.2", "1", "maker"),
+            (4, "buy", "64000.6", "2", "taker"),
+        ],
+        "filled",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RESTS.values(), ids=RESTS)
+@pytest.mark.parametrize("mode", ["report", "fast"])
+def test_rule_12_reduces_what_the_venue_has_counted(market: Market, case: Any, mode: str) -> None:
+    orders, fills, status = case
+    config = variant(strategy=_orders("GTC", *orders))
+    ask = [("64000.6", "9")]
+    market.books(
+        [
+            (NOON, [("63999.0", "9")], [("64000.1", "9")]),
+            (NOON + 2, [("64000.2", "1")], ask),
+            (NOON + 3, [("64000.4", "1.5"), ("64000.3", "9")], ask),
+            (NOON + 4, [("64000.0", "9")], ask),
+        ],
+        config,
+    )
+    market.trades([(NOON + 1, None, "64000.0", "1")], config)
+    theirs, ours = (
+        market.run(config, snapshot_mode="book", mode=mode, engine=engine)
+        for engine in ("nautilus", "kernel")
+    )
+    assert theirs.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert theirs.result.digest == ours.result.digest
+    assert theirs.summary == ours.summary
+    if mode == "fast":
+        return
+    found = [(int(ts - NOON), *rest[:3], rest[4]) for ts, *rest in theirs.brief_fills()]
+    assert found == fills
+    assert theirs.statuses()[len(orders)] == status
+
+
+def test_rule_12_a_closing_order_that_is_rejected_is_refused(market: Market) -> None:
+    config = variant(strategy=_orders("GTC", ("buy", None, 2.2), ("sell", 64000.2, 2)))
+    ask = [("64000.6", "9")]
+    market.books(
+        [
+            (NOON, [("63999.0", "9")], [("64000.1", "9")]),
+            (NOON + 2, [("64000.2", "1")], ask),
+            (NOON + 3, [("64000.4", "1.5"), ("64000.3", "9")], ask),
+        ],
+        config,
+    )
+    market.trades([(NOON + 1, None, "64000.0", "1")], config)
+    run = market.run(config, snapshot_mode="book")
+    assert run.statuses()[2] == "rejected"
+    assert "rejected by NautilusTrader" in run.metadata["witness"]["detail"]
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 def test_rule_6_by_the_time_of_the_exchange(market: Market, is_late: bool) -> None:
     import pyarrow as pa
@@ -320,12 +393,61 @@ def test_rule_15_closing_orders_arrive_late_as_well(market: Market) -> None:
     assert run.fills[-1]["timestamp"] == moment(NOON + 3) + 1 + 5_000_000 + 499_999
 
 
-def test_orders_on_their_way_at_the_closing_are_refused(market: Market) -> None:
-    config = variant(execution={"latency": {"insert_ms": 5}})
-    market.trades([(NOON + 1, "buy", "64000.1", "1")], config)
+ON_THEIR_WAY = {
+    # The cancel comes first: it stays open.
+    "it rests": ("64000.0", {"insert_ms": 5}, [], ["open"]),
+    "it is canceled": ("64000.0", {"insert_ms": 5, "cancel_ms": 9}, [], ["canceled"]),
+    "it fills, and stays open": (
+        "64000.1",
+        {"insert_ms": 5},
+        [("buy", "64000.1", "1", "taker")],
+        ["filled"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ON_THEIR_WAY.values(), ids=ON_THEIR_WAY)
+def test_rule_15_orders_on_their_way_at_the_closing(market: Market, case: Any) -> None:
+    price, latency, fills, statuses = case
+    config = variant(
+        execution={"latency": latency, "closing": {"method": "book"}},
+        strategy={"time_in_force": "GTC"},
+    )
+    market.trades([(NOON + 1, "buy", price, "1")], config)
     market.books(BOOK, config)
-    run = market.run(config, snapshot_mode="both")
-    assert run.metadata["witness"] == {
-        "verdict": "not covered",
-        "detail": "1 orders are on their way when positions are closed",
-    }
+    run = market.run(config, snapshot_mode="book")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert [(*each[1:4], each[5]) for each in run.brief_fills()] == fills
+    assert run.statuses() == statuses
+
+
+def test_rule_15_funding_between_the_closing_order_and_a_late_cancel(market: Market) -> None:
+    """The position is closed when the funding is due, though the cancel is still on its way."""
+    config = variant(
+        execution={"latency": {"cancel_ms": 5}},
+        strategy={"time_in_force": "GTC"},
+        data_catalog=TICKER,
+    )
+    market.trades([(NOON + 1, "buy", "64000.1", "1")], config)
+    market.books([(NOON, BID, ASK), (NOON + 2, BID, ASK)], config)
+    market.funding([(NOON + 1, "0.01", NOON + 2.002)], config)
+    run = market.run(config, snapshot_mode="book")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+
+
+def test_rule_15_what_arrives_before_the_closing_order_is_no_more_reduced(market: Market) -> None:
+    """A purchase arrives while the sale of the position is on its way; a sale makes it less."""
+    config = variant(
+        execution={"latency": {"insert_ms": 5}, "closing": {"method": "book"}},
+        strategy=_orders("IOC", ("buy", None, 5)) | {"submission_mode": "per_trade_tick"},
+    )
+    market.books([(NOON, [("64000.0", "9")], [("64000.1", "9")])], config)
+    market.trades([(NOON + 1, None, "64000.0", "1"), (NOON + 2, "sell", "64000.0", "2")], config)
+    run = market.run(config, snapshot_mode="book")
+    assert run.metadata["witness"] == {"verdict": "equal", "detail": None}
+    assert [each[1:4] for each in run.brief_fills()] == [
+        ("buy", "64000.1", "5"),
+        ("sell", "64000", "2"),
+        ("sell", "64000", "3"),
+    ]
+    assert int(run.orders[-1]["amount"]) == 3

@@ -25,6 +25,9 @@ IOC, FOK, GTC = 0, 1, 2
 CANCELED, REJECTED = 0, 1
 """How an order ended other than by filling; rejected for want of a market."""
 
+ARRIVES, CANCELS, CLOSES = 0, 1, 2
+"""What happens as positions are closed."""
+
 TAKER, MAKER = 0, 1
 
 FILL: Final = ("order", "ts", "price", "quantity", "liquidity")
@@ -45,6 +48,7 @@ STATE: Final = (
     *("top_ts", "quote_bid", "quote_ask"),
     "position",
     *("wakeup", "arrived", "underway"),
+    *("beyond", "reduced"),
 )
 """What the kernel carries from chunk to chunk.
 
@@ -56,12 +60,14 @@ orders are matched against; ``trade_size`` is that of the trade that is being ma
 ``restored_last`` is what `last` returns to. ``top_ts`` is the exchange's time of an L1 book;
 ``quote_...`` are the prices of the last snapshot. ``position`` is the sum of the fills. ``wakeup``
 is the row of the wake-ups that comes next; of ``underway`` orders that were sent, ``arrived`` ones
-have arrived.
+have arrived. ``beyond`` is the sum of what resting orders met after they were filled (rule 12);
+``reduced`` is the position that the venue had counted when the closing order came.
 """
 
 (_TRADE, _BOOK, _ORDER, _SENT, _FILLS, _ENDS, _BIDS, _ASKS, _OPEN, _ROW) = range(10)
 (_BID, _ASK, _LAST, _TRADE_SIZE, _RESTORED_LAST) = range(10, 15)
 (_TOP_TS, _QUOTE_BID, _QUOTE_ASK, _POSITION, _WAKEUP, _ARRIVED, _UNDERWAY) = range(15, 22)
+_BEYOND, _REDUCED = 22, 23
 (_IS_TOP, _TRADES_EXECUTE, _PER_TRADE, _IS_MARKET, _LIFETIME, _AT_FIRST_TRADE, _LATENCY) = range(7)
 (_TS, _EVENT_TS, _PRICE, _SIZE, _SIDE) = range(5)
 
@@ -303,6 +309,8 @@ def _fill_by_book(
             paid = price if liquidity == MAKER else ladder[0, level]
             _add_fill(market, state, number, ts, paid, quantity, liquidity)
             left -= quantity
+        elif left == 0:
+            state[_BEYOND] += side * offered
     return left
 
 
@@ -612,7 +620,7 @@ def match_rows(market: Market, state: Ints, known_ns: int) -> None:
     ----------
     market : Market
         The chunk.
-    state : int64 array, shape (22,)
+    state : int64 array, shape (24,)
         `STATE`; written to.
     known_ns : int
         Rows and orders from this time on are left for the next chunk.
@@ -635,19 +643,57 @@ def match_rows(market: Market, state: Ints, known_ns: int) -> None:
             _arrive(market, state, ts)
 
 
-@_compiled
-def close_positions(market: Market, state: Ints, cancel_ts: int, ts: int) -> None:
-    """Cancel what rests at a time, then let the listed orders arrive, which close positions."""
+@_called
+def _cancel_all(market: Market, state: Ints, ts: int) -> None:
     for place in (_BIDS, _ASKS):
         heap = market.heaps[place - _BIDS]
         for index in range(state[place]):
-            _add_end(market, state, heap[index, 1], cancel_ts, CANCELED)
+            _add_end(market, state, heap[index, 1], ts, CANCELED)
         state[place] = 0
     for index in range(state[_OPEN]):
-        _add_end(market, state, market.open[index], cancel_ts, CANCELED)
+        _add_end(market, state, market.open[index], ts, CANCELED)
     state[_OPEN] = 0
+
+
+@_called
+def _reduce(market: Market, state: Ints, ts: int, row: int) -> None:
+    """Send an order that closes a position: for no more than the venue has counted (rule 12)."""
     listed = market.listed
-    for index in range(listed.shape[1]):
-        order = (listed[1, index], listed[2, index], listed[3, index], listed[4, index])
-        _send(market, state, ts, order)
-    state[_ORDER] = listed.shape[1]
+    side = listed[1, row]
+    state[_REDUCED] = -side * (state[_POSITION] + state[_BEYOND])
+    if state[_REDUCED] <= 0:
+        return
+    size, waiting = min(listed[3, row], state[_REDUCED]), state[_OPEN]
+    _send(market, state, ts, (side, listed[2, row], size, listed[4, row]))
+    # Cancels that arrive later are not for this order.
+    state[_OPEN] = waiting
+
+
+@_compiled
+def close_positions(market: Market, state: Ints, steps: Ints) -> None:
+    """Let orders on their way arrive, cancel what is open, and send the listed orders.
+
+    Parameters
+    ----------
+    market : Market
+        The last chunk; its listed orders close positions.
+    state : int64 array, shape (24,)
+        `STATE`; written to.
+    steps : int64 array, shape (2, k)
+        Times, and what happens: `ARRIVES` (the next order on its way), `CANCELS` or `CLOSES`.
+    """
+    for step in range(steps.shape[1]):
+        ts = steps[0, step]
+        if steps[1, step] == ARRIVES:
+            sending, place = market.sending, state[_ARRIVED]
+            order = (sending[1, place], sending[2, place], sending[3, place], sending[4, place])
+            _send(market, state, ts, order)
+            state[_ARRIVED] += 1
+        elif steps[1, step] == CANCELS:
+            _cancel_all(market, state, ts)
+        else:
+            for row in range(market.listed.shape[1]):
+                _reduce(market, state, ts, row)
+        if step + 1 == steps.shape[1] or steps[0, step + 1] != ts:
+            _match_resting(market, state, ts, False)
+    state[_ORDER] = market.listed.shape[1]

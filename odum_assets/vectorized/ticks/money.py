@@ -222,6 +222,24 @@ class EngineBalance:
         return int(lowest)
 
 
+class CashBalance(EngineBalance):
+    """NautilusTrader's cash account: each fill is paid in full, in whole units."""
+
+    def realized(self, signed: Ints, price: Ints) -> tuple[Ints, int]:
+        """Take fills in; return what each brings (units), and the largest position since.
+
+        Raises
+        ------
+        AmountTooLargeError
+            If a value does not fit 64 bits.
+        """
+        value = _as_int64(self._terms.notionals(price, np.abs(signed)))
+        held = self._money[1] + np.cumsum(signed)
+        largest = max(abs(self.lots), int(np.abs(held).max(initial=0)))
+        self.hold(signed)
+        return np.where(signed > 0, -value, value), largest
+
+
 @njit(cache=True, nogil=True)
 def _realize(
     money: Ints,

@@ -92,9 +92,14 @@ class Matching:
         return self._of("position")
 
     @property
-    def underway(self) -> int:
-        """Return how many orders have not arrived."""
-        return self._of("underway") - self._of("arrived")
+    def reduced(self) -> int:
+        """Return what the venue had counted of the position that the closing order reduced."""
+        return self._of("reduced")
+
+    @property
+    def underway(self) -> Ints:
+        """Return when each order that has not arrived will."""
+        return self._sending[0, self._of("arrived") : self._of("underway")]
 
     @property
     def tops(self) -> tuple[int, int] | None:
@@ -158,12 +163,20 @@ class Matching:
                 if timed is not None:
                     self._add_orders(timed)
 
-    def close(self, cancel_ts: int, ts: int, orders: Ints) -> Events:
-        """Cancel what is open, let orders (rows of `kernel.LISTED`) arrive; the run is over."""
+    def close(self, steps: Ints, orders: Ints) -> Events:
+        """Take the steps of `kernel.close_positions` with orders that close; the run is over.
+
+        Parameters
+        ----------
+        steps : int64 array, shape (2, k)
+            Times, and what happens.
+        orders : int64 array, shape (5, o)
+            Rows of `kernel.LISTED`.
+        """
         self._listed = orders
         market, state = self._run(
             orders.shape[1],
-            lambda market, state: kernel.close_positions(market, state, cancel_ts, ts),
+            lambda market, state: kernel.close_positions(market, state, steps),
         )
         return self._events(market, state, self._trades[:, :0], orders[:, :0])
 
