@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -51,6 +52,7 @@ from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
 from odum_assets.api.session import login_routes, sessions_of
 from odum_assets.api.unix_http import pidfile_of
+from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.settings import Settings
 
 _EXPOSED_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
@@ -113,6 +115,9 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         sys.setswitchinterval(_SWITCH_S)
         # Arrow's own allocator keeps memory for each thread that ever read a table.
         pa.set_memory_pool(pa.system_memory_pool())
+        # Arrow imports both with its first arrays: the first chart would wait for them.
+        leave_pandas_out()
+        np.ma  # noqa: B018
         yield
         sys.setswitchinterval(before)
         service.registry.close()

@@ -43,13 +43,18 @@ _STATUS: Final[Mapping[str, Status]] = {
     "FAILURE": "failed",
     "CANCELED": "canceled",
 }
+_GOING_ON: Final = [name for name, status in _STATUS.items() if status not in FINISHED]
 _LOCATIONS: Final = (CODE_LOCATION, f"{CODE_LOCATION}.definitions")
 """Names of the code location: with and without a workspace.yaml."""
 
 _EVENTS_AT_ONCE: Final = 500
 _BACKFILLS_LOOKED_AT: Final = 100
+_RUNS_LOOKED_AT: Final = 500
 _CALLS_AT_ONCE: Final = 16
 _READ_S: Final = 10.0
+_GLANCE_S: Final = 2.0
+"""Seconds for a question whose answer a reply can do without."""
+
 _RELOAD_S: Final = 60.0
 """Seconds in which the code location is reloaded."""
 
@@ -276,6 +281,27 @@ class DagsterClient:
         if reply["__typename"] != "Runs":
             raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")
         return _run_of(reply["results"][0]) if reply["results"] else None
+
+    def runs_going_on(self, tag: str) -> tuple[DagsterRun, ...]:
+        """Return the runs with a tag that wait or go on, newest first.
+
+        Raises
+        ------
+        ProblemError
+            If Dagster does not answer within a moment.
+        """
+        reply = self._query(
+            f"""query($filter: RunsFilter!, $limit: Int!) {{
+            runsOrError(filter: $filter, limit: $limit) {{ __typename
+            ... on Runs {{ results {{ {_RUN} }} }} {_ERROR} }} }}""",
+            read_s=_GLANCE_S,
+            filter={"statuses": _GOING_ON},
+            limit=_RUNS_LOOKED_AT,
+        )["runsOrError"]
+        if reply["__typename"] != "Runs":
+            raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")
+        runs = map(_run_of, reply["results"])
+        return tuple(run for run in runs if run is not None and tag in run.tags)
 
     def poll(self, dagster_run_id: str, cursor: str | None = None) -> Snapshot:
         """Return a run and its events after a cursor, in order.

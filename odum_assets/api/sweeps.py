@@ -24,7 +24,7 @@ from odum_assets.config.variants import as_run_config, grid, short_names, value_
 from odum_assets.orchestration.names import action_job_name
 from odum_assets.orchestration.partition_state import State
 from odum_assets.orchestration.planner import Plan
-from odum_assets.orchestration.registration import CONFIG_TAG
+from odum_assets.orchestration.registration import CONFIG_TAG, SWEEP_ID_TAG
 from odum_assets.orchestration.requests import SweepOptions
 from odum_assets.orchestration.vsweep_requests import VsweepOptions
 from odum_assets.registry import queries
@@ -240,8 +240,20 @@ def planned_reply(service: Service, new: NewVsweep, plan: Plan) -> PlannedVsweep
     )
 
 
-def listed_sweeps(service: Service, config: str | None) -> list[ListedSweep]:
-    """Return all sweeps, newest first, without the Dagster runs that carried them out."""
+def listed_sweeps(
+    service: Service, config: str | None, going_on: Sequence[DagsterRun] = ()
+) -> list[ListedSweep]:
+    """Return all sweeps, newest first, without the Dagster runs that carried them out.
+
+    Parameters
+    ----------
+    service : Service
+        Knows what is stored.
+    config : str or None
+        Only those of one configuration.
+    going_on : sequence of DagsterRun
+        What carries out sweeps now: of one without a variant yet, Dagster alone knows.
+    """
 
     def ask(connection: Any) -> tuple[ListedSweep, ...]:  # noqa: ANN401 - SQLAlchemy's
         return tuple(
@@ -265,6 +277,13 @@ def listed_sweeps(service: Service, config: str | None) -> list[ListedSweep]:
     ]
     # What is kept is not to be changed.
     found = [*(sweep.model_copy() for sweep in of_runs), *vectorized]
+    known = {sweep.id for sweep in found}
+    found += [
+        ListedSweep(**{name: getattr(sweep, name) for name in ListedSweep.model_fields})
+        for run in going_on
+        if config in (None, run.tags.get(CONFIG_TAG)) and run.tags[SWEEP_ID_TAG] not in known
+        for sweep in [started_only(service, run.tags[SWEEP_ID_TAG], run)]
+    ]
     earliest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda sweep: sweep.created_at or earliest, reverse=True)
 
@@ -274,12 +293,12 @@ _FACTS = ("partition", "instrument", "by_status", "created_at")
 
 def with_dagster_runs(service: Service, sweeps: Sequence[ListedSweep]) -> None:
     """Say of sweeps which Dagster runs carried them out."""
-    ids = [sweep.id for sweep in sweeps if sweep.kind == "runs"]
+    missing = [sweep for sweep in sweeps if sweep.kind == "runs" and sweep.dagster_run_id is None]
     with service.registry.reading() as connection:
-        found = queries.get_dagster_runs(connection, ids)
-    for sweep in sweeps:
-        if sweep.kind == "runs":
-            sweep.dagster_run_id = found.get(sweep.id)
+        found = queries.get_dagster_runs(connection, [sweep.id for sweep in missing])
+    for sweep in missing:
+        if sweep.id in found:
+            sweep.dagster_run_id = found[sweep.id]
 
 
 def stored_sweep(service: Service, sweep_id: str) -> Sweep | None:

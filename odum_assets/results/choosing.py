@@ -196,8 +196,8 @@ class ChosenTable(StoredTable):
             with self.file.opened() as path:
                 _require(self.file, path, self.chosen.identity)
             return kept[1].slice(offset - kept[0], len(wanted))
-        read = len(np.unique(wanted // _BATCH_ROWS)) * _BATCH_ROWS
-        is_scattered = 2 * read > self.chosen.file_rows
+        read = np.count_nonzero(np.bincount(wanted // _BATCH_ROWS)) * _BATCH_ROWS
+        is_scattered = 4 * read > self.chosen.file_rows
         rows = self.chosen.rows[offset : offset + _PAGE_ROWS] if is_scattered else wanted
         table = self._taken(rows)
         _PAGES.put(key, None, (offset, table))
@@ -243,10 +243,14 @@ def choose(
         if not names:
             return Chosen(np.arange(table.first, last), last - table.first, *which)
         values = [(condition, _value(condition, schema)) for condition in where]
-        kept: list[Int64s] = []
+        is_whole = not where and (table.first, last) == (0, total)
+        kept: list[Int64s] = [np.arange(total)] if is_whole else []
         keys: list[pa.RecordBatch] = []
         start = 0
         for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+            if is_whole:
+                keys.append(batch)
+                continue
             numbers = np.arange(start, start + batch.num_rows)
             start += batch.num_rows
             mask: Mask = (numbers >= table.first) & (numbers < last)
@@ -414,6 +418,10 @@ def _columns(schema: pa.Schema, names: Sequence[str]) -> list[str]:
 
 def _order(table: pa.Table, sort: Sequence[SortKey], first: int | None = None) -> Int64s:
     """Return the order of rows, or its begin: as many as asked for, or more."""
+    if first is not None and len(sort) == 1:
+        begin = _begin(table[sort[0].column], sort[0].descending, first)
+        if begin is not None:
+            return begin
     packed = _packed(table, sort, first)
     if packed is not None:
         return packed
@@ -426,6 +434,27 @@ def _order(table: pa.Table, sort: Sequence[SortKey], first: int | None = None) -
     keys = [(key.column, "descending" if key.descending else "ascending") for key in sort]
     found: Int64s = pc.sort_indices(table, sort_keys=keys).to_numpy()
     return found
+
+
+def _begin(column: Any, descending: bool, first: int) -> Int64s | None:  # noqa: ANN401
+    """Return the first rows of the order of one column; None if there are fewer, or no integers."""
+    values = _whole(column)
+    if values is None:
+        return None
+    rows = None
+    if column.null_count:
+        rows = np.flatnonzero(column.is_valid().to_numpy())
+        values = values[rows]
+    if not 0 < first < len(values):
+        return None
+    if descending:
+        # Unlike a minus, it cannot overflow.
+        values = ~values
+    bound = np.partition(values, first - 1)[first - 1]
+    below = np.flatnonzero(values < bound)
+    below = below[np.argsort(values[below], kind="stable")]
+    found = np.concatenate([below, np.flatnonzero(values == bound)[: first - len(below)]])
+    return found if rows is None else rows[found]
 
 
 def _packed(table: pa.Table, sort: Sequence[SortKey], first: int | None) -> Int64s | None:

@@ -10,15 +10,27 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
 from live import DAYS, SLOW, Live
-from pagetab import Tab, browser, pytestmark
-from service import BTC, DAY, Service, free_port, lay_out, make_results, serving
+from pagetab import Tab, axe_faults, browser, has_axe, pytestmark
+from service import (
+    BTC,
+    DAY,
+    Service,
+    free_port,
+    lay_out,
+    make_results,
+    serving,
+    settings_of,
+)
 
 from odum_assets.config import load_config, raw_path
+from odum_assets.orchestration.requests import RunOptions
 from odum_assets.raw.layout import DataType, local_path
+from odum_assets.results.run import run_backtest
 
 __all__ = ["browser", "pytestmark"]
 
@@ -323,6 +335,43 @@ def test_a_run_replaces_values_of_its_configuration(page: Any) -> None:
     page.get_by_text(re.compile("✕ may not vary: it decides which data")).wait_for()
     page.get_by_role("button", name="Remove data_catalog.catalog_root").click()
     plan.get_by_text(f"venue.maker_fee={FEE}").wait_for()
+
+
+def test_a_run_again_replaces_the_same_values(browser: Any, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    make_results(tmp_path, (BTC, "fast"))
+    loaded = load_config(tmp_path / f"configs/{BTC}.json")
+    options = RunOptions(mode="fast", overrides={"venue.maker_fee": {"$number": FEE}})
+    run_id = run_backtest(options.day_request(loaded, DAY), settings_of(tmp_path)).run_id
+    with serving(tmp_path, ODUM_DAGSTER_URL=NOWHERE) as here:
+        found = Tab(browser, here.url)
+        page = found.page
+        page.goto(f"/runs/{run_id}")
+        page.get_by_role("link", name="Run again…").click()
+        page.wait_for_url(re.compile(f"config={BTC}.*set=venue.maker_fee%3D{FEE}"))
+        assert page.get_by_label("Value of venue.maker_fee").input_value() == FEE
+        assert page.get_by_label("Keep").input_value() == "fast"
+        page.get_by_test_id("plan").get_by_text(f"venue.maker_fee={FEE}").wait_for()
+        found.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_replaced_values_have_no_fault_that_axe_finds(
+    browser: Any, here: Service, theme: str
+) -> None:
+    if not has_axe():
+        pytest.skip("axe-core is missing: `make page` installs it")
+    found = Tab(browser, here.url, color_scheme=theme)
+    rows = (
+        "",
+        f"venue.maker_fee={FEE};venue.oms_type=HEDGING;strategy.params.unknown=5",
+        "venue.maker_fee=much;data_catalog.catalog_root=elsewhere;venue.maker_fee=0",
+    )
+    screens = [f"/launch?config={BTC}&day={DAY}&set={quote(row)}" for row in rows]
+    faults = {screen: axe_faults(found.page, screen) for screen in screens}
+    found.problems = [text for text in found.problems if not re.search("409|422", text)]
+    found.close()
+    assert {screen: fault for screen, fault in faults.items() if fault} == {}
 
 
 def test_a_refused_launch_says_so_at_its_fields(page: Any) -> None:

@@ -95,6 +95,12 @@ def test_bars_are_the_market_with_the_fills_of_the_run(
     assert again.status == 304
 
 
+def test_charts_do_not_wait_for_an_import(here: Service, runs: list[str]) -> None:
+    for call in ("bars?points=100", "curve?points=100", "fills?sort=-price&limit=10", "breakdown"):
+        assert here.get(f"/api/v1/runs/{runs[0]}/{call}").status == 200
+    assert "/pandas/" not in Path(f"/proc/{here.pid}/maps").read_text()
+
+
 def test_refusals_are_counted(here: Service, folder: Path, runs: list[str]) -> None:
     bars = here.get(f"/api/v1/runs/{runs[1]}/bars?points=50").json
     refused = [

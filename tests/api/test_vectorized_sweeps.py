@@ -28,6 +28,13 @@ def sweep(bars_live: Live) -> dict[str, Any]:
     assert (first["kind"], first["config"]) == ("vectorized", NAME)
     again = bars_live.post(START, body, **key).json
     assert (again["id"], again["dagster_run_id"]) == (started["id"], started["dagster_run_id"])
+    # It is in the list before it has a variant.
+    listed = bars_live.get(f"/api/v1/sweeps?config={NAME}").json["sweeps"]
+    (mine,) = [each for each in listed if each["id"] == started["id"]]
+    assert (mine["kind"], mine["dagster_run_id"]) == ("vectorized", started["dagster_run_id"])
+    assert mine["status"] in ("queued", "running")
+    others = bars_live.get("/api/v1/sweeps?config=another").json["sweeps"]
+    assert started["id"] not in [each["id"] for each in others]
 
     def ended() -> dict[str, Any] | None:
         found: dict[str, Any] = bars_live.get(address).json

@@ -1,6 +1,7 @@
 """Sweeps: variants of one configuration side by side, in NautilusTrader or in the Numba kernel."""
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
@@ -49,10 +50,14 @@ async def list_sweeps(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     offset: Offset = 0,
 ) -> Response:
-    """List sweeps, newest first: those whose variants are runs, and vectorized ones."""
+    """List sweeps, newest first: those whose variants are runs, and vectorized ones.
+
+    One that goes on without a variant yet is among them while Dagster can be reached.
+    """
+    going_on = await _going_on(service)
 
     def work() -> bytes:
-        sweeps = listed_sweeps(service, config)
+        sweeps = listed_sweeps(service, config, going_on)
         page = sweeps[offset : offset + limit]
         with_dagster_runs(service, page)
         return (
@@ -67,8 +72,18 @@ async def list_sweeps(
             .encode()
         )
 
-    key = ("sweeps", config, limit, offset)
+    key = ("sweeps", config, limit, offset, *((run.run_id, run.status) for run in going_on))
     return json_reply(request, await service.single_flight.get(key, work))
+
+
+async def _going_on(service: Service) -> tuple[DagsterRun, ...]:
+    """Return the Dagster runs that carry out sweeps now; none where it does not answer."""
+    ask = partial(service.dagster.runs_going_on, SWEEP_ID_TAG)
+    try:
+        return await service.single_flight.get("sweeps going on", ask, service.dagster.ask)
+    except ProblemError:
+        # What is stored is listed all the same.
+        return ()
 
 
 @router.post("", status_code=202)

@@ -1,16 +1,17 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useMemo, useRef, useState, type ReactNode } from "react";
+import { useEffect, useMemo, type ReactNode } from "react";
 import { ApiError, getJson, sendJson } from "../../api/client";
 import { configsQuery } from "../../api/configs";
 import { loadRun } from "../../api/runs";
 import type { components } from "../../api/schema";
-import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
 import { Button, buttonClass, Copy, cx, Panel, ScreenHead, useTitle } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
 import { words } from "../../lib/format";
 import { useSettled } from "../../components/useSettled";
+import { useStart } from "../../components/useStart";
+import { againOf, loadMetadata } from "./again";
 import { Overrides } from "./Overrides";
 import { PlanPanel, type Planned } from "./PlanPanel";
 import { bodyOf, commandOf, curlOf, LEFT_OPEN, optionsOf, paramsOf, problemsByField, withParam } from "./request";
@@ -26,15 +27,17 @@ export function LaunchScreen(): ReactNode {
   const [search, setUrl] = useUrl();
   const navigate = useNavigate();
   const configs = useQuery(configsQuery);
-  const from = useQuery({ queryKey: ["run", search.from], queryFn: ({ signal }) => loadRun(search.from!, signal), enabled: !!search.from && !search.config });
-  const [problem, setProblem] = useState<unknown>(null);
-  const [isStarting, setStarting] = useState(false);
-  if (from.data && !search.config) {
-    const run = from.data;
-    const isDay = /^\d{4}-\d\d-\d\d$/.test(run.partition);
-    const last = run.window_end ? new Date(Date.parse(run.window_end) - 1).toISOString().slice(0, 10) : undefined;
-    queueMicrotask(() => setUrl({ from: undefined, config: run.config_name, mode: run.detail === "fast" ? "fast" : undefined, ...(isDay ? { day: run.partition } : { kind: "window", first: run.window_start?.slice(0, 10), last }) }));
-  }
+  const from = useQuery({
+    queryKey: ["run again", search.from],
+    queryFn: async ({ signal }) => {
+      const run = await loadRun(search.from!, signal);
+      return againOf(run, await loadMetadata(run, signal));
+    },
+    enabled: !!search.from && !search.config,
+  });
+  useEffect(() => {
+    if (from.data) setUrl(from.data);
+  }, [from.data, setUrl]);
   const body = useMemo(() => bodyOf(search), [search]);
   const text = JSON.stringify(body);
   const settled = useSettled(text);
@@ -45,25 +48,15 @@ export function LaunchScreen(): ReactNode {
     placeholderData: keepPreviousData,
     staleTime: 5_000,
   });
-  // The same request with the same key starts nothing twice.
-  const key = useRef<{ text: string; key: string }>({ text: "", key: "" });
-  const launch = async () => {
-    if (!body || isStarting) return;
-    if (key.current.text !== text) key.current = { text, key: crypto.randomUUID() };
-    setProblem(null);
-    setStarting(true);
-    try {
-      const { data } = await sendJson<Started>("POST", "/api/v1/runs", body, { "Idempotency-Key": key.current.key });
-      key.current = { text: "", key: "" };
+  const { start: launch, isStarting, problem } = useStart<Started>(body, {
+    path: "/api/v1/runs",
+    name: "Launch",
+    group: "Launch",
+    then: (data) => {
       if (data.kind === "run") void navigate({ to: "/runs/$runId", params: { runId: data.run_id } });
-      else void navigate({ to: "/", search: { config: String(body.config) } as never });
-    } catch (error) {
-      setProblem(error);
-    } finally {
-      setStarting(false);
-    }
-  };
-  useKey("mod+Enter", "Launch", () => void launch(), "Launch", body !== null);
+      else void navigate({ to: "/", search: { config: String(body?.config) } as never });
+    },
+  });
   const kind = search.kind ?? "day";
   const all = configs.data?.configs ?? [];
   const chosen = all.find((one) => one.name === search.config);
@@ -76,7 +69,7 @@ export function LaunchScreen(): ReactNode {
   });
   // What has no meaning for bars is not offered, unless the address has it: then the service says why.
   const isBars = stored.data?.bars !== undefined;
-  const refused = { ...problemsByField(isOfNow ? plan.error : null), ...problemsByField(key.current.text === text ? problem : null) };
+  const refused = { ...problemsByField(isOfNow ? plan.error : null), ...problemsByField(problem) };
   if (refused.day && kind !== "day") refused.first ??= refused.day;
   const marked = (name: string) => (refused[name] ? { "aria-invalid": true, "aria-describedby": problemId(name) } : {});
   const choose = (name: string, none = "") => ({

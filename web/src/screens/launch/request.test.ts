@@ -5,6 +5,7 @@ import { ApiError } from "../../api/client";
 import { parseJson } from "../../lib/json";
 import { formOf } from "../../lib/schema";
 import { nowText, problemOf, settingsOf, shownText, written } from "./overrides";
+import { againOf } from "./again";
 import { bodyOf, commandOf, curlOf, optionsOf, problemsByField, withParam } from "./request";
 
 describe("a launch", () => {
@@ -49,6 +50,22 @@ describe("a launch", () => {
     expect(bodyOf(search)?.overrides).toEqual(overrides);
     expect(commandOf(search)).toBeNull();
     expect(optionsOf(bodyOf(search)!)).toEqual(["strategy.params.size=0.123456789012345678", "venue.name=a;b"]);
+  });
+  it("of a run again has its days, options and replaced values, with every digit", () => {
+    const run = { config_name: "a", detail: "fast", partition: "2024-07-18", window_start: "2024-07-18T09:30:00Z", window_end: "2024-07-19T00:00:00Z" };
+    const metadata = parseJson(`{"window": {"start_ns": "1", "end_ns": "2"}, "engine": "kernel", "close_positions": false,
+      "config": {"strategy": {}}, "exec_algorithm": {"type": "TWAP", "params": {"horizon_secs": 7.50}},
+      "overrides": {"venue.name": "a;b", "strategy.params.on": true, "strategy.params.text": "5"},
+      "sweep": {"varied": {"strategy.params.size": 0.123456789012345678, "strategy.params.amount": "0.1x"}}}`).value;
+    const search = againOf(run, metadata);
+    expect(search).toMatchObject({ config: "a", mode: "fast", day: "2024-07-18", start: "2024-07-18T09:30:00Z", end: undefined, engine: "kernel", closing: "open", algorithm: "TWAP", params: "horizon_secs:7.50" });
+    expect(bodyOf(search)?.overrides).toEqual({
+      "venue.name": "a;b", "strategy.params.on": true, "strategy.params.text": "5",
+      "strategy.params.size": { $number: "0.123456789012345678" }, "strategy.params.amount": "0.1x",
+    });
+    // Without a result, what it was asked for is not known.
+    const window = { ...run, partition: "window", window_start: "2024-07-18T00:00:00Z", window_end: "2024-07-20T00:00:00Z" };
+    expect(againOf(window, null)).toMatchObject({ kind: "window", first: "2024-07-18", last: "2024-07-19", start: undefined, set: undefined });
   });
   it("has the settings of its configuration that may be replaced, and what they are now", () => {
     const schema = parseJson(`{"properties": {"data_catalog": {"type": "object", "properties": {"path": {"type": "string"}}},

@@ -7,7 +7,7 @@ import { Button, Panel } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
 import { count, seconds, words } from "../../lib/format";
 import type { Search } from "../../lib/url";
-import { Chosen, Commands, Field, StartButton, useStart } from "./starting";
+import { Chosen, Commands, Field, StartButton, useSweepStart } from "./starting";
 import { textOf } from "./state";
 import { countOf, MOST_VARIANTS, parseVary, sweepCommand, valuesOf, varyingPaths, varyText, type SweepOptions, type Vary } from "./vary";
 
@@ -48,7 +48,7 @@ export function RunsSweep({ config, children }: { config: Record<string, unknown
     enabled: !!planned,
     retry: false,
   });
-  const started = useStart("/api/v1/sweeps", body);
+  const started = useSweepStart("/api/v1/sweeps", body);
   const setRows = (next: readonly Vary[]) => setUrl({ vary: varyText(next) });
   const set = (name: string, standard = "") => (event: { target: { value: string } }) => setUrl({ [name]: event.target.value === standard ? undefined : event.target.value });
   return (

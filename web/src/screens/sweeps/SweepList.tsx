@@ -56,7 +56,7 @@ export function SweepList(): ReactNode {
                       <td>{shortInstrument(one.instrument)}</td>
                       <td>{one.partition ?? <Dash why="over several sessions" />}</td>
                       <td><Status status={one.status} /></td>
-                      <td className="num">{count(one.variants)}</td>
+                      <td className="num">{one.variants === 0 && isActive(one) ? <Dash why="known with the first variant" /> : count(one.variants)}</td>
                       <td>{one.created_at ? formatNs(parseNs(one.created_at) ?? 0n, zone, 0) : <Dash />}</td>
                     </tr>
                   ))}

@@ -7,7 +7,7 @@ import { Button, cx, Dash, Panel } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
 import { useSettled } from "../../components/useSettled";
 import { count, words } from "../../lib/format";
-import { Chosen, Commands, Field, problemId, StartButton, useStart } from "./starting";
+import { Chosen, Commands, Field, problemId, StartButton, useSweepStart } from "./starting";
 import { gridCommand, gridOf, gridProblems, missingOf, OWN } from "./grid";
 
 type Planned = components["schemas"]["PlannedVsweep"];
@@ -31,7 +31,7 @@ export function VectorizedSweep({ config, children }: { config: Record<string, u
     staleTime: 5_000,
   });
   const isOfNow = settled === text && !plan.isPlaceholderData;
-  const started = useStart("/api/v1/sweeps/vectorized", body);
+  const started = useSweepStart("/api/v1/sweeps/vectorized", body);
   const refused = { ...gridProblems(isOfNow ? plan.error : null), ...gridProblems(started.problem) };
   const instruments = (config?.instruments as { id: string }[] | undefined) ?? [];
   const field = (name: string) => ({ name, problem: refused[name] });

@@ -1,48 +1,23 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useRef, useState, type ReactNode } from "react";
-import { sendJson } from "../../api/client";
+import type { ReactNode } from "react";
 import type { components } from "../../api/schema";
-import { useKey } from "../../app/keys";
 import { Button, Copy, Panel } from "../../components/basics";
 import { Failure } from "../../components/states";
+import { useStart, type Start } from "../../components/useStart";
 import { count } from "../../lib/format";
 import { quoted } from "../../lib/shell";
 
 type StartedSweep = components["schemas"]["StartedSweep"];
 
-/** A start that may be tried: how it goes, and what it was refused with. */
-export interface Start {
-  start(): Promise<void>;
-  isStarting: boolean;
-  /** Of the request as it is now; null where there is none. */
-  problem: unknown;
-}
-
 /** Return how a sweep is started; null says that the form is not complete. */
-export function useStart(path: string, body: object | null): Start {
+export function useSweepStart(path: string, body: object | null): Start {
   const navigate = useNavigate();
-  const key = useRef({ text: "", key: "" });
-  const [refusal, setRefusal] = useState<{ text: string; error: unknown } | null>(null);
-  const [isStarting, setStarting] = useState(false);
-  const text = JSON.stringify(body);
-  const start = async () => {
-    if (!body || isStarting) return;
-    // The same request with the same key starts nothing twice.
-    if (key.current.text !== text) key.current = { text, key: crypto.randomUUID() };
-    setRefusal(null);
-    setStarting(true);
-    try {
-      const { data } = await sendJson<StartedSweep>("POST", path, body, { "Idempotency-Key": key.current.key });
-      key.current = { text: "", key: "" };
-      void navigate({ to: "/sweeps/$sweepId", params: { sweepId: data.id } });
-    } catch (error) {
-      setRefusal({ text, error });
-    } finally {
-      setStarting(false);
-    }
-  };
-  useKey("mod+Enter", "Start the sweep", () => void start(), "Sweep", body !== null);
-  return { start, isStarting, problem: refusal?.text === text ? refusal.error : null };
+  return useStart<StartedSweep>(body, {
+    path,
+    name: "Start the sweep",
+    group: "Sweep",
+    then: ({ id }) => void navigate({ to: "/sweeps/$sweepId", params: { sweepId: id } }),
+  });
 }
 
 /** The form at the left, what it comes to at the right. */
