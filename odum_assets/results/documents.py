@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.results.json_rows import Rows, write_rows
 from odum_assets.results.timeline import TIMELINE, Slice, slices
+
+ORDERS_JSON: Final = "orders.json"
+"""The document of orders."""
 
 SMALL_PAGES: Final[dict[str, Any]] = {
     "compression": "zstd",
@@ -47,11 +51,15 @@ def write_orders_json(folder: Path) -> int:
     """Write ``orders.json`` beside the orders table and return the number of orders."""
     with pq.ParquetFile(folder / "orders.parquet") as file:
         names = [name for name in _ALL_FIELDS if name in file.schema_arrow.names]
-        batches = (
-            [Rows([(name, batch[name]) for name in names], np.arange(batch.num_rows))]
-            for batch in file.iter_batches(_BATCH_ROWS, columns=names)
-        )
-        return write_rows(folder / "orders.json", batches, file.metadata.num_rows)
+        batches = file.iter_batches(_BATCH_ROWS, columns=names)
+        rows = ([order_rows(batch)] for batch in batches)
+        return write_rows(folder / ORDERS_JSON, rows, file.metadata.num_rows)
+
+
+def order_rows(batch: pa.RecordBatch) -> Rows:
+    """Return a part of the orders table as it is in the document."""
+    names = [name for name in _ALL_FIELDS if name in batch.schema.names]
+    return Rows([(name, batch[name]) for name in names], np.arange(batch.num_rows))
 
 
 def write_timeline(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 What belongs here: matching once what differs in money alone, and counting and hashing each variant.
 What does not: matching (``backtest.kernel_match``), figures (``backtest.figures``), which are those
-of any run.
+of any run, and tables (``kernel_tables``), which only reports have.
 """
 
 import json
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -56,6 +56,7 @@ from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
 from odum_assets.results.digest import TABLES, ColumnHash, joined_digest
 from odum_assets.results.json_figures import texts
+from odum_assets.results.kernel_tables import ORDER_STATUSES, Fills, KernelTables
 from odum_assets.settings import Settings
 from odum_assets.vectorized.ticks.rows import HeldRows, RowsAhead
 
@@ -71,7 +72,6 @@ _OF_EVENTS: Final = {
 _COUNTED: Final = ("commission", "realized_pnl", "balance")
 _OPEN: Final = "position_quantity"
 _ENDED: Final = ("status", "filled", "reason", "ended")
-_STATUSES: Final = ("open", "canceled", "rejected", "filled")
 _BATCH_ROWS: Final = 131_072
 
 
@@ -293,18 +293,23 @@ class _OrderEnds:
         Why orders are rejected.
     digits : (int, int)
         Decimals of prices and of sizes.
+    tables : KernelTables, optional
+        Takes what became of them, too.
     """
 
-    def __init__(self, reason: str, digits: tuple[int, int]) -> None:
+    def __init__(
+        self, reason: str, digits: tuple[int, int], tables: KernelTables | None = None
+    ) -> None:
         self._reason = reason
         self._digits = digits
+        self._tables = tables
         self.hashes = {name: ColumnHash() for name in _ENDED}
         self._first = 0
         nothing = np.empty(0, np.int64)
         # Of orders from the first one that may still be filled: size, what was filled, time of the
         # end (-1: none yet), status.
         self._waiting: list[NDArray[Any]] = [nothing, nothing, nothing, np.empty(0, np.int8)]
-        self._statuses = np.zeros(len(_STATUSES), np.int64)
+        self._statuses = np.zeros(len(ORDER_STATUSES), np.int64)
         self._sides = {1: 0, -1: 0}
         self._quantities = {1: 0, -1: 0}
         self._markets = self._filled = self._closing = self._closed = self._simulated = 0
@@ -344,11 +349,13 @@ class _OrderEnds:
         size, filled, ended, status = (column[:count] for column in self._waiting)
         self._waiting = [column[count:] for column in self._waiting]
         self._first += count
-        rejected = status == _STATUSES.index("rejected")
-        status = np.where(filled >= size, np.int8(_STATUSES.index("filled")), status)
-        self._statuses += np.bincount(status, minlength=len(_STATUSES))
+        rejected = status == ORDER_STATUSES.index("rejected")
+        status = np.where(filled >= size, np.int8(ORDER_STATUSES.index("filled")), status)
+        if self._tables is not None:
+            self._tables.add_ends(filled, ended, status)
+        self._statuses += np.bincount(status, minlength=len(ORDER_STATUSES))
         self._filled += int((filled > 0).sum())
-        names: Any = pa.array(_STATUSES)
+        names: Any = pa.array(ORDER_STATUSES)
         nothing = pa.scalar(None, pa.string())
         for start in range(0, count, _BATCH_ROWS):
             part = slice(start, start + _BATCH_ROWS)
@@ -369,7 +376,7 @@ class _OrderEnds:
             self._sides[side] += 1
             self._quantities[side] += abs(simulated)
             self._markets += 1
-        by_status = dict(zip(_STATUSES, self._statuses.tolist(), strict=True))
+        by_status = dict(zip(ORDER_STATUSES, self._statuses.tolist(), strict=True))
         by_type = {"LIMIT": self._first - self._markets, "MARKET": self._markets}
         refused = by_status["rejected"]
         return OrderCounts(
@@ -394,15 +401,19 @@ class _OrderEnds:
 class _Hashing:
     """Hashes and sums of what does not depend on money, chunk by chunk."""
 
-    def __init__(self, plan: RunPlan, match: KernelMatch) -> None:
-        self._plan, self._match = plan, match
+    def __init__(
+        self, plan: RunPlan, match: KernelMatch, tables: KernelTables | None = None
+    ) -> None:
+        self._plan, self._match, self._tables = plan, match, tables
         self._events = _EventHashes(plan, match)
-        self._ends = _OrderEnds(self._events.reason, match.digits)
+        self._ends = _OrderEnds(self._events.reason, match.digits, tables)
         self._flows = CashFlows(account_rules(plan, match.terms.currency_precision))
         self._open, self._held = ColumnHash(), 0
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk."""
+        if self._tables is not None:
+            self._tables.add(chunk)
         self._events.write(chunk)
         self._ends.add(chunk)
         self._add_fills(chunk.signed, chunk.fills[2])
@@ -419,6 +430,8 @@ class _Hashing:
         simulated = match.account.lots if is_simulated(plan, match) else 0
         if simulated:
             events.write_simulated(simulated)
+            if self._tables is not None:
+                self._tables.write_simulated(simulated)
             _, price, signed, _ = EventFiles.simulated_fill(plan, match)
             self._add_fills(np.array([signed]), np.array([price]))
         counts = self._ends.finish(simulated)
@@ -435,14 +448,6 @@ def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
         hashing.add(chunk)
         chunks.append(chunk)
     return hashing.matched(chunks)
-
-
-class _Fills(NamedTuple):
-    """Fills of a chunk, as of `Chunk`."""
-
-    fills: Ints
-    signed: Ints
-    commission: Ints
 
 
 class _FillsFile:
@@ -470,11 +475,11 @@ class _FillsFile:
                     self.last = int(chunk.fills[1, -1])
                 yield chunk
 
-    def __iter__(self) -> Iterator[_Fills]:
+    def __iter__(self) -> Iterator[Fills]:
         with self._path.open("rb") as file:
             for count in self._counts:
                 rows = np.fromfile(file, np.int64, 7 * count).reshape(7, count)
-                yield _Fills(rows[:5], rows[5], rows[6])
+                yield Fills(rows[:5], rows[5], rows[6])
 
 
 @contextmanager
@@ -486,7 +491,7 @@ def figures_run(
 ) -> Iterator[CompletedRun]:
     """Run a request by the kernel to its figures and its digest; as of `completed_run`.
 
-    Of the tables only the samples of the account are written.
+    In report mode tables and ``orders.json`` are written, else only the samples of the account.
     """
     report = progress or (lambda _: None)
     report(Progress("validate", 0.0))
@@ -496,7 +501,8 @@ def figures_run(
         load_kernel_beside(WORTH_LOADING)
         sources = StrategySources([strategy_of(plan)])
         match, spooled = KernelMatch(plan, RowsAhead()), _FillsFile(inputs.work / "fills.bin")
-        hashing = _Hashing(plan, match)
+        tables = KernelTables(plan, match) if request.mode == "report" else None
+        hashing = _Hashing(plan, match, tables)
         with ThreadPoolExecutor(1, "hashing") as pool:
             hashed: Future[None] | None = None
             for chunk in spooled.write(match.chunks()):
@@ -508,7 +514,8 @@ def figures_run(
                 hashed.result()
         matched = hashing.matched(())
         outcome = kernel_outcome(plan, match, sources, spooled.last, started)
-        columns = _Columns(plan, match, matched, spooled, inputs.work / "equity.parquet")
+        equity = inputs.work / "equity.parquet"
+        columns = _Columns(plan, match, matched, spooled, equity, tables)
         figures = compute_figures(plan, inputs.prices, outcome, columns)
         digest = joined_digest(columns.hashes, texts(asdict(figures.account)))
         yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures, None, digest)
@@ -527,7 +534,7 @@ def _completed(
         (int(chunk.fills[1, -1]) for chunk in chunks if len(chunk.fills[0])), default=None
     )
     outcome = kernel_outcome(plan, match, sources, last_fill, started)
-    fills = [_Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in chunks]
+    fills = [Fills(chunk.fills, chunk.signed, chunk.commission) for chunk in chunks]
     columns = _Columns(plan, match, matched, fills, is_shared=True)
     figures = compute_figures(plan, prices, outcome, columns)
     matched.realized = columns.hashes["fills"]["realized_pnl"]
@@ -543,13 +550,14 @@ class _Columns:
         plan: RunPlan,
         match: KernelMatch,
         matched: _Matched,
-        parts: Iterable[_Fills],
+        parts: Iterable[Fills],
         equity: Path | None = None,
+        tables: KernelTables | None = None,
         *,
         is_shared: bool = False,
     ) -> None:
         self._plan, self._match, self._matched, self._parts = plan, match, matched, parts
-        self._equity, self._is_shared = equity, is_shared
+        self._equity, self._tables, self._is_shared = equity, tables, is_shared
         own = {name: ColumnHash() for name in _COUNTED}
         self._realized = matched.realized
         if self._realized is not None:
@@ -569,7 +577,9 @@ class _Columns:
         return FillCounter(rules, starting_balance, load_kernel())
 
     def orders(self) -> OrderCounts:
-        """Return the counts, which all share."""
+        """Return the counts, which all share; write the orders where they are wanted."""
+        if self._tables is not None:
+            self._tables.write_orders()
         return self._matched.orders
 
     def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
@@ -578,15 +588,21 @@ class _Columns:
         for part in self._parts:
             rows = part.fills
             if len(part.signed):
-                self._count(market, rows[1], part.signed, rows[2], part.commission)
+                counted = self._count(market, rows[1], part.signed, rows[2], part.commission)
+                if self._tables is not None:
+                    self._tables.add_fills(part, counted)
                 count, last = count + len(part.signed), int(rows[1, -1])
         market.finish()
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
             ts, price, signed, fee = EventFiles.simulated_fill(self._plan, self._match)
-            self._count(market, *(np.array([t]) for t in (ts, signed, price, fee)))
+            counted = self._count(market, *(np.array([t]) for t in (ts, signed, price, fee)))
+            if self._tables is not None:
+                self._tables.add_simulated_fill(counted)
             count, last = count + 1, ts
             market.finish()
+        if self._tables is not None:
+            self._tables.close_fills()
         return count, last, engine
 
     def flows(self, rules: AccountRules) -> CashFlows:
@@ -606,10 +622,12 @@ class _Columns:
             column: Any = table[name]
             for part in column.chunks:
                 value.update(part)
+        if self._tables is not None:
+            self._tables.write_positions(closed, still_open)
 
     def _count(
         self, market: MarkToMarket, ts: Ints, signed: Ints, price: Ints, commission: Ints
-    ) -> None:
+    ) -> LedgerRows:
         names = [self._matched.position]
         columns = FillColumns(ts, names, np.zeros(len(ts), np.int64), signed, price, commission)
         rows: LedgerRows = market.apply_fills(columns)
@@ -621,3 +639,4 @@ class _Columns:
         own["balance"].update(units_column(rows.cash, money, DECIMAL))
         self._flows.commissions += int(commission.sum())
         self._flows.realized += int(np.sum(rows.realized))
+        return rows
