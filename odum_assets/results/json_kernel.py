@@ -149,6 +149,16 @@ def _numbers(values: Any, kind: Any, words: int) -> NDArray[Any]:  # noqa: ANN40
 
 
 @njit(cache=True, nogil=True)
+def _copy(target: Bytes, place: int, source: Bytes, start: int, count: int) -> int:
+    """Copy bytes; return where they end."""
+    # Of indices without a sign the compiler makes one move of many bytes.
+    to, of = np.uintp(place), np.uintp(start)
+    for index in range(np.uintp(count)):
+        target[to + np.uintp(index)] = source[of + np.uintp(index)]
+    return place + count
+
+
+@njit(cache=True, nogil=True)
 def _start(ends: Ints, width: int) -> None:
     for slot in range(len(ends)):
         ends[slot] = slot * width
@@ -160,17 +170,14 @@ def _join(slots: Bytes, ends: Ints, width: int, count: int, joined: Bytes) -> in
     place = 0
     for slot in range(count):
         start = slot * width
-        size = ends[slot] - start
-        joined[place : place + size] = slots[start : start + size]
-        place += size
+        place = _copy(joined, place, slots, start, ends[slot] - start)
     return place
 
 
 @njit(cache=True, nogil=True)
 def _put(slots: Bytes, place: int, text: Bytes) -> int:
-    for index in range(len(text)):
-        slots[place + index] = text[index]
-    return place + len(text)
+    end: int = _copy(slots, place, text, 0, len(text))
+    return end
 
 
 @njit(cache=True, nogil=True)
@@ -184,9 +191,11 @@ def _null(slots: Bytes, place: int) -> int:
 @njit(cache=True, nogil=True)
 def _digits(slots: Bytes, place: int, number: int, count: int) -> int:
     """Write the last digits of a number; return where they end."""
-    for index in range(place + count - 1, place - 1, -1):
-        slots[index] = 48 + number % 10
-        number //= 10
+    at, left = np.uintp(place + count), np.uint64(number)
+    for _ in range(count):
+        at -= np.uintp(1)
+        slots[at] = np.uint64(48) + left % np.uint64(10)
+        left //= np.uint64(10)
     return place + count
 
 
@@ -194,9 +203,10 @@ def _digits(slots: Bytes, place: int, number: int, count: int) -> int:
 def _is_safe(text: Bytes, start: int, stop: int) -> bool:
     """Return whether no byte needs an escape."""
     odd = 0
-    for index in range(start, stop):
-        byte = text[index]
-        odd |= (byte < 32) | (byte == 34) | (byte == 92)
+    first = np.uintp(start)
+    for index in range(np.uintp(stop - start)):
+        byte = text[first + np.uintp(index)]
+        odd += (byte < 32) | (byte == 34) | (byte == 92)
     return odd == 0
 
 
@@ -232,10 +242,7 @@ def _texts(
         if is_quoted:
             slots[place] = 34
             place += 1
-        low, high = bounds[row], bounds[row + 1]
-        for index in range(high - low):
-            slots[place + index] = data[low + index]
-        place += high - low
+        place = _copy(slots, place, data, bounds[row], bounds[row + 1] - bounds[row])
         if is_quoted:
             slots[place] = 34
             place += 1
@@ -312,9 +319,8 @@ def _times(
         if days != last:
             _write_date(scratch, days)
             last = days
-        for index in range(12):
-            slots[place + index] = scratch[index]
-        place = _digits(slots, place + 12, second // 3_600, 2)
+        place = _copy(slots, place, scratch, 0, 12)
+        place = _digits(slots, place, second // 3_600, 2)
         slots[place] = 58
         place = _digits(slots, place + 1, second // 60 % 60, 2)
         slots[place] = 58
