@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,27 @@ FILLS: pa.Schema = arrow.schema(
     ]
 )
 """Executions with what each realized, and cash and signed position after it."""
+
+ORDERS: pa.Schema = arrow.schema(
+    [
+        ("timestamp", TIME),
+        ("id", pa.string()),
+        ("side", pa.string()),
+        ("type", pa.string()),
+        ("time_in_force", pa.string()),
+        ("price", DECIMAL),
+        ("amount", DECIMAL),
+        ("status", pa.string()),
+        ("filled", DECIMAL),
+        ("avg_fill_price", pa.float64()),
+        ("reason", pa.string()),
+        ("ended", TIME),
+        ("parent_id", pa.string()),
+        ("exec_algorithm", pa.string()),
+        ("purpose", pa.string()),
+    ]
+)
+"""Orders with what became of them."""
 
 EQUITY: pa.Schema = arrow.schema(
     [
@@ -208,24 +229,32 @@ def write_orders(folder: Path, path: Path, legs: pa.Table | None = None) -> Orde
     status = pc.if_else(
         pc.greater_equal(filled, orders["amount"]), "filled", pc.fill_null(ended, "open")
     )
-    table = arrow.table(
-        {
-            "timestamp": orders["ts"].cast(TIME),
-            "id": ids,
-            **{name: orders[name] for name in ("side", "type", "time_in_force", "price", "amount")},
-            "status": status,
-            "filled": filled,
-            "avg_fill_price": average,
-            "reason": reason,
-            "ended": ended_ts.cast(TIME),
-            "parent_id": orders["parent_id"],
-            "exec_algorithm": orders["algorithm"],
-            "purpose": orders["purpose"],
-        }
-    )
-    table = with_legs(table, ids, legs)
+    columns = order_columns(orders, status, filled, average, reason, ended_ts.cast(TIME))
+    table = with_legs(arrow.table(columns, schema=ORDERS), ids, legs)
     write_table(path, table)
     return _count_orders(table, fills)
+
+
+def order_columns(
+    events: Any,  # noqa: ANN401 - a table or a batch
+    status: Any,  # noqa: ANN401 - columns of either
+    filled: Any,  # noqa: ANN401
+    average: Any,  # noqa: ANN401
+    reason: Any,  # noqa: ANN401
+    ended: Any,  # noqa: ANN401
+) -> list[Any]:
+    """Return the columns of the orders table from events and from what became of the orders."""
+    return [
+        events["ts"].cast(TIME),
+        events["order_id"],
+        *(events[name] for name in ("side", "type", "time_in_force", "price", "amount")),
+        status,
+        filled,
+        average,
+        reason,
+        ended,
+        *(events[name] for name in ("parent_id", "algorithm", "purpose")),
+    ]
 
 
 def with_legs(
@@ -402,22 +431,57 @@ def write_equity(path: Path, points: Sequence[EquityPoint]) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table of a result, so that a part of it is found and read quickly.
+    """Write a table of a result as a `TableWriter` does."""
+    with TableWriter(path, table.schema) as writer:
+        writer.write(table)
+
+
+class TableWriter:
+    """Write a table of a result part by part, so that a part of it is found and read quickly.
 
     Only texts of a few values get a dictionary: one of amounts or of ids makes the file larger, and
     takes longer to write and to read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    schema : pa.Schema
+        Columns of the table.
     """
-    table = table.cast(computable(table.schema))
-    few = [
-        field.name
-        for field in table.schema
-        if pa.types.is_string(field.type) and field.name not in ("id", "position_id")
-    ]
-    pq.write_table(
-        table,
-        path,
-        compression="zstd",
-        compression_level=1,
-        row_group_size=_GROUP_ROWS,
-        use_dictionary=few or False,  # type: ignore[arg-type]
-    )
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        few = [
+            field.name
+            for field in schema
+            if pa.types.is_string(field.type) and field.name not in ("id", "position_id")
+        ]
+        self._schema = computable(schema)
+        self._held = arrow.table([[] for _ in schema], schema=self._schema)
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=few or False,  # type: ignore[arg-type]
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self._write(self._held)
+        self._writer.close()
+
+    def write(self, part: pa.Table | pa.RecordBatch) -> None:
+        """Write the next rows; some may wait until they make a group."""
+        table = pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part
+        table = pa.concat_tables([self._held, table.cast(self._schema)])
+        whole = table.num_rows // _GROUP_ROWS * _GROUP_ROWS
+        self._write(table[:whole])
+        self._held = table[whole:]
+
+    def _write(self, table: pa.Table) -> None:
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=_GROUP_ROWS)

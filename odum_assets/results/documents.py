@@ -3,17 +3,20 @@
 The timeline is a table, too, beside its document: programs read that one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from odum_assets.catalog.arrow import Column, arrow
-from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.catalog.fixed_point import DECIMAL
-from odum_assets.results.json_rows import json_objects, nested, write_array
+from odum_assets.results.json_rows import Rows, write_rows
+from odum_assets.results.timeline import TIMELINE, Slice, slices
+
+ORDERS_JSON: Final = "orders.json"
+"""The document of orders."""
 
 SMALL_PAGES: Final[dict[str, Any]] = {
     "compression": "zstd",
@@ -23,8 +26,7 @@ SMALL_PAGES: Final[dict[str, Any]] = {
 }
 """How tables are written that the service sends: who reads one holds a page of each column."""
 
-_BATCH_ROWS = 100_000
-_TIME: Final = pa.timestamp("ns", tz="UTC")
+_BATCH_ROWS = 50_000
 _ORDER_FIELDS = (
     "id",
     "timestamp",
@@ -43,45 +45,21 @@ _ORDER_FIELDS = (
 )
 _ALL_FIELDS = (*_ORDER_FIELDS, "trigger_price", "instrument", "leg", "role")
 """Fields of ``orders.json``; the last four only where the orders are those of bars."""
-_REFUSALS = {"denied": "OrderDenied", "rejected": "OrderRejected"}
-_REFUSAL_FIELDS = ("order_id", "reason", "side", "price", "amount")
-_EVENT_FIELDS: Final = {
-    "Order": ("id", "side", "price", "amount", "status", "type"),
-    "Fill": ("order_id", "price", "quantity", "side", "commission", "liquidity"),
-    "OrderDenied": _REFUSAL_FIELDS,
-    "OrderRejected": _REFUSAL_FIELDS,
-}
-"""What the events of each kind have of `_EVENT_DATA`, in the order of the document."""
-
-_EVENT_DATA: Final[dict[str, pa.DataType]] = {
-    "id": pa.string(),
-    "order_id": pa.string(),
-    "side": pa.string(),
-    "price": DECIMAL,
-    "amount": DECIMAL,
-    "quantity": DECIMAL,
-    "status": pa.string(),
-    "type": pa.string(),
-    "commission": DECIMAL,
-    "liquidity": pa.string(),
-    "reason": pa.string(),
-}
-TIMELINE: Final[pa.Schema] = arrow.schema(
-    [("ts", _TIME), ("event", pa.string()), ("data", pa.struct(list(_EVENT_DATA.items())))]
-)
-"""Columns of the timeline; in ``data`` is null what an event of its kind does not have."""
 
 
 def write_orders_json(folder: Path) -> int:
     """Write ``orders.json`` beside the orders table and return the number of orders."""
     with pq.ParquetFile(folder / "orders.parquet") as file:
-        batches = (
-            json_objects(
-                [(name, batch[name]) for name in _ALL_FIELDS if name in batch.schema.names]
-            )
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS)
-        )
-        return write_array(folder / "orders.json", batches)
+        names = [name for name in _ALL_FIELDS if name in file.schema_arrow.names]
+        batches = file.iter_batches(_BATCH_ROWS, columns=names)
+        rows = ([order_rows(batch)] for batch in batches)
+        return write_rows(folder / ORDERS_JSON, rows, file.metadata.num_rows)
+
+
+def order_rows(batch: pa.RecordBatch) -> Rows:
+    """Return a part of the orders table as it is in the document."""
+    names = [name for name in _ALL_FIELDS if name in batch.schema.names]
+    return Rows([(name, batch[name]) for name in names], np.arange(batch.num_rows))
 
 
 def write_timeline(folder: Path) -> int:
@@ -95,68 +73,26 @@ def write_timeline(folder: Path) -> int:
     int
         Number of events.
     """
-    path = folder / "timeline.parquet"
-    with pq.ParquetWriter(path, TIMELINE, **SMALL_PAGES) as table:
+    with (
+        pq.ParquetFile(folder / "orders.parquet") as orders,
+        pq.ParquetFile(folder / "fills.parquet") as fills,
+        pq.ParquetWriter(folder / "timeline.parquet", TIMELINE, **SMALL_PAGES) as table,
+        # Arrow and compiled code work without Python's lock.
+        ThreadPoolExecutor(1, "timeline") as pool,
+    ):
 
-        def documents() -> Iterator["pa.Array[Any]"]:
-            for batch in _timeline(folder):
-                table.write_batch(batch)
-                yield timeline_objects(batch)
+        def write(part: Slice) -> None:
+            table.write_batch(part.events())
 
-        return write_array(folder / "timeline.json", documents())
+        def documents() -> Iterator[Sequence[Rows]]:
+            writing: Future[None] | None = None
+            for part in slices(orders, fills):
+                if writing is not None:
+                    writing.result()
+                writing = pool.submit(write, part)
+                yield part.rows()
+            if writing is not None:
+                writing.result()
 
-
-def timeline_objects(batch: pa.RecordBatch) -> "pa.Array[Any]":
-    """Return the events of a part of the timeline as JSON objects."""
-    texts, places = [], []
-    for event, names in _EVENT_FIELDS.items():
-        here = pc.indices_nonzero(pc.equal(batch["event"], event))
-        part = batch.take(here)
-        values: Any = part["data"]
-        data = nested([(name, values.field(name)) for name in names])
-        texts.append(json_objects([("ts", part["ts"]), ("event", part["event"]), ("data", data)]))
-        places.append(here)
-    return pa.concat_arrays(texts).take(pc.sort_indices(pa.concat_arrays(places)))
-
-
-def _timeline(folder: Path) -> Iterator[pa.RecordBatch]:
-    orders = pq.read_table(folder / "orders.parquet", columns=[*_ORDER_FIELDS, "ended"])
-    fills = pq.read_table(folder / "fills.parquet", columns=["timestamp", *_EVENT_FIELDS["Fill"]])
-    refused = orders.filter(pc.is_in(orders["status"], pa.array(list(_REFUSALS))))
-    refused = refused.sort_by("ended")
-    streams = [
-        (orders, "timestamp", _events(orders, "timestamp", "Order")),
-        (fills, "timestamp", _events(fills, "timestamp", "Fill")),
-        (refused, "ended", _refusals(refused)),
-    ]
-    times = [table[column].cast(pa.int64()).to_numpy() for table, column, _ in streams]
-    cuts = [int(times[0][at]) for at in range(_BATCH_ROWS, len(times[0]), _BATCH_ROWS)]
-    starts = [0, 0, 0]
-    for cut in [*cuts, None]:
-        parts = []
-        for number, (table, _, events) in enumerate(streams):
-            end = len(table) if cut is None else int(times[number].searchsorted(cut))
-            parts.append(events.slice(starts[number], end - starts[number]))
-            starts[number] = end
-        together = pa.concat_tables(parts).combine_chunks()
-        # Arrow's sort is stable: equal times keep the order of the streams.
-        order = pc.sort_indices(together["ts"].cast(pa.int64()))
-        yield from together.take(order).combine_chunks().to_batches()
-
-
-def _refusals(refused: pa.Table) -> pa.Table:
-    kinds = pc.if_else(pc.equal(refused["status"], "denied"), *_REFUSALS.values())
-    return _events(refused.append_column("order_id", refused["id"]), "ended", kinds)
-
-
-def _events(table: pa.Table, time: str, kinds: Column | str) -> pa.Table:
-    """Return rows of a table as events of the timeline, of one kind or of one for each row."""
-    names = _EVENT_FIELDS[kinds if isinstance(kinds, str) else "OrderDenied"]
-    if isinstance(kinds, str):
-        kinds = pa.repeat(kinds, len(table))
-    columns = [
-        table[name].combine_chunks().cast(kind) if name in names else arrow.nulls(len(table), kind)
-        for name, kind in _EVENT_DATA.items()
-    ]
-    data = pa.StructArray.from_arrays(columns, fields=list(TIMELINE.field("data").type))
-    return pa.table([table[time].cast(_TIME), kinds, data], schema=TIMELINE)
+        expected = orders.metadata.num_rows + fills.metadata.num_rows
+        return write_rows(folder / "timeline.json", documents(), expected)

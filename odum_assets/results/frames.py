@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 
 from odum_assets.results.annotations import Annotations
 from odum_assets.results.converted import converted
-from odum_assets.results.documents import TIMELINE
 from odum_assets.results.references import find_run_id
 from odum_assets.results.store import ResultEntry, ResultError, ResultStore
 from odum_assets.results.stored_file import StoredFile
 from odum_assets.results.tables import floats
 from odum_assets.results.ticks import TICKS
+from odum_assets.results.timeline import TIMELINE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,12 +1,26 @@
-"""Arrow rows as JSON or CSV text, without a Python loop over rows: large documents are streams."""
+"""Arrow rows as JSON or CSV text, without a Python loop over rows: large documents are streams.
 
-from collections.abc import Iterable, Sequence
+Large documents are written by compiled code (``json_kernel``) where Numba is installed, all others
+by Arrow. The bytes are the same.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import chain
+from os import SEEK_CUR
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from odum_assets.catalog.arrow import kernels as pc
+from odum_assets.catalog.fixed_point import DECIMAL, Int64s
+
+WORTH_LOADING: Final = 100_000
+"""Objects from which on compiled code saves more time than loading it takes."""
 
 _UNSAFE = r'["\\\x00-\x1f]'
 _Column = Any  # pa.Array; pyarrow's stubs cannot say which compute functions accept which
@@ -19,7 +33,8 @@ def json_objects(fields: Sequence[tuple[str, _Column]]) -> "pa.Array[Any]":
     ----------
     fields : sequence of (str, pa.Array)
         Names and values. Texts become strings, decimals and integers numbers, timestamps ISO 8601
-        texts with nanoseconds, nulls ``null``; values made by `nested` stand as they are.
+        texts with nanoseconds, nulls ``null``; those made by `nested` become objects. A Python text
+        is the same for all rows, and stands as it is in quotes.
 
     Returns
     -------
@@ -35,16 +50,32 @@ def json_objects(fields: Sequence[tuple[str, _Column]]) -> "pa.Array[Any]":
     return objects
 
 
+@dataclass(frozen=True, slots=True)
 class Nested:
-    """Column whose texts are JSON already."""
+    """Fields of objects inside other objects."""
 
-    def __init__(self, objects: "pa.Array[Any]") -> None:
-        self.objects = objects
+    fields: Sequence[tuple[str, _Column]]
 
 
 def nested(fields: Sequence[tuple[str, _Column]]) -> Nested:
     """Return rows as objects to stand inside other objects."""
-    return Nested(json_objects(fields))
+    return Nested(fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one kind, of which each becomes an object.
+
+    Parameters
+    ----------
+    fields : sequence of (str, pa.Array)
+        As of `json_objects`.
+    places : ndarray of shape (n,)
+        Which of the objects each row is, ascending; rows of other kinds have the others.
+    """
+
+    fields: Sequence[tuple[str, _Column]]
+    places: Int64s
 
 
 def quoted_integers(values: _Column) -> _Column:
@@ -93,17 +124,111 @@ def write_array(path: Path, batches: Iterable["pa.Array[Any]"]) -> int:
     int
         Number of objects.
     """
+    return _write(path, ((len(objects), [lines_of(objects, _END)]) for objects in batches))
+
+
+def write_rows(path: Path, batches: Iterable[Sequence[Rows]], expected: int) -> int:
+    """Write rows as a JSON array of objects, one a line, batch by batch.
+
+    Parameters
+    ----------
+    path : Path
+        As of `write_array`.
+    batches : iterable of sequence of Rows
+        Rows of any number of kinds; together they have each place of the batch once.
+    expected : int
+        About how many objects there are, which decides who writes them.
+
+    Returns
+    -------
+    int
+        Number of objects.
+    """
+    kernel = _kernel() if expected >= WORTH_LOADING else None
+    return _write(path, (_lines(kernel, batch) for batch in batches))
+
+
+_END: Final = ",\n"
+
+
+def _write(path: Path, batches: Iterable[tuple[int, Iterable[memoryview]]]) -> int:
+    """Write objects, each with an ending, as an array; return their number."""
     count = 0
     with path.open("wb") as file:
-        file.write(b"[")
-        for objects in batches:
-            if not len(objects):
-                continue
-            file.write(b",\n" if count else b"\n")
-            count += len(objects)
-            file.write(lines_of(objects, ",\n")[:-2])
-        file.write(b"\n]\n")
+        file.write(b"[\n")
+        for number, texts in batches:
+            count += number
+            for text in texts:
+                file.write(text)
+        if count:
+            file.seek(-len(_END), SEEK_CUR)
+            file.write(b"\n")
+        file.write(b"]\n")
+        file.truncate()
     return count
+
+
+def _kernel() -> ModuleType | None:
+    if find_spec("numba") is None:
+        return None
+    from odum_assets.results import json_kernel
+
+    return json_kernel
+
+
+def _lines(kernel: Any, batch: Sequence[Rows]) -> tuple[int, Iterable[memoryview]]:  # noqa: ANN401
+    """Return the number of rows, and their objects by place, each with an ending."""
+    batch = [rows for rows in batch if len(rows.places)]
+    count = sum(len(rows.places) for rows in batch)
+    if not count:
+        return 0, ()
+    if kernel is not None:
+        return count, kernel.lines([_layout(kernel, rows) for rows in batch], count)
+    objects = pa.concat_arrays([json_objects(rows.fields) for rows in batch])
+    order = np.empty(count, np.int64)
+    order[np.concatenate([rows.places for rows in batch])] = np.arange(count)
+    return count, [lines_of(objects.take(order), _END)]
+
+
+def _layout(kernel: Any, rows: Rows) -> Any:  # noqa: ANN401 - a module of Numba's
+    """Return rows as the compiled code takes them."""
+    tokens, text = [], "{"
+    for name, values in _flat(rows.fields):
+        text += name
+        if isinstance(values, str):
+            text += values
+        elif values is not None and values.null_count == len(values):
+            text += "null"
+        elif values is not None:
+            tokens.append(kernel.Token(text.encode(), *_plain(values)))
+            text = ""
+    return kernel.Layout(tokens, f"{text}}}{_END}".encode(), rows.places)
+
+
+def _flat(fields: Sequence[tuple[str, _Column]]) -> Iterator[tuple[str, _Column]]:
+    """Yield what stands before each value, and the values; None where there is none."""
+    for number, (name, values) in enumerate(fields):
+        opening = f'{"," if number else ""}"{name}":'
+        if isinstance(values, Nested):
+            inner = chain([(opening + "{", None)], _flat(values.fields), [("}", None)])
+            yield from inner
+        elif isinstance(values, str):
+            yield opening, f'"{values}"'
+        else:
+            yield opening, values
+
+
+def _plain(values: _Column) -> tuple[_Column, bool]:
+    """Return values as the compiled code takes them, and whether they are strings."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    kind = values.type
+    if kind == DECIMAL or kind == pa.timestamp("ns", "UTC"):
+        return values, False
+    if pa.types.is_string(kind):
+        return values, True
+    # Few are of other types.
+    return _token(values).cast(pa.string()), False
 
 
 def _cell(values: _Column) -> _Column:
@@ -123,7 +248,9 @@ def _cell(values: _Column) -> _Column:
 
 def _token(values: _Column) -> _Column:
     if isinstance(values, Nested):
-        return values.objects
+        return json_objects(values.fields)
+    if isinstance(values, str):
+        return pa.scalar(f'"{values}"')
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = values.cast(kind.value_type)

@@ -2,7 +2,7 @@
 
 What belongs here: matching once what differs in money alone, and counting and hashing each variant.
 What does not: matching (``backtest.kernel_match``), figures (``backtest.figures``), which are those
-of any run.
+of any run, and tables (``kernel_tables``), which only reports have.
 """
 
 import json
@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +62,7 @@ from odum_assets.config.variants import Variant
 from odum_assets.errors import BacktestError, OdumError
 from odum_assets.results.digest import TABLES, ColumnHash, joined_digest
 from odum_assets.results.json_figures import texts
+from odum_assets.results.kernel_tables import ORDER_STATUSES, Fills, KernelTables
 from odum_assets.settings import Settings
 from odum_assets.vectorized.ticks.rows import HeldRows, RowsAhead
 from odum_assets.vectorized.ticks.stored import stored_words
@@ -78,7 +79,6 @@ _OF_EVENTS: Final = {
 _COUNTED: Final = ("commission", "realized_pnl", "balance")
 _OPEN: Final = "position_quantity"
 _ENDED: Final = ("status", "filled", "reason", "ended")
-_STATUSES: Final = ("open", "canceled", "rejected", "filled")
 _BATCH_ROWS: Final = 131_072
 
 
@@ -300,18 +300,23 @@ class _OrderEnds:
         Why orders are rejected.
     digits : (int, int)
         Decimals of prices and of sizes.
+    tables : KernelTables, optional
+        Takes what became of them, too.
     """
 
-    def __init__(self, reason: str, digits: tuple[int, int]) -> None:
+    def __init__(
+        self, reason: str, digits: tuple[int, int], tables: KernelTables | None = None
+    ) -> None:
         self._reason = reason
         self._digits = digits
+        self._tables = tables
         self.hashes = {name: ColumnHash() for name in _ENDED}
         self._first = 0
         nothing = np.empty(0, np.int64)
         # Of orders from the first one that may still be filled: size, what was filled, time of the
         # end (-1: none yet), status.
         self._waiting: list[NDArray[Any]] = [nothing, nothing, nothing, np.empty(0, np.int8)]
-        self._statuses = np.zeros(len(_STATUSES), np.int64)
+        self._statuses = np.zeros(len(ORDER_STATUSES), np.int64)
         self._sides = {1: 0, -1: 0}
         self._quantities = {1: 0, -1: 0}
         self._markets = self._filled = self._closing = self._closed = self._simulated = 0
@@ -351,11 +356,13 @@ class _OrderEnds:
         size, filled, ended, status = (column[:count] for column in self._waiting)
         self._waiting = [column[count:] for column in self._waiting]
         self._first += count
-        rejected = status == _STATUSES.index("rejected")
-        status = np.where(filled >= size, np.int8(_STATUSES.index("filled")), status)
-        self._statuses += np.bincount(status, minlength=len(_STATUSES))
+        rejected = status == ORDER_STATUSES.index("rejected")
+        status = np.where(filled >= size, np.int8(ORDER_STATUSES.index("filled")), status)
+        if self._tables is not None:
+            self._tables.add_ends(filled, ended, status)
+        self._statuses += np.bincount(status, minlength=len(ORDER_STATUSES))
         self._filled += int((filled > 0).sum())
-        names: Any = pa.array(_STATUSES)
+        names: Any = pa.array(ORDER_STATUSES)
         nothing = pa.scalar(None, pa.string())
         for start in range(0, count, _BATCH_ROWS):
             part = slice(start, start + _BATCH_ROWS)
@@ -376,7 +383,7 @@ class _OrderEnds:
             self._sides[side] += 1
             self._quantities[side] += abs(simulated)
             self._markets += 1
-        by_status = dict(zip(_STATUSES, self._statuses.tolist(), strict=True))
+        by_status = dict(zip(ORDER_STATUSES, self._statuses.tolist(), strict=True))
         by_type = {"LIMIT": self._first - self._markets, "MARKET": self._markets}
         refused = by_status["rejected"]
         return OrderCounts(
@@ -401,18 +408,23 @@ class _OrderEnds:
 class _Hashing:
     """Hashes and sums of what does not depend on money, chunk by chunk."""
 
-    def __init__(self, plan: RunPlan, match: KernelMatch) -> None:
-        self._plan, self._match = plan, match
+    def __init__(
+        self, plan: RunPlan, match: KernelMatch, tables: KernelTables | None = None
+    ) -> None:
+        self._plan, self._match, self._tables = plan, match, tables
         self._events = _EventHashes(plan, match)
-        self._ends = _OrderEnds(self._events.reason, match.digits)
+        self._ends = _OrderEnds(self._events.reason, match.digits, tables)
         self._flows = CashFlows(account_rules(plan, match.terms.currency_precision))
         self._open, self._held = ColumnHash(), 0
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk."""
         # A table of orders holds their last sizes.
-        self._events.write(chunk.at_end)
-        self._ends.add(chunk.at_end)
+        last = chunk.at_end
+        if self._tables is not None:
+            self._tables.add(last)
+        self._events.write(last)
+        self._ends.add(last)
         self._add_fills(chunk.signed, chunk.fills[2])
 
     def _add_fills(self, signed: Ints, price: Ints) -> None:
@@ -432,6 +444,8 @@ class _Hashing:
         simulated = match.account.lots if is_simulated(plan, match) else 0
         if simulated:
             events.write_simulated(simulated)
+            if self._tables is not None:
+                self._tables.write_simulated(simulated)
             _, price, signed, _ = EventFiles.simulated_fill(plan, match)
             self._add_fills(np.array([signed]), np.array([price]))
         counts = self._ends.finish(simulated)
@@ -460,20 +474,6 @@ def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
     return hashing.matched([HeldFills.of(chunk) for chunk in _hashed(match, hashing)])
 
 
-class _Fills(NamedTuple):
-    """Fills of a chunk: times, prices, signed quantities, commissions."""
-
-    ts: Ints
-    price: Ints
-    signed: Ints
-    commission: Ints
-
-    @classmethod
-    def of(cls, chunk: Chunk) -> "_Fills":
-        """Return those of a chunk."""
-        return cls(chunk.fills[1], chunk.fills[2], chunk.signed, chunk.commission)
-
-
 class _FillsFile:
     """Fills of chunks in a file: memory holds those of one.
 
@@ -491,13 +491,14 @@ class _FillsFile:
         with path.open("wb") as file:
             for chunk in chunks:
                 if count := len(chunk.signed):
-                    np.vstack(_Fills.of(chunk)).tofile(file)
+                    np.vstack([chunk.fills, chunk.signed, chunk.commission]).tofile(file)
                     self._counts.append(count)
 
-    def __iter__(self) -> Iterator[_Fills]:
+    def __iter__(self) -> Iterator[Fills]:
         with self._path.open("rb") as file:
             for count in self._counts:
-                yield _Fills(*np.fromfile(file, np.int64, 4 * count).reshape(4, count))
+                rows = np.fromfile(file, np.int64, 7 * count).reshape(7, count)
+                yield Fills(rows[1], rows[2], rows[5], rows[6], rows[:5])
 
 
 @contextmanager
@@ -509,7 +510,7 @@ def figures_run(
 ) -> Iterator[CompletedRun]:
     """Run a request by the kernel to its figures and its digest; as of `completed_run`.
 
-    Of the tables only the samples of the account are written.
+    In report mode tables and ``orders.json`` are written, else only the samples of the account.
     """
     report = progress or (lambda _: None)
     report(Progress("validate", 0.0))
@@ -519,7 +520,8 @@ def figures_run(
         load_kernel_beside(WORTH_LOADING)
         sources = StrategySources([strategy_of(plan)])
         match = KernelMatch(plan, RowsAhead())
-        hashing = _Hashing(plan, match)
+        tables = KernelTables(plan, match) if request.mode == "report" else None
+        hashing = _Hashing(plan, match, tables)
         last: int | None = None
 
         def chunks() -> Generator[Chunk]:
@@ -537,14 +539,17 @@ def figures_run(
         equity = inputs.work / "equity.parquet"
         with closing(chunks()) as coming:
             known: ReplayOutcome | Underway
-            fills: Iterable[_Fills]
-            if match.is_funded:
-                # What is paid must be known before fills are counted.
+            fills: Iterable[Fills]
+            if match.is_funded or tables is not None:
+                # What is paid must be known before fills are counted, and what becomes of orders
+                # before they are written.
                 fills = _FillsFile(inputs.work / "fills.bin", coming)
                 known, whole = ended(), hashing.matched()
-                columns = _Columns(plan, match, hashing.position, fills, lambda: whole, equity)
+                columns = _Columns(
+                    plan, match, hashing.position, fills, lambda: whole, equity, tables
+                )
             else:
-                fills = map(_Fills.of, coming)
+                fills = map(Fills.of, coming)
                 known = _underway(plan, match, ended)
                 columns = _Columns(plan, match, hashing.position, fills, hashing.matched, equity)
             figures = compute_figures(plan, inputs.prices, known, columns)
@@ -560,8 +565,8 @@ def _completed(
     matched = group.matched(plan)
     match = KernelMatch(plan)
     match.skipped = matched.skipped
-    fills: Iterable[_Fills] = (
-        _Fills(held.ts, held.price, held.signed, match.counted(held)) for held in matched.fills
+    fills: Iterable[Fills] = (
+        Fills(held.ts, held.price, held.signed, match.counted(held)) for held in matched.fills
     )
     if match.is_funded:
         # What is paid must be known before fills are counted.
@@ -594,14 +599,16 @@ class _Columns:
         plan: RunPlan,
         match: KernelMatch,
         position: str,
-        parts: Iterable[_Fills],
+        parts: Iterable[Fills],
         matched: Callable[[], _Matched],
         equity: Path | None = None,
+        tables: KernelTables | None = None,
         *,
         is_shared: bool = False,
     ) -> None:
         self._plan, self._match, self._position, self._parts = plan, match, position, parts
         self._of_all, self._equity, self._is_shared = matched, equity, is_shared
+        self._tables = tables
         self._own = {name: ColumnHash() for name in _COUNTED}
         # Only of runs that are matched alike something may be known before.
         self._realized = matched().realized if is_shared else None
@@ -632,7 +639,9 @@ class _Columns:
         return FillCounter(rules, starting_balance, load_kernel())
 
     def orders(self) -> OrderCounts:
-        """Return the counts, which all share."""
+        """Return the counts, which all share; write the orders where they are wanted."""
+        if self._tables is not None:
+            self._tables.write_orders()
         return self._matched.orders
 
     def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
@@ -640,17 +649,25 @@ class _Columns:
         count = last = 0
         for part in self._parts:
             if len(part.ts):
-                self._count(market, part)
+                counted = self._count(market, part)
+                if self._tables is not None:
+                    self._tables.add_fills(part, counted)
                 count, last = count + len(part.ts), int(part.ts[-1])
         with amounts_explained():
             market.finish()
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
             ts, price, signed, fee = EventFiles.simulated_fill(self._plan, self._match)
-            self._count(market, _Fills(*(np.array([each]) for each in (ts, price, signed, fee))))
+            counted = self._count(
+                market, Fills(*(np.array([each]) for each in (ts, price, signed, fee)))
+            )
+            if self._tables is not None:
+                self._tables.add_simulated_fill(counted)
             count, last = count + 1, ts
             with amounts_explained():
                 market.finish()
+        if self._tables is not None:
+            self._tables.close_fills()
         # Here, before several threads ask for it.
         _ = self._matched
         return count, last, engine
@@ -674,9 +691,11 @@ class _Columns:
             column: Any = table[name]
             for part in column.chunks:
                 value.update(part)
+        if self._tables is not None:
+            self._tables.write_positions(closed, still_open)
 
-    def _count(self, market: MarkToMarket, fills: _Fills) -> None:
-        ts, price, signed, commission = fills
+    def _count(self, market: MarkToMarket, fills: Fills) -> LedgerRows:
+        ts, price, signed, commission = fills[:4]
         one = np.zeros(len(ts), np.int64)
         columns = FillColumns(ts, [self._position], one, signed, price, commission)
         own, money = self._own, market.counter.rules.currency_precision
@@ -688,6 +707,7 @@ class _Columns:
         _hash_units(own["balance"], rows.cash, money)
         self._paid += int(commission.sum())
         self._gained += int(np.sum(rows.realized))
+        return rows
 
 
 def _hash_units(hashed: ColumnHash, units: Any, precision: int) -> None:  # noqa: ANN401

@@ -16,7 +16,7 @@ from odum_assets.backtest.bar_plan import AMBIGUOUS, STRATEGY_FILES
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback, completed_run
 from odum_assets.results.digest import digest_of
-from odum_assets.results.documents import write_orders_json, write_timeline
+from odum_assets.results.documents import ORDERS_JSON, write_orders_json, write_timeline
 from odum_assets.results.logs import logged
 from odum_assets.results.provenance import build_metadata
 from odum_assets.results.run_id import run_id_of
@@ -106,8 +106,8 @@ def _completed(
     workspace: AbstractContextManager[Path],
     progress: ProgressCallback | None,
 ) -> AbstractContextManager[CompletedRun]:
-    """Run a request; by the kernel without tables where none are kept."""
-    if request.engine == "kernel" and request.mode == "fast":
+    """Run a request; by the kernel without a journal."""
+    if request.engine == "kernel":
         from odum_assets.results.kernel_figures import figures_run
 
         return figures_run(request, settings, workspace, progress)
@@ -196,12 +196,21 @@ def _report(work: Path, document: dict[str, Any]) -> Path:
         shutil.move(path, folder / path.name)
     # Arrow works without Python's lock.
     with ThreadPoolExecutor(1, "orders-json") as pool:
-        orders = pool.submit(write_orders_json, folder)
+        orders = pool.submit(_write_orders_json, work, folder)
         write_timeline(folder)
         orders.result()
     (folder / "summary.json").write_text(json_text(document), encoding="utf-8")
     (folder / "metadata.json").write_text(json_text(document["metadata"]), encoding="utf-8")
     return folder
+
+
+def _write_orders_json(work: Path, folder: Path) -> None:
+    """Write the document of orders, unless it was written with their table."""
+    written = work / ORDERS_JSON
+    if written.exists():
+        written.rename(folder / ORDERS_JSON)
+    else:
+        write_orders_json(folder)
 
 
 def _bar_files(work: Path) -> list[Path]:

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from odum_assets.catalog.arrow import kernels as pc
-from odum_assets.results.documents import TIMELINE, timeline_objects
 from odum_assets.results.json_rows import json_objects, lines_of
 from odum_assets.results.ticks import TICKS, tick_objects
+from odum_assets.results.timeline import TIMELINE, timeline_objects
 
 _BATCH_ROWS: Final = 4_096
 _TEXT_ROWS: Final = 2_048
