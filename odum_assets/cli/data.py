@@ -11,6 +11,8 @@ from odum_assets.cli.options import DayOption, JsonOption
 from odum_assets.cli.sample import generate
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from odum_assets.cli.rendering import Output
     from odum_assets.orchestration.partition_state import Partition
     from odum_assets.orchestration.project import Project
@@ -40,8 +42,7 @@ def list_data(
       odum data list
       odum data list --day 2024-07-18 --json
     """
-    from odum_assets.cli.rendering import Output, display_path, plural, size, table
-    from odum_assets.raw.layout import is_url
+    from odum_assets.cli.rendering import Output
     from odum_assets.settings import load_settings
 
     output, settings = Output(as_json), load_settings()
@@ -51,27 +52,72 @@ def list_data(
     records += _unclaimed(output, settings.raw_root, known, day) if config is None else []
     records.sort(key=lambda record: (record["day"], record["instrument"], record["data_type"]))
     output.data({"raw_root": settings.raw_root, "files": records})
-    for instrument in sorted({record["instrument"] for record in records}):
-        rows = table(instrument, ["day", "data type", "size", "catalog"], right=["size"])
-        for record in records:
-            if record["instrument"] == instrument:
-                state = f"[{_STYLES.get(record['state'], 'dim')}]{record['state']}[/]"
-                rows.add_row(record["day"], record["data_type"], size(record["size"]), state)
-        output.show(rows)
-    days = len({record["day"] for record in records})
-    if records:
-        raw_root = display_path(settings.raw_root)
-        output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {raw_root}")
-    elif is_url(settings.raw_root):
-        output.show(f"No raw data are seen in {settings.raw_root}.")
-    else:
-        raw_root = display_path(settings.raw_root)
-        output.show(f"There are no raw data in {raw_root}. Generate some: odum data generate")
+    if not as_json:
+        _show(output, settings.raw_root, records)
     if not project.configs and not project.refused:
         output.warn(
             f"there are no configurations in {settings.configs_path}; copy one there, or set "
             "ODUM_CONFIGS_PATH"
         )
+
+
+_LONG_LIST = 2_000
+"""Number of files from which on people see spans of days, not every file."""
+
+
+def _show(output: "Output", raw_root: str, records: list[dict[str, Any]]) -> None:
+    """Show files by instrument; of very many the days that they span."""
+    from odum_assets.cli.rendering import display_path, plural
+    from odum_assets.raw.layout import is_url
+
+    by_instrument: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_instrument.setdefault(record["instrument"], []).append(record)
+    is_long = len(records) > _LONG_LIST
+    for instrument in sorted(by_instrument):
+        output.show((_spans if is_long else _files)(instrument, by_instrument[instrument]))
+    days = len({record["day"] for record in records})
+    if records:
+        place = display_path(raw_root)
+        output.show(f"{plural(len(records), 'file')}, {plural(days, 'day')} in {place}")
+        if is_long:
+            output.show("Every file by itself: --day DAY, or --json")
+    elif is_url(raw_root):
+        output.show(f"No raw data are seen in {raw_root}.")
+    else:
+        place = display_path(raw_root)
+        output.show(f"There are no raw data in {place}. Generate some: odum data generate")
+
+
+def _files(instrument: str, records: list[dict[str, Any]]) -> "Table":
+    from odum_assets.cli.rendering import size, table
+
+    rows = table(instrument, ["day", "data type", "size", "catalog"], right=["size"])
+    for record in records:
+        rows.add_row(
+            record["day"], record["data_type"], size(record["size"]), _styled(record["state"])
+        )
+    return rows
+
+
+def _spans(instrument: str, records: list[dict[str, Any]]) -> "Table":
+    """Return a table of the files of each kind and state: how many, of which days."""
+    from odum_assets.cli.rendering import size, table
+
+    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        kinds.setdefault((record["data_type"], record["state"]), []).append(record)
+    columns = ["data type", "files", "first day", "last day", "size", "catalog"]
+    rows = table(instrument, columns, right=["files", "size"])
+    for (kind, state), files in sorted(kinds.items()):
+        total = sum(file["size"] or 0 for file in files)
+        first, last = files[0]["day"], files[-1]["day"]
+        rows.add_row(kind, f"{len(files):,}", first, last, size(total), _styled(state))
+    return rows
+
+
+def _styled(state: str) -> str:
+    return f"[{_STYLES.get(state, 'dim')}]{state}[/]"
 
 
 _STYLES = {
@@ -143,7 +189,7 @@ def _unclaimed(
 
     problems: list[str] = []
     try:
-        files = list_raw_files(raw_root, day=day, problems=problems)
+        files = list_raw_files(raw_root, day=day, problems=problems, known=known)
     except DataError as error:
         files = []
         problems.append(str(error))
@@ -162,7 +208,6 @@ def _unclaimed(
             "configs": [],
         }
         for file in files
-        if file.path not in known
     ]
 
 

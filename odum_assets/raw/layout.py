@@ -9,7 +9,7 @@ the Dagster code location load it.
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -171,6 +171,7 @@ def list_raw_files(
     *,
     day: date | None = None,
     problems: list[str] | None = None,
+    known: Container[str] = (),
 ) -> list[RawFile]:
     """Return the raw data files under the root, ordered by day, type and key.
 
@@ -185,6 +186,8 @@ def list_raw_files(
         Keep only its files.
     problems : list of str, optional
         Takes what is wrong with days that cannot be read; without it the first one is raised.
+    known : container of str, optional
+        Paths that are not asked for; they are left out without a look at the files.
 
     Raises
     ------
@@ -192,8 +195,14 @@ def list_raw_files(
         If the root, or a day and there is no list for it, cannot be read.
     """
     if is_url(raw_root):
-        return _plain_first(_remote_files(raw_root, day, problems))
-    return _plain_first(_local_files(raw_root, day, problems))
+        return _plain_first(_remote_files(raw_root, day, problems, known))
+    return _plain_first(_local_files(raw_root, day, problems, known))
+
+
+def _is_known(path: str, known: Container[str]) -> bool:
+    """Return whether a file is known, or one whose name is the plain spelling of its own."""
+    folder, _, name = path.rpartition("/")
+    return path in known or ("%" in name and f"{folder}/{unquote(name)}" in known)
 
 
 def _plain_first(files: Iterable[RawFile]) -> list[RawFile]:
@@ -206,7 +215,9 @@ def _plain_first(files: Iterable[RawFile]) -> list[RawFile]:
     return [by_key[key] for key in sorted(by_key)]
 
 
-def _remote_files(raw_root: str, day: date | None, problems: list[str] | None) -> Iterator[RawFile]:
+def _remote_files(
+    raw_root: str, day: date | None, problems: list[str] | None, known: Container[str]
+) -> Iterator[RawFile]:
     """Yield the files of a store, listed at once: a store lists 1,000 names in one call."""
     fs, root = _filesystem(raw_root)
     folders = [f"{root}/{BY_DATE}", f"{root}/{BY_YEAR}"]
@@ -229,12 +240,14 @@ def _remote_files(raw_root: str, day: date | None, problems: list[str] | None) -
             of_period, data_type = _day_named(period), _data_type(kind, period)
             if of_period is None or data_type is None or day not in (None, of_period):
                 continue
-            if is_data_file(name):
+            if is_data_file(name) and not _is_known(_full_name(fs, entry["name"]), known):
                 yield _raw_file(fs, entry, of_period, data_type)
 
 
-def _local_files(raw_root: str, day: date | None, problems: list[str] | None) -> Iterator[RawFile]:
-    fs, root = _filesystem(raw_root)
+def _local_files(
+    raw_root: str, day: date | None, problems: list[str] | None, known: Container[str]
+) -> Iterator[RawFile]:
+    _, root = _filesystem(raw_root)
     folders = [
         (one_day, f"{root}/{BY_DATE}/day-{one_day.isoformat()}")
         for one_day in (list_days(raw_root) if day is None else [day])
@@ -246,21 +259,43 @@ def _local_files(raw_root: str, day: date | None, problems: list[str] | None) ->
     ]
     for one_day, folder in folders:
         try:
-            yield from list(_files_in(fs, folder, one_day))
+            yield from list(_files_in(folder, one_day, known))
         except DataError as error:
             if problems is None:
                 raise
             problems.append(str(error))
 
 
-def _files_in(fs: "AbstractFileSystem", period: str, day: date) -> Iterator[RawFile]:
-    for folder in _entries(fs, period, "directory"):
-        data_type = _data_type(_name(folder), period.rsplit("/", 1)[-1])
-        if data_type is None:
+def _files_in(period: str, day: date, known: Container[str]) -> Iterator[RawFile]:
+    """Yield the files of a day on this machine; a link counts as what it points to."""
+    for folder in _scan(period):
+        data_type = _data_type(folder.name, period.rsplit("/", 1)[-1])
+        if data_type is None or not folder.is_dir():
             continue
-        for entry in _entries(fs, folder["name"], "file"):
-            if is_data_file(_name(entry)):
-                yield _raw_file(fs, entry, day, data_type)
+        for entry in _scan(folder.path):
+            if not is_data_file(entry.name) or _is_known(entry.path, known):
+                continue
+            with store_errors(entry.path):
+                if not entry.is_file():
+                    continue
+                status = entry.stat()
+            yield RawFile(
+                path=entry.path,
+                day=day,
+                data_type=data_type,
+                key_text=unquote(entry.name.removesuffix(_SUFFIX)),
+                size=status.st_size,
+                mtime_ns=status.st_mtime_ns,
+            )
+
+
+def _scan(folder: str) -> list["os.DirEntry[str]"]:
+    """Return what is in a folder of this machine; nothing without it."""
+    try:
+        with store_errors(folder), os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _data_type(folder: str, period: str) -> DataType | None:

@@ -85,6 +85,22 @@ def test_a_touched_raw_file_is_stale_and_converting_it_again_keeps_its_digest(
     assert (after["state"], after["digest"]) == ("converted", before["digest"])
 
 
+@pytest.mark.usefixtures("project")
+def test_very_many_files_are_listed_by_their_days(
+    odum: Odum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = odum("data", "list").out
+    assert every.count("up to date") == 6
+    monkeypatch.setattr("odum_assets.cli.data._LONG_LIST", 5)
+    spans = odum("data", "list").out
+    assert spans.count("up to date") == 3
+    for line in spans.splitlines():
+        if "up to date" in line:
+            assert line.split()[1:4] == ["2", "2024-01-01", "2024-01-02"]
+    assert "Every file by itself" in spans
+    assert "Every file by itself" not in every
+
+
 # --- convert ------------------------------------------------------------------------------------
 
 

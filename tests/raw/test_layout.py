@@ -6,6 +6,7 @@ from pathlib import Path
 from fsspec import filesystem
 
 from odum_assets.raw.layout import (
+    BY_DATE,
     DataType,
     list_days,
     list_raw_files,
@@ -55,6 +56,21 @@ def test_the_plain_spelling_wins_over_the_encoded_one(tmp_path: Path) -> None:
     (found,) = list_raw_files(str(tmp_path), day=DAY)
     assert found.key_text == KEY
     assert found.path == str(plain) == raw_file_path(str(tmp_path), DAY, DataType.TRADES, KEY)
+
+
+def test_known_files_are_left_out_in_either_spelling(tmp_path: Path) -> None:
+    put(tmp_path, f"day-2024-07-19/data_type-trades/{KEY.replace(':', '%3A')}.parquet")
+    plain = put(tmp_path, f"day-2024-07-19/data_type-trades/{KEY}.parquet")
+    other = put(tmp_path, f"day-2024-07-18/data_type-trades/{KEY}.parquet")
+    (single,) = list_raw_files(str(tmp_path), known={str(plain)})
+    assert single.path == str(other)
+    put(tmp_path, "day-2024-07-18/data_type-book_snapshot_5/a_link.parquet").unlink()
+    link = tmp_path / BY_DATE / "day-2024-07-18/data_type-book_snapshot_5/a_link.parquet"
+    link.symlink_to(plain)
+    link.with_name("to_nothing.parquet").symlink_to(tmp_path / "nothing")
+    link.with_name("folder.parquet").mkdir()
+    found = list_raw_files(str(tmp_path), known={str(plain), str(other)})
+    assert [(file.path, file.size) for file in found] == [(str(link), 5)]
 
 
 def test_a_root_that_is_not_there_has_no_days(tmp_path: Path) -> None:

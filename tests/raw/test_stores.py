@@ -1,6 +1,7 @@
 """Addresses of raw data that cannot be used are named, whatever their driver raises."""
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,20 +93,18 @@ def test_what_is_not_there_is_not_there(tmp_path: Path) -> None:
 def test_one_day_that_cannot_be_read_is_one_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fsspec.implementations.local import LocalFileSystem
-
     for day in ("2024-01-01", "2024-01-02", "2024-01-03"):
         folder = tmp_path / BY_DATE / f"day-{day}" / "data_type-trades"
         folder.mkdir(parents=True)
         (folder / "K.parquet").touch()
-    listed = LocalFileSystem.ls
+    scanned = os.scandir
 
-    def ls(self: Any, path: str, *args: Any, **named: Any) -> Any:
-        if path.endswith("day-2024-01-02"):
+    def scandir(path: str) -> Any:
+        if str(path).endswith("day-2024-01-02"):
             raise PermissionError(13, "Permission denied", path)
-        return listed(self, path, *args, **named)
+        return scanned(path)
 
-    monkeypatch.setattr(LocalFileSystem, "ls", ls)
+    monkeypatch.setattr(os, "scandir", scandir)
     problems: list[str] = []
     found = list_raw_files(str(tmp_path), problems=problems)
     assert [each.day for each in found] == [dt.date(2024, 1, 1), dt.date(2024, 1, 3)]
