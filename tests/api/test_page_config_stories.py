@@ -352,6 +352,11 @@ def test_a_run_again_replaces_the_same_values(browser: Any, tmp_path: Path) -> N
         assert page.get_by_label("Value of venue.maker_fee").input_value() == FEE
         assert page.get_by_label("Keep").input_value() == "fast"
         page.get_by_test_id("plan").get_by_text(f"venue.maker_fee={FEE}").wait_for()
+        # What fast mode left out is one click away.
+        page.goto(f"/runs/{run_id}")
+        page.get_by_role("link", name="Run again with a report…").click()
+        page.wait_for_url(re.compile(f"config={BTC}.*set=venue.maker_fee%3D{FEE}"))
+        assert page.get_by_label("Keep").input_value() == "report"
         found.close()
 
 

@@ -56,7 +56,10 @@ export function percent(value: Numeric, digits = 2, withSign = false): string {
   const text = asText(value);
   if (text === null) return UNKNOWN;
   const shifted = shift(text);
-  return `${short(withSign ? signed(shifted, digits) : decimal(shifted, digits), shifted)}${THIN}%`;
+  const rounded = (places: number) => (withSign ? signed(shifted, places) : decimal(shifted, places));
+  // A small loss is shown as one, not as nothing.
+  const places = [digits, digits + 1, digits + 2].find((one) => digits === 0 || /[1-9]/.test(rounded(one))) ?? digits;
+  return `${short(rounded(places), shifted)}${THIN}%`;
 }
 
 function shift(text: string): string {

@@ -57,6 +57,8 @@ describe("format", () => {
     expect(signed(12.5)).toBe("+12.50");
     expect(percent("-0.005937528454")).toBe("−0.59\u2009%");
     expect(percent(1.5, 0)).toBe("150\u2009%");
+    expect(percent(-0.000018)).toBe("−0.002\u2009%");
+    expect(percent(0)).toBe("0.00\u2009%");
     expect(percent(1e-9, 2)).toBe("0.00\u2009%");
   });
 });

@@ -221,7 +221,7 @@ function Differences({ comparison, ids }: { comparison: Comparison; ids: string[
           <table className="plain-table">
             <thead className="sticky top-0 bg-panel">
               <tr>
-                <th scope="col">Setting</th>
+                <th scope="col" className="w-1">Setting</th>
                 {ids.map((id, at) => (
                   <th key={id} scope="col" className="mono !pl-2" title={id}>
                     <span className="mr-1 inline-block w-3 border-t-2 align-middle" style={{ borderColor: lineColor(at), borderStyle: lineStyle(at) }} />

@@ -69,7 +69,7 @@ function ConfigTable({ configs }: { configs: Configs["configs"] }): ReactNode {
           <th scope="col">Configuration</th>
           <th scope="col">Instrument</th>
           <th scope="col">Valid</th>
-          <th scope="col">Hash</th>
+          <th scope="col" className="max-lg:hidden">Hash</th>
           <th scope="col"><span className="sr-only">Actions</span></th>
         </tr>
       </thead>
@@ -87,7 +87,7 @@ function ConfigTable({ configs }: { configs: Configs["configs"] }): ReactNode {
               ))}
               {one.problems.length > FEW && <p className="text-quiet">and {one.problems.length - FEW} more</p>}
             </td>
-            <td><Hash value={one.hash} /></td>
+            <td className="max-lg:hidden"><Hash value={one.hash} /></td>
             <td className="text-right whitespace-nowrap">
               <Link to="/" search={{ config: one.name } as never} className={buttonClass("quiet", true)}>Runs</Link>
               <Link to="/configs" search={{ new: "1", from: one.name } as never} className={buttonClass("quiet", true)}>Duplicate…</Link>

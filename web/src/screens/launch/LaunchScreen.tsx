@@ -35,9 +35,10 @@ export function LaunchScreen(): ReactNode {
     },
     enabled: !!search.from && !search.config,
   });
+  const wanted = search.from && search.mode;
   useEffect(() => {
-    if (from.data) setUrl(from.data);
-  }, [from.data, setUrl]);
+    if (from.data) setUrl(wanted === "report" ? { ...from.data, mode: undefined } : from.data);
+  }, [from.data, wanted, setUrl]);
   const body = useMemo(() => bodyOf(search), [search]);
   const text = JSON.stringify(body);
   const settled = useSettled(text);
@@ -82,7 +83,7 @@ export function LaunchScreen(): ReactNode {
     <div className="flex flex-col gap-3 p-3">
       <ScreenHead title="Launch" command={commandOf(search) ?? "odum backtest --help"} />
       {configs.error ? <Failure error={configs.error} retry={() => void configs.refetch()} /> : null}
-      <div className="grid items-start gap-3 lg:grid-cols-[minmax(340px,440px)_minmax(0,1fr)] 2xl:grid-cols-[540px_minmax(0,1fr)]">
+      <div className="grid items-start gap-3 lg:grid-cols-[minmax(380px,520px)_minmax(0,1fr)] 2xl:grid-cols-[600px_minmax(0,1fr)]">
         <Panel title="Run">
           <form
             className="flex flex-col gap-3"

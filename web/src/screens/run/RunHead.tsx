@@ -14,8 +14,11 @@ export function RunHead({ run, result }: { run: WholeRun; result: Result }): Rea
     <>
     <div className="grid gap-3 lg:grid-cols-2 xl:grid-cols-[300px_minmax(0,1fr)_360px] 2xl:grid-cols-[320px_minmax(0,1fr)_320px_360px]">
       <Profit run={run} result={result} />
-      <Realism rows={result.summary.simulated} />
-      <div className="flex flex-col gap-3 lg:col-span-2 xl:col-span-1 2xl:contents">
+      <div className="flex flex-col gap-3 2xl:contents">
+        <Realism rows={result.summary.simulated} />
+        <Warnings summary={result.summary} />
+      </div>
+      <div className="flex flex-col lg:col-span-2 xl:col-span-1">
         <Figures result={result} currency={run.currency} />
       </div>
     </div>
@@ -167,7 +170,7 @@ function Realism({ rows }: { rows: Simulated[] | undefined }): ReactNode {
 }
 
 function Figures({ result, currency }: { result: Result; currency: string | null }): ReactNode {
-  const { drawdown, ratios, trades, returns, orders, fills, flags, orders_by_status, missing_days } = result.summary;
+  const { drawdown, ratios, trades, returns, orders, fills, orders_by_status } = result.summary;
   const pct = (value: string | null | undefined) => (value === null || value === undefined ? <Dash /> : `${decimal(value, 2)}\u2009%`);
   const short = "null for less than 30 days";
   const rows: [string, ReactNode][] = [
@@ -181,26 +184,29 @@ function Figures({ result, currency }: { result: Result; currency: string | null
     ["Orders by status", Object.entries(orders_by_status).map(([status, number]) => `${count(number)} ${status}`).join(", ") || "—"],
   ];
   return (
-    <>
-      <Panel title="Warnings" {...(flags.length || missing_days?.length ? {} : { aside: <span className="text-[12px] text-good">✓ none</span> })}>
-        {[...flags, ...(missing_days?.length ? [`Days without data: ${missing_days.join(", ")}`] : [])].map((flag) => (
-          <p key={flag} className="flex gap-2 py-0.5">
-            <span aria-hidden="true" className="text-warn">⚠</span>
-            <span>{flag}</span>
-          </p>
+    <Panel title="Figures" className="flex-1">
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 sm:max-xl:grid-cols-[auto_1fr_auto_1fr]">
+        {rows.map(([label, value]) => (
+          <div key={label} className="contents">
+            <dt className="py-px text-quiet">{label}</dt>
+            <dd className="py-px text-right">{value}</dd>
+          </div>
         ))}
-      </Panel>
-      <Panel title="Figures" className="flex-1">
-        <dl className="grid grid-cols-[auto_1fr] gap-x-4 sm:max-xl:grid-cols-[auto_1fr_auto_1fr]">
-          {rows.map(([label, value]) => (
-            <div key={label} className="contents">
-              <dt className="py-px text-quiet">{label}</dt>
-              <dd className="py-px text-right">{value}</dd>
-            </div>
-          ))}
-        </dl>
-      </Panel>
-    </>
+      </dl>
+    </Panel>
+  );
+}
+
+function Warnings({ summary: { flags, missing_days } }: { summary: Result["summary"] }): ReactNode {
+  return (
+    <Panel title="Warnings" className="flex-1" {...(flags.length || missing_days?.length ? {} : { aside: <span className="text-[12px] text-good">✓ none</span> })}>
+      {[...flags, ...(missing_days?.length ? [`Days without data: ${missing_days.join(", ")}`] : [])].map((flag) => (
+        <p key={flag} className="flex gap-2 py-0.5">
+          <span aria-hidden="true" className="text-warn">⚠</span>
+          <span>{flag}</span>
+        </p>
+      ))}
+    </Panel>
   );
 }
 

@@ -149,8 +149,11 @@ function Finished({ run }: { run: WholeRun }): ReactNode {
       <div className="panel flex flex-col px-2 pt-1 pb-2">
         <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
           {["chart", "trades", "fills", "orders", "breakdown"].includes(tab) && !hasTables ? (
-            <Empty title="This run kept its figures only" command={`odum backtest --config ${run.config_name} --report`}>
-              In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.
+            <Empty title="This run kept its figures only">
+              <p>In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.</p>
+              <Link to="/launch" search={{ from: run.run_id, mode: "report" } as never} className={cx(buttonClass(), "mt-2")}>
+                Run again with a report…
+              </Link>
             </Empty>
           ) : (
             <Suspense fallback={<Skeleton className="h-[60vh]" />}>

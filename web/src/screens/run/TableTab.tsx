@@ -71,7 +71,7 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
             );
           })}
         </div>
-        <WhereField value={where ?? ""} onChange={(next) => setUrl({ where: next || undefined })} />
+        <WhereField table={table} value={where ?? ""} onChange={(next) => setUrl({ where: next || undefined })} />
         <GoTo go={goTo} />
         <span className="text-quiet" role="status">
           {total === null ? "…" : `${count(total)} ${table}`}
@@ -128,7 +128,9 @@ export function around(at: string): { t0: string; t1: string } {
   return { t0: (BigInt(at) - half).toString(), t1: (BigInt(at) + half).toString() };
 }
 
-function WhereField({ value, onChange }: { value: string; onChange(next: string): void }): ReactNode {
+const EXAMPLES: Record<TableName, string> = { trades: "side:long,net_pnl<0", fills: "side:buy,price>1", orders: "side:buy,amount>1" };
+
+function WhereField({ table, value, onChange }: { table: TableName; value: string; onChange(next: string): void }): ReactNode {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   return (
@@ -138,7 +140,7 @@ function WhereField({ value, onChange }: { value: string; onChange(next: string)
         onChange(text.trim());
       }}
     >
-      <input data-filter className="field mono w-60" placeholder="side:buy,net_pnl<0  ( / )" aria-label="Filter: conditions as side:buy or net_pnl<0, separated by commas; Enter applies them" value={text} onChange={(event) => setText(event.target.value)} onBlur={() => text.trim() !== value && onChange(text.trim())} />
+      <input data-filter className="field mono w-52" placeholder={EXAMPLES[table]} title="Conditions, separated by commas; Enter applies them ( / )" aria-label={`Filter: conditions as ${EXAMPLES[table]}, separated by commas; Enter applies them`} value={text} onChange={(event) => setText(event.target.value)} onBlur={() => text.trim() !== value && onChange(text.trim())} />
     </form>
   );
 }

@@ -72,7 +72,7 @@ export function GroupsTable({ by, filter, onTotal }: { by: GroupName; filter: Ru
       figure("worst_drawdown", "Worst drawdown", 128, (value: number) => <Percent value={value} />),
       figure("failed", "Failed", 76, (value: number) => (value ? <span className="text-bad">{count(value)}</span> : <span className="text-quiet">0</span>)),
       figure("flagged", "Flagged", 84, (value: number) => (value ? <Tag tone="warn">⚠ {count(value)}</Tag> : <span className="text-quiet">0</span>), "Runs with warnings"),
-      { id: "executed_at", label: "Latest", width: 160, sort: "executed_at", cell: (row) => formatNs(parseNs(row.executed_at) ?? 0n, zone, 0) },
+      { id: "executed_at", label: "Latest", width: 176, sort: "executed_at", cell: (row) => formatNs(parseNs(row.executed_at) ?? 0n, zone, 0) },
     ],
     [label, short, zone],
   );
