@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,6 @@ from odum_assets.api.sending import LargeBodies
 from odum_assets.api.service import Service
 from odum_assets.api.session import login_routes, sessions_of
 from odum_assets.api.unix_http import pidfile_of
-from odum_assets.catalog.arrow import leave_pandas_out
 from odum_assets.settings import Settings
 
 _EXPOSED_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"]
@@ -96,6 +96,12 @@ _ROUTERS = (
 )
 
 
+def _load_libraries() -> None:
+    """Load what Arrow imports with its first arrays: the first chart would wait for it."""
+    pa.array([0])
+    np.ma  # noqa: B018
+
+
 def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
     """Return the service.
 
@@ -115,9 +121,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         sys.setswitchinterval(_SWITCH_S)
         # Arrow's own allocator keeps memory for each thread that ever read a table.
         pa.set_memory_pool(pa.system_memory_pool())
-        # Arrow imports both with its first arrays: the first chart would wait for them.
-        leave_pandas_out()
-        np.ma  # noqa: B018
+        Thread(target=_load_libraries, daemon=True).start()
         yield
         sys.setswitchinterval(before)
         service.registry.close()
