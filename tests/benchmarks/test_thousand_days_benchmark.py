@@ -20,6 +20,7 @@ from measuring import Measurements
 from odum_assets.results.store import ResultStore
 
 ODUM = Path(sys.executable).parent / "odum"
+COUNTED = Path(__file__).parent / "counted_command.py"
 DAYS = int(os.environ.get("ODUM_BENCHMARK_DAYS", "100"))
 TRADES_PER_DAY = 20_000
 SLOTS = 2
@@ -66,12 +67,16 @@ def _size(folder: Path) -> int:
 
 
 def _backfill(day: MarketDay, days: int, *options: str) -> tuple[float, float, list[str]]:
-    """Run a backfill; return its processor time and its time (s), and the ids of its runs."""
+    """Run a backfill; return its processor time and its time (s), and the ids of its runs.
+
+    The processor time is that of all its processes, with the replays.
+    """
     last = FIRST_DAY + timedelta(days=days - 1)
     span = ("--from", FIRST_DAY.isoformat(), "--to", last.isoformat())
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [ODUM, "backfill", CONFIG, *span, "--fast", "--slots", str(SLOTS), "--json"]
     done = subprocess.run(
-        [ODUM, "backfill", CONFIG, *span, "--fast", "--slots", str(SLOTS), "--json", *options],
+        [sys.executable, COUNTED, *command, *options],
         env=os.environ | day.environment(),
         cwd=day.root,
         capture_output=True,
