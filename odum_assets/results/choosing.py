@@ -276,9 +276,10 @@ def index_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int
         .astype(np.int64)
         for at, batch in _batches(table.file, column)
     ]
-    if not found:
+    numbers = np.concatenate(found) if found else np.zeros(0, np.int64)
+    if not len(numbers):
         return None
-    places = np.flatnonzero(np.isin(rows, np.concatenate(found)))
+    places = np.flatnonzero(np.isin(rows, numbers))
     return int(places[0]) if len(places) else None
 
 
@@ -294,10 +295,8 @@ def index_of_time(table: StoredTable, column: str, ns: int, rows: Int64s) -> int
         for _, batch in _batches(table.file, column)
     ]
     times = np.concatenate([part.to_numpy() for part in parts])[rows]
-    later = times >= ns
-    if later.any():
-        return int(np.where(later, times, _LATEST).argmin())
-    return int(times.argmax())
+    later = np.flatnonzero(times >= ns)
+    return int(later[times[later].argmin()] if len(later) else times.argmax())
 
 
 def _batches(file: TableFile, column: str) -> Iterator[tuple[int, pa.RecordBatch]]:

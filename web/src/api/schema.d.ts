@@ -1128,6 +1128,8 @@ export interface paths {
         /**
          * List Sweeps
          * @description List sweeps, newest first: those whose variants are runs, and vectorized ones.
+         *
+         *     One that goes on without a variant yet is among them while Dagster can be reached.
          */
         get: operations["list_sweeps"];
         put?: never;
