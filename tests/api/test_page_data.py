@@ -95,10 +95,12 @@ def test_bars_are_the_market_with_the_fills_of_the_run(
     assert again.status == 304
 
 
-def test_charts_do_not_wait_for_an_import(here: Service, runs: list[str]) -> None:
-    for call in ("bars?points=100", "curve?points=100", "fills?sort=-price&limit=10", "breakdown"):
-        assert here.get(f"/api/v1/runs/{runs[0]}/{call}").status == 200
-    assert "/pandas/" not in Path(f"/proc/{here.pid}/maps").read_text()
+def test_trades_have_times_although_pandas_is_loaded_beside_the_start(
+    here: Service, runs: list[str]
+) -> None:
+    trades = here.get(f"/api/v1/runs/{runs[0]}/trades?limit=1").json["trades"]
+    legacy = here.get(f"/api/trades?run_id={runs[0]}&limit=1")
+    assert (legacy.status, len(legacy.json)) == (200, len(trades)), legacy.text
 
 
 def test_refusals_are_counted(here: Service, folder: Path, runs: list[str]) -> None:
