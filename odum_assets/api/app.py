@@ -4,7 +4,6 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -121,7 +120,7 @@ def build_app(settings: Settings, options: ServiceOptions) -> FastAPI:
         sys.setswitchinterval(_SWITCH_S)
         # Arrow's own allocator keeps memory for each thread that ever read a table.
         pa.set_memory_pool(pa.system_memory_pool())
-        Thread(target=_load_libraries, daemon=True).start()
+        _load_libraries()
         yield
         sys.setswitchinterval(before)
         service.registry.close()

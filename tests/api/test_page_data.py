@@ -95,9 +95,7 @@ def test_bars_are_the_market_with_the_fills_of_the_run(
     assert again.status == 304
 
 
-def test_trades_have_times_although_pandas_is_loaded_beside_the_start(
-    here: Service, runs: list[str]
-) -> None:
+def test_trades_have_times_that_need_pandas(here: Service, runs: list[str]) -> None:
     trades = here.get(f"/api/v1/runs/{runs[0]}/trades?limit=1").json["trades"]
     legacy = here.get(f"/api/trades?run_id={runs[0]}&limit=1")
     assert (legacy.status, len(legacy.json)) == (200, len(trades)), legacy.text
