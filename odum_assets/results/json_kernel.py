@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from odum_assets.vectorized.ticks.order_ids import date_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -334,21 +336,14 @@ def _times(
 
 @njit(cache=True, nogil=True)
 def _write_date(text: Bytes, days: int) -> None:
-    """Write a day since 1970 with a quote before and a T after it (Hinnant, Date Algorithms)."""
-    days += 719_468
-    era = days // 146_097
-    of_era = days - era * 146_097
-    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    month = (5 * of_year + 2) // 153
-    day = of_year - (153 * month + 2) // 5 + 1
-    month = month + 3 if month < 10 else month - 9
+    """Write a day since 1970 with a quote before and a T after it."""
+    number = date_number(days)
     text[0] = 34
-    _digits(text, 1, year + era * 400 + (1 if month <= 2 else 0), 4)
+    _digits(text, 1, number // 10_000, 4)
     text[5] = 45
-    _digits(text, 6, month, 2)
+    _digits(text, 6, number // 100 % 100, 2)
     text[8] = 45
-    _digits(text, 9, day, 2)
+    _digits(text, 9, number % 100, 2)
     text[11] = 84
 
 

@@ -46,8 +46,8 @@ def _digits(text: Bytes, place: int, number: int, count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _date(days: int) -> int:
-    """Return a day since 1970 as YYYYMMDD (Hinnant, Low-Level Date Algorithms)."""
+def date_number(days: int) -> int:
+    """Return a day since 1970 as the number YYYYMMDD (Hinnant, Low-Level Date Algorithms)."""
     days += 719_468
     era = days // 146_097
     of_era = days - era * 146_097
@@ -71,7 +71,7 @@ def _write(
     for row in range(len(numbers)):
         days, second = divmod(seconds[row], 86_400)
         text[place], text[place + 1] = 79, 45
-        place = _digits(text, place + 2, _date(days), 8)
+        place = _digits(text, place + 2, date_number(days), 8)
         text[place] = 45
         clock = second // 3_600 * 10_000 + second // 60 % 60 * 100 + second % 60
         place = _digits(text, place + 1, clock, 6)
