@@ -194,6 +194,7 @@ def test_lists_are_narrowed(alive: Service) -> None:
 
 def test_data_and_strategies_are_what_was_run(alive: Service) -> None:
     found = alive.get("/api/v1/datasets").json
+    assert len(found["datasets"]) == 1, found["datasets"]
     (dataset,) = found["datasets"]
     catalog = _stored(alive)[0]["metadata"]["catalog"]
     assert (found["total"], dataset["symbols"]) == (1, ["BTC-USDT"])
