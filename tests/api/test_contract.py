@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,14 @@ def _tried(service: Service, folder: Path, *options: str) -> None:
     assert "failed" not in log
 
 
+@contextmanager
+def _served(folder: Path, **environment: str) -> Iterator[Service]:
+    lay_out(folder)
+    make_results(folder, (BTC, "report"), (BTC, "fast"))
+    with serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9", **environment) as service:
+        yield service
+
+
 def _without(*operations: str) -> list[str]:
     return [part for each in operations for part in ("--exclude-operation-id", each)]
 
@@ -46,17 +56,17 @@ def _only(*operations: str) -> list[str]:
     return [part for each in operations for part in ("--include-operation-id", each)]
 
 
-def test_what_is_read_is_as_the_document_says(service: Service, tmp_path: Path) -> None:
-    _tried(service, tmp_path, "--phases", "coverage", *_without(*_NEED_DAGSTER))
+def test_what_is_read_is_as_the_document_says(tmp_path: Path) -> None:
+    # Datasets and strategies are created: the service is nobody else's.
+    with _served(tmp_path) as service:
+        _tried(service, tmp_path, "--phases", "coverage", *_without(*_NEED_DAGSTER))
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(1_800)
 def test_many_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
-    lay_out(tmp_path)
-    make_results(tmp_path, (BTC, "report"), (BTC, "fast"))
     options = ["--max-examples", "100", "--header", f"Authorization: Bearer {TOKEN}"]
-    with serving(tmp_path, ODUM_API_TOKEN=TOKEN, ODUM_DAGSTER_URL="http://127.0.0.1:9") as service:
+    with _served(tmp_path, ODUM_API_TOKEN=TOKEN) as service:
         _tried(service, tmp_path, *options, *_without(*_NEED_DAGSTER))
         # Without Dagster the right answer to the others is 503.
         asked = _only(*_NEED_DAGSTER)
