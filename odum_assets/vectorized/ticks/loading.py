@@ -1,0 +1,45 @@
+"""Loading what Numba has compiled of the kernel, ahead of processes that are forked off this one.
+
+Numba takes half a second of processor time for its own modules and for what it finds in its cache.
+"""
+
+from decimal import Decimal
+
+import numpy as np
+
+from odum_assets.vectorized.ticks.decode import tidy, whole_numbers
+from odum_assets.vectorized.ticks.kernel import Rules
+from odum_assets.vectorized.ticks.money import EngineBalance, MoneyTerms
+from odum_assets.vectorized.ticks.order_ids import order_ids
+from odum_assets.vectorized.ticks.run import Matching
+
+
+def load_kernel() -> None:
+    """Match nothing, so that what a run on ticks calls is in this process.
+
+    Raises
+    ------
+    RuntimeError
+        If Numba has no folder for what it compiles.
+    """
+    none, starts = np.zeros(0, np.int64), np.zeros(1, np.int64)
+    # As it is read from a file: it cannot be written to.
+    whole_numbers(np.frombuffer(b"", np.uint64).reshape(-1, 2), 0)
+    for is_top in (False, True):
+        tidy(starts, none, none, 1, is_top=is_top)
+    rules = Rules(
+        is_top=False,
+        trades_execute=True,
+        per_trade=True,
+        is_market=False,
+        lifetime=0,
+        at_first_trade=True,
+        latency_ns=0,
+    )
+    for _ in Matching(rules, np.zeros((5, 0), np.int64)).events((), ()):
+        pass
+    order_ids(none, none)
+    terms = MoneyTerms(0, 0, 0, Decimal(1), False, Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+    account = EngineBalance(terms)
+    realized, _ = account.realized(none, none)
+    account.settle(realized, terms.commissions(terms.notionals(none, none), none == 1))
