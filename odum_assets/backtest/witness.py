@@ -7,7 +7,7 @@ event in which both differ. What does not: the kernel (``kernel_run``), judging 
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,15 +91,6 @@ class Witness:
             if found is None and ours != theirs:
                 found = f"{name}: NautilusTrader {theirs}, kernel {ours}"
         return Verdict(EQUAL) if found is None else Verdict(DIFFERS, found)
-
-
-def prepare_witness() -> None:
-    """Load what a witness needs, ahead of processes that are forked off this one."""
-    # Without Numba, or a folder for what it compiles, each run says that it has no witness.
-    with suppress(ImportError, RuntimeError):
-        from odum_assets.vectorized.ticks.loading import load_kernel
-
-        load_kernel()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from odum_assets.backtest.witness import prepare_witness
+from odum_assets.backtest.compiled import load_compiled
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.dagster_sqlite import (
     close_connections,
@@ -87,7 +87,7 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
         graph = _prepared(shared.settings, instance)
         close_connections()
         if shared.replays:
-            prepare_witness()
+            load_compiled()
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.
         gc.collect()
         gc.freeze()

@@ -1,7 +1,4 @@
-"""Loading what Numba has compiled of the kernel, ahead of processes that are forked off this one.
-
-Numba takes half a second of processor time for its own modules and for what it finds in its cache.
-"""
+"""Loading what Numba has compiled of the kernel before there is anything to match."""
 
 from decimal import Decimal
 
@@ -14,8 +11,8 @@ from odum_assets.vectorized.ticks.order_ids import order_ids
 from odum_assets.vectorized.ticks.run import Matching
 
 
-def load_kernel() -> None:
-    """Match nothing, so that what a run on ticks calls is in this process.
+def match_nothing() -> None:
+    """Call what a run on ticks calls, so that it is loaded in this process.
 
     Raises
     ------
