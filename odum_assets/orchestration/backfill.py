@@ -37,6 +37,7 @@ from odum_assets.settings import Settings
 
 _PRELOAD: Final = [
     __name__,
+    "dagster._core.execution.plan.active",
     "dagster._core.executor.in_process",
     "dagster._core.instance.runs.run_domain",
     "dagster._core.storage.noop_compute_log_manager",
@@ -45,8 +46,10 @@ _PRELOAD: Final = [
     "fsspec.implementations.local",
     "odum_assets.catalog.convert",
     "odum_assets.backtest.figures",
+    "odum_assets.backtest.kernel_run",
     "odum_assets.registry.pending",
     "odum_assets.results.run",
+    "pyarrow.acero",
     "pyarrow.dataset",
 ]
 _WORKER: Final = "odum_assets.backtest.worker"
