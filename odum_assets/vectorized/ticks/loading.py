@@ -20,8 +20,7 @@ def match_nothing() -> None:
         If Numba has no folder for what it compiles.
     """
     none, starts = np.zeros(0, np.int64), np.zeros(1, np.int64)
-    # As it is read from a file: it cannot be written to.
-    whole_numbers(np.frombuffer(b"", np.uint64).reshape(-1, 2), 0)
+    whole_numbers(np.zeros((0, 2), np.uint64), 0)
     for is_top in (False, True):
         tidy(starts, none, none, 1, is_top=is_top)
     rules = Rules(
@@ -33,8 +32,11 @@ def match_nothing() -> None:
         at_first_trade=True,
         latency_ns=0,
     )
-    for _ in Matching(rules, np.zeros((5, 0), np.int64)).events((), ()):
+    orders = np.zeros((5, 0), np.int64)
+    matching = Matching(rules, orders)
+    for _ in matching.events((), ()):
         pass
+    matching.close(np.zeros((2, 0), np.int64), orders)
     order_ids(none, none)
     terms = MoneyTerms(0, 0, 0, Decimal(1), False, Decimal(0), Decimal(0), Decimal(0), Decimal(0))
     account = EngineBalance(terms)
