@@ -452,8 +452,9 @@ def _decimals(digits: npt.NDArray[np.uint64]) -> Any:  # noqa: ANN401 - the stub
     return pa.Array.from_buffers(DECIMAL, len(words), [None, pa.py_buffer(words.copy())])
 
 
-def _load() -> ModuleType | None:
-    """Import the compiled pass and let it count once, so that its code is there."""
+@cache
+def load_kernel_here() -> ModuleType | None:
+    """Import the compiled pass, None without Numba, and let it count, so that its code is there."""
     if find_spec("numba") is None:
         return None
     from odum_assets.backtest import ledger_kernel
@@ -469,7 +470,7 @@ def _load() -> ModuleType | None:
 @cache
 def _loading() -> "Future[ModuleType | None]":
     """Load the compiled pass in a thread; the first time after an installation compiles it."""
-    return ThreadPoolExecutor(1, "load-kernel").submit(_load)
+    return ThreadPoolExecutor(1, "load-kernel").submit(load_kernel_here)
 
 
 def load_kernel(timeout: float | None = None) -> ModuleType | None:
@@ -486,9 +487,11 @@ def load_kernel_beside(orders: int) -> None:
 
 
 def kernel_for(recorded: Path) -> ModuleType | None:
-    """Return the compiled pass where it is worth it for the fills of an event file.
+    """Return the compiled pass where it is loaded, or worth it for the fills of an event file.
 
     It is waited for no longer than the exact ledger would take to count.
     """
+    if load_kernel_here.cache_info().currsize:
+        return load_kernel_here()
     fills = recorded.stat().st_size // _FILL_BYTES
     return load_kernel(fills * _EXACT_SECS) if fills >= WORTH_LOADING else None

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
@@ -37,6 +37,7 @@ from odum_assets.settings import Settings
 
 _PRELOAD: Final = [
     __name__,
+    "dagster._core.execution.plan.active",
     "dagster._core.executor.in_process",
     "dagster._core.instance.runs.run_domain",
     "dagster._core.storage.noop_compute_log_manager",
@@ -45,8 +46,10 @@ _PRELOAD: Final = [
     "fsspec.implementations.local",
     "odum_assets.catalog.convert",
     "odum_assets.backtest.figures",
+    "odum_assets.backtest.kernel_run",
     "odum_assets.registry.pending",
     "odum_assets.results.run",
+    "pyarrow.acero",
     "pyarrow.dataset",
 ]
 _WORKER: Final = "odum_assets.backtest.worker"
@@ -161,8 +164,9 @@ def backfill(
         )
         for work in works
     ]
-    _preload(tasks)
-    shared = Shared(settings, instance.get_ref(), dict(os.environ))
+    replays = any(map(_replays, tasks))
+    _preload(replays=replays)
+    shared = Shared(settings, instance.get_ref(), dict(os.environ), replays)
     return _Backfill(instance, shared, tasks, on_event or _ignore).run(max(slots, 1))
 
 
@@ -338,9 +342,9 @@ def _replays(task: _Task) -> bool:
     return any(key[0] == "backtest" and key[-1] == "result" for key in task.keys)
 
 
-def _preload(tasks: Iterable[_Task]) -> None:
+def _preload(*, replays: bool) -> None:
     """Say what the fork server loads; one that runs already stays as it is."""
-    worker = [_WORKER] if any(map(_replays, tasks)) else []
+    worker = [_WORKER] if replays else []
     get_context("forkserver").set_forkserver_preload([*_PRELOAD, *worker])
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from odum_assets.backtest.compiled import load_compiled
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.dagster_sqlite import (
     close_connections,
@@ -62,11 +63,14 @@ class Shared:
         The Dagster instance.
     environment : dict[str, str]
         Of the process that asked.
+    replays : bool
+        Whether any of them replays ticks.
     """
 
     settings: Settings
     instance: "InstanceRef"
     environment: dict[str, str]
+    replays: bool
 
 
 def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
@@ -82,6 +86,8 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
         prepare_empty_file(instance)
         graph = _prepared(shared.settings, instance)
         close_connections()
+        if shared.replays:
+            load_compiled()
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.
         gc.collect()
         gc.freeze()

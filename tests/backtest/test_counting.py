@@ -218,10 +218,18 @@ def test_compiled_code_is_not_loaded_for_few_fills_or_without_numba(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = tmp_path / "fill_events.arrow"
+    counting.load_kernel_here.cache_clear()
     monkeypatch.setattr(counting, "load_kernel", lambda _timeout: counting)
     events.write_bytes(bytes(40 * (counting.WORTH_LOADING - 1)))
     assert counting.kernel_for(events) is None
     events.write_bytes(bytes(40 * counting.WORTH_LOADING))
     assert counting.kernel_for(events) is counting
-    monkeypatch.setattr(counting, "find_spec", lambda _name: None)
-    assert counting._load() is None
+    with monkeypatch.context() as patch:
+        patch.setattr(counting, "find_spec", lambda _name: None)
+        assert counting.load_kernel_here() is None
+    # What is there already is used for any number.
+    counting.load_kernel_here.cache_clear()
+    found = counting.load_kernel_here()
+    events.write_bytes(b"")
+    assert found is not None
+    assert counting.kernel_for(events) is found

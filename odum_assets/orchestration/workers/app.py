@@ -22,6 +22,7 @@ from celery.signals import worker_init
 from dagster_celery.tasks import create_execute_job_task
 from sqlalchemy.exc import DBAPIError
 
+from odum_assets.backtest.compiled import load_compiled
 from odum_assets.errors import ConfigError
 from odum_assets.orchestration.instance import instance_ref
 from odum_assets.orchestration.names import POOL_BACKTEST, POOL_CONVERSION
@@ -114,6 +115,7 @@ def _preload(**_: object) -> None:
     """
     for name in _PRELOADED:
         importlib.import_module(name)
+    load_compiled()
     with dg.DagsterInstance.from_ref(instance_ref()) as instance:
         for pool in (POOL_CONVERSION, POOL_BACKTEST):
             with contextlib.suppress(DBAPIError):  # another worker makes it

@@ -35,6 +35,9 @@ def whole_numbers(words: NDArray[np.uint64], precision: int) -> Ints | None:
     numbers = np.empty(len(words), np.int64)
     five = pow(5, -1, 1 << _WORD_BITS)
     inverse = np.uint64(pow(five, zeros, 1 << _WORD_BITS))
+    # One kind of array, whoever holds it: of another one the loop would be compiled again.
+    words = words.view()
+    words.flags.writeable = False
     is_exact = _divide(words, zeros, inverse, 10.0**zeros, numbers)
     return numbers if is_exact else None
 
