@@ -71,7 +71,7 @@ class LoadedConfig:
     @property
     def keys(self) -> tuple[InstrumentKey, ...]:
         """Return all instruments, in the order of the configuration."""
-        return self.config.keys
+        return (self.key,) if self.bars is None else self.config.keys
 
     @property
     def ticks(self) -> RunConfig:

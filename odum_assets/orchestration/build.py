@@ -13,7 +13,8 @@ from odum_assets.orchestration.assets.signals import model_specs, signals_asset
 from odum_assets.orchestration.assets.sweep import sweep_action
 from odum_assets.orchestration.assets.vsweep import can_be_swept, vsweep_action
 from odum_assets.orchestration.automation import automation_sensor
-from odum_assets.orchestration.jobs import day_job
+from odum_assets.orchestration.dagster_schemas import schemas_made_once
+from odum_assets.orchestration.jobs import Assets, day_job
 from odum_assets.orchestration.names import model_labels
 from odum_assets.orchestration.project import Project, load_project
 from odum_assets.orchestration.sensors import (
@@ -52,6 +53,11 @@ def definitions_of(project: Project) -> dg.Definitions:
     Steps of a run share one process: starting one per step costs more than most steps take, and
     days run side by side as runs of their own.
     """
+    with schemas_made_once():
+        return _declared(project)
+
+
+def _declared(project: Project) -> dg.Definitions:
     specs = [raw_spec(project, source) for source in project.sources if source.upstream is None]
     specs += model_specs(project)
     catalog = [catalog_asset(project, source) for source in project.sources]
@@ -66,7 +72,9 @@ def definitions_of(project: Project) -> dg.Definitions:
         actions += [window_action(project, loaded), sweep_action(project, loaded)]
         if can_be_swept(loaded):
             actions.append(vsweep_action(project, loaded))
-    jobs = [day_job(project, loaded) for loaded in project.configs]
+    assets: Assets = {spec.key: spec for spec in specs}
+    assets |= {key: each for each in (*catalog, *daily) for key in each.keys}
+    jobs = [day_job(project, loaded, assets) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
     sensors: list[dg.SensorDefinition] = [
         raw_days_sensor(project, jobs),

@@ -1,7 +1,5 @@
 """Jobs: everything of one configuration for one day."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from odum_assets.config import LoadedConfig
@@ -14,15 +12,13 @@ from odum_assets.orchestration.names import (
 )
 from odum_assets.orchestration.project import Project
 
-if TYPE_CHECKING:
-    # Dagster exports the function that makes it, not the type.
-    from dagster._core.definitions.unresolved_asset_job_definition import (
-        UnresolvedAssetJobDefinition,
-    )
-
 DAY_STEPS = ("result", "ticks", "report")
 """Daily assets of a configuration besides its catalog partitions; those of bars have no ticks,
 those of a model have signals, too."""
+
+
+type Assets = dict[dg.AssetKey, dg.AssetsDefinition | dg.AssetSpec]
+"""Assets by their keys."""
 
 
 def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
@@ -39,13 +35,37 @@ def day_assets(project: Project, loaded: LoadedConfig) -> list[dg.AssetKey]:
     return [*catalog, *signals, *(backtest_key(loaded.name, step) for step in steps)]
 
 
-def day_job(project: Project, loaded: LoadedConfig) -> "UnresolvedAssetJobDefinition":
-    """Return the job that makes a configuration's catalog partitions, result, ticks and report."""
-    return dg.define_asset_job(
-        day_job_name(loaded.name),
-        selection=dg.AssetSelection.assets(*day_assets(project, loaded)),
+def day_job(project: Project, loaded: LoadedConfig, assets: Assets) -> dg.JobDefinition:
+    """Return the job that makes a configuration's catalog partitions, result, ticks and report.
+
+    Parameters
+    ----------
+    project : Project
+        Where the data come from.
+    loaded : LoadedConfig
+        The configuration.
+    assets : Assets
+        All of the graph.
+    """
+    name, keys = day_job_name(loaded.name), day_assets(project, loaded)
+    job = dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*keys),
         tags={"odum/config": loaded.name},
         description=(
             f"Convert, run and export one day of {loaded.name} ({loaded.key}). {OLDER_DAYS}"
         ),
     )
+    made = [assets[key] for key in keys]
+    needed = {
+        key
+        for each in made
+        if isinstance(each, dg.AssetsDefinition)
+        for above in each.asset_deps.values()
+        for key in above
+    }
+    # Among all assets Dagster would look at each of them for each job: seconds for 200 jobs.
+    around = [assets[key] for key in needed.difference(keys)]
+    return dg.Definitions(
+        assets=[*made, *around], jobs=[job], executor=dg.in_process_executor
+    ).resolve_job_def(name)

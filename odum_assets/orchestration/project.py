@@ -205,13 +205,15 @@ def load_project(settings: Settings) -> Project:
     folder = read_folder(settings)
     configs = folder.configs
     sources = []
-    for key in sorted({key for loaded in configs for key in loaded.keys}, key=str):
+    of_key: dict[InstrumentKey, list[LoadedConfig]] = {}
+    for loaded in configs:
+        for key in loaded.keys:
+            of_key.setdefault(key, []).append(loaded)
+    for key in sorted(of_key, key=str):
         trades: Source | None = None
         for data_type in DataType:
             named_by = tuple(
-                loaded
-                for loaded in configs
-                if key in loaded.keys and data_type.value in _types_of(loaded)
+                loaded for loaded in of_key[key] if data_type.value in _types_of(loaded)
             )
             if named_by:
                 is_raw = data_type.value in named_by[0].config.raw_types

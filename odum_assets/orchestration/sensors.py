@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import dagster as dg
 
@@ -22,20 +22,13 @@ from odum_assets.orchestration.registration import reconcile_pending
 from odum_assets.orchestration.run_config import ResultConfig
 from odum_assets.raw.layout import MARKER
 
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import (
-        UnresolvedAssetJobDefinition,
-    )
-
 STABLE_SECS: Final = "ODUM_STABLE_SECS"
 """Variable: seconds without a change after which a day folder without marker is complete."""
 
 _STABLE_DEFAULT: Final = 30.0
 
 
-def raw_days_sensor(
-    project: Project, jobs: "Sequence[UnresolvedAssetJobDefinition]"
-) -> dg.SensorDefinition:
+def raw_days_sensor(project: Project, jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
     """Return the sensor.
 
     It is off until a person turns it on: its first tick requests a run for every configuration and
