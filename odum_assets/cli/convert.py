@@ -76,7 +76,13 @@ def convert(
             if day is None
             else sorted({source.partition_of(day) for source in sources})
         )
-        records = _converted(session, sources, days, force=force, single=day is not None)
+        needed = [
+            source
+            for source in sources
+            if day is not None
+            and (data_type is not None or any(map(source.is_required, source.named_by)))
+        ]
+        records = _converted(session, sources, days, needed, force=force)
     _show(output, records)
     if any(record["state"] == "failed" for record in records):
         raise typer.Exit(1)
@@ -151,11 +157,14 @@ def _converted(
     session: "Session",
     sources: tuple["Source", ...],
     days: list[date],
+    needed: list["Source"],
     *,
     force: bool,
-    single: bool,
 ) -> list[dict[str, Any]]:
-    """Convert what must be, day by day, and return what became of each partition."""
+    """Convert what must be, day by day, and return what became of each partition.
+
+    Where a raw file is missing, the conversion of what is needed fails.
+    """
     from odum_assets.orchestration.partition_state import State, describe_partition
 
     project = session.graph.project
@@ -163,12 +172,11 @@ def _converted(
     for day in days:
         partitions = [describe_partition(project, source, day) for source in sources]
         todo = [partition for partition in partitions if force or _is_due(session, partition)]
-        if not single:
-            todo = [
-                partition
-                for partition in todo
-                if partition.raw or partition.state is State.UNREADABLE
-            ]
+        todo = [
+            partition
+            for partition in todo
+            if partition.raw or partition.state is State.UNREADABLE or partition.source in needed
+        ]
         result = _run(session, todo, day, force=force) if todo else None
         for partition in partitions:
             if partition in todo:

@@ -118,9 +118,32 @@ def test_convert_by_instrument_as_error_messages_suggest(odum: Odum) -> None:
 def test_convert_of_a_day_without_files_fails_and_names_them(odum: Odum) -> None:
     ran = odum("convert", f"{BTC}.json", "--day", "2024-03-01", "--json")
     assert ran.code == 1
-    assert {each["state"] for each in ran.json["partitions"]} == {"failed"}
+    assert {each["data_type"]: each["state"] for each in ran.json["partitions"]} == {
+        "trades": "failed",
+        "book_snapshot_5": "failed",
+        # Runs use it where it is there.
+        "derivative_ticker": "no raw file",
+    }
     assert "day-2024-03-01/data_type-trades/BINANCE-FUTURES" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_convert_of_a_day_that_lacks_what_it_may_lack(project: Path, odum: Odum) -> None:
+    (path,) = project.glob("**/day-2024-01-01/data_type-derivative_ticker/BINANCE-FUTURES*BTC*")
+    away = path.rename(path.with_suffix(".away"))
+    try:
+        again = ("convert", BTC, "--day", "2024-01-01", "--force")
+        ran = odum(*again, "--json")
+        asked = odum(*again, "--data-type", "derivative_ticker")
+    finally:
+        away.rename(path)
+    assert ran.code == 0, ran.err
+    states = {each["data_type"]: each["state"] for each in ran.json["partitions"]}
+    # Another test may have converted it before.
+    assert states.pop("derivative_ticker") in ("no raw file", "raw file gone")
+    assert {*states.values()} == {"converted"}
+    # What is asked for by its name is needed.
+    assert (asked.code, "there is no raw derivative_ticker file" in asked.err) == (1, True)
 
 
 # --- backtests and results ----------------------------------------------------------------------
