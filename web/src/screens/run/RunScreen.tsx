@@ -1,7 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { lazy, Suspense, type ReactNode } from "react";
-import { loadResult } from "../../api/result";
+import { loadOverview, resultQuery } from "../../api/result";
 import { isActive, loadRun, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
@@ -11,10 +11,10 @@ import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
 import { RunHead } from "./RunHead";
 import { Star } from "./Star";
+import { useChartData } from "./useChartData";
 
-// The head comes first, and does not wait for the chart's library, which is asked for at once.
-const chart = import("./ChartTab");
-const ChartTab = lazy(() => chart.then((module) => ({ default: module.ChartTab })));
+// The head is painted first: the chart's library, which start.js asks for at once, runs after it.
+const ChartTab = lazy(() => painted().then(() => import("./ChartTab")).then((module) => ({ default: module.ChartTab })));
 const documents = () => import("./DocumentTabs");
 const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
 const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
@@ -29,9 +29,15 @@ const Verify = lazy(() => import("./Verify").then((module) => ({ default: module
 /** One run: while it goes on, and what came of it. */
 export function RunScreen(): ReactNode {
   const { runId } = useParams({ strict: false }) as { runId: string };
+  const client = useQueryClient();
   const query = useQuery({
     queryKey: ["run", runId],
-    queryFn: ({ signal }) => loadRun(runId, signal),
+    queryFn: async ({ signal }) => {
+      if (client.getQueryData(["run", runId])) return loadRun(runId, signal);
+      const { run, result } = await loadOverview(runId, signal);
+      if (result) client.setQueryData(resultQuery(run).queryKey, result);
+      return run;
+    },
     refetchInterval: ({ state }) => (state.data && isActive(state.data) ? 3_000 : false),
     staleTime: 5_000,
   });
@@ -52,6 +58,23 @@ export function RunScreen(): ReactNode {
       </Suspense>
     </div>
   );
+}
+
+/** Wait until what is drawn now can be seen; where nothing is seen, not for long. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 250);
+    requestAnimationFrame(() => {
+      clearTimeout(timer);
+      setTimeout(resolve);
+    });
+  });
+}
+
+/** Asks for what the chart will show, before the chart is there. */
+function EarlyChart({ run }: { run: WholeRun }): ReactNode {
+  useChartData(run);
+  return null;
 }
 
 function RunPlace(): ReactNode {
@@ -126,7 +149,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
 }
 
 function Finished({ run }: { run: WholeRun }): ReactNode {
-  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const result = useQuery(resultQuery(run));
   const [search, setUrl] = useUrl();
   const hasTables = run.detail === "report";
   const items: TabItem[] = [
@@ -145,6 +168,7 @@ function Finished({ run }: { run: WholeRun }): ReactNode {
   const change = (next: string) => setUrl({ tab: next === "chart" ? undefined : next, sort: undefined, where: undefined, row: tab === next ? search.row : undefined });
   return (
     <>
+      {tab === "chart" && hasTables && <EarlyChart run={run} />}
       {result.data ? <RunHead run={run} result={result.data} /> : result.error ? <Failure error={result.error} retry={() => void result.refetch()} /> : <Skeleton className="h-60" />}
       <div className="panel flex flex-col px-2 pt-1 pb-2">
         <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
