@@ -132,8 +132,8 @@ function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: str
           <tr>
             <th scope="col">Shown</th>
             <th scope="col">Run</th>
-            <th scope="col">Config</th>
-            <th scope="col">Day or window</th>
+            <th scope="col" className="max-lg:hidden">Config</th>
+            <th scope="col" className="max-lg:hidden">Day or window</th>
             <th scope="col">Net PnL</th>
             <th scope="col">Baseline</th>
           </tr>
@@ -159,9 +159,10 @@ function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: str
                   <Link to="/runs/$runId" params={{ runId: run.run_id }} search={(search.tz ? { tz: search.tz } : {}) as never} className="mono text-accent hover:underline">
                     {run.run_id}
                   </Link>
+                  <span className="block text-[12px] leading-4 text-quiet lg:hidden" title={run.config_name}>{shortConfig(run.config_name)} · {periodOf(run)}</span>
                 </td>
-                <td title={run.config_name}>{shortConfig(run.config_name)}</td>
-                <td className="whitespace-nowrap">{periodOf(run)}</td>
+                <td className="max-lg:hidden" title={run.config_name}>{shortConfig(run.config_name)}</td>
+                <td className="whitespace-nowrap max-lg:hidden">{periodOf(run)}</td>
                 <td className="num whitespace-nowrap">{isReady ? `${signed(run.pnl)} ${run.currency ?? ""}` : <span className="text-quiet">no result</span>}</td>
                 <td className="num whitespace-nowrap">
                   {isReady && (
