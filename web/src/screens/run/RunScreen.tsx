@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
 import { loadOverview, resultQuery } from "../../api/result";
 import { isActive, loadRun, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
@@ -13,8 +13,7 @@ import { RunHead } from "./RunHead";
 import { Star } from "./Star";
 import { useChartData } from "./useChartData";
 
-// The head is painted first: the chart's library, which start.js asks for at once, runs after it.
-const ChartTab = lazy(() => painted().then(() => import("./ChartTab")).then((module) => ({ default: module.ChartTab })));
+const ChartTab = lazy(() => import("./ChartTab").then((module) => ({ default: module.ChartTab })));
 const documents = () => import("./DocumentTabs");
 const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
 const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
@@ -69,6 +68,19 @@ function painted(): Promise<void> {
       setTimeout(resolve);
     });
   });
+}
+
+/** Return whether what was drawn first can be seen, and the rest may follow. */
+function usePainted(): boolean {
+  const [is, set] = useState(false);
+  useEffect(() => {
+    let isHere = true;
+    void painted().then(() => isHere && set(true));
+    return () => {
+      isHere = false;
+    };
+  }, []);
+  return is;
 }
 
 /** Asks for what the chart will show, before the chart is there. */
@@ -164,28 +176,34 @@ function Finished({ run }: { run: WholeRun }): ReactNode {
     { id: "files", label: "Files" },
     { id: "note", label: "Note" },
   ];
+  // The head is seen first: tabs and chart, whose parts start.js asks for at once, are drawn after it.
+  const hasHead = usePainted();
   const tab = items.some((item) => item.id === search.tab) ? search.tab! : "chart";
   const change = (next: string) => setUrl({ tab: next === "chart" ? undefined : next, sort: undefined, where: undefined, row: tab === next ? search.row : undefined });
   return (
     <>
       {tab === "chart" && hasTables && <EarlyChart run={run} />}
       {result.data ? <RunHead run={run} result={result.data} /> : result.error ? <Failure error={result.error} retry={() => void result.refetch()} /> : <Skeleton className="h-60" />}
-      <div className="panel flex flex-col px-2 pt-1 pb-2">
-        <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
-          {["chart", "trades", "fills", "orders", "breakdown"].includes(tab) && !hasTables ? (
-            <Empty title="This run kept its figures only">
-              <p>In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.</p>
-              <Link to="/launch" search={{ from: run.run_id, mode: "report" } as never} className={cx(buttonClass(), "mt-2")}>
-                Run again with a report…
-              </Link>
-            </Empty>
-          ) : (
-            <Suspense fallback={<Skeleton className="h-[60vh]" />}>
-              <Content tab={tab} run={run} />
-            </Suspense>
-          )}
-        </Tabs>
-      </div>
+      {hasHead ? (
+        <div className="panel flex flex-col px-2 pt-1 pb-2">
+          <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
+            {["chart", "trades", "fills", "orders", "breakdown"].includes(tab) && !hasTables ? (
+              <Empty title="This run kept its figures only">
+                <p>In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.</p>
+                <Link to="/launch" search={{ from: run.run_id, mode: "report" } as never} className={cx(buttonClass(), "mt-2")}>
+                  Run again with a report…
+                </Link>
+              </Empty>
+            ) : (
+              <Suspense fallback={<Skeleton className="h-[60vh]" />}>
+                <Content tab={tab} run={run} />
+              </Suspense>
+            )}
+          </Tabs>
+        </div>
+      ) : (
+        <div className="panel h-[60vh]" />
+      )}
     </>
   );
 }
