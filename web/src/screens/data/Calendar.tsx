@@ -15,7 +15,7 @@ interface Span {
 
 /** Width of a day with the space beside it, and what a part's names take in a narrow and a wide window, in px. */
 const DAY_WIDTH = 26;
-const NAMES = [250, 440] as const;
+const NAMES = [310, 440] as const;
 /** Inner width of a window that is wide: where data types have a column of their own. */
 const WIDE = 998;
 
@@ -94,7 +94,7 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
           <tbody>
             {coverage.rows.map((one, y) => (
               <tr key={`${one.instrument} ${one.data_type}`}>
-                <th scope="row" className="sticky left-0 z-10 w-[13rem] max-w-[13rem] truncate bg-panel pr-4 pl-3 text-left font-normal lg:w-auto lg:max-w-[18rem]" title={one.instrument}>
+                <th scope="row" className="sticky left-0 z-10 max-w-[17rem] truncate bg-panel pr-4 pl-3 text-left font-normal lg:max-w-[18rem]" title={one.instrument}>
                   <span className={one.instrument === coverage.rows[y - 1]?.instrument ? "sr-only" : undefined}>{shortInstrument(one.instrument)}</span>
                   <span className="block text-[12px] leading-4 text-quiet lg:hidden">{one.data_type}</span>
                 </th>
