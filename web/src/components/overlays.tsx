@@ -17,7 +17,16 @@ export interface ModalProps {
 }
 
 // What floats is a quarter of the program, and nothing floats at first: it comes while nothing else is to be done.
-const floating = () => import("./floating");
+async function floating() {
+  for (;;) {
+    try {
+      return await import("./floating");
+    } catch {
+      // The service is away: it may come back.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  }
+}
 const FloatingPanel = lazy(() => floating().then((module) => ({ default: module.FloatingPanel })));
 const FloatingDialog = lazy(() => floating().then((module) => ({ default: module.FloatingDialog })));
 
