@@ -35,8 +35,27 @@ function stamp(): Plugin {
   };
 }
 
+/** Tell start.js which parts the screen of a run has: they load beside the program, not after it. */
+function early(): Plugin {
+  const screens = ["screens/run/RunScreen.tsx", "screens/run/ChartTab.tsx"];
+  return {
+    name: "early-parts",
+    apply: "build",
+    transformIndexHtml: {
+      order: "post",
+      handler(html, { bundle }) {
+        const chunks = Object.values(bundle ?? {}).filter((one) => one.type === "chunk");
+        const withImports = (name: string): string[] => [name, ...(chunks.find((one) => one.fileName === name)?.imports ?? []).flatMap(withImports)];
+        const found = screens.flatMap((screen) => chunks.filter((one) => one.facadeModuleId?.endsWith(screen)).flatMap((one) => withImports(one.fileName)));
+        const missing = [...new Set(found)].filter((name) => !html.includes(`/${name}"`)).map((name) => `/${name}`);
+        return html.replace(`src="/start.js"`, `src="/start.js" data-run="${missing.join(" ")}"`);
+      },
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), tailwindcss(), stamp()],
+  plugins: [react(), tailwindcss(), early(), stamp()],
   build: {
     outDir: out,
     emptyOutDir: true,

@@ -74,6 +74,8 @@ class RunRequest:
         What matches the orders: NautilusTrader, or the kernel where it is covered by it.
     overrides : mapping
         What `config` has in place of its file's values, by dotted path; JSON values.
+    export_ticks : bool
+        Whether the trades that the run goes over are exported after it.
     """
 
     config: LoadedConfig
@@ -90,6 +92,7 @@ class RunRequest:
     refuse_missing_days: bool = False
     engine: Engine = "nautilus"
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    export_ticks: bool = False
 
     @property
     def data_types(self) -> tuple[DataType, ...]:

@@ -6,6 +6,7 @@ the registry (``registration``).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from odum_assets.orchestration.registration import (
     RUN_ID_TAG,
     choose_run_id,
     ending_of,
+    exports_ticks,
 )
 from odum_assets.orchestration.requests import RunOptions, WindowOptions
 from odum_assets.orchestration.run_config import (
@@ -98,7 +100,8 @@ def requests_of(project: Project, run: dg.DagsterRun) -> "Iterator[RunRequest]":
                 chosen = ops.get(name, {}).get("config") or {}
                 request = _request(loaded, model, dict(chosen), run.tags.get("dagster/partition"))
                 if request is not None:
-                    yield request
+                    is_asked = request.export_ticks or exports_ticks(run, loaded.name)
+                    yield replace(request, export_ticks=is_asked)
 
 
 def _is_selected(run: dg.DagsterRun, loaded: LoadedConfig, step: str, name: str) -> bool:

@@ -20,8 +20,21 @@ type Digests = dict[tuple[str, str, str], str]
 
 _REPORT = ("equity.parquet", "tearsheet.html")
 _SETTLED = (State.CURRENT, State.KEPT)
-_UNDECIDING = {"run_id", "mode", "config_path", "config", "config_notes", "dagster_run_id"}
-"""What of the record of a request does not decide its result; `config_hash` stands for `config`."""
+_UNDECIDING = {
+    "run_id",
+    "mode",
+    "config_path",
+    "config",
+    "config_notes",
+    "overrides",
+    "dagster_run_id",
+    "window",
+    "refuse_missing_days",
+    "log_level",
+    "export_ticks",
+}
+"""What of the record of a request does not decide its result, or is compared by itself;
+`config_hash` stands for `config` and `overrides`."""
 """Strategy of configurations without one of their own; loading it would load NautilusTrader."""
 
 

@@ -17,6 +17,7 @@ import dagster as dg
 from odum_assets.errors import BacktestError, ConfigError, OdumError
 from odum_assets.orchestration.failures import failure_text
 from odum_assets.orchestration.metadata import StepContext
+from odum_assets.orchestration.names import backtest_key
 from odum_assets.orchestration.run_process import process_of
 from odum_assets.settings import Settings
 
@@ -275,6 +276,11 @@ def run_registration(
     except BaseException as error:
         run.fail(request, error)
         raise
+
+
+def exports_ticks(run: dg.DagsterRun, config_name: str) -> bool:
+    """Return whether a Dagster run of a day exports its ticks, too: an asset of its own does."""
+    return backtest_key(config_name, "ticks") in (run.asset_selection or ())
 
 
 def choose_run_id(run: dg.DagsterRun, request: "RunRequest", settings: Settings) -> str:

@@ -140,6 +140,7 @@ class RunOptions(BaseModel):
             refuse_missing_days=self._refuses_missing_days(loaded),
             engine=self.engine,
             overrides=self.overrides,
+            export_ticks=self._exports_ticks(),
         )
 
     def _refuse_for_bars(self) -> None:
@@ -157,6 +158,10 @@ class RunOptions(BaseModel):
     def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
         """Return whether a window that lacks days is refused."""
         return loaded.config.quality.missing_days == "refuse"
+
+    def _exports_ticks(self) -> bool:
+        """Return whether a window exports its ticks; of a day an asset of its own does."""
+        return False
 
     def _algorithm(self, loaded: LoadedConfig) -> "ExecAlgorithm | None":
         params = self.exec_algorithm_params
@@ -219,6 +224,9 @@ class WindowOptions(RunOptions):
     export_ticks: bool = Field(
         default=False, description="Also export the trades that the run went over, for charts."
     )
+
+    def _exports_ticks(self) -> bool:
+        return self.export_ticks
 
     def _refuses_missing_days(self, loaded: LoadedConfig) -> bool:
         if self.missing_days == "CONFIG":

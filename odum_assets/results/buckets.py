@@ -308,14 +308,20 @@ def nearest_floats(column: Any) -> Float64s:  # noqa: ANN401 - a decimal column
     exact = units_of(filled)
     if exact is None:
         values = filled.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    elif np.abs(exact[0]).max(initial=0) <= _EXACT:
-        # Whole numbers that a float holds, over a power of ten that it holds: rounded once.
-        values = exact[0] / 10.0 ** exact[1]
     else:
-        # More digits than a float has: the last bit may be another one.
-        values = (exact[0].astype(np.longdouble) / 10.0 ** exact[1]).astype(np.float64)
+        values = floats_of_units(*exact)
     if absent is not None:
         values = np.where(absent, np.nan, values)
+    return values
+
+
+def floats_of_units(units: Int64s, precision: int) -> Float64s:
+    """Return the float64 nearest to each number of units of a decimal place; shape (n,)."""
+    if np.abs(units).max(initial=0) <= _EXACT:
+        # Whole numbers that a float holds, over a power of ten that it holds: rounded once.
+        return units / 10.0**precision
+    # More digits than a float has: the last bit may be another one.
+    values: Float64s = (units.astype(np.longdouble) / 10.0**precision).astype(np.float64)
     return values
 
 

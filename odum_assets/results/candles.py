@@ -18,6 +18,7 @@ from odum_assets.results.buckets import (
     Groups,
     Sums,
     amounts_of,
+    floats_of_units,
     is_value,
     nearest_floats,
 )
@@ -138,7 +139,12 @@ class Fills:
         for times, batch in scan(fills, "timestamp", names, self.grid.t0, self.grid.end):
             kept = is_value(batch, "instrument", instrument)
             groups, (units, precision) = self.grid.groups(times), amounts_of(batch["quantity"])
-            value = nearest_floats(batch["price"]) * nearest_floats(batch["quantity"])
+            quantity = (
+                nearest_floats(batch["quantity"])
+                if units.dtype == object
+                else floats_of_units(units, precision)
+            )
+            value = nearest_floats(batch["price"]) * quantity
             for side, found in self.sides.items():
                 rows = np.flatnonzero(kept & is_value(batch, "side", side))
                 found.update(groups.only(rows), units[rows], precision, value[rows])

@@ -69,6 +69,8 @@ def build_metadata(
         "close_positions": request.close_positions,
         "closing": closing_record(request),
         "exec_algorithm": {} if algorithm is None else algorithm.model_dump(mode="json"),
+        "refuse_missing_days": request.refuse_missing_days,
+        "log_level": request.log_level,
         "strategy_sha256": outcome.strategy_sha256,
         "strategy_modules": outcome.strategy_modules,
         "sources": [_source(manifest) for manifest in run.inputs.manifests],

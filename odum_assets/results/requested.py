@@ -33,6 +33,7 @@ def request_record(
     """
     start, end = requested_window(request)
     config = request.config
+    bounds = {"start_ns": request.start_ns, "end_ns": request.end_ns}
     algorithm = None if config.bars else request.algorithm
     return {
         "run_id": run_id,
@@ -45,6 +46,10 @@ def request_record(
             "mode": request.mode,
             "partition": request.partition,
             "days": [day.isoformat() for day in request.days],
+            "window": {
+                name: None if bound is None else str(bound) for name, bound in bounds.items()
+            },
+            "refuse_missing_days": request.refuse_missing_days,
             "config_name": config.name,
             "config_path": str(config.path),
             "config_hash": config.content_hash,
@@ -55,6 +60,9 @@ def request_record(
             "close_positions": request.close_positions,
             "closing": closing_record(request),
             "exec_algorithm": None if algorithm is None else algorithm.model_dump(mode="json"),
+            "overrides": dict(request.overrides),
+            "log_level": request.log_level,
+            "export_ticks": request.export_ticks,
             "dagster_run_id": dagster_run_id,
             "sweep": sweep,
         },

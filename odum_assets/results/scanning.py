@@ -51,6 +51,23 @@ def opened_table(path: Any) -> pq.ParquetFile:  # noqa: ANN401 - what pyarrow op
     return pq.ParquetFile(path, metadata=metadata, memory_map=True, read_dictionary=found)
 
 
+def column_batches(
+    parquet: pq.ParquetFile, column: str, groups: list[int] | None = None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield a column, of all groups of rows or of some, and the number of each first row."""
+    metadata = parquet.metadata
+    start = 0
+    for group in range(metadata.num_row_groups):
+        at = start
+        if groups is None or group in groups:
+            for batch in parquet.iter_batches(
+                _BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False
+            ):
+                yield at, batch
+                at += batch.num_rows
+        start += metadata.row_group(group).num_rows
+
+
 def of_texts(column: Any, holds: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - a column
     """Return what holds of each row of a column, asked once of each text that it has."""
     if isinstance(column, pa.ChunkedArray):

@@ -265,6 +265,31 @@ def test_a_calendar_tells_of_every_day_and_a_partition_of_its_runs(service: Serv
     assert service.get("/api/v1/catalog/NO:SUCH:THING/trades/2024-01-01").status == 404
 
 
+def test_an_overview_is_a_run_and_its_result(service: Service) -> None:
+    runs = service.get("/api/v1/runs").json["runs"]
+    done = next(run["run_id"] for run in runs if run["status"] == "succeeded")
+    found = service.get(f"/api/v1/runs/{done}/overview")
+    run = service.get(f"/api/v1/runs/{done}")
+    result = service.get(f"/api/backtest/results/{done}")
+    assert found.data == b'{"run":%b,"result":%b}' % (run.data, result.data)
+    packed = service.get(f"/api/v1/runs/{done}/overview", Accept_Encoding="gzip")
+    assert packed.json == found.json
+    assert packed.headers["ETag"] != found.headers["ETag"]
+    known = service.get(f"/api/v1/runs/{done}/overview", If_None_Match=found.headers["ETag"])
+    assert known.status == 304
+    unknown = "BNF_BTC_20240101_00000000_000000_000000"
+    assert service.get(f"/api/v1/runs/{unknown}/overview").status == 404
+    # A result whose file is gone is null: the call for the result says what is wrong.
+    file = service.settings.results_path / f"fast/{done}.json"
+    aside = file.rename(file.with_suffix(".aside"))
+    try:
+        found = service.get(f"/api/v1/runs/{done}/overview").json
+        assert (found["run"]["run_id"], found["result"]) == (done, None)
+        assert service.get(f"/api/backtest/results/{done}").status == 404
+    finally:
+        aside.rename(file)
+
+
 def test_a_note_is_replaced_by_who_has_read_it(service: Service) -> None:
     run_id = service.get("/api/v1/runs?limit=1").json["runs"][0]["run_id"]
     address = f"/api/v1/runs/{run_id}/note"

@@ -95,11 +95,24 @@ def test_the_record_of_a_failure_says_what_was_asked_for(
     sample: Path, settings: Settings, graph: Graph, instance: dg.DagsterInstance
 ) -> None:
     assert sample.is_dir()
-    options = {"mode": "fast", "snapshot_mode": "trades", "exec_algorithm": "TWAP"}
+    options = {
+        "mode": "fast",
+        "snapshot_mode": "trades",
+        "exec_algorithm": "TWAP",
+        "log_level": "DEBUG",
+        "closing": "book",
+        "end": "18:00",
+        "overrides": {"venue.starting_balance": 5_000},
+    }
     assert not materialize(instance, graph, [RESULT], DAY, config={RESULT: options}).success
     (file,) = (settings.results_path / "failed").glob("*.json")
     metadata = json.loads(file.read_text())["metadata"]
     assert (metadata["mode"], metadata["snapshot_mode"]) == ("fast", "trades")
     assert metadata["exec_algorithm"]["type"] == "TWAP"
+    assert (metadata["log_level"], metadata["closing"]["method"]) == ("DEBUG", "book")
+    end = 1_704_067_200_000_000_000 + 18 * 3_600_000_000_000
+    assert metadata["window"] == {"start_ns": None, "end_ns": str(end)}
+    assert metadata["overrides"] == options["overrides"]
+    assert (metadata["refuse_missing_days"], metadata["export_ticks"]) == (False, False)
     with opened(settings) as engine, reading(engine) as connection:
         assert sa.inspect(connection).has_table("runs")

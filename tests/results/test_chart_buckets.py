@@ -370,6 +370,36 @@ def test_chosen_rows_are_those_of_a_plain_loop(
 
 @SLOW
 @given(
+    st.lists(st.tuples(st.integers(-20, 20), st.sampled_from("abcéK")), min_size=1, max_size=60),
+    st.integers(-25, 25),
+    st.integers(1, 9),
+    st.booleans(),
+)
+def test_rows_are_found_in_a_file_as_in_a_plain_loop(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[int, str]],
+    wanted: int,
+    group: int,
+    in_order: bool,
+) -> None:
+    rows = sorted(rows) if in_order else rows
+    times = [T0 + time for time, _ in rows]
+    columns = {
+        "timestamp": pa.array(times, pa.int64()).cast(TIME),
+        "id": pa.array([text for _, text in rows]),
+    }
+    table = StoredTable(written(tmp_path_factory.mktemp("f"), columns, group))
+    everything = choose(table, (), ()).rows
+    later = [time for time in times if time >= T0 + wanted]
+    expected = times.index(min(later) if later else max(times))
+    assert index_of_time(table, "timestamp", T0 + wanted, everything) == expected
+    for text in "abcéKx":
+        place = next((at for at, row in enumerate(rows) if row[1] == text), None)
+        assert index_of_id(table, "id", text, everything) == place
+
+
+@SLOW
+@given(
     st.lists(st.none() | st.text("abAB-\0éK\N{KELVIN SIGN}", max_size=6), max_size=40),
     st.text("abAB-\0k", min_size=1, max_size=3) | st.sampled_from(["é", "K", "\N{KELVIN SIGN}"]),
     st.booleans(),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, NamedTuple
@@ -20,6 +21,7 @@ from pydantic import (
 )
 from sqlalchemy import Column, Connection, Integer
 
+from odum_assets.api import models
 from odum_assets.api.preconditions import tag_of, tag_of_files
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import StoredFileResponse, json_reply, not_modified
@@ -37,6 +39,7 @@ from odum_assets.registry.models import (
 from odum_assets.registry.records import Row
 from odum_assets.registry.types import ArtifactKind, Exact, RunMode, RunStatus
 from odum_assets.results.annotations import Annotations
+from odum_assets.results.stored_file import ResultError
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -171,6 +174,13 @@ class WholeRun(Run):
     provenance: dict[str, Any]
     dataset: Dataset | None
     strategy: Strategy | None
+
+
+class Overview(BaseModel):
+    """A run, and its result."""
+
+    run: WholeRun
+    result: models.Result | None = Field(description="Null where there is none, or not yet.")
 
 
 class PageLinks(BaseModel):
@@ -338,13 +348,34 @@ async def get_run(service: ServiceHere, request: Request, run_id: str) -> Respon
     """Return a run, by its id or its id in Dagster: its progress, figures, origin."""
 
     def work() -> bytes:
-        row = _with_links(service.registry.run(run_id))
-        row |= _annotations_document(service.annotations.now().by_run.get(row["run_id"]))
-        with service.registry.reading() as connection:
-            row["verified"] = queries.get_verified(connection, [row["id"]]).get(row["id"])
-        return WholeRun.model_validate(row).model_dump_json(by_alias=True).encode()
+        return _whole_run(service, run_id).model_dump_json(by_alias=True).encode()
 
     return json_reply(request, await service.single_flight.get(("run", run_id), work))
+
+
+@router.get("/v1/runs/{run_id}/overview", response_model=Overview, responses=KNOWN)
+async def get_overview(service: ServiceHere, request: Request, run_id: str) -> Response:
+    """Return a run and its result with one request: what a page begins with."""
+
+    def work() -> bytes:
+        run = _whole_run(service, run_id)
+        result = b"null"
+        if run.status is RunStatus.SUCCEEDED:
+            # Why there is none, the call for the result says.
+            with suppress(ProblemError, ResultError):
+                result = service.document(run.run_id)
+        return b'{"run":%b,"result":%b}' % (run.model_dump_json(by_alias=True).encode(), result)
+
+    body = await service.single_flight.get(("overview", run_id), work)
+    return json_reply(request, body, is_packable=True)
+
+
+def _whole_run(service: Service, run_id: str) -> WholeRun:
+    row = _with_links(service.registry.run(run_id))
+    row |= _annotations_document(service.annotations.now().by_run.get(row["run_id"]))
+    with service.registry.reading() as connection:
+        row["verified"] = queries.get_verified(connection, [row["id"]]).get(row["id"])
+    return WholeRun.model_validate(row)
 
 
 @router.get("/v1/runs/{run_id}/artifacts")

@@ -38,6 +38,7 @@ from odum_assets.orchestration.progress import run_progress
 from odum_assets.orchestration.project import Project
 from odum_assets.orchestration.registration import (
     Registration,
+    exports_ticks,
     register_result,
     require_alive,
     run_registration,
@@ -73,7 +74,10 @@ def result_asset(project: Project, loaded: LoadedConfig) -> dg.AssetsDefinition:
         from odum_assets.backtest.request import NotConvertedError
 
         with failing({"partition": context.partition_key, "config": loaded.name}):
-            request = config.day_request(loaded, date.fromisoformat(context.partition_key))
+            request = replace(
+                config.day_request(loaded, date.fromisoformat(context.partition_key)),
+                export_ticks=exports_ticks(context.run, loaded.name),
+            )
             with run_registration(context, request, project.settings) as entry:
                 convert_optional(context.op_execution_context, project, request)
                 convert_sessions(context.op_execution_context, project, request)

@@ -1,4 +1,6 @@
-import { getExact, getJson, queryOf } from "./client";
+import { parseExact } from "../lib/exact";
+import { getExact, getJson, queryOf, request } from "./client";
+import type { WholeRun } from "./runs";
 import type { components } from "./schema";
 
 /** What a run was, with every figure as the text that was sent. */
@@ -51,7 +53,23 @@ export interface SymbolFigures {
   ratios: Group;
 }
 
-export function loadResult(runId: string, signal?: AbortSignal): Promise<Result> {
+/** Return a run with its result, which is null where it has none: one request for all that a screen begins with. */
+export async function loadOverview(runId: string, signal?: AbortSignal): Promise<{ run: WholeRun; result: Result | null }> {
+  const reply = await request(`/api/v1/runs/${encodeURIComponent(runId)}/overview`, signal ? { signal } : {});
+  const text = await reply.text();
+  return { run: (JSON.parse(text) as { run: WholeRun }).run, result: parseExact<{ result: Result | null }>(text).result };
+}
+
+/** The result of a run as a query: it never changes. */
+export function resultQuery({ run_id, digest }: Pick<WholeRun, "run_id" | "digest">) {
+  return {
+    queryKey: ["result", run_id, digest],
+    queryFn: ({ signal }: { signal: AbortSignal }) => loadResult(run_id, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  };
+}
+
+function loadResult(runId: string, signal?: AbortSignal): Promise<Result> {
   return getExact<Result>(`/api/backtest/results/${encodeURIComponent(runId)}`, signal);
 }
 

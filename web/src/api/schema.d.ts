@@ -418,6 +418,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Overview
+         * @description Return a run and its result with one request: what a page begins with.
+         */
+        get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/artifacts": {
         parameters: {
             query?: never;
@@ -4150,6 +4170,15 @@ export interface components {
             orders: components["schemas"]["OrderRow"][];
         };
         /**
+         * Overview
+         * @description A run, and its result.
+         */
+        Overview: {
+            run: components["schemas"]["WholeRun"];
+            /** @description Null where there is none, or not yet. */
+            result: components["schemas"]["Result"] | null;
+        };
+        /**
          * PageLinks
          * @description Other pages of a list; null where there is none.
          */
@@ -7625,6 +7654,38 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LiveRun"];
                 };
+            };
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The client has it already (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             404: components["responses"]["Problem"];
             422: components["responses"]["Problem"];

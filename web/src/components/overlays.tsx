@@ -1,49 +1,67 @@
-import { Dialog } from "@base-ui/react/dialog";
-import { Popover } from "@base-ui/react/popover";
-import type { ReactElement, ReactNode } from "react";
-import { cx } from "./basics";
+import { cloneElement, lazy, Suspense, useEffect, useState, type ReactElement, type ReactNode } from "react";
 
-/** A small panel beside what opened it. */
-export function Pop({ trigger, title, children, className, ...state }: {
-  trigger: ReactElement;
+export interface PopProps {
+  trigger: ReactElement<Record<string, unknown>>;
   title: string;
   children: ReactNode;
   className?: string;
-  open?: boolean;
-  onOpenChange?(open: boolean): void;
-}): ReactNode {
-  return (
-    <Popover.Root {...state}>
-      <Popover.Trigger render={trigger} />
-      <Popover.Portal>
-        <Popover.Positioner sideOffset={4} align="start" className="z-30">
-          <Popover.Popup aria-label={title} className={cx("panel max-h-[70vh] max-w-[92vw] overflow-auto p-3 shadow-lg", className)}>
-            {children}
-          </Popover.Popup>
-        </Popover.Positioner>
-      </Popover.Portal>
-    </Popover.Root>
-  );
 }
 
-/** A dialog over the page; Escape closes it. */
-export function Modal({ open, onOpenChange, title, children, className, isTitleHidden = false }: {
+export interface ModalProps {
   open: boolean;
   onOpenChange(open: boolean): void;
   title: string;
   children: ReactNode;
   className?: string;
   isTitleHidden?: boolean;
-}): ReactNode {
+}
+
+// What floats is a quarter of the program, and nothing floats at first: it comes while nothing else is to be done.
+async function floating() {
+  for (;;) {
+    try {
+      return await import("./floating");
+    } catch {
+      // The service is away: it may come back.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  }
+}
+const FloatingPanel = lazy(() => floating().then((module) => ({ default: module.FloatingPanel })));
+const FloatingDialog = lazy(() => floating().then((module) => ({ default: module.FloatingDialog })));
+
+/** A small panel beside what opened it. */
+export function Pop({ open: given, onOpenChange, ...props }: PopProps & { open?: boolean; onOpenChange?(open: boolean): void }): ReactNode {
+  const [own, setOwn] = useState(false);
+  const open = given ?? own;
+  const change = onOpenChange ?? setOwn;
+  const wasOpen = useEver(open);
+  useEffect(() => {
+    const timer = setTimeout(() => void floating(), 1_500);
+    return () => clearTimeout(timer);
+  }, []);
+  const closed = cloneElement(props.trigger, { onClick: () => change(true), "aria-haspopup": "dialog", "aria-expanded": open });
+  if (!wasOpen) return closed;
   return (
-    <Dialog.Root open={open} onOpenChange={onOpenChange}>
-      <Dialog.Portal>
-        <Dialog.Backdrop className="fixed inset-0 z-40 bg-black/40" />
-        <Dialog.Popup className={cx("panel fixed top-[10vh] left-1/2 z-50 max-h-[80vh] w-[min(640px,94vw)] -translate-x-1/2 overflow-auto p-4 shadow-xl", className)}>
-          <Dialog.Title className={isTitleHidden ? "sr-only" : "mb-3 text-[15px] font-semibold"}>{title}</Dialog.Title>
-          {children}
-        </Dialog.Popup>
-      </Dialog.Portal>
-    </Dialog.Root>
+    <Suspense fallback={closed}>
+      <FloatingPanel {...props} open={open} onOpenChange={change} />
+    </Suspense>
   );
+}
+
+/** A dialog over the page; Escape closes it. */
+export function Modal(props: ModalProps): ReactNode {
+  if (!useEver(props.open)) return null;
+  return (
+    <Suspense fallback={null}>
+      <FloatingDialog {...props} />
+    </Suspense>
+  );
+}
+
+/** Return whether something is so, or was so before. */
+function useEver(is: boolean): boolean {
+  const [was, setWas] = useState(is);
+  if (is && !was) setWas(true);
+  return is || was;
 }

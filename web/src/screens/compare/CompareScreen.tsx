@@ -126,14 +126,14 @@ function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: str
   const ids = runs.map((run) => run.run_id);
   let place = -1;
   return (
-    <div className="panel overflow-x-auto px-3 py-1.5">
+    <div className="panel relative overflow-x-auto px-3 py-1.5">
       <table className="plain-table">
         <thead className="sr-only">
           <tr>
             <th scope="col">Shown</th>
             <th scope="col">Run</th>
-            <th scope="col">Config</th>
-            <th scope="col">Day or window</th>
+            <th scope="col" className="max-lg:hidden">Config</th>
+            <th scope="col" className="max-lg:hidden">Day or window</th>
             <th scope="col">Net PnL</th>
             <th scope="col">Baseline</th>
           </tr>
@@ -159,9 +159,10 @@ function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: str
                   <Link to="/runs/$runId" params={{ runId: run.run_id }} search={(search.tz ? { tz: search.tz } : {}) as never} className="mono text-accent hover:underline">
                     {run.run_id}
                   </Link>
+                  <span className="block text-[12px] leading-4 text-quiet lg:hidden" title={run.config_name}>{shortConfig(run.config_name)} · {periodOf(run)}</span>
                 </td>
-                <td title={run.config_name}>{shortConfig(run.config_name)}</td>
-                <td className="whitespace-nowrap">{periodOf(run)}</td>
+                <td className="max-lg:hidden" title={run.config_name}>{shortConfig(run.config_name)}</td>
+                <td className="whitespace-nowrap max-lg:hidden">{periodOf(run)}</td>
                 <td className="num whitespace-nowrap">{isReady ? `${signed(run.pnl)} ${run.currency ?? ""}` : <span className="text-quiet">no result</span>}</td>
                 <td className="num whitespace-nowrap">
                   {isReady && (
@@ -288,7 +289,7 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
   const zone = useZone();
   const names = Object.keys(first.a ?? first.b ?? {}).filter((name) => first.columns.includes(name) || ALWAYS.includes(name));
   return (
-    <section className="overflow-x-auto py-1" aria-label="First difference" data-testid="first-difference">
+    <section className="relative overflow-x-auto py-1" aria-label="First difference" data-testid="first-difference">
       <p className="mb-1">
         <span className="font-medium text-warn">≠ The first difference</span> is in row {count(first.row + 1)} of the {words(first.table)}
         {first.ts_ns && (
@@ -308,9 +309,6 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
                 {words(name)}
               </th>
             ))}
-            <th scope="col">
-              <span className="sr-only">Open</span>
-            </th>
           </tr>
         </thead>
         <tbody>
@@ -318,6 +316,11 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
             <tr key={id}>
               <th scope="row" className="mono font-normal">
                 {id.slice(-13)}
+                {first.ts_ns && (
+                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="block font-sans text-accent hover:underline">
+                    microscope
+                  </Link>
+                )}
               </th>
               {row === null ? (
                 <td colSpan={names.length} className="text-quiet">
@@ -330,13 +333,6 @@ function First({ first, base }: { first: FirstDifference; base: string }): React
                   </td>
                 ))
               )}
-              <td>
-                {first.ts_ns && (
-                  <Link to="/runs/$runId" params={{ runId: id }} search={{ moment: first.ts_ns } as never} className="pl-2 text-accent hover:underline">
-                    microscope
-                  </Link>
-                )}
-              </td>
             </tr>
           ))}
         </tbody>

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 
 import { shortInstrument } from "../../api/runs";
 import { useUrl } from "../../app/search";
 import { cx } from "../../components/basics";
+import { useWidth } from "../../components/useWidth";
 import { count } from "../../lib/format";
 import { STATES } from "../launch/PlanPanel";
 import type { Coverage } from "./DataScreen";
@@ -12,12 +13,18 @@ interface Span {
   to: number;
 }
 
+/** Width of a day with the space beside it, and what a part's names take in a narrow and a wide window, in px. */
+const DAY_WIDTH = 26;
+const NAMES = [310, 440] as const;
+/** Inner width of a window that is wide: where data types have a column of their own. */
+const WIDE = 998;
+
 const MOVES: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** Days of every series; a click opens one, a drag or Shift chooses several of one series. */
 export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
   const [search, setUrl] = useUrl();
-  const table = useRef<HTMLTableElement>(null);
+  const [table, width] = useWidth<HTMLDivElement>();
   const [drag, setDrag] = useState<Span | null>(null);
   const row = coverage.rows.findIndex((one) => one.instrument === search.instrument && one.data_type === search.type);
   const from = coverage.days.indexOf(search.day ?? "");
@@ -72,45 +79,58 @@ export function Calendar({ coverage }: { coverage: Coverage }): ReactNode {
     choose({ row: y, from: anchor.current.from, to: x });
   };
   return (
-    <div className="overflow-x-auto py-3 pr-3" tabIndex={0} role="region" aria-label="Calendar of the data">
-      <table ref={table} className="border-separate border-spacing-0.5 select-none" onKeyDown={move}>
-        <thead>
-          <tr className="label">
-            <th scope="col" className="sticky left-0 z-10 bg-panel pr-4 pl-3 text-left font-medium">Instrument</th>
-            <th scope="col" className="pr-4 text-left font-medium max-lg:hidden">Data</th>
-            {coverage.days.map((day) => (
-              <th key={day} scope="col" className="w-[24px] text-center font-normal" title={day}>{day.slice(8)}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {coverage.rows.map((one, y) => (
-            <tr key={`${one.instrument} ${one.data_type}`}>
-              <th scope="row" className="sticky left-0 z-10 max-w-[13rem] truncate bg-panel pr-4 pl-3 text-left font-normal lg:max-w-[22rem]" title={one.instrument}>
-                <span className={one.instrument === coverage.rows[y - 1]?.instrument ? "sr-only" : undefined}>{shortInstrument(one.instrument)}</span>
-                <span className="block text-[12px] leading-4 text-quiet lg:hidden">{one.data_type}</span>
-              </th>
-              <td className="pr-4 whitespace-nowrap text-quiet max-lg:hidden">{one.data_type}</td>
-              {[...one.state].map((state, x) => (
-                <Cell
-                  key={coverage.days[x]}
-                  row={one}
-                  day={coverage.days[x]!}
-                  state={state}
-                  x={x}
-                  y={y}
-                  isChosen={chosen !== null && chosen.row === y && x >= Math.min(chosen.from, chosen.to) && x <= Math.max(chosen.from, chosen.to)}
-                  onDown={(isShift) => setDrag(isShift && row === y && from >= 0 ? { row, from, to: x } : { row: y, from: x, to: x })}
-                  onOver={() => setDrag((before) => before && { ...before, to: x })}
-                  onOpen={() => choose({ row: y, from: x, to: x })}
-                />
+    <div ref={table} className="flex flex-col gap-3 overflow-x-auto py-3 pr-3 select-none" tabIndex={0} role="region" aria-label="Calendar of the data" onKeyDown={move}>
+      {partsOf(coverage.days.length, width).map(([start, end]) => (
+        <table key={start} className="w-max border-separate border-spacing-0.5">
+          <thead>
+            <tr className="label">
+              <th scope="col" className="sticky left-0 z-10 bg-panel pr-4 pl-3 text-left font-medium">Instrument</th>
+              <th scope="col" className="pr-4 text-left font-medium max-lg:hidden">Data</th>
+              {coverage.days.slice(start, end).map((day) => (
+                <th key={day} scope="col" className="w-[24px] text-center font-normal" title={day}>{day.slice(8)}</th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {coverage.rows.map((one, y) => (
+              <tr key={`${one.instrument} ${one.data_type}`}>
+                <th scope="row" className="sticky left-0 z-10 max-w-[17rem] truncate bg-panel pr-4 pl-3 text-left font-normal lg:max-w-[18rem]" title={one.instrument}>
+                  <span className={one.instrument === coverage.rows[y - 1]?.instrument ? "sr-only" : undefined}>{shortInstrument(one.instrument)}</span>
+                  <span className="block text-[12px] leading-4 text-quiet lg:hidden">{one.data_type}</span>
+                </th>
+                <td className="pr-4 whitespace-nowrap text-quiet max-lg:hidden">{one.data_type}</td>
+                {[...one.state].slice(start, end).map((state, at) => {
+                  const x = start + at;
+                  return (
+                    <Cell
+                      key={coverage.days[x]}
+                      row={one}
+                      day={coverage.days[x]!}
+                      state={state}
+                      x={x}
+                      y={y}
+                      isChosen={chosen !== null && chosen.row === y && x >= Math.min(chosen.from, chosen.to) && x <= Math.max(chosen.from, chosen.to)}
+                      onDown={(isShift) => setDrag(isShift && row === y && from >= 0 ? { row, from, to: x } : { row: y, from: x, to: x })}
+                      onOver={() => setDrag((before) => before && { ...before, to: x })}
+                      onOpen={() => choose({ row: y, from: x, to: x })}
+                    />
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ))}
     </div>
   );
+}
+
+/** Return the first and the last + 1 day of each part that a month is drawn in: as few as fit a width. */
+function partsOf(days: number, width: number): [number, number][] {
+  const room = Math.max(1, Math.floor((width - NAMES[width < WIDE ? 0 : 1]) / DAY_WIDTH));
+  const parts = Math.ceil(days / room);
+  const length = Math.ceil(days / parts);
+  return Array.from({ length: parts }, (_, at) => [at * length, Math.min(days, (at + 1) * length)]);
 }
 
 function Cell({ row, day, state, x, y, isChosen, onDown, onOver, onOpen }: {

@@ -78,7 +78,7 @@ export function DataScreen(): ReactNode {
             const listed = whole.rows.filter((row) => (isAll || hasData(row)) && (!search.only || row.instrument === search.only));
             const coverage = { ...whole, rows: listed };
             return (
-              <>
+              <div className="flex flex-col gap-3">
                 <Panel
                   flush
                   className={cx(query.isPlaceholderData && "opacity-60")}
@@ -118,7 +118,7 @@ export function DataScreen(): ReactNode {
                   <span className="ml-auto max-md:hidden">Drag, or Shift with click or arrows, chooses a range</span>
                 </p>
                 <Chosen coverage={whole} />
-              </>
+              </div>
             );
           }}
         </Loaded>

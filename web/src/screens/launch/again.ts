@@ -8,11 +8,16 @@ import type { Search } from "../../lib/url";
 import { valueOf, varyText } from "../sweeps/vary";
 import { LEFT_OPEN } from "./request";
 
-/** Return what is stored of how a run was made, numbers with every digit; null where it has no result. */
+/** Return what is stored of how a run was made, or asked for where it has no result; numbers with every digit. */
 export async function loadMetadata(run: WholeRun, signal?: AbortSignal): Promise<Json> {
-  if (run.status !== "succeeded") return null;
-  const reply = await request(`/api/backtest/results/${encodeURIComponent(run.run_id)}`, signal ? { signal } : {});
-  return getAt(parseJson(await reply.text()).value, ["metadata"]) ?? null;
+  const name = encodeURIComponent(run.run_id);
+  const isDone = run.status === "succeeded";
+  const reply = await request(isDone ? `/api/backtest/results/${name}` : `/api/v1/runs/${name}`, signal ? { signal } : {});
+  const document = parseJson(await reply.text()).value;
+  const metadata = getAt(document, isDone ? ["metadata"] : ["provenance", "request", "metadata"]) ?? null;
+  // Of a result its files say whether the trades were exported.
+  const hasTicks = isDone && typeof getAt(document, ["ticks_path"]) === "string";
+  return isObject(metadata) && hasTicks ? new Map([...metadata, ["export_ticks", true as never]]) : metadata;
 }
 
 /** Return the form of a launch that does the same as a run. */
@@ -25,6 +30,11 @@ export function againOf(run: Pick<WholeRun, "config_name" | "detail" | "partitio
   const algorithm = given("exec_algorithm.type");
   const isOwn = typeof algorithm === "string" && algorithm !== (given("config.strategy.exec_algorithm.type") ?? "NORMAL");
   const params = given("exec_algorithm.params");
+  const isAsked = (name: string, configured: Json) => typeof given(name) === "string" && given(name) !== configured;
+  const isBars = given("config.kind") === "bars";
+  const hasBook = typeof given("config.data_catalog.book_snapshot_5_path") === "string";
+  const refuses = given("refuse_missing_days");
+  const isStrict = (given("config.quality.missing_days") ?? "warn") === "refuse";
   return {
     from: undefined,
     config: run.config_name,
@@ -33,9 +43,13 @@ export function againOf(run: Pick<WholeRun, "config_name" | "detail" | "partitio
     start: bound(run.window_start, "start_ns"),
     end: bound(run.window_end, "end_ns"),
     engine: given("engine") === "kernel" ? "kernel" : undefined,
-    closing: given("close_positions") === false ? LEFT_OPEN : undefined,
+    snapshots: !isBars && isAsked("snapshot_mode", hasBook ? "both" : "trades") ? String(given("snapshot_mode")) : undefined,
+    closing: given("close_positions") === false ? LEFT_OPEN : isAsked("closing.method", given("config.execution.closing.method") ?? "last_price") ? String(given("closing.method")) : undefined,
     algorithm: isOwn ? algorithm : undefined,
     params: isOwn && isObject(params) ? [...params].map(([name, value]) => `${name}:${plainText(value)}`).join(",") || undefined : undefined,
+    missing: !isDay && typeof refuses === "boolean" && refuses !== isStrict ? (refuses ? "refuse" : "warn") : undefined,
+    log: isAsked("log_level", "INFO") ? String(given("log_level")) : undefined,
+    ticks: given("export_ticks") === true ? "1" : undefined,
     set: varyText(["overrides", "sweep.varied"].flatMap((name) => {
       const replaced = given(name);
       return isObject(replaced) ? [...replaced].map(([path, value]) => ({ path, text: overrideText(value) })) : [];

@@ -63,9 +63,23 @@ describe("a launch", () => {
       "venue.name": "a;b", "strategy.params.on": true, "strategy.params.text": "5",
       "strategy.params.size": { $number: "0.123456789012345678" }, "strategy.params.amount": "0.1x",
     });
-    // Without a result, what it was asked for is not known.
+    // Days and bounds are known even where nothing else is.
     const window = { ...run, partition: "window", window_start: "2024-07-18T00:00:00Z", window_end: "2024-07-20T00:00:00Z" };
     expect(againOf(window, null)).toMatchObject({ kind: "window", first: "2024-07-18", last: "2024-07-19", start: undefined, set: undefined });
+  });
+  it("of a failed run again has everything that it was asked for", () => {
+    const asked = parseJson(`{"config": {"kind": "ticks", "data_catalog": {"book_snapshot_5_path": "x"}, "quality": {"missing_days": "warn"},
+      "execution": {"closing": {"method": "last_price"}}, "strategy": {"exec_algorithm": {"type": "NORMAL"}}}, "engine": "nautilus", "snapshot_mode": "trades",
+      "close_positions": true, "closing": {"method": "work"}, "exec_algorithm": {"type": "NORMAL", "params": {}}, "window": {"start_ns": "1", "end_ns": "2"},
+      "refuse_missing_days": true, "log_level": "DEBUG", "export_ticks": true, "overrides": {"venue.leverage": 2}}`).value;
+    const run = { config_name: "a", detail: "report", partition: "window", window_start: "2024-07-18T09:30:00Z", window_end: "2024-07-20T00:00:00Z" };
+    expect(bodyOf(againOf(run, asked))).toEqual({
+      config: "a", mode: "report", snapshot_mode: "trades", closing: "work", log_level: "DEBUG", start: "2024-07-18T09:30:00Z", overrides: { "venue.leverage": 2 },
+      export_ticks: true, first_day: "2024-07-18", last_day: "2024-07-19", window: true, missing_days: "refuse",
+    });
+    // What is the configuration's own is not asked for.
+    const usual = parseJson(`{"config": {"quality": {"missing_days": "refuse"}}, "snapshot_mode": "trades", "refuse_missing_days": true, "closing": {"method": "last_price"}, "log_level": "INFO", "export_ticks": false}`).value;
+    expect(bodyOf(againOf({ ...run, window_start: "2024-07-18T00:00:00Z" }, usual))).toEqual({ config: "a", mode: "report", first_day: "2024-07-18", last_day: "2024-07-19", window: true });
   });
   it("has the settings of its configuration that may be replaced, and what they are now", () => {
     const schema = parseJson(`{"properties": {"data_catalog": {"type": "object", "properties": {"path": {"type": "string"}}},

@@ -1,20 +1,19 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
-import { loadBars, loadCurve, type Bars, type Curve } from "../../api/charts";
-import { loadResult, loadRows, type Result } from "../../api/result";
+import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
+import type { Bars, Curve } from "../../api/charts";
+import { loadRows, type Result } from "../../api/result";
 import { shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
 import { gridOf, type Bucket } from "../../charts/buckets";
 import { RunChart } from "../../charts/RunChart";
-import { loadedSpan, type Span } from "../../charts/window";
+import type { Span } from "../../charts/window";
 import { Button, Num, Tag } from "../../components/basics";
 import { Failure, Skeleton } from "../../components/states";
 import { plain } from "../../lib/decimal";
 import { count, decimal, percent, signed, UNKNOWN } from "../../lib/format";
 import { formatNs, formatSpan, isoNs, parseNs } from "../../lib/ns";
 import { BucketTable } from "./BucketTable";
-import { wholeSpan } from "./wholeSpan";
+import { numberOf, useChartData } from "./useChartData";
 
 const MomentPanel = lazy(() => import("./MomentPanel").then((module) => ({ default: module.MomentPanel })));
 
@@ -23,28 +22,11 @@ const SPANS: [string, bigint | null][] = [["All", null], ["1 d", DAY], ["4 h", D
 /** What can be seen at most near: below, the microscope shows single ticks. */
 const NEAREST = 200_000_000n;
 
-function numberOf(text: string | undefined): bigint | null {
-  return text && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
-}
-
 /** Price with fills, equity with drawdown, position; near enough, single ticks. */
 export function ChartTab({ run }: { run: WholeRun }): ReactNode {
   const [search, setUrl] = useUrl();
   const zone = useZone();
-  const whole = useMemo(() => wholeSpan(run), [run]);
-  const seen = useMemo<Span>(() => {
-    const [from, to] = [numberOf(search.t0), numberOf(search.t1)];
-    return from !== null && to !== null && to > from ? { from, to } : whole;
-  }, [search.t0, search.t1, whole]);
-  const load = useMemo(() => loadedSpan(seen, whole), [seen, whole]);
-  const key = [run.run_id, run.digest, load.from.toString(), load.to.toString(), load.points];
-  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
-  const instruments = instrumentsOf(run, result.data);
-  const instrument = instruments.includes(search.instrument ?? "") ? search.instrument! : instruments[0]!;
-  /** Whose equity and position: of the whole account, unless it is asked for one instrument. */
-  const account = search.account === "one" && instruments.length > 1 ? instrument : undefined;
-  const bars = useQuery({ queryKey: ["bars", ...key, search.instrument ?? ""], queryFn: ({ signal }) => loadBars(run.run_id, load, search.instrument, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
-  const curve = useQuery({ queryKey: ["curve", ...key, account ?? ""], queryFn: ({ signal }) => loadCurve(run.run_id, load, account, signal), staleTime: Number.POSITIVE_INFINITY, placeholderData: keepPreviousData });
+  const { whole, seen, load, result, instruments, instrument, account, bars, curve } = useChartData(run);
 
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<RunChart | null>(null);
@@ -280,12 +262,6 @@ async function nearestFill(runId: string, at: bigint): Promise<bigint> {
   } catch {
     return at;
   }
-}
-
-/** The run's instruments as its result names them; before that is there, the one of the list. */
-function instrumentsOf(run: WholeRun, result: Result | undefined): string[] {
-  const keys = result?.metadata.instrument_keys;
-  return Array.isArray(keys) && keys.length ? keys.map(String) : [run.instrument];
 }
 
 /** Decimals of an instrument's prices: those of its configuration, or of its tick. */

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState, type ReactNode } from "react";
 import { request } from "../../api/client";
 import { saveNote, useNote, type Note } from "../../api/notes";
-import { loadArtifacts, loadResult } from "../../api/result";
+import { loadArtifacts, resultQuery } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { Button, Copy, Tag } from "../../components/basics";
 import { flat, SettingsTable } from "../../components/SettingsTable";
@@ -13,7 +13,7 @@ const place = <Skeleton className="h-64" />;
 
 /** The run's configuration and options, as they were. */
 export function ConfigTab({ run }: { run: WholeRun }): ReactNode {
-  const query = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY, enabled: run.status === "succeeded" });
+  const query = useQuery({ ...resultQuery(run), enabled: run.status === "succeeded" });
   const [filter, setFilter] = useState("");
   const rows = useMemo(() => {
     const config = query.data?.metadata.config;

@@ -75,14 +75,15 @@ export function LivePanel({ run, onEnd }: { run: WholeRun; onEnd(): void }): Rea
   };
   const progress = status.data?.progress;
   const state = status.data?.status ?? run.status;
-  // Until the first progress the process is being started.
-  const phase = progress?.phase ?? "queued";
+  // Until Dagster has said where the run stands, the registry's words count; without any it is being started.
+  const known = PHASES.find((one) => !status.data && run.phase?.startsWith(one));
+  const phase = progress?.phase ?? known ?? "queued";
   return (
     <div className="flex flex-col gap-3">
       {problem ? <Failure error={problem} compact /> : null}
       {status.error ? <Failure error={status.error} compact retry={() => void status.refetch()} /> : null}
       <Panel
-        title={status.data?.canceling ? "Being canceled" : state === "queued" ? "Waiting for its turn" : progress ? "Running" : "Starting"}
+        title={status.data?.canceling ? "Being canceled" : state === "queued" ? "Waiting for its turn" : progress || known ? "Running" : "Starting"}
         aside={
           <Button kind="danger" disabled={status.data?.canceling} onClick={() => setAsking(true)}>
             Cancel run

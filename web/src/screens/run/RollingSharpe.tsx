@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { loadCurve } from "../../api/charts";
-import { loadResult } from "../../api/result";
+import { resultQuery } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { decimal } from "../../lib/format";
 import { formatNs } from "../../lib/ns";
@@ -24,7 +24,7 @@ export function RollingSharpe({ run }: { run: WholeRun }): ReactNode {
     enabled: isLong,
     staleTime: Number.POSITIVE_INFINITY,
   });
-  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const result = useQuery(resultQuery(run));
   const start = Number(result.data?.summary.account.starting_balance ?? Number.NaN);
   const perYear = Number(result.data?.summary.ratios.annualization_days ?? 365);
   if (!isLong) return <p className="label">A rolling Sharpe ratio needs more than {DAYS} days.</p>;

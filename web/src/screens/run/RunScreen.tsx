@@ -1,7 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, type ReactNode } from "react";
-import { loadResult } from "../../api/result";
+import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
+import { loadOverview, resultQuery } from "../../api/result";
 import { isActive, loadRun, periodOf, shortInstrument, type WholeRun } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl } from "../../app/search";
@@ -11,10 +11,9 @@ import { Tabs, type TabItem } from "../../components/Tabs";
 import { count, shortConfig } from "../../lib/format";
 import { RunHead } from "./RunHead";
 import { Star } from "./Star";
+import { useChartData } from "./useChartData";
 
-// The head comes first, and does not wait for the chart's library, which is asked for at once.
-const chart = import("./ChartTab");
-const ChartTab = lazy(() => chart.then((module) => ({ default: module.ChartTab })));
+const ChartTab = lazy(() => import("./ChartTab").then((module) => ({ default: module.ChartTab })));
 const documents = () => import("./DocumentTabs");
 const ConfigTab = lazy(() => documents().then((module) => ({ default: module.ConfigTab })));
 const FilesTab = lazy(() => documents().then((module) => ({ default: module.FilesTab })));
@@ -29,9 +28,15 @@ const Verify = lazy(() => import("./Verify").then((module) => ({ default: module
 /** One run: while it goes on, and what came of it. */
 export function RunScreen(): ReactNode {
   const { runId } = useParams({ strict: false }) as { runId: string };
+  const client = useQueryClient();
   const query = useQuery({
     queryKey: ["run", runId],
-    queryFn: ({ signal }) => loadRun(runId, signal),
+    queryFn: async ({ signal }) => {
+      if (client.getQueryData(["run", runId])) return loadRun(runId, signal);
+      const { run, result } = await loadOverview(runId, signal);
+      if (result) client.setQueryData(resultQuery(run).queryKey, result);
+      return run;
+    },
     refetchInterval: ({ state }) => (state.data && isActive(state.data) ? 3_000 : false),
     staleTime: 5_000,
   });
@@ -52,6 +57,36 @@ export function RunScreen(): ReactNode {
       </Suspense>
     </div>
   );
+}
+
+/** Wait until what is drawn now can be seen; where nothing is seen, not for long. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 250);
+    requestAnimationFrame(() => {
+      clearTimeout(timer);
+      setTimeout(resolve);
+    });
+  });
+}
+
+/** Return whether what was drawn first can be seen, and the rest may follow. */
+function usePainted(): boolean {
+  const [is, set] = useState(false);
+  useEffect(() => {
+    let isHere = true;
+    void painted().then(() => isHere && set(true));
+    return () => {
+      isHere = false;
+    };
+  }, []);
+  return is;
+}
+
+/** Asks for what the chart will show, before the chart is there. */
+function EarlyChart({ run }: { run: WholeRun }): ReactNode {
+  useChartData(run);
+  return null;
 }
 
 function RunPlace(): ReactNode {
@@ -126,7 +161,7 @@ function Title({ run }: { run: WholeRun }): ReactNode {
 }
 
 function Finished({ run }: { run: WholeRun }): ReactNode {
-  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const result = useQuery(resultQuery(run));
   const [search, setUrl] = useUrl();
   const hasTables = run.detail === "report";
   const items: TabItem[] = [
@@ -141,27 +176,34 @@ function Finished({ run }: { run: WholeRun }): ReactNode {
     { id: "files", label: "Files" },
     { id: "note", label: "Note" },
   ];
+  // The head is seen first: tabs and chart, whose parts start.js asks for at once, are drawn after it.
+  const hasHead = usePainted();
   const tab = items.some((item) => item.id === search.tab) ? search.tab! : "chart";
   const change = (next: string) => setUrl({ tab: next === "chart" ? undefined : next, sort: undefined, where: undefined, row: tab === next ? search.row : undefined });
   return (
     <>
+      {tab === "chart" && hasTables && <EarlyChart run={run} />}
       {result.data ? <RunHead run={run} result={result.data} /> : result.error ? <Failure error={result.error} retry={() => void result.refetch()} /> : <Skeleton className="h-60" />}
-      <div className="panel flex flex-col px-2 pt-1 pb-2">
-        <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
-          {["chart", "trades", "fills", "orders", "breakdown"].includes(tab) && !hasTables ? (
-            <Empty title="This run kept its figures only">
-              <p>In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.</p>
-              <Link to="/launch" search={{ from: run.run_id, mode: "report" } as never} className={cx(buttonClass(), "mt-2")}>
-                Run again with a report…
-              </Link>
-            </Empty>
-          ) : (
-            <Suspense fallback={<Skeleton className="h-[60vh]" />}>
-              <Content tab={tab} run={run} />
-            </Suspense>
-          )}
-        </Tabs>
-      </div>
+      {hasHead ? (
+        <div className="panel flex flex-col px-2 pt-1 pb-2">
+          <Tabs items={items} value={tab} onChange={change} label="Parts of the run">
+            {["chart", "trades", "fills", "orders", "breakdown"].includes(tab) && !hasTables ? (
+              <Empty title="This run kept its figures only">
+                <p>In fast mode no orders, fills and curves are kept. Run it again with a report to see them: the digest stays the same.</p>
+                <Link to="/launch" search={{ from: run.run_id, mode: "report" } as never} className={cx(buttonClass(), "mt-2")}>
+                  Run again with a report…
+                </Link>
+              </Empty>
+            ) : (
+              <Suspense fallback={<Skeleton className="h-[60vh]" />}>
+                <Content tab={tab} run={run} />
+              </Suspense>
+            )}
+          </Tabs>
+        </div>
+      ) : (
+        <div className="panel h-[60vh]" />
+      )}
     </>
   );
 }

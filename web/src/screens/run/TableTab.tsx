@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
-import { loadResult, loadRows, type Row, type Summary, type TableName } from "../../api/result";
+import { resultQuery, loadRows, type Row, type Summary, type TableName } from "../../api/result";
 import type { WholeRun } from "../../api/runs";
 import { useUrl, useZone } from "../../app/search";
 import { buttonClass, Button, cx, Tag } from "../../components/basics";
@@ -29,7 +29,7 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
     async (offset: number, limit: number, signal: AbortSignal) => loadRows(run.run_id, table, { sort, where, offset, limit }, signal),
     [run.run_id, table, sort, where],
   );
-  const result = useQuery({ queryKey: ["result", run.run_id, run.digest], queryFn: ({ signal }) => loadResult(run.run_id, signal), staleTime: Number.POSITIVE_INFINITY });
+  const result = useQuery(resultQuery(run));
   const { config, instrument_keys: keys } = result.data?.metadata ?? {};
   const isBars = config?.kind === "bars";
   const isSeveral = Array.isArray(keys) && keys.length > 1;

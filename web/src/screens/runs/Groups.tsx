@@ -63,7 +63,7 @@ export function GroupsTable({ by, filter, onTotal }: { by: GroupName; filter: Ru
   );
   const columns = useMemo<Column<RunGroup>[]>(
     () => [
-      { id: "value", label, width: 320, sort: "value", cell: (row) => (row.value === null ? <Dash why={`no ${label.toLowerCase()}`} /> : <span title={row.value}>{short(row.value)}</span>) },
+      { id: "value", label, width: 270, sort: "value", cell: (row) => (row.value === null ? <Dash why={`no ${label.toLowerCase()}`} /> : <span title={row.value}>{short(row.value)}</span>) },
       figure("runs", "Runs", 84, (value: number) => count(value)),
       figure("best_return", "Best return", 110, (value: number) => <Percent value={value} />),
       figure("mean_return", "Mean return", 110, (value: number) => <Percent value={value} />),

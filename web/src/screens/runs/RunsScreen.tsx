@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
-import { loadRun, loadRuns, type Run, type RunFilter } from "../../api/runs";
+import { loadRun, loadRuns, type Run, type RunFilter, type Runs } from "../../api/runs";
 import { useKey } from "../../app/keys";
 import { useUrl, useZone } from "../../app/search";
 import { Button, cx, ScreenHead, useTitle } from "../../components/basics";
@@ -59,6 +59,7 @@ export function RunsScreen(): ReactNode {
   const group = groupOf(search.group);
   const [total, setTotal] = useState<number | null>(null);
   const [groups, setGroups] = useState<number | null>(null);
+  useEffect(() => setGroups(null), [group]);
   const [head, setHead] = useState<Block<Run>>({ rows: [], total: Number.POSITIVE_INFINITY });
   const key = ["runs", filter, sort];
   const { fresh, overlay } = useNews(filter, head.total);
@@ -123,7 +124,7 @@ export function RunsScreen(): ReactNode {
         </span>
       </div>
       <div ref={box} className="panel flex min-h-0 flex-1 flex-col overflow-hidden rounded-b-none border-b-0">
-        {group ? <GroupsTable by={group} filter={filter} onTotal={setGroups} /> : (
+        {group ? <GroupsTable key={group} by={group} filter={filter} onTotal={setGroups} /> : (
         <DataTable
           label="Runs"
           columns={shown}
@@ -199,7 +200,9 @@ function useNews(filter: RunFilter, listed: number): { fresh: number; overlay: R
     queryKey: ["newest", filter],
     queryFn: ({ signal }) => loadRuns({ ...filter, limit: 1 }, signal),
     refetchInterval: 4_000,
-    staleTime: 0,
+    // The list has just been asked for: none is newer.
+    initialData: { total: 0 } as Runs,
+    staleTime: 3_000,
   });
   const [overlay, setOverlay] = useState<ReadonlyMap<string, Run>>(new Map());
   const before = useRef<ReadonlySet<string>>(new Set());
@@ -216,7 +219,7 @@ function useNews(filter: RunFilter, listed: number): { fresh: number; overlay: R
       );
     }
   }, [active.data]);
-  const fresh = Math.max(0, (newest.data?.total ?? 0) - listed);
+  const fresh = Math.max(0, newest.data.total - listed);
   return { fresh, overlay };
 }
 

@@ -1,1 +1,0 @@
-import{St as e,Tt as t}from"./states-8wb77sPo.js";var n=t(e(),1);function r(e,t=300){let[r,i]=(0,n.useState)(e);return(0,n.useEffect)(()=>{let n=window.setTimeout(()=>i(e),t);return()=>window.clearTimeout(n)},[e,t]),r}export{r as t};
