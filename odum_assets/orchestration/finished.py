@@ -35,7 +35,6 @@ _UNDECIDING = {
 }
 """What of the record of a request does not decide its result, or is compared by itself;
 `config_hash` stands for `config` and `overrides`."""
-"""Strategy of configurations without one of their own; loading it would load NautilusTrader."""
 
 
 def finished_result(
