@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from odum_assets.errors import DataError
 from odum_assets.vectorized.ticks.decode import tidy, whole_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -80,22 +80,30 @@ class RowsAhead(Rows):
                 yield group
 
 
-class HeldRows(Rows):
-    """Rows that are read once and held, for runs over the same files and times."""
+class KeptRows(RowsAhead):
+    """Rows that are decoded once, for runs one after the other over the same files and times.
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._trades: list[Ints] | None = None
-        self._books: dict[bool, list[Books]] = {}
+    Memory holds a group of each kind: the first run writes them to files, which later runs read.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Where the whole of a file was written: the shapes of its arrays.
+        self._shapes: dict[Path, list[list[tuple[int, ...]]]] = {}
 
     def trades(
         self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
     ) -> Iterable[Ints]:
         """Return the groups of `trade_groups`."""
-        with self._lock:
-            if self._trades is None:
-                self._trades = list(trade_groups(files, bounds, digits))
-            return self._trades
+        path = self._folder / f"trades_{digits[0]}_{digits[1]}.bin"
+        if path in self._shapes:
+            return self._passed(trades for (trades,) in self._read(path))
+        return self._passed(self._written(path, trade_groups(files, bounds, digits), _alone))
 
     def books(
         self,
@@ -106,11 +114,35 @@ class HeldRows(Rows):
         is_top: bool,
     ) -> Iterable[Books]:
         """Return the groups of `book_groups`."""
-        with self._lock:
-            if is_top not in self._books:
-                groups = book_groups(files, bounds, digits, is_top=is_top)
-                self._books[is_top] = list(groups)
-            return self._books[is_top]
+        path = self._folder / f"books_{digits[0]}_{digits[1]}_{is_top}.bin"
+        if path in self._shapes:
+            return self._passed(Books(*arrays) for arrays in self._read(path))
+        groups = book_groups(files, bounds, digits, is_top=is_top)
+        return self._passed(self._written(path, groups, tuple))
+
+    def _written[Group](
+        self, path: Path, groups: Iterator[Group], parts: Callable[[Group], tuple[Ints, ...]]
+    ) -> Iterator[Group]:
+        shapes = []
+        with path.open("wb") as file:
+            for group in groups:
+                arrays = parts(group)
+                for array in arrays:
+                    array.tofile(file)
+                shapes.append([array.shape for array in arrays])
+                yield group
+        self._shapes[path] = shapes
+
+    def _read(self, path: Path) -> Iterator[tuple[Ints, ...]]:
+        with path.open("rb") as file:
+            for shapes in self._shapes[path]:
+                yield tuple(
+                    np.fromfile(file, np.int64, math.prod(shape)).reshape(shape) for shape in shapes
+                )
+
+
+def _alone(group: Ints) -> tuple[Ints, ...]:
+    return (group,)
 
 
 def trade_groups(
