@@ -111,11 +111,13 @@ class FillCounter:
             self._exact, self._compiled = self._compiled.ledger(), None
         return _count_exactly(self._exact, fills, dues)
 
-    def taken(self) -> tuple[pa.Table, Units]:
+    def taken(self) -> tuple[pa.Table, Units] | None:
         """Return the round trips that ended since it was last asked, and their results.
 
-        `closed` and `results` no longer have them.
+        `closed` and `results` no longer have them; None if there are none.
         """
+        if not self._exact.round_trips and not any(map(len, self._results)):
+            return None
         found = self.closed(), self.results()
         self._closed, self._results, self._exact.round_trips = [], [], []
         return found
@@ -412,7 +414,7 @@ class _Beside:
         own = np.diff(ended, prepend=self._ended)
         precision = self._start.rules.currency_precision
         closed, results = found.closed, found.results - own
-        for name, column in (("commissions", own), ("net_pnl", results)):
+        for name, column in (("commissions", own), ("net_pnl", results)) if len(own) else ():
             place = closed.schema.get_field_index(name)
             closed = closed.set_column(
                 place, closed.schema.field(name), units_column(column, precision, DECIMAL)

@@ -143,8 +143,8 @@ class MarkToMarket:
         # Marks last: samples may be fewer than they are.
         for state, (ts, price) in zip(counted.samples, self._marks, strict=False):
             self.points.append(equity_point(state, ts, price))
-        if self._ended is not None:
-            self._ended(*self.counter.taken())
+        if self._ended is not None and (trips := self.counter.taken()) is not None:
+            self._ended(*trips)
         return counted.rows
 
 

@@ -320,10 +320,9 @@ class FigureCounting:
             self.market = MarkToMarket(counter, outcome.funding, times, prices, self._ended)
 
     def _ended(self, trips: pa.Table, results: Units) -> None:
-        if trips.num_rows:
-            self._sums = self._sums.plus(TripSums.of(trips, self._rules))
-            self._results.add(results)
-            self._recorded.write_positions(trips)
+        self._sums = self._sums.plus(TripSums.of(trips, self._rules))
+        self._results.add(results)
+        self._recorded.write_positions(trips)
 
     def figures(
         self,

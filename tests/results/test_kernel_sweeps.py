@@ -22,6 +22,7 @@ from odum_assets.results import sweep as sweeps
 from odum_assets.results.run import run_backtest
 from odum_assets.results.sweep import Kept, run_sweep
 from odum_assets.results.variant_files import FACTS, read_variant_file, variant_files
+from odum_assets.vectorized.ticks import rows as ticks_rows
 
 VARY = grid(
     {
@@ -130,10 +131,11 @@ def test_variants_that_go_over_the_day_at_once_are_those_of_runs(
 ) -> None:
     """In several passes, with samples at other times, and with one that fails on the way."""
     monkeypatch.setattr(kernel_sweep, "_TOGETHER", 3)
+    monkeypatch.setattr(ticks_rows, "_BATCH_ROWS", 50)
     request = _request()
     vary = grid(
         {
-            "venue.starting_balance": [1e12, 300_000],
+            "venue.starting_balance": [1e12, 8_000],
             "metrics.equity_interval_secs": [60, 7],
             "venue.taker_fee": [0.0005, 0, -0.0001],
             "strategy.order_type": ["LIMIT", "MARKET"],

@@ -1,4 +1,4 @@
-"""Catalog files as streams of whole numbers, a row group at a time."""
+"""Catalog files as streams of whole numbers, some ten thousand rows at a time."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SIDES = {"BUY": 1, "SELL": -1, "NO_AGGRESSOR": 0}
 _TIMES = ["ts_event", "ts_init"]
+# Fewer than a row group has: memory holds many arrays of as many rows.
+_BATCH_ROWS = 65_536
 
 
 class Books(NamedTuple):
@@ -164,14 +166,14 @@ def trade_groups(
     DataError
         If a number has more decimals.
     """
-    for path, table in _groups(files, bounds, ["price", "size", "aggressor_side"]):
-        sides: Any = table["aggressor_side"].combine_chunks()
+    for path, batch in _groups(files, bounds, ["price", "size", "aggressor_side"]):
+        sides: Any = batch["aggressor_side"]
         codes = np.array([_SIDES[name] for name in sides.dictionary.to_pylist()] or [0], np.int64)
         columns = (
-            _times(table, "ts_init"),
-            _times(table, "ts_event"),
-            _numbers(table["price"].combine_chunks(), digits[0], path),
-            _numbers(table["size"].combine_chunks(), digits[1], path),
+            _times(batch, "ts_init"),
+            _times(batch, "ts_event"),
+            _numbers(batch["price"], digits[0], path),
+            _numbers(batch["size"], digits[1], path),
             codes[sides.indices.to_numpy()],
         )
         yield np.stack(columns)
@@ -186,28 +188,31 @@ def book_groups(
 ) -> Iterator[Books]:
     """Yield the snapshots of catalog files, as `trade_groups`."""
     names = [f"{side}.list.item.{part}" for side in ("bids", "asks") for part in ("price", "size")]
-    for path, table in _groups(files, bounds, names):
+    for path, batch in _groups(files, bounds, names):
         (bid_starts, bids), (ask_starts, asks) = (
-            _ladders(table[name].combine_chunks(), digits, sign, path, is_top=is_top)
+            _ladders(batch[name], digits, sign, path, is_top=is_top)
             for name, sign in (("bids", 1), ("asks", -1))
         )
-        times = np.stack([_times(table, "ts_init"), _times(table, "ts_event")])
+        times = np.stack([_times(batch, "ts_init"), _times(batch, "ts_event")])
         yield Books(times, np.stack([bid_starts, ask_starts]), bids, asks)
 
 
 def _groups(
     files: Sequence[Path], bounds: tuple[int | None, int | None], columns: list[str]
-) -> Iterator[tuple[Path, pa.Table]]:
+) -> Iterator[tuple[Path, pa.RecordBatch]]:
     start, end = bounds
     for path in files:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=[*columns, *_TIMES], use_threads=False)
-                times = _times(table, "ts_init")
-                low = 0 if start is None else int(np.searchsorted(times, start))
-                high = len(times) if end is None else int(np.searchsorted(times, end))
-                if low < high:
-                    yield path, table.slice(low, high - low)
+                batches = file.iter_batches(
+                    _BATCH_ROWS, [group], [*columns, *_TIMES], use_threads=False
+                )
+                for batch in batches:
+                    times = _times(batch, "ts_init")
+                    low = 0 if start is None else int(np.searchsorted(times, start))
+                    high = len(times) if end is None else int(np.searchsorted(times, end))
+                    if low < high:
+                        yield path, batch.slice(low, high - low)
 
 
 def _ladders(
@@ -227,8 +232,8 @@ def _ladders(
     return starts, np.stack([price, size])
 
 
-def _times(table: pa.Table, name: str) -> Ints:
-    times: Ints = table[name].cast(pa.int64()).to_numpy()
+def _times(batch: pa.RecordBatch, name: str) -> Ints:
+    times: Ints = batch[name].cast(pa.int64()).to_numpy()
     return times
 
 
