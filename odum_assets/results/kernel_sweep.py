@@ -354,6 +354,7 @@ class _VariantColumns(Columns):
     def __init__(self, plan: RunPlan, match: KernelMatch, shared: _Shared) -> None:
         super().__init__(plan, match, shared.position, (), shared.whole)
         self._shared = shared
+        self._own |= {name: ColumnHash(shared.realized) for name in self._own}
         self._own["realized_pnl"] = shared.realized
         self._trips |= shared.trips
         # How many parts of each came.
