@@ -111,6 +111,17 @@ class FillCounter:
             self._exact, self._compiled = self._compiled.ledger(), None
         return _count_exactly(self._exact, fills, dues)
 
+    def taken(self) -> tuple[pa.Table, Units] | None:
+        """Return the round trips that ended since it was last asked, and their results.
+
+        `closed` and `results` no longer have them; None if there are none.
+        """
+        if not self._exact.round_trips and not any(map(len, self._results)):
+            return None
+        found = self.closed(), self.results()
+        self._closed, self._results, self._exact.round_trips = [], [], []
+        return found
+
     def closed(self) -> pa.Table:
         """Return the round trips in order of their end, as the positions table has them."""
         return pa.concat_tables([*self._closed, positions_table(self._exact.round_trips)])
@@ -328,7 +339,8 @@ class SharedCounts:
 
     def __init__(self, kernel: ModuleType, rules: AccountRules) -> None:
         self._compiled = _Compiled(kernel, Ledger(rules, Decimal(0)))
-        self._batches: list[_Batch | None] = []
+        self._batches: dict[int, _Batch | None] = {}
+        self._given_up = 0
         self._counting = Lock()
 
     def start(self) -> _Kept:
@@ -338,14 +350,19 @@ class SharedCounts:
     def batch(self, number: int, fills: FillColumns, dues: Dues) -> _Batch | None:
         """Return what a batch gives, None if it is too large."""
         with self._counting:
-            if number == len(self._batches):
-                self._batches.append(self._counted(fills, dues))
+            if number == self._given_up + len(self._batches):
+                self._batches[number] = self._counted(fills, dues)
             found = self._batches[number]
         is_same = found is None or (
             found.fills == len(fills.ts) and np.array_equal(found.after, dues.after)
         )
         assert is_same  # noqa: S101 - its own
         return found
+
+    def give_up(self) -> None:
+        """Give up the batches so far, which all runs have taken."""
+        self._given_up += len(self._batches)
+        self._batches = {}
 
     def _counted(self, fills: FillColumns, dues: Dues) -> _Batch | None:
         before = self._compiled.held
@@ -397,7 +414,7 @@ class _Beside:
         own = np.diff(ended, prepend=self._ended)
         precision = self._start.rules.currency_precision
         closed, results = found.closed, found.results - own
-        for name, column in (("commissions", own), ("net_pnl", results)):
+        for name, column in (("commissions", own), ("net_pnl", results)) if len(own) else ():
             place = closed.schema.get_field_index(name)
             closed = closed.set_column(
                 place, closed.schema.field(name), units_column(column, precision, DECIMAL)

@@ -109,7 +109,7 @@ UNCOVERED: Final = (
     ),
     Uncovered(
         "venue.oms_type HEDGING",
-        "a position for each order, named and closed by rules that are not known",
+        "a position for each order, of which the kernel keeps one, and a closing order for each",
         lambda run: run.config.venue.oms_type == "HEDGING",
     ),
     Uncovered(

@@ -5,20 +5,21 @@ does not: statistics over the samples (``metrics``).
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 
 from odum_assets.backtest.columns import Dues, FillColumns
 from odum_assets.backtest.counting import FillCounter
 from odum_assets.backtest.ledger import LedgerRows, Marking
 from odum_assets.backtest.outcome import Funding
 from odum_assets.backtest.prices import LastPrices
-from odum_assets.catalog.fixed_point import Int64s, units_array, units_of
+from odum_assets.catalog.fixed_point import Int64s, Units, units_array, units_of
 from odum_assets.utc import DAY_NS, NS_PER_SECOND, day_start_ns
 
 
@@ -76,6 +77,8 @@ class MarkToMarket:
         Sample times (ns), ascending. What happens at a time is in its sample.
     prices : LastPrices
         The market.
+    ended : callable, optional
+        Takes round trips as they end, and their results, which the counter no longer has then.
 
     Attributes
     ----------
@@ -89,7 +92,9 @@ class MarkToMarket:
         funding: Sequence[Funding],
         times: Sequence[int],
         prices: LastPrices,
+        ended: Callable[[pa.Table, Units], None] | None = None,
     ) -> None:
+        self._ended = ended
         self.points: list[EquityPoint] = []
         self.counter = counter
         marks = prices.at(times) if times else []
@@ -103,6 +108,17 @@ class MarkToMarket:
         self._due_ts = np.array(ts, np.int64)
         self._is_sample = np.array(kinds, np.bool_)
         self._amount = units_array(amounts)
+
+    def pay(self, payments: Iterable[tuple[int, int]]) -> None:
+        """Add payments: time (ns), and units of the currency's last decimal.
+
+        No fill of its moment or later may have been applied.
+        """
+        for ts, units in payments:
+            place = int(np.searchsorted(self._due_ts, ts))
+            self._due_ts = np.insert(self._due_ts, place, ts)
+            self._is_sample = np.insert(self._is_sample, place, False)
+            self._amount = np.insert(self._amount, place, units)
 
     def apply_fills(self, fills: FillColumns) -> LedgerRows:
         """Apply fills and what is due between them; return what the ledger says after each."""
@@ -127,6 +143,8 @@ class MarkToMarket:
         # Marks last: samples may be fewer than they are.
         for state, (ts, price) in zip(counted.samples, self._marks, strict=False):
             self.points.append(equity_point(state, ts, price))
+        if self._ended is not None and (trips := self.counter.taken()) is not None:
+            self._ended(*trips)
         return counted.rows
 
 

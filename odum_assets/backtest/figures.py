@@ -22,19 +22,21 @@ from odum_assets.backtest.equity import (
     outside_gaps,
     sample_times,
 )
-from odum_assets.backtest.ledger import AccountRules, EngineAccount, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, EngineAccount
 from odum_assets.backtest.metrics import (
     EquityFigures,
     EquitySeries,
+    TradeResults,
     TradeStatistics,
     equity_figures,
     percent_of,
-    trade_statistics,
 )
 from odum_assets.backtest.outcome import Funding, ReplayOutcome
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.positions import POSITIONS, positions_table
 from odum_assets.backtest.prices import LastPrices
-from odum_assets.backtest.reconciliation import CashFlows, Reconciliation, reconcile
+from odum_assets.backtest.reconciliation import CashFlows, Reconciliation, TripSums, reconcile
+from odum_assets.catalog.fixed_point import Units
 from odum_assets.errors import BacktestError
 
 _RATE_LIMIT = "RATE_LIMIT"
@@ -168,6 +170,8 @@ class Underway(NamedTuple):
         As of `ReplayOutcome`.
     ended : callable
         Returns what the engine said, when all fills were counted.
+    funding : tuple[Funding, ...]
+        What was paid so far; later payments are given to `MarkToMarket.pay`.
     """
 
     currency_precision: int
@@ -201,8 +205,11 @@ class Recorded(Protocol):
     def write_equity(self, points: Sequence[EquityPoint]) -> None:
         """Write the samples of the account."""
 
-    def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
-        """Write round trips in order of their end, and what is open."""
+    def write_positions(self, part: pa.Table) -> None:
+        """Write the next round trips in order of their end; what is open comes last."""
+
+    def close_positions(self) -> None:
+        """Say that all positions are written."""
 
 
 class _Files:
@@ -210,6 +217,7 @@ class _Files:
 
     def __init__(self, work: Path) -> None:
         self._work = work
+        self._positions = tables.TableWriter(work / "positions.parquet", POSITIONS)
 
     def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
         kernel = kernel_for(self._work / "fill_events.arrow")
@@ -228,8 +236,11 @@ class _Files:
     def write_equity(self, points: Sequence[EquityPoint]) -> None:
         tables.write_equity(self._work / "equity.parquet", points)
 
-    def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
-        tables.write_positions(self._work / "positions.parquet", closed, still_open)
+    def write_positions(self, part: pa.Table) -> None:
+        self._positions.write(part)
+
+    def close_positions(self) -> None:
+        self._positions.close()
 
 
 def compute_figures(
@@ -260,39 +271,98 @@ def compute_figures(
         are too large for the tables.
     """
     started = time.perf_counter()
-    config, recorded = plan.config, recorded or _Files(plan.work)
-    rules = account_rules(plan, outcome.currency_precision)
-    counter = recorded.counter(rules, config.venue.starting_balance)
-    first, last = prices.span[0], plan.close_at_ns
-    closing = outcome.closing_at_ns
-    regular = sample_times(first, last, config.metrics.equity_interval_secs)
-    grid = {first - 1, *outside_gaps(regular, plan.days)}
-    times = sorted(grid if closing is None else {*grid, closing - 1})
+    recorded = recorded or _Files(plan.work)
     # Arrow joins the orders on one core while the ledger counts on the other.
     with ThreadPoolExecutor(1) as pool, no_collections():
         is_over = isinstance(outcome, ReplayOutcome)
-        counting = pool.submit(recorded.orders) if is_over else None
-        with amounts_explained():
-            market = MarkToMarket(counter, outcome.funding, times, prices)
-        fills, last_fill, engine = recorded.apply_fills(market)
+        orders = pool.submit(recorded.orders) if is_over else None
+        counting = FigureCounting(plan, prices, outcome, recorded)
+        counted = recorded.apply_fills(counting.market)
         if isinstance(outcome, Underway):
             outcome, started = outcome.ended(), time.perf_counter()
-        if counting is None:
-            counting = pool.submit(recorded.orders)
+        if orders is None:
+            orders = pool.submit(recorded.orders)
+        return counting.figures(outcome, counted, orders.result, started)
+
+
+class FigureCounting:
+    """The counting of a run's fills up to its figures; see `compute_figures`.
+
+    Parameters
+    ----------
+    plan, prices, outcome, recorded : any
+        As of `compute_figures`.
+
+    Attributes
+    ----------
+    market : MarkToMarket
+        Takes the fills.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        prices: LastPrices,
+        outcome: ReplayOutcome | Underway,
+        recorded: Recorded,
+    ) -> None:
+        config = plan.config
+        self._plan, self._prices, self._recorded = plan, prices, recorded
+        self._rules = account_rules(plan, outcome.currency_precision)
+        self._sums, self._results = TripSums(0, 0), TradeResults()
+        counter = recorded.counter(self._rules, config.venue.starting_balance)
+        first, last = prices.span[0], plan.close_at_ns
+        self._closing = closing = outcome.closing_at_ns
+        regular = sample_times(first, last, config.metrics.equity_interval_secs)
+        self._grid = {first - 1, *outside_gaps(regular, plan.days)}
+        times = sorted(self._grid if closing is None else {*self._grid, closing - 1})
         with amounts_explained():
-            ledger, closed = counter.ledger, counter.closed()
-            marked = market.points
+            self.market = MarkToMarket(counter, outcome.funding, times, prices, self._ended)
+
+    def _ended(self, trips: pa.Table, results: Units) -> None:
+        self._sums = self._sums.plus(TripSums.of(trips, self._rules))
+        self._results.add(results)
+        self._recorded.write_positions(trips)
+
+    def figures(
+        self,
+        outcome: ReplayOutcome,
+        counted: tuple[int, int, EngineAccount],
+        orders: Callable[[], tables.OrderCounts],
+        started: float,
+    ) -> RunFigures:
+        """Return the figures, when all fills are counted.
+
+        Parameters
+        ----------
+        outcome : ReplayOutcome
+            What the engine said.
+        counted : tuple[int, int, EngineAccount]
+            What `Recorded.apply_fills` returned.
+        orders : callable
+            Returns the counts of the orders.
+        started : float
+            When counting began, of `time.perf_counter`.
+        """
+        plan, prices, recorded, rules = self._plan, self._prices, self._recorded, self._rules
+        closing, marked, metrics = self._closing, self.market.points, plan.config.metrics
+        fills, last_fill, engine = counted
+        last = plan.close_at_ns
+        with amounts_explained():
+            ledger = self.market.counter.ledger
             end = equity_point(ledger, max(last, closing or 0, last_fill), prices.at([last])[0])
-            points = [*(mark for mark in marked if mark.ts in grid and mark.ts < end.ts), end]
+            points = [*(mark for mark in marked if mark.ts in self._grid and mark.ts < end.ts), end]
             still_open = list(ledger.open_positions())
             recorded.write_equity(points)
-            recorded.write_positions(closed, still_open)
-            reconciliation = reconcile(ledger, outcome, recorded.flows(rules), engine, closed)
+            recorded.write_positions(positions_table(still_open))
+            recorded.close_positions()
+            flows = recorded.flows(rules)
+            reconciliation = reconcile(ledger, outcome, flows, engine, self._sums)
             series = EquitySeries(
                 times=[point.ts for point in points],
                 equity=[point.equity for point in points],
-                interval_secs=config.metrics.equity_interval_secs,
-                annualization_days=config.metrics.annualization_days,
+                interval_secs=metrics.equity_interval_secs,
+                annualization_days=metrics.annualization_days,
             )
             start = ledger.starting_balance
             before_closing = None if closing is None else before(marked, closing - 1)
@@ -310,34 +380,34 @@ def compute_figures(
                 final_equity=end.equity,
                 lowest_equity=min(series.equity),
             )
-            trades = trade_statistics(counter.results(), rules.currency_precision, start)
+            trades = self._results.statistics(rules.currency_precision, start)
             equity = equity_figures(series)
-            orders = counting.result()
-    _check_rate_limit(plan, orders.reasons)
-    return RunFigures(
-        fills=fills,
-        first_ns=first,
-        last_ns=prices.span[1],
-        account=account,
-        account_returns=AccountReturns(
-            total_return_pct=percent_of(end.equity - start, start),
-            realized_return_pct=percent_of(account.net, start),
-            unrealized_return_pct=percent_of(end.unrealized, start),
-        ),
-        reconciliation=reconciliation,
-        position=PositionFigures(
-            quantity=end.quantity,
-            entry_price=end.entry,
-            current_price=end.price,
-            open_positions=len(still_open),
-            realized_pnl=ledger.realized,
-            unrealized_pnl=end.unrealized,
-        ),
-        trades=trades,
-        equity=equity,
-        orders=orders,
-        resources=Resources.of(outcome, started),
-    )
+            counts = orders()
+        _check_rate_limit(plan, counts.reasons)
+        return RunFigures(
+            fills=fills,
+            first_ns=prices.span[0],
+            last_ns=prices.span[1],
+            account=account,
+            account_returns=AccountReturns(
+                total_return_pct=percent_of(end.equity - start, start),
+                realized_return_pct=percent_of(account.net, start),
+                unrealized_return_pct=percent_of(end.unrealized, start),
+            ),
+            reconciliation=reconciliation,
+            position=PositionFigures(
+                quantity=end.quantity,
+                entry_price=end.entry,
+                current_price=end.price,
+                open_positions=len(still_open),
+                realized_pnl=ledger.realized,
+                unrealized_pnl=end.unrealized,
+            ),
+            trades=trades,
+            equity=equity,
+            orders=counts,
+            resources=Resources.of(outcome, started),
+        )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ the journal that is made of the columns (``kernel_run``), comparing them (``witn
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -103,7 +103,7 @@ class Chunk(NamedTuple):
     signed : int64 array, shape (n,)
         Quantities, negative for sales.
     commission : int64 array, shape (n,)
-        In units of the account currency's last decimal.
+        In units of the account currency's last decimal; zero where it is another for each run.
     ends : int64 array, shape (3, m)
         Order, time, and 1 where it was rejected, 0 where it was canceled.
     closing : bool
@@ -134,38 +134,6 @@ class Chunk(NamedTuple):
         return self._replace(orders=self.orders._replace(size=np.array([self.reduced[1]])))
 
 
-class HeldFills(NamedTuple):
-    """What runs that are matched alike need of a chunk: its fills, whatever the fees are.
-
-    Parameters
-    ----------
-    ts, price, signed : int64 arrays, shape (n,)
-        Times (ns), prices in ticks, quantities in lots, negative for sales.
-    is_maker : bool array, shape (n,)
-        Whether the order was resting.
-    worth : Worth
-        What they come to.
-    funding : tuple[tuple[int, int], ...]
-        As of `Chunk`.
-    """
-
-    ts: Ints
-    price: Ints
-    signed: Ints
-    is_maker: NDArray[np.bool_]
-    worth: Worth
-    funding: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def of(cls, chunk: Chunk) -> "HeldFills":
-        """Return copies: what else there is of the chunk can be given up."""
-        _, ts, price, _, maker = chunk.fills
-        if chunk.worth is None:
-            raise AssertionError("a chunk of a matching is counted")
-        parts = ts.copy(), price.copy(), chunk.signed.copy(), maker == 1
-        return cls(*parts, chunk.worth, chunk.funding)
-
-
 class KernelMatch:
     """The matching of a plan; `chunks` goes over it once.
 
@@ -175,6 +143,9 @@ class KernelMatch:
         A covered run.
     rows : Rows, optional
         What reads its rows.
+    is_shared : bool, default False
+        Whether chunks come without commissions, for runs whose fees differ: each of these has a
+        `KernelMatch` of its own, which is given them as they come (`counted`).
 
     Attributes
     ----------
@@ -184,11 +155,13 @@ class KernelMatch:
         Payments so far.
     """
 
-    def __init__(self, plan: RunPlan, rows: "Rows | None" = None) -> None:
+    def __init__(
+        self, plan: RunPlan, rows: "Rows | None" = None, *, is_shared: bool = False
+    ) -> None:
         from odum_assets.vectorized.ticks.money import CashBalance, EngineBalance, MoneyTerms
         from odum_assets.vectorized.ticks.rows import Rows
 
-        self._rows = rows or Rows()
+        self._rows, self._is_shared = rows or Rows(), is_shared
         config, venue = plan.config, plan.config.venue
         instrument = config.instrument
         self._plan = plan
@@ -221,7 +194,7 @@ class KernelMatch:
         """Return whether funding may be settled from now on."""
         return bool(self._due)
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk]:
         """Match the rows of the plan, then close its positions.
 
         Raises
@@ -255,10 +228,11 @@ class KernelMatch:
             self._highest = max(self._highest, int(events.trades[2].max(initial=0)))
             yield self._chunk(orders, events, paid, closing=False)
         if is_closed:
-            yield self._closed(matching, wakeups)
-        paid = self._paid(plan.ends_at_ns, matching)
-        if paid:
-            yield self._chunk(self._numbered(listed[:, :0]), matching.nothing, paid, closing=True)
+            last = self._closed(matching, wakeups)
+            # Part of it, since a payment may be of the time of its fills.
+            paid = self._paid(plan.ends_at_ns, matching)
+            self._pay(paid)
+            yield last._replace(funding=last.funding + paid)
 
     def _files(self, kind: DataType) -> list[Path]:
         folder = self._plan.catalog / "data" / FOLDERS[kind] / self._plan.config.key.nautilus_id
@@ -408,35 +382,35 @@ class KernelMatch:
         if len(self._sides) > 1 and len(fills[0]):
             self._sides = [np.concatenate(self._sides)]
         signed = fills[3] * self._sides[0][fills[0]] if len(fills[0]) else fills[3]
-        chunk = Chunk(orders, fills, signed, fills[3], events.ends, closing, funding)
+        nothing = np.zeros(len(signed), np.int64)
+        chunk = Chunk(orders, fills, signed, nothing, events.ends, closing, funding)
         with _within_64_bits():
             worth = self._worth(chunk)
-        commission = self._settled(worth, fills[4] == 1, funding)
-        return chunk._replace(commission=commission, worth=worth)
+        chunk = chunk._replace(worth=worth)
+        return chunk if self._is_shared else chunk._replace(commission=self._settled(chunk))
 
-    def counted(self, fills: HeldFills) -> Ints:
-        """Count fills of a run that is matched alike, whose fees are others.
+    def counted(self, chunk: Chunk) -> Ints:
+        """Count a chunk of a run that is matched alike, whose fees are others.
 
         Returns
         -------
         int64 array, shape (n,)
-            Their commissions.
+            The commissions of its fills.
 
         Raises
         ------
         NotCoveredError
             If an order might be denied for want of margin.
         """
-        with _within_64_bits():
-            self.account.hold(fills.signed)
-        return self._settled(fills.worth, fills.is_maker, fills.funding)
+        self.account.hold(chunk.signed)
+        return self._settled(chunk)
 
-    def _settled(
-        self, worth: Worth, is_maker: NDArray[np.bool_], funding: tuple[tuple[int, int], ...]
-    ) -> Ints:
+    def _settled(self, chunk: Chunk) -> Ints:
         """Take fills and payments into the account; return the commissions."""
+        worth = chunk.worth
+        assert worth is not None  # noqa: S101 - its own
         with _within_64_bits():
-            commission = self.terms.commissions(worth.notional, is_maker)
+            commission = self.terms.commissions(worth.notional, chunk.fills[4] == 1)
             lowest = self.account.settle(worth.realized, commission)
         start = float(self.terms.starting_balance) * 10.0**self.terms.currency_precision
         if worth.needed + 1 >= (start + lowest) / _MARGIN_SLACK:
@@ -444,11 +418,14 @@ class KernelMatch:
                 f"the order of {iso_ns(worth.needed_ts)} might exceed the free balance, "
                 "by which NautilusTrader denies orders; a larger venue.starting_balance helps"
             )
+        self._pay(chunk.funding)
+        return commission
+
+    def _pay(self, funding: tuple[tuple[int, int], ...]) -> None:
         for ts, units in funding:
             self.account.pay(units)
             amount = Decimal(units).scaleb(-self.terms.currency_precision)
             self.funding.append(Funding(ts, amount))
-        return commission
 
     def _worth(self, chunk: Chunk) -> Worth:
         fills = chunk.fills

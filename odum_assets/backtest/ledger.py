@@ -280,7 +280,9 @@ class Snapshot(Marking):
     """
 
     __slots__ = (
+        "_amounts",
         "_cash",
+        "_cash_amount",
         "_cost",
         "_entries",
         "_per_amount",
@@ -304,6 +306,8 @@ class Snapshot(Marking):
         # Answers that were given, which do not depend on cash.
         self._profits: dict[Decimal | None, Decimal] = {} if like is None else like._profits
         self._entries: list[Decimal | None] = [] if like is None else like._entries
+        self._amounts: list[Decimal] = [] if like is None else like._amounts
+        self._cash_amount: Decimal | None = None
         if like is None:
             self._scale, self._per_amount = rules.amount_ratio()
         else:
@@ -313,6 +317,29 @@ class Snapshot(Marking):
         """Return it with more cash, in units of the last decimal."""
         units = (self._cash + more, self._realized, self._quantity)
         return Snapshot(self.rules, units, self._cost, self)
+
+    @property
+    def cash(self) -> Decimal:
+        """Return the cash balance."""
+        if self._cash_amount is None:
+            self._cash_amount = super().cash
+        return self._cash_amount
+
+    @property
+    def realized(self) -> Decimal:
+        """Return what was realized, before commissions."""
+        return self._shared()[0]
+
+    @property
+    def quantity(self) -> Decimal:
+        """Return the signed open quantity over all positions."""
+        return self._shared()[1]
+
+    def _shared(self) -> list[Decimal]:
+        if not self._amounts:
+            # Both at once: threads ask.
+            self._amounts[:] = [super().realized, super().quantity]
+        return self._amounts
 
     def unrealized(self, price: Decimal | None) -> Decimal:
         """Return the open positions' profit at a price, rounded to the account currency."""

@@ -105,41 +105,74 @@ class EquityFigures:
     ratios: Ratios
 
 
-def trade_statistics(results: Units, precision: int, starting_balance: Decimal) -> TradeStatistics:
-    """Summarize closed round trips by their results; percentages are of the starting balance.
+@dataclass(slots=True)
+class TradeResults:
+    """Sums over the results of closed round trips, which may come in parts; memory holds no part.
 
-    Parameters
-    ----------
-    results : array of whole numbers, shape (n,)
-        What each gave after commissions, in units of ``10 ** -precision``.
-    precision : int
-        Decimals of the account currency.
-    starting_balance : Decimal
-        In the account currency.
+    Amounts are what round trips gave after commissions, in units of the currency's last decimal.
     """
-    wins, losses = results[results > 0], results[results < 0]
-    total_wins, total_losses = (_sum(trades, precision) for trades in (wins, losses))
-    average_win = total_wins / len(wins) if len(wins) else None
-    average_loss = total_losses / len(losses) if len(losses) else None
-    win_rate = float(_HUNDRED * len(wins) / len(results)) if len(results) else None
-    return TradeStatistics(
-        total_trades=len(results),
-        winning_trades=len(wins),
-        losing_trades=len(losses),
-        break_even_trades=len(results) - len(wins) - len(losses),
-        win_rate_pct=win_rate,
-        win_rate=win_rate,
-        avg_win=average_win,
-        avg_loss=average_loss,
-        avg_win_pct=_percent(average_win, starting_balance),
-        avg_loss_pct=_percent(average_loss, starting_balance),
-        largest_win=amount_of(int(wins.max()), precision) if len(wins) else None,
-        largest_loss=amount_of(int(losses.min()), precision) if len(losses) else None,
-        profit_factor=float(total_wins / -total_losses) if total_losses else None,
-        expectancy=_sum(results, precision) / len(results) if len(results) else None,
-        total_wins=total_wins,
-        total_losses=total_losses,
-    )
+
+    count: int = 0
+    wins: int = 0
+    losses: int = 0
+    total_wins: int = 0
+    total_losses: int = 0
+    largest_win: int = 0
+    largest_loss: int = 0
+
+    def add(self, results: Units) -> None:
+        """Take in the results of round trips, an array of whole numbers."""
+        wins, losses = results[results > 0], results[results < 0]
+        self.count += len(results)
+        self.wins += len(wins)
+        self.losses += len(losses)
+        self.total_wins += _sum(wins)
+        self.total_losses += _sum(losses)
+        self.largest_win = max(self.largest_win, int(wins.max(initial=0)))
+        self.largest_loss = min(self.largest_loss, int(losses.min(initial=0)))
+
+    def statistics(self, precision: int, starting_balance: Decimal) -> TradeStatistics:
+        """Summarize round trips; percentages are of the starting balance.
+
+        Parameters
+        ----------
+        precision : int
+            Decimals of the account currency.
+        starting_balance : Decimal
+            In the account currency.
+        """
+        count, wins, losses = self.count, self.wins, self.losses
+        total_wins = amount_of(self.total_wins, precision) if wins else ZERO
+        total_losses = amount_of(self.total_losses, precision) if losses else ZERO
+        total = amount_of(self.total_wins + self.total_losses, precision)
+        average_win = total_wins / wins if wins else None
+        average_loss = total_losses / losses if losses else None
+        win_rate = float(_HUNDRED * wins / count) if count else None
+        return TradeStatistics(
+            total_trades=count,
+            winning_trades=wins,
+            losing_trades=losses,
+            break_even_trades=count - wins - losses,
+            win_rate_pct=win_rate,
+            win_rate=win_rate,
+            avg_win=average_win,
+            avg_loss=average_loss,
+            avg_win_pct=_percent(average_win, starting_balance),
+            avg_loss_pct=_percent(average_loss, starting_balance),
+            largest_win=amount_of(self.largest_win, precision) if wins else None,
+            largest_loss=amount_of(self.largest_loss, precision) if losses else None,
+            profit_factor=float(total_wins / -total_losses) if total_losses else None,
+            expectancy=total / count if count else None,
+            total_wins=total_wins,
+            total_losses=total_losses,
+        )
+
+
+def trade_statistics(results: Units, precision: int, starting_balance: Decimal) -> TradeStatistics:
+    """Summarize closed round trips by their results, as `TradeResults.statistics`."""
+    sums = TradeResults()
+    sums.add(results)
+    return sums.statistics(precision, starting_balance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,15 +351,13 @@ def percent_of(amount: Decimal, base: Decimal) -> float:
     return float(_HUNDRED * amount / base)
 
 
-def _sum(units: Units, precision: int) -> Decimal:
-    """Return the sum of whole numbers as an amount."""
-    if not len(units):
-        return ZERO
-    # Halves of 64 bits, which do not overflow.
+def _sum(units: Units) -> int:
+    """Return the sum of whole numbers."""
     if units.dtype == object:
-        return amount_of(sum(units.tolist()), precision)
+        return int(sum(units.tolist()))
+    # Halves of 64 bits, which do not overflow.
     high, low = int((units >> _HALF).sum()), int((units & ((1 << _HALF) - 1)).sum())
-    return amount_of((high << _HALF) + low, precision)
+    return (high << _HALF) + low
 
 
 def _percent(amount: Decimal | None, base: Decimal) -> float | None:

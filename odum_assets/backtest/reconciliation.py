@@ -145,6 +145,23 @@ class CashFlows:
         return total * Fraction(rules.multiplier) * Fraction(1, 10**rules.size_precision)
 
 
+class TripSums(NamedTuple):
+    """What round trips sum up to, in units of the account currency's last decimal."""
+
+    realized: int
+    commissions: int
+
+    @classmethod
+    def of(cls, trips: pa.Table, rules: AccountRules) -> "TripSums":
+        """Sum up rows of a table of positions."""
+        money = rules.currency_precision
+        return cls(*(_total(trips[name], money) for name in ("realized_pnl", "commissions")))
+
+    def plus(self, other: "TripSums") -> "TripSums":
+        """Return both together."""
+        return TripSums(self.realized + other.realized, self.commissions + other.commissions)
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """What was compared, in the account currency; names are those in the provenance.
@@ -180,7 +197,7 @@ def reconcile(
     outcome: ReplayOutcome,
     fills: Path | CashFlows,
     engine: EngineAccount | None = None,
-    closed: pa.Table | None = None,
+    closed: TripSums | None = None,
 ) -> Reconciliation:
     """Check an account against its positions, its fills table and NautilusTrader.
 
@@ -194,8 +211,8 @@ def reconcile(
         The fills table as it was written, or what was summed up of it.
     engine : EngineAccount, optional
         What NautilusTrader should have said, where that is not the account at its end.
-    closed : pa.Table, optional
-        All round trips, where the ledger need not have them.
+    closed : TripSums, optional
+        Sums of all round trips, where the ledger need not have them.
 
     Raises
     ------
@@ -215,10 +232,16 @@ def reconcile_instruments(
 ) -> Reconciliation:
     """Check an account of several instruments, each counted from zero, as `reconcile`.
 
-    Of each there are the ledger and its round trips, as `closed` of `reconcile`.
+    Of each there are the ledger and a table of its round trips.
     """
     parts = [
-        _Part(name, ledger, ledger.engine_account, outcome.engine_quantities[name], closed)
+        _Part(
+            name,
+            ledger,
+            ledger.engine_account,
+            outcome.engine_quantities[name],
+            TripSums.of(closed, ledger.rules),
+        )
         for name, (ledger, closed) in counted.items()
     ]
     return _reconcile(parts, starting_balance, outcome, fills)
@@ -231,7 +254,7 @@ class _Part(NamedTuple):
     ledger: Ledger
     engine: EngineAccount
     quantity: Decimal
-    closed: pa.Table | None
+    closed: TripSums | None
 
 
 def _reconcile(
@@ -281,16 +304,17 @@ def _reconcile(
 
 
 def _position_problems(
-    ledger: Ledger, closed: pa.Table | None, outcome: ReplayOutcome
+    ledger: Ledger, closed: TripSums | None, outcome: ReplayOutcome
 ) -> Iterable[str]:
-    ended = positions_table(ledger.round_trips) if closed is None else closed
-    table = pa.concat_tables([ended, positions_table([*ledger.open_positions()])])
+    rules = ledger.rules
+    sums = TripSums.of(positions_table([*ledger.open_positions()]), rules)
+    sums = sums.plus(closed or TripSums.of(positions_table(ledger.round_trips), rules))
     funding = sum((payment.amount for payment in outcome.funding), ZERO)
-    for what, column, expected in (
-        ("realized", "realized_pnl", ledger.realized),
-        ("commissions", "commissions", ledger.commissions),
+    for what, units, expected in (
+        ("realized", sums.realized, ledger.realized),
+        ("commissions", sums.commissions, ledger.commissions),
     ):
-        found = pc.sum(table[column]).as_py() or ZERO
+        found = Decimal(units).scaleb(-rules.currency_precision)
         if found != expected:
             yield f"{what} of all positions sums to {found}, the account says {expected}"
     if funding != ledger.funding:
@@ -344,5 +368,5 @@ def _quantity_problems(rules: AccountRules, engine: EngineAccount, held: Decimal
         yield f"NautilusTrader holds {quantity} at the end, the fills give {engine.quantity}"
 
 
-def _total(column: "pa.Array[Any]", precision: int) -> int:
+def _total(column: "pa.Array[Any] | pa.ChunkedArray[Any]", precision: int) -> int:
     return units_of(pc.sum(column).as_py() or ZERO, precision)

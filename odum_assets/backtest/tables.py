@@ -24,9 +24,9 @@ from odum_assets.backtest.journal import (
     read_events,
     signed_quantity,
 )
-from odum_assets.backtest.ledger import AccountRules, LedgerRows, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, LedgerRows
 from odum_assets.backtest.pandas_types import computable
-from odum_assets.backtest.positions import positions_table, rows_table
+from odum_assets.backtest.positions import rows_table
 from odum_assets.catalog.arrow import arrow, flags_of, text_parts
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, column_units, units_column
@@ -420,11 +420,6 @@ def _counts(column: "pa.ChunkedArray[Any]") -> dict[str, int]:
     }
 
 
-def write_positions(path: Path, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
-    """Write the positions table: round trips in order of their end, then what is open."""
-    write_table(path, pa.concat_tables([closed, positions_table(still_open)]).combine_chunks())
-
-
 def write_equity(path: Path, points: Sequence[EquityPoint]) -> None:
     """Write the equity table."""
     write_table(path, rows_table(EQUITY, _EQUITY_ATTRIBUTES, points))
@@ -471,7 +466,13 @@ class TableWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is None:
-            self._write(self._held)
+            self.close()
+        else:
+            self._writer.close()
+
+    def close(self) -> None:
+        """Write what waits, and finish the file."""
+        self._write(self._held)
         self._writer.close()
 
     def write(self, part: pa.Table | pa.RecordBatch) -> None:

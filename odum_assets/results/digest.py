@@ -135,27 +135,36 @@ def _present(columns: tuple[str, ...], file: pq.ParquetFile) -> list[str]:
 class ColumnHash:
     """Hash of a column's values; how they are cut into batches does not matter.
 
+    Parameters
+    ----------
+    like : ColumnHash, optional
+        That of a column with as many values, where neither has nulls: which ones are known is
+        hashed there.
+
     Attributes
     ----------
     rows : int
         Values so far.
     """
 
-    def __init__(self) -> None:
-        self.rows = 0
+    def __init__(self, like: "ColumnHash | None" = None) -> None:
+        self.rows, self._like = 0, like
         self._known, self._lengths, self._values = (hashlib.sha256() for _ in range(3))
 
     def update_words(self, words: npt.NDArray[np.uint64]) -> None:
         """Add stored decimals, none of them null, shape (n, 2): the low word of each first."""
         self.rows += len(words)
-        self._known.update(np.ones(len(words), np.bool_))
+        if self._like is None:
+            self._known.update(np.ones(len(words), np.bool_))
         self._values.update(words)
 
     def update(self, column: Column) -> None:
         """Add values."""
         self.rows += len(column)
         nulls = column.null_count
-        self._known.update(flags_of(column.is_valid()) if nulls else np.ones(len(column), np.bool_))
+        if self._like is None:
+            known = flags_of(column.is_valid()) if nulls else np.ones(len(column), np.bool_)
+            self._known.update(known)
         kind = column.type
         if pa.types.is_string(kind):
             ends, data = text_parts(kernels.fill_null(column, "") if nulls else column)
@@ -171,5 +180,5 @@ class ColumnHash:
 
     def hexdigest(self) -> str:
         """Return the hash."""
-        parts = (self._known, self._lengths, self._values)
+        parts = ((self._like or self)._known, self._lengths, self._values)
         return hashlib.sha256(b"".join(part.digest() for part in parts)).hexdigest()

@@ -1,20 +1,18 @@
-"""Variants by the kernel to figures and digests, from columns of whole numbers, without files.
+"""A run by the kernel to its figures and its digest, from columns of whole numbers.
 
-What belongs here: matching once what differs in money alone, and counting and hashing each variant.
-What does not: matching (``backtest.kernel_match``), figures (``backtest.figures``), which are those
-of any run, and tables (``kernel_tables``), which only reports have.
+What belongs here: hashing what was matched, and counting and hashing fills, chunk by chunk. What
+does not: matching (``backtest.kernel_match``), figures (``backtest.figures``), which are those of
+any run, tables (``kernel_tables``), which only reports have, and sweeps (``kernel_sweep``).
 """
 
-import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
-from threading import Event, Lock
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +23,6 @@ from odum_assets.backtest.columns import FillColumns
 from odum_assets.backtest.counting import (
     WORTH_LOADING,
     FillCounter,
-    SharedCounts,
     load_kernel,
     load_kernel_beside,
 )
@@ -36,20 +33,17 @@ from odum_assets.backtest.figures import (
     amounts_explained,
     compute_figures,
 )
-from odum_assets.backtest.inputs import RunInputs, plan_of, run_inputs
-from odum_assets.backtest.kernel_match import Chunk, HeldFills, Ints, KernelMatch
+from odum_assets.backtest.inputs import plan_of, run_inputs
+from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch
 from odum_assets.backtest.kernel_run import (
     EventFiles,
     is_simulated,
     kernel_outcome,
     report_chunk,
 )
-from odum_assets.backtest.ledger import AccountRules, EngineAccount, LedgerRows, RoundTrip
+from odum_assets.backtest.ledger import AccountRules, EngineAccount, LedgerRows
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.plan import Progress, RunPlan
-from odum_assets.backtest.positions import positions_table
-from odum_assets.backtest.prices import LastPrices
-from odum_assets.backtest.process import Slots
 from odum_assets.backtest.reconciliation import CashFlows
 from odum_assets.backtest.request import RunRequest
 from odum_assets.backtest.run import CompletedRun, ProgressCallback
@@ -58,17 +52,12 @@ from odum_assets.backtest.strategies.sources import StrategySources
 from odum_assets.backtest.tables import OrderCounts, write_equity
 from odum_assets.catalog.arrow import kernels as pc
 from odum_assets.catalog.fixed_point import DECIMAL, units_column
-from odum_assets.config.variants import Variant
-from odum_assets.errors import BacktestError, OdumError
 from odum_assets.results.digest import TABLES, ColumnHash, joined_digest
 from odum_assets.results.json_figures import texts
 from odum_assets.results.kernel_tables import ORDER_STATUSES, Fills, KernelTables
 from odum_assets.settings import Settings
-from odum_assets.vectorized.ticks.rows import HeldRows, RowsAhead
+from odum_assets.vectorized.ticks.rows import RowsAhead
 from odum_assets.vectorized.ticks.stored import stored_words
-
-_MONEY: Final = ("maker_fee", "taker_fee", "starting_balance")
-"""Keys of ``venue`` that do not change what is matched."""
 
 _OF_EVENTS: Final = {
     "order": {"timestamp": "ts", "id": "order_id", "exec_algorithm": "algorithm"},
@@ -82,179 +71,26 @@ _ENDED: Final = ("status", "filled", "reason", "ended")
 _BATCH_ROWS: Final = 131_072
 
 
-def variants_figures(
-    request: RunRequest,
-    variants: Sequence[Variant],
-    settings: Settings,
-    workspace: AbstractContextManager[Path],
-    *,
-    slots: int | Slots,
-    begun: Callable[[Sequence[RunRequest]], None],
-    progress: ProgressCallback | None = None,
-) -> Generator[tuple[int, CompletedRun | OdumError]]:
-    """Run variants by the kernel over the data of a request, some at a time, in threads.
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What is known of a run when its matching is over.
 
     Parameters
     ----------
-    request, variants, settings, workspace, slots, begun, progress : any
-        As of `odum_assets.backtest.sweep.completed_variants`.
-
-    Yields
-    ------
-    tuple[int, CompletedRun or OdumError]
-        Index of a variant, and its run, which has no tables, or why there is none.
-
-    Raises
-    ------
-    OdumError
-        If the request cannot be served; nothing is run then.
-    """
-    report = progress or (lambda _: None)
-    with run_inputs(request, settings, workspace) as inputs:
-        requests = [replace(inputs.request, config=variant.config) for variant in variants]
-        begun(requests)
-        plans = [plan_of(request, inputs, inputs.work)[0] for request in requests]
-        groups: dict[str, _Group] = {}
-        rows, prices = HeldRows(), _KnownPrices(inputs.prices)
-        is_over, one = Event(), Lock()
-        of = [groups.setdefault(key, _Group(key, rows, one)) for key in map(_matching_key, plans)]
-        for group in of:
-            group.left += 1
-
-        def end(index: int) -> tuple[int, CompletedRun | OdumError]:
-            try:
-                if is_over.is_set():
-                    raise BacktestError("the sweep was stopped")
-                return index, _completed(requests[index], inputs, plans[index], of[index], prices)
-            except OdumError as error:
-                return index, error
-            finally:
-                of[index].leave()
-
-        threads = slots if isinstance(slots, int) else slots(len(plans))
-        pool = ThreadPoolExecutor(max(threads, 1), "kernel")
-        try:
-            # Those that are matched alike one after the other: one matching is in memory.
-            order = sorted(range(len(plans)), key=lambda index: list(groups).index(of[index].key))
-            futures = [pool.submit(end, index) for index in order]
-            for number, done in enumerate(as_completed(futures), 1):
-                yield done.result()
-                phase = f"{number} of {len(plans)} variants"
-                report(Progress(phase, number / len(plans)))
-        finally:
-            is_over.set()
-            pool.shutdown(cancel_futures=True)
-
-
-def _matching_key(plan: RunPlan) -> str:
-    """Return what decides the matching of a plan."""
-    document = plan.config.document()
-    venue = {name: value for name, value in document["venue"].items() if name not in _MONEY}
-    others = {name: value for name, value in document.items() if name != "metrics"}
-    return json.dumps({**others, "venue": venue}, sort_keys=True, default=str)
-
-
-class _KnownPrices(LastPrices):
-    """Prices of which every question is answered once; threads ask the same."""
-
-    def __init__(self, prices: LastPrices) -> None:
-        self._prices = prices
-        self._known: dict[tuple[int, ...], list[Decimal | None]] = {}
-        self._asking = Lock()
-
-    def __len__(self) -> int:
-        return len(self._prices)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Return the first and last time (ns)."""
-        return self._prices.span
-
-    def at(self, moments: Sequence[int]) -> list[Decimal | None]:
-        """Return the price at each moment (ns), None before the first trade."""
-        key = tuple(moments)
-        with self._asking:
-            if key not in self._known:
-                self._known[key] = self._prices.at(moments)
-            return self._known[key]
-
-
-@dataclass(slots=True)
-class _Matched:
-    """What runs that are matched alike share.
-
-    Parameters
-    ----------
-    fills : list[HeldFills]
-        Fills by chunks.
     skipped : int or None
         Trades that sent no order.
     hashes : dict[str, dict[str, ColumnHash]]
         Of the columns of orders and of fills that do not depend on money.
     orders : OrderCounts
         Orders by status, type and side.
-    position : str
-        Id of the position.
     flows : CashFlows
         Quantities of the fills by price.
-    counts : dict[int, SharedCounts]
-        What is counted of the fills, by the interval of samples.
-    realized : ColumnHash or None
-        Of what the fills realize, when a run has counted it.
     """
 
-    fills: list[HeldFills]
     skipped: int | None
     hashes: dict[str, dict[str, ColumnHash]]
     orders: OrderCounts
-    position: str
     flows: CashFlows
-    counts: dict[int, SharedCounts] = field(default_factory=dict)
-    realized: ColumnHash | None = None
-
-    def counter(self, plan: RunPlan, rules: AccountRules, balance: Decimal) -> FillCounter:
-        """Return what counts the fills of one of several runs."""
-        kernel = load_kernel()
-        if kernel is None:
-            return FillCounter(rules, balance)
-        key = plan.config.metrics.equity_interval_secs
-        shared = self.counts.setdefault(key, SharedCounts(kernel, rules))
-        return FillCounter(rules, balance, kernel, shared)
-
-
-@dataclass(slots=True)
-class _Group:
-    """Variants that are matched alike; the first one that comes is matched.
-
-    The lock `one` lets one group be in memory at a time.
-    """
-
-    key: str
-    rows: HeldRows
-    one: Any
-    left: int = 0
-    _holds: bool = False
-    _matched: _Matched | None = None
-    _lock: Any = field(default_factory=Lock)
-
-    def matched(self, plan: RunPlan) -> _Matched:
-        """Return what all share."""
-        with self._lock:
-            if not self._holds:
-                self.one.acquire()
-                self._holds = True
-            if self._matched is None:
-                self._matched = _match(plan, self.rows)
-            return self._matched
-
-    def leave(self) -> None:
-        """Say that a variant has ended; what was matched is given up after the last one."""
-        with self._lock:
-            self.left -= 1
-            if not self.left:
-                self._matched = None
-                if self._holds:
-                    self.one.release()
 
 
 class _EventHashes(EventFiles):
@@ -405,7 +241,7 @@ class _OrderEnds:
         return Decimal(lots).scaleb(-self._digits[1])
 
 
-class _Hashing:
+class Hashing:
     """Hashes and sums of what does not depend on money, chunk by chunk."""
 
     def __init__(
@@ -438,8 +274,8 @@ class _Hashing:
         """Return the id of the position."""
         return self._events.position
 
-    def matched(self, held: Sequence[HeldFills] = ()) -> _Matched:
-        """Return what came of all chunks, when matching is over; what is held of them is given."""
+    def matched(self) -> Matched:
+        """Return what came of all chunks, when matching is over."""
         plan, match, events = self._plan, self._match, self._events
         simulated = match.account.lots if is_simulated(plan, match) else 0
         if simulated:
@@ -452,10 +288,10 @@ class _Hashing:
         known = {**events.hashes["order"], **self._ends.hashes}
         fills = {**events.hashes["fill"], _OPEN: self._open}
         hashes = {"orders": {name: known[name] for name in TABLES["orders"]}, "fills": fills}
-        return _Matched(list(held), match.skipped, hashes, counts, events.position, self._flows)
+        return Matched(match.skipped, hashes, counts, self._flows)
 
 
-def _hashed(match: KernelMatch, hashing: _Hashing) -> Iterator[Chunk]:
+def _hashed(match: KernelMatch, hashing: Hashing) -> Iterator[Chunk]:
     """Yield the chunks of a matching; each is hashed in a thread while the next one is matched."""
     with ThreadPoolExecutor(1, "hashing") as pool:
         last: Future[None] | None = None
@@ -466,12 +302,6 @@ def _hashed(match: KernelMatch, hashing: _Hashing) -> Iterator[Chunk]:
             yield chunk
         if last is not None:
             last.result()
-
-
-def _match(plan: RunPlan, rows: HeldRows) -> _Matched:
-    match = KernelMatch(plan, rows)
-    hashing = _Hashing(plan, match)
-    return hashing.matched([HeldFills.of(chunk) for chunk in _hashed(match, hashing)])
 
 
 class _FillsFile:
@@ -521,7 +351,7 @@ def figures_run(
         sources = StrategySources([strategy_of(plan)])
         match = KernelMatch(plan, RowsAhead())
         tables = KernelTables(plan, match) if request.mode == "report" else None
-        hashing = _Hashing(plan, match, tables)
+        hashing = Hashing(plan, match, tables)
         last: int | None = None
 
         def chunks() -> Generator[Chunk]:
@@ -540,59 +370,48 @@ def figures_run(
         with closing(chunks()) as coming:
             known: ReplayOutcome | Underway
             fills: Iterable[Fills]
-            if match.is_funded or tables is not None:
-                # What is paid must be known before fills are counted, and what becomes of orders
-                # before they are written.
+            if tables is not None:
+                # What becomes of orders must be known before they are written.
                 fills = _FillsFile(inputs.work / "fills.bin", coming)
                 known, whole = ended(), hashing.matched()
-                columns = _Columns(
+                columns = Columns(
                     plan, match, hashing.position, fills, lambda: whole, equity, tables
                 )
             else:
                 fills = map(Fills.of, coming)
-                known = _underway(plan, match, ended)
-                columns = _Columns(plan, match, hashing.position, fills, hashing.matched, equity)
+                known = underway(plan, match, ended)
+                columns = Columns(plan, match, hashing.position, fills, hashing.matched, equity)
             figures = compute_figures(plan, inputs.prices, known, columns)
         digest = joined_digest(columns.hashes(), texts(asdict(figures.account)))
         yield CompletedRun(inputs.request, inputs, plan, curve_days, ended(), figures, None, digest)
 
 
-def _completed(
-    request: RunRequest, inputs: RunInputs, plan: RunPlan, group: _Group, prices: LastPrices
-) -> CompletedRun:
-    started = time.perf_counter()
-    sources = StrategySources([strategy_of(plan)])
-    matched = group.matched(plan)
-    match = KernelMatch(plan)
-    match.skipped = matched.skipped
-    fills: Iterable[Fills] = (
-        Fills(held.ts, held.price, held.signed, match.counted(held)) for held in matched.fills
-    )
-    if match.is_funded:
-        # What is paid must be known before fills are counted.
-        fills = list(fills)
-    last_fill = max((int(held.ts[-1]) for held in matched.fills if len(held.ts)), default=None)
-
-    @cache
-    def ended() -> ReplayOutcome:
-        return kernel_outcome(plan, match, sources, last_fill, started)
-
-    known = ended() if match.is_funded else _underway(plan, match, ended)
-    columns = _Columns(plan, match, matched.position, fills, lambda: matched, is_shared=True)
-    figures = compute_figures(plan, prices, known, columns)
-    hashes = columns.hashes()
-    matched.realized = hashes["fills"]["realized_pnl"]
-    digest = joined_digest(hashes, texts(asdict(figures.account)))
-    return CompletedRun(request, inputs, plan, [], ended(), figures, None, digest)
-
-
-def _underway(plan: RunPlan, match: KernelMatch, ended: Callable[[], ReplayOutcome]) -> Underway:
+def underway(plan: RunPlan, match: KernelMatch, ended: Callable[[], ReplayOutcome]) -> Underway:
+    """Return what is known of a run before its last chunk."""
     closing_at_ns = None if plan.closing is None else plan.close_at_ns
     return Underway(match.terms.currency_precision, closing_at_ns, ended)
 
 
-class _Columns:
-    """The columns of a run, counted and hashed; see `odum_assets.backtest.figures.Recorded`."""
+class Columns:
+    """The columns of a run, counted and hashed; see `odum_assets.backtest.figures.Recorded`.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The run.
+    match : KernelMatch
+        Its matching.
+    position : str
+        Id of the position.
+    parts : iterable of Fills
+        Its fills; none where `add` is given them.
+    matched : callable
+        Returns what is known when all parts came.
+    equity : Path, optional
+        Where samples of the account are written.
+    tables : KernelTables, optional
+        The tables of a report.
+    """
 
     def __init__(
         self,
@@ -600,26 +419,19 @@ class _Columns:
         match: KernelMatch,
         position: str,
         parts: Iterable[Fills],
-        matched: Callable[[], _Matched],
+        matched: Callable[[], Matched],
         equity: Path | None = None,
         tables: KernelTables | None = None,
-        *,
-        is_shared: bool = False,
     ) -> None:
         self._plan, self._match, self._position, self._parts = plan, match, position, parts
-        self._of_all, self._equity, self._is_shared = matched, equity, is_shared
-        self._tables = tables
+        self._of_all, self._equity, self._tables = matched, equity, tables
         self._own = {name: ColumnHash() for name in _COUNTED}
-        # Only of runs that are matched alike something may be known before.
-        self._realized = matched().realized if is_shared else None
-        if self._realized is not None:
-            self._own["realized_pnl"] = self._realized
         self._trips = {name: ColumnHash() for name in TABLES["positions"]}
         self._paid = self._gained = 0
+        self._count = self._last = 0
 
     @cached_property
-    def _matched(self) -> _Matched:
-        """What all share, when matching is over."""
+    def _matched(self) -> Matched:
         return self._of_all()
 
     def hashes(self) -> dict[str, dict[str, ColumnHash]]:
@@ -634,43 +446,46 @@ class _Columns:
 
     def counter(self, rules: AccountRules, starting_balance: Decimal) -> FillCounter:
         """Return what counts the fills."""
-        if self._is_shared:
-            return self._matched.counter(self._plan, rules, starting_balance)
         return FillCounter(rules, starting_balance, load_kernel())
 
     def orders(self) -> OrderCounts:
-        """Return the counts, which all share; write the orders where they are wanted."""
+        """Return the counts; write the orders where they are wanted."""
         if self._tables is not None:
             self._tables.write_orders()
         return self._matched.orders
 
     def apply_fills(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
         """Run the ledger over the fills and hash what it says."""
-        count = last = 0
         for part in self._parts:
-            if len(part.ts):
-                counted = self._count(market, part)
-                if self._tables is not None:
-                    self._tables.add_fills(part, counted)
-                count, last = count + len(part.ts), int(part.ts[-1])
+            self.add(market, part)
+        return self.ended(market)
+
+    def add(self, market: MarkToMarket, part: Fills) -> None:
+        """Run the ledger over the next fills."""
+        market.pay(part.funding)
+        if len(part.ts):
+            counted = self._counted(market, part)
+            if self._tables is not None:
+                self._tables.add_fills(part, counted)
+
+    def ended(self, market: MarkToMarket) -> tuple[int, int, EngineAccount]:
+        """Count what comes after all fills, and return what `apply_fills` does."""
         with amounts_explained():
             market.finish()
         engine = market.counter.ledger.engine_account
         if is_simulated(self._plan, self._match):
             ts, price, signed, fee = EventFiles.simulated_fill(self._plan, self._match)
-            counted = self._count(
-                market, Fills(*(np.array([each]) for each in (ts, price, signed, fee)))
-            )
+            one = Fills(np.array([ts]), np.array([price]), np.array([signed]), np.array([fee]))
+            counted = self._counted(market, one)
             if self._tables is not None:
                 self._tables.add_simulated_fill(counted)
-            count, last = count + 1, ts
             with amounts_explained():
                 market.finish()
         if self._tables is not None:
             self._tables.close_fills()
-        # Here, before several threads ask for it.
+        # Here, before another thread asks for it.
         _ = self._matched
-        return count, last, engine
+        return self._count, self._last, engine
 
     def flows(self, rules: AccountRules) -> CashFlows:
         """Return the sums of the fills."""
@@ -684,17 +499,18 @@ class _Columns:
         if self._equity is not None:
             write_equity(self._equity, points)
 
-    def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
-        """Hash round trips in order of their end, then what is open."""
-        table = pa.concat_tables([closed, positions_table(still_open)]).combine_chunks()
-        for name, value in self._trips.items():
-            column: Any = table[name]
-            for part in column.chunks:
-                value.update(part)
+    def write_positions(self, part: pa.Table) -> None:
+        """Hash the next round trips in order of their end; what is open comes last."""
+        self._hash_trips(part, self._trips)
         if self._tables is not None:
-            self._tables.write_positions(closed, still_open)
+            self._tables.write_positions(part)
 
-    def _count(self, market: MarkToMarket, fills: Fills) -> LedgerRows:
+    def close_positions(self) -> None:
+        """Finish their table where there is one."""
+        if self._tables is not None:
+            self._tables.close_positions()
+
+    def _counted(self, market: MarkToMarket, fills: Fills) -> LedgerRows:
         ts, price, signed, commission = fills[:4]
         one = np.zeros(len(ts), np.int64)
         columns = FillColumns(ts, [self._position], one, signed, price, commission)
@@ -702,12 +518,21 @@ class _Columns:
         with amounts_explained():
             rows: LedgerRows = market.apply_fills(columns)
         own["commission"].update_words(stored_words(commission, money))
-        if self._realized is None:
-            _hash_units(own["realized_pnl"], rows.realized, money)
+        self._hash_realized(rows.realized, money)
         _hash_units(own["balance"], rows.cash, money)
         self._paid += int(commission.sum())
         self._gained += int(np.sum(rows.realized))
+        self._count, self._last = self._count + len(ts), int(ts[-1])
         return rows
+
+    def _hash_realized(self, units: Any, precision: int) -> None:  # noqa: ANN401
+        _hash_units(self._own["realized_pnl"], units, precision)
+
+    def _hash_trips(self, part: pa.Table, names: Iterable[str]) -> None:
+        for name in names:
+            column: Any = part[name]
+            for chunk in column.chunks:
+                self._trips[name].update(chunk)
 
 
 def _hash_units(hashed: ColumnHash, units: Any, precision: int) -> None:  # noqa: ANN401

@@ -19,14 +19,14 @@ from odum_assets.backtest.figures import account_rules
 from odum_assets.backtest.journal import FILL_EVENTS, ORDER_EVENTS
 from odum_assets.backtest.kernel_match import Chunk, Ints, KernelMatch, Orders
 from odum_assets.backtest.kernel_run import EventFiles
-from odum_assets.backtest.ledger import LedgerRows, RoundTrip
+from odum_assets.backtest.ledger import LedgerRows
 from odum_assets.backtest.plan import RunPlan
+from odum_assets.backtest.positions import POSITIONS
 from odum_assets.backtest.tables import (
     ORDERS,
     FillsWriter,
     TableWriter,
     order_columns,
-    write_positions,
 )
 from odum_assets.catalog.arrow import arrow
 from odum_assets.catalog.arrow import kernels as pc
@@ -64,18 +64,30 @@ _BATCH_ROWS: Final = 65_536
 
 
 class Fills(NamedTuple):
-    """Fills of a chunk: times, prices, signed quantities, commissions; all of them for tables."""
+    """Fills of a chunk, and payments that are not known before.
+
+    Parameters
+    ----------
+    ts, price, signed, commission : int64 arrays, shape (n,)
+        Times, prices, signed quantities, commissions.
+    fills : int64 array, shape (5, n), optional
+        All of `Chunk.fills`, for tables.
+    funding : tuple[tuple[int, int], ...]
+        As of `Chunk`.
+    """
 
     ts: Ints
     price: Ints
     signed: Ints
     commission: Ints
     fills: Ints | None = None
+    funding: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, chunk: Chunk) -> "Fills":
-        """Return those of a chunk, without what only tables need."""
-        return cls(chunk.fills[1], chunk.fills[2], chunk.signed, chunk.commission)
+    def of(cls, chunk: Chunk, commission: Ints | None = None) -> "Fills":
+        """Return those of a chunk, perhaps of other fees, without what only tables need."""
+        fees = chunk.commission if commission is None else commission
+        return cls(chunk.fills[1], chunk.fills[2], chunk.signed, fees, funding=chunk.funding)
 
 
 class KernelTables(EventFiles):
@@ -104,6 +116,7 @@ class KernelTables(EventFiles):
         self._simulated: dict[str, pa.RecordBatch] = {}
         rules = account_rules(plan, match.terms.currency_precision)
         self._fills = FillsWriter(plan.work / "fills.parquet", rules)
+        self._positions = TableWriter(plan.work / "positions.parquet", POSITIONS)
 
     def _opened(self) -> dict[str, Any]:
         return {}
@@ -217,9 +230,13 @@ class KernelTables(EventFiles):
         """Finish the table of fills."""
         self._fills.close()
 
-    def write_positions(self, closed: pa.Table, still_open: Sequence[RoundTrip]) -> None:
-        """Write the table of positions."""
-        write_positions(self._work / "positions.parquet", closed, still_open)
+    def write_positions(self, part: pa.Table) -> None:
+        """Write the next positions."""
+        self._positions.write(part)
+
+    def close_positions(self) -> None:
+        """Finish the table of positions."""
+        self._positions.close()
 
 
 class _Kept:

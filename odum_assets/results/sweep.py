@@ -218,7 +218,7 @@ def run_sweep(
 
     run_all: Any = partial(completed_variants, ended=log)
     if kept.figures_only:
-        from odum_assets.results.kernel_figures import variants_figures
+        from odum_assets.results.kernel_sweep import variants_figures
 
         run_all = variants_figures
     completed = run_all(

@@ -87,6 +87,32 @@ def test_whole_commands(benchmark: Any, tmp_path: Path, measurements: Measuremen
         assert gained >= ratio, (mode, gained)
 
 
+@pytest.mark.timeout(1_800)
+def test_memory_by_trades(benchmark: Any, tmp_path: Path, measurements: Measurements) -> None:
+    """Memory holds some chunks of a day: it hardly grows with its length."""
+    peaks: dict[str, list[int]] = {}
+    for trades in (BUSY_TRADES // 4, BUSY_TRADES // 2, BUSY_TRADES):
+        day = _covered(market_day(tmp_path / str(trades), trades))
+        day.convert()
+        kernel = ["--day", FIRST_DAY.isoformat(), "--engine", "kernel"]
+        for name, arguments in (
+            ("fast_mode", ["backtest", CONFIG, *kernel, "--fast"]),
+            ("report_mode", ["backtest", CONFIG, *kernel, "--report"]),
+            ("figures_only", ["sweep", CONFIG, *kernel, "--fast", *VARY, "--figures-only"]),
+        ):
+            peaks.setdefault(name, []).append(_ran(day, *arguments)[0].peak)
+        measurements.add(
+            "Peak memory of whole commands by the kernel; figures only: of 100 variants",
+            trades=f"{trades:,}",
+            books=f"{day.books:,}",
+            **{name: f"{found[-1]:,} MiB" for name, found in peaks.items()},
+        )
+    benchmark.pedantic(lambda: None, rounds=1)
+    for name, (_, half, whole) in peaks.items():
+        assert whole <= 1.25 * half, (name, half, whole)
+    assert peaks["figures_only"][-1] * 2**20 <= 10**9, peaks
+
+
 def _covered(day: MarketDay) -> MarketDay:
     """Return a day whose configuration names no funding, which the kernel does not cover."""
     path = day.settings.configs_path / f"{CONFIG}.json"

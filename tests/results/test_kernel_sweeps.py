@@ -17,10 +17,12 @@ from odum_assets.backtest.plan import Progress
 from odum_assets.backtest.request import RunRequest
 from odum_assets.config.variants import grid, make_variants
 from odum_assets.errors import BacktestError, ConfigError
+from odum_assets.results import kernel_sweep
 from odum_assets.results import sweep as sweeps
 from odum_assets.results.run import run_backtest
 from odum_assets.results.sweep import Kept, run_sweep
 from odum_assets.results.variant_files import FACTS, read_variant_file, variant_files
+from odum_assets.vectorized.ticks import rows as ticks_rows
 
 VARY = grid(
     {
@@ -121,6 +123,43 @@ def test_a_row_of_figures_is_a_run(hostile: Market) -> None:
     assert proof.fills > 0
     assert steps[-1].done == 1.0
     assert f"{len(variants)} of {len(variants)} variants" in {step.phase for step in steps}
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_variants_that_go_over_the_day_at_once_are_those_of_runs(
+    hostile: Market, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    """In several passes, with samples at other times, and with one that fails on the way."""
+    monkeypatch.setattr(kernel_sweep, "_TOGETHER", 3)
+    monkeypatch.setattr(ticks_rows, "_BATCH_ROWS", 50)
+    request = _request()
+    vary = grid(
+        {
+            "venue.starting_balance": [1e12, 8_000],
+            "metrics.equity_interval_secs": [60, 7],
+            "venue.taker_fee": [0.0005, 0, -0.0001],
+            "strategy.order_type": ["LIMIT", "MARKET"],
+        }
+    )
+    variants = make_variants(request.config, vary)
+    kept, steps = Kept(figures_only=True), list[Progress]()
+    swept = run_sweep(
+        request, variants, hostile.settings, slots=slots, kept=kept, progress=steps.append
+    )
+    errors = [found.error for found in swept.variants]
+    assert 0 < sum(error is None for error in errors) < len(errors)
+    for each, found in zip(variants, swept.variants, strict=True):
+        alone = replace(request, config=each.config)
+        if found.error is None:
+            run = run_backtest(alone, hostile.settings)
+            assert (found.digest, found.summary) == (run.digest, run.summary), each.label
+        else:
+            with pytest.raises(BacktestError) as caught:
+                run_backtest(alone, hostile.settings)
+            assert found.error == str(caught.value), each.label
+    shares = [step.done for step in steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
 
 
 def test_results_and_figures_have_one_digest(hostile: Market) -> None:

@@ -1,9 +1,9 @@
-"""Catalog files as streams of whole numbers, a row group at a time."""
+"""Catalog files as streams of whole numbers, some ten thousand rows at a time."""
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from odum_assets.errors import DataError
 from odum_assets.vectorized.ticks.decode import tidy, whole_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SIDES = {"BUY": 1, "SELL": -1, "NO_AGGRESSOR": 0}
 _TIMES = ["ts_event", "ts_init"]
+# Fewer than a row group has: memory holds many arrays of as many rows.
+_BATCH_ROWS = 65_536
 
 
 class Books(NamedTuple):
@@ -80,22 +82,30 @@ class RowsAhead(Rows):
                 yield group
 
 
-class HeldRows(Rows):
-    """Rows that are read once and held, for runs over the same files and times."""
+class KeptRows(RowsAhead):
+    """Rows that are decoded once, for runs one after the other over the same files and times.
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._trades: list[Ints] | None = None
-        self._books: dict[bool, list[Books]] = {}
+    Memory holds a group of each kind: the first run writes them to files, which later runs read.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Where the whole of a file was written: the shapes of its arrays.
+        self._shapes: dict[Path, list[list[tuple[int, ...]]]] = {}
 
     def trades(
         self, files: Sequence[Path], bounds: tuple[int | None, int | None], digits: tuple[int, int]
     ) -> Iterable[Ints]:
         """Return the groups of `trade_groups`."""
-        with self._lock:
-            if self._trades is None:
-                self._trades = list(trade_groups(files, bounds, digits))
-            return self._trades
+        path = self._folder / f"trades_{digits[0]}_{digits[1]}.bin"
+        if path in self._shapes:
+            return self._passed(trades for (trades,) in self._read(path))
+        return self._passed(self._written(path, trade_groups(files, bounds, digits), _alone))
 
     def books(
         self,
@@ -106,11 +116,35 @@ class HeldRows(Rows):
         is_top: bool,
     ) -> Iterable[Books]:
         """Return the groups of `book_groups`."""
-        with self._lock:
-            if is_top not in self._books:
-                groups = book_groups(files, bounds, digits, is_top=is_top)
-                self._books[is_top] = list(groups)
-            return self._books[is_top]
+        path = self._folder / f"books_{digits[0]}_{digits[1]}_{is_top}.bin"
+        if path in self._shapes:
+            return self._passed(Books(*arrays) for arrays in self._read(path))
+        groups = book_groups(files, bounds, digits, is_top=is_top)
+        return self._passed(self._written(path, groups, tuple))
+
+    def _written[Group](
+        self, path: Path, groups: Iterator[Group], parts: Callable[[Group], tuple[Ints, ...]]
+    ) -> Iterator[Group]:
+        shapes = []
+        with path.open("wb") as file:
+            for group in groups:
+                arrays = parts(group)
+                for array in arrays:
+                    array.tofile(file)
+                shapes.append([array.shape for array in arrays])
+                yield group
+        self._shapes[path] = shapes
+
+    def _read(self, path: Path) -> Iterator[tuple[Ints, ...]]:
+        with path.open("rb") as file:
+            for shapes in self._shapes[path]:
+                yield tuple(
+                    np.fromfile(file, np.int64, math.prod(shape)).reshape(shape) for shape in shapes
+                )
+
+
+def _alone(group: Ints) -> tuple[Ints, ...]:
+    return (group,)
 
 
 def trade_groups(
@@ -132,14 +166,14 @@ def trade_groups(
     DataError
         If a number has more decimals.
     """
-    for path, table in _groups(files, bounds, ["price", "size", "aggressor_side"]):
-        sides: Any = table["aggressor_side"].combine_chunks()
+    for path, batch in _groups(files, bounds, ["price", "size", "aggressor_side"]):
+        sides: Any = batch["aggressor_side"]
         codes = np.array([_SIDES[name] for name in sides.dictionary.to_pylist()] or [0], np.int64)
         columns = (
-            _times(table, "ts_init"),
-            _times(table, "ts_event"),
-            _numbers(table["price"].combine_chunks(), digits[0], path),
-            _numbers(table["size"].combine_chunks(), digits[1], path),
+            _times(batch, "ts_init"),
+            _times(batch, "ts_event"),
+            _numbers(batch["price"], digits[0], path),
+            _numbers(batch["size"], digits[1], path),
             codes[sides.indices.to_numpy()],
         )
         yield np.stack(columns)
@@ -154,28 +188,31 @@ def book_groups(
 ) -> Iterator[Books]:
     """Yield the snapshots of catalog files, as `trade_groups`."""
     names = [f"{side}.list.item.{part}" for side in ("bids", "asks") for part in ("price", "size")]
-    for path, table in _groups(files, bounds, names):
+    for path, batch in _groups(files, bounds, names):
         (bid_starts, bids), (ask_starts, asks) = (
-            _ladders(table[name].combine_chunks(), digits, sign, path, is_top=is_top)
+            _ladders(batch[name], digits, sign, path, is_top=is_top)
             for name, sign in (("bids", 1), ("asks", -1))
         )
-        times = np.stack([_times(table, "ts_init"), _times(table, "ts_event")])
+        times = np.stack([_times(batch, "ts_init"), _times(batch, "ts_event")])
         yield Books(times, np.stack([bid_starts, ask_starts]), bids, asks)
 
 
 def _groups(
     files: Sequence[Path], bounds: tuple[int | None, int | None], columns: list[str]
-) -> Iterator[tuple[Path, pa.Table]]:
+) -> Iterator[tuple[Path, pa.RecordBatch]]:
     start, end = bounds
     for path in files:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=[*columns, *_TIMES], use_threads=False)
-                times = _times(table, "ts_init")
-                low = 0 if start is None else int(np.searchsorted(times, start))
-                high = len(times) if end is None else int(np.searchsorted(times, end))
-                if low < high:
-                    yield path, table.slice(low, high - low)
+                batches = file.iter_batches(
+                    _BATCH_ROWS, [group], [*columns, *_TIMES], use_threads=False
+                )
+                for batch in batches:
+                    times = _times(batch, "ts_init")
+                    low = 0 if start is None else int(np.searchsorted(times, start))
+                    high = len(times) if end is None else int(np.searchsorted(times, end))
+                    if low < high:
+                        yield path, batch.slice(low, high - low)
 
 
 def _ladders(
@@ -195,8 +232,8 @@ def _ladders(
     return starts, np.stack([price, size])
 
 
-def _times(table: pa.Table, name: str) -> Ints:
-    times: Ints = table[name].cast(pa.int64()).to_numpy()
+def _times(batch: pa.RecordBatch, name: str) -> Ints:
+    times: Ints = batch[name].cast(pa.int64()).to_numpy()
     return times
 
 

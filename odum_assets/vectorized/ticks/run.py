@@ -180,12 +180,6 @@ class Matching:
         )
         return self._events(market, state, self._trades[:, :0], orders[:, :0])
 
-    @property
-    def nothing(self) -> Events:
-        """Return that nothing became of any order."""
-        ends = np.zeros((3, 0), np.int64)
-        return Events(self._trades[:, :0], self._trades[:, :0], ends, self._trades[:, :0])
-
     def _of(self, name: str) -> int:
         return int(self._state[_PLACE[name]])
 
