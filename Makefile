@@ -36,9 +36,11 @@ PYTEST := $(RUN)pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: lint ## Check style and types, run the tests
 	$(PYTEST)
 
-test-short: $(INSTALLED) ## Run the tests that start no server and no Dagster
-	$(PYTEST) tests/test_architecture.py tests/test_settings.py tests/config tests/instruments \
-		tests/raw tests/catalog
+SHORT := $(addprefix tests/,config instruments raw bars catalog vectorized models backtest results \
+	test_architecture.py test_settings.py test_page_build.py)
+
+test-short: $(INSTALLED) ## Run the tests that start no server and no Dagster: the first ones to run
+	$(PYTEST) $(SHORT)
 
 DAYS := 60
 cluster-test: $(INSTALLED) ## Kill, freeze and restart machines of a cluster during a backfill (DAYS=60)

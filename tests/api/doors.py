@@ -217,8 +217,14 @@ class Doors:
     def outcome(self, config: str, dagster_run: str, code: int | None = None) -> Outcome:
         """Wait until a run has ended everywhere, and return what it left behind."""
 
+        assert dagster_run in {run["runId"] for run in self.runs_of(config)}
+
         def status() -> str | None:
-            now = {run["runId"]: run["status"] for run in self.runs_of(config)}[dagster_run]
+            # A list of all runs, asked for all the time, would keep Dagster from starting them.
+            now = self.graphql(
+                "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }",
+                id=dagster_run,
+            )["runOrError"]["status"]
             return now if now in _ENDED else None
 
         def row() -> dict[str, Any] | None:

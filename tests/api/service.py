@@ -132,10 +132,15 @@ def make_results(folder: Path, *wanted: tuple[str, Mode]) -> list[str]:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **environment: str) -> Iterator[Service]:
+def serving(
+    folder: Path,
+    *options: str,
+    program: tuple[str, str] = ("-m", "odum_assets.cli.main"),
+    **environment: str,
+) -> Iterator[Service]:
     """Run `odum serve` in a folder until the context ends; it must end well."""
     port, log = free_port(), folder / "service.log"
-    command = [sys.executable, "-m", "odum_assets.cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, *program, "serve", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *options],

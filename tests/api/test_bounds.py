@@ -21,21 +21,29 @@ from odum_assets.results.documents import SMALL_PAGES
 
 _REPORT_MB = 5
 _SHORT_S = 2.0
-_SHORTENED = f"""
+_WITH_TIMES = """
 import sys
 from odum_assets.api import server
 from odum_assets.cli.main import main
 
-server._HEAD_S = server._BODY_S = server._UNREAD_S = {_SHORT_S}
+{times} = {seconds}
 sys.exit(main(sys.argv[1:]))
 """
+_SHORTENED = _WITH_TIMES.format(
+    times="server._HEAD_S = server._BODY_S = server._UNREAD_S", seconds=_SHORT_S
+)
+_PATIENT = _WITH_TIMES.format(times="server._UNREAD_S", seconds=3_600)
+"""A service that lets who reads nothing stay: on a busy machine a test may take long over it."""
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Service]:
     """A service that nobody else asks, with a report of five megabytes."""
     folder = tmp_path_factory.mktemp("bounds")
-    with _prepared(folder, project), serving(folder, ODUM_DAGSTER_URL="http://127.0.0.1:9") as one:
+    with (
+        _prepared(folder, project),
+        serving(folder, program=("-c", _PATIENT), ODUM_DAGSTER_URL="http://127.0.0.1:9") as one,
+    ):
         yield one
 
 

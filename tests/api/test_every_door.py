@@ -21,7 +21,7 @@ from odum_assets.orchestration.names import catalog_key
 from odum_assets.raw.layout import DataType
 from odum_assets.raw.sample import SampleSpec, write_sample
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1_800)
 
 _STRATEGIES = '''
 import os

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
             store.entries()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_what_is_stored_is_on_the_disk_in_the_order_in_which_it_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
