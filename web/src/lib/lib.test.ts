@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { add, fixed, negate, sign } from "./decimal";
 import { parseExact } from "./exact";
-import { decimal, percent, signed, UNKNOWN } from "./format";
+import { decimal, percent, seconds, signed, UNKNOWN } from "./format";
 import { formatNs, formatSpan, isoNs, LADDER, parseNs } from "./ns";
 import { rollingSharpe } from "./rolling";
 import { parseSearch, stringifySearch } from "./url";
@@ -46,6 +46,16 @@ describe("decimal", () => {
 });
 
 describe("format", () => {
+  it("carries seconds into minutes", () => {
+    expect([9.94, 9.96, 59.4, 59.6, 1_199.7, 3_599.9].map(seconds)).toEqual([
+      "9.9 s",
+      "10 s",
+      "59 s",
+      "1 min 0 s",
+      "20 min 0 s",
+      "1 h 0 min",
+    ]);
+  });
   it("has no negative zero and no zero for null", () => {
     expect(signed("-0.001")).toBe("0.00");
     expect(decimal(-0)).toBe("0");
