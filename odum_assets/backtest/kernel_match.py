@@ -189,11 +189,6 @@ class KernelMatch:
         # Of the trades so far: a cash account values market orders by the last one.
         self._highest = 0
 
-    @property
-    def is_funded(self) -> bool:
-        """Return whether funding may be settled from now on."""
-        return bool(self._due)
-
     def chunks(self) -> Generator[Chunk]:
         """Match the rows of the plan, then close its positions.
 

@@ -33,9 +33,9 @@ from odum_assets.orchestration.project import (
     raw_folder_of,
     raw_names,
 )
-from odum_assets.orchestration.raw_folders import RawFolders, list_entries
+from odum_assets.orchestration.raw_folders import RawFolders
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import DataType, is_url, local_path
+from odum_assets.raw.layout import DataType, is_url, list_entries, local_path
 from odum_assets.storage.locks import shared
 
 if TYPE_CHECKING:

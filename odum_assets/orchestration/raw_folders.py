@@ -1,14 +1,18 @@
 """Folders of raw files of this machine, each listed once: a calendar asks for very many files."""
 
-import os
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from stat import S_ISREG
 
 from odum_assets.orchestration.project import RawInput, RawNames
 from odum_assets.raw.fingerprint import FileStat
-from odum_assets.raw.layout import DataType, list_day_folders, local_path, period_name
+from odum_assets.raw.layout import (
+    DataType,
+    list_day_folders,
+    list_entries,
+    local_path,
+    period_name,
+)
 
 
 class RawFolders:
@@ -72,12 +76,3 @@ def _stats(folder: Path) -> dict[str, FileStat | None] | None:
     except OSError:
         return None
     return files
-
-
-def list_entries(folder: Path) -> Sequence[os.DirEntry[str]]:
-    """Return what is in a folder; nothing without it."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return ()

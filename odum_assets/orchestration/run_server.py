@@ -64,7 +64,7 @@ class Shared:
     environment : dict[str, str]
         Of the process that asked.
     replays : bool
-        Whether any of them replays ticks.
+        Whether any of them replays.
     """
 
     settings: Settings

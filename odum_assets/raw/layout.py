@@ -289,13 +289,18 @@ def _files_in(period: str, day: date, known: Container[str]) -> Iterator[RawFile
             )
 
 
-def _scan(folder: str) -> list["os.DirEntry[str]"]:
+def list_entries(folder: str | Path) -> list["os.DirEntry[str]"]:
     """Return what is in a folder of this machine; nothing without it."""
     try:
-        with store_errors(folder), os.scandir(folder) as entries:
+        with os.scandir(folder) as entries:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _scan(folder: str) -> list["os.DirEntry[str]"]:
+    with store_errors(folder):
+        return list_entries(folder)
 
 
 def _data_type(folder: str, period: str) -> DataType | None:

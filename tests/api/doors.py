@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -265,14 +263,6 @@ def replaying_parent(live: Live, config: str, within: float = 90) -> int:
         return None
 
     return live.wait(f"replay of {config}", parent, within)
-
-
-def wait_until(ready: Callable[[], bool], what: str, within: float = 60) -> None:
-    """Wait for something that is no answer of the service."""
-    deadline = time.monotonic() + within
-    while not ready():
-        assert time.monotonic() < deadline, f"no {what} within {within:g} s"
-        time.sleep(0.1)
 
 
 def interrupt(process: int) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hostiledays import TICKER, verdicts
-from tinydays import CONTRACTS, INVERSE, LINEAR, SPOT, Market, variant
+from tinydays import CONTRACTS, INVERSE, LINEAR, SPOT, Market, kinds, variant
 
 from odum_assets.backtest import witness
 from odum_assets.config import LoadedConfig
@@ -46,20 +46,6 @@ OTHERS = {
 """Configurations of venues without real data, and whose rows they are tried with."""
 
 
-def _kinds(name: str, **sections: Any) -> list[LoadedConfig]:
-    """Return a configuration for each order type, time in force and book."""
-    kinds = itertools.product(("LIMIT", "MARKET"), ("IOC", "FOK", "GTC"), ("L1_MBP", "L2_MBP"))
-    return [
-        variant(
-            name,
-            strategy={"order_type": order, "time_in_force": lifetime},
-            venue={"book_type": book, "starting_balance": 1e12},
-            **sections,
-        )
-        for order, lifetime, book in kinds
-    ]
-
-
 def _counts(
     market: Market, work: Path, configs: list[LoadedConfig], days: tuple[date, ...], **options: Any
 ) -> Counter[str]:
@@ -88,7 +74,7 @@ def test_a_real_day_is_equal_in_every_kind_of_run(
     real_data: Path, tmp_path: Path, name: str
 ) -> None:
     base, days = DAYS[name]
-    configs = _kinds(base)
+    configs = kinds(base)
     market = _converted(tmp_path, real_data, configs[0], days)
     # Windows over midnight repeat rows of their days.
     modes = MODES if len(days) == 1 else ("both",)
@@ -132,7 +118,7 @@ def test_real_rows_are_equal_under_the_terms_of_each_venue(
     market: Market, real_data: Path, tmp_path: Path, name: str
 ) -> None:
     base, source = OTHERS[name]
-    configs = _kinds(base)
+    configs = kinds(base)
     _as_other(market, real_data, configs[0], variant(source))
     total = _counts(market, tmp_path / "work", configs, SUMMER[1:], snapshot_mode="both")
     assert total[witness.EQUAL] >= 11
@@ -146,8 +132,8 @@ def test_a_window_over_midnight_with_funding_and_latency_is_equal(
     """Rates are of before and after midnight; orders are on their way as the day changes."""
     latency = {"insert_ms": 40, "cancel_ms": 10}
     configs = [
-        *_kinds(LINEAR, data_catalog=TICKER),
-        *_kinds(LINEAR, data_catalog=TICKER, execution={"latency": latency}),
+        *kinds(LINEAR, data_catalog=TICKER),
+        *kinds(LINEAR, data_catalog=TICKER, execution={"latency": latency}),
     ]
     for day in SUMMER:
         for kind in (DataType.TRADES, DataType.BOOK):

@@ -1,5 +1,6 @@
 """Days of a few rows, written as raw files, converted and run; and what a run left behind."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,21 @@ def variant(name: str = LINEAR, **sections: Any) -> LoadedConfig:
             values[section] = changed
     config = RunConfig.model_validate(values)
     return LoadedConfig(name, base.path, config, content_hash(config), config.key)
+
+
+def kinds(name: str, *, venue: dict[str, Any] | None = None, **sections: Any) -> list[LoadedConfig]:
+    """Return a configuration for each order type, time in force and book."""
+    return [
+        variant(
+            name,
+            strategy={"order_type": order, "time_in_force": lifetime},
+            venue={"book_type": book, "starting_balance": 1e12, **(venue or {})},
+            **sections,
+        )
+        for order, lifetime, book in itertools.product(
+            ("LIMIT", "MARKET"), ("IOC", "FOK", "GTC"), ("L1_MBP", "L2_MBP")
+        )
+    ]
 
 
 def own_strategy(path: str, **params: Any) -> dict[str, Any]:

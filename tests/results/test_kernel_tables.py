@@ -1,6 +1,5 @@
 """A report by the kernel is that of a journal: the same rows, the same bytes of documents."""
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hostiledays import write_hostile_day
-from tinydays import DAY, INVERSE, LINEAR, NOON, Market, variant, with_strategy
+from tinydays import DAY, INVERSE, LINEAR, NOON, Market, kinds, variant, with_strategy
 
 from odum_assets.backtest import tables
 from odum_assets.backtest.request import RunRequest
@@ -23,20 +22,6 @@ from odum_assets.results.store import ResultStore
 
 _TABLES = ("orders", "fills", "positions", "equity", "timeline")
 _DOCUMENTS = ("orders.json", "timeline.json")
-
-
-def _kinds(name: str, **sections: Any) -> list[LoadedConfig]:
-    """Return a configuration for each order type, time in force and book."""
-    kinds = itertools.product(("LIMIT", "MARKET"), ("IOC", "FOK", "GTC"), ("L1_MBP", "L2_MBP"))
-    return [
-        variant(
-            name,
-            strategy={"order_type": order, "time_in_force": lifetime},
-            venue={"book_type": book, "starting_balance": 1e12, "maker_fee": -0.0001},
-            **sections,
-        )
-        for order, lifetime, book in kinds
-    ]
 
 
 def _journal_report(request: RunRequest, market: Market) -> tuple[Path, str]:
@@ -95,7 +80,7 @@ def test_every_kind_of_order(
     precise = {"instrument": {"size_precision": 3, "price_precision": 1}} if name == INVERSE else {}
     write_hostile_day(market, variant(name, **precise), seed)
     statuses: set[str] = set()
-    for config in _kinds(name, **precise):
+    for config in kinds(name, venue={"maker_fee": -0.0001}, **precise):
         ticks = config.ticks
         # Limit orders that rest, with L2 and closing, are not covered.
         rests = ticks.strategy.time_in_force == "GTC" and ticks.venue.book_type == "L2_MBP"
