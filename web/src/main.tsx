@@ -7,6 +7,8 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
 import { makeRouter } from "./router";
+// Part of the program: tabs are the frame of every run, whose screen has a budget of its own.
+import "./components/Tabs";
 
 const client = new QueryClient({
   defaultOptions: {
