@@ -22,8 +22,7 @@ def _sources_sha256() -> str:
     names = sorted(
         str(path.relative_to(_SOURCES).as_posix())
         for path in _SOURCES.rglob("*")
-        if path.is_file()
-        and not _OTHERS & set(path.relative_to(_SOURCES).parts)
+        if path.is_file() and not _OTHERS & set(path.relative_to(_SOURCES).parts)
     )
     total = hashlib.sha256()
     for name in names:
