@@ -72,12 +72,12 @@ class AnnotationIndex:
                         files[name.stem] = stat.st_mtime_ns, stat.st_size, stat.st_ino
         if files == self._files:
             return
-        found: dict[str, Annotations] = {}
+        annotations: dict[str, Annotations] = {}
         for run_id, identity in files.items():
             if self._files.get(run_id) == identity and run_id in self._known.by_run:
-                found[run_id] = self._known.by_run[run_id]
+                annotations[run_id] = self._known.by_run[run_id]
                 continue
             with suppress(ResultError):
-                found[run_id] = read_annotations(self._store.file(_FOLDER, f"{run_id}.json"))
+                annotations[run_id] = read_annotations(self._store.file(_FOLDER, f"{run_id}.json"))
         self._files = files
-        self._known = AnnotatedRuns(found, self._known.version + 1)
+        self._known = AnnotatedRuns(annotations, self._known.version + 1)

@@ -399,12 +399,12 @@ def _account(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return cash and position (units) before the first fill and after each; shape (m + 1,)."""
     money, position = Fraction(cash), 0
-    found = [(float(money), 0.0)]
+    points = [(float(money), 0.0)]
     for fill in fills:
         money -= fill.quantity * fill.price * Fraction(tick_value) + fill.fee
         position += fill.quantity
-        found.append((float(money), float(position)))
-    table = np.array(found)
+        points.append((float(money), float(position)))
+    table = np.array(points)
     return table[:, 0], table[:, 1]
 
 

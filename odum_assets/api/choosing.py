@@ -119,16 +119,18 @@ async def chosen_reply(
     def work() -> tuple[StoredTable, Page, int | None]:
         validator = file_validator(table.path)
         chosen = service.cache.get_once(key, validator, lambda: choose(table, where, sort, first))
-        found = ChosenTable(table.file, kind=table.kind, chosen=chosen, name=name)
+        rows = ChosenTable(table.file, kind=table.kind, chosen=chosen, name=name)
         if choice.around is None:
-            return found, page, None
+            return rows, page, None
         row = _row(table, columns, choice.around, chosen.rows)
         size = page.limit or DEFAULT_ROWS
-        return found, replace(page, offset=row // size * size, limit=size), row
+        return rows, replace(page, offset=row // size * size, limit=size), row
 
-    found, page, row = await service.aggregations.run(work)
+    chosen_table, page, row = await service.aggregations.run(work)
     extra = None if row is None else {"row": row}
-    return await to_thread.run_sync(table_reply, request, found, rows, page, extra, choice.form)
+    return await to_thread.run_sync(
+        table_reply, request, chosen_table, rows, page, extra, choice.form
+    )
 
 
 def _row(table: StoredTable, columns: Columns, around: str, rows: Int64s) -> int:

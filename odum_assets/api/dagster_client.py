@@ -48,8 +48,8 @@ _LOCATIONS: Final = (CODE_LOCATION, f"{CODE_LOCATION}.definitions")
 """Names of the code location: with and without a workspace.yaml."""
 
 _EVENTS_AT_ONCE: Final = 500
-_BACKFILLS_LOOKED_AT: Final = 100
-_RUNS_LOOKED_AT: Final = 500
+_MOST_BACKFILLS: Final = 100
+_MOST_RUNS: Final = 500
 _CALLS_AT_ONCE: Final = 16
 _READ_S: Final = 10.0
 _GLANCE_S: Final = 2.0
@@ -296,7 +296,7 @@ class DagsterClient:
             ... on Runs {{ results {{ {_RUN} }} }} {_ERROR} }} }}""",
             read_s=_GLANCE_S,
             filter={"statuses": _GOING_ON},
-            limit=_RUNS_LOOKED_AT,
+            limit=_MOST_RUNS,
         )["runsOrError"]
         if reply["__typename"] != "Runs":
             raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")
@@ -358,7 +358,7 @@ class DagsterClient:
             f"""query($limit: Int!) {{ partitionBackfillsOrError(limit: $limit) {{ __typename
             ... on PartitionBackfills {{ results {{ id status numPartitions tags {{ key value }}
             runs(limit: 1) {{ {_BACKFILL_RUN} }} }} }} {_ERROR} }} }}""",
-            limit=_BACKFILLS_LOOKED_AT,
+            limit=_MOST_BACKFILLS,
         )["partitionBackfillsOrError"]
         if reply["__typename"] != "PartitionBackfills":
             raise ProblemError(502, "dagster-failed", f"Dagster: {_refusal(reply)}")

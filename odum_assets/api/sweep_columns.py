@@ -137,5 +137,5 @@ def _text(value: Value) -> str:
 def _indices(rows: list[SweepVariant], axis: Axis) -> list[int | None]:
     # True is no 1 here.
     numbers = {(type(value) is bool, value): index for index, value in enumerate(axis.values)}
-    found = [row.varied.get(axis.path) for row in rows]
-    return [numbers.get((type(value) is bool, value)) for value in found]
+    values = [row.varied.get(axis.path) for row in rows]
+    return [numbers.get((type(value) is bool, value)) for value in values]

@@ -276,16 +276,16 @@ def listed_sweeps(
         if config is None or file.facts.get("config") == config
     ]
     # What is kept is not to be changed.
-    found = [*(sweep.model_copy() for sweep in of_runs), *vectorized]
-    known = {sweep.id for sweep in found}
-    found += [
+    sweeps = [*(sweep.model_copy() for sweep in of_runs), *vectorized]
+    known = {sweep.id for sweep in sweeps}
+    sweeps += [
         ListedSweep(**{name: getattr(sweep, name) for name in ListedSweep.model_fields})
         for run in going_on
         if config in (None, run.tags.get(CONFIG_TAG)) and run.tags[SWEEP_ID_TAG] not in known
         for sweep in [started_only(service, run.tags[SWEEP_ID_TAG], run)]
     ]
     earliest = datetime.min.replace(tzinfo=UTC)
-    return sorted(found, key=lambda sweep: sweep.created_at or earliest, reverse=True)
+    return sorted(sweeps, key=lambda sweep: sweep.created_at or earliest, reverse=True)
 
 
 _FACTS = ("partition", "instrument", "by_status", "created_at")
@@ -295,10 +295,10 @@ def with_dagster_runs(service: Service, sweeps: Sequence[ListedSweep]) -> None:
     """Say of sweeps which Dagster runs carried them out."""
     missing = [sweep for sweep in sweeps if sweep.kind == "runs" and sweep.dagster_run_id is None]
     with service.registry.reading() as connection:
-        found = queries.get_dagster_runs(connection, [sweep.id for sweep in missing])
+        dagster_runs = queries.get_dagster_runs(connection, [sweep.id for sweep in missing])
     for sweep in missing:
-        if sweep.id in found:
-            sweep.dagster_run_id = found[sweep.id]
+        if sweep.id in dagster_runs:
+            sweep.dagster_run_id = dagster_runs[sweep.id]
 
 
 def stored_sweep(service: Service, sweep_id: str) -> Sweep | None:
@@ -372,7 +372,7 @@ def _of_runs(service: Service, sweep_id: str, rows: Sequence[Row]) -> Sweep:
         total=len(variants),
         limit=MOST_VARIANTS,
         offset=0,
-        rows=sorted(variants, key=lambda each: each.number),
+        rows=sorted(variants, key=lambda row: row.number),
     )
 
 
@@ -420,13 +420,13 @@ def _status(by_status: dict[Any, int]) -> SweepStatus:
 
 def _variant_files(service: Service) -> list[VariantFile]:
     """Return the stored vectorized sweeps; a file that cannot be read is left out."""
-    found = []
+    files = []
     for sweep_id, path in variant_files(service.settings.results_path).items():
         try:
-            found.append(_variant_file(service, sweep_id, path))
+            files.append(_variant_file(service, sweep_id, path))
         except ResultError:
             continue
-    return found
+    return files
 
 
 def _variant_file(service: Service, sweep_id: str, path: Path) -> VariantFile:

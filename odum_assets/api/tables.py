@@ -74,13 +74,13 @@ def timeline_events(
     limit : int
         Events at most.
     """
-    found: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     first = after + 1
     for batch in table.batches(first):
         rows = pc.indices_nonzero(pc.equal(batch["event"], TIMELINE_EVENTS[event_type]))
-        rows = rows.slice(0, limit - len(found))
+        rows = rows.slice(0, limit - len(events))
         entries = [json.loads(str(text)) for text in table.kind.objects(batch.take(rows))]
-        found += [
+        events += [
             {
                 "sequence": first + row,
                 "event_type": event_type,
@@ -90,9 +90,9 @@ def timeline_events(
             for row, entry in zip(rows.to_pylist(), entries, strict=True)
         ]
         first += batch.num_rows
-        if len(found) == limit:
+        if len(events) == limit:
             break
-    return found
+    return events
 
 
 def ticks_of(store: ResultStore, entry: ResultEntry) -> StoredTable:

@@ -277,11 +277,11 @@ class _Builder:
         self._prices: dict[int, Price] = {}
 
     def price(self, ticks: int) -> Price:
-        found = self._prices.get(ticks)
-        if found is None:
-            found = Price.from_decimal_dp(self._series.price(ticks), self._precision)
-            self._prices[ticks] = found
-        return found
+        price = self._prices.get(ticks)
+        if price is None:
+            price = Price.from_decimal_dp(self._series.price(ticks), self._precision)
+            self._prices[ticks] = price
+        return price
 
     def quote(self, ticks: int, time: int) -> QuoteTick:
         price, size = self.price(ticks), self._quoted

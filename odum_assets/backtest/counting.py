@@ -101,9 +101,9 @@ class FillCounter:
         if dues is None:
             dues = Dues.samples(np.empty(0, np.int64))
         if self._compiled is not None:
-            found = self._compiled.count(fills, dues)
-            if found is not None:
-                counted, closed, results = found
+            computed = self._compiled.count(fills, dues)
+            if computed is not None:
+                counted, closed, results = computed
                 self._closed.append(closed)
                 self._results.append(results)
                 return counted
@@ -118,9 +118,9 @@ class FillCounter:
         """
         if not self._exact.round_trips and not any(map(len, self._results)):
             return None
-        found = self.closed(), self.results()
+        results = self.closed(), self.results()
         self._closed, self._results, self._exact.round_trips = [], [], []
-        return found
+        return results
 
     def closed(self) -> pa.Table:
         """Return the round trips in order of their end, as the positions table has them."""
@@ -352,12 +352,12 @@ class SharedCounts:
         with self._counting:
             if number == self._given_up + len(self._batches):
                 self._batches[number] = self._counted(fills, dues)
-            found = self._batches[number]
-        is_same = found is None or (
-            found.fills == len(fills.ts) and np.array_equal(found.after, dues.after)
+            batch = self._batches[number]
+        is_same = batch is None or (
+            batch.fills == len(fills.ts) and np.array_equal(batch.after, dues.after)
         )
         assert is_same  # noqa: S101 - its own
-        return found
+        return batch
 
     def give_up(self) -> None:
         """Give up the batches so far, which all runs have taken."""
@@ -366,10 +366,12 @@ class SharedCounts:
 
     def _counted(self, fills: FillColumns, dues: Dues) -> _Batch | None:
         before = self._compiled.held
-        found = self._compiled.count(fills._replace(commission=np.zeros(len(fills.ts), int)), dues)
-        if found is None:
+        computed = self._compiled.count(
+            fills._replace(commission=np.zeros(len(fills.ts), int)), dues
+        )
+        if computed is None:
             return None
-        counted, closed, results = found
+        counted, closed, results = computed
         held = np.concatenate([[before], counted.rows.quantity])
         ends = np.flatnonzero((held[:-1] != 0) & (np.sign(held[1:]) != np.sign(held[:-1])))
         cash = np.asarray(counted.rows.cash)
@@ -398,37 +400,37 @@ class _Beside:
 
     def count(self, fills: FillColumns, dues: Dues) -> tuple[Counted, pa.Table, Int64s] | None:
         """Count a batch; return it, its round trips and their results, None if it is too large."""
-        found = self._shared.batch(self._number, fills, dues)
+        counted = self._shared.batch(self._number, fills, dues)
         fees = fills.commission
-        if found is None or fees.dtype == object:
+        if counted is None or fees.dtype == object:
             return None
-        cash, quantity = (np.asarray(column) for column in found.counted.rows[1:])
+        cash, quantity = (np.asarray(column) for column in counted.counted.rows[1:])
         paid, after = np.empty(len(fees) + 1, np.int64), np.empty(len(fees), np.int64)
         paid[0] = self._paid
         columns = (np.require(column, np.int64, ["C", "W"]) for column in (fees, cash))
         most, largest = self._kept.kernel.pay(*columns, self._cash, paid, after)
-        most += abs(self._paid) + abs(self._cash) + found.largest_cash
+        most += abs(self._paid) + abs(self._cash) + counted.largest_cash
         if not 0 <= largest < _LARGEST or most >= _LARGEST_SUM:
             return None
-        ended = paid[found.ends + 1] - self._later(fills, found.ends, quantity)
+        ended = paid[counted.ends + 1] - self._later(fills, counted.ends, quantity)
         own = np.diff(ended, prepend=self._ended)
         precision = self._start.rules.currency_precision
-        closed, results = found.closed, found.results - own
+        closed, results = counted.closed, counted.results - own
         for name, column in (("commissions", own), ("net_pnl", results)) if len(own) else ():
             place = closed.schema.get_field_index(name)
             closed = closed.set_column(
                 place, closed.schema.field(name), units_column(column, precision, DECIMAL)
             )
         balance: Any = after
-        rows = found.counted.rows._replace(cash=balance)
+        rows = counted.counted.rows._replace(cash=balance)
         before = paid[dues.after[dues.is_sample]].tolist()
         samples = [
             sample.with_cash(self._cash - fee)
-            for sample, fee in zip(found.counted.samples, before, strict=True)
+            for sample, fee in zip(counted.counted.samples, before, strict=True)
         ]
         self._paid = int(paid[-1])
         self._ended = int(ended[-1]) if len(ended) else self._ended
-        self._kept, self._number = found.kept, self._number + 1
+        self._kept, self._number = counted.kept, self._number + 1
         return Counted(rows, samples), closed, results
 
     @staticmethod

@@ -103,7 +103,7 @@ class MarkToMarket:
         # A payment comes before the fills of its moment, a sample after them.
         due = [(payment.ts, 0, units_of(payment.amount, precision)) for payment in funding]
         due += [(ts, 1, 0) for ts in times]
-        due.sort(key=lambda each: each[:2])
+        due.sort(key=lambda due_item: due_item[:2])
         ts, kinds, amounts = zip(*due, strict=True) if due else ((), (), ())
         self._due_ts = np.array(ts, np.int64)
         self._is_sample = np.array(kinds, np.bool_)
@@ -164,5 +164,5 @@ def equity_point(account: Marking, ts: int, price: Decimal | None) -> EquityPoin
 
 def before(points: Sequence[EquityPoint], ts: int) -> EquityPoint | None:
     """Return the last sample at or before a time."""
-    index = bisect_right(points, ts, key=lambda each: each.ts)
+    index = bisect_right(points, ts, key=lambda point: point.ts)
     return points[index - 1] if index else None

@@ -90,11 +90,11 @@ def guarded[T: type](kind: T, failures: Failures) -> T:
         if (name.startswith("on_") or name == "__init__")
         and inspect.isfunction(getattr(kind, name))
     }
-    clock = property(lambda self: WrappedClock(super(made, self).clock, wrap))
-    log = property(lambda self: StrategyLog(kind.__name__, super(made, self).clock))
-    made: Any = type(kind.__name__, (kind,), {**callbacks, "clock": clock, "log": log})
-    made.__module__, made.__qualname__ = kind.__module__, kind.__qualname__
-    return made  # type: ignore[no-any-return]
+    clock = property(lambda self: WrappedClock(super(subclass, self).clock, wrap))
+    log = property(lambda self: StrategyLog(kind.__name__, super(subclass, self).clock))
+    subclass: Any = type(kind.__name__, (kind,), {**callbacks, "clock": clock, "log": log})
+    subclass.__module__, subclass.__qualname__ = kind.__module__, kind.__qualname__
+    return subclass  # type: ignore[no-any-return]
 
 
 class WrappedClock:
@@ -113,12 +113,12 @@ class WrappedClock:
         self._wrap = wrap
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        found = getattr(self._clock, name)
+        attribute = getattr(self._clock, name)
         if not name.startswith(("set_", "register_")):
-            return found
+            return attribute
 
         def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return found(
+            return attribute(
                 *(self._wrap(arg) if callable(arg) else arg for arg in args),
                 **{
                     key: self._wrap(value) if callable(value) else value

@@ -44,16 +44,16 @@ def settlements(plan: RunPlan) -> list[Settlement]:
     NotCoveredError
         If the first rate of a time arrives after it: NautilusTrader ends such a run.
     """
-    found: dict[int, Decimal] = {}
+    amounts: dict[int, Decimal] = {}
     for ts, rate, due in _rates(plan):
         if ts <= due:
-            found[due] = rate
-        elif due not in found:
+            amounts[due] = rate
+        elif due not in amounts:
             raise NotCoveredError(
                 f"the funding of {iso_ns(due)} arrives later, at {iso_ns(ts)}, with which "
                 "NautilusTrader ends a run"
             )
-    return [Settlement(ts, found[ts]) for ts in sorted(found) if ts < plan.ends_at_ns]
+    return [Settlement(ts, amounts[ts]) for ts in sorted(amounts) if ts < plan.ends_at_ns]
 
 
 def _rates(plan: RunPlan) -> Iterator[tuple[int, Decimal, int]]:

@@ -32,8 +32,8 @@ def wake_ups(plan: RunPlan) -> Ints:
         start = int(np.concatenate(starts).min())
         parts += [np.arange(first + step, last + 1, step) for step in timer_steps_ns(first, last)]
         parts += [np.arange(start + _PURGE_NS, end + 1, _PURGE_NS), *_funding(plan)]
-    found = np.unique(np.concatenate(parts))
-    return found[found <= end]
+    moments = np.unique(np.concatenate(parts))
+    return moments[moments <= end]
 
 
 def closing_steps(plan: RunPlan, wakeups: Ints, underway: Ints) -> Ints:
@@ -55,7 +55,7 @@ def closing_steps(plan: RunPlan, wakeups: Ints, underway: Ints) -> Ints:
 
 def _times_of_rows(plan: RunPlan) -> list[Ints]:
     """Return the times of all rows of a run, by file."""
-    found = []
+    parts = []
     start, end = plan.bounds
     for kind in plan.data_types:
         folder = plan.catalog / "data" / FOLDERS[kind] / plan.config.key.nautilus_id
@@ -63,21 +63,21 @@ def _times_of_rows(plan: RunPlan) -> list[Ints]:
             times = _column(path, "ts_init")
             low = 0 if start is None else int(np.searchsorted(times, start))
             high = len(times) if end is None else int(np.searchsorted(times, end))
-            found.append(times[low:high])
-    return found
+            parts.append(times[low:high])
+    return parts
 
 
 def _funding(plan: RunPlan) -> list[Ints]:
     """Return times of rates, and times at, before and after which funding is due."""
     start, end = plan.bounds
-    found = []
+    moments = []
     for path in plan.funding_files:
         times, due = _column(path, "ts_init"), _column(path, "next_funding_ns")
         inside = (times >= (start or 0)) & (times < (2**62 if end is None else end))
-        found += [times[inside], due[inside]]
+        moments += [times[inside], due[inside]]
         watched = due[(due > plan.first_trade_ns) & (due <= plan.ends_at_ns + SETTLE_NS)]
-        found += [watched - 1, watched + 1]
-    return found
+        moments += [watched - 1, watched + 1]
+    return moments
 
 
 def _column(path: Path, name: str) -> Ints:

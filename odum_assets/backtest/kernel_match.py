@@ -340,14 +340,14 @@ class KernelMatch:
 
     def _paid(self, until_ns: int, matching: "Matching") -> tuple[tuple[int, int], ...]:
         """Settle what is due until a time."""
-        found = []
+        payments = []
         while self._due and self._due[0].ts <= until_ns:
             due = self._due.pop(0)
             held = [matching.position] if matching.position else []
             units = payment(due, matching.tops, held, self.terms)
             if units:
-                found.append((due.ts, units))
-        return tuple(found)
+                payments.append((due.ts, units))
+        return tuple(payments)
 
     def _closing(self, lots: int) -> Ints:
         """Return the order that closes a position, none for none."""
@@ -464,8 +464,8 @@ class KernelMatch:
         # Orders of one time may all be judged before the first of them fills.
         before = held + np.minimum(
             *(
-                sums[np.searchsorted(chunk.fills[0], orders.first + each)]
-                for each in (places, np.searchsorted(orders.ts, orders.ts))
+                sums[np.searchsorted(chunk.fills[0], orders.first + indices)]
+                for indices in (places, np.searchsorted(orders.ts, orders.ts))
             )
         )
         price = np.where(orders.is_market, self._highest, orders.price).astype(np.float64)
@@ -513,8 +513,8 @@ class _OpenOrders:
         through = np.repeat(ends, counts)
         if not np.any(orders.lifetime == _LIFETIMES.index("GTC")):
             first = np.repeat(ends - counts, counts)
-            found: NDArray[np.float64] = sent[through] - sent[first] + self._left
-            return found
+            size: NDArray[np.float64] = sent[through] - sent[first] + self._left
+            return size
         waiting: NDArray[np.float64] = (
             self._left + sent[through] - filled[np.searchsorted(fills[1], orders.ts)]
         )

@@ -113,8 +113,8 @@ def _decoder(
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
-        found: list[Any] = wrangler.process_record_batch_bytes(sink.getvalue().to_pybytes())
-        return found
+        objects: list[Any] = wrangler.process_record_batch_bytes(sink.getvalue().to_pybytes())
+        return objects
 
     return decode
 

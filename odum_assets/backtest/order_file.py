@@ -247,8 +247,8 @@ def _check_columns(name: str, schema: pa.Schema) -> None:
     names = schema.names
     for problem, columns in (
         ("unknown column", [name for name in names if name not in _COLUMNS]),
-        ("missing column", [each for each in _REQUIRED if each not in names]),
-        ("column that comes twice:", [each for each in _COLUMNS if names.count(each) > 1]),
+        ("missing column", [known for known in _REQUIRED if known not in names]),
+        ("column that comes twice:", [known for known in _COLUMNS if names.count(known) > 1]),
     ):
         if columns:
             raise BacktestError(
@@ -353,11 +353,11 @@ class _Reader:
         codes = pc.index_in(column, value_set=pa.array(allowed))
         bad = flags_of(pc.is_null(codes))
         if bad.any():
-            found = column[int(np.argmax(bad))].as_py()
-            text = "is missing" if found is None else f"is {found!r}"
+            value = column[int(np.argmax(bad))].as_py()
+            text = "is missing" if value is None else f"is {value!r}"
             self._refuse(bad, name, f"{text}, allowed: {', '.join(allowed)}")
-        found_codes: Ints = codes.to_numpy().astype(np.int64)
-        return found_codes
+        numbers: Ints = codes.to_numpy().astype(np.int64)
+        return numbers
 
     def _prices(self, column: Any) -> Ints:  # noqa: ANN401 - an Arrow column
         prices = np.full(len(column), NO_PRICE, np.int64)
@@ -377,8 +377,8 @@ class _Reader:
                 problems = np.where(flags_of(pc.is_null(column)), Problem.NONE, problems)
             if problems.any():
                 at = int(np.argmax(problems != Problem.NONE))
-                found = column[at].as_py()
-                self._refuse(problems != Problem.NONE, name, _why(found, problems[at], precision))
+                value = column[at].as_py()
+                self._refuse(problems != Problem.NONE, name, _why(value, problems[at], precision))
         return ticks.values
 
     def _tags(self, column: Any, count: int) -> Any:  # noqa: ANN401 - Arrow columns
@@ -393,9 +393,9 @@ class _Reader:
         return tags
 
 
-def _why(found: object, problem: int, precision: int) -> str:
+def _why(value: object, problem: int, precision: int) -> str:
     """Return what is wrong with a number."""
-    text = "" if found is None or (isinstance(found, float) and math.isnan(found)) else f"{found} "
+    text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else f"{value} "
     if problem != Problem.TOO_MANY_DECIMALS:
         return f"{text}{_NUMBER_PROBLEMS[Problem(problem)]}"
     unit = f"{10.0**-precision:.{precision}f}"

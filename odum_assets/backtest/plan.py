@@ -96,8 +96,8 @@ class RunPlan(BaseModel):
 
     def document(self) -> dict[str, Any]:
         """Return the plan as a JSON document; numbers of the strategy's parameters are exact."""
-        found = self.model_dump(mode="json", exclude={"config"})
-        return {**found, "config": self.config.document()}
+        document = self.model_dump(mode="json", exclude={"config"})
+        return {**document, "config": self.config.document()}
 
     @property
     def strategy_inputs(self) -> dict[str, str]:

@@ -88,8 +88,8 @@ class LastPrices:
         prices: list[Decimal | None] = [None] * len(wanted)
         for path in self._files:
             with pq.ParquetFile(path) as file:
-                for places, found, values in _lookup(file, self._bounds, wanted[order]):
-                    for place, time, price in zip(order[places], found, values, strict=True):
+                for places, known, values in _lookup(file, self._bounds, wanted[order]):
+                    for place, time, price in zip(order[places], known, values, strict=True):
                         # Of trades at one time the last one counts: that of the later file.
                         if time >= times[place]:
                             times[place], prices[place] = time, price

@@ -122,8 +122,8 @@ class CashFlows:
         sums = np.zeros(len(prices), np.int64)
         np.add.at(sums, places, quantity)
         traded = np.flatnonzero(sums)
-        for each, amount in zip(prices[traded].tolist(), sums[traded].tolist(), strict=True):
-            self._by_price[each] += amount
+        for ticks, amount in zip(prices[traded].tolist(), sums[traded].tolist(), strict=True):
+            self._by_price[ticks] += amount
 
     @property
     def value(self) -> Fraction:
@@ -314,23 +314,23 @@ def _position_problems(
         ("realized", sums.realized, ledger.realized),
         ("commissions", sums.commissions, ledger.commissions),
     ):
-        found = Decimal(units).scaleb(-rules.currency_precision)
-        if found != expected:
-            yield f"{what} of all positions sums to {found}, the account says {expected}"
+        computed = Decimal(units).scaleb(-rules.currency_precision)
+        if computed != expected:
+            yield f"{what} of all positions sums to {computed}, the account says {expected}"
     if funding != ledger.funding:
         yield f"{len(outcome.funding)} funding payments sum to {funding}, not {ledger.funding}"
 
 
 def _table_problems(ledger: Ledger, flows: CashFlows) -> Iterable[str]:
     rules = ledger.rules
-    for what, found, expected, precision in (
+    for what, computed, expected, precision in (
         ("realized", flows.realized, ledger.realized, rules.currency_precision),
         ("commissions", flows.commissions, ledger.commissions, rules.currency_precision),
         ("quantity", flows.quantities.total(), ledger.quantity, rules.size_precision),
     ):
-        if Decimal(found).scaleb(-precision) != expected:
+        if Decimal(computed).scaleb(-precision) != expected:
             yield (
-                f"{what} in the fills table sums to {Decimal(found).scaleb(-precision)}, "
+                f"{what} in the fills table sums to {Decimal(computed).scaleb(-precision)}, "
                 f"the account says {expected}"
             )
     held = {name: quantity for name, quantity in flows.quantities.items() if quantity}

@@ -36,15 +36,15 @@ def recorded(
     type[OdumStrategy]
         The class to build in place of `strategy`.
     """
-    keepers: dict[str, Keep] = {
+    writers: dict[str, Keep] = {
         "on_order_initialized": record.orders.keep,
         "on_order_filled": record.fills.keep,
         "on_order_updated": record.changes.keep,
         **dict.fromkeys(_ENDS, record.ends.keep),
     }
     if hedging:
-        keepers["on_position_opened"] = record.position_opened
-    callbacks = {name: _callback(strategy, name, keep) for name, keep in keepers.items()}
+        writers["on_position_opened"] = record.position_opened
+    callbacks = {name: _callback(strategy, name, keep) for name, keep in writers.items()}
     Recorded = type(strategy.__name__, (strategy,), callbacks)  # noqa: N806 - it is a class
     Recorded.__qualname__ = strategy.__qualname__
     return Recorded

@@ -206,8 +206,8 @@ def load_strategy(plan: RunPlan) -> tuple[type[OdumStrategy], Any]:
     """
     strategy = plan.config.strategy
     if strategy.path is not None:
-        found = load_strategy_class(strategy.path)
-        return found, strategy_params(found, strategy.params, strategy.path)
+        strategy_class = load_strategy_class(strategy.path)
+        return strategy_class, strategy_params(strategy_class, strategy.params, strategy.path)
     algorithm = plan.exec_algorithm.type
     if plan.orders is not None:
         name = None if algorithm == "NORMAL" else algorithm

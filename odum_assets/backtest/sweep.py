@@ -109,13 +109,13 @@ def completed_variants(
             started = run_plans(labels, plans, inputs.work, slots, report.moved)
         with closing(started) as ends:
             for index, end in ends:
-                found: CompletedRun | OdumError
+                result: CompletedRun | OdumError
                 ended(index, plans[index].work)
                 try:
-                    found = end if isinstance(end, BacktestError) else completed(index, end)
+                    result = end if isinstance(end, BacktestError) else completed(index, end)
                 except OdumError as error:
-                    found = error
-                yield index, found
+                    result = error
+                yield index, result
                 report.ended(index)
                 # Twenty variants' tables need not lie there at once.
                 shutil.rmtree(plans[index].work, ignore_errors=True)

@@ -102,7 +102,7 @@ def _check_strategies(sweep: SweepPlan) -> None:
     BacktestError
         If one cannot be imported or its parameters cannot be used.
     """
-    found = sweep.work / "problems.json"
+    problems_file = sweep.work / "problems.json"
 
     def check() -> int:
         problems: dict[str, str] = {}
@@ -114,11 +114,11 @@ def _check_strategies(sweep: SweepPlan) -> None:
                     load_strategy(plan)
             except BacktestError as error:
                 problems.setdefault(str(error), label)
-        found.write_text(json.dumps(problems), encoding="utf-8")
+        problems_file.write_text(json.dumps(problems), encoding="utf-8")
         return 0
 
     _run_apart(check, sweep)
-    problems: dict[str, str] = json.loads(found.read_text(encoding="utf-8"))
+    problems: dict[str, str] = json.loads(problems_file.read_text(encoding="utf-8"))
     if problems:
         raise BacktestError("\n".join(f"{label}: {text}" for text, label in problems.items()))
 

@@ -308,8 +308,8 @@ def _totals_by_order(
     )
     filled = grouped["quantity_sum"].cast(DECIMAL)
     average = pc.divide(grouped["value_sum"], filled.cast(pa.float64()))
-    found = arrow.table({"filled": filled, "average": average})
-    return index.firsts_at(grouped["place"].to_numpy(), found, "filled", "average")
+    totals = arrow.table({"filled": filled, "average": average})
+    return index.firsts_at(grouped["place"].to_numpy(), totals, "filled", "average")
 
 
 class _OrderIndex:
@@ -336,23 +336,23 @@ class _OrderIndex:
 
     def places(self, ids: "pa.ChunkedArray[Any]") -> npt.NDArray[np.int64]:
         """Return the row of each id, -1 for those of no order; shape (n,)."""
-        found = np.full(len(ids), -1)
+        positions = np.full(len(ids), -1)
         if ids.null_count == len(ids):
-            return found
+            return positions
         wanted: Any = pc.fill_null(ids, "").combine_chunks()
         places = _last_numbers(wanted, self._start) - self._first
         places[(places < 0) | (places >= self._counting)] = -1
         is_same = pc.equal(self._ids.take(pa.array(places, mask=places < 0)), wanted)
-        is_found = flags_of(is_same)
-        found[is_found] = places[is_found]
+        is_known = flags_of(is_same)
+        positions[is_known] = places[is_known]
         # Equal ids have equal numbers: the others are none of those that count up.
-        left = np.flatnonzero(~is_found)
+        left = np.flatnonzero(~is_known)
         if len(left):
             others = pc.index_in(wanted.take(pa.array(left)), value_set=self._ids[self._counting :])
-            found[left] = pc.fill_null(pc.add(others, self._counting), -1).to_numpy()
+            positions[left] = pc.fill_null(pc.add(others, self._counting), -1).to_numpy()
         if ids.null_count:
-            found[flags_of(ids.is_null().combine_chunks())] = -1
-        return found
+            positions[flags_of(ids.is_null().combine_chunks())] = -1
+        return positions
 
     def firsts(self, table: pa.Table, *columns: str) -> "list[pa.ChunkedArray[Any]]":
         """Return columns of a table for each order, null where it has none; first rows count."""

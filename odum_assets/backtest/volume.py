@@ -37,10 +37,10 @@ def days_before(
     DataError
         If the manifest of one of these days cannot be used: without it the curve would be another.
     """
-    found = scan_manifests(catalog_root, key, DataType.TRADES)
-    days = [day for day in found.days if day < first_day][-lookback_days:]
-    found.require(days)
-    return [manifest for manifest in found.manifests if manifest.day in days]
+    manifests = scan_manifests(catalog_root, key, DataType.TRADES)
+    days = [day for day in manifests.days if day < first_day][-lookback_days:]
+    manifests.require(days)
+    return [manifest for manifest in manifests.manifests if manifest.day in days]
 
 
 class VolumeDays:
@@ -86,8 +86,8 @@ class VolumeDays:
         """
         volumes = np.zeros(_BUCKETS)
         manifests = []
-        for found in days_before(self._catalog_root, key, first_day, lookback_days):
-            day = self._day(key, found.day)
+        for manifest in days_before(self._catalog_root, key, first_day, lookback_days):
+            day = self._day(key, manifest.day)
             manifests.append(day.manifest)
             for first, part in day.volumes:
                 volumes[first : first + len(part)] += part

@@ -85,12 +85,12 @@ class Witness:
         """Compare with the journal of the replay, after `match`."""
         if self._why is not None or self._outcome is None:
             return Verdict(NOT_COVERED, self._why)
-        found = _first_difference(self._plan.work, self._plan.work / _FOLDER, self._plan)
+        difference = _first_difference(self._plan.work, self._plan.work / _FOLDER, self._plan)
         for name in _OF_OUTCOME:
             ours, theirs = getattr(self._outcome, name), getattr(outcome, name)
-            if found is None and ours != theirs:
-                found = f"{name}: NautilusTrader {theirs}, kernel {ours}"
-        return Verdict(EQUAL) if found is None else Verdict(DIFFERS, found)
+            if difference is None and ours != theirs:
+                difference = f"{name}: NautilusTrader {theirs}, kernel {ours}"
+        return Verdict(EQUAL) if difference is None else Verdict(DIFFERS, difference)
 
 
 @contextmanager
@@ -111,9 +111,9 @@ def _first_difference(theirs: Path, ours: Path, plan: RunPlan) -> str | None:
     from odum_assets.backtest.journal import read_events
 
     for name in _STREAMED:
-        found = _compared(name, read_events(theirs / name), read_events(ours / name))
-        if found is not None:
-            return found
+        difference = _compared(name, read_events(theirs / name), read_events(ours / name))
+        if difference is not None:
+            return difference
     # Orders that are canceled at the closing are canceled in any order.
     ends = [_sorted_ends(folder / _ENDS, plan.close_at_ns) for folder in (theirs, ours)]
     return _compared(_ENDS, *(iter(table.combine_chunks().to_batches()) for table in ends))

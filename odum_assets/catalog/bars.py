@@ -107,11 +107,11 @@ def _check_step(times: Int64s, step: int, source: str) -> None:
         return
     shorter = int(np.count_nonzero(steps % step != 0))
     if 2 * shorter > len(steps):
-        found = int(np.median(steps)) / NS_PER_SECOND
+        median_secs = int(np.median(steps)) / NS_PER_SECOND
         raise DataError(
             f"{source}: {shorter:,} of {len(steps):,} distances between bars are no multiple of "
-            f"{step // NS_PER_SECOND} s (the median is {found:g} s): the file has another step, or "
-            "several. Deliver it in the folder of its step."
+            f"{step // NS_PER_SECOND} s (the median is {median_secs:g} s): the file has "
+            "another step, or several. Deliver it in the folder of its step."
         )
     common = int(np.gcd.reduce(steps))
     if common > step and common % step == 0:

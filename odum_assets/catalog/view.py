@@ -107,10 +107,10 @@ def _linked(paths: PartitionPaths, folder: Path) -> tuple[PartitionManifest, boo
 def _link(manifest: PartitionManifest, catalog_root: Path, linked: Path) -> bool:
     """Link a data file, one in a bucket by way of the cache; return False if it is not there."""
     data = manifest.data_path(catalog_root)
-    found = bucket_of(data)
-    if found is None:
+    location = bucket_of(data)
+    if location is None:
         return link_or_copy(data, linked)
-    bucket, name = found
+    bucket, name = location
 
     def fetch(target: Path) -> None:
         stat = bucket.stat(name)

@@ -175,11 +175,11 @@ def show(output: "Output", works: list[DayWork]) -> None:
         title = name if currency is None else f"{name} ({currency})"
         make = partial(table, title, right=("orders", "PnL", "drawdown"))
         left_out = ("orders", "drawdown", "PnL")
-        shown = fitted(output, make, [_cells(work) for work in group], left_out)
-        if width_of(output, shown) > output.out.width:
+        layout = fitted(output, make, [_cells(work) for work in group], left_out)
+        if width_of(output, layout) > output.out.width:
             # Commands take the end of an id, too.
-            shown = fitted(output, make, [_cells(work, 6) for work in group], left_out)
-        output.show(shown)
+            layout = fitted(output, make, [_cells(work, 6) for work in group], left_out)
+        output.show(layout)
     for work in works:
         if work.error:
             output.err.print(

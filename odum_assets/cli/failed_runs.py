@@ -27,12 +27,12 @@ def list_failed(output: "Output", store: "ResultStore", config: str | None, limi
     from odum_assets.cli.rendering import escaped, fitted, table
     from odum_assets.results.listing import time_range
 
-    found, problems = _failed(store)
-    found = [record for record in found if config in (None, record["metadata"]["config_name"])]
+    records, problems = _failed(store)
+    records = [record for record in records if config in (None, record["metadata"]["config_name"])]
     output.data(
         {
-            "total": len(found),
-            "runs": [_row(record) for record in found[:limit]],
+            "total": len(records),
+            "runs": [_row(record) for record in records[:limit]],
             "problems": problems,
         }
     )
@@ -44,7 +44,7 @@ def list_failed(output: "Output", store: "ResultStore", config: str | None, limi
             "status": record["status"],
             "why": escaped(_first_line(record["error"]["message"])),
         }
-        for record in found[:limit]
+        for record in records[:limit]
     ]
     if cells:
         order = ("configuration", "why", "time range", "status")
@@ -102,18 +102,18 @@ def _failed(store: "ResultStore") -> tuple[list[dict[str, Any]], list[str]]:
     from odum_assets.results.references import stored_run_ids
     from odum_assets.results.store import ResultError
 
-    found, problems = [], []
+    failed, problems = [], []
     for run_id in sorted(stored_run_ids(store, failed=True) - stored_run_ids(store)):
         try:
             record = read_failure(store, run_id)
             _row(record)
-            found.append(record)
+            failed.append(record)
         except ResultError as error:
             problems.append(str(error))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             what = f"a value is missing or malformed ({type(error).__name__}: {error})"
             problems.append(f"{store.failed_path(run_id)}: {what}; move it away")
-    return sorted(found, key=lambda each: str(each["execution_time"]), reverse=True), problems
+    return sorted(failed, key=lambda record: str(record["execution_time"]), reverse=True), problems
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:

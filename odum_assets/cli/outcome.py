@@ -243,12 +243,12 @@ def show_log(output: Output, entry: "ResultEntry") -> None:
     from odum_assets.results.store import ResultStore
 
     lines = read_log(ResultStore(entry.stored.root), entry.run_id).splitlines()
-    shown = last_lines("\n".join(lines))
-    if not shown:
+    last = last_lines("\n".join(lines))
+    if not last:
         return
-    rest = f", last {len(shown)} of {len(lines):,} lines" if len(lines) > len(shown) else ""
+    rest = f", last {len(last)} of {len(lines):,} lines" if len(lines) > len(last) else ""
     output.show(f"[bold]Output[/]{rest}")
-    output.lines(f"  {line}" for line in shown)
+    output.lines(f"  {line}" for line in last)
 
 
 def show_notes(output: Output, entry: "ResultEntry") -> None:

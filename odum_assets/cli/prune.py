@@ -59,8 +59,8 @@ def prune(
         raise UsageError(f"--what: found {', '.join(unknown)}; allowed {', '.join(KINDS)}")
     problems, rows = [], []
     with open_instance(settings) as instance:
-        found = list(prunable(instance, settings, kinds, Limits.of(older_than, keep_last)))
-        for item in found:
+        items = list(prunable(instance, settings, kinds, Limits.of(older_than, keep_last)))
+        for item in items:
             problem = remove(item) if yes else None
             rows.append(_row(item, problem))
             problems += [] if problem is None else [problem]
@@ -84,10 +84,10 @@ def prune(
         raise typer.Exit(1)
 
 
-def _row(found: Any, problem: str | None) -> dict[str, Any]:  # noqa: ANN401 - imported later
+def _row(item: Any, problem: str | None) -> dict[str, Any]:  # noqa: ANN401 - imported later
     return {
-        "kind": found.kind,
-        "name": found.name,
-        "size_bytes": found.size,
+        "kind": item.kind,
+        "name": item.name,
+        "size_bytes": item.size,
         "problem": problem,
     }

@@ -205,10 +205,10 @@ def log(
     output, store = Output(as_json), open_store()
     name = choose_run(store, run_id, failed=True)
     text = read_log(store, name)
-    shown = last_lines(text, len(text) if lines is None else lines)
-    output.data({"run_id": name, "log": shown})
-    output.lines(shown)
-    if not shown:
+    last = last_lines(text, len(text) if lines is None else lines)
+    output.data({"run_id": name, "log": last})
+    output.lines(last)
+    if not last:
         output.info(f"{name} printed nothing")
 
 

@@ -65,10 +65,10 @@ def run_plan(session: Session, plan: "Plan") -> "ResultEntry":
         lines = [] if plan.run_id is None else last_lines(read_log(store, plan.run_id))
         if not lines:
             raise
-        shown = "\n".join(f"  {line}" for line in lines)
+        indented = "\n".join(f"  {line}" for line in lines)
         raise WorkError(
             f"{error}\nThe last output of {plan.run_id} (all: odum results log {plan.run_id}):\n"
-            f"{shown}"
+            f"{indented}"
         ) from None
     entry = store.entry(run_id)
     if not result.success:

@@ -294,11 +294,11 @@ def _fitting(output: "Output", title: str, rows: list[_Row], flagged: set[str]) 
     right = ["#", *map(_head, rows[0].figures)]
 
     def make(columns: list[str]) -> "Table":
-        made = table(title, columns, right=right)
-        for name, column in zip(columns, made.columns, strict=True):
+        result = table(title, columns, right=right)
+        for name, column in zip(columns, result.columns, strict=True):
             if name in widths:
                 column.min_width = column.max_width = widths[name]
-        return made
+        return result
 
     def table_of(id_head: str, digits: int) -> "Table":
         cells = [_cells(row, heads, flagged, id_head, digits) for row in rows]

@@ -127,14 +127,14 @@ def _spot(document: dict[str, Any]) -> list[Translation]:
     instrument, data = _section(document, "instrument"), _section(document, "data_catalog")
     spelled: list[tuple[str, dict[str, Any], str]] = [("instrument", instrument, "id")]
     spelled += [("data_catalog", data, name) for name in (*_PATHS, "instrument_file_pattern")]
-    found = []
+    specs = []
     for section, values, name in spelled:
         text = values.get(name)
         if isinstance(text, str) and SPOT_NAMES[1] in text.rpartition("/")[2]:
             folder, slash, key = text.rpartition("/")
             values[name] = f"{folder}{slash}{key.replace(SPOT_NAMES[1], SPOT_NAMES[0])}"
-            found.append(Translation(f"{section}.{name}", "SPOT is SPOT_PAIR", is_note=False))
-    return found
+            specs.append(Translation(f"{section}.{name}", "SPOT is SPOT_PAIR", is_note=False))
+    return specs
 
 
 def _pattern(document: dict[str, Any]) -> list[Translation]:
@@ -172,7 +172,7 @@ def _one_day(document: dict[str, Any]) -> list[Translation]:
     """Translate the day in paths where it is that of the time window: no other file is read."""
     paths = _paths(document)
     days = {name: _ONE_DAY.findall(path) for name, path in paths.items()}
-    named = {day for found in days.values() for day in found}
+    named = {day for dates in days.values() for day in dates}
     if len(named) != 1 or not _holds(min(named), _section(document, "time_window")):
         return []
     for name, path in paths.items():
@@ -202,19 +202,19 @@ def _futures(document: dict[str, Any]) -> list[Translation]:
         return []
     symbols = {key.symbol for key in keys if key is not None}
     instrument, venue = _section(document, "instrument"), _section(document, "venue")
-    found = []
+    specs = []
     identifier = str(instrument.get("id"))
     symbol = identifier.removesuffix(".BINANCE").removesuffix("-PERP")
     if identifier.endswith(".BINANCE") and symbols == {symbol}:
         instrument["id"] = f"{identifier}-FUTURES"
         text = f"{identifier} is {instrument['id']}, as the raw file says"
-        found.append(Translation("instrument.id", text))
+        specs.append(Translation("instrument.id", text))
     named = re.match(r"BINANCE[-_]FUTURES:|.*\.BINANCE[-_]FUTURES$", str(instrument.get("id")))
     if venue.get("name") == "BINANCE" and named:
         venue["name"] = "BINANCE-FUTURES"
         text = "BINANCE is BINANCE-FUTURES, as the raw file says"
-        found.append(Translation("venue.name", text))
-    return found
+        specs.append(Translation("venue.name", text))
+    return specs
 
 
 def _key_of(path: str) -> InstrumentKey | None:

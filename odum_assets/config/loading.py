@@ -196,8 +196,8 @@ def checked_config(text: str, path: Path) -> tuple[LoadedConfig | None, list[Pro
         config = model.model_validate(document)
     except ValidationError as error:
         reported = {printable(problem.path) for problem in problems}
-        found = _problems(error, document, model)
-        problems += [other for other in found if other.path not in reported]
+        model_problems = _problems(error, document, model)
+        problems += [other for other in model_problems if other.path not in reported]
     if config is None or problems:
         return None, problems
     notes = tuple(str(translation) for translation in translations if translation.is_note)

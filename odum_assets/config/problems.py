@@ -52,17 +52,17 @@ class Problem:
         return printable(f"{shortened(self.path)}: {self.text}" if self.path else self.text)
 
 
-_FOUND = re.compile(r"found (.*?), (?:should be |allowed )?(.*)", re.DOTALL)
+_VALUE_AND_ALLOWED = re.compile(r"found (.*?), (?:should be |allowed )?(.*)", re.DOTALL)
 
 
-def found_and_allowed(problem: Problem) -> tuple[str | None, str]:
+def value_and_allowed(problem: Problem) -> tuple[str | None, str]:
     """Return what was found, None where something is missing, and what is allowed instead."""
     before, mark, after = problem.text.partition("; ")
     if mark and before == "missing":
         return None, after.removeprefix("give: ").removeprefix("give ")
     if mark and before == "unknown key":
         return problem.path.rpartition(".")[2], after
-    match = _FOUND.fullmatch(problem.text)
+    match = _VALUE_AND_ALLOWED.fullmatch(problem.text)
     return (match[1], match[2]) if match else (None, problem.text)
 
 

@@ -13,7 +13,7 @@ from odum_assets.orchestration.assets.signals import model_specs, signals_asset
 from odum_assets.orchestration.assets.sweep import sweep_action
 from odum_assets.orchestration.assets.vsweep import can_be_swept, vsweep_action
 from odum_assets.orchestration.automation import automation_sensor
-from odum_assets.orchestration.dagster_schemas import schemas_made_once
+from odum_assets.orchestration.dagster_schemas import shared_schemas
 from odum_assets.orchestration.jobs import Assets, day_job
 from odum_assets.orchestration.names import model_labels
 from odum_assets.orchestration.project import Project, load_project
@@ -53,7 +53,7 @@ def definitions_of(project: Project) -> dg.Definitions:
     Steps of a run share one process: starting one per step costs more than most steps take, and
     days run side by side as runs of their own.
     """
-    with schemas_made_once():
+    with shared_schemas():
         return _declared(project)
 
 
@@ -73,7 +73,7 @@ def _declared(project: Project) -> dg.Definitions:
         if can_be_swept(loaded):
             actions.append(vsweep_action(project, loaded))
     assets: Assets = {spec.key: spec for spec in specs}
-    assets |= {key: each for each in (*catalog, *daily) for key in each.keys}
+    assets |= {key: definition for definition in (*catalog, *daily) for key in definition.keys}
     jobs = [day_job(project, loaded, assets) for loaded in project.configs]
     automated = [asset.key for asset in (*catalog, *daily)]
     sensors: list[dg.SensorDefinition] = [

@@ -143,11 +143,11 @@ class CoverageReader:
         names, cells = raw_names(source, project.settings), {}
         for day in days:
             file, is_known = raw.find(names, source.data_type, day)
-            found = known.get(f"{day.isoformat()}.json", _ABSENT)
-            if not is_known or found is None:
+            entry = known.get(f"{day.isoformat()}.json", _ABSENT)
+            if not is_known or entry is None:
                 cells[day] = self._cell_of_partition(project, source, day)
                 continue
-            cells[day] = self._opened(_cell(file, found, expected), file, source.data_type)
+            cells[day] = self._opened(_cell(file, entry, expected), file, source.data_type)
         return cells
 
     def _cell_of_partition(self, project: Project, source: Source, day: date) -> Cell:
@@ -157,7 +157,7 @@ class CoverageReader:
 
     def opened(self, parts: Sequence[Partition]) -> list[Partition]:
         """Return partitions that say so where their raw file is damaged, as calendars do."""
-        left, found = _MOST_OPENED, []
+        left, opened = _MOST_OPENED, []
         for part in parts:
             kind = (part.source.upstream or part.source).data_type
             was_opened, damage = self._damage_of(part.state, part.raw, kind, left > 0)
@@ -165,8 +165,8 @@ class CoverageReader:
             if damage is not None:
                 problems = (*part.problems, damage)
                 part = replace(part, state=State.UNREADABLE, problems=problems)  # noqa: PLW2901
-            found.append(part)
-        return found
+            opened.append(part)
+        return opened
 
     def _opened(self, cell: Cell, raw: RawInput | None, kind: DataType) -> Cell:
         """Return a cell that says so where the raw file to convert is damaged."""

@@ -15,21 +15,21 @@ _NAME: Final = "infer_schema_from_config_annotation"
 
 
 @contextmanager
-def schemas_made_once() -> Iterator[None]:
+def shared_schemas() -> Iterator[None]:
     """Let assets that are declared in the context share the schemas of their run config."""
     place = import_module(_PLACE)
     infer = getattr(place, _NAME, None)
     if infer is None:
         yield
         return
-    made: dict[type, Any] = {}
+    schemas: dict[type, Any] = {}
 
     def inferred(annotation: Any, default: Any) -> Any:  # noqa: ANN401 - as Dagster's
         if not isinstance(annotation, type) or default is not inspect.Parameter.empty:
             return infer(annotation, default)
-        if annotation not in made:
-            made[annotation] = infer(annotation, default)
-        return made[annotation]
+        if annotation not in schemas:
+            schemas[annotation] = infer(annotation, default)
+        return schemas[annotation]
 
     setattr(place, _NAME, inferred)
     try:

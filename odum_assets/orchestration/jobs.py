@@ -56,16 +56,16 @@ def day_job(project: Project, loaded: LoadedConfig, assets: Assets) -> dg.JobDef
             f"Convert, run and export one day of {loaded.name} ({loaded.key}). {OLDER_DAYS}"
         ),
     )
-    made = [assets[key] for key in keys]
+    definitions = [assets[key] for key in keys]
     needed = {
         key
-        for each in made
-        if isinstance(each, dg.AssetsDefinition)
-        for above in each.asset_deps.values()
+        for definition in definitions
+        if isinstance(definition, dg.AssetsDefinition)
+        for above in definition.asset_deps.values()
         for key in above
     }
     # Among all assets Dagster would look at each of them for each job: seconds for 200 jobs.
     around = [assets[key] for key in needed.difference(keys)]
     return dg.Definitions(
-        assets=[*made, *around], jobs=[job], executor=dg.in_process_executor
+        assets=[*definitions, *around], jobs=[job], executor=dg.in_process_executor
     ).resolve_job_def(name)

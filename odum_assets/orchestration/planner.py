@@ -334,11 +334,13 @@ class Planner:
             first, last = sweep.days
             which = f"from {first} to {last} there are neither raw files nor a catalog"
             advice = "see odum data list"
-        found = [part for part in parts if part.day in wanted and part.state is not State.MISSING]
-        if not found:
+        available = [
+            part for part in parts if part.day in wanted and part.state is not State.MISSING
+        ]
+        if not available:
             lines = [*problems, f"{loaded.name}: {which} of {key}; {advice}"]
             raise UnavailableDataError("missing-data", "\n".join(lines))
-        return sorted(found, key=lambda part: part.day)
+        return sorted(available, key=lambda part: part.day)
 
     def _day(self, loaded: LoadedConfig, new: NewRun, day: date, kind: Kind = "result") -> Plan:
         if loaded.bars is not None:
@@ -523,12 +525,12 @@ def result_days(loaded: LoadedConfig, start: int, end: int) -> list[date]:
     if loaded.bars is None:
         return days
     calendar = BarCalendar.of(loaded.bars)
-    found = calendar.partitions(calendar.dates_between(start, end))
-    if not found:
+    partitions = calendar.partitions(calendar.dates_between(start, end))
+    if not partitions:
         raise InvalidRequestError(
             "invalid-window", f"{loaded.name}: no session from {iso_ns(start)} to {iso_ns(end)}"
         )
-    return found
+    return partitions
 
 
 def _session_days(loaded: LoadedConfig, config: BarsConfig, days: Sequence[date]) -> list[date]:

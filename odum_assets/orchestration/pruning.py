@@ -137,7 +137,7 @@ def _event_files(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
     if path_of is None:
         return []
     path = Path(path_of(run_id))
-    return [each for end in ("", "-wal", "-shm") if (each := Path(f"{path}{end}")).is_file()]
+    return [file for end in ("", "-wal", "-shm") if (file := Path(f"{path}{end}")).is_file()]
 
 
 def _without_run(instance: dg.DagsterInstance) -> list[str]:
@@ -250,10 +250,10 @@ def _cached(limits: Limits) -> Iterator[Prunable]:
             yield Prunable("cache", str(path), stat.st_size, partial(path.unlink, missing_ok=True))
 
 
-def remove(found: Prunable) -> str | None:
+def remove(item: Prunable) -> str | None:
     """Remove something; return why that is not possible, None if it is done."""
     try:
-        found.remove()
+        item.remove()
     except (OdumError, OSError) as error:
-        return f"{found.name}: {error}"
+        return f"{item.name}: {error}"
     return None

@@ -45,7 +45,7 @@ def report_materialization(
         The op.
     spec : dg.AssetSpec
         The asset: its key, code version and inputs.
-    made : Materialized
+    materialized : Materialized
         Metadata, data version and verdicts.
     partition : str or None
         The asset's partition.

@@ -75,11 +75,15 @@ def _verify(context: dg.OpExecutionContext, project: Project, run_id: str) -> No
         return stored
 
     try:
-        found = keep(verify_result(run_id, project.settings, run_progress(context)))
+        verification = keep(verify_result(run_id, project.settings, run_progress(context)))
     except OdumError as error:
         keep(str(error))
         raise
-    words = "the same digest" if found.equal else f"digest {found.found}, not {found.expected}"
+    words = (
+        "the same digest"
+        if verification.equal
+        else f"digest {verification.found}, not {verification.expected}"
+    )
     context.log.info(f"{run_id}: {words}")
-    for name in found.changed_inputs:
+    for name in verification.changed_inputs:
         context.log.warning(f"{run_id}: an input has changed: {name}")

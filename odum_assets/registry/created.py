@@ -104,8 +104,8 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 - what JSON does not have
 
 def _find(connection: sa.Connection, table: sa.Table, row: Row) -> Row | None:
     same = [table.c[name] == row[name] for name in IDENTITY[table]]
-    found = connection.execute(sa.select(table).where(*same)).mappings().one_or_none()
-    return None if found is None else dict(found)
+    match = connection.execute(sa.select(table).where(*same)).mappings().one_or_none()
+    return None if match is None else dict(match)
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, row: Row) -> int:

@@ -50,7 +50,7 @@ class DamagedRegistryError(RegistryError):
 
     Parameters
     ----------
-    place : str
+    address : str
         Where it is.
     reason : str
         What the database says.

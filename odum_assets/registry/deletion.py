@@ -51,11 +51,11 @@ def files_of_runs(settings: Settings, run_ids: Sequence[str]) -> list[RunFiles]:
         active = sorted(connection.execute(query).scalars())
     if active:
         raise ResultError(f"{', '.join(active)}: not ended yet; stop it first")
-    found = []
+    files = []
     for run_id in run_ids:
         paths = paths_of(store, run_id)
-        found.append(RunFiles(run_id, tuple(paths), size_of(paths)))
-    return found
+        files.append(RunFiles(run_id, tuple(paths), size_of(paths)))
+    return files
 
 
 def delete_run(settings: Settings, run_id: str) -> None:

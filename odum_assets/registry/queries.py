@@ -430,8 +430,8 @@ def _narrowing(where: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield RUNS.c.id.in_(_verified(where.verified))
     for word, elsewhere in where.words:
         _check_value("q", word)
-        found = _SEARCHED.icontains(word, autoescape=True)
-        yield found | RUNS.c.run_id.in_(elsewhere) if elsewhere else found
+        matches = _SEARCHED.icontains(word, autoescape=True)
+        yield matches | RUNS.c.run_id.in_(elsewhere) if elsewhere else matches
     if where.run_ids is not None:
         yield RUNS.c.run_id.in_(where.run_ids)
     if where.not_run_ids:

@@ -474,13 +474,13 @@ def _verifications(store: ResultStore, run_id: str, first: int, problems: list[s
     """Return an event for each verification; a damaged file is a problem, not the run's end."""
     file = store.file("verifications", f"{run_id}.json")
     try:
-        found = read_verifications(file)
+        verifications = read_verifications(file)
     except ResultError as error:
         problems.append(printable(str(error)))
         return []
     return [
         _event(first + item.number, VERIFIED, _moment(item.verified_at), asdict(item))
-        for item in found
+        for item in verifications
     ]
 
 

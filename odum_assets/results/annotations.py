@@ -42,11 +42,11 @@ def read_annotations(file: StoredFile) -> Annotations:
         If the file cannot be read; it is named.
     """
     try:
-        found = file.read_json()
-        tags, note = found["tags"], found["note"]
+        document = file.read_json()
+        tags, note = document["tags"], document["note"]
         if not isinstance(note, str) or not all(isinstance(tag, str) for tag in tags):
             raise TypeError("tags and note must be text")
-        return Annotations(tuple(tags), note, found.get("star") is True)
+        return Annotations(tuple(tags), note, document.get("star") is True)
     except FileNotFoundError:
         return Annotations()
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -160,8 +160,8 @@ class BarSweep:
             for at, (name, value) in enumerate(
                 zip(self.axes[self._own :], sizing, strict=True), self._own
             ):
-                shown = float(value) if isinstance(value, Decimal) else value
-                table = table.add_column(at, name, pa.array([shown] * len(rows)))
+                figure = float(value) if isinstance(value, Decimal) else value
+                table = table.add_column(at, name, pa.array([figure] * len(rows)))
             tables.append(table)
         order = np.argsort(np.concatenate([*groups.values()]), kind="stable")
         return pa.concat_tables(tables).take(order).combine_chunks()

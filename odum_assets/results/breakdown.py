@@ -146,17 +146,17 @@ def _grouped(
         present = [name for name in names if name in parquet.schema_arrow.names]
         for batch in parquet.iter_batches(_BATCH_ROWS, columns=present):
             table = pa.table({"key": key(batch), **{name: batch[name] for name in sums}})
-            found = table.group_by("key", use_threads=False).aggregate(
+            aggregated = table.group_by("key", use_threads=False).aggregate(
                 [([], "count_all"), *((name, "sum") for name in sums)]
             )
-            for row in found.to_pylist():
+            for row in aggregated.to_pylist():
                 total = totals.setdefault(row["key"], dict.fromkeys(("rows", *sums)))
                 for name, part in (
                     ("rows", row["count_all"]),
                     *((name, row[f"{name}_sum"]) for name in sums),
                 ):
                     total[name] = part if total[name] is None else total[name] + (part or 0)
-    ordered = sorted(totals, key=lambda each: (each is None, each if each is not None else 0))
+    ordered = sorted(totals, key=lambda group: (group is None, group if group is not None else 0))
     return [{"key": key, **totals[key]} for key in ordered]
 
 

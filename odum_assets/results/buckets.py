@@ -240,9 +240,9 @@ def amounts_of(column: Any) -> tuple[npt.NDArray[Any], int]:  # noqa: ANN401 - a
 
     As `units_of`; what does not fit 64 bits as Python's integers.
     """
-    found = units_of(column)
-    if found is not None:
-        return found
+    units = units_of(column)
+    if units is not None:
+        return units
     whole = [int(value.scaleb(16, _WIDE)) for value in column.to_pylist()]
     return np.array(whole, object), _PRECISIONS[-1]
 
@@ -300,8 +300,8 @@ def nearest_floats(column: Any) -> Float64s:  # noqa: ANN401 - a decimal column
     last bit may be another one.
     """
     if not pa.types.is_decimal(column.type):
-        found: Float64s = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return found
+        floats: Float64s = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return floats
     absent = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
     filled = column if absent is None else pc.fill_null(column, pa.scalar(0).cast(column.type))
     values: Float64s
@@ -332,8 +332,8 @@ def is_value(rows: Any, column: str, value: str | None) -> npt.NDArray[np.bool_]
     """
     if value is None or column not in rows.schema.names:
         return np.ones(rows.num_rows, np.bool_)
-    found = of_texts(rows[column], lambda texts: pc.equal(texts, value))
-    equal: npt.NDArray[np.bool_] = np.asarray(pc.fill_null(found, False))
+    matches = of_texts(rows[column], lambda texts: pc.equal(texts, value))
+    equal: npt.NDArray[np.bool_] = np.asarray(pc.fill_null(matches, False))
     return equal
 
 

@@ -73,7 +73,7 @@ class Candles:
         at = np.flatnonzero(self.rows)
         # Trades have one price; bars have four.
         high, low, close = others if others[0].rows.any() else (first, first, first)
-        found = {
+        columns = {
             "o": first.first,
             "h": high.max,
             "l": low.min,
@@ -81,7 +81,7 @@ class Candles:
             "v": self.volume.floats(),
             "n": self.rows,
         }
-        return {"i": at.tolist(), **{name: value[at].tolist() for name, value in found.items()}}
+        return {"i": at.tolist(), **{name: value[at].tolist() for name, value in columns.items()}}
 
 
 def market_partitions(partitions: Iterable[PartitionNow]) -> list[PartitionNow]:
@@ -145,20 +145,20 @@ class Fills:
                 else floats_of_units(units, precision)
             )
             value = nearest_floats(batch["price"]) * quantity
-            for side, found in self.sides.items():
+            for side, of_side in self.sides.items():
                 rows = np.flatnonzero(kept & is_value(batch, "side", side))
-                found.update(groups.only(rows), units[rows], precision, value[rows])
+                of_side.update(groups.only(rows), units[rows], precision, value[rows])
         return self
 
     def add(self, fine: "Fills") -> None:
         """Take those of finer buckets as far as they lie in these."""
-        for side, found in self.sides.items():
+        for side, of_side in self.sides.items():
             finer = fine.sides[side]
-            found.add(finer, *self.grid.inside(fine.grid, finer.rows))
+            of_side.add(finer, *self.grid.inside(fine.grid, finer.rows))
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the buckets that have fills, by side."""
-        return {f"{side}s": found.columns() for side, found in self.sides.items()}
+        return {f"{side}s": of_side.columns() for side, of_side in self.sides.items()}
 
 
 class _SideFills:
@@ -240,15 +240,15 @@ def bands(
     start_ns, end_ns : int
         The window.
     """
-    found: list[tuple[int, int, str, str | None]] = []
+    all_bands: list[tuple[int, int, str, str | None]] = []
     for day in entry.metadata().get("missing_days") or []:
         first = day_start_ns(date.fromisoformat(day))
-        found.append((first, first + DAY_NS, "missing_day", None))
+        all_bands.append((first, first + DAY_NS, "missing_day", None))
     for part in partitions:
         if part.source == "same" and part.manifest is not None:
-            found += _bands_of(part)
-    inside = [item for item in found if item[0] < end_ns and item[1] > start_ns]
-    longest = sorted(inside, key=lambda each: each[0] - each[1])[:_MOST_BANDS]
+            all_bands += _bands_of(part)
+    inside = [item for item in all_bands if item[0] < end_ns and item[1] > start_ns]
+    longest = sorted(inside, key=lambda band: band[0] - band[1])[:_MOST_BANDS]
     return [
         {"kind": kind, "from_ns": str(first), "to_ns": str(last), "data_type": data_type}
         for first, last, kind, data_type in sorted(longest)

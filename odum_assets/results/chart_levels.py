@@ -71,24 +71,24 @@ class ChartBuckets:
     def read(cls, source: ChartSource, grid: Grid) -> "ChartBuckets":
         """Go over the rows of a window."""
         entry = source.entry
-        found = cls.empty(grid)
+        buckets = cls.empty(grid)
         if source.ticks is not None:
             candles = exported_candles(source.ticks, grid)
         else:
             parts = market_partitions(source.partitions)
             candles = market_candles(parts, grid, *replayed(entry))
-        found.fills.read(entry.report_file("fills.parquet"), source.instrument)
+        buckets.fills.read(entry.report_file("fills.parquet"), source.instrument)
         if any(entry.summary()["orders_by_status"].get(status) for status in _REFUSED):
-            found.refusals.read(entry.report_file("orders.parquet"), source.instrument)
-        return cls(grid, candles, found.fills, found.refusals)
+            buckets.refusals.read(entry.report_file("orders.parquet"), source.instrument)
+        return cls(grid, candles, buckets.fills, buckets.refusals)
 
     def coarser(self, grid: Grid) -> "ChartBuckets":
         """Return those of a grid whose step is a multiple of this one's."""
-        found = ChartBuckets.empty(grid)
-        found.candles.add(self.candles)
-        found.fills.add(self.fills)
-        found.refusals.add(self.refusals)
-        return found
+        coarser = ChartBuckets.empty(grid)
+        coarser.candles.add(self.candles)
+        coarser.fills.add(self.fills)
+        coarser.refusals.add(self.refusals)
+        return coarser
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the buckets that have anything in them."""
@@ -103,7 +103,7 @@ class ChartBuckets:
         """Return about how many bytes they take."""
         sums = [self.candles.volume, *(side.quantity for side in self.fills.sides.values())]
         # Four extremes of five columns; rows of each kind; values of two sides.
-        return sum(each.nbytes for each in sums) + self.grid.count * 8 * 26
+        return sum(array.nbytes for array in sums) + self.grid.count * 8 * 26
 
 
 def level_of(start_ns: int, end_ns: int, least_step: int) -> Grid | None:

@@ -73,16 +73,16 @@ def parse_conditions(text: str) -> tuple[Condition, ...]:
     InvalidRequestError
         If one cannot be read.
     """
-    found = []
+    conditions = []
     for part in text.split(","):
         match = _CONDITION.fullmatch(part)
         if match is None:
             raise _invalid(f"where: found {part[:80]!r}, allowed such as side:buy or net_pnl<0")
         column, operator, value = match.groups()
-        found.append(Condition(column, operator, None if value.lower() == "null" else value))
-    if len(found) > _MOST_CONDITIONS:
+        conditions.append(Condition(column, operator, None if value.lower() == "null" else value))
+    if len(conditions) > _MOST_CONDITIONS:
         raise _invalid(f"where: allowed {_MOST_CONDITIONS} conditions")
-    return tuple(found)
+    return tuple(conditions)
 
 
 def parse_sort(text: str) -> tuple[SortKey, ...]:
@@ -256,11 +256,11 @@ def choose(
             kept.append(numbers[rows])
             if sort and len(rows):
                 keys.append(batch if len(rows) == len(mask) else batch.take(rows))
-    found: Int64s = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-    if not sort or not len(found):
-        return Chosen(found, len(found), *which)
+    indices: Int64s = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    if not sort or not len(indices):
+        return Chosen(indices, len(indices), *which)
     together = pa.Table.from_batches(keys).unify_dictionaries()
-    return Chosen(found[order_of(together, sort, first)], len(found), *which)
+    return Chosen(indices[order_of(together, sort, first)], len(indices), *which)
 
 
 def index_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int | None:
@@ -271,14 +271,14 @@ def index_of_id(table: StoredTable, column: str, text: str, rows: Int64s) -> int
         groups = None
         if bounds is not None:
             groups = [group.number for group in bounds if group.may_have(wanted)]
-        found = [
+        indices = [
             at
             + pc.indices_nonzero(of_texts(batch[column], lambda texts: pc.equal(texts, text)))
             .to_numpy()
             .astype(np.int64)
             for at, batch in column_batches(parquet, column, groups)
         ]
-    numbers = np.concatenate(found) if found else np.zeros(0, np.int64)
+    numbers = np.concatenate(indices) if indices else np.zeros(0, np.int64)
     if not len(numbers):
         return None
     places = np.flatnonzero(np.isin(rows, numbers))
@@ -386,7 +386,7 @@ def _require(file: TableFile, path: Path, identity: tuple[int, ...]) -> None:
 
 def _empty_columns(metadata: pq.FileMetaData, groups: Sequence[int]) -> set[str]:
     """Return the columns that have no values in any of some groups of rows."""
-    found = set()
+    empty = set()
     for number, name in enumerate(metadata.schema.names):
         if metadata.schema.column(number).path != name:
             continue
@@ -397,25 +397,25 @@ def _empty_columns(metadata: pq.FileMetaData, groups: Sequence[int]) -> set[str]
             and column.statistics.null_count == column.num_values
             for column in columns
         ):
-            found.add(name)
-    return found
+            empty.add(name)
+    return empty
 
 
 def _rows_of_group(
     parquet: pq.ParquetFile, group: int, rows: Int64s, columns: list[str]
 ) -> list[pa.RecordBatch]:
-    found, start = [], 0
+    groups, start = [], 0
     for batch in parquet.iter_batches(
         _BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False
     ):
         end = start + batch.num_rows
         inside = rows[rows.searchsorted(start) : rows.searchsorted(end)]
         if len(inside):
-            found.append(batch.take(inside - start))
+            groups.append(batch.take(inside - start))
         start = end
         if start > rows[-1]:
             break
-    return found
+    return groups
 
 
 def rows_of(table: pa.Table, where: Sequence[Condition], sort: Sequence[SortKey]) -> Int64s:
@@ -464,16 +464,16 @@ def _value(condition: Condition, schema: pa.Schema) -> Any:  # noqa: ANN401 - a 
 def _holds(column: Any, condition: Condition, value: Any) -> Mask:  # noqa: ANN401 - see `_value`
     """Return which rows meet a condition."""
     if value is None:
-        found = column.is_valid() if condition.operator == "!=" else column.is_null()
+        matches = column.is_valid() if condition.operator == "!=" else column.is_null()
     elif condition.operator == "~":
-        found = of_texts(column, lambda texts: _contains(texts, value))
+        matches = of_texts(column, lambda texts: _contains(texts, value))
     elif isinstance(value, str):
         compare, text = _COMPARE[condition.operator], value.lower()
-        found = of_texts(column, lambda texts: compare(_lower(texts), text))
+        matches = of_texts(column, lambda texts: compare(_lower(texts), text))
     else:
-        found = _COMPARE[condition.operator](column, value)
+        matches = _COMPARE[condition.operator](column, value)
     # What is not known differs from every value.
-    known: Mask = pc.fill_null(found, condition.operator == "!=").to_numpy(zero_copy_only=False)
+    known: Mask = pc.fill_null(matches, condition.operator == "!=").to_numpy(zero_copy_only=False)
     return known
 
 
@@ -489,9 +489,9 @@ def _contains(texts: Any, part: str) -> Any:  # noqa: ANN401 - columns
         places = places[data[places + number] == wanted[number]]
     rows = ends.searchsorted(places, side="right") - 1
     is_within = (rows >= 0) & (places + len(wanted) <= ends[1:][rows])
-    found = np.zeros(len(texts), np.bool_)
-    found[rows[is_within]] = True
-    return pa.array(found)
+    matches = np.zeros(len(texts), np.bool_)
+    matches[rows[is_within]] = True
+    return pa.array(matches)
 
 
 def _lower(texts: Any) -> Any:  # noqa: ANN401 - columns

@@ -136,18 +136,18 @@ def _origins(metadata: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Origin
             yield (kind, name), Origin(sha256, record.get("rows"), record.get("rejected"))
     yield ("config", metadata["config_name"]), Origin(metadata["config_hash"])
     modules = metadata.get("strategy_modules") or {"strategy": metadata["strategy_sha256"]}
-    for kind, found in (("strategy", modules), ("input", metadata.get("strategy_inputs", {}))):
-        for name, sha256 in found.items():
+    for kind, hashes in (("strategy", modules), ("input", metadata.get("strategy_inputs", {}))):
+        for name, sha256 in hashes.items():
             yield (kind, name), Origin(sha256)
     for name, version in metadata["versions"].items():
         yield ("version", f"{name} {version}"), Origin(None)
 
 
 def _inputs(metadata: dict[str, Any]) -> dict[str, Any]:
-    found = _flat({name: metadata.get(name) for name in _OPTIONS})
+    inputs = _flat({name: metadata.get(name) for name in _OPTIONS})
     for partition in metadata["catalog"]:
-        found[f"data.{partition['data_type']}.{partition['day']}"] = partition["digest"][:12]
-    return found
+        inputs[f"data.{partition['data_type']}.{partition['day']}"] = partition["digest"][:12]
+    return inputs
 
 
 def _differences(sides: list[dict[str, Any]]) -> tuple[ComparisonRow, ...]:
@@ -161,10 +161,10 @@ def _row(key: Any, sides: Sequence[dict[Any, Any]], name: str | None = None) -> 
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, inner in value.items():
         if isinstance(inner, dict):
-            found |= _flat(inner, f"{prefix}{name}.")
+            flat |= _flat(inner, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = inner
-    return found
+            flat[f"{prefix}{name}"] = inner
+    return flat

@@ -33,8 +33,8 @@ def partial_days(run: CompletedRun) -> list[dict[str, Any]]:
     if run.request.config.bars is not None:
         return []
     limit = run.request.config.config.quality.max_edge_gap_secs
-    found = (_partial(manifest, run.request.bounds(), limit) for manifest in run.inputs.manifests)
-    return [item for item in found if item is not None]
+    partial = (_partial(manifest, run.request.bounds(), limit) for manifest in run.inputs.manifests)
+    return [item for item in partial if item is not None]
 
 
 def _partial(

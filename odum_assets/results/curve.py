@@ -121,15 +121,15 @@ class CurveBuckets:
 
         These must begin with the curve.
         """
-        found = CurveBuckets(grid)
-        for extremes, finer in zip(found._extremes, self._extremes, strict=True):
+        coarser = CurveBuckets(grid)
+        for extremes, finer in zip(coarser._extremes, self._extremes, strict=True):
             extremes.add(finer, *grid.inside(self.grid, finer.rows))
         at = np.flatnonzero(self._times)
         earlier = at[: self._times[at].searchsorted(grid.t0)]
         if len(earlier):
             equity, drawdown, position = self._lasts[:, earlier[-1]].tolist()
-            found._before = int(self._times[earlier[-1]]), (equity, drawdown, position)
-        return found
+            coarser._before = int(self._times[earlier[-1]]), (equity, drawdown, position)
+        return coarser
 
     @property
     def nbytes(self) -> int:

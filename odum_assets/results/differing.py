@@ -42,9 +42,9 @@ def first_difference(base: ResultEntry, other: ResultEntry) -> dict[str, Any] | 
     if base.digest == other.digest:
         return None
     for table, name, time in _TABLES:
-        found = _in_table(base.report_file(name), other.report_file(name), time)
-        if found is not None:
-            return {"run_id": other.run_id, "table": table, **found}
+        difference = _in_table(base.report_file(name), other.report_file(name), time)
+        if difference is not None:
+            return {"run_id": other.run_id, "table": table, **difference}
     return None
 
 
@@ -125,12 +125,12 @@ def _differing(a: Any, b: Any) -> Any:  # noqa: ANN401 - columns; an array of bo
 
 def _plain(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
     """Return a row as JSON has it."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in batch.schema.names:
         value = batch[name][row]
         if value.is_valid and pa.types.is_timestamp(value.type):
-            found[name] = iso_ns(int(value.cast(pa.int64()).as_py()))
+            values[name] = iso_ns(int(value.cast(pa.int64()).as_py()))
         else:
             plain = value.as_py()
-            found[name] = amount_text(plain) if isinstance(plain, Decimal) else plain
-    return found
+            values[name] = amount_text(plain) if isinstance(plain, Decimal) else plain
+    return values

@@ -33,18 +33,18 @@ def in_current_form(summary: dict[str, Any]) -> dict[str, Any]:
         summary = {**summary, "trades": {"win_rate_pct": trades.get("win_rate"), **trades}}
     if version_of(summary) >= FIGURES_VERSION:
         return summary
-    found = {
+    document = {
         name: dict(value) if isinstance(value, dict) else value for name, value in summary.items()
     }
-    _name_drawdown(found)
-    _take_net_pnl(found)
-    trades = found.get("trades")
+    _name_drawdown(document)
+    _take_net_pnl(document)
+    trades = document.get("trades")
     if isinstance(trades, dict):
-        found |= {name: trades.get(name) for name in ("avg_loss", "avg_loss_pct")}
+        document |= {name: trades.get(name) for name in ("avg_loss", "avg_loss_pct")}
     for section, names in (("returns", ("cagr_pct", "volatility_pct")), ("ratios", ("calmar",))):
-        if isinstance(found.get(section), dict):
-            found[section] = dict.fromkeys(names) | found[section]
-    return found
+        if isinstance(document.get(section), dict):
+            document[section] = dict.fromkeys(names) | document[section]
+    return document
 
 
 def _name_drawdown(summary: dict[str, Any]) -> None:

@@ -110,10 +110,10 @@ def read_failure(store: ResultStore, run_id: str) -> dict[str, Any]:
     """
     path = store.failed_path(run_id)
     try:
-        found = store.file("failed", path.name).read_json()
-        if found["run_id"] != run_id:
-            raise ValueError(f"it is the record of {found['run_id']}")
-        return {"error": found["error"], "metadata": found["metadata"], **found}
+        document = store.file("failed", path.name).read_json()
+        if document["run_id"] != run_id:
+            raise ValueError(f"it is the record of {document['run_id']}")
+        return {"error": document["error"], "metadata": document["metadata"], **document}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ResultError(
             f"{path}: not a record of a failed run that this version can read "

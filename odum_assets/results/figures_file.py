@@ -71,13 +71,13 @@ def figures_table(variants: Sequence["VariantResult"], hashes: Sequence[str]) ->
 
 def _flat(section: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Return the single values of a summary by dotted name."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in section.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{before}{name}.")
+            flat |= _flat(value, f"{before}{name}.")
         elif not isinstance(value, list):
-            found[f"{before}{name}"] = value
-    return found
+            flat[f"{before}{name}"] = value
+    return flat
 
 
 def sweep_facts(

@@ -40,7 +40,7 @@ class GroupBounds[T: (int, bytes)]:
 
 def whole_number_bounds(metadata: pq.FileMetaData, column: str) -> list[GroupBounds[int]] | None:
     """Return the bounds of a column of decimals, whole numbers or times, None if unknown."""
-    found = []
+    bounds = []
     for number, first, rows, chunk in _chunks(metadata, column):
         statistics = chunk.statistics
         if statistics is None or not statistics.has_null_count:
@@ -49,28 +49,28 @@ def whole_number_bounds(metadata: pq.FileMetaData, column: str) -> list[GroupBou
         if not statistics.has_min_max:
             if nulls < rows:
                 return None
-            found.append(GroupBounds[int](number, first, rows, nulls, None, None))
+            bounds.append(GroupBounds[int](number, first, rows, nulls, None, None))
             continue
         ends = [
             _whole(chunk.physical_type, end) for end in (statistics.min_raw, statistics.max_raw)
         ]
         if None in ends:
             return None
-        found.append(GroupBounds[int](number, first, rows, nulls, *ends))
-    return found or None
+        bounds.append(GroupBounds[int](number, first, rows, nulls, *ends))
+    return bounds or None
 
 
 def text_bounds(metadata: pq.FileMetaData, column: str) -> list[GroupBounds[bytes]] | None:
     """Return the bounds of a column of texts, None if unknown."""
-    found = []
+    bounds = []
     for number, first, rows, chunk in _chunks(metadata, column):
         statistics = chunk.statistics
         if chunk.physical_type != "BYTE_ARRAY" or statistics is None or not statistics.has_min_max:
             return None
         low, high = statistics.min_raw, statistics.max_raw
         nulls = rows - statistics.num_values
-        found.append(GroupBounds[bytes](number, first, rows, nulls, low, high))
-    return found or None
+        bounds.append(GroupBounds[bytes](number, first, rows, nulls, low, high))
+    return bounds or None
 
 
 def _chunks(metadata: pq.FileMetaData, column: str) -> Iterator[tuple[int, int, int, Any]]:

@@ -109,7 +109,7 @@ class KernelTables(EventFiles):
         self._work = plan.work
         self._sent = _Kept(plan.work / "sent.arrow", _SENT)
         self._ended = _Kept(plan.work / "ended.arrow", _ENDED)
-        self._made: list[Ints] = []
+        self._created_secs: list[Ints] = []
         # Of orders from the first one of which not all is known: what their fills are worth.
         self._values = np.empty(0)
         self._first = 0
@@ -126,14 +126,14 @@ class KernelTables(EventFiles):
         self._simulated[name] = pa.record_batch(columns, schema=schema)
 
     def _ids(self, numbers: Ints) -> Any:  # noqa: ANN401 - a column
-        if len(self._made) > 1:
-            self._made = [np.concatenate(self._made)]
-        return order_ids(numbers, self._made[0][numbers])
+        if len(self._created_secs) > 1:
+            self._created_secs = [np.concatenate(self._created_secs)]
+        return order_ids(numbers, self._created_secs[0][numbers])
 
     def add(self, chunk: Chunk) -> None:
         """Take in orders and fills of a chunk."""
         orders, count = chunk.orders, len(chunk.orders.ts)
-        self._made.append(orders.ts // NS_PER_SECOND)
+        self._created_secs.append(orders.ts // NS_PER_SECOND)
         self._values = np.concatenate([self._values, np.zeros(count)])
         # As the sums over a table of events: the same floats in the same order.
         price, quantity = (
@@ -178,7 +178,7 @@ class KernelTables(EventFiles):
         for sent in self._sent.batches():
             for start in range(0, sent.num_rows, _BATCH_ROWS):
                 part = sent[start : start + _BATCH_ROWS]
-                yield self._finished(self._made_again(part, number), ends.take(part.num_rows))
+                yield self._finished(self._initialized(part, number), ends.take(part.num_rows))
                 number += part.num_rows
         if "order" in self._simulated:
             event, fill = self._simulated["order"], self._simulated["fill"]
@@ -190,7 +190,7 @@ class KernelTables(EventFiles):
             )
             yield pa.record_batch(columns, schema=ORDERS)
 
-    def _made_again(self, sent: pa.RecordBatch, first: int) -> pa.RecordBatch:
+    def _initialized(self, sent: pa.RecordBatch, first: int) -> pa.RecordBatch:
         """Return kept orders as events."""
         numbers = {
             name: sent[name].to_numpy(zero_copy_only=False)

@@ -112,18 +112,18 @@ def _raw_now(source: dict[str, Any], converted: FileStat | None) -> tuple[Now, s
     """Return what became of a raw file, and how that was seen."""
     path = source["path"]
     try:
-        found = stat_source(path)
+        stat = stat_source(path)
     except NoRawFileError:
         return "gone", "there is no such file"
     except OdumError as error:
         return None, str(error)
-    if found.size != source["size"]:
-        return "changed", f"it has {found.size:,} bytes, and had {source['size']:,}"
-    if converted is not None and found.mtime_ns is not None and found == converted:
+    if stat.size != source["size"]:
+        return "changed", f"it has {stat.size:,} bytes, and had {source['size']:,}"
+    if converted is not None and stat.mtime_ns is not None and stat == converted:
         return "same", "size and time of change are those of the conversion"
     if is_url(path):
         return None, "it has the same size; its bytes are not read from here"
-    same = _hash(local_path(path), found.size, found.mtime_ns) == source["sha256"]
+    same = _hash(local_path(path), stat.size, stat.mtime_ns) == source["sha256"]
     return ("same" if same else "changed"), "its bytes were compared"
 
 
@@ -182,20 +182,20 @@ def _config_now(entry: ResultEntry, settings: Settings) -> tuple[Now, str | None
     if not path.is_file():
         return "gone", f"there is no {path.name} in {settings.configs_path}"
     try:
-        found = load_config(path).content_hash
+        content_hash = load_config(path).content_hash
     except OdumError as error:
         return "changed", str(error).splitlines()[0]
-    if found == metadata["config_hash"]:
+    if content_hash == metadata["config_hash"]:
         return "same", None
     if metadata.get("overrides") or metadata.get("sweep"):
         return None, "the run varied values of it"
-    return "changed", f"its hash is {found[:12]} now"
+    return "changed", f"its hash is {content_hash[:12]} now"
 
 
-def _compared(kind: str, before: dict[str, Any], look: Any) -> Iterator[Node]:  # noqa: ANN401
+def _compared(kind: str, before: dict[str, Any], read_now: Any) -> Iterator[Node]:  # noqa: ANN401
     """Yield a node per file of a strategy, compared with what `look` finds now."""
     try:
-        now: dict[str, str] | None = look()
+        now: dict[str, str] | None = read_now()
     except Exception as error:  # noqa: BLE001 - whatever a project's own files lead to
         now, reason = None, str(error).splitlines()[0] if str(error) else type(error).__name__
     for name, sha in before.items():
@@ -204,8 +204,8 @@ def _compared(kind: str, before: dict[str, Any], look: Any) -> Iterator[Node]:  
         elif sha is None or (name not in now and len(before) == 1 and sha not in now.values()):
             yield Node(kind, name, sha, now=None if sha is None else "changed")
         else:
-            found = now.get(name, sha if sha in now.values() else None)
-            state: Now = "gone" if found is None else "same" if found == sha else "changed"
+            current = now.get(name, sha if sha in now.values() else None)
+            state: Now = "gone" if current is None else "same" if current == sha else "changed"
             yield Node(kind, name, sha, now=state)
 
 
@@ -234,12 +234,12 @@ def _versions(metadata: dict[str, Any]) -> Iterator[Node]:
 
     for name, before in metadata["versions"].items():
         try:
-            found = platform.python_version() if name == "python" else version(name)
+            current = platform.python_version() if name == "python" else version(name)
         except PackageNotFoundError:
             yield Node("version", f"{name} {before}", now="gone", detail="it is not installed")
             continue
-        now: Now = "same" if found == before else "changed"
-        detail = None if now == "same" else f"{found} is installed"
+        now: Now = "same" if current == before else "changed"
+        detail = None if now == "same" else f"{current} is installed"
         yield Node("version", f"{name} {before}", now=now, detail=detail)
 
 
@@ -260,8 +260,8 @@ def _digest(entry: ResultEntry, exact: dict[str, Any]) -> Node:
         # Refuses links; the tables are read by their names after it.
         if not entry.report_file(name).is_there():
             return Node("digest", "result", entry.digest, now="gone", detail=f"{name} is gone")
-    found = result_digest(entry.report_path, balances)
-    now: Now = "same" if found == entry.digest else "changed"
+    digest = result_digest(entry.report_path, balances)
+    now: Now = "same" if digest == entry.digest else "changed"
     return Node("digest", "result", entry.digest, now=now, detail="the stored tables were hashed")
 
 

@@ -75,24 +75,24 @@ def overrides(metadata: Mapping[str, Any]) -> dict[str, Any]:
     path.
     """
     config = metadata.get("config") or {}
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     chosen = metadata.get("exec_algorithm") or {}
     configured = (config.get("strategy") or {}).get("exec_algorithm") or {"type": "NORMAL"}
     if chosen and chosen.get("type") != configured.get("type"):
-        found["exec_algorithm"] = chosen["type"]
+        changed["exec_algorithm"] = chosen["type"]
     has_book = (config.get("data_catalog") or {}).get("book_snapshot_5_path") is not None
     configured_mode = "both" if has_book else "trades"
     if config.get("kind") == "bars":
         configured_mode = "bars"
     if metadata.get("snapshot_mode", "both") != configured_mode:
-        found["snapshot_mode"] = metadata["snapshot_mode"]
+        changed["snapshot_mode"] = metadata["snapshot_mode"]
     if metadata.get("close_positions") is False:
-        found["close_positions"] = False
+        changed["close_positions"] = False
     varied = {
         **(metadata.get("overrides") or {}),
         **((metadata.get("sweep") or {}).get("varied") or {}),
     }
-    return found | dict(zip(short_names(list(varied)), varied.values(), strict=True))
+    return changed | dict(zip(short_names(list(varied)), varied.values(), strict=True))
 
 
 def overrides_text(metadata: Mapping[str, Any]) -> str:

@@ -150,12 +150,12 @@ class Market:
         window : tuple of int, optional
             Only that of days (years for daily bars) that have a part of a window, ns.
         """
-        found = []
+        partitions = []
         for record in self._entry.metadata()["catalog"]:
             owner = record.get("instrument") or self.instruments[0]
             if instrument in (None, owner) and (window is None or _is_in(record, window)):
-                found.append(_partition_now(self.root, record, owner))
-        return sorted(found, key=lambda part: part.day)
+                partitions.append(_partition_now(self.root, record, owner))
+        return sorted(partitions, key=lambda part: part.day)
 
     def detail(self, partitions: Sequence[PartitionNow]) -> tuple[Source, str | None]:
         """Return the worst state of partitions, and a message that names the first that has it."""

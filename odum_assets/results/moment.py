@@ -57,15 +57,15 @@ def trade_columns(rows: pa.Table, span: Span) -> Columns:
 
 def book_columns(rows: pa.Table, span: Span) -> Columns:
     """Return books: of each side five levels, the best first, each with a value per row."""
-    found: Columns = dict(_times(rows, span))
+    columns: Columns = dict(_times(rows, span))
     for name, column in (("bid", one(rows["bids"])), ("ask", one(rows["asks"]))):
         starts = np.asarray(column.offsets)
         for part in ("price", "size"):
             values = nearest_floats(column.values.field(part))
-            found[f"{name}_{part}"] = [
+            columns[f"{name}_{part}"] = [
                 known(_level(values, starts, level)) for level in range(LEVELS)
             ]
-    return found
+    return columns
 
 
 def bar_columns(rows: pa.Table, span: Span) -> Columns:
@@ -98,7 +98,7 @@ def books_around(partitions: Sequence[PartitionNow], span: Span) -> tuple[pa.Tab
     columns = MARKET[DataType.BOOK]
     before: pa.RecordBatch | None = None
     inside: list[tuple[Int64s, pa.RecordBatch]] = []
-    begin = span.start - _LOOK_BACK
+    begin = span.start - _LOOKBACK_NS
     for times, batch in rows_in_order(partitions, columns, begin, span.end):
         first = int(times.searchsorted(span.start))
         if first:
@@ -112,7 +112,7 @@ def books_around(partitions: Sequence[PartitionNow], span: Span) -> tuple[pa.Tab
     return pa.Table.from_batches(parts).combine_chunks(), False
 
 
-_LOOK_BACK: Final = 600_000_000_000
+_LOOKBACK_NS: Final = 600_000_000_000
 """Longest age of a book that is given as the one that stands, ns."""
 
 
@@ -148,14 +148,14 @@ def order_columns(
     with orders.opened() as path:
         horizon = _HORIZON if pq.read_metadata(path).num_rows > _LARGE else span.start
     batches = scan(orders, "timestamp", names, span.start - horizon, span.end)
-    found = [
+    columns = [
         batch.filter(pa.array(_may_live(times, batch, span, instrument)))
         for times, batch in batches
     ]
-    if not any(batch.num_rows for batch in found):
+    if not any(batch.num_rows for batch in columns):
         empty: Columns = {name: [] for name in ("dt_ns", "ended_dt_ns", *numbers, *texts)}
         return empty, False
-    table = pa.Table.from_batches(found)
+    table = pa.Table.from_batches(columns)
     until = None if horizon == span.start else span.end + horizon
     ended = _ends(table, fills, until)
     alive = ended >= span.start
@@ -200,9 +200,9 @@ def _ends(table: pa.Table, fills: TableFile, until: int | None) -> Int64s:
     last = np.full(len(wanted), _LATEST, np.int64)
     is_filled = is_value(table, "status", "filled")[unknown]
     last[is_filled] = -1
-    made = times_of(one(table["timestamp"]))[unknown][is_filled]
-    if len(made):
-        for times, batch in scan(fills, "timestamp", ("order_id",), int(made.min()), until):
+    filled_at = times_of(one(table["timestamp"]))[unknown][is_filled]
+    if len(filled_at):
+        for times, batch in scan(fills, "timestamp", ("order_id",), int(filled_at.min()), until):
             at = pc.index_in(batch["order_id"], value_set=wanted)
             rows = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
             places = at.take(rows).to_numpy()
@@ -239,10 +239,10 @@ def _collected(
 
 
 def _times(rows: pa.Table, span: Span, time: str = "ts_init") -> dict[str, list[int]]:
-    found = {"dt_ns": (times_of(one(rows[time])) - span.at).tolist()}
+    columns = {"dt_ns": (times_of(one(rows[time])) - span.at).tolist()}
     if "ts_event" in rows.column_names:
-        found["event_dt_ns"] = (times_of(one(rows["ts_event"])) - span.at).tolist()
-    return found
+        columns["event_dt_ns"] = (times_of(one(rows["ts_event"])) - span.at).tolist()
+    return columns
 
 
 def _values(rows: pa.Table, numbers: Sequence[str], texts: Sequence[str]) -> Columns:
@@ -255,9 +255,9 @@ def _values(rows: pa.Table, numbers: Sequence[str], texts: Sequence[str]) -> Col
 def _level(values: Float64s, starts: Int64s, level: int) -> Float64s:
     """Return a level of each book, nan where there are fewer."""
     is_there = starts[1:] - starts[:-1] > level
-    found = np.full(len(is_there), np.nan)
-    found[is_there] = values[starts[:-1][is_there] + level]
-    return found
+    level_values = np.full(len(is_there), np.nan)
+    level_values[is_there] = values[starts[:-1][is_there] + level]
+    return level_values
 
 
 def one(column: Any) -> Any:  # noqa: ANN401 - a column

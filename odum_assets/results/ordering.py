@@ -42,8 +42,8 @@ def order_of(table: pa.Table, sort: Sequence[SortKey], first: int | None = None)
     ]
     table = pa.table(columns, names=table.column_names)
     keys = [(key.column, "descending" if key.descending else "ascending") for key in sort]
-    found: Int64s = pc.sort_indices(table, sort_keys=keys).to_numpy()
-    return found
+    indices: Int64s = pc.sort_indices(table, sort_keys=keys).to_numpy()
+    return indices
 
 
 def begin_of_file(parquet: pq.ParquetFile, key: SortKey, first: int) -> Int64s | None:
@@ -71,14 +71,14 @@ def begin_of_file(parquet: pq.ParquetFile, key: SortKey, first: int) -> Int64s |
             units = _units_of_batch(column)
             if units is None or precision not in (None, units[1]):
                 return None
-            found, precision = units
+            comparable, precision = units
             if valid is not None:
-                found = found[valid]
+                comparable = comparable[valid]
             # Unlike a minus, it cannot overflow.
-            found = ~found if key.descending else found
-            kept = np.arange(len(found)) if last is None else np.flatnonzero(found < last)
+            comparable = ~comparable if key.descending else comparable
+            kept = np.arange(len(comparable)) if last is None else np.flatnonzero(comparable < last)
             numbers = kept if valid is None else valid[kept]
-            values = np.concatenate([values, found[kept]])
+            values = np.concatenate([values, comparable[kept]])
             rows = np.concatenate([rows, at + numbers])
             if len(values) >= 2 * first:
                 begin = np.sort(_first_of(values, first))
@@ -140,8 +140,8 @@ def _begin(column: Any, descending: bool, first: int) -> Int64s | None:  # noqa:
     if descending:
         # Unlike a minus, it cannot overflow.
         values = ~values
-    found = _first_of(values, first)
-    return found if rows is None else rows[found]
+    begin = _first_of(values, first)
+    return begin if rows is None else rows[begin]
 
 
 def _packed(table: pa.Table, sort: Sequence[SortKey], first: int | None) -> Int64s | None:
@@ -196,14 +196,14 @@ def _whole(column: Any) -> Int64s | None:  # noqa: ANN401 - a column
     if pa.types.is_dictionary(kind):
         column = column.combine_chunks()
         order = pc.rank(column.dictionary, "ascending", tiebreaker="dense")
-        found: Int64s = order.cast(pa.int64()).take(column.indices).fill_null(0).to_numpy()
+        numbers: Int64s = order.cast(pa.int64()).take(column.indices).fill_null(0).to_numpy()
     elif pa.types.is_decimal(kind):
         return _whole_decimals(column)
     elif pa.types.is_timestamp(kind) or pa.types.is_signed_integer(kind):
-        found = column.cast(pa.int64()).fill_null(0).to_numpy()
+        numbers = column.cast(pa.int64()).fill_null(0).to_numpy()
     else:
         return None
-    return found
+    return numbers
 
 
 def _whole_decimals(column: Any) -> Int64s | None:  # noqa: ANN401 - a column
@@ -211,9 +211,9 @@ def _whole_decimals(column: Any) -> Int64s | None:  # noqa: ANN401 - a column
     zero = pa.scalar(0).cast(column.type)
     # Chunk by chunk: what is computed with one stays in the processor's cache.
     filled = (chunk.fill_null(zero) if chunk.null_count else chunk for chunk in column.chunks)
-    found = [units_of(chunk) for chunk in filled]
-    units = [each for each in found if each is not None]
-    if len(units) < len(found) or not units:
+    units_of_chunks = [units_of(chunk) for chunk in filled]
+    units = [chunk_units for chunk_units in units_of_chunks if chunk_units is not None]
+    if len(units) < len(units_of_chunks) or not units:
         return None
     if len({precision for _, precision in units}) > 1:
         together = column.fill_null(zero).combine_chunks()

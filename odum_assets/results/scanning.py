@@ -42,13 +42,13 @@ def opened_table(path: Any) -> pq.ParquetFile:  # noqa: ANN401 - what pyarrow op
     """
     metadata = pq.read_metadata(path, memory_map=True)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    found = []
+    names = []
     for number, name in enumerate(metadata.schema.names):
         column = metadata.schema.column(number)
         if column.physical_type == "BYTE_ARRAY" and column.path == name:
             size = sum(group.column(number).total_uncompressed_size for group in groups)
-            found += [name] if size < _FEW_BYTES * metadata.num_rows else []
-    return pq.ParquetFile(path, metadata=metadata, memory_map=True, read_dictionary=found)
+            names += [name] if size < _FEW_BYTES * metadata.num_rows else []
+    return pq.ParquetFile(path, metadata=metadata, memory_map=True, read_dictionary=names)
 
 
 def column_batches(
@@ -146,8 +146,8 @@ class _Group:
             return
         blocks = range(first // _BLOCK_ROWS, (until - 1) // _BLOCK_ROWS + 1)
         size = min(max(until - first, _BLOCK_ROWS), _BATCH_ROWS)
-        found = self._kept(blocks) if len(blocks) <= _MOST_BLOCKS else self._decoded(size, until)
-        for at, batch in found:
+        batches = self._kept(blocks) if len(blocks) <= _MOST_BLOCKS else self._decoded(size, until)
+        for at, batch in batches:
             low, high = max(first, at), min(until, at + batch.num_rows)
             if low < high:
                 yield times[low:high], batch.slice(low - at, high - low)
@@ -164,14 +164,14 @@ class _Group:
         def key(block: int) -> tuple[object, ...]:
             return *self._key, *self._names, block
 
-        found = [_KEPT.find(key(block), None) for block in blocks]
-        if any(batch is None for batch in found):
+        batches = [_KEPT.find(key(block), None) for block in blocks]
+        if any(batch is None for batch in batches):
             decoded = self._decoded(_BLOCK_ROWS, blocks.stop * _BLOCK_ROWS)
-            found = [batch for at, batch in decoded if at // _BLOCK_ROWS in blocks]
-            for block, batch in zip(blocks, found, strict=True):
+            batches = [batch for at, batch in decoded if at // _BLOCK_ROWS in blocks]
+            for block, batch in zip(blocks, batches, strict=True):
                 _KEPT.put(key(block), None, batch)
         starts = (block * _BLOCK_ROWS for block in blocks)
-        return list(zip(starts, found, strict=True))
+        return list(zip(starts, batches, strict=True))
 
     def _decoded(self, size: int, until: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         at, groups = 0, [self._number]
@@ -194,11 +194,11 @@ def _groups_in(
     """Return the groups of rows that may have times in a window, and whether they surely all do."""
     at = metadata.schema.names.index(time) if time in metadata.schema.names else -1
     is_all = start == -(2**63) and end == 2**63 - 1
-    found = []
+    groups = []
     for group in range(metadata.num_row_groups):
         statistics: Any = metadata.row_group(group).column(at).statistics if at >= 0 else None
         if statistics is None or not statistics.has_min_max:
-            found.append((group, is_all))
+            groups.append((group, is_all))
         elif statistics.min_raw < end and statistics.max_raw >= start:
-            found.append((group, statistics.min_raw >= start and statistics.max_raw < end))
-    return found
+            groups.append((group, statistics.min_raw >= start and statistics.max_raw < end))
+    return groups

@@ -82,13 +82,13 @@ class ResultEntry:
 
     def summary(self) -> dict[str, Any]:
         """Return the summary figures."""
-        found: dict[str, Any] = self.document["summary"]
-        return found
+        summary: dict[str, Any] = self.document["summary"]
+        return summary
 
     def metadata(self) -> dict[str, Any]:
         """Return the provenance record."""
-        found: dict[str, Any] = self.document["metadata"]
-        return found
+        metadata: dict[str, Any] = self.document["metadata"]
+        return metadata
 
     def report_file(self, name: str) -> StoredFile:
         """Return a file of the report folder, whether it exists or not."""
@@ -101,8 +101,8 @@ class ResultEntry:
     @property
     def sweep(self) -> dict[str, Any] | None:
         """Return the sweep's ``id``, the ``variant`` and what is ``varied``; None if it is none."""
-        found: dict[str, Any] | None = self.metadata().get("sweep")
-        return found
+        sweep: dict[str, Any] | None = self.metadata().get("sweep")
+        return sweep
 
 
 def _nothing() -> None:
@@ -138,15 +138,15 @@ class ResultStore:
         ResultError
             If a summary file, and there is no list for it, cannot be read; it is named.
         """
-        found = []
+        entries = []
         for path in self.listed("fast"):
             try:
-                found.append(self._read(path.stem, is_current=True))
+                entries.append(self._read(path.stem, is_current=True))
             except ResultError as error:
                 if problems is None:
                     raise
                 problems.append(str(error))
-        return sorted(found, key=lambda each: (each.created_at, each.run_id), reverse=True)
+        return sorted(entries, key=lambda entry: (entry.created_at, entry.run_id), reverse=True)
 
     def listed(self, folder: str) -> list[Path]:
         """Return the JSON files of a folder, in order; of a bucket their copies, up to date."""

@@ -100,11 +100,11 @@ class StoredFile:
         ResultError
             If something else lies there, or a link leads there.
         """
-        found = bucket_of(self.path)
-        if found is None:
+        location = bucket_of(self.path)
+        if location is None:
             status = self.stat()
             return status.st_size, status.st_mtime_ns
-        stat = found[0].stat(found[1])
+        stat = location[0].stat(location[1])
         if stat is None:
             raise FileNotFoundError(self.path)
         return stat.size, stat.updated_ns or 0
@@ -128,11 +128,11 @@ class StoredFile:
 
     def open(self) -> int:
         """Return a descriptor for reading, which is the caller's to close; errors as `opened`."""
-        looked_at = self._open_checked()
+        descriptor = self._open_checked()
         try:
-            return os.open(path_of(looked_at, self.path), os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(path_of(descriptor, self.path), os.O_RDONLY | os.O_CLOEXEC)
         finally:
-            os.close(looked_at)
+            os.close(descriptor)
 
     def read_bytes(self) -> bytes:
         """Return the content; errors as `opened`."""
@@ -165,37 +165,37 @@ class StoredFile:
                 inner = os.open(part, flags | os.O_DIRECTORY, dir_fd=folder)
                 os.close(folder)
                 folder = inner
-            found = self._refuse_link(folder, len(self.parts))
-            self._check(found)
+            status = self._refuse_link(folder, len(self.parts))
+            self._check(status)
             descriptor = os.open(self.parts[-1], flags | os.O_NONBLOCK, dir_fd=folder)
         except NotADirectoryError:
             raise ResultError(f"{self.path}: a file lies where a folder belongs") from None
         finally:
             os.close(folder)
         now = os.fstat(descriptor)
-        if (now.st_dev, now.st_ino) != (found.st_dev, found.st_ino):
+        if (now.st_dev, now.st_ino) != (status.st_dev, status.st_ino):
             os.close(descriptor)
             raise ResultError(f"{self.path}: another file has just taken its place; try again")
         return descriptor
 
     def _refuse_link(self, folder: int, number: int) -> os.stat_result:
         """Return the stat of a part of the way, unless it is a link."""
-        found = os.stat(self.parts[number - 1], dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISLNK(found.st_mode):
+        status = os.stat(self.parts[number - 1], dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
             place = self.root.joinpath(*self.parts[:number])
             raise ResultError(
                 f"{place}: a link leads to {place.resolve()}, outside the results {self.root}"
                 if not place.resolve().is_relative_to(self.root.resolve())
                 else f"{place}: a link; the files of a result are files of their own. Remove it"
             )
-        return found
+        return status
 
-    def _check(self, found: os.stat_result) -> None:
+    def _check(self, status: os.stat_result) -> None:
         """Refuse what is no regular file, and the files of a database."""
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise ResultError(f"{self.path}: a folder or a device lies where a file belongs")
         # A file with one name only has no name elsewhere.
-        if found.st_nlink > 1 and (found.st_dev, found.st_ino) in self._never_opened():
+        if status.st_nlink > 1 and (status.st_dev, status.st_ino) in self._never_opened():
             raise ResultError(
                 f"{self.path}: the same file as the registry or another file beside it, not one of "
                 "a result. Remove it"
@@ -204,13 +204,13 @@ class StoredFile:
     def _never_opened(self) -> set[tuple[int, int]]:
         """Return what is never opened here: files in the root itself, and the databases."""
         with os.scandir(self.root) as entries:
-            found = [_identity(Path(entry.path)) for entry in entries if not entry.is_dir()]
-        found += [
+            identities = [_identity(Path(entry.path)) for entry in entries if not entry.is_dir()]
+        identities += [
             _identity(database.with_name(database.name + suffix))
             for database in self.databases
             for suffix in _DATABASE_SUFFIXES
         ]
-        return {item for item in found if item is not None}
+        return {item for item in identities if item is not None}
 
 
 def path_of(descriptor: int, path: Path) -> Path:
@@ -233,7 +233,7 @@ def _refuse_constant(text: str) -> None:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -226,24 +226,24 @@ def flags(run: CompletedRun) -> list[str]:
     What holds for every run of a configuration is an assumption (`simulated`) and no warning.
     """
     figures, outcome = run.figures, run.outcome
-    found = [*_witness_flags(run), *_account_flags(run), *coverage_flags(run)]
-    found += _refusal_flags(run)
+    flags = [*_witness_flags(run), *_account_flags(run), *coverage_flags(run)]
+    flags += _refusal_flags(run)
     if run.request.config.bars is not None:
-        return found + bar_flags(run) + _growth_flags(figures.equity)
+        return flags + bar_flags(run) + _growth_flags(figures.equity)
     if outcome.skipped_no_aggressor:
-        found.append(
+        flags.append(
             f"{outcome.skipped_no_aggressor} trade rows had no aggressor side and sent no order."
         )
-    found += _order_file_flags(run)
+    flags += _order_file_flags(run)
     if outcome.strategy_changed:
-        found.append(
+        flags.append(
             f"{', '.join(outcome.strategy_changed)} was edited during the run; this is the "
             "result of the code as it was at the start, which strategy_sha256 identifies."
         )
-    found += _volume_flags(run)
+    flags += _volume_flags(run)
     if not figures.fills:
-        found.append("No order was filled.")
-    return found + _growth_flags(figures.equity)
+        flags.append("No order was filled.")
+    return flags + _growth_flags(figures.equity)
 
 
 def _witness_flags(run: CompletedRun) -> list[str]:

@@ -66,16 +66,16 @@ def variants_of(
         elif axis in own:
             raise ConfigError(f"{spelled(axis)} is missing: a sweep of {name} needs it")
     axes = tuple(values)
-    found = [
+    variants = [
         variant
         for variant in _crossed(list(values.values()), list(map(spelled, axes)))
         if axes[:2] != ("fast", "slow") or variant[0] < variant[1]
     ]
-    if not found:
+    if not variants:
         raise ConfigError(
             f"{spelled('fast')} and {spelled('slow')}: no fast length is below a slow one"
         )
-    return axes, found
+    return axes, variants
 
 
 def parse_lengths(text: str, option: str) -> list[int]:

@@ -156,10 +156,10 @@ class StoredTable:
         ):
             groups, before = _groups_from(file.metadata, start)
             last = file.metadata.num_rows if self.last is None else self.last
-            found = file.iter_batches(
+            batches = file.iter_batches(
                 _BATCH_ROWS, row_groups=groups, columns=None if columns is None else [*columns]
             )
-            for batch in _cut(found if groups else iter(()), start - before, last - start):
+            for batch in _cut(batches if groups else iter(()), start - before, last - start):
                 yield self._with_status(batch)
 
     def _rows(self, offset: int, limit: int) -> Iterator[pa.RecordBatch]:

@@ -144,11 +144,11 @@ def _manifests(entry: ResultEntry, catalog: Path, view: Path) -> list[PartitionM
     for day in wanted:
         if read_manifest(catalog, key, DataType.TRADES, day) is None:
             raise ResultError(_changed(entry, key, day, is_gone=True))
-    found = catalog_view(catalog, [PartitionRequest(key, DataType.TRADES, tuple(wanted))], view)
-    for manifest in found:
+    manifests = catalog_view(catalog, [PartitionRequest(key, DataType.TRADES, tuple(wanted))], view)
+    for manifest in manifests:
         if manifest.digest != wanted[manifest.day]:
             raise ResultError(_changed(entry, key, manifest.day, is_gone=False))
-    return found
+    return manifests
 
 
 def _changed(entry: ResultEntry, key: InstrumentKey, day: date, *, is_gone: bool) -> str:

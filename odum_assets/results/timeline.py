@@ -145,17 +145,19 @@ def slices(orders: pq.ParquetFile, fills: pq.ParquetFile) -> Iterator[Slice]:
     orders, fills : ParquetFile
         The tables, whose rows are in order of time. No order is refused before it was made.
     """
-    made, filled = (
+    initialized, filled = (
         _Stream(orders, [*_EVENT_FIELDS["Order"], "reason", "timestamp", "ended"]),
         _Stream(fills, [*_EVENT_FIELDS["Fill"], "timestamp"]),
     )
-    refused = made.before(None)
+    refused = initialized.before(None)
     cut: int | None = 0
     while cut is not None:
-        for stream in (made, filled):
+        for stream in (initialized, filled):
             stream.read_to(_BATCH_ROWS)
-        cut = min((stream.last for stream in (made, filled) if not stream.is_over), default=None)
-        orders_now, fills_now = made.before(cut), filled.before(cut)
+        cut = min(
+            (stream.last for stream in (initialized, filled) if not stream.is_over), default=None
+        )
+        orders_now, fills_now = initialized.before(cut), filled.before(cut)
         is_refused = pc.is_in(orders_now["status"], pa.array(list(_REFUSALS)))
         refused = arrow.concat_batches([refused, orders_now.filter(is_refused)])
         refused = refused.take(np.argsort(_ns(refused["ended"]), kind="stable"))
@@ -165,13 +167,13 @@ def slices(orders: pq.ParquetFile, fills: pq.ParquetFile) -> Iterator[Slice]:
             yield _slice(orders_now, fills_now, refused[:size])
         else:
             # There may be more events at one time than are in memory.
-            for stream in (made, filled):
+            for stream in (initialized, filled):
                 stream.read_to(stream.rows + 1)
         refused = refused[size:]
 
 
 def _slice(orders: pa.RecordBatch, fills: pa.RecordBatch, refused: pa.RecordBatch) -> Slice:
-    made, filled, ended = (
+    initialized, filled, ended = (
         _ns(rows[time])
         for rows, time in ((orders, "timestamp"), (fills, "timestamp"), (refused, "ended"))
     )
@@ -180,12 +182,22 @@ def _slice(orders: pa.RecordBatch, fills: pa.RecordBatch, refused: pa.RecordBatc
     return Slice(
         [
             _Events(
-                orders, "timestamp", order, _EVENT_FIELDS[order], _places([], made, [filled, ended])
+                orders,
+                "timestamp",
+                order,
+                _EVENT_FIELDS[order],
+                _places([], initialized, [filled, ended]),
             ),
             _Events(
-                fills, "timestamp", fill, _EVENT_FIELDS[fill], _places([made], filled, [ended])
+                fills,
+                "timestamp",
+                fill,
+                _EVENT_FIELDS[fill],
+                _places([initialized], filled, [ended]),
             ),
-            _Events(refused, "ended", kinds, _REFUSAL_FIELDS, _places([made, filled], ended, [])),
+            _Events(
+                refused, "ended", kinds, _REFUSAL_FIELDS, _places([initialized, filled], ended, [])
+            ),
         ]
     )
 
@@ -238,5 +250,5 @@ class _Stream:
 
 def _ns(times: Column) -> Int64s:
     """Return times as ns."""
-    found: Int64s = times.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return found
+    numbers: Int64s = times.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers

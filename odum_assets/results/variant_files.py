@@ -73,14 +73,14 @@ class VariantFile:
 
 def variant_files(results_path: Path) -> dict[str, Path]:
     """Return the files of vectorized sweeps by the ids of these, in order of their names."""
-    found = {}
+    files = {}
     for path in sorted((results_path / FOLDER).glob("*.parquet")):
         match = _NAME.fullmatch(path.stem)
         if is_sweep_id(path.stem):
-            found[path.stem] = path
+            files[path.stem] = path
         elif match is not None:
-            found[match[1]] = path
-    return found
+            files[match[1]] = path
+    return files
 
 
 def write_variants(
@@ -173,8 +173,8 @@ def axis_values(file: VariantFile) -> dict[str, list[Any]]:
     import pyarrow.compute as pc
 
     table = pq.read_table(file.path, columns=file.axes)
-    found = {axis: pc.unique(table[axis]).to_pylist() for axis in file.axes}
+    values_by_axis = {axis: pc.unique(table[axis]).to_pylist() for axis in file.axes}
     return {
         axis: sorted(value for value in values if value is not None)
-        for axis, values in found.items()
+        for axis, values in values_by_axis.items()
     }

@@ -37,7 +37,7 @@ def pull(*paths: Path) -> None:
     DataError
         If the bucket cannot be read.
     """
-    wanted = [(path, found) for path in paths if (found := bucket_of(path)) is not None]
+    wanted = [(path, location) for path in paths if (location := bucket_of(path)) is not None]
     _in_parallel([(path, bucket, name, bucket.stat(name)) for path, (bucket, name) in wanted])
 
 
@@ -106,35 +106,35 @@ def named(folder: Path, name: str) -> list[Path]:
 
 def exists(path: Path) -> bool:
     """Return whether there is a file or folder, or an object or objects that it stands for."""
-    found = bucket_of(path)
-    if found is None:
+    location = bucket_of(path)
+    if location is None:
         return path.exists()
-    bucket, name = found
+    bucket, name = location
     return bucket.stat(name) is not None or bucket.has(name)
 
 
 def size_of_file(path: Path) -> int | None:
     """Return the bytes of a file, or of the object that a path stands for; None without it."""
-    found = bucket_of(path)
-    if found is None:
+    location = bucket_of(path)
+    if location is None:
         return path.stat().st_size if path.is_file() else None
-    stat = found[0].stat(found[1])
+    stat = location[0].stat(location[1])
     return None if stat is None else stat.size
 
 
 def generation(path: Path) -> str | None:
     """Return the present generation of an object, for `push`; None for a file of its own."""
-    found = bucket_of(path)
-    if found is None:
+    location = bucket_of(path)
+    if location is None:
         return None
-    stat = found[0].stat(found[1])
+    stat = location[0].stat(location[1])
     return ABSENT if stat is None else stat.generation
 
 
 def is_same(source: Path, target: Path) -> bool:
     """Return whether the object that a path stands for has the bytes of a file."""
-    found = bucket_of(target)
-    stat = None if found is None else found[0].stat(found[1])
+    location = bucket_of(target)
+    stat = None if location is None else location[0].stat(location[1])
     return stat is not None and stat.md5 == md5_of(source)
 
 
@@ -157,10 +157,10 @@ def push(source: Path, target: Path, expected: str | None = None) -> None:
     DataError
         If it cannot be written.
     """
-    found = bucket_of(target)
-    if found is None:
+    location = bucket_of(target)
+    if location is None:
         return
-    bucket, name = found
+    bucket, name = location
     if not source.is_dir():
         bucket.put(name, source, expected)
         return
@@ -185,10 +185,10 @@ def withdraw(*paths: Path) -> None:
         If one cannot be removed.
     """
     for path in paths:
-        found = bucket_of(path)
-        if found is None:
+        location = bucket_of(path)
+        if location is None:
             continue
-        bucket, name = found
+        bucket, name = location
         bucket.remove(name)
         for inner in bucket.listing(name):
             bucket.remove(inner)
@@ -207,7 +207,7 @@ def _in_parallel(wanted: list[tuple[Path, Bucket, str, ObjectStat | None]]) -> N
             _bring(*copy)
         return
     with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(lambda each: _bring(*each), outdated))
+        list(pool.map(lambda pair: _bring(*pair), outdated))
 
 
 def _bring(path: Path, bucket: Bucket, name: str, stat: ObjectStat | None) -> None:

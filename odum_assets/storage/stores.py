@@ -116,11 +116,11 @@ def _google_login() -> dict[str, str]:
 
     if "token" in {**conf.get("gcs", {}), **conf.get("gs", {})}:
         return {}
-    return {"token": "anon" if os.environ.get("STORAGE_EMULATOR_HOST") else _found_login()}
+    return {"token": "anon" if os.environ.get("STORAGE_EMULATOR_HOST") else _login_type()}
 
 
 @lru_cache
-def _found_login() -> str:
+def _login_type() -> str:
     """Return gcsfs' name of the login that works; its own search asks a silent network for 15 s."""
     try:
         import google.auth

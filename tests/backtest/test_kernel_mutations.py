@@ -35,7 +35,7 @@ MUTATIONS = (
 
 FUNDING_MUTATIONS = (
     ("middle & odd", "0"),
-    ("found[due] = rate", "found.setdefault(due, rate)"),
+    ("amounts[due] = rate", "amounts.setdefault(due, rate)"),
     ("if ts <= due:", "if ts < due:"),
     ("sum(-round(", "sum(round("),
     ("round(terms.notional(price, held))", "terms.notional(price, held)"),

@@ -96,8 +96,8 @@ class Query:
     ) -> list[UserModel]:
         """Return models."""
         most = _limit(limit)
-        found = await to_thread.run_sync(list_models, info.context.service, user_id)
-        return [UserModel(**model.model_dump()) for model in found.data[:most]]
+        models = await to_thread.run_sync(list_models, info.context.service, user_id)
+        return [UserModel(**model.model_dump()) for model in models.data[:most]]
 
 
 @strawberry.type

@@ -47,8 +47,8 @@ class DeletedRun(BaseModel):
 def get_annotations(service: ServiceHere, run_id: str) -> RunAnnotations:
     """Return the tags and the note of a run."""
     name = known_run_id(service, run_id)
-    found = read_annotations(service.store.file("annotations", f"{name}.json"))
-    return RunAnnotations(run_id=name, tags=list(found.tags), note=found.note)
+    annotations = read_annotations(service.store.file("annotations", f"{name}.json"))
+    return RunAnnotations(run_id=name, tags=list(annotations.tags), note=annotations.note)
 
 
 @router.put("/v1/runs/{run_id}/annotations")
@@ -78,15 +78,15 @@ def delete_result(
             404, "unknown-result", f"{run_id[:80]} is not a run id; deleting takes whole ones only"
         )
     name = known_run_id(service, run_id)
-    (found,) = files_of_runs(service.settings, [name])
+    (files,) = files_of_runs(service.settings, [name])
     if not dry_run:
         delete_run(service.settings, name)
     root = service.store.root
     return DeletedRun(
         run_id=name,
         deleted=not dry_run,
-        size_bytes=found.size,
-        files=[str(path.relative_to(root)) for path in found.paths],
+        size_bytes=files.size,
+        files=[str(path.relative_to(root)) for path in files.paths],
     )
 
 

@@ -226,7 +226,7 @@ class _BarsQuestion(_Question):
     def answer(self) -> bytes:
         grid = self.grid
         source, detail, is_export = self._source(candles.market_partitions(self.parts))
-        found = {
+        columns = {
             **self._head(),
             "t0_ns": str(grid.t0),
             "step_ns": str(grid.step),
@@ -235,7 +235,7 @@ class _BarsQuestion(_Question):
             "source": source,
             "source_detail": detail,
         }
-        return Bars.model_validate(found).model_dump_json().encode()
+        return Bars.model_validate(columns).model_dump_json().encode()
 
     def _buckets(self, grid: Grid, state: Source, *, is_export: bool) -> ChartBuckets:
         """Return what lies in the buckets: from those of the whole run, if they serve for it."""
@@ -303,7 +303,7 @@ class _MomentQuestion(_Question):
         source, detail, is_export = self._source(self.parts)
         first, last = replayed(entry)
         inside = Span(span.at, max(span.start, first), min(span.end, last))
-        found: dict[str, Any] = {}
+        tables: dict[str, Any] = {}
         truncated = []
         for name, kinds, read in _MARKET:
             parts = [part for part in self.parts if part.data_type in kinds]
@@ -316,18 +316,18 @@ class _MomentQuestion(_Question):
                     rows, more = moment.market_rows(parts, columns, inside)
             elif is_export and name == "trades":
                 rows, more = moment.exported_rows(self._ticks, inside)
-            found[name] = _EMPTY[name] if not rows else read(rows, span)
+            tables[name] = _EMPTY[name] if not rows else read(rows, span)
             truncated += [name] if more else []
         fills, orders = fills_of(entry).file, orders_of(entry).file
         for name, (columns_of, more) in {
             "fills": moment.fill_columns(fills, span, self.row_instrument),
             "orders": moment.order_columns(orders, fills, span, self.row_instrument),
         }.items():
-            found[name] = columns_of
+            tables[name] = columns_of
             truncated += [name] if more else []
         head = {**self._head(), "base_ns": str(span.at), "span_ns": str(span.end - span.start)}
         rest = {"truncated": truncated, "source": source, "source_detail": detail}
-        return Moment.model_validate({**head, **found, **rest}).model_dump_json().encode()
+        return Moment.model_validate({**head, **tables, **rest}).model_dump_json().encode()
 
 
 _BARS_KINDS = tuple(kind for kind in DataType if kind.is_bars)

@@ -102,7 +102,7 @@ def _compared(
     compared = {base.run_id, *(entry.run_id for entry in others)}
     curves = aligned_curves(known, align, points)
     missing = [entry.run_id for entry in entries if entry.run_id not in curves["runs"]]
-    found = {
+    document = {
         "run_ids": comparison.run_ids,
         "base": base.run_id,
         "same_digest": comparison.same_digest,
@@ -131,4 +131,4 @@ def _compared(
         "curves": {**curves, "align": align, "missing": missing},
         "equity": {**last_values(curves), "align": align, "missing": missing},
     }
-    return Comparison.model_validate(found).model_dump_json().encode()
+    return Comparison.model_validate(document).model_dump_json().encode()

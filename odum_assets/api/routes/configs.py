@@ -12,7 +12,7 @@ from odum_assets.api.preconditions import Preconditions
 from odum_assets.api.problems import ProblemError
 from odum_assets.api.replies import not_modified
 from odum_assets.api.service import ServiceHere
-from odum_assets.config.problems import Problem, found_and_allowed
+from odum_assets.config.problems import Problem, value_and_allowed
 from odum_assets.config.schema import json_schema
 
 router = APIRouter(prefix="/api/configs", tags=["configurations"], route_class=ExactRoute)
@@ -193,5 +193,5 @@ def save_config(
 
 
 def _problem(problem: Problem) -> ConfigProblem:
-    found, allowed = found_and_allowed(problem)
-    return ConfigProblem(path=problem.path, found=found, allowed=allowed, text=problem.text)
+    present, allowed = value_and_allowed(problem)
+    return ConfigProblem(path=problem.path, found=present, allowed=allowed, text=problem.text)

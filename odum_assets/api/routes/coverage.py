@@ -143,8 +143,8 @@ async def get_partition(
     source = source_of(project, instrument, data_type)
 
     def work() -> bytes:
-        found = describe_partition(project, source, source.partition_of(day))
-        (part,) = service.coverage.opened([found])
+        description = describe_partition(project, source, source.partition_of(day))
+        (part,) = service.coverage.opened([description])
         with service.registry.reading() as connection:
             used = queries.get_runs_over(
                 connection, str(source.key), data_type.value, part.day, _MOST_RUNS

@@ -199,14 +199,14 @@ def _partitions(service: Service, new: DatasetCreate, loaded: LoadedConfig) -> l
             422, "invalid-request", f"data_types: {loaded.name} names no {', '.join(lacking)}"
         )
     wanted = [kind for kind in named if new.data_types is None or kind.value in new.data_types]
-    found, missing = [], []
+    existing, missing = [], []
     for kind in wanted:
         for day in days:
             manifest = read_manifest(root, loaded.key, kind, day)
             if manifest is None:
                 missing.append(f"{kind.value} {day}")
             else:
-                found.append(partition_record(manifest))
+                existing.append(partition_record(manifest))
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise ProblemError(
@@ -215,7 +215,7 @@ def _partitions(service: Service, new: DatasetCreate, loaded: LoadedConfig) -> l
             f"the catalog lacks {', '.join(missing[:_NAMED])}{more}; convert them first: odum "
             f"convert {loaded.name} --from {days[0]} --to {days[-1]}",
         )
-    return found
+    return existing
 
 
 def _section(new: StrategyCreate) -> StrategyConfig:

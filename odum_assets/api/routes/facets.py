@@ -108,10 +108,10 @@ async def get_run_groups(
     def ask(connection: Connection) -> bytes:
         where = selection.where(annotated.by_run)
         groups = queries.group_runs(connection, where, selection.by, _MOST_VALUES)
-        found = RunGroups(
+        answer = RunGroups(
             by=selection.by, groups=[RunGroup.model_validate(group) for group in groups]
         )
-        return found.model_dump_json().encode()
+        return answer.model_dump_json().encode()
 
     def work() -> bytes:
         return service.registry.answer(key, ask)

@@ -34,13 +34,13 @@ async def get_breakdown(
             rows = breakdown.fill_rows(fills_of(entry).file, orders_of(entry).file, by)
         else:
             rows = breakdown.trade_rows(positions, by, entry.metadata()["instrument_key"])
-        found = {
+        document = {
             "run_id": entry.run_id,
             "by": by,
             "rows": rows,
             "histogram": breakdown.histogram(positions),
         }
-        return Breakdown.model_validate(found).model_dump_json().encode()
+        return Breakdown.model_validate(document).model_dump_json().encode()
 
     names = ("positions", "fills", "orders")
     files = [entry.report_file(f"{name}.parquet").path for name in names]
@@ -53,8 +53,8 @@ async def get_lineage(service: ServiceHere, entry: RunResultHere, request: Reque
     """Return what a result was made from, with hashes and rows, and whether it is there now."""
 
     def make() -> bytes:
-        found = lineage(entry, service.settings)
-        return Lineage.model_validate(found).model_dump_json().encode()
+        nodes = lineage(entry, service.settings)
+        return Lineage.model_validate(nodes).model_dump_json().encode()
 
     # Anything may have changed since: it is looked at each time, by one request at a time.
     body = await service.single_flight.get(

@@ -134,11 +134,11 @@ def _earlier(service: Service, config: str, mode: str) -> list[tuple[float, int]
     where = RunFilter(config_name=config, detail=mode, status=RunStatus.SUCCEEDED)
     try:
         with service.registry.reading() as connection:
-            found = queries.get_costs(connection, where, _EARLIER_RUNS)
+            costs = queries.get_costs(connection, where, _EARLIER_RUNS)
     except RegistryError:
         # A plan is worth having without it.
         return []
-    return [item for item in found if item[1] > 0]
+    return [item for item in costs if item[1] > 0]
 
 
 def _seconds(earlier: list[tuple[float, int]], runs: int, rows: int | None) -> float | None:

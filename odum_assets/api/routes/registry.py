@@ -532,8 +532,8 @@ def _here(request: Request) -> str:
 
 def _annotations_document(annotations: Annotations | None) -> dict[str, Any]:
     """Return what lists show of tags and star."""
-    found = annotations or Annotations()
-    return {"tags": list(found.tags), "star": found.star}
+    known = annotations or Annotations()
+    return {"tags": list(known.tags), "star": known.star}
 
 
 def _with_links(row: Row) -> Row:

@@ -99,10 +99,10 @@ class Trade(BaseModel):
 @router.get("/metrics/core")
 def get_core_metrics(entry: ResultHere) -> Metrics:
     """Return the figures of a result; those of a breakout in R are added to them."""
-    found = _metrics(entry)
+    metrics = _metrics(entry)
     if not is_orb(entry):
-        return found
-    figures = {**found.metrics.model_dump(), **orb_metrics(entry, None)}
+        return metrics
+    figures = {**metrics.metrics.model_dump(), **orb_metrics(entry, None)}
     return Metrics(run_id=entry.run_id, metrics=models.Summary.model_validate(figures))
 
 

@@ -32,8 +32,8 @@ class Session(BaseModel):
 
 
 def _sessions(request: Request) -> Sessions | None:
-    found: Sessions | None = request.app.state.sessions
-    return found
+    sessions: Sessions | None = request.app.state.sessions
+    return sessions
 
 
 @router.get("")

@@ -228,8 +228,8 @@ async def _answered(
     """Return what is made of a sweep, worked out in a thread; a sweep that begins is in Dagster."""
 
     def work() -> bytes | None:
-        found = stored_sweep(service, sweep_id)
-        return None if found is None else shape(found)
+        sweep = stored_sweep(service, sweep_id)
+        return None if sweep is None else shape(sweep)
 
     body = await service.single_flight.get(key, work)
     if body is not None:

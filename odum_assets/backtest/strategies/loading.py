@@ -40,13 +40,13 @@ def load_strategy_class(path: str) -> type[OdumStrategy]:
             f"strategy.path {path}: module {module_name} cannot be imported from {here} "
             f"({type(error).__name__}: {error})"
         ) from error
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, OdumStrategy)):
+    strategy_class = getattr(module, class_name, None)
+    if not (isinstance(strategy_class, type) and issubclass(strategy_class, OdumStrategy)):
         raise BacktestError(
             f"strategy.path {path}: {module_name} has no class {class_name} that derives from "
             "odum_assets.backtest.strategies.base.OdumStrategy"
         )
-    return found
+    return strategy_class
 
 
 def import_from_here() -> str:

@@ -142,7 +142,7 @@ def _origin_is(kind: object, base: type) -> bool:
     return isinstance(origin, type) and issubclass(origin, base)
 
 
-def _one(found: Iterable[_Inside | None]) -> _Inside:
+def _one(candidates: Iterable[_Inside | None]) -> _Inside:
     """Return the only one; where several are possible, none is known."""
-    known = [item for item in found if item is not None]
+    known = [item for item in candidates if item is not None]
     return known[0] if len(known) == 1 else lambda _: None

@@ -147,19 +147,21 @@ class StrategySources(MetaPathFinder):
         specs: dict[str, ModuleSpec | None] = {}
         waiting = [*_with_packages(name)]
         while waiting:
-            each = waiting.pop()
-            if each in specs:
+            module_name = waiting.pop()
+            if module_name in specs:
                 continue
-            specs[each] = spec = self._locate(each, specs)
-            if spec is None or not (each == name or self._is_ours(spec) or _is_deciding(spec)):
+            specs[module_name] = spec = self._locate(module_name, specs)
+            if spec is None or not (
+                module_name == name or self._is_ours(spec) or _is_deciding(spec)
+            ):
                 continue
             try:
                 source = self._read(spec)
             except OSError:
                 # Importing it will say so, if it is imported.
                 continue
-            reached.add(each)
-            if self._is_ours(spec) or _is_deciding(spec) or each == name:
+            reached.add(module_name)
+            if self._is_ours(spec) or _is_deciding(spec) or module_name == name:
                 waiting += _imports(source.content, spec)
         return reached
 
@@ -192,8 +194,8 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the name of the base class
         """Return the code of the bytes; compiled files are neither read nor written."""
         code: Any = self.source_to_code(self._content, self.path)
-        found: CodeType = code
-        return found
+        compiled: CodeType = code
+        return compiled
 
 
 def strategy_path(strategy: StrategyConfig) -> str:

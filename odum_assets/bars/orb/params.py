@@ -448,14 +448,14 @@ class OrbParams(Section):
         refused = refused_keys(values)
         others = []
         try:
-            made = handler(_without(values, [problem.path.split(".") for problem in refused]))
+            params = handler(_without(values, [problem.path.split(".") for problem in refused]))
         except ValidationError as error:
             if not refused:
                 raise
             others = find_problems(error, cls)
         # All at once: who removes these keys need not try again to learn what else is wrong.
         raise_problems(*refused, *others)
-        return made
+        return params
 
     @model_validator(mode="after")
     def _check(self) -> Self:

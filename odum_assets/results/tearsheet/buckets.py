@@ -67,5 +67,5 @@ def _runs(times: Times, span: tuple[int, int], buckets: int) -> tuple[Rows, Rows
 
 def _first_equal(values: Values, wanted: Values, starts: Rows, lengths: Rows) -> Rows:
     """Return the first row of each bucket that has the bucket's wanted value."""
-    found: NDArray[Any] = np.flatnonzero(values == np.repeat(wanted, lengths))
-    return found[np.searchsorted(found, starts)]
+    indices: NDArray[Any] = np.flatnonzero(values == np.repeat(wanted, lengths))
+    return indices[np.searchsorted(indices, starts)]

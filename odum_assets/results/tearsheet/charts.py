@@ -100,8 +100,8 @@ class Axis:
         """Return values at round distances with their texts."""
         digits = max(0, -math.floor(math.log10(self.step) + 1e-9))
         first, last = math.ceil(self.low / self.step), math.floor(self.high / self.step)
-        found = [number * self.step for number in range(first, last + 1)]
-        return [(value, decimals(value, min(digits, 12))) for value in found]
+        values = [number * self.step for number in range(first, last + 1)]
+        return [(value, decimals(value, min(digits, 12))) for value in values]
 
     def y(self, values: Values) -> NDArray[np.int64]:
         """Return the values as heights of the drawing, from its top."""
@@ -258,13 +258,13 @@ def _when(span: Span, is_elapsed: bool) -> str:
 def _labels(axis: Axis, span: Span, is_elapsed: bool) -> str:
     values = [(axis.y(np.array([value]))[0] / (_HEIGHT / 100), text)
               for value, text in axis.labels()]  # fmt: skip
-    found = [f'<span class="y" style="top:{top:.1f}%">{text}</span>' for top, text in values]
+    labels = [f'<span class="y" style="top:{top:.1f}%">{text}</span>' for top, text in values]
     for number, (ns, text) in enumerate(_time_labels(span, is_elapsed)):
         left = 100 * (ns - span[0]) / (span[1] - span[0])
         # On a phone there is space for every other one.
         kind = "x odd" if number % 2 else "x"
-        found.append(f'<span class="{kind}" style="left:{left:.2f}%">{text}</span>')
-    return "".join(found)
+        labels.append(f'<span class="{kind}" style="left:{left:.2f}%">{text}</span>')
+    return "".join(labels)
 
 
 def _time_labels(span: Span, is_elapsed: bool = False) -> list[tuple[int, str]]:

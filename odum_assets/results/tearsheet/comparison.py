@@ -99,8 +99,8 @@ def _differences(entries: Sequence[ResultEntry]) -> str:
         ("Simulated", (row for row in simulated(entries) if row.differs)),
         *((kind, [row]) for kind, row in origins(entries) if row.differs),
     ]
-    found = [(title, row) for title, rows in groups for row in rows]
-    if not found:
+    rows_of_groups = [(title, row) for title, rows in groups for row in rows]
+    if not rows_of_groups:
         return "<section><h2>Differences</h2><p>Same settings, data and versions.</p></section>"
     rows = "".join(
         f"<tr><td>{escape(title.capitalize())}</td><td>{escape(row.name)}</td>"
@@ -109,9 +109,9 @@ def _differences(entries: Sequence[ResultEntry]) -> str:
             for value in row.values
         )
         + "</tr>"
-        for title, row in found[:_DIFFERENCES]
+        for title, row in rows_of_groups[:_DIFFERENCES]
     )
-    more = len(found) - _DIFFERENCES
+    more = len(rows_of_groups) - _DIFFERENCES
     note = f"<p>and {more:,} more: odum results compare lists them</p>" if more > 0 else ""
     heads = ("", "What", *(_letter(number) for number in range(len(entries))))
     return f"<section><h2>Differences</h2>{_table(heads, rows)}{note}</section>"
@@ -203,7 +203,7 @@ def _chart(title: str, unit: str, lines: list[Line], is_elapsed: bool) -> str:
 def _lines(curves: dict[str, Any], numbers: dict[str, int], values_of: Any) -> list[Line]:  # noqa: ANN401
     """Return a line per result: of each bucket four values, so that no extreme is lost."""
     t0, step = int(curves["t0_ns"]), int(curves["step_ns"])
-    found = []
+    lines = []
     for run_id, curve in curves["runs"].items():
         begins = t0 + step * np.array(curve["i"], dtype=np.int64)
         values = values_of(curve)
@@ -212,8 +212,8 @@ def _lines(curves: dict[str, Any], numbers: dict[str, int], values_of: Any) -> l
         flat = values.ravel()
         is_known = np.isfinite(flat)
         number = numbers[run_id]
-        found.append(Line(times[is_known], flat[is_known], f"c{number}", _letter(number)))
-    return found
+        lines.append(Line(times[is_known], flat[is_known], f"c{number}", _letter(number)))
+    return lines
 
 
 def _amounts(curve: dict[str, Any]) -> Any:  # noqa: ANN401 - an array, shape (buckets, 4)

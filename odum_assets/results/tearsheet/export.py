@@ -96,15 +96,15 @@ def _values(entry: ResultEntry) -> str:
     texts: dict[int, dict[str, str]] = {}
     for name, values in columns:
         known = np.isfinite(values)
-        found = value_ranges(equity.times[known], values[known], span, READINGS)
-        for middle, low, high in zip(*(item.tolist() for item in found), strict=True):
+        ranges = value_ranges(equity.times[known], values[known], span, READINGS)
+        for middle, low, high in zip(*(item.tolist() for item in ranges), strict=True):
             texts.setdefault(middle, {})[name] = _range(low, high)
     heads = ["Time, UTC", *(name for name, _ in columns)]
     rows = "".join(
         f"<tr><td>{formats.utc(time)}</td>"
-        + "".join(f"<td>{found.get(name, '')}</td>" for name in heads[1:])
+        + "".join(f"<td>{ranges.get(name, '')}</td>" for name in heads[1:])
         + "</tr>"
-        for time, found in sorted(texts.items())
+        for time, ranges in sorted(texts.items())
     )
     return _folded("The charts as a table", _table(heads, rows))
 

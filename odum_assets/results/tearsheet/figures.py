@@ -118,18 +118,18 @@ class Figure:
 
 def figure_sections(summary: dict[str, Any], units: Units) -> dict[str, list[Figure]]:
     """Return all figures by section."""
-    found = {
+    sections = {
         title: [_figure(summary, units, *row) for row in rows] for title, rows in _ROWS.items()
     }
     statuses = summary.get("orders_by_status") or {}
-    found["Orders"] += [
+    sections["Orders"] += [
         Figure(name.capitalize(), count, f"{count:,}", "") for name, count in statuses.items()
     ]
-    found["Orders"] += [
+    sections["Orders"] += [
         Figure(f"Refused: {reason}", count, f"{count:,}", "")
         for reason, count in _refusals(summary)
     ]
-    return found | {"Valued in another currency": _valuation(summary)}
+    return sections | {"Valued in another currency": _valuation(summary)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,14 @@ def _difference(value: Figure, base: Figure, kind: str, units: Units) -> str | N
     if kind == "text" or value.value is None or base.value is None:
         return None
     # In decimals: floats would leave dust.
-    found = Decimal(repr(value.value)) - Decimal(repr(base.value))
-    if not found:
+    difference = Decimal(repr(value.value)) - Decimal(repr(base.value))
+    if not difference:
         return "="
     signed = {"money": "gain", "percent": "gain_percent"}.get(kind, kind)
-    text = _text(abs(int(found) if kind == "count" else float(found)), kind, units)
+    text = _text(abs(int(difference) if kind == "count" else float(difference)), kind, units)
     if signed.startswith("gain"):
-        return _text(float(found), signed, units)
-    return f"{'+' if found > 0 else formats.MINUS}{text}"
+        return _text(float(difference), signed, units)
+    return f"{'+' if difference > 0 else formats.MINUS}{text}"
 
 
 def headline(summary: dict[str, Any], units: Units) -> list[Figure]:
@@ -180,32 +180,32 @@ def headline(summary: dict[str, Any], units: Units) -> list[Figure]:
 
 def caveats(summary: dict[str, Any]) -> list[str]:
     """Return what a reader must know of figures that rest on little data or on earlier rules."""
-    found, days = [], observed_secs(summary) / 86_400
+    caveats, days = [], observed_secs(summary) / 86_400
     if any(value_at(summary, path) for path in _ANNUALIZED) and days < MIN_GROWTH_DAYS:
-        found.append(
+        caveats.append(
             f"Sharpe, Sortino and volatility are annualized {_basis(summary)}. Less than "
             f"{MIN_GROWTH_DAYS} days say nothing about a year."
         )
     trades = value_at(summary, "trades.total_trades")
     if trades and trades < _FEW_TRADES:
-        found.append(
+        caveats.append(
             f"Win rate, profit factor and averages rest on {formats.plural(trades, 'round trip')}."
         )
     if version_of(summary) < FIGURES_VERSION:
-        found.append(
+        caveats.append(
             f"Figures follow the rules of version {version_of(summary)}, now {FIGURES_VERSION}: "
             "returns lack the first and the last interval, and the drawdown in percent is that of "
             "the largest amount."
         )
-    return found
+    return caveats
 
 
 def value_at(summary: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value of a dotted name, None if there is none."""
-    found: Any = summary
+    value: Any = summary
     for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def observed_secs(summary: dict[str, Any]) -> float:
@@ -307,26 +307,26 @@ def _why_no_ratio(summary: dict[str, Any], path: str) -> str:
 
 
 def _refusals(summary: dict[str, Any]) -> list[tuple[str, int]]:
-    found = summary.get("refusals") or {}
-    if isinstance(found, dict):
-        return list(found.items())
+    counts = summary.get("refusals") or {}
+    if isinstance(counts, dict):
+        return list(counts.items())
     # As results of earlier versions list them.
-    return [(str(item.get("reason")), int(item.get("count") or 0)) for item in found]
+    return [(str(item.get("reason")), int(item.get("count") or 0)) for item in counts]
 
 
 def _valuation(summary: dict[str, Any]) -> list[Figure]:
-    found = summary.get("valuation")
-    if not found:
+    valuation = summary.get("valuation")
+    if not valuation:
         return []
-    currency, rate = found["currency"], found["rate"]
+    currency, rate = valuation["currency"], valuation["rate"]
     text = f"{formats.digits_of(rate)} {currency}"
-    rows = [Figure("Rate", rate, text, str(found.get("rate_source") or ""))]
+    rows = [Figure("Rate", rate, text, str(valuation.get("rate_source") or ""))]
     for key, name in (
         ("pnl", "Net PnL"),
         ("final_balance", "Final balance"),
         ("final_equity", "Final equity"),
     ):
-        value = found.get(key)
+        value = valuation.get(key)
         if value is not None:
             text = formats.money(value, currency, sign=key == "pnl")
             rows.append(Figure(f"{name}, {currency}", value, text, ""))

@@ -13,14 +13,14 @@ def gaps_of(metadata: Mapping[str, Any], span: Span) -> list[Span]:
 
     Results of earlier versions do not know them.
     """
-    found = [(start, start + DAY_NS) for start in map(_start, metadata.get("missing_days") or ())]
+    spans = [(start, start + DAY_NS) for start in map(_start, metadata.get("missing_days") or ())]
     for partial in metadata.get("partial_days") or ():
         if partial["data_type"] == "trades":
             start = _start(partial["day"])
-            found.append((start, _ns(partial["first"])))
-            found.append((_ns(partial["last"]), start + DAY_NS))
+            spans.append((start, _ns(partial["first"])))
+            spans.append((_ns(partial["last"]), start + DAY_NS))
     gaps: list[Span] = []
-    for first, last in sorted(found):
+    for first, last in sorted(spans):
         if gaps and first <= gaps[-1][1]:
             gaps[-1] = (gaps[-1][0], max(last, gaps[-1][1]))
         else:

@@ -227,12 +227,12 @@ def _cards(figures: Iterable[Figure]) -> str:
 
 
 def _sections(sections: dict[str, list[Figure]]) -> str:
-    found = "".join(
+    html = "".join(
         f"<div><h3>{escape(title)}</h3><dl>{_figures(figures)}</dl></div>"
         for title, figures in sections.items()
         if figures
     )
-    return f'<section class="figures"><h2>Figures</h2><div class="columns">{found}</div></section>'
+    return f'<section class="figures"><h2>Figures</h2><div class="columns">{html}</div></section>'
 
 
 def _figures(figures: Iterable[Figure]) -> str:
@@ -357,13 +357,13 @@ def _drawdown(equity: EquitySeries, every: str, chart: Callable[..., str]) -> st
 
 
 def _trades(trades: Trades, units: Units) -> str:
-    count, shown = trades.closed + trades.still_open, len(trades.rows)
+    count, listed = trades.closed + trades.still_open, len(trades.rows)
     if not count:
         return "<section><h2>Round trips</h2><p>None: no position was opened.</p></section>"
     which = formats.plural(trades.closed, "round trip")
     which += f" and {trades.still_open:,} still open" if trades.still_open else ""
-    if shown < count:
-        which += f"; the {shown // 2} best and the {shown // 2} worst by net PnL are listed"
+    if listed < count:
+        which += f"; the {listed // 2} best and the {listed // 2} worst by net PnL are listed"
         which += ", positions.parquet has all"
     heads = (
         "Opened, UTC", "Held", "Side", f"Peak size, {units.size}", f"Entry, {units.price}",

@@ -83,10 +83,10 @@ def read_equity(entry: ResultEntry) -> EquitySeries:
         If it has no rows.
     """
     kinds = {"timestamp": _ns, "portfolio_value": _floats, "price": _floats}
-    found = EquitySeries(*_columns(entry, "equity", kinds))
-    if not len(found.times):
+    equity = EquitySeries(*_columns(entry, "equity", kinds))
+    if not len(equity.times):
         raise ResultError(f"{entry.report_file('equity.parquet').path}: the table has no rows")
-    return found
+    return equity
 
 
 def read_trades(entry: ResultEntry) -> Trades:
@@ -132,13 +132,13 @@ def _as_is(column: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any]":
 
 
 def _is_buy(column: "pa.ChunkedArray[Any]") -> "NDArray[np.bool_]":
-    found: NDArray[np.bool_] = pc.equal(column, "buy").to_numpy()
-    return found
+    is_buy: NDArray[np.bool_] = pc.equal(column, "buy").to_numpy()
+    return is_buy
 
 
 def _ns(column: "pa.ChunkedArray[Any]") -> Times:
-    found: Times = column.cast(pa.int64()).to_numpy()
-    return found
+    times: Times = column.cast(pa.int64()).to_numpy()
+    return times
 
 
 def _floats(column: "pa.ChunkedArray[Any]") -> Values:
@@ -147,8 +147,8 @@ def _floats(column: "pa.ChunkedArray[Any]") -> Values:
     Arrow's own cast takes five times as long, more than all else of a page of a million fills.
     """
     if column.null_count or not len(column):
-        found: Values = column.cast(pa.float64()).to_numpy()
-        return found
+        floats: Values = column.cast(pa.float64()).to_numpy()
+        return floats
     return np.concatenate([_decimals(chunk) for chunk in column.chunks])
 
 

@@ -132,9 +132,9 @@ def tidy(
         Whether the book has best prices only: the first level that is stored, not the best.
     """
     if is_top:
-        found: tuple[Ints, Ints, Ints] = _tops(starts, price, size)
+        levels: tuple[Ints, Ints, Ints] = _tops(starts, price, size)
     elif _is_tidy(starts, price, size, sign):
-        found = starts, price, size
+        levels = starts, price, size
     else:
-        found = _tidied(starts, price, size, sign)
-    return found
+        levels = _tidied(starts, price, size, sign)
+    return levels

@@ -91,10 +91,10 @@ class MoneyTerms:
         """
         if not is_maker.any():
             return _shares(notional, self.taker_fee)
-        found = np.empty(len(notional), np.int64)
+        commissions = np.empty(len(notional), np.int64)
         for is_side, fee in ((is_maker, self.maker_fee), (~is_maker, self.taker_fee)):
-            found[is_side] = _shares(notional[is_side], fee)
-        return found
+            commissions[is_side] = _shares(notional[is_side], fee)
+        return commissions
 
 
 def _shares(notional: NDArray[Any], fee: Decimal) -> Ints:
@@ -121,8 +121,8 @@ def _divide(
         numbers = numbers.astype(object)
         divisors = None if divisors is None else divisors.astype(object)
     if divisors is None and numbers.dtype != object:
-        found: NDArray[Any] = _scaled(np.ascontiguousarray(numbers), numerator, denominator)
-        return found
+        quotients: NDArray[Any] = _scaled(np.ascontiguousarray(numbers), numerator, denominator)
+        return quotients
     whole = numbers * numerator
     by = denominator if divisors is None else divisors * denominator
     quotient = whole // by
@@ -135,14 +135,14 @@ def _divide(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _scaled(numbers: Ints, numerator: int, denominator: int) -> Ints:
     """Return ``numbers * numerator / denominator``, rounded half-even."""
-    found = np.empty(len(numbers), np.int64)
+    scaled = np.empty(len(numbers), np.int64)
     for row in range(len(numbers)):
         whole = numbers[row] * numerator
         quotient = whole // denominator
         twice = 2 * (whole - quotient * denominator)
         is_up = twice > denominator or (twice == denominator and quotient & 1 == 1)
-        found[row] = quotient + np.int64(is_up)
-    return found
+        scaled[row] = quotient + np.int64(is_up)
+    return scaled
 
 
 def _bound(numbers: NDArray[Any]) -> float:
@@ -201,12 +201,12 @@ class EngineBalance:
 
     def realized(self, signed: Ints, price: Ints) -> tuple[Ints, int]:
         """Take fills in; return what each realizes (units), and the largest position since."""
-        found = np.empty(len(signed), np.int64)
+        realized = np.empty(len(signed), np.int64)
         terms = self._terms
         largest = _realize(
-            self._money, self._position, self._factors, terms.is_inverse, signed, price, found
+            self._money, self._position, self._factors, terms.is_inverse, signed, price, realized
         )
-        return found, int(largest)
+        return realized, int(largest)
 
     def settle(self, realized: Ints, commission: Ints) -> int:
         """Take in what fills realized and cost; return the lowest gain (units) since.
@@ -248,7 +248,7 @@ def _realize(
     is_inverse: bool,
     signed: Ints,
     price: Ints,
-    found: Ints,
+    amounts: Ints,
 ) -> int:
     largest: int = abs(money[1])
     held, average, summed = money[1], position[0], position[1]
@@ -275,12 +275,12 @@ def _realize(
         held = after
         largest = max(largest, abs(held))
         if abs(realized) > 4.0e18:
-            found[row] = _TOO_LARGE
+            amounts[row] = _TOO_LARGE
             continue
         # Ties away from zero; adding a half would round once more.
         rounded = np.int64(abs(realized))
         rounded += np.int64(abs(realized) - rounded >= 0.5)
-        found[row] = rounded if realized >= 0.0 else -rounded
+        amounts[row] = rounded if realized >= 0.0 else -rounded
     money[1], position[0], position[1] = held, average, summed
     return largest
 
