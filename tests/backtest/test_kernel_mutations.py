@@ -39,7 +39,7 @@ FUNDING_MUTATIONS = (
     ("if ts <= due:", "if ts < due:"),
     ("sum(-round(", "sum(round("),
     ("round(terms.notional(price, held))", "terms.notional(price, held)"),
-    ("for ts in sorted(found) if", "for ts in sorted(found)[1:] if"),
+    ("for ts in sorted(amounts) if", "for ts in sorted(amounts)[1:] if"),
 )
 
 LATENCY_MUTATIONS = (
