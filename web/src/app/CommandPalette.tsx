@@ -20,7 +20,7 @@ export function CommandPalette({ onClose }: { onClose(): void }): ReactNode {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const wanted = text.trim();
-  const found = useQuery({
+  const runsQuery = useQuery({
     queryKey: ["palette", wanted],
     queryFn: ({ signal }) => loadRuns({ ...(wanted ? { q: wanted } : {}), limit: 8 }, signal),
     placeholderData: (before) => before,
@@ -31,7 +31,7 @@ export function CommandPalette({ onClose }: { onClose(): void }): ReactNode {
     note: `g ${screen.key}`,
     go: () => void navigate({ to: screen.to }),
   }));
-  const runs: Item[] = (found.data?.runs ?? []).map((run) => ({
+  const runs: Item[] = (runsQuery.data?.runs ?? []).map((run) => ({
     id: run.run_id,
     label: run.run_id,
     note: `${shortConfig(run.config_name)} · ${run.status}`,
@@ -84,7 +84,7 @@ export function CommandPalette({ onClose }: { onClose(): void }): ReactNode {
             <span className="ml-auto truncate text-[12px] text-quiet">{item.note}</span>
           </li>
         ))}
-        {items.length === 0 && !found.isFetching && <li className="px-4 py-2 text-quiet">Nothing fits “{wanted}”.</li>}
+        {items.length === 0 && !runsQuery.isFetching && <li className="px-4 py-2 text-quiet">Nothing fits “{wanted}”.</li>}
       </ul>
     </Modal>
   );

@@ -105,16 +105,16 @@ export class RunChart {
     // Hours without trading would be most of the chart.
     this.buckets = hasSessions ? grid.buckets.filter((one) => one.candle || one.equity || one.buys || one.sells || one.refused) : grid.buckets;
     const offset = (index: number) => this.scale.offsetOf(this.buckets[index]!.from);
-    const each = (value: (bucket: Bucket) => object | null) => this.buckets.map((bucket, index) => ({ time: offset(index), ...(value(bucket) ?? {}) })) as never;
+    const points = (value: (bucket: Bucket) => object | null) => this.buckets.map((bucket, index) => ({ time: offset(index), ...(value(bucket) ?? {}) })) as never;
     this.scale.digits = this.step % 1_000_000_000n === 0n ? 0 : 3;
     this.isOwnMove = true;
     this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } } as never);
-    this.candles.setData(each(({ candle }) => candle && { open: candle.o, high: candle.h, low: candle.l, close: candle.c }));
-    this.volume.setData(each(({ candle }) => candle && { value: candle.v }));
-    this.equityRange.setData(each(({ equity }) => equity && { open: equity.first, high: equity.max, low: equity.min, close: equity.last }));
-    this.equity.setData(each(({ equity }) => equity && { value: equity.last }));
-    this.drawdown.setData(each(({ drawdown }) => (drawdown === null ? null : { value: drawdown * 100 })));
-    this.position.setData(each(({ position }) => (position === null ? null : { value: position })));
+    this.candles.setData(points(({ candle }) => candle && { open: candle.o, high: candle.h, low: candle.l, close: candle.c }));
+    this.volume.setData(points(({ candle }) => candle && { value: candle.v }));
+    this.equityRange.setData(points(({ equity }) => equity && { open: equity.first, high: equity.max, low: equity.min, close: equity.last }));
+    this.equity.setData(points(({ equity }) => equity && { value: equity.last }));
+    this.drawdown.setData(points(({ drawdown }) => (drawdown === null ? null : { value: drawdown * 100 })));
+    this.position.setData(points(({ position }) => (position === null ? null : { value: position })));
     this.bands.set((this.buckets.length ? (bars?.bands ?? []) : []).map((band) => ({ kind: band.kind, from: this.logical(BigInt(band.from_ns)), to: this.logical(BigInt(band.to_ns)) })));
     this.mark();
     const [first, last] = [this.buckets[0], this.buckets.at(-1)];

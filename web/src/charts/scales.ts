@@ -142,6 +142,6 @@ export function placesOf(values: readonly unknown[]): number[] {
 }
 
 /** Return every how manieth label fits. */
-export function every(count: number, space: number, each: number): number {
-  return Math.max(1, Math.ceil((count * each) / Math.max(1, space)));
+export function every(count: number, space: number, size: number): number {
+  return Math.max(1, Math.ceil((count * size) / Math.max(1, space)));
 }

@@ -70,8 +70,8 @@ export class NsScale implements IHorzScaleBehavior<number> {
     const shift = this.zoneShift(points[start]?.time as number | undefined);
     for (let at = start; at < points.length; at += 1) {
       const offset = (points[at]!.time as number) + shift;
-      const found = ROUND.find(([size]) => offset % size === 0);
-      points[at]!.timeWeight = (found?.[1] ?? 1) as TickMarkWeightValue;
+      const unit = ROUND.find(([size]) => offset % size === 0);
+      points[at]!.timeWeight = (unit?.[1] ?? 1) as TickMarkWeightValue;
     }
   }
   shouldResetTickmarkLabels(): boolean {

@@ -72,7 +72,7 @@ export function parseJson(text: string): Parsed {
     here = pattern.lastIndex;
     return match[0];
   };
-  const found = () => (here < text.length ? `found ${JSON.stringify(text[here])}` : "found the end of the text");
+  const actual = () => (here < text.length ? `found ${JSON.stringify(text[here])}` : "found the end of the text");
   const skip = () => void take(SPACE);
 
   /** Take items up to a closing sign. */
@@ -90,7 +90,7 @@ export function parseJson(text: string): Parsed {
         here += 1;
         return;
       }
-      if (text[here] !== ",") fail(`${found()}, should be "," or "${close}"`);
+      if (text[here] !== ",") fail(`${actual()}, should be "," or "${close}"`);
       here += 1;
       skip();
     }
@@ -100,10 +100,10 @@ export function parseJson(text: string): Parsed {
     const result = new Map<string, Json>();
     items("}", () => {
       const start = here;
-      const key = JSON.parse(take(STRING) ?? fail(`${found()}, should be a key in double quotes`)) as string;
+      const key = JSON.parse(take(STRING) ?? fail(`${actual()}, should be a key in double quotes`)) as string;
       if (result.has(key)) fail(`the key ${JSON.stringify(key)} is there twice`, start);
       skip();
-      if (text[here] !== ":") fail(`${found()}, should be ":"`);
+      if (text[here] !== ":") fail(`${actual()}, should be ":"`);
       here += 1;
       const inner = [...path, key];
       at.set(pathText(inner), start);
@@ -133,12 +133,12 @@ export function parseJson(text: string): Parsed {
     if (number !== null) return new JsonNumber(number);
     const word = take(WORD);
     if (word !== null) return word === "null" ? null : word === "true";
-    return fail(text[here] === '"' ? "the text in double quotes does not end, or has a character that must be escaped" : `${found()}, should be a value`);
+    return fail(text[here] === '"' ? "the text in double quotes does not end, or has a character that must be escaped" : `${actual()}, should be a value`);
   };
 
   const result = value([]);
   skip();
-  if (here < text.length) fail(`${found()} after the end of the document`);
+  if (here < text.length) fail(`${actual()} after the end of the document`);
   return { value: result, at };
 }
 

@@ -19,12 +19,12 @@ function walk(fields: readonly Field[], visit: (field: Field, path: string) => v
 }
 
 function field(fields: readonly Field[], path: string): Field {
-  let found: Field | undefined;
+  let match: Field | undefined;
   walk(fields, (one, here) => {
-    if (here === path) found = one;
+    if (here === path) match = one;
   });
-  if (!found) throw new Error(`no field ${path}`);
-  return found;
+  if (!match) throw new Error(`no field ${path}`);
+  return match;
 }
 
 describe("form of the schema", () => {
@@ -86,7 +86,7 @@ describe("form of the schema", () => {
       const here = getAt(document, path);
       if (!isObject(here)) return;
       for (const [key, value] of here) {
-        const one = fields.find((each) => each.name === key);
+        const one = fields.find((field) => field.name === key);
         expect(one, [...path, key].join(".")).toBeDefined();
         expect(fits(one!.kind, value), key).toBe(true);
         seen += 1;

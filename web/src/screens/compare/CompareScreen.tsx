@@ -186,12 +186,12 @@ function RunList({ runs, base, hidden, onToggle }: { runs: WholeRun[]; base: str
 
 function AddRun({ taken, onAdd }: { taken: string[]; onAdd(id: string): void }): ReactNode {
   const [text, setText] = useState("");
-  const found = useQuery({
+  const runsQuery = useQuery({
     queryKey: ["add", text],
     queryFn: ({ signal }) => loadRuns({ q: text, status: ["succeeded"], limit: 8 }, signal),
     placeholderData: keepPreviousData,
   });
-  const options = found.data?.runs.filter((run) => !taken.includes(run.run_id)) ?? [];
+  const options = runsQuery.data?.runs.filter((run) => !taken.includes(run.run_id)) ?? [];
   return (
     <div className="flex flex-wrap items-center gap-2 py-1.5">
       <input data-filter className="field w-64" placeholder="Add a run: search  ( / )" aria-label="Search a run to add" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => event.key === "Enter" && options[0] && onAdd(options[0].run_id)} />
@@ -200,7 +200,7 @@ function AddRun({ taken, onAdd }: { taken: string[]; onAdd(id: string): void }):
           + {run.run_id}
         </button>
       ))}
-      {found.error ? <Failure error={found.error} compact /> : null}
+      {runsQuery.error ? <Failure error={runsQuery.error} compact /> : null}
     </div>
   );
 }

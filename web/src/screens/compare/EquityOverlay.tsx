@@ -39,9 +39,9 @@ export function EquityOverlay({ comparison, base, hidden }: { comparison: Compar
   );
   useEffect(() => {
     if (!box.current) return;
-    const made = new LinesChart(box.current, setAt);
-    chart.current = made;
-    return () => made.remove();
+    const lines = new LinesChart(box.current, setAt);
+    chart.current = lines;
+    return () => lines.remove();
   }, []);
   const hiddenText = [...hidden].join();
   useEffect(() => {

@@ -69,18 +69,18 @@ export function Editor({ name, stored, initial, onRename }: { name: string; stor
   const latest = useQuery({ queryKey: ["config-now", name], queryFn: ({ signal }) => loadConfig(name, signal), enabled: base !== null, refetchInterval: ASKED_EVERY_MS, refetchOnWindowFocus: true, staleTime: 0, retry: false });
   const state = useRef({ base, isDirty });
   state.current = { base, isDirty };
-  const adopt = (found: Stored) => {
-    setBase(found);
+  const adopt = (stored: Stored) => {
+    setBase(stored);
     setTheirs(null);
     setGone(false);
     setProblem(null);
-    draft.setText(found.text);
+    draft.setText(stored.text);
   };
   useEffect(() => {
-    const found = latest.data;
-    if (!found || !state.current.base || found.etag === state.current.base.etag) return;
-    if (state.current.isDirty) setTheirs(found);
-    else adopt(found);
+    const stored = latest.data;
+    if (!stored || !state.current.base || stored.etag === state.current.base.etag) return;
+    if (state.current.isDirty) setTheirs(stored);
+    else adopt(stored);
   }, [latest.data]); // eslint-disable-line
   useEffect(() => {
     if (latest.error instanceof ApiError && latest.error.status === 404 && state.current.base) setGone(true);
@@ -93,16 +93,16 @@ export function Editor({ name, stored, initial, onRename }: { name: string; stor
   });
 
   const after = async (sent: string) => {
-    const found = await loadConfig(name);
-    client.setQueryData(["config-now", name], found);
-    client.setQueryData(["config-file", name], found);
+    const stored = await loadConfig(name);
+    client.setQueryData(["config-now", name], stored);
+    client.setQueryData(["config-file", name], stored);
     void client.invalidateQueries({ queryKey: ["configs"] });
-    setBase(found);
+    setBase(stored);
     setGone(false);
     setTheirs(null);
     setReview(false);
     // What was typed since is kept.
-    if (draft.text === sent) draft.setText(found.text);
+    if (draft.text === sent) draft.setText(stored.text);
     if (!stored) {
       leaves.current = true;
       await navigate({ to: "/configs/$name", params: { name }, replace: true });
@@ -335,15 +335,15 @@ function pathOfProblem(text: string, draft: Draft): (string | number)[] | null {
     if (Array.isArray(value)) {
       const match = /^\[(\d+)\]\.?/.exec(rest);
       const inner = match && value[Number(match[1])];
-      const found = inner === null || inner === undefined ? null : find(inner as Json, rest.slice(match![0].length));
-      return found && [Number(match![1]), ...found];
+      const path = inner === null || inner === undefined ? null : find(inner as Json, rest.slice(match![0].length));
+      return path && [Number(match![1]), ...path];
     }
     if (!isObject(value)) return null;
     for (const [key, inner] of value) {
       if (!rest.startsWith(key)) continue;
       const after = rest.slice(key.length);
-      const found = after === "" || after.startsWith("[") ? find(inner, after) : after.startsWith(".") ? find(inner, after.slice(1)) : null;
-      if (found) return [key, ...found];
+      const path = after === "" || after.startsWith("[") ? find(inner, after) : after.startsWith(".") ? find(inner, after.slice(1)) : null;
+      if (path) return [key, ...path];
     }
     return null;
   };

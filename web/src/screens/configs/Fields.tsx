@@ -204,8 +204,8 @@ function Typed({ value, onType, rows, ...rest }: { value: string; onType(text: s
       onType(event.target.value);
     },
   };
-  const look = cx("field w-full min-w-0", bad(rest));
-  return rows ? <textarea {...own} rows={rows} className={cx(look, "mono h-auto py-1")} /> : <input {...own} className={look} />;
+  const classes = cx("field w-full min-w-0", bad(rest));
+  return rows ? <textarea {...own} rows={rows} className={cx(classes, "mono h-auto py-1")} /> : <input {...own} className={classes} />;
 }
 
 /** Any value, as JSON; the document changes when it can be read. */

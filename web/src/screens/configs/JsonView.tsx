@@ -59,8 +59,8 @@ export function JsonView({ draft, problems }: { draft: Draft; problems: readonly
 /** Return where a path is written, or the nearest of what it is in. */
 function offsetOf(path: string, at: ReadonlyMap<string, number>): number {
   for (let part = path; part; part = part.replace(/(\.[^.[]*|\[\d+\]|^[^.[]*)$/, "")) {
-    const found = at.get(part);
-    if (found !== undefined) return found;
+    const known = at.get(part);
+    if (known !== undefined) return known;
   }
   return 0;
 }

@@ -32,32 +32,32 @@ export function DayPanel({ instrument, type, day, configs }: { instrument: strin
   const query = useQuery({ queryKey: ["partition", instrument, type, day], queryFn: ({ signal }) => getExact<Partition>(path, signal), staleTime: 5_000 });
   return (
     <Loaded query={query} place={<Skeleton className="h-48" />}>
-      {(found) => (
+      {(partition) => (
         <Panel
           title={`${shortInstrument(instrument)}, ${type}, ${day}`}
           aside={
             <>
-              <span className={STATES[found.state]?.[1]}>{found.state} {found.state_text}</span>
+              <span className={STATES[partition.state]?.[1]}>{partition.state} {partition.state_text}</span>
               <Link to="/launch" search={{ day, ...(configs.length === 1 ? { config: configs[0] } : {}) } as never} className={buttonClass("plain", true)}>Launch this day…</Link>
               <Button small kind="quiet" aria-label="Choose nothing" onClick={() => setUrl({ day: undefined, last: undefined })}>✕</Button>
             </>
           }
         >
           <div data-testid="day">
-            {found.problems.map((one) => <p key={one} role="alert" className="breaks mb-1 rounded border border-bad bg-bad-soft px-2 py-1">✕ {one}</p>)}
-            {NEXT[found.state] && !found.problems.length && <p className={cx("mb-2", found.state === "!" || found.state === "◪" ? "text-warn" : "text-quiet")}>{NEXT[found.state]}</p>}
-            {(found.state === "□" || found.state === "◪" || found.state === "■") && (
-              <div className="mb-3"><Convert instrument={instrument} type={type} first={day} last={day} states={[found.state]} /></div>
+            {partition.problems.map((one) => <p key={one} role="alert" className="breaks mb-1 rounded border border-bad bg-bad-soft px-2 py-1">✕ {one}</p>)}
+            {NEXT[partition.state] && !partition.problems.length && <p className={cx("mb-2", partition.state === "!" || partition.state === "◪" ? "text-warn" : "text-quiet")}>{NEXT[partition.state]}</p>}
+            {(partition.state === "□" || partition.state === "◪" || partition.state === "■") && (
+              <div className="mb-3"><Convert instrument={instrument} type={type} first={day} last={day} states={[partition.state]} /></div>
             )}
             <div className="grid gap-6 lg:grid-cols-2">
               <section className="min-w-0">
-                <Quality found={found} />
-                <Runs runs={found.runs} />
+                <Quality partition={partition} />
+                <Runs runs={partition.runs} />
               </section>
               <section className="min-w-0">
-                <Raw found={found} />
-                <Rejects manifest={found.manifest} path={path} name={`${type}-${day}`} />
-                <Manifest manifest={found.manifest} />
+                <Raw partition={partition} />
+                <Rejects manifest={partition.manifest} path={path} name={`${type}-${day}`} />
+                <Manifest manifest={partition.manifest} />
               </section>
             </div>
           </div>
@@ -69,14 +69,14 @@ export function DayPanel({ instrument, type, day, configs }: { instrument: strin
 
 const headClass = "label mt-3 mb-1 first:mt-0";
 
-function Quality({ found }: { found: Partition }): ReactNode {
+function Quality({ partition }: { partition: Partition }): ReactNode {
   return (
     <>
       <h3 className={headClass}>Quality</h3>
-      {found.verdicts.length ? (
+      {partition.verdicts.length ? (
         <table className="plain-table">
           <tbody>
-            {found.verdicts.map((one) => (
+            {partition.verdicts.map((one) => (
               <tr key={one.check}>
                 <td className={one.passed ? "text-good" : "text-warn"}><span aria-hidden="true">{one.passed ? "✓" : "⚠"}</span><span className="sr-only">{one.passed ? "passed" : "not passed"}</span></td>
                 <th scope="row" className="whitespace-nowrap !text-ink">{words(one.check)}</th>
@@ -88,7 +88,7 @@ function Quality({ found }: { found: Partition }): ReactNode {
             ))}
           </tbody>
         </table>
-      ) : <p className="text-quiet">{found.manifest ? "Nothing is checked of this kind of data." : "Not converted: nothing is checked yet."}</p>}
+      ) : <p className="text-quiet">{partition.manifest ? "Nothing is checked of this kind of data." : "Not converted: nothing is checked yet."}</p>}
     </>
   );
 }
@@ -107,8 +107,8 @@ function Runs({ runs }: { runs: Partition["runs"] }): ReactNode {
   );
 }
 
-function Raw({ found }: { found: Partition }): ReactNode {
-  const raw = found.raw as { path?: string; size?: number | null; mtime_ns?: string | null } | null;
+function Raw({ partition }: { partition: Partition }): ReactNode {
+  const raw = partition.raw as { path?: string; size?: number | null; mtime_ns?: string | null } | null;
   return (
     <>
       <h3 className={headClass}>Raw file</h3>
@@ -120,7 +120,7 @@ function Raw({ found }: { found: Partition }): ReactNode {
             {raw.mtime_ns && <> · changed {formatNs(BigInt(raw.mtime_ns), "UTC", 0)} UTC</>}
           </p>
         </>
-      ) : <p className="text-quiet">{found.state === "▨" ? "Gone since it was converted." : "None."}</p>}
+      ) : <p className="text-quiet">{partition.state === "▨" ? "Gone since it was converted." : "None."}</p>}
     </>
   );
 }
@@ -148,7 +148,7 @@ function Rejects({ manifest, path, name }: { manifest: Partition["manifest"]; pa
           </p>
           {open && (
             <Loaded query={rows} place={<Skeleton className="mt-2 h-24" />}>
-              {(found) => <RejectTable found={found} name={name} onMore={most < Math.min(MOST, found.total) ? () => setMost(Math.min(MOST, most * 4)) : null} />}
+              {(rejected) => <RejectTable rejected={rejected} name={name} onMore={most < Math.min(MOST, rejected.total) ? () => setMost(Math.min(MOST, most * 4)) : null} />}
             </Loaded>
           )}
         </>
@@ -157,9 +157,9 @@ function Rejects({ manifest, path, name }: { manifest: Partition["manifest"]; pa
   );
 }
 
-function RejectTable({ found, name, onMore }: { found: Rejected; name: string; onMore: (() => void) | null }): ReactNode {
-  if (!found.rejected.length) return <p className="text-quiet">The file with the rows is gone.</p>;
-  const columns = Object.keys(found.rejected[0]!.raw);
+function RejectTable({ rejected, name, onMore }: { rejected: Rejected; name: string; onMore: (() => void) | null }): ReactNode {
+  if (!rejected.rejected.length) return <p className="text-quiet">The file with the rows is gone.</p>;
+  const columns = Object.keys(rejected.rejected[0]!.raw);
   return (
     <div className="mt-2">
       <div className="max-h-72 overflow-auto" tabIndex={0} role="region" aria-label="Rejected rows">
@@ -172,7 +172,7 @@ function RejectTable({ found, name, onMore }: { found: Rejected; name: string; o
             </tr>
           </thead>
           <tbody>
-            {found.rejected.map((one) => (
+            {rejected.rejected.map((one) => (
               <tr key={one.row}>
                 <td className="num">{count(one.row)}</td>
                 <td className="whitespace-nowrap text-warn">{words(one.reason)}</td>
@@ -183,9 +183,9 @@ function RejectTable({ found, name, onMore }: { found: Rejected; name: string; o
         </table>
       </div>
       <p className="mt-1 flex items-center gap-2 text-quiet">
-        {found.has_more ? `The first ${count(found.rejected.length)} of ${count(found.total)}` : `${count(found.total)} rows`}, counted from 0 in the raw file
-        {onMore && found.has_more && <Button small onClick={onMore}>More</Button>}
-        <Button small onClick={() => save(`rejects-${name}.csv`, csvOf([["row", "reason", ...columns], ...found.rejected.map((one) => [one.row, one.reason, ...columns.map((column) => one.raw[column])])]))}>CSV</Button>
+        {rejected.has_more ? `The first ${count(rejected.rejected.length)} of ${count(rejected.total)}` : `${count(rejected.total)} rows`}, counted from 0 in the raw file
+        {onMore && rejected.has_more && <Button small onClick={onMore}>More</Button>}
+        <Button small onClick={() => save(`rejects-${name}.csv`, csvOf([["row", "reason", ...columns], ...rejected.rejected.map((one) => [one.row, one.reason, ...columns.map((column) => one.raw[column])])]))}>CSV</Button>
       </p>
     </div>
   );

@@ -119,7 +119,7 @@ function Partitions({ plan }: { plan: Planned }): ReactNode {
         <tr key={day}>
           <th scope="row" className="whitespace-nowrap !text-ink">{day}</th>
           {series.map((one) => {
-            const part = parts.find((each) => each.instrument === one.instrument && each.data_type === one.data_type);
+            const part = parts.find((item) => item.instrument === one.instrument && item.data_type === one.data_type);
             return <td key={`${one.instrument} ${one.data_type}`} className="whitespace-nowrap">{part ? <State part={part} /> : <Dash why="not read on this day" />}</td>;
           })}
         </tr>

@@ -100,12 +100,12 @@ export function overridesWords(overrides: Record<string, unknown>): string[] {
 
 /** Return what a refusal says of a row: of its own path, of a part of it, or of what it is in. */
 export function problemOf(problems: Readonly<Record<string, string>>, path: string): string | undefined {
-  const found = Object.entries(problems).find(([name]) => {
+  const match = Object.entries(problems).find(([name]) => {
     if (!name.startsWith(OVERRIDE)) return false;
     const at = name.slice(OVERRIDE.length);
     return at === path || /^[.[]/.test(at.slice(path.length)) && at.startsWith(path) || /^[.[]/.test(path.slice(at.length)) && path.startsWith(at);
   });
-  return found?.[1];
+  return match?.[1];
 }
 
 /** How the names of overrides' problems begin. */

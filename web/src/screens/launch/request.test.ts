@@ -96,9 +96,9 @@ describe("a launch", () => {
   });
   it("is refused at the values that it replaces", () => {
     const at = (detail: string) => problemsByField(new ApiError(422, detail, "invalid-options"));
-    const found = at('a overrides: venue.fees.rate: found "x", should be a number\na overrides: strategy.params: unknown key z');
-    expect(problemOf(found, "venue.fees.rate")).toBe('found "x", should be a number');
-    expect([problemOf(found, "strategy.params.z"), problemOf(found, "venue.fee")]).toEqual(["unknown key z", undefined]);
+    const problems = at('a overrides: venue.fees.rate: found "x", should be a number\na overrides: strategy.params: unknown key z');
+    expect(problemOf(problems, "venue.fees.rate")).toBe('found "x", should be a number');
+    expect([problemOf(problems, "strategy.params.z"), problemOf(problems, "venue.fee")]).toEqual(["unknown key z", undefined]);
     expect(problemOf(at("/c/a.json: strategy.params.window: found 0, allowed 1 or more"), "strategy.params.window")).toBe("found 0, allowed 1 or more");
   });
   it("is quoted for a shell", () => {

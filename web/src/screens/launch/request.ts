@@ -38,19 +38,19 @@ const KINDS: Record<string, string> = { "invalid-day": "day", "unknown-config": 
 /** Return what a refusal says of fields, by their names in the address; of a parameter by "params.NAME", of an override by "set PATH". */
 export function problemsByField(error: unknown): Record<string, string> {
   if (!(error instanceof ApiError)) return {};
-  const found: Record<string, string> = {};
+  const problems: Record<string, string> = {};
   for (const line of error.message.split(/\n|; (?=body)/)) {
     const text = line.replace(/^run config of [^:]+: /, "").replace(/^\/[^:]+: /, "").replace(/^body[.:]\s*/, "");
     const override = /^[^\s:]+ overrides: ([^\s:]+): (.*)$/.exec(line) ?? /^(?:\S+: )?(strategy\.params[^\s:]*): (.*)$/.exec(line);
     if (override) {
-      found[`${OVERRIDE}${override[1]!}`] ??= override[2]!;
+      problems[`${OVERRIDE}${override[1]!}`] ??= override[2]!;
       continue;
     }
     const [, param, key] = /^(?:exec_algorithm\.params\.(\w+)|(\w+))(?=[:. ])/.exec(text) ?? [];
     const name = param ? `params.${param}` : (FIELDS[key ?? ""] ?? KINDS[error.kind]);
-    if (name) found[name] ??= text;
+    if (name) problems[name] ??= text;
   }
-  return found;
+  return problems;
 }
 
 /** No position is closed at the end. */

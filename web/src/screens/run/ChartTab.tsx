@@ -53,7 +53,7 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
   const origin = whole.from - (whole.from % DAY);
   useEffect(() => {
     if (!box.current) return;
-    const made = new RunChart(box.current, origin, zone, {
+    const created = new RunChart(box.current, origin, zone, {
       onWindow: (span) => actions.current.window(span),
       onAll: () => actions.current.window(whole),
       onHover: setBucket,
@@ -62,10 +62,10 @@ export function ChartTab({ run }: { run: WholeRun }): ReactNode {
         actions.current.pick(one);
       },
     });
-    chart.current = made;
+    chart.current = created;
     return () => {
       chart.current = null;
-      made.remove();
+      created.remove();
     };
   }, [origin, zone, asTable, whole]);
 
@@ -268,8 +268,8 @@ async function nearestFill(runId: string, at: bigint): Promise<bigint> {
 function pricePrecision(result: Result | undefined, at: number): number {
   const config = result?.metadata.config as { instrument?: { price_precision?: unknown }; instruments?: { tick_size?: unknown }[] } | undefined;
   const tick = config?.instruments?.[at]?.tick_size;
-  const found = Number(tick === undefined ? config?.instrument?.price_precision : (plain(String(tick)).split(".")[1]?.replace(/0+$/, "").length ?? 0));
-  return Number.isInteger(found) && found >= 0 && found <= 16 ? found : 2;
+  const digits = Number(tick === undefined ? config?.instrument?.price_precision : (plain(String(tick)).split(".")[1]?.replace(/0+$/, "").length ?? 0));
+  return Number.isInteger(digits) && digits >= 0 && digits <= 16 ? digits : 2;
 }
 
 function summary(run: WholeRun): string {

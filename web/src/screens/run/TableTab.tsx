@@ -41,8 +41,8 @@ export function TableTab({ run, table }: { run: WholeRun; table: TableName }): R
       const page = await loadRows(run.run_id, table, { sort, where, around: ns === null ? around : ns.toString(), limit: 1 });
       if (page.row === null) return;
       setReveal({ index: page.row });
-      const found = page.rows.at(-1);
-      if (found) setUrl({ row: idOf(found), at: parseNs(String(found[timeColumn(table)] ?? ""))?.toString() });
+      const last = page.rows.at(-1);
+      if (last) setUrl({ row: idOf(last), at: parseNs(String(last[timeColumn(table)] ?? ""))?.toString() });
     } catch (error) {
       setProblem(error);
     }

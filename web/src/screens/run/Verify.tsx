@@ -38,7 +38,7 @@ export function Verify({ run }: { run: WholeRun }): ReactNode {
   });
   const all = events.data?.events.filter((event) => event.event_type === "verified") ?? [];
   const last = all.at(-1);
-  const found = last?.payload as unknown as Verified | undefined;
+  const verified = last?.payload as unknown as Verified | undefined;
   const isDone = started !== null && all.some((event) => (event.payload as unknown as Verified).dagster_run_id === started.dagster_run_id);
   const live = useQuery({
     queryKey: ["status", started?.dagster_run_id],
@@ -62,9 +62,9 @@ export function Verify({ run }: { run: WholeRun }): ReactNode {
   };
   return (
     <>
-      {found && (
+      {verified && (
         <button type="button" onClick={() => setOpen(true)}>
-          {found.equal ? <Tag tone="good">✓ verified</Tag> : found.equal === null ? <Tag tone="warn">⚠ not verified</Tag> : <Tag tone="bad">≠ not equal</Tag>}
+          {verified.equal ? <Tag tone="good">✓ verified</Tag> : verified.equal === null ? <Tag tone="warn">⚠ not verified</Tag> : <Tag tone="bad">≠ not equal</Tag>}
         </button>
       )}
       <Button kind="primary" disabled={isRunning} onClick={() => void verify()} title="Runs it again and compares every order and fill">
@@ -75,20 +75,20 @@ export function Verify({ run }: { run: WholeRun }): ReactNode {
           {problem ? <Failure error={problem} retry={() => void verify()} /> : null}
           {isRunning && <p>Is run again from its record… {live.data?.progress?.text ?? live.data?.status ?? ""}</p>}
           {hasFailed && <p className="text-bad">The second run {live.data?.status}: {live.data?.error ?? "see its log in Dagster"}</p>}
-          {found && !isRunning && !problem && (
+          {verified && !isRunning && !problem && (
             <>
-              <p className={cx("font-medium", found.equal ? "text-good" : found.equal === null ? "text-warn" : "text-bad")}>
-                {found.equal ? "✓ Equal in every order, fill and balance." : found.equal === null ? "⚠ It cannot be run again." : "≠ The second run is not equal."}
+              <p className={cx("font-medium", verified.equal ? "text-good" : verified.equal === null ? "text-warn" : "text-bad")}>
+                {verified.equal ? "✓ Equal in every order, fill and balance." : verified.equal === null ? "⚠ It cannot be run again." : "≠ The second run is not equal."}
                 {last && <span className="font-normal text-quiet"> {formatNs(parseNs(last.timestamp) ?? 0n, zone, 0)} {zone}</span>}
               </p>
-              {found.error && <p className="breaks">{found.error}</p>}
+              {verified.error && <p className="breaks">{verified.error}</p>}
               <dl className="grid grid-cols-[8rem_1fr] gap-y-1">
                 <dt className="text-quiet">Expected digest</dt>
-                <dd><Hash value={found.expected} length={24} /></dd>
+                <dd><Hash value={verified.expected} length={24} /></dd>
                 <dt className="text-quiet">Found digest</dt>
-                <dd><Hash value={found.found} length={24} /></dd>
+                <dd><Hash value={verified.found} length={24} /></dd>
                 <dt className="text-quiet">Changed inputs</dt>
-                <dd>{found.changed_inputs.length ? found.changed_inputs.map((one) => <p key={JSON.stringify(one)} className="breaks">{typeof one === "string" ? one : JSON.stringify(one)}</p>) : "none"}</dd>
+                <dd>{verified.changed_inputs.length ? verified.changed_inputs.map((one) => <p key={JSON.stringify(one)} className="breaks">{typeof one === "string" ? one : JSON.stringify(one)}</p>) : "none"}</dd>
               </dl>
             </>
           )}

@@ -19,8 +19,8 @@ function column(id: string, label: string, width: number, cell: Cell, more: Part
 }
 
 const value = (row: Row, id: string): string | null => {
-  const found = row[id];
-  return found === null || found === undefined ? null : String(found);
+  const cell = row[id];
+  return cell === null || cell === undefined ? null : String(cell);
 };
 
 /** A number with all of its digits. */
@@ -36,25 +36,25 @@ const average = (id: string, why: string): Cell => (row) => {
 };
 
 const text = (id: string, why: string): Cell => (row) => {
-  const found = value(row, id);
-  return found === null ? <Dash why={why} /> : <span title={found}>{found}</span>;
+  const text = value(row, id);
+  return text === null ? <Dash why={why} /> : <span title={text}>{text}</span>;
 };
 
 const side: Cell = (row) => {
-  const found = value(row, "side");
-  if (found === null) return <Dash />;
-  const isUp = found === "buy" || found === "long";
+  const side = value(row, "side");
+  if (side === null) return <Dash />;
+  const isUp = side === "buy" || side === "long";
   return (
     <span className={isUp ? "text-gain" : "text-loss"}>
-      <span aria-hidden="true">{isUp ? "▲" : "▼"}</span> {found}
+      <span aria-hidden="true">{isUp ? "▲" : "▼"}</span> {side}
     </span>
   );
 };
 
 const status: Cell = (row) => {
-  const found = value(row, "status") ?? "";
-  if (found === "denied" || found === "rejected") return <Tag tone="bad" title={value(row, "reason") ?? ""}>{found}</Tag>;
-  return found || <Dash />;
+  const status = value(row, "status") ?? "";
+  if (status === "denied" || status === "rejected") return <Tag tone="bad" title={value(row, "reason") ?? ""}>{status}</Tag>;
+  return status || <Dash />;
 };
 
 function time(id: string, label: string, zone: string, why: string, more: Partial<Column<Row>> = {}): Column<Row> {

@@ -95,8 +95,8 @@ function SearchField(): ReactNode {
 
 function Choice({ label, name, value, options, short }: { label: string; name: string; value: string | undefined; options: { value: string; runs: number }[] | undefined; short(one: string): string }): ReactNode {
   const [, setUrl] = useUrl();
-  const found = options ?? [];
-  const all = value && !found.some((one) => one.value === value) ? [{ value, runs: 0 }, ...found] : found;
+  const known = options ?? [];
+  const all = value && !known.some((one) => one.value === value) ? [{ value, runs: 0 }, ...known] : known;
   if (all.length < 2 && !value) return null;
   return (
     <select aria-label={label} className={cx("field max-w-52", value && "border-accent text-accent")} value={value ?? ""} onChange={(event) => setUrl({ [name]: event.target.value || undefined })}>

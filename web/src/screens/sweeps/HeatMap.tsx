@@ -64,14 +64,14 @@ export function HeatMap(props: Props): ReactNode {
     event.preventDefault();
   };
   const marks = useMemo(() => {
-    const found: { row: number; column: number; kind: "selected" | "best" }[] = [];
+    const frames: { row: number; column: number; kind: "selected" | "best" }[] = [];
     cells.forEach((line, row) =>
       line.forEach((index, column) => {
-        if (index >= 0 && index === props.best) found.push({ row, column, kind: "best" });
-        if (index >= 0 && selected.has(columns.run_id[index] ?? "-")) found.push({ row, column, kind: "selected" });
+        if (index >= 0 && index === props.best) frames.push({ row, column, kind: "best" });
+        if (index >= 0 && selected.has(columns.run_id[index] ?? "-")) frames.push({ row, column, kind: "selected" });
       }),
     );
-    return found;
+    return frames;
   }, [cells, selected, props.best, columns.run_id]);
   const known = cells.flat().filter((index) => index >= 0).length;
   return (

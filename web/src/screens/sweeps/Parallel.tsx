@@ -50,16 +50,16 @@ export function Parallel(props: Props): ReactNode {
   const order = useMemo(() => columns.number.map((_, at) => at).sort((a, b) => (values[b] ?? Number.NEGATIVE_INFINITY) - (values[a] ?? Number.NEGATIVE_INFINITY)), [columns.number, values]);
   const lineOf = (at: number) => scales.map((one, axis) => `${axis ? "L" : "M"}${x(axis).toFixed(0)} ${one.y[at]!.toFixed(1)}`).join("");
   const paths = useMemo(() => {
-    const found = new Map<string, { stroke: string; isPale: boolean; d: string[] }>();
+    const paths = new Map<string, { stroke: string; isPale: boolean; d: string[] }>();
     columns.number.forEach((number, at) => {
       const value = values[at] ?? null;
       const isPale = chosen !== null && !chosen.has(number);
       const stroke = isPale ? "var(--line)" : value === null || !scale ? "var(--bad)" : strokeOf(shadeOf(scale, value));
-      const path = found.get(stroke) ?? { stroke, isPale, d: [] };
+      const path = paths.get(stroke) ?? { stroke, isPale, d: [] };
       path.d.push(lineOf(at));
-      found.set(stroke, path);
+      paths.set(stroke, path);
     });
-    return [...found.values()].sort((a, b) => Number(b.isPale) - Number(a.isPale));
+    return [...paths.values()].sort((a, b) => Number(b.isPale) - Number(a.isPale));
     // eslint-disable-next-line
   }, [columns, scales, scale, chosen, width]);
   const pick = (at: number) => {

@@ -17,8 +17,8 @@ type Body = SweepOptions & { vary: Record<string, unknown[]> };
 /** Return the body of a start; the address is the form. Null while something is missing. */
 export function sweepBody(search: Search): Body | null {
   const rows = parseVary(search.vary);
-  const found = rows.map((row) => valuesOf(row.text));
-  const isWhole = rows.length > 0 && found.every((one) => one.problem === null) && new Set(rows.map((row) => row.path)).size === rows.length;
+  const parsed = rows.map((row) => valuesOf(row.text));
+  const isWhole = rows.length > 0 && parsed.every((one) => one.problem === null) && new Set(rows.map((row) => row.path)).size === rows.length;
   if (!search.config || !search.day || !isWhole || countOf(rows) > MOST_VARIANTS) return null;
   return {
     config: search.config,
@@ -30,7 +30,7 @@ export function sweepBody(search: Search): Body | null {
     slots: Math.min(64, Math.max(1, Number(search.slots) || 2)),
     ...(search.start ? { start: search.start } : {}),
     ...(search.end ? { end: search.end } : {}),
-    vary: Object.fromEntries(rows.map((row, at) => [row.path, found[at]!.values])),
+    vary: Object.fromEntries(rows.map((row, at) => [row.path, parsed[at]!.values])),
   };
 }
 

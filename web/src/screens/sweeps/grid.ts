@@ -50,14 +50,14 @@ const FIELDS: Record<string, string> = { first_day: "first", last_day: "last", s
 /** Return what a refusal says of fields, by their names in the address. */
 export function gridProblems(error: unknown): Record<string, string> {
   if (!(error instanceof ApiError)) return {};
-  const found: Record<string, string> = {};
+  const problems: Record<string, string> = {};
   for (const line of error.message.split(/\n|; (?=body)/)) {
     const text = line.trim().replace(/^body[.:]\s*/, "").replace(/^[^:\s]+: (?=strategy\.params)/, "").replace(/^strategy\.params(\.|: )/, "");
     const [key] = /^\w+(?=[: ])/.exec(text) ?? [];
     const name = FIELDS[key ?? ""];
-    if (name) found[name] ??= text;
+    if (name) problems[name] ??= text;
   }
-  return found;
+  return problems;
 }
 
 /** Return the command that runs the same grid. */

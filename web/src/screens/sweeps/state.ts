@@ -105,15 +105,15 @@ export interface Around {
 
 /** Return how a figure lies in the cells around one; null where none is known. */
 export function around(cells: readonly (readonly number[])[], values: readonly (number | null)[], row: number, column: number): Around | null {
-  const found: number[] = [];
+  const neighbors: number[] = [];
   for (let y = row - 1; y <= row + 1; y += 1) {
     for (let x = column - 1; x <= column + 1; x += 1) {
       const at = y === row && x === column ? -1 : (cells[y]?.[x] ?? -1);
       const value = at < 0 ? null : values[at];
-      if (value !== null && value !== undefined) found.push(value);
+      if (value !== null && value !== undefined) neighbors.push(value);
     }
   }
-  return found.length ? { known: found.length, low: Math.min(...found), high: Math.max(...found) } : null;
+  return neighbors.length ? { known: neighbors.length, low: Math.min(...neighbors), high: Math.max(...neighbors) } : null;
 }
 
 /** Return the values of a map: as they are, or of each the worst of itself and its neighbors. */

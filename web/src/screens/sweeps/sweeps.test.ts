@@ -10,7 +10,7 @@ const axis = (name: string, ...values: Axis["values"]): Axis => ({ path: `strate
 
 /** A sweep of three axes, in the order that a grid has. */
 function sweepOf(axes: Axis[], value: (at: number[]) => number | null): Columns {
-  const points = axes.reduce<number[][]>((found, one) => found.flatMap((point) => one.values.map((_, index) => [...point, index])), [[]]);
+  const points = axes.reduce<number[][]>((grid, one) => grid.flatMap((point) => one.values.map((_, index) => [...point, index])), [[]]);
   return {
     id: "s", status: "succeeded", by_status: {}, axes, chosen: null, errors: {},
     number: points.map((_, at) => at + 1),

@@ -59,9 +59,9 @@ export function valuesOf(text: string): Values {
   for (const part of partsOf(text, ",")) {
     const range = part.split(":").map((one) => one.trim());
     if (range.length === 3 && range.every((one) => NUMBER.test(one))) {
-      const found = rangeOf(range[0]!, range[1]!, range[2]!);
-      if (typeof found === "string") return { values, problem: found };
-      values.push(...found);
+      const span = rangeOf(range[0]!, range[1]!, range[2]!);
+      if (typeof span === "string") return { values, problem: span };
+      values.push(...span);
     } else values.push(valueOf(part));
     if (values.length > MOST_VARIANTS) return { values: [], problem: `more than ${MOST_VARIANTS.toLocaleString("en-US")} values` };
   }
@@ -90,13 +90,13 @@ function rangeOf(first: string, last: string, step: string): unknown[] | string 
   const [from, to, by] = [plain(first), plain(last), plain(step)];
   const way = sign(by);
   if (way === 0) return `the step of ${first}:${last} is zero`;
-  const found: unknown[] = [];
+  const numbers: unknown[] = [];
   const back = (value: string) => (value.startsWith("-") ? value.slice(1) : `-${value}`);
   for (let value = add(from, "0"); way * sign(add(to, back(value))) >= 0; value = add(value, by)) {
-    found.push(numberOf(value));
-    if (found.length > MOST_VARIANTS) return `${first}:${last}:${step} has more than ${MOST_VARIANTS.toLocaleString("en-US")} values`;
+    numbers.push(numberOf(value));
+    if (numbers.length > MOST_VARIANTS) return `${first}:${last}:${step} has more than ${MOST_VARIANTS.toLocaleString("en-US")} values`;
   }
-  return found.length ? found : `${first}:${last}:${step} has no value`;
+  return numbers.length ? numbers : `${first}:${last}:${step} has no value`;
 }
 
 /** Return how many variants there are: every combination. */
