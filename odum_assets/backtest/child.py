@@ -25,7 +25,7 @@ _WORKER = "worker"
 _WAITING_ARGUMENTS = 2
 _PIPE_BYTES = 65_536
 # Chunks of market data come and go by tens of megabytes: glibc would give their pages back each
-# time, and the kernel zero them anew. Other allocators do not look at these.
+# time, and the kernel zero them again. Other allocators do not look at these.
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = 256 << 20, 512 << 20
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),

@@ -17,7 +17,7 @@ from odum_assets.raw.layout import DataType
 from odum_assets.utc import NS_PER_SECOND, iso_ns
 
 EXIT_USER_ERROR = 3
-"""Exit code of a process that told why its run was refused."""
+"""Exit code of a process that reported why its run was refused."""
 
 SETTLE_NS = 500_000
 """Time between the arrival of closing orders at the venue and the end of the run."""

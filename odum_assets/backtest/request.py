@@ -250,7 +250,7 @@ def check_request(request: RunRequest, settings: Settings) -> Path:
         If days of the window are missing and the request refuses that, or if catalog partitions of
         its days are missing; each is named with its raw file and what to run.
     ConfigError
-        If the configuration reads from a source that is not wired.
+        If the configuration reads from a source that is not supported.
     """
     root = catalog_root(request.config, settings)
     check_options(request)

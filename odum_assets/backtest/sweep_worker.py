@@ -25,10 +25,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from odum_assets.backtest.bar_plan import BarPlan
 from odum_assets.backtest.bar_strategies import check_bar_strategy
 from odum_assets.backtest.child import await_task
-from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.loaded import load_engine, loaded_replay
 from odum_assets.backtest.node import engine_config
 from odum_assets.backtest.output import LOG, keep_output
+from odum_assets.backtest.parent_watchdog import end_with_parent
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import ALL, ALLOWED, Messages, death
 from odum_assets.backtest.simulation import Report, load_strategy, simulate
@@ -72,7 +72,7 @@ class SweepPlan(BaseModel):
 
 
 def main(arguments: list[str]) -> int:
-    """Run a sweep and return the exit code; that of a variant is told, not returned."""
+    """Run a sweep and return the exit code; that of a variant is sent as a message."""
     end_with_parent(int(arguments[1]))
     task, _ = await_task(arguments)
     sweep = SweepPlan.model_validate(read_json(task.read_text(encoding="utf-8")))

@@ -18,9 +18,9 @@ from typing import NoReturn
 from odum_assets.backtest.bar_plan import BarPlan, is_bar_plan
 from odum_assets.backtest.bar_strategies import bar_strategy_path
 from odum_assets.backtest.child import await_task
-from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.outcome import ReplayOutcome
 from odum_assets.backtest.output import keep_output
+from odum_assets.backtest.parent_watchdog import end_with_parent
 from odum_assets.backtest.plan import EXIT_USER_ERROR, RunPlan
 from odum_assets.backtest.process import Messages
 from odum_assets.backtest.simulation import Report, simulate, strategy_of, streamed

@@ -1,6 +1,6 @@
 """The ``odum`` and ``run-backtest`` commands.
 
-What belongs here: reading a command line, asking the other rooms, and showing what came of it. What
+What belongs here: reading a command line, asking the other packages, and showing what came of it. What
 does not: deciding anything about data or results; every run goes through the assets of
 ``orchestration``, so that it appears in Dagster with its lineage.
 

@@ -114,7 +114,7 @@ class Display:
     def _line(self) -> str:
         state, spent = self._state, duration(time.monotonic() - self._started)
         total, done = state.get("total"), state.get("completed", 0)
-        # What is told in words has its share.
+        # A text without a count has its share.
         share = f"{100 * done / total:.0f} %" if total else ""
         how_far = state.get("detail") or share
         return "  ".join(filter(None, [state["description"], how_far, spent]))

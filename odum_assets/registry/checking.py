@@ -34,9 +34,9 @@ class CheckReport:
     version : str or None
         Version of its tables.
     runs : int
-        Runs that it knows, those under way not counted.
+        Runs that it knows, active ones not counted.
     pending : int
-        Runs under way.
+        Queued and active runs.
     problems : list of str
         What is wrong, each with what to do.
     """

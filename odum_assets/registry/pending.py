@@ -192,7 +192,7 @@ def register_running(
 ) -> None:
     """Register that a run begins, queued before or not.
 
-    A run that failed and is tried again under its id is under way again: the record of its failure
+    A run that failed and is tried again under its id is active again: the record of its failure
     goes. One that has a result stays as it is.
 
     Parameters

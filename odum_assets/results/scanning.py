@@ -20,7 +20,7 @@ _BATCH_ROWS: Final = 32_768
 
 _BLOCK_ROWS: Final = 8_192
 _MOST_BLOCKS: Final = 4
-"""Blocks of a window that are kept: a larger one is read anew."""
+"""Blocks of a window that are kept: a larger one is read again."""
 
 _FEW_BYTES: Final = 3
 """Bytes a row of a column whose texts are a few different ones: the numbers of its dictionary."""

@@ -25,7 +25,7 @@ from typing import IO, Any, NoReturn
 
 from odum_assets.backtest import child
 from odum_assets.backtest.child import Child
-from odum_assets.backtest.lifeline import end_with_parent
+from odum_assets.backtest.parent_watchdog import end_with_parent
 
 _MESSAGE_BYTES = 1 << 18
 _NUMBER_BYTES = 16

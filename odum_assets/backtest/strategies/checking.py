@@ -17,8 +17,8 @@ from typing import Any, NoReturn, Self
 from pydantic import BaseModel
 
 from odum_assets.backtest.child import ask_waiting
-from odum_assets.backtest.lifeline import end_with_parent
 from odum_assets.backtest.order_file import order_file_problem
+from odum_assets.backtest.parent_watchdog import end_with_parent
 from odum_assets.config import BarsConfig, LoadedConfig
 from odum_assets.config.exact_json import read_json, write_json
 

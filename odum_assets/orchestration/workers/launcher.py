@@ -22,7 +22,7 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 if TYPE_CHECKING:
     from dagster._config import UserConfigSchema
 
-# Dagster defines its task anew for each run, and Celery says so each time.
+# Dagster defines its task again for each run, and Celery says so each time.
 warnings.filterwarnings("ignore", category=DuplicateTaskNameWarning)
 
 _SILENT_AFTER_S = 60
