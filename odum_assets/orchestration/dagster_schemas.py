@@ -1,7 +1,7 @@
 """One schema for each class of run config, however many assets take it.
 
-Dagster makes the schema again for every asset: a quarter of the time in which a graph of two hundred
-configurations is built. Where Dagster is made differently, nothing is changed.
+Dagster makes the schema again for every asset: a quarter of the time in which a graph of two
+hundred configurations is built. Where Dagster is made differently, nothing is changed.
 """
 
 import inspect
