@@ -200,7 +200,7 @@ class _Backfill:
         waiting = deque(range(len(self._tasks)))
         try:
             while waiting or self._running:
-                # A process that has sent its result only closes what it has open.
+                # A process that has sent its result only closes what it has open: a slot is free.
                 while waiting and len(self._running - self._results.keys()) < slots:
                     self._start(waiting.popleft())
                 self._take()
@@ -238,20 +238,22 @@ class _Backfill:
             self._end(sent.index, sent.exit_code)
         elif isinstance(sent.content, LaunchResult):
             self._results[sent.index] = sent.content
+            self._tell(sent.index, "finished", result=sent.content)
         else:
             self._tell(sent.index, "step", step=sent.content)
 
     def _end(self, index: int, code: int | None, *, is_canceled: bool = False) -> None:
         """Note that a process is gone; a result that it did not send is made from how it ended."""
         self._running.remove(index)
-        if index not in self._results:
-            self._results[index] = _lost(
-                self._instance,
-                self._shared.settings,
-                self._tasks[index],
-                code,
-                is_canceled=is_canceled,
-            )
+        if index in self._results:
+            return
+        self._results[index] = _lost(
+            self._instance,
+            self._shared.settings,
+            self._tasks[index],
+            code,
+            is_canceled=is_canceled,
+        )
         if not is_canceled:
             self._tell(index, "finished", result=self._results[index])
 
