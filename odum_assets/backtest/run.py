@@ -128,14 +128,17 @@ def completed_run(
         if request.engine == "kernel":
             from odum_assets.backtest.kernel_run import run_kernel
 
-            verdict, outcome = None, run_kernel(plan, progress)
+            witness, outcome = None, run_kernel(plan, progress)
         else:
             with _loading("figures"), beside_replay(plan) as witness:
                 outcome = run_plan(plan, progress)
-            verdict = witness.verdict(outcome)
         from odum_assets.backtest.figures import compute_figures
 
-        figures = compute_figures(plan, inputs.prices, outcome)
+        # Arrow compares the events on one core while they are counted on the other.
+        with ThreadPoolExecutor(1, "verdict") as pool:
+            compared = None if witness is None else pool.submit(witness.verdict, outcome)
+            figures = compute_figures(plan, inputs.prices, outcome)
+            verdict = None if compared is None else compared.result()
         yield CompletedRun(inputs.request, inputs, plan, curve_days, outcome, figures, verdict)
 
 

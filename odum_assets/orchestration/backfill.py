@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -53,6 +53,12 @@ _PRELOAD: Final = [
     "pyarrow.dataset",
 ]
 _WORKER: Final = "odum_assets.backtest.worker"
+_PRELOAD_OF_REPLAYS: Final = [
+    _WORKER,
+    # NautilusTrader imports them for its first run.
+    "nautilus_trader.core.datetime",
+    "uvloop",
+]
 """What is loaded once: Dagster with its store, and pyarrow; and NautilusTrader, where something is
 replayed. The process of each backtest is forked off that of its day."""
 
@@ -167,7 +173,8 @@ def backfill(
     replays = any(map(_replays, tasks))
     _preload(replays=replays)
     shared = Shared(settings, instance.get_ref(), dict(os.environ), replays)
-    return _Backfill(instance, shared, tasks, on_event or _ignore).run(max(slots, 1))
+    with _registry_kept_open(settings):
+        return _Backfill(instance, shared, tasks, on_event or _ignore).run(max(slots, 1))
 
 
 class _Backfill:
@@ -193,7 +200,8 @@ class _Backfill:
         waiting = deque(range(len(self._tasks)))
         try:
             while waiting or self._running:
-                while waiting and len(self._running) < slots:
+                # A process that has sent its result only closes what it has open: a slot is free.
+                while waiting and len(self._running - self._results.keys()) < slots:
                     self._start(waiting.popleft())
                 self._take()
         except BaseException:
@@ -230,20 +238,22 @@ class _Backfill:
             self._end(sent.index, sent.exit_code)
         elif isinstance(sent.content, LaunchResult):
             self._results[sent.index] = sent.content
+            self._tell(sent.index, "finished", result=sent.content)
         else:
             self._tell(sent.index, "step", step=sent.content)
 
     def _end(self, index: int, code: int | None, *, is_canceled: bool = False) -> None:
         """Note that a process is gone; a result that it did not send is made from how it ended."""
         self._running.remove(index)
-        if index not in self._results:
-            self._results[index] = _lost(
-                self._instance,
-                self._shared.settings,
-                self._tasks[index],
-                code,
-                is_canceled=is_canceled,
-            )
+        if index in self._results:
+            return
+        self._results[index] = _lost(
+            self._instance,
+            self._shared.settings,
+            self._tasks[index],
+            code,
+            is_canceled=is_canceled,
+        )
         if not is_canceled:
             self._tell(index, "finished", result=self._results[index])
 
@@ -344,8 +354,26 @@ def _replays(task: _Task) -> bool:
 
 def _preload(*, replays: bool) -> None:
     """Say what the fork server loads; one that runs already stays as it is."""
-    worker = [_WORKER] if replays else []
-    get_context("forkserver").set_forkserver_preload([*_PRELOAD, *worker])
+    more = _PRELOAD_OF_REPLAYS if replays else []
+    get_context("forkserver").set_forkserver_preload([*_PRELOAD, *more])
+
+
+@contextmanager
+def _registry_kept_open(settings: Settings) -> Iterator[None]:
+    """Keep a connection to the registry's file.
+
+    Who closes the last one empties SQLite's write-ahead log and waits for the disk. Each run would,
+    several times.
+    """
+    from odum_assets.registry.database import registry_url
+    from odum_assets.registry.register import opened
+
+    with ExitStack() as kept:
+        # What is wrong with it each run says itself.
+        with suppress(OdumError):
+            if registry_url(settings).drivername == "sqlite":
+                kept.enter_context(opened(settings))
+        yield
 
 
 @contextmanager

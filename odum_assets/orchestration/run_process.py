@@ -102,7 +102,7 @@ def process_of(dagster_run_id: str, tags: Mapping[str, str]) -> RunProcess | Non
 def _started(pid: int) -> str:
     """Return when a process began, in the system's own terms."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
     except OSError:
         return _UNKNOWN

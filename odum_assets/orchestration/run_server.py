@@ -7,7 +7,7 @@ nobody else's. The server has one thread, so that it can be forked at any time.
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from odum_assets.backtest.bar_strategies import bar_strategy_path
 from odum_assets.backtest.compiled import load_compiled
+from odum_assets.backtest.strategies.sources import StrategySources, strategy_path
+from odum_assets.config import LoadedConfig
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.dagster_sqlite import (
     close_connections,
@@ -88,6 +91,7 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
         close_connections()
         if shared.replays:
             load_compiled()
+            _parse_strategies(graph.project.configs)
         # What is loaded stays: collections in the runs neither look at it nor copy its pages.
         gc.collect()
         gc.freeze()
@@ -103,6 +107,20 @@ def _prepared(settings: Settings, instance: dg.DagsterInstance) -> Graph:
         # SQLAlchemy and Dagster's storages have loaded what they need at their first query.
         instance.get_runs(limit=1)
     return graph
+
+
+def _parse_strategies(configs: Sequence[LoadedConfig]) -> None:
+    """Parse the sources of strategies: a run reads them anew, and parses only what is changed."""
+    paths = set()
+    for loaded in configs:
+        # What is wrong with a configuration its runs say.
+        with suppress(OdumError):
+            paths.add(
+                strategy_path(loaded.ticks.strategy)
+                if loaded.bars is None
+                else bar_strategy_path(loaded.bars.strategy.name)
+            )
+    StrategySources(sorted(paths))
 
 
 class _Server:

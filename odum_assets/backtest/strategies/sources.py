@@ -18,6 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -162,7 +163,9 @@ class StrategySources(MetaPathFinder):
                 continue
             reached.add(module_name)
             if self._is_ours(spec) or _is_deciding(spec) or module_name == name:
-                waiting += _imports(source.content, spec)
+                is_package = spec.submodule_search_locations is not None
+                package = module_name if is_package else module_name.rpartition(".")[0]
+                waiting += _imports(source.content, package)
         return reached
 
     def _locate(self, name: str, specs: Mapping[str, ModuleSpec | None]) -> ModuleSpec | None:
@@ -240,15 +243,16 @@ def _with_packages(name: str) -> Iterator[str]:
         name = name.rpartition(".")[0]
 
 
-def _imports(source: bytes, spec: ModuleSpec) -> Iterator[str]:
-    """Yield every name that a source imports, and the packages around it."""
+# The processes of a backfill are forked off one that has parsed the sources already.
+@cache
+def _imports(source: bytes, package: str) -> tuple[str, ...]:
+    """Return every name that a source of a package imports, and the packages around it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         # No Python source, or a broken one: importing it says so.
-        return
-    is_package = spec.submodule_search_locations is not None
-    package = spec.name if is_package else spec.name.rpartition(".")[0]
+        return ()
+    imported: list[str] = []
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -257,7 +261,8 @@ def _imports(source: bytes, spec: ModuleSpec) -> Iterator[str]:
             base = _absolute(node, package)
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)] if base else []
         for name in names:
-            yield from _with_packages(name)
+            imported += _with_packages(name)
+    return tuple(imported)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
