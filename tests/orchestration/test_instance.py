@@ -233,6 +233,7 @@ def test_no_slot_is_idle_while_work_waits(house: Path, sample: Path, settings: S
     assert kinds[:2] == [(0, "started"), (1, "started")]
     assert kinds[2][1] == "finished"
     assert kinds[3] == (2, "started")
+    assert [kind for _, kind in kinds].count("finished") == len(works)
 
 
 def test_a_backfill_leaves_the_files_that_dagster_itself_would(
