@@ -58,6 +58,8 @@ def parse_root(value: object) -> str:
     if not text:
         raise ValueError("found an empty path, allowed a folder or a URL")
     if "://" in text and "\x00" not in text:
+        if not text.partition("://")[2].strip("/"):
+            raise ValueError(f"found {text!r}, allowed a folder or an address such as gs://bucket")
         # Google's other spelling, so that one is enough everywhere else.
         return re.sub("^gcs://", "gs://", text.rstrip("/"))
     return str(_absolute(text))

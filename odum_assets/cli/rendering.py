@@ -41,6 +41,7 @@ class Output:
         self.as_json = as_json
         self.is_shared = False
         """Whether another process writes to the terminal, too."""
+        self._warned: set[str] = set()
         self.err = _console(sys.stderr)
         self.out = _console(sys.stdout)
 
@@ -79,7 +80,10 @@ class Output:
         self.err.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Print a warning on stderr."""
+        """Print a warning on stderr; the same one once."""
+        if text in self._warned:
+            return
+        self._warned.add(text)
         self.err.print(f"! {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def data(self, value: object) -> None:

@@ -9,7 +9,7 @@ of a partition: without them the UI and the sensors would call it missing.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,12 @@ import dagster as dg
 
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.project import load_project
+from odum_assets.orchestration.run_deletion import (
+    DagsterStorageError,
+    delete_dagster_run,
+    delete_replaced_checks,
+    event_files,
+)
 from odum_assets.registry.deletion import delete_run
 from odum_assets.results.deletion import paths_of, size_of
 from odum_assets.results.references import stored_run_ids
@@ -119,25 +125,8 @@ def _dagster_runs(instance: dg.DagsterInstance, limits: Limits) -> Iterator[Prun
 
 
 def _dagster_run(instance: dg.DagsterInstance, run_id: str) -> Prunable:
-    files = _event_files(instance, run_id)
-    return Prunable("runs", run_id, size_of(files), lambda: _delete_dagster_run(instance, run_id))
-
-
-def _delete_dagster_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    instance.delete_run(run_id)
-    instance.compute_log_manager.delete_logs(prefix=[run_id])
-    # Dagster leaves the run's own SQLite file, empty.
-    for file in _event_files(instance, run_id):
-        file.unlink(missing_ok=True)
-
-
-def _event_files(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
-    """Return the SQLite files of a run's events; a server's database has none."""
-    path_of = getattr(instance.event_log_storage, "path_for_shard", None)
-    if path_of is None:
-        return []
-    path = Path(path_of(run_id))
-    return [file for end in ("", "-wal", "-shm") if (file := Path(f"{path}{end}")).is_file()]
+    size = size_of(event_files(instance, run_id))
+    return Prunable("runs", run_id, size, partial(delete_dagster_run, instance, run_id))
 
 
 def _without_run(instance: dg.DagsterInstance) -> list[str]:
@@ -148,7 +137,7 @@ def _without_run(instance: dg.DagsterInstance) -> list[str]:
     files = set(list_ids())
     gone = sorted(files - set(instance.get_run_ids()))
     # Dagster itself has a file without a run's name.
-    return [run_id for run_id in gone if _event_files(instance, run_id)]
+    return [run_id for run_id in gone if event_files(instance, run_id)]
 
 
 def _latest_runs(instance: dg.DagsterInstance) -> set[str]:
@@ -250,10 +239,24 @@ def _cached(limits: Limits) -> Iterator[Prunable]:
             yield Prunable("cache", str(path), stat.st_size, partial(path.unlink, missing_ok=True))
 
 
-def remove(item: Prunable) -> str | None:
-    """Remove something; return why that is not possible, None if it is done."""
-    try:
-        item.remove()
-    except (OdumError, OSError) as error:
-        return f"{item.name}: {error}"
-    return None
+def remove_all(
+    instance: dg.DagsterInstance, items: Sequence[Prunable]
+) -> Iterator[tuple[Prunable, str | None]]:
+    """Remove things; yield each with the reason why that was not possible, None if it is done.
+
+    Ends at the first one that Dagster's database does not let go: the others would wait as long.
+    """
+    runs = [item.name for item in items if item.kind == "runs"]
+    for item in items:
+        try:
+            if runs and item.kind == "runs":
+                delete_replaced_checks(instance, runs)
+                runs = []
+            item.remove()
+        except DagsterStorageError as error:
+            yield item, str(error)
+            return
+        except (OdumError, OSError) as error:
+            yield item, f"{item.name}: {error}"
+        else:
+            yield item, None

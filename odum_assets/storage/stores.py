@@ -37,6 +37,7 @@ _GOOGLE_ROLE: Final = (
     "The account may not do this: check GOOGLE_APPLICATION_CREDENTIALS and its roles"
 )
 _AMAZON: Final = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_AMAZON_FILE: Final = "Check AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE, or ~/.aws"
 _AMAZON_POLICY: Final = (
     "The account may not do this: check its policies, and AWS_ACCESS_KEY_ID or AWS_PROFILE"
 )
@@ -54,6 +55,10 @@ _ADVICE: Final = {
     "Invalid Credentials": _GOOGLE,
     "Anonymous caller": _GOOGLE,
     "locate credentials": _AMAZON,
+    "The config profile": _AMAZON,
+    "parse config file": _AMAZON_FILE,
+    "Invalid endpoint": "Check AWS_ENDPOINT_URL",
+    "Provided region_name": "Check AWS_DEFAULT_REGION",
     "InvalidAccessKeyId": _AMAZON,
     "SignatureDoesNotMatch": _AMAZON,
     "ExpiredToken": "The session has ended: log in again",
@@ -62,6 +67,7 @@ _ADVICE: Final = {
 }
 """What to do, by what the driver, or what made it fail, says; the first one counts."""
 
+_GOOGLE_FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 _USER: Final = re.compile(r"//[^/@\s]*@")
 _LONGEST_REASON: Final = 200
 
@@ -127,11 +133,28 @@ def _login_type() -> str:
         from google.auth.exceptions import DefaultCredentialsError
     except ImportError:
         return "anon"  # the driver is missing, which its import says better
+    # Who names a file does not want to be refused as somebody without a login.
+    file = os.environ.get(_GOOGLE_FILE)
     try:
         google.auth.default()
-    except DefaultCredentialsError:
-        return "anon"
+    except DefaultCredentialsError as error:
+        if not file:
+            return "anon"
+        # Its second part is what a parser raised, which may show the file.
+        raise _unusable_key(file, str(error.args[0])) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        if not file:
+            raise
+        raise _unusable_key(file, "not as such a file is") from error
     return "google_default"
+
+
+def _unusable_key(file: str, reason: str) -> DataError:
+    said = reason[:_LONGEST_REASON].rstrip(".")
+    return DataError(
+        f"{_GOOGLE_FILE}: {file} cannot be used ({said}). Set it to the JSON file of an "
+        "account's key, or unset it and run gcloud auth application-default login."
+    )
 
 
 @contextmanager

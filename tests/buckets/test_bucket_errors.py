@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from emulator import BUCKET, Proxy, Rule
 from google.oauth2 import service_account
 
-from odum_assets.errors import DataError
+from odum_assets.cli.rendering import Output
+from odum_assets.errors import ConfigError, DataError
 from odum_assets.raw.layout import list_days, list_raw_files
-from odum_assets.storage import outages
+from odum_assets.settings import load_settings
+from odum_assets.storage import outages, stores
 from odum_assets.storage.buckets import Bucket
 
 _FAULTS = {
@@ -136,3 +138,73 @@ def test_a_service_that_cannot_be_reached_is_mentioned_and_given_up(
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_proxy.url)
     monkeypatch.setattr(outages, "SILENT_SECS", 0.0)
     assert bucket.has("nothing") is False
+
+
+_KEYS = {
+    "no JSON": ('{"private_key": "a-secret-key"', "not a valid json file"),
+    "no account": ('{"type": "service_account", "private_key": "a-secret-key"}', "Failed to load"),
+    "a list": ('["a-secret-key"]', "not as such a file is"),
+    "nothing": (None, "was not found"),
+}
+
+
+@pytest.mark.parametrize("key", _KEYS)
+def test_a_key_of_google_that_cannot_be_used_is_said_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    content, said = _KEYS[key]
+    file = tmp_path / "key.json"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    stores._found_login.cache_clear()
+    # No emulator and no network: without the key's error, the driver would ask Google.
+    (line,) = _lines_of([Bucket(f"gs://{BUCKET}").listing])
+    assert line.startswith(f"GOOGLE_APPLICATION_CREDENTIALS: {file} cannot be used (")
+    assert said in line
+    assert "gcloud auth application-default login" in line
+    assert "a-secret-key" not in line
+    assert "\n" not in line
+
+
+_AMAZON = {
+    "AWS_PROFILE": ("nobody", r"config profile \(nobody\).*AWS_ACCESS_KEY_ID"),
+    "AWS_SHARED_CREDENTIALS_FILE": ("broken", "parse config file.*AWS_SHARED_CREDENTIALS_FILE"),
+    "AWS_ENDPOINT_URL": ("not an address", "Invalid endpoint.*Check AWS_ENDPOINT_URL"),
+    "AWS_DEFAULT_REGION": ("the moon", "region_name 'the moon'.*Check AWS_DEFAULT_REGION"),
+}
+
+
+@pytest.mark.parametrize("variable", _AMAZON)
+def test_a_variable_of_amazon_that_cannot_be_used_is_named(
+    s3_proxy: Proxy,  # noqa: ARG001 - where requests go if the variable is taken
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    value, said = _AMAZON[variable]
+    if value == "broken":
+        (tmp_path / value).write_text("a-secret-key\n[default")
+        value = str(tmp_path / value)
+    if variable in {"AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"}:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv(variable, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+    (line,) = _lines_of([Bucket(f"s3://{BUCKET}/folder").listing])
+    assert re.search(said, line), line
+    assert "a-secret-key" not in line
+
+
+def test_an_address_without_a_bucket_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNIFIED_CLOUD_LOCAL_PATH", "gs://")
+    with pytest.raises(ConfigError, match="UNIFIED_CLOUD_LOCAL_PATH: found 'gs://', allowed a fo"):
+        load_settings()
+
+
+def test_a_warning_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    for text in ("gs://nowhere: there is no bucket", "gs://nowhere: there is no bucket", "other"):
+        output.warn(text)
+    assert capsys.readouterr().err == "! gs://nowhere: there is no bucket\n! other\n"

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -148,3 +149,60 @@ def test_a_prune_that_is_killed_leaves_nothing_half(
     assert current in {path.stem for path in (results / "fast").glob("*.json")}
     with dg.DagsterInstance.from_ref(instance_ref()) as instance:
         assert not {run.run_id for run in instance.get_runs()} & found.get("runs", set())
+
+
+def _index_file() -> Path:
+    with dg.DagsterInstance.from_ref(instance_ref()) as instance:
+        return Path(instance.event_log_storage.path_for_shard("index"))  # type: ignore[attr-defined]
+
+
+def _checks(file: Path) -> set[tuple[str, ...]]:
+    """Return the checks that were evaluated: run, asset, check and partition."""
+    with closing(sqlite3.connect(file)) as connection:
+        return set(
+            connection.execute(
+                "SELECT run_id, asset_key, check_name, coalesce(partition, '') "
+                "FROM asset_check_executions"
+            )
+        )
+
+
+def test_the_database_is_smaller_afterwards_and_a_busy_one_is_one_line(
+    project: Path,  # noqa: ARG001 - the project the commands run in
+    odum: Odum,
+) -> None:
+    for _ in range(3):
+        assert odum("backfill", BTC, *_DAY).code == 0
+    file = _index_file()
+    before_pruning = _checks(file)
+    options = ["--older-than", "0", "--what", "runs", "--yes"]
+    with closing(sqlite3.connect(file, isolation_level=None)) as blocking:
+        blocking.execute("BEGIN IMMEDIATE")
+        busy = odum("prune", *options)
+    assert busy.code == 1
+    assert busy.err.count("Dagster's database: database is locked; what was removed") == 1
+    assert "bug" not in busy.err
+
+    done = odum("prune", *options, "--json")
+    assert done.code == 0
+    removed = {each["name"] for each in done.json["found"]}
+    assert removed
+    # Dagster itself would leave the checks of deleted runs for good.
+    assert removed <= {check[0] for check in before_pruning}
+    assert _checks(file) == {check for check in before_pruning if check[0] not in removed}
+    unused, before = done.json["unused_bytes"], file.stat().st_size
+    assert unused > 0
+    assert done.json["compacted_bytes"] == 0
+    with dg.DagsterInstance.from_ref(instance_ref()) as instance:
+        ran = instance.create_run_for_job(dg.job(name="unended")(lambda: None))
+        refused = odum("prune", *options, "--compact")
+        assert refused.code == 1
+        assert "not compacted, because runs have not ended (1)" in refused.err
+        instance.delete_run(ran.run_id)
+    compacted = odum("prune", *options, "--compact", "--json")
+    assert compacted.code == 0
+    assert compacted.json["unused_bytes"] == 0
+    assert compacted.json["compacted_bytes"] >= unused
+    assert file.stat().st_size <= before - unused
+    again = odum("backfill", BTC, *[each for each in _DAY if each != "--force"])
+    assert again.json["days"][0]["state"] == "finished"
