@@ -14,12 +14,12 @@ from odum_assets.orchestration.run_server import Sent, _Server
 def _stubborn(_task: object, sender: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sender.send("started")
-    time.sleep(600)
+    time.sleep(60)
 
 
 def _polite(_task: object, sender: Connection) -> None:
     sender.send("started")
-    time.sleep(600)
+    time.sleep(60)
 
 
 def _serve(connection: Connection, other: Connection) -> None:
