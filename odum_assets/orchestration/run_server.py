@@ -7,13 +7,14 @@ nobody else's. The server has one thread, so that it can be forked at any time.
 
 import gc
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 type RunTask = Callable[[dg.DagsterInstance, Graph, Any, Connection], None]
 """What a forked process does with its task; what it sends is passed on."""
+
+
+GRACE_SECS: Final = 20.0
+"""How long a process that was told to end may take, before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +135,24 @@ class _Server:
         self._connection = connection
         self._run = run
         self._running: dict[Connection, tuple[int, BaseProcess]] = {}
+        self._ending: set[Connection] = set()
+        self._kill_at = 0.0
 
     def loop(self) -> None:
         """Serve until the other end is closed; then end what runs."""
         try:
             while True:
-                for ready in wait([self._connection, *self._running]):
+                for ready in wait([self._connection, *self._running], self._patience()):
                     if ready is self._connection:
                         self._obey()
                     elif isinstance(ready, Connection):
                         self._pass_on(ready)
+                self._kill_late()
         finally:
             self._terminate()
+            for _, process in self._running.values():
+                process.join(self._patience())
+            self._kill_late()
 
     def _obey(self) -> None:
         command = self._connection.recv()
@@ -174,6 +185,7 @@ class _Server:
             sent = Sent(index, receiver.recv())
         except EOFError:
             del self._running[receiver]
+            self._ending.discard(receiver)
             receiver.close()
             process.join()
             sent = Sent(index, exit_code=process.exitcode)
@@ -183,3 +195,16 @@ class _Server:
     def _terminate(self) -> None:
         for _, process in self._running.values():
             process.terminate()
+        self._ending = set(self._running)
+        self._kill_at = time.monotonic() + GRACE_SECS
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for those that were told to end; None if there are none."""
+        return max(0.0, self._kill_at - time.monotonic()) if self._ending else None
+
+    def _kill_late(self) -> None:
+        """Kill what was told to end and has not: a strategy, or a library, may ignore signals."""
+        if self._ending and time.monotonic() >= self._kill_at:
+            for receiver in self._ending:
+                self._running[receiver][1].kill()
+            self._ending = set()
