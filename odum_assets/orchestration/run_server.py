@@ -142,7 +142,7 @@ class _Server:
         """Serve until the other end is closed; then end what runs."""
         try:
             while True:
-                for ready in wait([self._connection, *self._running], self._patience()):
+                for ready in wait([self._connection, *self._running], self._remaining_secs()):
                     if ready is self._connection:
                         self._obey()
                     elif isinstance(ready, Connection):
@@ -151,7 +151,7 @@ class _Server:
         finally:
             self._terminate()
             for _, process in self._running.values():
-                process.join(self._patience())
+                process.join(self._remaining_secs())
             self._kill_late()
 
     def _obey(self) -> None:
@@ -198,7 +198,7 @@ class _Server:
         self._ending = set(self._running)
         self._kill_at = time.monotonic() + GRACE_SECS
 
-    def _patience(self) -> float | None:
+    def _remaining_secs(self) -> float | None:
         """Return how long to wait for those that were told to end; None if there are none."""
         return max(0.0, self._kill_at - time.monotonic()) if self._ending else None
 
