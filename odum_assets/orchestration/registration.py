@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from odum_assets.errors import BacktestError, ConfigError, OdumError
+from odum_assets.orchestration.canceled_runs import end_if_canceled
 from odum_assets.orchestration.failures import failure_text
 from odum_assets.orchestration.metadata import StepContext
 from odum_assets.orchestration.names import backtest_key
@@ -269,6 +270,7 @@ def run_registration(
     ConfigError
         If the run's id was made for something else.
     """
+    end_if_canceled(context)
     run = Registration(context, settings, choose_run_id(context.run, request, settings))
     run.begin(request)
     try:

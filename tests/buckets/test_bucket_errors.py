@@ -158,7 +158,7 @@ def test_a_key_of_google_that_cannot_be_used_is_said_before_anything_is_asked(
         file.write_text(content)
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-    stores._found_login.cache_clear()
+    stores._login_type.cache_clear()
     # No emulator and no network: without the key's error, the driver would ask Google.
     (line,) = _lines_of([Bucket(f"gs://{BUCKET}").listing])
     assert line.startswith(f"GOOGLE_APPLICATION_CREDENTIALS: {file} cannot be used (")

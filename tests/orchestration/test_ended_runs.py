@@ -7,7 +7,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.execution.api import execute_run_iterator
 from graphtools import BTC, BTC_SLUG, ETH, FIRST_DAY
 
 from odum_assets.orchestration.ended_runs import register_ended, requests_of
@@ -215,3 +217,31 @@ def test_what_a_run_was_asked_for_is_read_from_the_run(
     assert asked(RESULT, run_config=config) == [(BTC, DAY)]
     # Nor does a report that is made again ask for a result.
     assert asked(("backtest", BTC, "report")) == []
+
+
+@pytest.mark.parametrize("key", [RESULT, SWEEP])
+def test_a_run_that_is_canceled_while_it_is_started_is_not_carried_out(
+    settings: Settings, graph: Graph, instance: dg.DagsterInstance, key: tuple[str, ...]
+) -> None:
+    """The daemon has read "queued" when the run is canceled, and starts it after that."""
+    is_sweep = key is SWEEP
+    job, keys = (f"{BTC}_sweep", ()) if is_sweep else (f"{BTC}_day", (RESULT,))
+    chosen = {"mode": "fast", **({"vary": {"venue.leverage": [1, 2]}} if is_sweep else {})}
+    config = {"ops": {"__".join(key): {"config": chosen}}}
+    run = ended(graph, instance, job=job, keys=keys, run_config=config)
+    starting = dg.DagsterEvent("PIPELINE_STARTING", job)
+    instance.report_dagster_event(starting, run.run_id)
+    started = instance.get_run_by_id(run.run_id)
+    assert started is not None
+    assert started.status is dg.DagsterRunStatus.STARTING
+    definition = graph.definitions.resolve_job_def(job)
+    if not is_sweep:
+        definition = definition.get_subset(asset_selection={dg.AssetKey(RESULT)})
+    events = [*execute_run_iterator(InMemoryJob(definition), started, instance)]
+    assert any(event.is_step_start for event in events)
+    last = instance.get_run_by_id(run.run_id)
+    assert last is not None
+    assert last.status is dg.DagsterRunStatus.CANCELED
+    assert not list((settings.results_path / "fast").glob("*"))
+    register_ended(instance, graph.project, last)
+    assert {row["status"] for row in rows_of(settings)} == {RunStatus.CANCELED}

@@ -20,6 +20,7 @@ from odum_assets.errors import BacktestError, ConfigError
 from odum_assets.orchestration.assets.backtest import refuse_unusable
 from odum_assets.orchestration.assets.catalog import convert_due
 from odum_assets.orchestration.assets.configured import Action, action
+from odum_assets.orchestration.canceled_runs import end_if_canceled
 from odum_assets.orchestration.checks import SWEEP_CHECKS, check_result
 from odum_assets.orchestration.failures import failing
 from odum_assets.orchestration.metadata import Materialized, to_metadata, variants_table
@@ -110,6 +111,7 @@ def _sweep(
     from odum_assets.backtest.request import check_options, check_request
     from odum_assets.results.sweep import Kept, check_sweep, run_sweep
 
+    end_if_canceled(context)
     request = config.day_request(loaded, date.fromisoformat(context.partition_key))
     variants = config.configured_variants(loaded)
     if not project.is_local:
