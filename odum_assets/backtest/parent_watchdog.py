@@ -19,7 +19,7 @@ def end_with_parent(parent: int) -> None:
     """Kill this process as soon as its parent is gone.
 
     Linux sees to it, also while the engine runs and lets no Python thread have a turn. Elsewhere a
-    thread looks every second.
+    thread checks every second.
 
     Parameters
     ----------
