@@ -219,16 +219,26 @@ def test_what_a_run_was_asked_for_is_read_from_the_run(
     assert asked(("backtest", BTC, "report")) == []
 
 
+@pytest.mark.parametrize("canceled", [True, False], ids=["canceled", "canceling"])
 @pytest.mark.parametrize("key", [RESULT, SWEEP])
 def test_a_run_that_is_canceled_while_it_is_started_is_not_carried_out(
-    settings: Settings, graph: Graph, instance: dg.DagsterInstance, key: tuple[str, ...]
+    settings: Settings,
+    graph: Graph,
+    instance: dg.DagsterInstance,
+    key: tuple[str, ...],
+    *,
+    canceled: bool,
 ) -> None:
     """The daemon has read "queued" when the run is canceled, and starts it after that."""
     is_sweep = key is SWEEP
     job, keys = (f"{BTC}_sweep", ()) if is_sweep else (f"{BTC}_day", (RESULT,))
     chosen = {"mode": "fast", **({"vary": {"venue.leverage": [1, 2]}} if is_sweep else {})}
     config = {"ops": {"__".join(key): {"config": chosen}}}
-    run = ended(graph, instance, job=job, keys=keys, run_config=config)
+    status = dg.DagsterRunStatus.CANCELED if canceled else dg.DagsterRunStatus.QUEUED
+    run = ended(graph, instance, status, job=job, keys=keys, run_config=config)
+    if not canceled:
+        # Its process is not there yet, and nobody hears that it is to end.
+        instance.report_run_canceling(run)
     starting = dg.DagsterEvent("PIPELINE_STARTING", job)
     instance.report_dagster_event(starting, run.run_id)
     started = instance.get_run_by_id(run.run_id)
