@@ -52,6 +52,8 @@ _PRELOAD: Final = [
     "pyarrow.acero",
     "pyarrow.dataset",
 ]
+"""What is loaded once: Dagster with its store, and pyarrow."""
+
 _WORKER: Final = "odum_assets.backtest.worker"
 _PRELOAD_OF_REPLAYS: Final = [
     _WORKER,
@@ -59,8 +61,8 @@ _PRELOAD_OF_REPLAYS: Final = [
     "nautilus_trader.core.datetime",
     "uvloop",
 ]
-"""What is loaded once: Dagster with its store, and pyarrow; and NautilusTrader, where something is
-replayed. The process of each backtest is forked off that of its day."""
+"""What is loaded besides where something is replayed. The process of each backtest is forked off
+that of its day."""
 
 
 @dataclass(frozen=True, slots=True)

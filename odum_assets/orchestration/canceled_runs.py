@@ -1,9 +1,8 @@
 """Runs that were canceled while Dagster's daemon was starting them.
 
 Between its last check of a run's status and the start of the process the daemon does not see that
-the run is canceled. It says that the run starts, over what was said before, and the run would be
-carried out although whoever canceled it was told that it is over. A termination that comes before
-the process is there reaches nobody, and is said over in the same way.
+the run is canceled. It sets the status STARTING, and the run would execute although the request to
+cancel it had succeeded. A termination before the process exists is lost in the same way.
 """
 
 from typing import Final

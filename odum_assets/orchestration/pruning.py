@@ -21,6 +21,7 @@ import dagster as dg
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.project import load_project
 from odum_assets.orchestration.run_deletion import (
+    FINISHED,
     DagsterStorageError,
     delete_dagster_run,
     delete_replaced_checks,
@@ -106,13 +107,7 @@ def prunable(
 
 def _dagster_runs(instance: dg.DagsterInstance, limits: Limits) -> Iterator[Prunable]:
     """Yield ended runs, and event logs whose run a killed process had removed already."""
-    ended = dg.RunsFilter(
-        statuses=[
-            dg.DagsterRunStatus.SUCCESS,
-            dg.DagsterRunStatus.FAILURE,
-            dg.DagsterRunStatus.CANCELED,
-        ]
-    )
+    ended = dg.RunsFilter(statuses=FINISHED)
     records = instance.get_run_records(ended)[limits.keep_last :]
     old = [record for record in records if (record.end_time or limits.before) < limits.before]
     needed = _latest_runs(instance) if old else set()

@@ -20,16 +20,12 @@ from odum_assets.errors import OdumError
 _INDEX: Final = "index"
 _BATCH: Final = 500
 _BUSY_SECS: Final = 30.0
-_UNENDED: Final = [
-    status
-    for status in dg.DagsterRunStatus
-    if status
-    not in (
-        dg.DagsterRunStatus.SUCCESS,
-        dg.DagsterRunStatus.FAILURE,
-        dg.DagsterRunStatus.CANCELED,
-    )
+FINISHED: Final = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
 ]
+"""Statuses of runs that may be deleted."""
 
 
 class DagsterStorageError(OdumError):
@@ -117,7 +113,9 @@ def compact(instance: dg.DagsterInstance) -> int:
     file = _sqlite_file(instance, _INDEX)
     if file is None or not unused_bytes(instance):
         return 0
-    if active := instance.get_runs_count(dg.RunsFilter(statuses=_UNENDED)):
+    if active := instance.get_runs_count(
+        dg.RunsFilter(statuses=[*set(dg.DagsterRunStatus) - set(FINISHED)])
+    ):
         raise DagsterStorageError(
             f"{file}: not compacted, because runs have not ended ({active}) and could not write to "
             "it; repeat the command when they have"

@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 type RunTask = Callable[[dg.DagsterInstance, Graph, Any, Connection], None]
 """What a forked process does with its task; what it sends is passed on."""
 
-
 GRACE_SECS: Final = 20.0
-"""How long a process that was told to end may take, before it is killed."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def _prepared(settings: Settings, instance: dg.DagsterInstance) -> Graph:
 
 
 def _parse_strategies(configs: Sequence[LoadedConfig]) -> None:
-    """Parse the sources of strategies: a run reads them anew, and parses only what is changed."""
+    """Parse the sources of strategies: a run reads them again, and parses only what changed."""
     paths = set()
     for loaded in configs:
         # What is wrong with a configuration its runs say.
@@ -199,11 +198,11 @@ class _Server:
         self._kill_at = time.monotonic() + GRACE_SECS
 
     def _remaining_secs(self) -> float | None:
-        """Return how long to wait for those that were told to end; None if there are none."""
+        """Return the seconds until terminated processes are killed; None if there are none."""
         return max(0.0, self._kill_at - time.monotonic()) if self._ending else None
 
     def _kill_late(self) -> None:
-        """Kill what was told to end and has not: a strategy, or a library, may ignore signals."""
+        """Kill terminated processes that still run: a strategy or library may ignore SIGTERM."""
         if self._ending and time.monotonic() >= self._kill_at:
             for receiver in self._ending:
                 self._running[receiver][1].kill()

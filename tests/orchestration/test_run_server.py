@@ -1,4 +1,4 @@
-"""The process that runs are forked off: what is told to end ends, also what ignores it."""
+"""The process that runs are forked off: terminated runs end, also those that ignore SIGTERM."""
 
 import signal
 import time
