@@ -23,6 +23,7 @@ import dagster as dg
 from odum_assets.backtest.child import forked_ahead
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.ended_runs import register_ended_or_log
+from odum_assets.orchestration.interrupts import interrupts_ignored
 from odum_assets.orchestration.launch import (
     Config,
     Graph,
@@ -289,7 +290,7 @@ class _RunServer:
 
     def __init__(self, shared: Shared) -> None:
         context = get_context("forkserver")
-        with _interrupts_ignored():
+        with interrupts_ignored():
             # What the fork server starts with, its processes do: until a run begins they say
             # nothing of Ctrl-C.
             ensure_running()
@@ -376,19 +377,6 @@ def _registry_kept_open(settings: Settings) -> Iterator[None]:
             if registry_url(settings).drivername == "sqlite":
                 kept.enter_context(opened(settings))
         yield
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Have processes that are started inside ignore Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _lost(

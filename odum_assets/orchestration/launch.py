@@ -19,6 +19,7 @@ from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
 from odum_assets.orchestration.instance import instance_ref
+from odum_assets.orchestration.interrupts import INTERRUPTS, discarded_interrupts_repeated
 from odum_assets.orchestration.names import ACTIONS, CODE_LOCATION, action_job_name, op_name
 from odum_assets.orchestration.progress import Watcher, watched
 from odum_assets.orchestration.project import Project, load_project
@@ -208,7 +209,11 @@ def materialize(
         remote_job_origin=job_origin(name),
     )
     outcome = _Outcome(partition)
-    with watched(on_progress), _stopped_on_request(instance, run_id) as ended:
+    with (
+        discarded_interrupts_repeated(),
+        watched(on_progress),
+        _stopped_on_request(instance, run_id) as ended,
+    ):
         for event in execute_run_iterator(InMemoryJob(definition), run, instance):
             if _is_interrupted(event):
                 ended.set()
@@ -333,12 +338,9 @@ class _Outcome:
 
 
 def _is_interrupted(event: dg.DagsterEvent) -> bool:
-    from dagster._core.errors import DagsterExecutionInterruptedError
-
     if not event.is_step_failure or event.step_failure_data.error is None:
         return False
-    names = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
-    return event.step_failure_data.error.cls_name in names
+    return event.step_failure_data.error.cls_name in INTERRUPTS
 
 
 def _selection(graph: Graph, keys: Sequence[Key]) -> frozenset[dg.AssetKey]:
