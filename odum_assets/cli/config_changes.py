@@ -70,12 +70,6 @@ def _usable(settings: "Settings") -> dict[str, str]:
 
 
 def _stats(settings: "Settings") -> dict[str, tuple[int, int]]:
-    """Return modification time (ns) and size of each configuration file, by its stem."""
-    stats = {}
-    for path in settings.configs_path.glob("*.json"):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue
-        stats[path.stem] = (stat.st_mtime_ns, stat.st_size)
-    return stats
+    from odum_assets.config import stats_of_configs
+
+    return stats_of_configs(settings)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from odum_assets.config.bars_model import BarsConfig
-    from odum_assets.config.folder import ConfigFolder, RefusedConfig, load_configs, read_folder
+    from odum_assets.config.folder import (
+        ConfigFolder,
+        RefusedConfig,
+        load_configs,
+        read_folder,
+        stats_of_configs,
+    )
     from odum_assets.config.loading import LoadedConfig, load_config
     from odum_assets.config.model import RunConfig
     from odum_assets.config.resolve import (
@@ -38,6 +44,7 @@ __all__ = [
     "load_configs",
     "raw_path",
     "read_folder",
+    "stats_of_configs",
 ]
 
 _MODULES = {
@@ -46,7 +53,9 @@ _MODULES = {
     "RunConfig": "model",
     "json_schema": "schema",
     "load_config": "loading",
-} | dict.fromkeys(("ConfigFolder", "RefusedConfig", "load_configs", "read_folder"), "folder")
+} | dict.fromkeys(
+    ("ConfigFolder", "RefusedConfig", "load_configs", "read_folder", "stats_of_configs"), "folder"
+)
 """Where what is not in `resolve` is defined."""
 
 

@@ -7,6 +7,7 @@ not: rules within a file (``loading``) and between files (``agreement``), where 
 
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -56,6 +57,19 @@ class ConfigFolder:
 
     configs: tuple[LoadedConfig, ...]
     refused: tuple[RefusedConfig, ...]
+
+
+def stats_of_configs(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Return modification time (ns) and size of each configuration file, by its stem.
+
+    A folder that does not exist has none.
+    """
+    stats = {}
+    for path in settings.configs_path.glob("*.json"):
+        with suppress(OSError):
+            stat = path.stat()
+            stats[path.stem] = (stat.st_mtime_ns, stat.st_size)
+    return stats
 
 
 def read_folder(settings: Settings) -> ConfigFolder:

@@ -6,24 +6,22 @@ process dies, by whatever signal, is reported and marked as failed; the other pa
 """
 
 import os
-import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.forkserver import ensure_running
-from typing import Final, Literal
+from typing import Literal
 
 import dagster as dg
 
 from odum_assets.backtest.child import forked_ahead
 from odum_assets.errors import OdumError
 from odum_assets.orchestration.ended_runs import register_ended_or_log
-from odum_assets.orchestration.interrupts import interrupts_ignored
+from odum_assets.orchestration.interrupts import end_with_parent, interrupts_ignored
 from odum_assets.orchestration.launch import (
     Config,
     Graph,
@@ -33,37 +31,16 @@ from odum_assets.orchestration.launch import (
     materialize,
 )
 from odum_assets.orchestration.project import load_project
-from odum_assets.orchestration.run_server import Shared, serve
+from odum_assets.orchestration.run_process import ending_text
+from odum_assets.orchestration.run_server import (
+    PRELOADED,
+    PRELOADED_FOR_REPLAYS,
+    REPLAY_WORKER,
+    Command,
+    Shared,
+    serve,
+)
 from odum_assets.settings import Settings
-
-_PRELOAD: Final = [
-    __name__,
-    "dagster._core.execution.plan.active",
-    "dagster._core.executor.in_process",
-    "dagster._core.instance.runs.run_domain",
-    "dagster._core.storage.noop_compute_log_manager",
-    "dagster._core.storage.sqlite_storage",
-    "dagster._core.system_config.composite_descent",
-    "fsspec.implementations.local",
-    "odum_assets.catalog.convert",
-    "odum_assets.backtest.figures",
-    "odum_assets.backtest.kernel_run",
-    "odum_assets.registry.pending",
-    "odum_assets.results.run",
-    "pyarrow.acero",
-    "pyarrow.dataset",
-]
-"""What is loaded once: Dagster with its store, and pyarrow."""
-
-_WORKER: Final = "odum_assets.backtest.worker"
-_PRELOAD_OF_REPLAYS: Final = [
-    _WORKER,
-    # NautilusTrader imports them for its first run.
-    "nautilus_trader.core.datetime",
-    "uvloop",
-]
-"""What is loaded besides where something is replayed. The process of each backtest is forked off
-that of its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +242,7 @@ class _Backfill:
         server = self._server
         with suppress(EOFError, BrokenPipeError):
             if server is not None and self._running:
-                server.connection.send(None)
+                server.connection.send(Command.TERMINATE)
             while server is not None and self._running:
                 sent = server.connection.recv()
                 if sent.is_end:
@@ -312,7 +289,7 @@ def run_task(instance: dg.DagsterInstance, graph: Graph, task: _Task, sender: Co
     """Make one partition in this process and send steps (text) and the result."""
     os.setpgid(0, 0)
     with _replay_ahead(task):
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
+        end_with_parent()
         try:
             result = materialize(
                 instance,
@@ -332,18 +309,10 @@ def run_task(instance: dg.DagsterInstance, graph: Graph, task: _Task, sender: Co
 
 def _replay_ahead(task: _Task) -> AbstractContextManager[None]:
     """Fork the process that replays, as long as this one has one thread."""
-    worker = sys.modules.get(_WORKER)
+    worker = sys.modules.get(REPLAY_WORKER)
     if worker is None or not _replays(task):
         return nullcontext()
     return forked_ahead(worker.main)
-
-
-def _stop_with_parent() -> None:
-    """Stop as Ctrl-C would when the process that wants the result has died."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _send_step(sender: Connection, event: dg.DagsterEvent) -> None:
@@ -357,8 +326,8 @@ def _replays(task: _Task) -> bool:
 
 def _preload(*, replays: bool) -> None:
     """Say what the fork server loads; one that runs already stays as it is."""
-    more = _PRELOAD_OF_REPLAYS if replays else []
-    get_context("forkserver").set_forkserver_preload([*_PRELOAD, *more])
+    more = PRELOADED_FOR_REPLAYS if replays else ()
+    get_context("forkserver").set_forkserver_preload([__name__, *PRELOADED, *more])
 
 
 @contextmanager
@@ -388,10 +357,7 @@ def _lost(
     is_canceled: bool,
 ) -> LaunchResult:
     """Return the result of a task whose process ended without one, and end its run."""
-    ended = (
-        f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
-    )
-    text = f"the process of partition {task.partition} {ended} before its run ended"
+    text = f"the process of partition {task.partition} {ending_text(code)} before its run ended"
     run = instance.get_run_by_id(task.run_id)
     if run is not None and not run.is_finished:
         if is_canceled:

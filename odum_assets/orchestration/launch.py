@@ -99,15 +99,22 @@ class Graph:
         return definitions_of(self.project)
 
 
-def load_graph(settings: Settings) -> Graph:
+def load_graph(settings: Settings, *, is_local: bool = True) -> Graph:
     """Read the configurations; the graph of them is built when something is run.
+
+    Parameters
+    ----------
+    settings : Settings
+        All paths.
+    is_local : bool, default True
+        Of the `Project`.
 
     Raises
     ------
     ConfigError
         If the folder of configurations cannot be used.
     """
-    return Graph(replace(load_project(settings), is_local=True))
+    return Graph(replace(load_project(settings), is_local=is_local))
 
 
 @contextmanager
@@ -287,7 +294,7 @@ def _is_lost(run: dg.DagsterRun) -> bool:
     return process is not None and process.is_here and not process.is_alive()
 
 
-def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str | None) -> None:
     """Mark a run as failed, or as canceled where that was asked for, and free its pool slots."""
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, message)

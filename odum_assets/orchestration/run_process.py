@@ -1,4 +1,4 @@
-"""The process that carries out a run of a command: which one it is, whether it lives, stopping it.
+"""The process that carries out a run: which one it is, whether it lives, stopping it.
 
 What belongs here: a tag that names the process, and asking the system about it. What does not: what
 becomes of the run (``launch``, ``registration``).
@@ -20,6 +20,9 @@ PROCESS_TAG: Final = "odum/process"
 The run id is in it because tags are copied: the UI gives a re-execution the tags of the run before,
 and a tag that names another run says nothing about this one. Earlier versions wrote the process id
 alone; such a tag is not believed, for it cannot be known whose it is."""
+
+WORKER_TAG: Final = "odum/worker"
+"""The same of a run that Dagster's daemon has launched (``run_launcher``)."""
 
 _UNKNOWN: Final = "unknown"
 
@@ -84,19 +87,33 @@ class RunProcess:
             raise NotInterruptedError(f"process {self.pid}: {error.strerror}; {advice}") from None
 
 
-def process_tags(dagster_run_id: str) -> dict[str, str]:
+def process_tags(dagster_run_id: str, tag: str = PROCESS_TAG) -> dict[str, str]:
     """Return the tag of a run that this process carries out."""
     own = (dagster_run_id, socket.gethostname(), str(os.getpid()), _started(os.getpid()))
-    return {PROCESS_TAG: " ".join(own)}
+    return {tag: " ".join(own)}
 
 
-def process_of(dagster_run_id: str, tags: Mapping[str, str]) -> RunProcess | None:
+def process_of(
+    dagster_run_id: str, tags: Mapping[str, str], tag: str = PROCESS_TAG
+) -> RunProcess | None:
     """Return the process that carries out a run; None where its tags do not say so."""
-    named, _, rest = tags.get(PROCESS_TAG, "").partition(" ")
+    named, _, rest = tags.get(tag, "").partition(" ")
     parts = rest.split(" ")
     if named != dagster_run_id or len(parts) != 3 or not parts[1].isdecimal():
         return None
     return RunProcess(parts[0], int(parts[1]), parts[2])
+
+
+def worker_of(dagster_run_id: str, tags: Mapping[str, str]) -> RunProcess | None:
+    """Return the process that was launched for a run; None where it has not begun."""
+    return process_of(dagster_run_id, tags, WORKER_TAG)
+
+
+def ending_text(code: int | None) -> str:
+    """Return how a process ended: a signal is a negative exit code."""
+    if code is not None and code < 0:
+        return f"was killed by signal {-code}"
+    return f"ended with {code}"
 
 
 def _started(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""The process that a backfill's runs are forked off, which has done once what all of them need.
+"""The process that runs are forked off, which has done once what all of them need.
 
 It has loaded Dagster and NautilusTrader, read the configurations, built the graph and opened the
 instance. Each run still has a process of its own: it starts within milliseconds, and its death is
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -37,8 +38,43 @@ if TYPE_CHECKING:
 type RunTask = Callable[[dg.DagsterInstance, Graph, Any, Connection], None]
 """What a forked process does with its task; what it sends is passed on."""
 
+PRELOADED: Final = (
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.runs.run_domain",
+    "dagster._core.storage.noop_compute_log_manager",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
+    "fsspec.implementations.local",
+    "odum_assets.catalog.convert",
+    "odum_assets.backtest.figures",
+    "odum_assets.backtest.kernel_run",
+    "odum_assets.registry.pending",
+    "odum_assets.results.run",
+    "pyarrow.acero",
+    "pyarrow.dataset",
+)
+"""What is loaded once: Dagster with its store, and pyarrow."""
+
+REPLAY_WORKER: Final = "odum_assets.backtest.worker"
+PRELOADED_FOR_REPLAYS: Final = (
+    REPLAY_WORKER,
+    # NautilusTrader imports them for its first run.
+    "nautilus_trader.core.datetime",
+    "uvloop",
+)
+"""What is loaded besides where something is replayed. The process of each backtest is forked off
+that of its day."""
+
 GRACE_SECS: Final = 20.0
 """Seconds between SIGTERM and SIGKILL."""
+
+
+class Command(Enum):
+    """What the server is told besides tasks."""
+
+    TERMINATE = "end all that runs"
+    END = "end when nothing runs any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +96,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all runs of a backfill have in common.
+    """What all runs of a server have in common.
 
     Parameters
     ----------
@@ -72,26 +108,29 @@ class Shared:
         Of the process that asked.
     replays : bool
         Whether any of them replays.
+    is_local : bool
+        Of their `Project`.
     """
 
     settings: Settings
     instance: "InstanceRef"
     environment: dict[str, str]
     replays: bool
+    is_local: bool = True
 
 
 def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
     """Fork a process for each task ``(index, task)`` that comes, and pass on what these send.
 
-    None in place of a task ends all that run. The server ends, and its processes with it, when
-    nobody holds the other end any more.
+    A `Command` may come in place of a task. The server ends, and its processes with it, when nobody
+    holds the other end any more.
     """
     # Ctrl-C in a terminal is for who asked.
     os.setpgid(0, 0)
     os.environ.update(shared.environment)
     with repeat_less(), dg.DagsterInstance.from_ref(shared.instance) as instance:
         prepare_empty_file(instance)
-        graph = _prepared(shared.settings, instance)
+        graph = _prepared(shared, instance)
         close_connections()
         if shared.replays:
             load_compiled()
@@ -103,9 +142,9 @@ def serve(connection: Connection, shared: Shared, run: RunTask) -> None:
             _Server(connection, lambda task, sender: run(instance, graph, task, sender)).loop()
 
 
-def _prepared(settings: Settings, instance: dg.DagsterInstance) -> Graph:
+def _prepared(shared: Shared, instance: dg.DagsterInstance) -> Graph:
     """Return the graph, built; what is wrong with it each run says itself."""
-    graph = load_graph(settings)
+    graph = load_graph(shared.settings, is_local=shared.is_local)
     with suppress(OdumError):
         graph.definitions.resolve_all_job_defs()
         # SQLAlchemy and Dagster's storages have loaded what they need at their first query.
@@ -135,12 +174,13 @@ class _Server:
         self._run = run
         self._running: dict[Connection, tuple[int, BaseProcess]] = {}
         self._ending: set[Connection] = set()
+        self._is_last = False
         self._kill_at = 0.0
 
     def loop(self) -> None:
-        """Serve until the other end is closed; then end what runs."""
+        """Serve until the other end is closed or wants it; then end what runs."""
         try:
-            while True:
+            while self._running or not self._is_last:
                 for ready in wait([self._connection, *self._running], self._remaining_secs()):
                     if ready is self._connection:
                         self._obey()
@@ -155,8 +195,11 @@ class _Server:
 
     def _obey(self) -> None:
         command = self._connection.recv()
-        if command is None:
+        if command is Command.TERMINATE:
             self._terminate()
+            return
+        if command is Command.END:
+            self._is_last = True
             return
         index, task = command
         context = get_context("fork")

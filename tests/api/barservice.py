@@ -50,9 +50,6 @@ def daily_bars(seed: int = 5) -> BarSeries:
 def serving_bars(folder: Path, **environment: str) -> Iterator[Live]:
     """Run the service in a folder until the context ends; it must end well."""
     lay_out(folder)
-    settings = folder / "dagster.yaml"
-    text = settings.read_text()
-    settings.write_text(text.replace("dequeue_interval_seconds: 2", "dequeue_interval_seconds: 1"))
     path = folder / f"configs/{NAME}.json"
     path.write_text(json.dumps(CONFIG))
     market = BarMarket(folder)

@@ -137,10 +137,8 @@ class Live(Service):
         return Events(reply)
 
     def workers(self) -> list[int]:
-        """Return the processes of backtests of this folder."""
-        return [
-            pid for pid, words in started_in(self.folder) if "odum_assets.backtest.worker" in words
-        ]
+        """Return the processes of backtests of this folder, started or forked."""
+        return [pid for pid, words in started_in(self.folder) if "backtest.worker" in words]
 
     def unfinished(self) -> list[str]:
         """Return what lies in the work folders."""
@@ -195,7 +193,6 @@ def living(folder: Path, command: str = "serve", **environment: str) -> Iterator
     # One run at a time: who is second waits in the queue.
     assert "max_concurrent_runs: 2" in settings
     settings = settings.replace("runs: 2", "runs: 1")
-    settings = settings.replace("dequeue_interval_seconds: 2", "dequeue_interval_seconds: 1")
     (folder / "dagster.yaml").write_text(settings)
     (folder / "slow.py").write_text(_STRATEGY)
     config = json.loads((folder / f"configs/{BTC}.json").read_text())
@@ -224,11 +221,12 @@ def living(folder: Path, command: str = "serve", **environment: str) -> Iterator
 
 
 def processes() -> Iterator[tuple[int, str]]:
-    """Yield every process with its command line."""
+    """Yield every process with its command line and its name."""
     for place in Path("/proc").iterdir():
         if place.name.isdecimal():
             with contextlib.suppress(OSError):
-                yield int(place.name), (place / "cmdline").read_bytes().decode().replace("\0", " ")
+                words = (place / "cmdline").read_bytes().decode().replace("\0", " ")
+                yield int(place.name), f"{words} {(place / 'comm').read_text().strip()}"
 
 
 def started_in(folder: Path) -> list[tuple[int, str]]:

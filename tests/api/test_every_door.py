@@ -169,7 +169,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     lay_out(folder)
     settings = (folder / "dagster.yaml").read_text()
     for old, new in (
-        ("dequeue_interval_seconds: 2", "dequeue_interval_seconds: 1"),
         ("max_retries: 1", "max_retries: 0"),
         ("poll_interval_seconds: 5", "poll_interval_seconds: 1"),
     ):

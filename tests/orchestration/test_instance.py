@@ -18,7 +18,7 @@ from graphtools import BTC, BTC_KEY, BTC_SLUG, FIRST_DAY, REPO
 
 from odum_assets.catalog.paths import PartitionPaths
 from odum_assets.instruments import parse_instrument_key
-from odum_assets.orchestration import backfill as backfill_module
+from odum_assets.orchestration import run_server
 from odum_assets.orchestration.backfill import BackfillEvent, Work, backfill
 from odum_assets.orchestration.launch import Graph, fail_lost_runs, materialize, open_instance
 from odum_assets.orchestration.run_process import process_of
@@ -265,5 +265,5 @@ def test_a_backfill_leaves_the_files_that_dagster_itself_would(
 
 
 def test_a_backfill_process_loads_no_engine_of_its_own() -> None:
-    assert not any("nautilus" in name for name in backfill_module._PRELOAD)
+    assert not any("nautilus" in name for name in run_server.PRELOADED)
     assert FIRST_DAY.isoformat() == DAYS[0]

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from odum_assets.orchestration import run_server
-from odum_assets.orchestration.run_server import Sent, _Server
+from odum_assets.orchestration.run_server import Command, Sent, _Server
 
 
 def _stubborn(_task: object, sender: Connection) -> None:
@@ -57,7 +57,7 @@ def test_a_run_that_ignores_its_end_is_killed(
     if is_gone:
         ours.close()
     else:
-        ours.send(None)
+        ours.send(Command.TERMINATE)
         ends = {sent.index: sent.exit_code for sent in _received(ours, 2)}
         assert ends == {0: -signal.SIGKILL, 1: -signal.SIGTERM}
         # The server goes on, and what is started later is not among those that are killed.
