@@ -53,7 +53,7 @@ class ForkingRunLauncher(DefaultRunLauncher):
         if not _is_ours(run):
             super().launch_run(context)
             return
-        self._servers.start(self._instance, run.run_id)
+        self._servers.start(self._instance, run)
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt the process of a run; one that is being started ends before it does anything.
@@ -124,10 +124,13 @@ class _Servers:
         self._lock = threading.Lock()
         self._servers: list[_Server] = []
 
-    def start(self, instance: dg.DagsterInstance, run_id: str) -> None:
+    def start(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         """Have the process of a run forked off a server that has loaded what lies there now."""
-        settings = load_settings()
+        origin = run.remote_job_origin
         with self._lock:
+            # Code servers have the variables that dagster.yaml loads as secrets. So have runs.
+            instance.inject_env_vars(None if origin is None else origin.location_name)
+            settings = load_settings()
             # What changes while the server loads it is seen at the next run.
             content = _content(settings)
             for server in self._servers:
@@ -136,7 +139,7 @@ class _Servers:
             self._servers = [server for server in self._servers if not server.is_over]
             if not any(server.content == content for server in self._servers):
                 self._servers.append(_Server(instance, settings, content))
-            self._servers[-1].start(run_id)
+            self._servers[-1].start(run.run_id)
 
     def close(self) -> None:
         """End all of them and what they run."""
@@ -146,12 +149,12 @@ class _Servers:
             self._servers = []
 
 
-type _Content = dict[str, tuple[int, int]]
+type _Content = tuple[dict[str, str], dict[str, tuple[int, int]]]
 
 
 def _content(settings: Settings) -> _Content:
-    """Return modification time (ns) and size of each file that a server loads."""
-    return {**stats_of_configs(settings), **dict(_stats_of_package())}
+    """Return the variables that a server has, and time (ns) and size of each file that it loads."""
+    return dict(os.environ), {**stats_of_configs(settings), **dict(_stats_of_package())}
 
 
 def _stats_of_package() -> Iterator[tuple[str, tuple[int, int]]]:
@@ -171,8 +174,8 @@ class _Server:
         Where the runs are.
     settings : Settings
         All paths.
-    content : dict
-        Of the files that it loads.
+    content : tuple
+        What it loads (`_content`).
     """
 
     def __init__(self, instance: dg.DagsterInstance, settings: Settings, content: _Content) -> None:

@@ -16,7 +16,7 @@ from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from graphtools import BTC, FIRST_DAY, REPO
 
-from odum_assets.orchestration.launch import load_graph
+from odum_assets.orchestration.launch import job_origin, load_graph
 from odum_assets.orchestration.run_launcher import ForkingRunLauncher
 from odum_assets.orchestration.run_process import RunProcess, worker_of
 from odum_assets.registry.database import reading
@@ -40,6 +40,16 @@ class Sleeper(OdumStrategy):
 
     def on_trade(self, trade):
         time.sleep(0.5)
+"""
+
+
+_SECRETS = """
+secrets:
+  custom:
+    module: dagster._core.secrets.env_file
+    class: PerProjectEnvFileLoader
+    config:
+      location_paths: {odum_assets: .}
 """
 
 
@@ -80,6 +90,7 @@ class Launched:
             tags={"dagster/partition": DAY},
             status=Status.STARTING,
             job_code_origin=JobPythonOrigin(job, origin),
+            remote_job_origin=job_origin(job),
         )
         self.launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
         return run.run_id
@@ -215,9 +226,25 @@ def test_a_run_that_cannot_be_built_says_why(launched: Launched, project: Path) 
     run = launched.instance.create_run_for_job(
         graph.definitions.resolve_job_def("removed_day"), status=Status.STARTING
     )
-    launched.launcher._servers.start(launched.instance, run.run_id)
+    launched.launcher._servers.start(launched.instance, run)
     assert launched.status(run.run_id) is Status.FAILURE
     assert "removed_day" in launched.said(run.run_id)
+
+
+def test_a_run_has_the_secrets_of_the_instance(
+    project: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Dagster's own code servers, also when they have changed since the last run."""
+    with (project / "dagster.yaml").open("a") as file:
+        file.write(_SECRETS)
+    # So that it is removed after the test: the launcher sets it in its process.
+    monkeypatch.setenv("ODUM_RESULTS_PATH", str(settings.results_path))
+    with dg.DagsterInstance.from_config(str(project)) as instance:
+        launched = Launched(instance, settings)
+        for name in ("one", "two"):
+            (project / ".env").write_text(f"ODUM_RESULTS_PATH={project / name}\n")
+            assert launched.status(launched.launch()) is Status.SUCCESS
+            assert len([*(project / name).glob("report/*")]) == 1
 
 
 def test_a_run_of_another_code_location_is_left_to_dagster(launched: Launched) -> None:
