@@ -122,7 +122,8 @@ class _Servers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._servers: list[_Server] = []
+        self._current: _Server | None = None
+        self._retired: list[_Server] = []
 
     def start(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         """Have the process of a run forked off a server that has loaded what lies there now."""
@@ -133,20 +134,20 @@ class _Servers:
             settings = load_settings()
             # What changes while the server loads it is seen at the next run.
             content = _content(settings)
-            for server in self._servers:
-                if server.content != content:
-                    server.retire()
-            self._servers = [server for server in self._servers if not server.is_over]
-            if not any(server.content == content for server in self._servers):
-                self._servers.append(_Server(instance, settings, content))
-            self._servers[-1].start(run.run_id)
+            server = self._current
+            if server is not None and (server.is_over or server.content != content):
+                server.retire()
+                self._retired = [other for other in (*self._retired, server) if not other.is_over]
+                server = None
+            self._current = server or _Server(instance, settings, content)
+            self._current.start(run.run_id)
 
     def close(self) -> None:
         """End all of them and what they run."""
         with self._lock:
-            for server in self._servers:
+            for server in filter(None, (*self._retired, self._current)):
                 server.close()
-            self._servers = []
+            self._current, self._retired = None, []
 
 
 type _Content = tuple[dict[str, str], dict[str, tuple[int, int]]]
@@ -203,15 +204,21 @@ class _Server:
         return self._process.poll() is not None
 
     def start(self, run_id: str) -> None:
-        """Have a process forked for a run; where the server is gone, the run is failed."""
+        """Have a process forked for a run.
+
+        Raises
+        ------
+        OSError
+            If the server is gone; Dagster then fails the run.
+        """
         with self._lock:
             self._started += 1
             self._running[self._started] = run_id
             try:
                 self._connection.send((self._started, run_id))
             except OSError:
-                # Who receives sees its end, and fails this run, too.
-                return
+                del self._running[self._started]
+                raise
 
     def retire(self) -> None:
         """Let it end as soon as its last run has."""
@@ -238,8 +245,9 @@ class _Server:
         except (EOFError, OSError):
             with self._lock:
                 self._connection.close()
+                lost, self._running = self._running, {}
         code = self._process.wait()
-        for run_id in self._running.values():
+        for run_id in lost.values():
             self._end(run_id, f"The process that runs are forked off {ending_text(code)}.")
 
     def _end(self, run_id: str, text: str) -> None:

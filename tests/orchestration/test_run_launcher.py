@@ -159,6 +159,10 @@ def test_runs_are_processes_of_one_server_until_a_configuration_comes(
     assert launched.status(third) is Status.SUCCESS
     assert Path(f"/proc/{server}").exists()
     assert launched.run(first).status is Status.STARTED
+    # What was there before is there again: a server that is to end takes no more runs.
+    (project / "configs/later.json").unlink()
+    fourth = launched.launch()
+    assert launched.status(fourth) is Status.SUCCESS
     assert launched.launcher.terminate(first)
     assert launched.status(first) is Status.CANCELED
     launched.wait(lambda: not Path(f"/proc/{server}").exists())
