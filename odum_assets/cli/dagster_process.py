@@ -199,7 +199,8 @@ def _run(descriptor: int, url: str, command: list[str], private: Path) -> int:
     os.pwrite(descriptor, json.dumps(Pidfile(url, child.pid, str(path))._asdict()).encode(), 0)
 
     def watch_parent() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not by sys.stdin: its lock is held while this waits, and Python would not end.
+        while os.read(0, 1):
             pass
         ending.set()
 

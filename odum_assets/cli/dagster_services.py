@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from odum_assets.api.options import DAGSTER_PREFIX
 from odum_assets.cli.config_changes import ConfigChanges
+from odum_assets.cli.rendering import print_error
+from odum_assets.errors import OdumError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -95,13 +97,14 @@ def run(log_level: str, module: str, path: str) -> int:
     from dagster._cli.utils import get_possibly_temporary_instance_for_cli
     from dagster._utils.log import configure_loggers
 
-    from odum_assets.orchestration.instance import instance_ref
+    from odum_assets.orchestration.instance import instance_problems, instance_ref
 
     # Messages about code that fails to load are those of a local deployment.
     os.environ["DAGSTER_IS_DEV_CLI"] = "1"
     configure_loggers(formatter="colored", log_level=log_level.upper())
     changes = ConfigChanges()
     with (
+        instance_problems(),
         # Named, because Dagster would tell of a temporary instance although dagster.yaml has none.
         get_possibly_temporary_instance_for_cli("odum dev", instance_ref(), _LOG) as instance,
         ProxyServerManager(instance, _target(module), "warning") as servers,
@@ -227,5 +230,8 @@ def _app(context: Any) -> "Starlette":  # noqa: ANN401 - WorkspaceProcessContext
 if __name__ == "__main__":
     try:
         sys.exit(run(*sys.argv[1:]))
+    except OdumError as error:
+        print_error(str(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(0)

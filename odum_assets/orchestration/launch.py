@@ -18,7 +18,7 @@ import dagster as dg
 from odum_assets.errors import ConfigError, OdumError
 from odum_assets.orchestration.ended_runs import register_ended_or_log
 from odum_assets.orchestration.failures import step_failure_text, step_label
-from odum_assets.orchestration.instance import instance_ref
+from odum_assets.orchestration.instance import instance_problems, instance_ref
 from odum_assets.orchestration.interrupts import INTERRUPTS, discarded_interrupts_repeated
 from odum_assets.orchestration.names import ACTIONS, CODE_LOCATION, action_job_name, op_name
 from odum_assets.orchestration.progress import Watcher, watched
@@ -136,7 +136,7 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
     # SQLAlchemy and Alembic take their time to load: only where an instance is opened.
     from odum_assets.orchestration.dagster_sqlite import repeat_less
 
-    with repeat_less(), dg.DagsterInstance.from_ref(instance_ref(_QUIET)) as instance:
+    with repeat_less(), _instance() as instance:
         lost = fail_lost_runs(instance)
         if lost and settings is not None:
             # Who wants to run something else need not care about a registry that is not there.
@@ -145,6 +145,15 @@ def open_instance(settings: Settings | None = None) -> Iterator[dg.DagsterInstan
                 project = load_project(settings)
                 for run_id in lost:
                     register_ended_or_log(instance, project, run_id)
+        yield instance
+
+
+@contextmanager
+def _instance() -> Iterator[dg.DagsterInstance]:
+    ref = instance_ref(_QUIET)
+    with instance_problems():
+        instance = dg.DagsterInstance.from_ref(ref)
+    with instance:
         yield instance
 
 

@@ -1,6 +1,7 @@
 """The instance that ``make dev``, the command line and backfills share."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,9 +18,11 @@ import pytest
 from graphtools import BTC, BTC_KEY, BTC_SLUG, FIRST_DAY, REPO
 
 from odum_assets.catalog.paths import PartitionPaths
+from odum_assets.errors import ConfigError
 from odum_assets.instruments import parse_instrument_key
 from odum_assets.orchestration import run_server
 from odum_assets.orchestration.backfill import BackfillEvent, Work, backfill
+from odum_assets.orchestration.instance import instance_ref
 from odum_assets.orchestration.launch import Graph, fail_lost_runs, materialize, open_instance
 from odum_assets.orchestration.run_process import process_of
 from odum_assets.raw.layout import DataType
@@ -51,6 +54,46 @@ def test_the_instance_file_loads_and_means_what_it_says(house: Path) -> None:
         assert config.run_queue_config.max_concurrent_runs == 2
         assert config.pool_config.default_pool_limit == 4
         assert (house / ".dagster" / "storage").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("storage", "advice"),
+    [
+        ("postgres_url: postgresql://host/dagster", "postgres_url"),
+        ("postgres_url: {env: DAGSTER_PG_URL}", "write postgresql+psycopg2://"),
+        ("postgres_db: {username: a, hostname: b, db_name: c}", "scheme: postgresql+psycopg2"),
+        ("postgres_url: postgresql+psycopg2://host/dagster", None),
+        ("postgres_db: {username: a, hostname: b, db_name: c, scheme: postgresql+psycopg2}", None),
+    ],
+)
+def test_a_database_whose_driver_dagster_cannot_use_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, storage: str, advice: str | None
+) -> None:
+    monkeypatch.setenv("DAGSTER_PG_URL", "postgresql://host/dagster")
+    (folder / "dagster.yaml").write_text(f"storage:\n  postgres:\n    {storage}\n")
+    if advice is None:
+        assert instance_ref().storage_data is not None
+        return
+    with pytest.raises(ConfigError, match=re.escape(advice)):
+        instance_ref()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("storag: {}", 'Received unexpected config entry "storag" at the root.'),
+        ("storage: [", "expected the node content"),
+        ("storage: {sqlite: {base_dir: {env: NOT_SET}}}", 'variable "NOT_SET" which is not set'),
+    ],
+)
+def test_an_instance_file_that_cannot_be_used_is_a_short_error(
+    folder: Path, text: str, said: str
+) -> None:
+    (folder / "dagster.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(said)) as raised, open_instance():
+        pass
+    assert "dagster.yaml" in str(raised.value)
+    assert len(str(raised.value)) < 300
 
 
 def test_definitions_validate_with_the_workspace_file(house: Path) -> None:
