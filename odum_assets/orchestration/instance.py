@@ -48,7 +48,10 @@ def instance_ref(overrides: dict[str, Any] | None = None) -> "InstanceRef":
 
 @contextmanager
 def instance_problems() -> Iterator[None]:
-    """Turn what Dagster says of a ``dagster.yaml`` that it cannot use into a `ConfigError`."""
+    """Turn what Dagster says of a ``dagster.yaml`` that it cannot use into a `ConfigError`.
+
+    So does a database of Dagster that does not answer, or that refuses the login.
+    """
     from dagster import DagsterInvalidConfigError
     from yaml import YAMLError
 
@@ -59,6 +62,12 @@ def instance_problems() -> Iterator[None]:
         raise ConfigError("\n".join(["dagster.yaml:", *texts])) from None
     except YAMLError as error:
         raise ConfigError(f"dagster.yaml: {error}") from None
+    except Exception as error:
+        # Of a package that is loaded only where PostgreSQL is used.
+        if type(error).__name__ != "DagsterPostgresException":
+            raise
+        reason = str(getattr(error.__cause__, "orig", error.__cause__)).strip()
+        raise ConfigError(f"Dagster's database (storage in dagster.yaml): {reason}") from None
 
 
 def _problem_text(message: str) -> str:

@@ -96,6 +96,15 @@ def test_an_instance_file_that_cannot_be_used_is_a_short_error(
     assert len(str(raised.value)) < 300
 
 
+def test_a_database_that_does_not_answer_is_a_short_error(folder: Path) -> None:
+    url = "postgresql+psycopg2://odum:pass-nobody-guesses@127.0.0.1:9/dagster"
+    (folder / "dagster.yaml").write_text(f"storage:\n  postgres:\n    postgres_url: {url}\n")
+    # Dagster tries again for ten seconds.
+    with pytest.raises(ConfigError, match="Connection refused") as raised, open_instance():
+        pass
+    assert "pass-nobody-guesses" not in str(raised.value)
+
+
 def test_definitions_validate_with_the_workspace_file(house: Path) -> None:
     done = subprocess.run(
         ["dagster", "definitions", "validate", "-w", "workspace.yaml"],
