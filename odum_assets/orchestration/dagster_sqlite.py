@@ -6,11 +6,12 @@ and migrates the file of every run from nothing. All of it takes longer than the
 changes in what is stored; where Dagster is made differently, nothing is changed at all.
 """
 
+import os
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,8 @@ _RUNS: Final = "dagster._core.storage.runs.sqlite.sqlite_run_storage"
 
 # The index, the runs, and the files of the last runs. A command may make thousands of runs.
 _OPEN_FILES: Final = 8
+
+_WRITTEN: Final = "odum_written"
 
 
 class _OpenConnections(QueuePool):
@@ -131,6 +134,7 @@ def _engine_of_file(create: Callable[..., sa.Engine], url: str, **options: Any) 
             engine = create(url, **options | {"poolclass": _OpenConnections})
             # A process that is killed loses nothing; a power failure may cost the last events.
             sa.event.listen(engine, "connect", _sync_at_checkpoints)
+            _touch_when_written(engine)
             for first in _engines.values():
                 engine.dialect = first.dialect
                 break
@@ -143,6 +147,26 @@ def _engine_of_file(create: Callable[..., sa.Engine], url: str, **options: Any) 
 
 def _sync_at_checkpoints(connection: Any, _record: object) -> None:  # noqa: ANN401 - of the driver
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _touch_when_written(engine: sa.Engine) -> None:
+    """Set a file's modification time after each commit: the UI reads new events of a run then.
+
+    While a connection stays open, they are in the write-ahead log beside it.
+    """
+    file = str(engine.url.database)
+
+    # It is called before the commit, and who looks then would see nothing.
+    def note(connection: sa.Connection) -> None:
+        connection.info[_WRITTEN] = True
+
+    def touch(_connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+        if record.info.pop(_WRITTEN, False):
+            with suppress(OSError):
+                os.utime(file)
+
+    sa.event.listen(engine, "commit", note)
+    sa.event.listen(engine, "checkin", touch)
 
 
 def _never_sync(connection: Any, _record: object) -> None:  # noqa: ANN401 - of the driver

@@ -1,5 +1,6 @@
 """Dagster's SQLite files as they are with fewer repetitions: the same content, few of them open."""
 
+import queue
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,19 @@ def nothing() -> None:
 @dg.job
 def idle() -> None:
     nothing()
+
+
+_WRITER = """
+import sys
+from odum_assets.orchestration.launch import open_instance
+
+with open_instance() as instance:
+    run = instance.get_run_by_id(sys.argv[1])
+    for number in range(3):
+        instance.report_engine_event(f"event {number}", run)
+        print("stored", flush=True)
+        sys.stdin.readline()
+"""
 
 
 @pytest.fixture
@@ -134,3 +148,30 @@ def test_dagster_is_as_before_when_the_outermost_context_ends() -> None:
         assert SqliteEventLogStorage._initdb is not initialize
     assert vars(sqlite_event_log)["create_engine"] is engine
     assert SqliteEventLogStorage._initdb is initialize
+
+
+def test_who_watches_a_run_sees_its_events_while_the_connection_stays_open(home: Path) -> None:
+    """As the UI does: Dagster looks again whenever the file of the run changes."""
+    command = [sys.executable, "-c", _WRITER]
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run = instance.create_run_for_job(idle)
+        instance.report_engine_event("the first", run)
+        seen: queue.Queue[str] = queue.Queue()
+        storage = instance.event_log_storage
+        storage.watch(run.run_id, None, lambda entry, _cursor: seen.put(entry.message))
+        with subprocess.Popen(
+            [*command, run.run_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout is not None
+            for number in range(3):
+                assert writer.stdout.readline() == b"stored\n"
+                while seen.get(timeout=30) != f"event {number}":
+                    pass
+                writer.communicate() if number == 2 else _go_on(writer)
+            assert writer.returncode == 0
+
+
+def _go_on(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
