@@ -71,7 +71,7 @@ GRACE_SECS: Final = 20.0
 
 
 class Command(Enum):
-    """What the server is told besides tasks."""
+    """A message to the server that is not a task."""
 
     TERMINATE = "end all that runs"
     END = "end when nothing runs any more"

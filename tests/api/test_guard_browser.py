@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from browser import browsing, needs_chromium
 from live import DAYS, SLOW, Live, living
+from service import BTC
 
 TOKEN = "a-token-nobody-guesses-3456"  # noqa: S105 - of a test
 ATTACK = """(async () => {
@@ -80,6 +81,13 @@ def test_a_browser_logs_in_and_the_pages_of_others_do_not(
         page.run(f"token.value = '{TOKEN}'; document.querySelector('button').click()")
         page.wait(f"location.pathname == '/dagster/assets' && {text}.includes('odum_assets')")
         assert page.run("document.cookie") == ""
+
+        launched = locked.post(
+            "/api/v1/runs", {"config": BTC, "day": DAYS[0], "mode": "fast"}, **headers
+        ).json
+        page.open(f"{locked.url}/dagster/runs/{launched['dagster_run_id']}")
+        page.wait(f"{text}.includes('RUN_SUCCESS')")
+        assert any("STEP_SUCCESS" in each or "StepSuccess" in each for each in page.sockets)
 
         # One that still runs when the page is there: its events come over a web socket.
         launched = locked.post("/api/v1/runs", {"config": SLOW, "day": DAYS[0]}, **headers).json
